@@ -1,0 +1,75 @@
+/** `error`: the kernel or the system failed. `warning`: it complained. `info`: worth knowing, no failure by itself. */
+export type Severity = 'error' | 'warning' | 'info';
+
+export interface StackFrame {
+  /** Function, without offset: `__mutex_lock`. Compiler suffixes (`.constprop.0`) are kept in `raw` only. */
+  readonly function: string;
+  /** `?` in the kernel's output: found on the stack, perhaps stale. */
+  readonly uncertain?: boolean;
+  /** Module in brackets behind it, where the kernel names one. */
+  readonly module?: string;
+  /** The frame as it was printed: `io_sq_thread+0x26e/0x4e0`. */
+  readonly raw: string;
+}
+
+export interface TaskRef {
+  /** The kernel's name of the task, at most 15 bytes; may hold spaces (`npm ci`). */
+  readonly comm: string;
+  /** The task's own number: what the kernel prints, a thread id where it is a thread. */
+  readonly pid: number;
+  /** Thread group, where it is known: the process that the thread belongs to. */
+  readonly tgid?: number;
+}
+
+/** What a detector saw, as data. All text in it comes from the guest: escape it before showing it. */
+export interface Finding {
+  /** `hung-task`, `d-state`, `poweroff-stall`, `kernel-panic`, ... */
+  readonly kind: string;
+  readonly severity: Severity;
+  /** One line in the form the field uses: `INFO: task hung in io_sq_thread`. */
+  readonly title: string;
+  /** The same for the same failure whenever and wherever it happens: for counting, without pids and times. */
+  readonly signature: string;
+  /** Milliseconds on the clock of whoever fed the detector (in a run: since the attempt began). */
+  readonly at: number;
+  readonly task?: TaskRef;
+  readonly cpu?: number;
+  /** Innermost frame first. Absent when the kernel printed none. */
+  readonly stack?: readonly StackFrame[];
+  /** The lines it was read from, as they came, bounded. */
+  readonly evidence: readonly string[];
+}
+
+/** A thread that stayed in uninterruptible sleep (state D) without getting anywhere. */
+export interface DStateFinding extends Finding {
+  readonly kind: 'd-state';
+  readonly task: TaskRef;
+  /** How long it was seen in D without progress, in ms. */
+  readonly stuckMs: number;
+  /** The kernel function it sleeps in (`/proc/PID/task/TID/wchan`), where readable. */
+  readonly wchan?: string;
+  /** Path below /sys/fs/cgroup, where readable. */
+  readonly cgroup?: string;
+}
+
+/** `poweroff` (or reboot, halt) was asked for and did not come to its end. */
+export interface PoweroffStallFinding extends Finding {
+  readonly kind: 'poweroff-stall';
+  /** Where it stalled: systemd still stops units, or systemd-shutdown waits behind it. */
+  readonly phase: 'units' | 'final-kill' | 'unmount' | 'unknown';
+  /** The unit whose stop job does not end: `user@0.service`, `session-1.scope`. */
+  readonly unit?: string;
+  /** The unit's description: `User Manager for UID 0`. */
+  readonly description?: string;
+  /** The slice that holds it: `user-0.slice`. */
+  readonly slice?: string;
+  readonly cgroup?: string;
+  /** How long the job had been running when last seen, in ms. */
+  readonly elapsed: number;
+  /** systemd's own limit for it when last seen, in ms; absent where it shows none. */
+  readonly limit?: number;
+  /** Every limit seen, in the order seen: it grows (2 min, then 4 min). */
+  readonly limits?: readonly number[];
+  /** Whether QMP ever sent SHUTDOWN. */
+  readonly shutdownEvent: boolean;
+}

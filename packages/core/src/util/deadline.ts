@@ -1,0 +1,111 @@
+import { AbortedError, TimeoutError, type ErrorDetails } from '../errors.js';
+import { monotonicMs } from './clock.js';
+import { parseDuration, type Duration } from './duration.js';
+
+/** The last parameter of every operation that waits. */
+export interface WaitOptions {
+  /** Cancels the wait; the operation rejects with ABORTED. */
+  readonly signal?: AbortSignal | undefined;
+  /** The longest the operation may take; it then rejects with TIMEOUT. */
+  readonly timeout?: Duration | undefined;
+}
+
+export interface WaitDescription {
+  /** What is awaited, as the error will say it: "the login prompt on ttyS0". */
+  readonly awaited: string;
+  /** The limit when the caller gives none, in ms; none at all waits for ever. */
+  readonly defaultTimeout?: Duration | undefined;
+  /** Asked when the wait fails: what was seen instead, and what to do next. */
+  readonly details?: (() => ErrorDetails) | undefined;
+}
+
+/**
+ * Waits for what `start` announces by `resolve` or `reject`; `start` may return a function that undoes its
+ * registration, which is called once, however the wait ends. `start` does not run if the signal has fired.
+ *
+ * @throws {TIMEOUT} after `options.timeout`
+ * @throws {ABORTED} when `options.signal` fires
+ */
+export function awaitWithin<T>(
+  what: WaitDescription,
+  options: WaitOptions,
+  start: (resolve: (value: T) => void, reject: (reason: unknown) => void) => (() => void) | void,
+): Promise<T> {
+  const limit = options.timeout ?? what.defaultTimeout;
+  const timeoutMs = limit === undefined ? undefined : parseDuration(limit, 'timeout');
+  const { signal } = options;
+  // Created here so that the stack shows the caller, not a timer.
+  const begun = monotonicMs();
+  const aborted = () => new AbortedError(what.awaited, signal?.reason, what.details?.());
+  if (signal?.aborted) return Promise.reject(aborted());
+
+  return new Promise<T>((resolve, reject) => {
+    let ended = false;
+    let undo: (() => void) | void;
+    let timer: NodeJS.Timeout | undefined;
+    const end = (settle: () => void) => {
+      if (ended) return;
+      ended = true;
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      undo?.();
+      settle();
+    };
+    const onAbort = () => end(() => reject(aborted()));
+    signal?.addEventListener('abort', onAbort, { once: true });
+    if (timeoutMs !== undefined) {
+      timer = setTimeout(
+        () => end(() => reject(new TimeoutError(what.awaited, monotonicMs() - begun, what.details?.()))),
+        Math.min(timeoutMs, 2 ** 31 - 1),
+      );
+    }
+    try {
+      undo = start(
+        (value) => end(() => resolve(value)),
+        (reason) => end(() => reject(reason instanceof Error ? reason : new Error(String(reason)))),
+      );
+    } catch (error) {
+      end(() => reject(error instanceof Error ? error : new Error(String(error))));
+    }
+    // `start` may have settled before it returned its undo.
+    if (ended) undo?.();
+  });
+}
+
+/** A pause that a signal can cut short. For pacing and polling intervals, never to wait for a condition. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return awaitWithin<void>({ awaited: 'a pause' }, { signal }, (resolve) => {
+    const timer = setTimeout(() => resolve(), ms);
+    return () => clearTimeout(timer);
+  });
+}
+
+export interface PollOptions extends WaitOptions {
+  /** Pause between two tries, in ms (default 100). */
+  readonly interval?: number;
+}
+
+/**
+ * Calls `probe` until it gives something else than `undefined`. One probe at a time; a probe gets a signal that
+ * fires when the wait ends, so that it does not outlive it.
+ */
+export async function poll<T>(
+  what: WaitDescription,
+  options: PollOptions,
+  probe: (signal: AbortSignal) => Promise<T | undefined>,
+): Promise<T> {
+  const inner = new AbortController();
+  return awaitWithin<T>(what, options, (resolve, reject) => {
+    const loop = async () => {
+      while (!inner.signal.aborted) {
+        const value = await probe(inner.signal);
+        if (value !== undefined) return resolve(value);
+        await pause(options.interval ?? 100, inner.signal);
+      }
+    };
+    loop().catch((error: unknown) => {
+      if (!inner.signal.aborted) reject(error);
+    });
+    return () => inner.abort();
+  });
+}
