@@ -41,7 +41,7 @@ export function awaitWithin<T>(
 
   return new Promise<T>((resolve, reject) => {
     let ended = false;
-    let undo: (() => void) | void;
+    let undo: (() => void) | void = undefined;
     let timer: NodeJS.Timeout | undefined;
     const end = (settle: () => void) => {
       if (ended) return;

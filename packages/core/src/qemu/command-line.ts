@@ -1,0 +1,156 @@
+/** The QEMU command line as a value: pure, so that it can be tested, recorded and compared. */
+
+export interface DiskSpec {
+  /** Name of the block node and of the device; letters, digits and `-`. */
+  readonly id: string;
+  readonly file: string;
+  readonly format: 'qcow2' | 'raw';
+  readonly readOnly?: boolean;
+}
+
+export interface RamSpec {
+  /** `anonymous`: QEMU's own memory. `file`: mapped from a file, shared (writes reach it) or private (copy on write). */
+  readonly kind: 'anonymous' | 'file';
+  readonly path?: string;
+  readonly share?: boolean;
+}
+
+export interface KernelSpec {
+  readonly kernel: string;
+  readonly initrd?: string;
+  readonly append: string;
+}
+
+export interface MachineSpec {
+  readonly accelerator: 'kvm' | 'tcg';
+  /** QEMU machine type, `q35` by default. */
+  readonly machine: string;
+  readonly cpu: string;
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  readonly ram: RamSpec;
+  readonly kernel?: KernelSpec;
+  readonly disks: readonly DiskSpec[];
+  /** Names of the virtio consoles, in the guest's order: hvc0, hvc1, ... */
+  readonly virtioConsoles: readonly string[];
+  /** `none`, or user-mode networking that reaches neither host nor world (`restricted`), or all of it (`user`). */
+  readonly network: 'none' | 'restricted' | 'user';
+  /** Further arguments, as they are. */
+  readonly extra: readonly string[];
+}
+
+/** What only this one start of a machine needs. */
+export interface StartSpec {
+  readonly name: string;
+  readonly version: { readonly major: number; readonly minor: number };
+  /** File descriptors in the child: QMP, ttyS0, then the virtio consoles. */
+  readonly fds: { readonly qmp: number; readonly serial: number; readonly virtio: readonly number[] };
+  /** Wait for `migrate-incoming` instead of booting. */
+  readonly incoming?: boolean;
+  /** seccomp filter; off only where QEMU was built without it. */
+  readonly sandbox?: boolean;
+}
+
+/** QEMU reads a comma as the end of a value; twice it is a comma. */
+export function escapeValue(value: string | number): string {
+  return String(value).replaceAll(',', ',,');
+}
+
+/** `socket,id=qmp,fd=3`: the form of most of QEMU's options. Undefined values are left out. */
+export function option(head: string, values: Readonly<Record<string, string | number | boolean | undefined>>): string {
+  const parts = Object.entries(values).flatMap(([key, value]) => {
+    if (value === undefined) return [];
+    const text = typeof value === 'boolean' ? (value ? 'on' : 'off') : escapeValue(value);
+    return [`${key}=${text}`];
+  });
+  return [head, ...parts].filter(Boolean).join(',');
+}
+
+export function buildArguments(spec: MachineSpec, start: StartSpec): string[] {
+  const { fds } = start;
+  return [
+    '-name', option('', { guest: start.name }),
+    '-nodefaults', '-no-user-config',
+    '-display', 'none',
+    ...(start.sandbox === false
+      ? []
+      : ['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny']),
+    '-accel', spec.accelerator === 'tcg' ? 'tcg,thread=multi' : 'kvm',
+    '-cpu', spec.cpu,
+    '-smp', String(spec.cpus),
+    '-m', `${spec.memoryMiB}M`,
+    ...ramArguments(spec, start),
+    '-S',
+    '-chardev', option('socket', { id: 'qmp', fd: fds.qmp }),
+    '-mon', option('', { chardev: 'qmp', mode: 'control' }),
+    '-chardev', option('socket', { id: 'ttyS0', fd: fds.serial }),
+    '-serial', 'chardev:ttyS0',
+    '-device', 'virtio-serial-pci,id=consoles',
+    ...spec.virtioConsoles.flatMap((name, index) => [
+      '-chardev', option('socket', { id: name, fd: fds.virtio[index] }),
+      '-device', option('virtconsole', { chardev: name, bus: 'consoles.0' }),
+    ]),
+    '-object', 'rng-random,id=rng,filename=/dev/urandom',
+    '-device', 'virtio-rng-pci,rng=rng',
+    '-device', 'pvpanic',
+    '-action', 'panic=none',
+    '-rtc', 'base=utc,clock=host',
+    ...spec.disks.flatMap(diskArguments),
+    ...networkArguments(spec.network),
+    ...(spec.kernel && !start.incoming ? kernelArguments(spec.kernel) : []),
+    ...(start.incoming ? ['-incoming', 'defer'] : []),
+    ...spec.extra,
+  ];
+}
+
+function ramArguments(spec: MachineSpec, start: StartSpec): string[] {
+  if (spec.ram.kind === 'anonymous') return ['-machine', spec.machine];
+  const share = spec.ram.share === true;
+  // `readonly` opens the file itself read-only, so that a private mapping can never reach it; `rom` came with 8.2.
+  const readOnly = !share && (start.version.major > 8 || (start.version.major === 8 && start.version.minor >= 2));
+  return [
+    '-object',
+    option('memory-backend-file', {
+      id: 'ram',
+      size: `${spec.memoryMiB}M`,
+      'mem-path': spec.ram.path ?? '',
+      share,
+      ...(readOnly ? { readonly: true, rom: false } : {}),
+    }),
+    '-machine', option(spec.machine, { 'memory-backend': 'ram' }),
+  ];
+}
+
+function diskArguments(disk: DiskSpec): string[] {
+  // The vm's disks live as long as its process: no flush need reach the host's disk.
+  return [
+    '-blockdev',
+    option('', {
+      driver: disk.format,
+      'node-name': disk.id,
+      'read-only': disk.readOnly ?? false,
+      'cache.no-flush': true,
+      discard: 'unmap',
+      'file.driver': 'file',
+      'file.filename': disk.file,
+      'file.locking': 'off',
+    }),
+    '-device', option('virtio-blk-pci', { drive: disk.id, id: `dev-${disk.id}` }),
+  ];
+}
+
+function networkArguments(network: MachineSpec['network']): string[] {
+  if (network === 'none') return ['-nic', 'none'];
+  return [
+    '-netdev', option('user', { id: 'net0', restrict: network === 'restricted' }),
+    '-device', 'virtio-net-pci,netdev=net0,romfile=',
+  ];
+}
+
+function kernelArguments(kernel: KernelSpec): string[] {
+  return [
+    '-kernel', kernel.kernel,
+    ...(kernel.initrd ? ['-initrd', kernel.initrd] : []),
+    '-append', kernel.append,
+  ];
+}

@@ -1,0 +1,125 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { Duplex } from 'node:stream';
+import { QmpilotError } from '../errors.js';
+import { deferred } from '../util/deferred.js';
+import { awaitWithin, type WaitOptions } from '../util/deadline.js';
+import { Ring } from '../util/ring.js';
+import { which } from './binary.js';
+import { forgetChild, recordChild } from './host-directory.js';
+
+export interface QemuExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface SpawnOptions {
+  readonly path: string;
+  /** Built once the descriptors are known: 3 is the first channel, 4 the second, and so on. */
+  readonly args: readonly string[];
+  /** How many socket pairs QEMU inherits, from descriptor 3 on. */
+  readonly channels: number;
+  /** Where the pid is noted for the reaper. */
+  readonly directory: string;
+}
+
+/** One QEMU process: its inherited channels, its standard error, its end. Dies with this process. */
+export class QemuProcess {
+  readonly pid: number;
+  readonly args: readonly string[];
+  readonly channels: readonly Duplex[];
+  /** Resolves when the process is gone, however it went. */
+  readonly exited: Promise<QemuExit>;
+  #exit: QemuExit | undefined;
+  readonly #child: ChildProcess;
+  readonly #stderr = new Ring<string>(200);
+
+  private constructor(child: ChildProcess, pid: number, options: SpawnOptions) {
+    this.#child = child;
+    this.pid = pid;
+    this.args = [options.path, ...options.args];
+    this.channels = child.stdio.slice(3).filter((stream) => stream instanceof Duplex);
+    for (const channel of this.channels) channel.on('error', () => {});
+    let partial = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      const lines = (partial + text).slice(-65_536).split('\n');
+      partial = lines.pop() ?? '';
+      for (const line of lines) this.#stderr.push(line.slice(0, 500));
+    });
+    const end = deferred<QemuExit>();
+    child.once('exit', (code, signal) => {
+      this.#exit = { code, signal };
+    });
+    // `close` comes after standard error was read to its end.
+    child.once('close', (code, signal) => {
+      if (partial) this.#stderr.push(partial);
+      void forgetChild(options.directory, pid)
+        .catch(() => {})
+        .finally(() => end.resolve({ code, signal }));
+    });
+    this.exited = end.promise;
+  }
+
+  static async spawn(options: SpawnOptions): Promise<QemuProcess> {
+    // Ends QEMU with this process, SIGKILL included; the reaper does it where setpriv is missing.
+    const setpriv = await which('setpriv');
+    const [command, prefix] = setpriv ? [setpriv, ['--pdeathsig', 'KILL', '--', options.path]] : [options.path, []];
+    const child = spawn(command, [...prefix, ...options.args], {
+      stdio: ['ignore', 'ignore', 'pipe', ...Array.from({ length: options.channels }, () => 'pipe' as const)],
+      // A Ctrl-C in the terminal is for the controller alone: it decides how the vm ends.
+      detached: true,
+    });
+    const started = deferred<void>();
+    child.once('spawn', () => started.resolve());
+    child.once('error', (cause) =>
+      started.reject(new QmpilotError('QEMU_START', `${command} could not be started: ${cause.message}`, { cause })),
+    );
+    await started.promise;
+    const process = new QemuProcess(child, child.pid ?? 0, options);
+    await recordChild(options.directory, process.pid).catch(async (cause: unknown) => {
+      await process.kill();
+      throw new QmpilotError('NO_SPACE', `the pid of QEMU could not be noted in ${options.directory}`, { cause });
+    });
+    return process;
+  }
+
+  get exit(): QemuExit | undefined {
+    return this.#exit;
+  }
+
+  stderr(): string[] {
+    return this.#stderr.last();
+  }
+
+  /** Sends SIGKILL and waits for the end. */
+  async kill(): Promise<QemuExit> {
+    if (!this.#exit) this.#child.kill('SIGKILL');
+    for (const channel of this.channels) channel.destroy();
+    return this.exited;
+  }
+
+  sendSignal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /**
+   * @throws {TIMEOUT}
+   * @throws {ABORTED}
+   */
+  waitForExit(options: WaitOptions = {}): Promise<QemuExit> {
+    return awaitWithin<QemuExit>(
+      { awaited: 'QEMU to exit', defaultTimeout: 30_000, details: () => ({ evidence: { stderr: this.stderr() } }) },
+      options,
+      (resolve) => void this.exited.then(resolve),
+    );
+  }
+}
+
+/** The error for a QEMU that ended unasked: what it said last is in the message. */
+export function exitError(doing: string, exit: QemuExit, stderr: readonly string[], pid: number): QmpilotError {
+  const how = exit.signal ? `was killed by ${exit.signal}` : `exited with status ${exit.code}`;
+  const said = stderr.at(-1);
+  return new QmpilotError('QEMU_EXITED', `QEMU (pid ${pid}) ${how} while ${doing}${said ? `; it said: ${said}` : ''}`, {
+    evidence: { stderr },
+    hint: said ? "see QEMU's message above" : 'look for the out-of-memory killer in the host kernel log (dmesg)',
+  });
+}
