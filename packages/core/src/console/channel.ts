@@ -1,0 +1,155 @@
+import type { Duplex } from 'node:stream';
+import { QmpilotError } from '../errors.js';
+import { awaitWithin, type WaitOptions } from '../util/deadline.js';
+import { Listeners } from './listeners.js';
+
+/**
+ * A byte channel into the guest. The stream behind it can be exchanged (a restore starts a new QEMU), while
+ * whoever holds the channel goes on as before. What comes in is always read, listener or not: a console
+ * socket that nobody reads blocks QEMU.
+ */
+export class Channel {
+  readonly name: string;
+  #stream: Duplex | undefined;
+  #unhook: (() => void) | undefined;
+  #state: 'detached' | 'attached' | 'ended' | 'closed' = 'detached';
+  #holds = 0;
+  readonly #data = new Listeners<Buffer>();
+  readonly #end = new Listeners<QmpilotError>();
+  readonly #attach = new Listeners<void>();
+  readonly #lost = new Listeners<QmpilotError>();
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  /** `ended`: the stream ended by itself (QEMU is gone); `attach` revives it. `closed` is final. */
+  get state(): 'detached' | 'attached' | 'ended' | 'closed' {
+    return this.#state;
+  }
+
+  /**
+   * Takes `stream` in place of the present one, which is left alone from then on.
+   * @throws {CLOSED} after `close()`
+   */
+  attach(stream: Duplex): void {
+    if (this.#state === 'closed') throw new QmpilotError('CLOSED', `console ${this.name} was closed`);
+    this.detach();
+    this.#stream = stream;
+    this.#state = 'attached';
+    const onData = (chunk: Buffer | string) => this.#data.emit(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
+    const onGone = (cause?: unknown) => this.#onGone(stream, cause instanceof Error ? cause : undefined);
+    stream.on('data', onData);
+    stream.on('end', onGone);
+    stream.on('close', onGone);
+    stream.on('error', onGone);
+    this.#unhook = () => {
+      stream.off('data', onData);
+      stream.off('end', onGone);
+      stream.off('close', onGone);
+      stream.off('error', onGone);
+      // The old end is drained and may fail unheard.
+      stream.on('error', () => {});
+      stream.resume();
+    };
+    this.#attach.emit();
+    if (stream.destroyed) onGone();
+    else if (this.#holds > 0) stream.pause();
+    else stream.resume();
+  }
+
+  /** Lets go of the stream without ending it and without an `onEnd`; writes that are under way are rejected. */
+  detach(): void {
+    if (this.#state === 'closed') return;
+    this.#unhook?.();
+    this.#unhook = undefined;
+    this.#stream = undefined;
+    this.#state = 'detached';
+    this.#lost.emit(this.#unusable('while it was written to'));
+  }
+
+  /**
+   * Writes all of `data`; resolves when the stream took it, so awaiting it is the backpressure.
+   * @throws {CONSOLE_CLOSED} when no stream is attached, or it ends meanwhile
+   * @throws {TIMEOUT} after `options.timeout` (none by default)
+   * @throws {ABORTED}
+   */
+  write(data: string | Uint8Array, options: WaitOptions = {}): Promise<void> {
+    const stream = this.#stream;
+    if (!stream) return Promise.reject(this.#unusable('before it was written to'));
+    return awaitWithin<void>({ awaited: `console ${this.name} to take input` }, options, (resolve, reject) => {
+      const forget = this.#lost.add(reject);
+      stream.write(data, (error) => {
+        if (error) reject(this.#unusable('while it was written to', error));
+        else resolve();
+      });
+      return forget;
+    });
+  }
+
+  /** Every chunk as it comes; a listener that throws is dropped, the others do not notice. */
+  onData(listener: (chunk: Buffer) => void): () => void {
+    return this.#data.add(listener);
+  }
+
+  /** The stream ended by itself, or the channel was closed. */
+  onEnd(listener: (error: QmpilotError) => void): () => void {
+    return this.#end.add(listener);
+  }
+
+  /** A stream was attached: the guest behind it may be another one, at another moment. */
+  onAttach(listener: () => void): () => void {
+    return this.#attach.add(listener);
+  }
+
+  /** Stops reading until the returned function is called; the guest then waits once its buffers are full. */
+  hold(): () => void {
+    let held = true;
+    this.#holds += 1;
+    this.#stream?.pause();
+    return () => {
+      if (!held) return;
+      held = false;
+      this.#holds -= 1;
+      if (this.#holds === 0) this.#stream?.resume();
+    };
+  }
+
+  /** Final; destroys the stream. */
+  close(): void {
+    if (this.#state === 'closed') return;
+    const stream = this.#stream;
+    this.detach();
+    this.#state = 'closed';
+    stream?.destroy();
+    this.#end.emit(this.#unusable('by its owner'));
+    for (const listeners of [this.#data, this.#end, this.#attach, this.#lost]) listeners.clear();
+  }
+
+  /** The error for a use of the channel in its present state; undefined while it is attached. */
+  get failure(): QmpilotError | undefined {
+    return this.#state === 'attached' ? undefined : this.#unusable('before it was used');
+  }
+
+  #onGone(stream: Duplex, cause: Error | undefined): void {
+    if (this.#stream !== stream) return;
+    this.#unhook?.();
+    this.#unhook = undefined;
+    this.#stream = undefined;
+    this.#state = 'ended';
+    const error = this.#unusable('by the other side', cause);
+    this.#lost.emit(error);
+    this.#end.emit(error);
+  }
+
+  #unusable(when: string, cause?: Error): QmpilotError {
+    const state = this.#state === 'attached' ? 'ended' : this.#state;
+    return new QmpilotError('CONSOLE_CLOSED', `console ${this.name} was ${state === 'ended' ? 'ended' : state} ${when}`, {
+      ...(cause ? { cause } : {}),
+      hint:
+        state === 'detached'
+          ? 'the vm is being restored or was not started yet: wait for that first'
+          : 'see why QEMU ended: its exit status and its standard error',
+    });
+  }
+}

@@ -1,0 +1,11 @@
+export type { DStateFinding, Finding, PoweroffStallFinding, Severity, StackFrame, TaskRef } from './finding.js';
+export type { KernelLogFinding, KernelLogKind, MemoryAccess } from './kernel-log/kernel-log-finding.js';
+export { createKernelLogDetector, scan } from './kernel-log/kernel-log-detector.js';
+export type { KernelLogDetector, KernelLogDetectorOptions } from './kernel-log/kernel-log-detector.js';
+export { createDStateDetector } from './threads/d-state-detector.js';
+export type { DStateDetector, DStateOptions, StuckThread } from './threads/d-state-detector.js';
+export { describeKillEffect } from './threads/kill-effect.js';
+export type { KillEffect, KillOutcome } from './threads/kill-effect.js';
+export { parseThreadSample } from './threads/thread-sample.js';
+export type { BlockedThread, ThreadSample } from './threads/thread-sample.js';
+export { THREAD_SAMPLE_SCRIPT, threadSampleScript } from './threads/thread-sample-script.js';

@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest';
+import { functionName, parseFrame, parseProgramCounter } from './frames.js';
+
+test.each([
+  [' io_sq_thread+0x26e/0x4e0', { function: 'io_sq_thread' }],
+  [' ? cpuusage_read+0x10/0x10', { function: 'cpuusage_read', uncertain: true }],
+  [' __mutex_lock.constprop.0+0x399/0x700', { function: '__mutex_lock' }],
+  [' xfs_buf_iowait+0x22/0xc0 [xfs]', { function: 'xfs_buf_iowait', module: 'xfs' }],
+  [' xfs_buf_iowait+0x22/0xc0 [xfs 0123456789abcdef]', { function: 'xfs_buf_iowait', module: 'xfs' }],
+  [' vfs_read+0x1/0x2 fs/read_write.c:468', { function: 'vfs_read' }],
+  [' memset include/linux/string.h:391 [inline]', { function: 'memset' }],
+  [' [<ffffffff815114a9>] ? io_schedule+0x99/0x120', { function: 'io_schedule', uncertain: true }],
+  ['[<ffffffff80002016>] do_one_initcall+0x4a/0x1f2', { function: 'do_one_initcall' }],
+  ['[c000000006123c50] [c00000000012a490] xmon_walk+0x10/0x60 (unreliable)', { function: 'xmon_walk' }],
+  ['[<c0a01234>] (mmc_rescan) from [<c0141234>] (process_one_work+0x24/0x400)', { function: 'mmc_rescan' }],
+  [' mmc_rescan from process_one_work+0x24/0x400', { function: 'mmc_rescan' }],
+])('the frame %j', (text, expected) => {
+  expect(parseFrame(text)).toMatchObject(expected);
+});
+
+test.each([
+  'RIP: 0010:demo+0x16/0x20',
+  'RIP: 0010:[<ffffffffa0001234>]  [<ffffffffa0001234>] demo+0x14/0x40 [demo]',
+  'EIP: demo+0x16/0x20',
+  'pc : demo+0x18/0x40 [demo]',
+  'PC is at demo+0x18/0x40',
+  'epc : demo+0xc/0x18 [demo]',
+  'NIP [c00000000012a4b0] demo+0x30/0x60',
+  'Krnl PSW : 0704c00180000000 000003ff80123456 (demo+0x30/0x60 [demo])',
+])('the program counter in %j', (text) => {
+  expect(parseProgramCounter(text)?.function).toBe('demo');
+});
+
+test('a user address is no frame', () => {
+  expect(parseProgramCounter('RIP: 0033:0x7f5d54a1f829')).toBeUndefined();
+  expect(parseFrame('RSP: 002b:00007ffc4b3c8e08 EFLAGS: 00000246')).toBeUndefined();
+});
+
+test('what the compiler appended to a name is not part of the function', () => {
+  expect(['a.isra.0', 'a.part.0.cold', 'a.llvm.123', 'a.constprop.0.isra.1', 'a'].map(functionName)).toEqual(['a', 'a', 'a', 'a', 'a']);
+});

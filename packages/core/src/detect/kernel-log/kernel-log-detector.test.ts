@@ -1,0 +1,193 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { createKernelLogDetector, scan } from './kernel-log-detector.js';
+import type { KernelLogFinding } from './kernel-log-finding.js';
+
+const FIXTURES = fileURLToPath(new URL('../../../../../tests/fixtures/', import.meta.url));
+const read = (name: string) => readFileSync(FIXTURES + name);
+const EXPECTED: Record<string, object[]> = JSON.parse(read('kernel-log/expected.json').toString());
+const summary = (findings: readonly KernelLogFinding[]) => findings.map(({ kind, title }) => `${kind}: ${title}`);
+
+function feed(log: Uint8Array, cuts: readonly number[]): KernelLogFinding[] {
+  const detector = createKernelLogDetector();
+  const ends = [...new Set([...cuts.map((cut) => cut % (log.length + 1)), log.length])].sort((a, b) => a - b);
+  const found = ends.flatMap((end, index) => detector.push(log.subarray(ends[index - 1] ?? 0, end), 0));
+  return [...found, ...detector.end(0)];
+}
+
+describe('names every failure as the field does, and nothing else', () => {
+  test.each(Object.keys(EXPECTED))('%s', (name) => {
+    const found = scan(read(`kernel-log/${name}`));
+    const expected = EXPECTED[name] ?? [];
+    expect(summary(found)).toEqual(summary(expected as KernelLogFinding[]));
+    found.forEach((finding, index) => {
+      expect(finding).toMatchObject({ cut: false, interleaved: false, ...expected[index] });
+      expect(finding.evidence.length).toBeGreaterThan(0);
+    });
+  });
+
+  test('every fixture has its expected findings written down', () => {
+    const files = ['written', 'captured'].flatMap((folder) =>
+      readdirSync(`${FIXTURES}kernel-log/${folder}`).map((file) => `${folder}/${file}`),
+    );
+    expect(Object.keys(EXPECTED).sort()).toEqual(files.sort());
+  });
+});
+
+describe('console captures', () => {
+  test('a healthy boot and poweroff find nothing', () => {
+    expect(scan(read('console/healthy.raw'))).toEqual([]);
+  });
+
+  test.each(['user-stall', 'scope-stall'])('%s: both tasks hang in the right function', (name) => {
+    const found = scan(read(`console/${name}.raw`));
+    expect(new Set(summary(found))).toEqual(
+      new Set(['hung-task: INFO: task hung in __do_sys_io_uring_enter', 'hung-task: INFO: task hung in io_sq_thread']),
+    );
+    expect(new Set(found.map(({ signature }) => signature)).size).toBe(2);
+    const thread = found.find(({ function: name }) => name === 'io_sq_thread');
+    expect(thread?.task?.comm).toMatch(/^iou-sqp-\d+$/);
+    expect(thread?.stack?.map((frame) => frame.function)).toContain('__mutex_lock');
+    expect(thread?.kernelTime).toBeGreaterThan(30);
+  });
+});
+
+describe('the stream', () => {
+  test('cuts between chunks make no difference', () => {
+    const names = ['written/interleaved-tags.log', 'written/tmux.log', 'written/hung-then-panic.log', 'captured/lockup.raw'];
+    const logs = names.map((name) => read(`kernel-log/${name}`));
+    fc.assert(
+      fc.property(fc.constantFrom(...logs), fc.array(fc.nat(), { maxLength: 20 }), (log, cuts) => {
+        expect(feed(log, cuts)).toEqual(feed(log, []));
+      }),
+    );
+  });
+
+  test('byte by byte is the same as whole', () => {
+    const log = read('kernel-log/written/kasan-new.log');
+    expect(feed(log, Array.from(log, (_, index) => index))).toEqual(feed(log, []));
+  });
+
+  test('text and its bytes are the same, a character cut in two included', () => {
+    const text = read('kernel-log/written/hung-quiet-console.log').toString().replaceAll('npm ci', 'npm 🐧');
+    const detector = createKernelLogDetector();
+    const middle = text.indexOf('🐧') + 1;
+    const found = [...detector.push(text.slice(0, middle), 0), ...detector.push(text.slice(middle), 0), ...detector.end(0)];
+    expect(found).toEqual(feed(Buffer.from(text), []));
+    expect(found[0]?.task?.comm).toBe('npm 🐧');
+  });
+
+  test('a report without a stack is told when the console falls quiet', () => {
+    const detector = createKernelLogDetector();
+    const log = read('kernel-log/written/hung-quiet-console.log').toString().split('\n').slice(0, 3).join('\r\n');
+    expect(detector.push(`${log}\r\n`, 1000)).toEqual([]);
+    expect(detector.tick(2900)).toEqual([]);
+    expect(summary(detector.tick(3000))).toEqual(['hung-task: INFO: task hung']);
+    expect(detector.end(3000)).toEqual([]);
+  });
+
+  test('a report without a stack is told as soon as the next one begins', () => {
+    const detector = createKernelLogDetector();
+    const lines = read('kernel-log/written/hung-quiet-console.log').toString().split('\n');
+    expect(detector.push(`${lines.slice(0, 3).join('\n')}\n`, 0)).toEqual([]);
+    const [first] = detector.push(`${lines[3]}\n`, 7);
+    expect(first?.task).toEqual({ comm: 'npm ci', pid: 888 });
+  });
+
+  test('at is the clock of whoever feeds it', () => {
+    const detector = createKernelLogDetector();
+    detector.push('[    1.000000] unregister_netdevice: waiting for lo to become', 40);
+    expect(detector.push(' free. Usage count = 2\n', 50)[0]?.at).toBe(50);
+  });
+});
+
+describe('cause and consequence', () => {
+  test('the panic that follows belongs to the oops', () => {
+    const [finding] = scan(read('kernel-log/captured/poops.raw'));
+    expect(finding).toMatchObject({ kind: 'null-deref', panic: 'Fatal exception', severity: 'error' });
+  });
+
+  test('a warning that made the kernel panic is an error', () => {
+    const log = read('kernel-log/written/warn-old.log')
+      .toString()
+      .replace('---[ end trace', 'Kernel panic - not syncing: panic_on_warn set ...\n[   30.000900] ---[ end trace');
+    expect(scan(log)).toMatchObject([{ title: 'WARNING in inet_sock_destruct', severity: 'error', panic: 'panic_on_warn set' }]);
+  });
+
+  test('what a dying task does on its way out is not a failure of its own', () => {
+    const log =
+      read('kernel-log/written/bug-arm64.log').toString() +
+      [
+        'BUG: sleeping function called from invalid context at include/linux/percpu-rwsem.h:49',
+        'CPU: 2 PID: 120 Comm: sh Tainted: G      D    O       6.1.0 #1',
+        'Call trace:',
+        ' exit_signals+0x12/0x30',
+      ]
+        .map((line) => `[   14.100000] ${line}\n`)
+        .join('');
+    expect(summary(scan(log))).toEqual(['bug: kernel BUG in demo_bug']);
+  });
+
+  test('what comes after a fatal failure says so', () => {
+    const log = read('kernel-log/written/bug-arm64.log').toString() + read('kernel-log/written/hung-io-wait.log').toString();
+    expect(scan(log)[1]).toMatchObject({ kind: 'hung-task', after: 'kernel BUG in demo_bug' });
+  });
+});
+
+describe('signatures', () => {
+  test('the same failure at another time, in another process, on another CPU counts as the same', () => {
+    const log = read('kernel-log/written/kasan-new.log').toString();
+    const again = log.replaceAll('[   11.', '[  911.').replaceAll('101', '777').replaceAll('CPU: 0', 'CPU: 3');
+    expect(scan(again)[0]?.signature).toBe(scan(log)[0]?.signature);
+  });
+
+  test('hangs without a stack are told apart by the task, whatever number is in its name', () => {
+    const signatures = scan(read('kernel-log/written/hung-quiet-console.log')).map(({ signature }) => signature);
+    expect(signatures).toEqual(['hung-task: INFO: task hung (npm ci)', 'hung-task: INFO: task hung (iou-sqp-N)']);
+  });
+});
+
+describe('hostile input', () => {
+  const WORDS = [
+    'BUG: ', 'KASAN: ', 'INFO: task ', ' blocked for more than ', 'Call Trace:\n', ' f+0x1/0x2\n', '[    1.000000] ', '[', ']', '<', '\u001b[', '\u001b]',
+    '\r', '\n', 'WARNING: CPU: 1 PID: 2 at ', 'Kernel panic - not syncing: ', ' at: ', 'rcu: ', 'from ', '+0x', 'a', ' ', '1', ':', '/', '-', '(', ')', '\u0000', 'é',
+  ];
+
+  test('anything at all is taken, in bounded time a line, with bounded findings', () => {
+    const line = fc.tuple(fc.constantFrom(...WORDS), fc.constantFrom(...WORDS), fc.integer({ min: 1, max: 2000 }));
+    fc.assert(
+      fc.property(fc.array(line, { maxLength: 12 }), (parts) => {
+        const log = parts.map(([head, unit, count]) => head + unit.repeat(count)).join('');
+        const started = performance.now();
+        for (const finding of scan(log)) expect(JSON.stringify(finding).length).toBeLessThan(200_000);
+        expect(performance.now() - started).toBeLessThan(500);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('arbitrary bytes do no harm', () => {
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 4000 }), (bytes) => void scan(bytes)));
+  });
+
+  test('a report that never ends is told in parts, with bounded evidence', () => {
+    const detector = createKernelLogDetector();
+    const frame = '[    1.000000]  endless+0x1/0x2\n'.repeat(1000);
+    let found = detector.push('[    1.000000] kernel BUG at a.c:1!\n[    1.000000] Call Trace:\n', 0);
+    for (let i = 0; i < 50; i++) found = [...found, ...detector.push(frame, 0)];
+    expect(found).toHaveLength(1);
+    expect(found[0]?.evidence.length).toBeLessThanOrEqual(160);
+    expect(found[0]?.stack?.length).toBeLessThanOrEqual(120);
+  });
+
+  test('memory stays flat over an endless stream without a line end', () => {
+    const detector = createKernelLogDetector();
+    const chunk = Buffer.alloc(1 << 20, '#BUG: ');
+    detector.push(chunk, 0);
+    const before = process.memoryUsage().heapUsed;
+    for (let i = 0; i < 64; i++) detector.push(chunk, i);
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(32e6);
+  });
+});

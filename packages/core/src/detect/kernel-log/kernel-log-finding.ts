@@ -1,0 +1,71 @@
+import type { Finding } from '../finding.js';
+
+export type KernelLogKind =
+  | 'hung-task'
+  | 'task-cannot-die'
+  | 'rcu-stall'
+  | 'soft-lockup'
+  | 'hard-lockup'
+  | 'workqueue-lockup'
+  | 'spinlock'
+  | 'null-deref'
+  | 'page-fault'
+  | 'general-protection-fault'
+  | 'invalid-opcode'
+  | 'divide-error'
+  | 'double-fault'
+  | 'stack-overflow'
+  | 'oops'
+  | 'bug'
+  | 'warning'
+  | 'refcount'
+  | 'list-corruption'
+  | 'bad-page'
+  | 'odebug'
+  | 'usercopy'
+  | 'slab-corruption'
+  | 'kasan'
+  | 'kmsan'
+  | 'kcsan'
+  | 'kfence'
+  | 'ubsan'
+  | 'deadlock'
+  | 'lock-state'
+  | 'rcu-usage'
+  | 'lock-held'
+  | 'atomic-sleep'
+  | 'memory-leak'
+  | 'netdevice-leak'
+  | 'busy-inodes'
+  | 'filesystem-error'
+  | 'io-error'
+  | 'oom-kill'
+  | 'kernel-panic'
+  | 'reboot'
+  | 'rust-panic';
+
+export interface MemoryAccess {
+  readonly kind: 'read' | 'write' | 'free' | 'execute' | 'unknown';
+  /** Bytes. */
+  readonly size?: number;
+  /** As the kernel printed it, hexadecimal. */
+  readonly address?: string;
+}
+
+/** A failure that the kernel reported in its log. */
+export interface KernelLogFinding extends Finding {
+  readonly kind: KernelLogKind;
+  /** The function that the title names. */
+  readonly function?: string;
+  /** The kernel's own clock at the first line, in seconds since its boot; absent where the log has no timestamps. */
+  readonly kernelTime?: number;
+  readonly access?: MemoryAccess;
+  /** What the kernel said when it panicked because of this: `Fatal exception`. */
+  readonly panic?: string;
+  /** Title of the failure before it in the same boot that this one may only be the consequence of. */
+  readonly after?: string;
+  /** The report is not whole: messages were dropped, or the log ended or the machine restarted within it. */
+  readonly cut: boolean;
+  /** Lines of another report stand between its own, and nothing in the log tells them apart. */
+  readonly interleaved: boolean;
+}

@@ -1,0 +1,189 @@
+import type { StackFrame, TaskRef } from '../finding.js';
+import { chooseFunction, isSkipped } from './frame-choice.js';
+import { functionName } from './frames.js';
+import type { Trace } from './frames.js';
+import type { KernelLogFinding, MemoryAccess } from './kernel-log-finding.js';
+import type { OpenReport } from './open-report.js';
+import type { Rule } from './rule.js';
+
+const CPU_LINE = /^[ \t]*CPU: ?(\d+) (?:UID: \d+ )?PID: (\d+) Comm: (.{1,64}?) +(?:Not tainted|Tainted:|Kdump:|G[ EWO]|P[ EWO])/;
+const BY_TASK = /\bby task (.{1,64}?)\/(\d+)(?: on cpu (\d+))?/;
+const TASK_LINE = /^task:(.{1,64}?) +state:\w.{0,40}? pid:(\d+)/;
+const LEAK_TASK = /comm "(.{1,64}?)", pid (\d+)/;
+const LOCK_AT = /\bat: ?(?:\[<[0-9a-f]+>\] ?)?([A-Za-z_$.][\w.$]*)(?:\+0x|$| )/;
+const SIZED_ACCESS = /^(Read|Write) of size (\d+)(?: at addr (?:0x)?([0-9a-f]+))?/;
+const FREED = /^Free of addr (?:0x)?([0-9a-f]+)/;
+const SUPERVISOR_ACCESS = /^#PF: \w+ (read|write|instruction fetch)/;
+const RACE_ACCESS = /^(read|write|read-write)(?: \([^)]{1,40}\))? to 0x([0-9a-f]+) of (\d+) bytes/;
+
+/** What an ended report says, as data. */
+export function describeReport(report: OpenReport, ending: { readonly after?: string; readonly cut: boolean }): KernelLogFinding {
+  const { rule, match, header } = report;
+  const groups = match.groups ?? {};
+  const stack = mainStack(report);
+  const name = chosenFunction(report, stack);
+  const access = memoryAccess(report);
+  const task = taskOf(report);
+  const cpu = cpuOf(report);
+  const title = fillTitle(rule.title, { ...groups, ...(name === undefined ? { function: undefined } : { function: name }) }, access);
+  return {
+    kind: rule.kind,
+    // What made the kernel panic is a failure, even where the kernel only meant to warn.
+    severity: report.panic === undefined ? rule.severity : 'error',
+    title,
+    signature: signatureOf(rule, title, name, task),
+    at: report.startedAt,
+    ...(task === undefined ? {} : { task }),
+    ...(cpu === undefined ? {} : { cpu }),
+    ...(stack.length === 0 ? {} : { stack }),
+    ...(name === undefined ? {} : { function: name }),
+    ...(header.time === undefined ? {} : { kernelTime: header.time }),
+    ...(access === undefined ? {} : { access }),
+    ...(report.panic === undefined ? {} : { panic: report.panic }),
+    ...(ending.after === undefined ? {} : { after: ending.after }),
+    cut: ending.cut || report.dropped,
+    interleaved: report.interleaved || speaksOfOthers(report),
+    evidence: report.evidence,
+  };
+}
+
+function signatureOf(rule: Rule, title: string, name: string | undefined, task: TaskRef | undefined): string {
+  const general = title.replace(/\b0x[0-9a-f]+\b|\b[0-9a-f]{8,16}\b|\d+/g, 'N');
+  // Without a function, the name of the task is all that tells two hangs apart.
+  const who = rule.kind === 'hung-task' && name === undefined && task !== undefined ? ` (${task.comm.replace(/\d+/g, 'N')})` : '';
+  return `${rule.kind}: ${name === undefined ? general + who : title}`;
+}
+
+function fillTitle(
+  template: string,
+  values: Readonly<Record<string, string | undefined>>,
+  access: MemoryAccess | undefined,
+): string {
+  const ends = values['function'] === undefined ? template.replace(/ in \{function\}.*$/, '') : template;
+  const sized = access?.kind === 'read' || access?.kind === 'write' ? access.kind : undefined;
+  return ends
+    .replace(/\{(\w+)\}/g, (_, name: string) => {
+      if (name === 'Access') return sized === undefined ? '' : sized === 'read' ? 'Read' : 'Write';
+      return functionName(values[name] ?? '');
+    })
+    .replace(/ \/ $/, '')
+    .replace(/ {2,}/g, ' ')
+    .trim();
+}
+
+/** The stack that tells where it happened: not where an object was allocated, nor what a lock depends on. */
+function mainStack({ rule, traces }: OpenReport): readonly StackFrame[] {
+  const told = traces.filter(({ frames }) => frames.length > 0);
+  const calls = told.filter(({ label }) => isCallTrace(label));
+  if (rule.from === 'last-trace' || rule.from === 'lock') return (calls.at(-1) ?? told.at(-1))?.frames ?? [];
+  if (rule.kind === 'bad-page' || calls.length > 0) return calls[0]?.frames ?? [];
+  return told[0]?.frames ?? [];
+}
+
+function isCallTrace(label: string): boolean {
+  return /^(?:call trace|stack trace|backtrace|stack backtrace)/i.test(label);
+}
+
+function chosenFunction(report: OpenReport, stack: readonly StackFrame[]): string | undefined {
+  const { rule, match } = report;
+  const skip = rule.skip ?? [];
+  const named = match.groups?.['function'];
+  switch (rule.from) {
+    case 'none':
+      return undefined;
+    case 'header':
+      if (named !== undefined && !isSkipped(functionName(named), skip)) return functionName(named);
+      return chooseFunction(stack, skip) ?? (named === undefined ? undefined : functionName(named));
+    case 'pc': {
+      const counter = report.counters[0]?.frame;
+      return chooseFunction(counter === undefined ? stack : [counter, ...stack], skip) ?? counter?.function;
+    }
+    case 'stall':
+      return stalledFunction(report);
+    case 'lock': {
+      const at = firstMatch(report, LOCK_AT)?.[1];
+      if (at !== undefined && !isSkipped(functionName(at), ['locks'])) return functionName(at);
+      const first = report.traces[0]?.frames ?? [];
+      return chooseFunction(stack, skip) ?? chooseFunction(first, skip) ?? (at === undefined ? undefined : functionName(at));
+    }
+    case 'trace':
+    case 'last-trace':
+      return chooseFunction(stack, skip);
+  }
+}
+
+/** What ran when the stall was noticed: counters stand where they were printed among the frames; idle CPUs tell nothing. */
+function stalledFunction({ rule, traces, counters }: OpenReport): string | undefined {
+  const frames: StackFrame[] = [];
+  const putCounters = (trace: number, depth: number) => {
+    for (const counter of counters) if (counter.trace === trace && counter.depth === depth) frames.push(counter.frame);
+  };
+  putCounters(0, 0);
+  traces.forEach((trace: Trace, index) => {
+    trace.frames.forEach((frame, depth) => {
+      if (depth > 0) putCounters(index + 1, depth);
+      frames.push(frame);
+    });
+    putCounters(index + 1, trace.frames.length);
+    putCounters(index + 1, 0);
+  });
+  return chooseFunction(frames, rule.skip ?? []);
+}
+
+function taskOf(report: OpenReport): TaskRef | undefined {
+  const { comm, pid, pid2 } = report.match.groups ?? {};
+  const number = pid ?? pid2;
+  if (comm !== undefined && number !== undefined) return { comm: decode(comm), pid: Number(number) };
+  const cpu = firstMatch(report, CPU_LINE);
+  if (cpu !== undefined) return { comm: decode(cpu[3] ?? ''), pid: Number(cpu[2]) };
+  for (const form of [BY_TASK, LEAK_TASK, TASK_LINE]) {
+    const found = firstMatch(report, form);
+    if (found !== undefined) return { comm: decode(found[1] ?? ''), pid: Number(found[2]) };
+  }
+  return undefined;
+}
+
+function cpuOf(report: OpenReport): number | undefined {
+  const { cpu, cpu2, self } = report.match.groups ?? {};
+  const number = cpu ?? cpu2 ?? self ?? firstMatch(report, CPU_LINE)?.[1] ?? firstMatch(report, BY_TASK)?.[3];
+  return number === undefined ? undefined : Number(number);
+}
+
+/** The header names one CPU and the lines behind it come from another. */
+function speaksOfOthers(report: OpenReport): boolean {
+  const { cpu, cpu2 } = report.match.groups ?? {};
+  const named = cpu ?? cpu2;
+  const behind = named === undefined ? undefined : firstMatch(report, CPU_LINE)?.[1];
+  return behind !== undefined && report.rule.kind !== 'workqueue-lockup' && Number(behind) !== Number(named);
+}
+
+function memoryAccess(report: OpenReport): MemoryAccess | undefined {
+  const sized = firstMatch(report, SIZED_ACCESS);
+  if (sized !== undefined) {
+    return { kind: sized[1] === 'Read' ? 'read' : 'write', size: Number(sized[2]), ...(sized[3] === undefined ? {} : { address: sized[3] }) };
+  }
+  const race = firstMatch(report, RACE_ACCESS);
+  if (race !== undefined) {
+    return { kind: race[1] === 'read' ? 'read' : 'write', size: Number(race[3]), address: race[2] ?? '' };
+  }
+  const freed = firstMatch(report, FREED);
+  if (freed !== undefined) return { kind: 'free', address: freed[1] ?? '' };
+  const { access, address } = report.match.groups ?? {};
+  const supervisor = firstMatch(report, SUPERVISOR_ACCESS)?.[1];
+  const word = access ?? supervisor;
+  if (word === undefined && address === undefined) return undefined;
+  const kind = word === 'read' || word === 'write' ? word : word === undefined ? 'unknown' : 'execute';
+  return { kind, ...(address === undefined ? {} : { address }) };
+}
+
+function firstMatch(report: OpenReport, form: RegExp): RegExpExecArray | undefined {
+  for (const line of report.lines) {
+    const match = form.exec(line);
+    if (match !== null) return match;
+  }
+  return undefined;
+}
+
+function decode(latin1: string): string {
+  return Buffer.from(latin1, 'latin1').toString('utf8');
+}

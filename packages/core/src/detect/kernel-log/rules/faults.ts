@@ -1,0 +1,127 @@
+import type { KernelLogKind } from '../kernel-log-finding.js';
+import type { Rule } from '../rule.js';
+import { COMMON_SKIP } from '../rule.js';
+
+/** Reports that the exception which they raised is part of. */
+const RAISED_BY: readonly KernelLogKind[] = [
+  'kasan',
+  'kfence',
+  'list-corruption',
+  'usercopy',
+  'slab-corruption',
+  'rust-panic',
+  'bug',
+  'null-deref',
+  'page-fault',
+  'general-protection-fault',
+  'double-fault',
+  'stack-overflow',
+  'oops',
+  'invalid-opcode',
+  'divide-error',
+];
+const TRAP = '^(?:CPU \\d+ )?(?:Oops: |Internal error: (?:Oops - )?)?';
+const FAULT = { severity: 'error', from: 'pc', skip: COMMON_SKIP, fatal: true } as const;
+
+/** arch/x86/mm/fault.c, arch/x86/kernel/traps.c, arch/arm64/mm/fault.c, arch/riscv/mm/fault.c, arch/powerpc/mm/fault.c and their like */
+export const FAULTS: readonly Rule[] = [
+  {
+    ...FAULT,
+    kind: 'null-deref',
+    literals: ['NULL pointer dereference'],
+    pattern:
+      /^(?:CPU \d+ )?(?:BUG: )?(?:[Uu]nable to handle )?[Kk]ernel NULL pointer dereference(?: on (?<access>read|write))?(?:[^0-9\n]{0,40}?(?:address:? |at )(?:0x)?(?<address>[0-9a-f]{8,16})\b)?/,
+    title: 'BUG: unable to handle kernel NULL pointer dereference in {function}',
+    continues: ['kasan', 'kfence', 'null-deref'],
+  },
+  {
+    ...FAULT,
+    kind: 'stack-overflow',
+    literals: ['stack guard page was hit'],
+    pattern: /^BUG: (?:\w{1,16} )?stack guard page was hit at/,
+    title: 'BUG: stack guard page was hit in {function}',
+  },
+  {
+    ...FAULT,
+    kind: 'stack-overflow',
+    literals: ['kernel stack overflow', 'Insufficient stack space', 'stack overflow detected'],
+    pattern:
+      /^(?:BUG: |[\w-]{1,64}: )?(?:kernel stack overflow|Insufficient stack space to handle exception|(?:.{0,40})?stack overflow detected)/,
+    title: 'kernel stack overflow in {function}',
+    continues: ['stack-overflow', 'double-fault'],
+  },
+  {
+    ...FAULT,
+    kind: 'page-fault',
+    literals: ['nable to handle'],
+    pattern:
+      /^(?:CPU \d+ )?(?:BUG: )?[Uu]nable to handle (?:kernel |page fault|KASAN)(?:(?:.{0,80}?(?:at address|for address|virtual address|at|address):?) (?:0x)?(?<address>[0-9a-f]{8,16})\b)?/,
+    title: 'BUG: unable to handle kernel paging request in {function}',
+    continues: ['kasan', 'kfence', 'null-deref', 'page-fault'],
+  },
+  {
+    ...FAULT,
+    kind: 'general-protection-fault',
+    literals: ['general protection fault'],
+    pattern: new RegExp(`${TRAP}general protection fault\\b`),
+    title: 'general protection fault in {function}',
+    continues: ['kasan', 'general-protection-fault'],
+  },
+  {
+    ...FAULT,
+    kind: 'double-fault',
+    literals: ['double fault'],
+    pattern: /^(?:PANIC: |traps: PANIC: |Oops: )?double fault[:,]/,
+    title: 'PANIC: double fault in {function}',
+    continues: ['stack-overflow', 'double-fault'],
+  },
+  {
+    ...FAULT,
+    kind: 'divide-error',
+    literals: ['divide error'],
+    pattern: new RegExp(`${TRAP}divide error: `),
+    title: 'divide error in {function}',
+  },
+  {
+    ...FAULT,
+    kind: 'invalid-opcode',
+    literals: ['invalid opcode', 'ndefined instruction', 'illegal instruction'],
+    pattern: new RegExp(`${TRAP}(?:invalid opcode: |Oops - )?(?:invalid opcode|[Uu]ndefined instruction|illegal instruction)(?::| \\[#)`),
+    title: 'invalid opcode in {function}',
+    continues: RAISED_BY,
+  },
+  {
+    ...FAULT,
+    kind: 'oops',
+    literals: ['stack segment', 'segment not present', 'invalid TSS', 'alignment check', 'control protection'],
+    pattern: new RegExp(
+      `${TRAP}(?<what>stack segment|segment not present|invalid TSS|alignment check|control protection)(?: fault)?\\b`,
+    ),
+    title: '{what} fault in {function}',
+    continues: RAISED_BY,
+  },
+  {
+    ...FAULT,
+    kind: 'oops',
+    literals: ['CFI failure'],
+    pattern: /^CFI failure (?:at|\()/,
+    title: 'CFI failure in {function}',
+  },
+  {
+    ...FAULT,
+    kind: 'oops',
+    literals: ['Internal error: ', 'SError Interrupt', 'Bad mode in', 'Unhandled exception', 'Unhandled fault'],
+    pattern:
+      /^(?:Internal error: (?:Oops(?: - |: )?)?(?<what>[A-Za-z][\w -]{0,60})?|SError Interrupt on CPU ?(?<cpu>\d+)|Bad mode in [\w ]{1,40} detected|Unhandled (?:exception|fault):)/,
+    title: 'Internal error in {function}',
+    continues: RAISED_BY,
+  },
+  {
+    ...FAULT,
+    kind: 'oops',
+    literals: ['Oops'],
+    pattern: /^(?:CPU \d+ )?(?:Kernel )?Oops(?:: | - | \[|\[|#|$)/,
+    title: 'Oops in {function}',
+    continues: RAISED_BY,
+  },
+];

@@ -1,0 +1,79 @@
+import type { Rule } from '../rule.js';
+import { COMMON_SKIP } from '../rule.js';
+
+const FUNCTION = '(?<function>[^\\s+\\[\\]]{1,200})(?:\\+0x[0-9a-f]+/0x[0-9a-f]+)?';
+
+/** mm/kasan/report.c, mm/kmsan/report.c, kernel/kcsan/report.c, mm/kfence/report.c, lib/ubsan.c */
+export const SANITIZERS: readonly Rule[] = [
+  {
+    kind: 'kasan',
+    severity: 'error',
+    literals: ['BUG: KASAN: '],
+    pattern: new RegExp(`^BUG: KASAN: (?:double-free or )?(?<what>[a-z][a-z-]{1,40}) in ${FUNCTION}`),
+    title: 'KASAN: {what} {Access} in {function}',
+    from: 'header',
+    skip: COMMON_SKIP,
+    continues: ['kasan'],
+    patience: 40,
+  },
+  {
+    kind: 'kasan',
+    severity: 'error',
+    literals: ['BUG: KASAN: '],
+    pattern: /^BUG: KASAN: (?:double-free or )?(?<what>[a-z][a-z-]{1,40}) on (?:address|unknown)/,
+    title: 'KASAN: {what} {Access} in {function}',
+    from: 'trace',
+    skip: COMMON_SKIP,
+    patience: 40,
+  },
+  {
+    kind: 'kmsan',
+    severity: 'error',
+    literals: ['BUG: KMSAN: '],
+    pattern: new RegExp(`^BUG: KMSAN: (?<what>[a-z][a-z-]{1,40}) in ${FUNCTION}`),
+    title: 'KMSAN: {what} in {function}',
+    from: 'header',
+    skip: COMMON_SKIP,
+    continues: ['kmsan'],
+    patience: 40,
+  },
+  {
+    kind: 'kcsan',
+    severity: 'error',
+    literals: ['BUG: KCSAN: '],
+    pattern: new RegExp(`^BUG: KCSAN: (?<what>data-race|assert: race) in ${FUNCTION}(?: / (?<other>[^\\s+]{1,200}))?`),
+    title: 'KCSAN: {what} in {function} / {other}',
+    from: 'header',
+    patience: 40,
+  },
+  {
+    kind: 'kfence',
+    severity: 'error',
+    literals: ['BUG: KFENCE: '],
+    pattern: new RegExp(
+      `^BUG: KFENCE: (?<what>memory corruption|use-after-free|out-of-bounds|invalid(?: free)?)(?: (?<access>read|write))? in ${FUNCTION}`,
+    ),
+    title: 'KFENCE: {what} {access} in {function}',
+    from: 'header',
+    skip: COMMON_SKIP,
+    patience: 40,
+  },
+  {
+    kind: 'ubsan',
+    severity: 'error',
+    literals: ['UBSAN: '],
+    pattern: /^UBSAN: Undefined behaviour in [\w./-]{1,200}:\d+/,
+    title: 'UBSAN: undefined-behaviour in {function}',
+    from: 'trace',
+    skip: ['machinery', 'primitives'],
+  },
+  {
+    kind: 'ubsan',
+    severity: 'error',
+    literals: ['UBSAN: '],
+    pattern: /^(?:Internal error: )?UBSAN: (?<what>[a-z][a-z -]{1,40}) in [\w./-]{1,200}:\d+/,
+    title: 'UBSAN: {what} in {function}',
+    from: 'trace',
+    skip: ['machinery', 'primitives'],
+  },
+];

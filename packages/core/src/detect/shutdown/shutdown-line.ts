@@ -1,0 +1,134 @@
+import { parseTimeSpan } from './time-span.js';
+
+export type ShutdownPhase = 'requested' | 'units' | 'final-kill' | 'unmount' | 'power-off' | 'off';
+
+/** What one console line says about a shutdown. */
+export type ShutdownLine =
+  | { readonly type: 'phase'; readonly phase: ShutdownPhase; readonly sure: boolean }
+  | {
+      readonly type: 'job';
+      /** Unit, where the line names it; else `description`. Either may be shortened by an ellipsis. */
+      readonly unit?: string;
+      readonly description?: string;
+      readonly job: string;
+      readonly elapsed: number;
+      readonly limit?: number;
+    }
+  | { readonly type: 'unit'; readonly verb: 'stopping' | 'stopped'; readonly unit?: string; readonly description: string; readonly sure: boolean }
+  | { readonly type: 'process'; readonly pid: number; readonly comm: string }
+  | { readonly type: 'end'; readonly how: 'power-off' | 'reboot' | 'halt' }
+  | { readonly type: 'panic'; readonly message: string }
+  | { readonly type: 'boot' };
+
+/** Every line that matters holds one of these. */
+export const SHUTDOWN_LITERALS: readonly string[] = [
+  ' job is running for ',
+  ' running (',
+  'Stopping ',
+  'Stopped ',
+  'Reached target ',
+  'systemd-shutdown[',
+  'shutdown[1]',
+  'reboot: ',
+  'Kernel panic - not syncing',
+  'Linux version ',
+  'The system is going down',
+  'The system will ',
+  'Sent SIG',
+  'Requesting system ',
+  'System is ',
+];
+
+// systemd src/core/manager.c, manager_print_jobs_in_progress().
+const JOB_BY_UNIT = /Job ([^ /]{1,256})\/([a-z-]{1,24}) running \(([^()/]{1,40}) \/ ([^()/]{1,40})\)/;
+const JOB_BY_DESCRIPTION = /A ([a-z-]{1,24}) job is running for (.{1,256}?) \(([^()/]{1,40}) \/ ([^()/]{1,40})\)/;
+const STAMP = /\[ {0,12}\d{1,10}\.\d{6}\]/;
+const UNIT_STATUS = /(?:^|\] {0,3}|: | {3})(Stopping|Stopped)(?: target)? (.{1,256}?)(?:\.\.\.|\.)$/;
+const UNIT_NAME = /^([^ ]{1,256}\.(?:service|scope|slice|target|mount|automount|socket|swap|timer|path|device)) - (.{1,256})$/;
+const RUN_STATE_TARGET = /^(?:multi-user\.target|graphical\.target|Multi-User System|Graphical Interface)/;
+// systemd src/shutdown/shutdown.c.
+const SHUTDOWN_TOOL = /(?:^|[\] ])(?:systemd-)?shutdown(?:\[\d{1,10}\])?: (.{1,300})$/;
+const WAITING = /^(?:Waiting for process(?:es)?: |Sending SIGKILL to PID )(.{1,256})$/;
+const PROCESS = /(\d{1,10}) \(([^()]{1,64})\)/g;
+
+export function readShutdownLine(line: string): ShutdownLine[] {
+  const job = readJob(line);
+  if (job !== undefined) return [job];
+  const tool = SHUTDOWN_TOOL.exec(line);
+  if (tool !== null) return readShutdownTool(tool[1] ?? '');
+  return [...readKernel(line), ...readInit(line)];
+}
+
+function readJob(line: string): ShutdownLine | undefined {
+  const byUnit = JOB_BY_UNIT.exec(line);
+  const match = byUnit ?? JOB_BY_DESCRIPTION.exec(line);
+  // A kernel message that cut into the line would be taken for a part of the name.
+  if (match === null || STAMP.test(match[0])) return undefined;
+  const elapsed = parseTimeSpan(match[3] ?? '');
+  if (elapsed === undefined) return undefined;
+  const limit = parseTimeSpan(match[4] ?? '');
+  return {
+    type: 'job',
+    ...(byUnit === null ? { description: match[2] ?? '' } : { unit: match[1] ?? '' }),
+    job: (byUnit === null ? match[1] : match[2]) ?? 'stop',
+    elapsed,
+    ...(limit === undefined ? {} : { limit }),
+  };
+}
+
+function readShutdownTool(message: string): ShutdownLine[] {
+  const waiting = WAITING.exec(message);
+  if (waiting !== null) {
+    const processes = [...(waiting[1] ?? '').matchAll(PROCESS)].slice(0, 32);
+    return [
+      { type: 'phase', phase: 'final-kill', sure: true },
+      ...processes.map(([, pid, comm]) => ({ type: 'process', pid: Number(pid), comm: comm ?? '' }) as const),
+    ];
+  }
+  if (/^(?:Powering off|Rebooting|Halting system)/.test(message)) return [{ type: 'phase', phase: 'power-off', sure: true }];
+  if (/^(?:Unmounting|Deactivating|Detaching|Stopping (?:MD|DM)|All |Could not|Failed to unmount|Not all|Unable to finalize|Remounting)/.test(message)) {
+    return [{ type: 'phase', phase: 'unmount', sure: true }];
+  }
+  if (/^(?:Sending SIG|Syncing filesystems)/.test(message)) return [{ type: 'phase', phase: 'final-kill', sure: true }];
+  return [];
+}
+
+function readKernel(line: string): ShutdownLine[] {
+  const panic = /Kernel panic - not syncing(?:: (.{0,200}))?/.exec(line);
+  if (panic !== null) return [{ type: 'panic', message: panic[1] ?? '' }];
+  // kernel/reboot.c
+  const end = /(?:^|\] )reboot: (Power down|Restarting system|System halted)/.exec(line)?.[1];
+  if (end !== undefined) {
+    return [{ type: 'end', how: end === 'Power down' ? 'power-off' : end === 'Restarting system' ? 'reboot' : 'halt' }];
+  }
+  return /(?:^|\] )Linux version \d/.test(line) ? [{ type: 'boot' }] : [];
+}
+
+/** Units of systemd, and what busybox and sysvinit print. */
+function readInit(line: string): ShutdownLine[] {
+  const status = UNIT_STATUS.exec(line);
+  if (status !== null) {
+    const text = status[2] ?? '';
+    const named = UNIT_NAME.exec(text);
+    return [
+      {
+        type: 'unit',
+        verb: status[1] === 'Stopping' ? 'stopping' : 'stopped',
+        ...(named === null ? {} : { unit: named[1] ?? '' }),
+        description: named?.[2] ?? text,
+        sure: status[1] === 'Stopped' && RUN_STATE_TARGET.test(text),
+      },
+    ];
+  }
+  if (/Reached target (?:(?:poweroff|reboot|halt|shutdown|final)\.target|System (?:Power Off|Reboot|Halt|Shutdown))/.test(line)) {
+    return [{ type: 'phase', phase: 'units', sure: true }];
+  }
+  if (/^(?:Sent SIG(?:TERM|KILL) to all processes|Sending SIG(?:TERM|KILL) to all processes)/.test(line)) {
+    return [{ type: 'phase', phase: 'final-kill', sure: false }];
+  }
+  if (/^Requesting system (?:poweroff|reboot|halt)/.test(line)) return [{ type: 'phase', phase: 'power-off', sure: false }];
+  if (/(?:The system is going down|The system will (?:power off|reboot|halt)|System is (?:powering down|rebooting|halting))/.test(line)) {
+    return [{ type: 'phase', phase: 'requested', sure: false }];
+  }
+  return [];
+}

@@ -1,0 +1,112 @@
+import type { DStateFinding, TaskRef } from '../finding.js';
+import { chooseFunction } from '../kernel-log/frame-choice.js';
+import type { BlockedThread, ThreadSample } from './thread-sample.js';
+
+export interface DStateOptions {
+  /** Names of threads or processes that count; default all. */
+  readonly comm?: RegExp;
+  /** For how long a thread must stay in D without having run, in ms. */
+  readonly forMs: number;
+  /** Whether kernel threads count as well. Default false. */
+  readonly kernelThreads?: boolean;
+}
+
+/** A thread that is stuck now. */
+export interface StuckThread {
+  readonly thread: BlockedThread;
+  /** Clock of the samples, in ms, when it was first seen so. */
+  readonly since: number;
+  readonly stuckMs: number;
+}
+
+export interface DStateDetector {
+  /** Takes a sample made at `atMs`; gives each thread once, when it has been stuck for `forMs`. */
+  push(sample: ThreadSample, atMs: number): DStateFinding[];
+  /** The threads stuck for `forMs` or longer as of the last sample, longest first. */
+  stuck(): StuckThread[];
+}
+
+interface Watched {
+  thread: BlockedThread;
+  since: number;
+  told: boolean;
+}
+
+/**
+ * Tells a thread that is stuck from one that waits for busy I/O: stuck is who was in state D in every sample for
+ * `forMs` while its count of context switches stood still. A thread between two waits is in D by chance only, and its count moves on.
+ */
+export function createDStateDetector(options: DStateOptions): DStateDetector {
+  const watched = new Map<string, Watched>();
+  const { forMs, kernelThreads = false } = options;
+  const pattern = options.comm === undefined ? undefined : new RegExp(options.comm.source, options.comm.flags.replace(/[gy]/g, ''));
+  let lastAt = 0;
+
+  const wanted = (thread: BlockedThread): boolean =>
+    (kernelThreads || !thread.kernelThread) &&
+    (pattern === undefined || pattern.test(thread.comm) || pattern.test(thread.processComm));
+
+  return {
+    push(sample, atMs) {
+      lastAt = atMs;
+      const found: DStateFinding[] = [];
+      const present = new Set<string>();
+      for (const thread of sample.blocked) {
+        if (!wanted(thread)) continue;
+        const key = `${thread.tid}:${thread.startTime}`;
+        present.add(key);
+        const before = watched.get(key);
+        if (before === undefined || before.thread.switches !== thread.switches) {
+          watched.set(key, { thread, since: atMs, told: false });
+          continue;
+        }
+        before.thread = thread;
+        if (before.told || atMs - before.since < forMs) continue;
+        before.told = true;
+        found.push(describe(thread, atMs - before.since, atMs));
+      }
+      if (sample.complete) {
+        for (const key of watched.keys()) if (!present.has(key)) watched.delete(key);
+      }
+      return found;
+    },
+
+    stuck: () =>
+      [...watched.values()]
+        .filter(({ since }) => lastAt - since >= forMs)
+        .map(({ thread, since }) => ({ thread, since, stuckMs: lastAt - since }))
+        .sort((one, other) => one.since - other.since),
+  };
+}
+
+function describe(thread: BlockedThread, stuckMs: number, atMs: number): DStateFinding {
+  const where = thread.wchan ?? chooseFunction(thread.stack ?? [], ['waits', 'locks']);
+  const place = where === undefined ? '' : ` in ${where}`;
+  const task: TaskRef = { comm: thread.comm, pid: thread.tid, tgid: thread.pid };
+  const own = thread.tid === thread.pid ? '' : `, thread ${thread.tid}`;
+  return {
+    kind: 'd-state',
+    severity: 'error',
+    title: `D state: ${thread.comm} (pid ${thread.pid}${own})${place}`,
+    // A comm may hold its own or another task's number: iou-sqp-342.
+    signature: ['d-state', thread.comm.replace(/\d+/g, 'N'), ...(where === undefined ? [] : [where])].join(' '),
+    at: atMs,
+    task,
+    stuckMs,
+    ...(thread.wchan === undefined ? {} : { wchan: thread.wchan }),
+    ...(thread.cgroup === undefined ? {} : { cgroup: thread.cgroup }),
+    ...(thread.stack === undefined ? {} : { stack: thread.stack }),
+    evidence: [evidenceLine(thread)],
+  };
+}
+
+function evidenceLine(thread: BlockedThread): string {
+  return [
+    `pid=${thread.pid} tid=${thread.tid} comm=${thread.comm} state=D`,
+    ...(thread.processState === undefined ? [] : [`process=${thread.processComm} ${thread.processState}`]),
+    ...(thread.switches === undefined ? [] : [`switches=${thread.switches}`]),
+    ...(thread.wchan === undefined ? [] : [`wchan=${thread.wchan}`]),
+    ...(thread.killPending ? ['SIGKILL pending'] : []),
+    ...(thread.cgroup === undefined ? [] : [`cgroup=${thread.cgroup}`]),
+  ].join(' ');
+}

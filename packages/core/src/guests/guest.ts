@@ -1,0 +1,53 @@
+import type { KernelSpec } from '../qemu/command-line.js';
+
+/** A disk as the guest's description names it: every vm writes to an overlay of its own, never to this file. */
+export interface GuestDisk {
+  /** Name of the block node; letters, digits and `-`. */
+  readonly id: string;
+  readonly file: string;
+  readonly format: 'qcow2' | 'raw';
+}
+
+/** How the guest's serial console comes to a shell prompt. */
+export interface SerialLogin {
+  /** Shows that a shell waits for input on ttyS0. */
+  readonly prompt: RegExp;
+}
+
+/** A guest that is there: files and numbers, all that starting it takes. */
+export interface PreparedGuest {
+  readonly name: string;
+  /** Stands for everything that went into it; a snapshot belongs to one key. */
+  readonly key: string;
+  readonly kernelRelease?: string;
+  readonly kernel?: KernelSpec;
+  readonly disks: readonly GuestDisk[];
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  readonly network: 'none' | 'restricted' | 'user';
+  /** Names of the virtio consoles, in the guest's order. */
+  readonly virtioConsoles: readonly string[];
+  /** The virtio console with a root bash that `vm.exec` uses. */
+  readonly shell?: string;
+  /** A second one, for what looks at the guest while a command runs. */
+  readonly samplingShell?: string;
+  readonly login?: SerialLogin;
+}
+
+export interface PrepareContext {
+  readonly signal?: AbortSignal | undefined;
+  /** Lines about long work, for people. */
+  readonly onProgress?: ((message: string) => void) | undefined;
+  /** Where images are kept; default `cacheRoot()`. */
+  readonly cacheDir?: string | undefined;
+}
+
+/** What is booted and how it is reached, before any of it has been made. */
+export interface GuestDescription {
+  readonly name: string;
+  /**
+   * Makes what is missing (an image is built once and kept) and checks the rest.
+   * @throws {GUEST_BUILD} {TOOL_MISSING} {NO_SPACE} {USAGE} {ABORTED}
+   */
+  prepare(context?: PrepareContext): Promise<PreparedGuest>;
+}

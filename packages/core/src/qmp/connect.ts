@@ -1,0 +1,120 @@
+import { createConnection, isIP, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { isQmpilotError, QmpilotError } from '../errors.js';
+import { awaitWithin, pause, type WaitOptions } from '../util/deadline.js';
+import { monotonicMs } from '../util/clock.js';
+import { parseDuration } from '../util/duration.js';
+import { DEFAULT_HANDSHAKE_TIMEOUT, QmpClient, type StreamOptions } from './client.js';
+
+/** Linux gives `sun_path` 108 bytes, the last of them a NUL: unix(7). */
+export const MAX_SOCKET_PATH = 107;
+
+export type QmpAddress =
+  /** A unix socket: `-qmp unix:PATH,server=on,wait=off`. */
+  | { readonly path: string }
+  /** Anyone who reaches a TCP port of QMP owns the VM and the user that runs it: it must be allowed by name. */
+  | { readonly host: string; readonly port: number; readonly allowTcp: true }
+  /** Any byte stream, such as an inherited socket pair. */
+  | { readonly stream: Duplex };
+
+export interface ConnectOptions extends StreamOptions {
+  /** Try again while nothing listens there yet, until `timeout` (default false). */
+  readonly retry?: boolean;
+}
+
+/**
+ * Connects to a QMP socket and negotiates.
+ * @param options `timeout` covers connecting and the handshake (default 10 s)
+ * @throws {USAGE} for a path over 107 bytes, and for TCP without `allowTcp: true`
+ * @throws {QMP_LINK} when nothing listens there, or what answers is not QMP
+ * @throws {TIMEOUT} when QEMU does not greet in time
+ * @throws {ABORTED}
+ */
+export async function connect(address: QmpAddress, options: ConnectOptions = {}): Promise<QmpClient> {
+  if ('stream' in address) return QmpClient.fromStream(address.stream, options);
+  const limit = parseDuration(options.timeout ?? DEFAULT_HANDSHAKE_TIMEOUT, 'timeout');
+  const begun = monotonicMs();
+  const remaining = () => Math.max(0, limit - (monotonicMs() - begun));
+  const socket = await dial(address, { ...options, timeout: limit });
+  return QmpClient.fromStream(socket, { ...options, timeout: remaining() }, (again) => dial(address, again));
+}
+
+export interface DialOptions extends WaitOptions {
+  readonly retry?: boolean;
+}
+
+/** Opens the stream to a unix socket or TCP port. */
+export async function dial(address: Exclude<QmpAddress, { stream: Duplex }>, options: DialOptions): Promise<Socket> {
+  const target = checkAddress(address);
+  const inner = new AbortController();
+  return awaitWithin<Socket>(
+    { awaited: `a connection to ${target}`, defaultTimeout: DEFAULT_HANDSHAKE_TIMEOUT },
+    options,
+    (resolve, reject) => {
+      const attempt = async () => {
+        for (;;) {
+          try {
+            return await open(address, target, inner.signal);
+          } catch (error) {
+            if (!options.retry || !isQmpilotError(error, 'QMP_LINK') || inner.signal.aborted) throw error;
+          }
+          await pause(20, inner.signal);
+        }
+      };
+      attempt().then(resolve, reject);
+      return () => inner.abort();
+    },
+  );
+}
+
+function checkAddress(address: Exclude<QmpAddress, { stream: Duplex }>): string {
+  if ('path' in address) {
+    const bytes = Buffer.byteLength(address.path);
+    if (bytes === 0 || address.path.includes('\0')) throw new QmpilotError('USAGE', 'the socket path is empty or holds a NUL');
+    if (bytes > MAX_SOCKET_PATH) {
+      throw new QmpilotError('USAGE', `the socket path is ${bytes} bytes long; unix sockets take at most ${MAX_SOCKET_PATH}: ${address.path}`, {
+        hint: 'use a shorter path, or a symbolic link to its folder',
+      });
+    }
+    return address.path;
+  }
+  const allowed: unknown = address.allowTcp;
+  if (allowed !== true) {
+    throw new QmpilotError('USAGE', `QMP over TCP (${address.host}:${address.port}) must be allowed`, {
+      hint: 'whoever reaches that port owns the VM: use a unix socket, or say allowTcp: true',
+    });
+  }
+  return isIP(address.host) === 6 ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}
+
+function open(address: Exclude<QmpAddress, { stream: Duplex }>, target: string, signal: AbortSignal): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = 'path' in address ? createConnection({ path: address.path }) : createConnection({ host: address.host, port: address.port, noDelay: true });
+    const onAbort = () => socket.destroy();
+    const onError = (cause: NodeJS.ErrnoException) => {
+      signal.removeEventListener('abort', onAbort);
+      reject(refusal(target, cause));
+    };
+    socket.once('error', onError);
+    socket.once('connect', () => {
+      socket.off('error', onError);
+      signal.removeEventListener('abort', onAbort);
+      // A failure before the client takes over shows as the destroyed stream it gets.
+      socket.on('error', () => {});
+      resolve(socket);
+    });
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such socket: is QEMU running, with -qmp unix:PATH,server=on,wait=off?',
+  ECONNREFUSED: 'nothing listens there: the QEMU that made this socket is gone',
+  ENOTSOCK: 'this is not a socket',
+  EACCES: 'this user may not use the socket: run as the user of QEMU',
+};
+
+function refusal(target: string, cause: NodeJS.ErrnoException): QmpilotError {
+  const hint = HINTS[cause.code ?? ''];
+  return new QmpilotError('QMP_LINK', `cannot connect to ${target}: ${cause.message}`, { cause, ...(hint && { hint }) });
+}

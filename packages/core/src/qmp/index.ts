@@ -1,0 +1,10 @@
+export { QmpClient, DEFAULT_COMMAND_TIMEOUT, DEFAULT_HANDSHAKE_TIMEOUT, type StreamOptions } from './client.js';
+export { connect, MAX_SOCKET_PATH, type ConnectOptions, type QmpAddress } from './connect.js';
+export { EventStream, type EventStreamOptions } from './event-stream.js';
+export type { EventListener, EventOf, WaitForOptions } from './events.js';
+export { DEFAULT_MESSAGE_LIMIT, LineFramer } from './framing.js';
+export type { Greeting } from './greeting.js';
+export type { JobProgress } from './job.js';
+export type { JobOptions } from './jobs.js';
+export type { QmpEvent, QmpEventName } from './protocol.js';
+export { AbortedError, isQmpilotError, QmpCommandError, QmpilotError, TimeoutError, type ErrorCode } from '../errors.js';

@@ -1,0 +1,117 @@
+import { bashWord } from './quote.js';
+
+/*
+ * The agent is a loop in bash. A request is one line, `: qmpilot VERB NONCE ARGUMENTS NONCE`: to a shell that is no
+ * agent it is the null command, and a line that lost its end is not carried out. On a guest emulated
+ * by TCG each program costs tens of milliseconds, so a command that uses builtins only starts none but the
+ * subshell it runs in: its output goes to files in a tmpfs, and `read` and `printf` bring it out.
+ *
+ * Marks (see frames.ts): P pong, R ready for input, B stdout begins, O stdout ended and stderr begins,
+ * X exit status, `k` behind it when the command was killed by Ctrl-C; while streaming: S begin,
+ * e and E a piece of stderr (E: with a line end behind it), Y stderr ended.
+ */
+const SCRIPT = String.raw`
+exec 2>/dev/null
+stty raw -echo isig noflsh intr ^C quit undef susp undef
+__qL=\${LC_ALL-}; LC_ALL=C
+export HOME=\${HOME:-/root} PATH=\${PATH:-/usr/sbin:/usr/bin:/sbin:/bin}
+unset __qA; set -m; trap __qa=k INT
+for __qd in /run /dev/shm /tmp; do
+  __qd=$__qd/qmpilot-shell.$$; mkdir -p -m 700 "$__qd"; [[ -w $__qd ]] && break
+done
+__qk=0; __qi=/dev/null
+__qm() { printf "\1%s%s%d:%s" "$1" "$__qn" "\${#2}" "$2"; }
+__qe() {
+  [[ -s $1 ]] || return
+  local x
+  exec 9<"$1"
+  if IFS= read -r -d "" -n 32768 -u 9 x; then
+    if ((\${#x} == 32768)); then printf %s "$x"; else printf "%s\0" "$x"; fi
+    cat <&9
+  else
+    printf %s "$x"
+  fi
+  exec 9<&-
+  : >"$1"
+}
+__qb() {
+  trap - INT
+  if [[ $__qL ]]; then LC_ALL=$__qL; else unset LC_ALL; fi
+  eval "unset -v \${!__q@}; set --; $__qc"
+}
+__qx() {
+  local __qg
+  __qa=; __qk=$((__qk + 1))
+  if ((__qk % 64 == 0)); then __qg=("$__qd"/[oe][0-9]*); rm -f "\${__qg[@]}" & fi
+  ( __qb ) <"$__qi" >"$__qd/o$__qk" 2>"$__qd/e$__qk" &
+  __qp=$!
+  wait $__qp; __qs=$?
+  [[ $__qa ]] && { kill -KILL -- -$__qp; __qs=137; }
+  __qm B ""; __qe "$__qd/o$__qk"; __qm O ""; __qe "$__qd/e$__qk"; __qm X "$__qs$__qa"
+}
+__qy() {
+  local l s a=
+  while :; do
+    IFS= read -r -t 0.2 -n 512 l; s=$?
+    l=$a$l; a=
+    if ((s > 128)); then
+      if [[ $l == $'\1'* ]]; then a=$l; elif [[ $l ]]; then __qm e "$l"; fi
+    elif ((s == 0)); then
+      if [[ $l == $'\1'"$__qn" ]]; then break; elif ((\${#l} >= 512)); then __qm e "$l"; else __qm E "$l"; fi
+    else
+      [[ $l ]] && __qm e "$l"; break
+    fi
+  done
+  __qm Y ""
+}
+__qw() {
+  __qa=; __qm S ""
+  {
+    exec 8> >(trap - INT; __qy)
+    exec > >(trap - INT; exec cat)
+    ( exec 2>&8 8>&-; __qb ) <"$__qi"
+    __qs=$?
+    printf "\n\1%s\n" "$__qn" >&8
+    __qm X "$__qs"
+  } &
+  __qp=$!
+  wait $__qp
+  [[ $__qa ]] && { kill -KILL -- -$__qp; __qm X 137k; __qm Y ""; }
+  until IFS= read -r __ql; [[ $__ql == ": qmpilot done $__qn $__qn" ]]; do :; done
+  kill -KILL -- -$__qp
+}
+__qh() {
+  set +m; stty -isig; __qm R ""
+  if (($2)); then head -c "$1" >>"$__qd/i"; else head -c "$1" >"$__qd/i"; fi
+  __qs=$?; stty isig; set -m; __qm X "$__qs"
+}
+while :; do
+  IFS= read -r __ql || { (($? > 128)) && continue; exit; }
+  __qn=\${__ql:15:16}
+  [[ $__ql == ": qmpilot "????" $__qn "* && $__ql == *" $__qn" ]] || continue
+  __qv=\${__ql:10:4}; __ql=\${__ql:32}; __ql=\${__ql% *}
+  case $__qv in
+    ping) __qm P "" ;;
+    exec) eval "$__ql"; __qx ;;
+    flow) eval "$__ql"; __qw ;;
+    recv) __qh $__ql ;;
+  esac
+done
+`.replaceAll('\\$', '$');
+
+const LINE_CHARACTERS = 900;
+
+/**
+ * The lines that turn a bash which reads them from its terminal into the agent. Short ones: a terminal in canonical
+ * mode takes at most 4095 bytes a line. A copy that was garbled on the way is not started.
+ */
+export function agentInstallation(): string {
+  const source = SCRIPT.trim();
+  const lines = [' __qA='];
+  for (let at = 0; at < source.length; at += LINE_CHARACTERS) {
+    lines.push(` __qA+=${bashWord(source.slice(at, at + LINE_CHARACTERS))}`);
+  }
+  // By its environment, so that a process list does not show the whole text.
+  lines.push(` [ \${#__qA} = ${source.length} ] && export __qA && exec "$BASH" --noprofile --norc -c 'eval "$__qA"' bash`);
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,168 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Channel } from '../console/channel.js';
+import { OutOfBandShell } from './out-of-band-shell.js';
+import { openPty, type Pty } from './pty.fixture.js';
+
+const ptys: Pty[] = [];
+function shellOn(command: string): { shell: OutOfBandShell; channel: Channel } {
+  const pty = openPty(command);
+  ptys.push(pty);
+  const channel = new Channel('hvc0');
+  channel.attach(pty.stream);
+  return { shell: new OutOfBandShell(channel), channel };
+}
+afterAll(() => ptys.forEach((pty) => pty.close()));
+
+describe('OutOfBandShell on a bash with prompt and echo', () => {
+  let shell: OutOfBandShell;
+  let channel: Channel;
+  beforeAll(async () => {
+    ({ shell, channel } = shellOn('bash --norc'));
+    await shell.ready({ timeout: '10s' });
+  });
+
+  const table: readonly [string, string, { exitCode?: number; stdout?: string; stderr?: string; signal?: string }][] = [
+    ['output and exit code', 'echo hi; exit 3', { stdout: 'hi\n', exitCode: 3 }],
+    ['both outputs apart', 'echo o; echo e >&2', { stdout: 'o\n', stderr: 'e\n' }],
+    ['no newline at the end', 'printf abc', { stdout: 'abc' }],
+    ['quotes, dollars, backslashes', `printf '%s' "a'b\\"c\\$d\\\\e"; echo ' !!'`, { stdout: `a'b"c$d\\e !!\n` }],
+    ['several lines and a here-document', 'cat <<EOF\none $((1+1))\nEOF\necho two', { stdout: 'one 2\ntwo\n' }],
+    ['a comment at the end', 'echo x # not y', { stdout: 'x\n' }],
+    ['exit code 255', 'exit 255', { exitCode: 255 }],
+    ['death by a signal', 'kill -SEGV $BASHPID', { exitCode: 139, signal: 'SIGSEGV' }],
+    ['a program killed by a signal', `sh -c 'kill -9 $$'`, { exitCode: 137, signal: 'SIGKILL' }],
+    ['a command that is not there', 'nosuchcommand-x', { exitCode: 127 }],
+    ['a syntax error', 'if then', { exitCode: 2 }],
+    ['UTF-8', 'echo gr\u00fc\u00dfe \u4f60', { stdout: 'gr\u00fc\u00dfe \u4f60\n' }],
+    ['background children', '(sleep 30; echo late) & echo now', { stdout: 'now\n' }],
+    ['nothing at all', ':', {}],
+    ['no terminal as output', '[ -t 0 ] || [ -t 1 ] || [ -t 2 ] || echo none', { stdout: 'none\n' }],
+    ['no positional parameters and none of our variables', 'echo "$#" ${!__q@}', { stdout: '0\n' }],
+  ];
+  it.each(table)('runs a command with %s', async (_title, command, want) => {
+    const result = await shell.exec(command, { timeout: '10s' });
+    expect({ ...result, stderr: want.stderr === undefined && result.exitCode !== 0 ? '' : result.stderr }).toMatchObject({
+      exitCode: 0, stdout: '', stderr: '', ...want,
+    });
+  });
+
+  it('keeps commands apart: directory, variables and options of one are gone in the next', async () => {
+    await shell.exec('cd /usr; x=1; set -e; set -f');
+    expect((await shell.exec('echo "$PWD" "$x" "$-"')).stdout).not.toMatch(/usr|1|e|f/);
+  });
+
+  it('passes every byte value out, on both outputs, NUL included', async () => {
+    const all = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+    const result = await shell.exec('cat; printf "\\0\\1\\377" >&2', { input: all });
+    expect(result.stdoutBytes).toEqual(all);
+    expect(result.stderrBytes).toEqual(Buffer.of(0, 1, 255));
+  });
+
+  it('takes 1 MB of binary input and gives it back', async () => {
+    const data = Buffer.from(Array.from({ length: 1_000_000 }, (_, i) => (i * 7919 + (i >> 8)) & 255));
+    const result = await shell.exec('cat', { input: data, timeout: '20s' });
+    expect(result.stdoutBytes.equals(data)).toBe(true);
+  });
+
+  it.each([0, 1, 2047, 2048, 2049, 32_767, 32_768, 32_769, 65_536])('keeps an output of %d bytes whole', async (length) => {
+    const { stdoutBytes } = await shell.exec(`head -c ${length} /dev/zero`);
+    expect(stdoutBytes).toEqual(Buffer.alloc(length));
+  });
+
+  it('sets environment, directory and user', async () => {
+    const options = { env: { A: `it's "x"\n$y` }, cwd: '/usr/lib' };
+    expect((await shell.exec('printf %s "$PWD|$A"', options)).stdout).toBe(`/usr/lib|it's "x"\n$y`);
+    expect(await shell.exec('echo no', { cwd: '/no such' })).toMatchObject({ exitCode: 1, stdout: '' });
+  });
+
+  it('refuses a NUL in the command with USAGE', () => {
+    expect(() => shell.exec('echo \0')).toThrow(expect.objectContaining({ code: 'USAGE' }));
+  });
+
+  it('throws COMMAND_FAILED with the output from expectOk', async () => {
+    const error: unknown = await shell.expectOk('echo why >&2; exit 4').catch((e: unknown) => e);
+    expect(error).toMatchObject({ code: 'COMMAND_FAILED', message: '"echo why >&2; exit 4" ended with exit code 4: why' });
+  });
+
+  it('kills a command when its time is up, shows its output until then, and goes on', async () => {
+    const error: unknown = await shell.exec('echo begun; trap "" INT TERM; sleep 60', { timeout: 300 }).catch((e: unknown) => e);
+    expect(error).toMatchObject({ code: 'TIMEOUT', evidence: { stdout: ['begun'] } });
+    expect((await shell.exec('echo alive', { timeout: 2000 })).stdout).toBe('alive\n');
+  });
+
+  it('kills a command when the signal fires', async () => {
+    const abort = new AbortController();
+    const running = shell.exec('sleep 60', { signal: abort.signal });
+    const next = shell.exec('echo next');
+    setTimeout(() => abort.abort(), 100);
+    await expect(running).rejects.toMatchObject({ code: 'ABORTED' });
+    expect((await next).stdout).toBe('next\n');
+  });
+
+  it('runs concurrent calls one after the other, in order', async () => {
+    const results = await Promise.all(Array.from({ length: 150 }, (_, i) => shell.exec(`echo ${i}`)));
+    expect(results.map((r) => r.stdout).join('')).toBe(Array.from({ length: 150 }, (_, i) => `${i}\n`).join(''));
+  });
+
+  it('answers again after stale bytes and a restore to the same agent', async () => {
+    await channel.write('half a line of before');
+    await shell.ready({ timeout: 3000 });
+    expect((await shell.exec('echo ok')).stdout).toBe('ok\n');
+  });
+
+  it('streams both outputs while the command runs', async () => {
+    const stream = shell.stream('echo a; echo b >&2; printf c >&2; sleep 0.3; echo d; exit 5');
+    let [stdout, stderr] = ['', ''];
+    for await (const { from, bytes } of stream) {
+      if (from === 'stdout') stdout += String(bytes);
+      else stderr += String(bytes);
+    }
+    expect({ stdout, stderr }).toEqual({ stdout: 'a\nd\n', stderr: 'b\nc' });
+    expect(await stream.result).toMatchObject({ exitCode: 5 });
+  });
+
+  it('kills a streamed command when the reader leaves, and goes on', async () => {
+    for await (const chunk of shell.stream('yes')) if (chunk.bytes.length > 0) break;
+    expect((await shell.exec('echo on', { timeout: 5000 })).stdout).toBe('on\n');
+  });
+
+  it('streams 20 MB to a slow reader without loss and without holding them', async () => {
+    let bytes = 0;
+    for await (const chunk of shell.stream('head -c 20000000 /dev/zero')) {
+      if (bytes === 0) await new Promise((resolve) => setTimeout(resolve, 200));
+      bytes += chunk.bytes.length;
+    }
+    expect(bytes).toBe(20_000_000);
+  });
+});
+
+describe('OutOfBandShell and its channel', () => {
+  it('works on a bash without prompt', async () => {
+    const { shell } = shellOn('bash --norc 2>/dev/null');
+    await shell.ready({ timeout: '10s' });
+    expect((await shell.exec('echo $((6*7))')).stdout).toBe('42\n');
+  });
+
+  it('says SHELL_LOST where no bash answers', async () => {
+    const { shell } = shellOn('cat');
+    await expect(shell.ready({ timeout: 1500 })).rejects.toMatchObject({ code: 'SHELL_LOST' });
+  });
+
+  it('rejects a running command when the channel ends', async () => {
+    const { shell, channel } = shellOn('bash --norc');
+    await shell.ready({ timeout: '10s' });
+    const running = shell.exec('sleep 60');
+    setTimeout(() => ptys.at(-1)?.close(), 100);
+    await expect(running).rejects.toMatchObject({ code: 'CONSOLE_CLOSED' });
+    expect(channel.state).toBe('ended');
+  });
+
+  it('installs itself anew when another guest is attached', async () => {
+    const { shell, channel } = shellOn('bash --norc');
+    await shell.ready({ timeout: '10s' });
+    const other = openPty('bash --norc');
+    ptys.push(other);
+    channel.attach(other.stream);
+    expect((await shell.exec('echo again', { timeout: '10s' })).stdout).toBe('again\n');
+  });
+});

@@ -1,0 +1,122 @@
+import { QmpilotError } from '../errors.js';
+import type { WaitOptions } from '../util/deadline.js';
+
+export interface ExecOptions extends WaitOptions {
+  /** Added to the command's environment. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Directory in the guest; when it cannot be entered the command does not run and the exit code is 1. */
+  readonly cwd?: string | undefined;
+  /** Standard input, to the byte; empty by default. */
+  readonly input?: string | Uint8Array | undefined;
+  /** Run as this user of the guest, by `runuser`. */
+  readonly user?: string | undefined;
+}
+
+/** What a command did: data, whatever its exit code. */
+export interface ExecResult {
+  readonly command: string;
+  /** 0 to 255. */
+  readonly exitCode: number;
+  /** `SIGKILL`, ..., where the exit code is 128 plus a signal's number: the shell's convention, which a command may imitate. */
+  readonly signal?: string;
+  /** Standard output as UTF-8; broken sequences become U+FFFD. */
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly stdoutBytes: Buffer;
+  readonly stderrBytes: Buffer;
+  /** From the command's being sent to its end, in ms. */
+  readonly durationMs: number;
+}
+
+/** Runs commands in the guest, one at a time, in the order of the calls. */
+export interface Shell {
+  readonly name: string;
+
+  /**
+   * Runs `command` as a shell text of its own (what it sets is gone afterwards). Children it leaves in the
+   * background go on; what they print later is lost.
+   * @throws {USAGE} for a command with a NUL
+   * @throws {TIMEOUT} after `timeout` (none by default): the command was killed, the shell goes on
+   * @throws {ABORTED} likewise
+   * @throws {SHELL_LOST} when the guest does not answer
+   * @throws {CONSOLE_CLOSED} when the channel ends
+   */
+  exec(command: string, options?: ExecOptions): Promise<ExecResult>;
+
+  /**
+   * The same, for a command that has to succeed.
+   * @throws {COMMAND_FAILED} for an exit code other than 0, with the output
+   */
+  expectOk(command: string, options?: ExecOptions): Promise<ExecResult>;
+
+  /**
+   * A round trip to the guest's shell and back. Limit: 5 s by default.
+   * @throws {SHELL_LOST} when nothing comes back
+   */
+  ping(options?: WaitOptions): Promise<void>;
+
+  /**
+   * Kills what runs and gets the shell to answer again.
+   * @throws {SHELL_LOST} when it does not
+   */
+  reset(options?: WaitOptions): Promise<void>;
+
+  /** Lets go of the channel; commands that wait are rejected with CLOSED. */
+  close(): void;
+}
+
+export function execResult(
+  command: string, exitCode: number, stdoutBytes: Buffer, stderrBytes: Buffer, durationMs: number,
+): ExecResult {
+  const signal = signalName(exitCode);
+  return {
+    command, exitCode, ...(signal ? { signal } : {}), durationMs, stdoutBytes, stderrBytes,
+    // Decoded when asked for: 100 MB may be nobody's text.
+    get stdout() { return stdoutBytes.toString('utf8'); },
+    get stderr() { return stderrBytes.toString('utf8'); },
+  };
+}
+
+export function requireSuccess(result: ExecResult): ExecResult {
+  if (result.exitCode === 0) return result;
+  const said = lastLines(result.stderrBytes) || lastLines(result.stdoutBytes);
+  const how = result.signal ? `was killed by ${result.signal}` : `ended with exit code ${result.exitCode}`;
+  throw new QmpilotError('COMMAND_FAILED', `${JSON.stringify(result.command)} ${how}${said ? `: ${said}` : ''}`, {
+    evidence: { command: result.command, exitCode: result.exitCode, stdout: tailLines(result.stdoutBytes), stderr: tailLines(result.stderrBytes) },
+    hint: 'the ends of its output are in evidence.stdout and evidence.stderr; exec() gives the exit code as data instead',
+  });
+}
+
+/** The last lines of an output, for evidence: at most 16 KiB. */
+export function tailLines(bytes: Buffer): string[] {
+  return bytes.subarray(-16_384).toString('utf8').trimEnd().split('\n').slice(-50);
+}
+
+/** @throws {USAGE} for what no shell can be given */
+export function checkCommand(command: string, options: ExecOptions): void {
+  for (const text of [command, options.cwd ?? '', options.user ?? '', ...Object.values(options.env ?? {})]) {
+    if (text.includes('\0')) {
+      throw new QmpilotError('USAGE', 'a command, its directory, user and environment cannot hold a NUL byte', {
+        hint: 'give binary data as `input`',
+      });
+    }
+  }
+  for (const name of Object.keys(options.env ?? {})) {
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+      throw new QmpilotError('USAGE', `${JSON.stringify(name)} is not a name for an environment variable`);
+    }
+  }
+}
+
+function lastLines(bytes: Buffer): string {
+  return tailLines(bytes).slice(-3).join(' / ').slice(-500);
+}
+
+/** Signals 1 to 31 of Linux on x86, ARM and RISC-V: include/uapi/asm-generic/signal.h. */
+const SIGNALS =
+  'HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS'.split(' ');
+
+function signalName(exitCode: number): string | undefined {
+  const name = SIGNALS[exitCode - 129];
+  return name === undefined ? undefined : `SIG${name}`;
+}
