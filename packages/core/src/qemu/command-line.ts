@@ -93,6 +93,8 @@ export function buildArguments(spec: MachineSpec, start: StartSpec): string[] {
     '-object', 'rng-random,id=rng,filename=/dev/urandom',
     '-device', 'virtio-rng-pci,rng=rng',
     '-device', 'pvpanic',
+    // A restored guest is told so by a new generation id, and its kernel reseeds its random numbers.
+    '-device', 'vmgenid,guid=auto',
     '-action', 'panic=none',
     '-rtc', 'base=utc,clock=host',
     ...spec.disks.flatMap(diskArguments),

@@ -18,6 +18,8 @@ export interface SpawnOptions {
   readonly args: readonly string[];
   /** How many socket pairs QEMU inherits, from descriptor 3 on. */
   readonly channels: number;
+  /** Open files that QEMU inherits behind the channels; the caller closes its own afterwards. */
+  readonly files?: readonly number[];
   /** Where the pid is noted for the reaper. */
   readonly directory: string;
 }
@@ -64,7 +66,7 @@ export class QemuProcess {
     const setpriv = await which('setpriv');
     const [command, prefix] = setpriv ? [setpriv, ['--pdeathsig', 'KILL', '--', options.path]] : [options.path, []];
     const child = spawn(command, [...prefix, ...options.args], {
-      stdio: ['ignore', 'ignore', 'pipe', ...Array.from({ length: options.channels }, () => 'pipe' as const)],
+      stdio: ['ignore', 'ignore', 'pipe', ...Array.from({ length: options.channels }, () => 'pipe' as const), ...(options.files ?? [])],
       // A Ctrl-C in the terminal is for the controller alone: it decides how the vm ends.
       detached: true,
     });

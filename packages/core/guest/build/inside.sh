@@ -1,0 +1,51 @@
+#!/bin/sh
+# Runs as root inside the image's tree: compiles, drops the compilers, makes the initrd, settles what starts at boot.
+set -eu
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+build=/qmpilot-build
+release=$(ls /lib/modules)
+
+echo "qmpilot: compiling for $release"
+gcc-12 -O2 -Wall -Wextra -Werror -s -o /usr/lib/qmpilot/btf-offset "$build/tools/btf-offset.c"
+for source in "$build"/modules/*/; do
+  [ -f "$source/Makefile" ] || continue
+  make -s -C "$source" KDIR="/lib/modules/$release/build" CC=gcc-12
+  strip --strip-debug "$source"/*.ko
+  install -D -m 644 -t "/usr/lib/qmpilot/$release" "$source"/*.ko
+done
+
+echo 'qmpilot: dropping the compilers'
+apt-get -qq purge --autoremove -y $(cat "$build/toolchain") > /dev/null
+
+echo 'qmpilot: making the initrd'
+tree=$build/initrd
+mkdir -p "$tree/bin" "$tree/modules" "$tree/dev" "$tree/proc" "$tree/root"
+cp /bin/busybox "$tree/bin/busybox"
+for driver in virtio_pci virtio_blk virtio_console; do
+  modprobe -S "$release" --show-depends "$driver"
+done | while read -r verb path _; do
+  [ "$verb" = insmod ] || continue
+  file=${path##*/}
+  [ -e "$tree/modules/$file" ] && continue
+  cp "$path" "$tree/modules/$file"
+  echo "$file" >> "$tree/modules/order"
+done
+rm -f /boot/initrd.img*
+mv "/boot/vmlinuz-$release" /boot/vmlinuz
+(cd "$tree" && find . | LC_ALL=C sort | busybox cpio -o -H newc) > /boot/initrd.img 2> /dev/null
+
+echo 'qmpilot: settling what starts at boot'
+systemctl -q enable qmpilot-shell@hvc0.service qmpilot-shell@hvc1.service serial-getty@ttyS0.service getty@tty1.service
+systemctl -q mask $(cat "$build/masked-units")
+sed -i '/pam_motd\|pam_mail\|pam_lastlog/d' /etc/pam.d/login
+passwd -q -d root
+ln -sf ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm
+ln -sf ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx
+
+dpkg-query -W -f '${Package} ${Version}\n' > /boot/packages
+echo "$release" > /boot/release
+rm -rf "$build" /var/lib/apt/lists/* /var/cache/apt/* /var/cache/ldconfig/* /var/log/*.log /var/log/apt
+rm -f /etc/resolv.conf /etc/apt/sources.list.d/* 
+ldconfig
+# A first boot would otherwise rebuild catalogues and caches that were made a moment ago.
+touch /etc/.updated /var/.updated

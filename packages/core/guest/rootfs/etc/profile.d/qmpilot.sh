@@ -1,0 +1,1 @@
+export UV_USE_IO_URING=1

@@ -1,0 +1,235 @@
+import { ConsoleLines } from '../console-lines.js';
+import type { PoweroffStallFinding, TaskRef } from '../finding.js';
+import { readShutdownLine, SHUTDOWN_LITERALS, type ShutdownLine, type ShutdownPhase } from './shutdown-line.js';
+import { StopJobs, type ShutdownJob } from './stop-jobs.js';
+
+export type ShutdownOutcome =
+  /** The machine is off: QEMU said so, or the kernel did. */
+  | 'off'
+  | 'rebooted'
+  | 'halted'
+  | 'panicked'
+  /** It has not come to an end (yet). */
+  | 'running';
+
+/** How far a shutdown came, and what it waits for. Times in ms on the clock of whoever fed the detector. */
+export interface ShutdownReport {
+  readonly outcome: ShutdownOutcome;
+  readonly phase: ShutdownPhase;
+  /** When each phase was first seen, in order. */
+  readonly phases: readonly { readonly phase: ShutdownPhase; readonly at: number }[];
+  /** Since it was asked for. */
+  readonly elapsed: number;
+  /** systemd's jobs that took time, those still running first. */
+  readonly jobs: readonly ShutdownJob[];
+  /** What systemd-shutdown still waits for. */
+  readonly processes: readonly TaskRef[];
+  /** Whether QMP sent SHUTDOWN, and with which reason. */
+  readonly shutdownEvent: boolean;
+  readonly shutdownReason?: string;
+  readonly panic?: string;
+  /** The last lines that said something about it; text of the guest. */
+  readonly evidence: readonly string[];
+}
+
+export interface ShutdownDetector {
+  /** The shutdown was asked for. */
+  requested(atMs: number): void;
+  console(chunk: string | Uint8Array, atMs: number): void;
+  /** An event of QMP: POWERDOWN, SHUTDOWN and RESET count. */
+  qmpEvent(name: string, data: Readonly<Record<string, unknown>>, atMs: number): void;
+  /** Output of `systemctl list-jobs --no-legend --plain`. */
+  jobs(text: string, atMs: number): void;
+  /** Output of `systemctl show -p Id,Description,Slice,ControlGroup,TimeoutStopUSec UNIT...`. */
+  units(text: string): void;
+  qemuExited(atMs: number): void;
+  report(atMs: number): ShutdownReport;
+  /** The shutdown as a finding, for whoever decides that it took too long. */
+  finding(atMs: number): PoweroffStallFinding;
+}
+
+const ORDER: readonly ShutdownPhase[] = ['requested', 'units', 'final-kill', 'unmount', 'power-off', 'off'];
+const MAX_EVIDENCE = 30;
+const MAX_PROCESSES = 64;
+
+/** Follows a `poweroff`, reboot or halt from its request to its end, by console, QMP and systemd. */
+export function createShutdownDetector(): ShutdownDetector {
+  return new Detector();
+}
+
+class Detector implements ShutdownDetector {
+  readonly #lines = new ConsoleLines(SHUTDOWN_LITERALS);
+  readonly #jobs = new StopJobs();
+  readonly #phases: { phase: ShutdownPhase; at: number }[] = [];
+  readonly #processes = new Map<number, TaskRef>();
+  #evidence: string[] = [];
+  #requestedAt: number | undefined;
+  #endedAt: number | undefined;
+  #outcome: ShutdownOutcome = 'running';
+  #shutdownEvent = false;
+  #shutdownReason: string | undefined;
+  #panic: string | undefined;
+
+  requested(atMs: number): void {
+    this.#requestedAt ??= atMs;
+    this.#reach('requested', atMs);
+  }
+
+  console(chunk: string | Uint8Array, atMs: number): void {
+    this.#lines.push(chunk, (line) => {
+      const said = readShutdownLine(line);
+      for (const item of said) this.#take(item, atMs);
+      if (said.length > 0 && this.#requestedAt !== undefined) this.#keep(line);
+    });
+  }
+
+  qmpEvent(name: string, data: Readonly<Record<string, unknown>>, atMs: number): void {
+    if (name === 'POWERDOWN') this.requested(atMs);
+    if (name === 'SHUTDOWN') {
+      this.#shutdownEvent = true;
+      this.#shutdownReason = typeof data['reason'] === 'string' ? data['reason'] : undefined;
+      if (data['guest'] === true) this.#end(this.#shutdownReason === 'guest-reset' ? 'rebooted' : 'off', atMs);
+    }
+    if (name === 'RESET' && data['guest'] === true && this.#requestedAt !== undefined) this.#end('rebooted', atMs);
+  }
+
+  jobs(text: string, atMs: number): void {
+    this.#jobs.listed(text, atMs);
+    if (this.#jobs.all().some((job) => job.type === 'stop' && !job.ended)) this.#reach('units', atMs);
+  }
+
+  units(text: string): void {
+    this.#jobs.shown(text);
+  }
+
+  qemuExited(atMs: number): void {
+    this.#endedAt ??= atMs;
+    if (this.#shutdownEvent && this.#outcome === 'running') this.#end('off', atMs);
+  }
+
+  report(atMs: number): ShutdownReport {
+    const from = this.#requestedAt ?? this.#phases[0]?.at ?? atMs;
+    return {
+      outcome: this.#outcome,
+      phase: this.#phase,
+      phases: [...this.#phases],
+      elapsed: Math.max(0, (this.#endedAt ?? atMs) - from),
+      jobs: this.#jobs.all(),
+      processes: [...this.#processes.values()],
+      shutdownEvent: this.#shutdownEvent,
+      ...(this.#shutdownReason === undefined ? {} : { shutdownReason: this.#shutdownReason }),
+      ...(this.#panic === undefined ? {} : { panic: this.#panic }),
+      evidence: [...this.#evidence],
+    };
+  }
+
+  finding(atMs: number): PoweroffStallFinding {
+    const report = this.report(atMs);
+    const job = report.phase === 'units' || report.phase === 'requested' ? report.jobs.find(({ ended }) => !ended) : undefined;
+    const phase = stalledPhase(report.phase, job);
+    const where = job === undefined ? phaseText(phase, report.processes) : (job.unit ?? job.description ?? 'a job');
+    return {
+      kind: 'poweroff-stall',
+      severity: 'error',
+      title: `poweroff stalled: ${where}`,
+      signature: ['poweroff-stall', phase, ...(job === undefined ? [] : [generalUnit(job.unit ?? job.description ?? '')])].join(' '),
+      at: atMs,
+      phase,
+      ...(job?.unit === undefined ? {} : { unit: job.unit }),
+      ...(job?.description === undefined ? {} : { description: job.description }),
+      ...(job?.slice === undefined ? {} : { slice: job.slice }),
+      ...(job?.cgroup === undefined ? {} : { cgroup: job.cgroup }),
+      elapsed: job === undefined ? report.elapsed : job.elapsed,
+      ...(job?.limit === undefined ? {} : { limit: job.limit }),
+      ...(job === undefined || job.limits.length === 0 ? {} : { limits: job.limits }),
+      ...(report.processes[0] === undefined || job !== undefined ? {} : { task: report.processes[0] }),
+      shutdownEvent: report.shutdownEvent,
+      evidence: report.evidence,
+    };
+  }
+
+  get #phase(): ShutdownPhase {
+    return this.#phases.at(-1)?.phase ?? 'requested';
+  }
+
+  #take(item: ShutdownLine, atMs: number): void {
+    switch (item.type) {
+      case 'job':
+        this.#jobs.drawn(item, atMs);
+        if (item.job === 'stop') this.#reach('units', atMs);
+        break;
+      case 'unit':
+        this.#takeUnit(item, atMs);
+        break;
+      case 'phase':
+        // A word that a running system may print as well counts only once the end was asked for.
+        if (item.sure || this.#requestedAt !== undefined) this.#reach(item.phase, atMs);
+        break;
+      case 'process':
+        if (this.#processes.size < MAX_PROCESSES) this.#processes.set(item.pid, { comm: item.comm, pid: item.pid });
+        break;
+      case 'end':
+        this.#end(item.how === 'power-off' ? 'off' : item.how === 'reboot' ? 'rebooted' : 'halted', atMs);
+        break;
+      case 'panic':
+        if (this.#requestedAt === undefined) break;
+        this.#panic = item.message;
+        this.#end('panicked', atMs);
+        break;
+      case 'boot':
+        if (this.#requestedAt !== undefined) this.#end('rebooted', atMs);
+        break;
+    }
+  }
+
+  #takeUnit(item: Extract<ShutdownLine, { type: 'unit' }>, atMs: number): void {
+    if (item.unit !== undefined) this.#jobs.named(item.unit, item.description);
+    if (item.verb === 'stopped') this.#jobs.stopped(item.unit, item.description);
+    if (item.sure || this.#requestedAt !== undefined) this.#reach('units', atMs);
+  }
+
+  /** Only forward: the console shows lines of different writers out of order. */
+  #reach(phase: ShutdownPhase, atMs: number): void {
+    if (this.#phases.length > 0 && ORDER.indexOf(phase) <= ORDER.indexOf(this.#phase)) return;
+    this.#requestedAt ??= atMs;
+    this.#phases.push({ phase, at: atMs });
+    if (ORDER.indexOf(phase) > ORDER.indexOf('units')) this.#jobs.endAll();
+  }
+
+  #end(outcome: ShutdownOutcome, atMs: number): void {
+    if (this.#outcome !== 'running') return;
+    this.#outcome = outcome;
+    this.#endedAt = atMs;
+    if (outcome === 'off') this.#reach('off', atMs);
+  }
+
+  /** The animation of a waiting job comes twice a second: its last picture is enough. */
+  #keep(line: string): void {
+    const text = line.trim().slice(0, 300);
+    const last = this.#evidence.at(-1);
+    const sameJob = last !== undefined && withoutTimes(last) === withoutTimes(text);
+    this.#evidence = [...(sameJob ? this.#evidence.slice(0, -1) : this.#evidence), text].slice(-MAX_EVIDENCE);
+  }
+}
+
+function withoutTimes(line: string): string {
+  return line.replace(/^[[\]* ]+/, '').replace(/\([^()]{1,60}\)/g, '');
+}
+
+function stalledPhase(phase: ShutdownPhase, job: ShutdownJob | undefined): PoweroffStallFinding['phase'] {
+  if (job !== undefined || phase === 'units') return 'units';
+  if (phase === 'final-kill') return 'final-kill';
+  return phase === 'unmount' || phase === 'power-off' ? 'unmount' : 'unknown';
+}
+
+function phaseText(phase: PoweroffStallFinding['phase'], processes: readonly TaskRef[]): string {
+  const names = processes.slice(0, 3).map(({ comm, pid }) => `${comm} (${pid})`).join(', ');
+  if (phase === 'final-kill') return names === '' ? 'systemd-shutdown kills what is left' : `systemd-shutdown waits for ${names}`;
+  if (phase === 'unmount') return 'systemd-shutdown unmounts and detaches';
+  return phase === 'units' ? 'systemd stops its units' : 'nothing was heard of it';
+}
+
+/** Without what differs from one boot to the next: the number of a session. */
+function generalUnit(unit: string): string {
+  return unit.replace(/^session-\w+\.scope$/, 'session-N.scope');
+}

@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto';
+import { access, constants, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { QmpilotError } from '../errors.js';
+import type { GuestDescription, GuestDisk, SerialLogin } from './guest.js';
+
+export interface DirectOptions {
+  readonly name?: string;
+  /** Kernel image that QEMU loads itself. Without it the first disk must boot by the firmware. */
+  readonly kernel?: string;
+  readonly initrd?: string;
+  /** Kernel command line; `console=ttyS0` by default. */
+  readonly append?: string;
+  /** Disks in the guest's order; each vm writes to overlays of its own. */
+  readonly disks?: readonly GuestDisk[];
+  readonly cpus?: number;
+  readonly memoryMiB?: number;
+  readonly network?: 'none' | 'restricted' | 'user';
+  /** Virtio consoles in the guest's order (/dev/hvc0, ...). */
+  readonly virtioConsoles?: readonly string[];
+  /** The virtio console on which the guest runs a root `bash` for `vm.exec`. */
+  readonly shell?: string;
+  /** A second such console, for detectors. */
+  readonly samplingShell?: string;
+  /** What ttyS0 shows when the guest is up; unset, `boot` does not wait for it. */
+  readonly login?: SerialLogin;
+}
+
+/** A guest of one's own: kernel, initrd and disks as files. */
+export function direct(options: DirectOptions): GuestDescription {
+  const name = options.name ?? 'direct';
+  return {
+    name,
+    async prepare() {
+      const { virtioConsoles = [], shell, samplingShell } = options;
+      for (const named of [shell, samplingShell]) {
+        if (named === undefined || virtioConsoles.includes(named)) continue;
+        throw new QmpilotError('USAGE', `${named} is not among the virtio consoles of the guest ${name}`, { hint: `name it: virtioConsoles: ['${named}']` });
+      }
+      const disks = (options.disks ?? []).map((disk) => ({ ...disk, file: resolve(disk.file) }));
+      const kernel = options.kernel && resolve(options.kernel);
+      const initrd = options.initrd && resolve(options.initrd);
+      if (!kernel && disks.length === 0) throw new QmpilotError('USAGE', `the guest ${name} has neither a kernel nor a disk to boot from`);
+      const key = createHash('sha256').update(JSON.stringify(options));
+      for (const file of [kernel, initrd, ...disks.map((disk) => disk.file)]) if (file) key.update(await identity(file));
+      return {
+        name,
+        key: key.digest('hex').slice(0, 32),
+        ...(kernel && { kernel: { kernel, append: options.append ?? 'console=ttyS0', ...(initrd && { initrd }) } }),
+        disks,
+        cpus: options.cpus ?? 2,
+        memoryMiB: options.memoryMiB ?? 512,
+        network: options.network ?? 'none',
+        virtioConsoles,
+        ...(shell && { shell }),
+        ...(samplingShell && { samplingShell }),
+        ...(options.login && { login: options.login }),
+      };
+    },
+  };
+}
+
+/** Size and time stand for the content: hashing gigabytes at each start would cost more than it tells. */
+async function identity(file: string): Promise<string> {
+  try {
+    await access(file, constants.R_OK);
+    const { size, mtimeMs } = await stat(file);
+    return `${file}\0${size}\0${mtimeMs}\0`;
+  } catch (cause) {
+    throw new QmpilotError('USAGE', `${file} cannot be read`, { cause, hint: 'check the paths of kernel, initrd and disks' });
+  }
+}

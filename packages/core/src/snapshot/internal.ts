@@ -1,0 +1,50 @@
+import { QmpilotError } from '../errors.js';
+import type { Machine } from '../qemu/machine.js';
+import type { WaitOptions } from '../util/deadline.js';
+
+/** A snapshot inside the qcow2 overlays of one running machine: it lives and ends with that QEMU. */
+export interface InternalSnapshot {
+  readonly machine: Machine;
+  readonly tag: string;
+}
+
+let count = 0;
+
+/**
+ * Saves RAM, devices and disks into the machine's overlays (QMP `snapshot-save`).
+ * @throws {SNAPSHOT} without a disk that can hold it
+ * @throws {QMP_JOB} {TIMEOUT} {ABORTED} {QMP_LINK}
+ */
+export async function saveInternal(machine: Machine, options: WaitOptions): Promise<InternalSnapshot> {
+  const tag = `qmpilot-${(count += 1)}`;
+  await machine.qmp.runJob('snapshot-save', { 'job-id': `save-${tag}`, ...where(machine, tag) }, options);
+  return { machine, tag };
+}
+
+/** The machine is paused afterwards. */
+export async function loadInternal(machine: Machine, snapshot: InternalSnapshot, options: WaitOptions): Promise<void> {
+  if (machine !== snapshot.machine) {
+    throw new QmpilotError('SNAPSHOT', 'this internal snapshot belongs to a QEMU that has ended or was replaced', {
+      hint: "use the strategy 'template': its snapshots outlive the machine",
+    });
+  }
+  await machine.qmp.executeUntyped('stop', undefined, options);
+  await machine.qmp.runJob('snapshot-load', { 'job-id': `load-${snapshot.tag}`, ...where(machine, snapshot.tag) }, options);
+}
+
+export async function removeInternal({ machine, tag }: InternalSnapshot): Promise<void> {
+  if (machine.process.exit) return;
+  const { devices } = where(machine, tag);
+  await machine.qmp.runJob('snapshot-delete', { 'job-id': `delete-${tag}`, ...{ tag, devices } }, {});
+}
+
+function where({ spec }: Machine, tag: string): { tag: string; vmstate: string; devices: readonly string[] } {
+  const devices = spec.disks.filter((disk) => disk.format === 'qcow2' && !disk.readOnly).map((disk) => disk.id);
+  const [vmstate] = devices;
+  if (vmstate === undefined) {
+    throw new QmpilotError('SNAPSHOT', 'an internal snapshot needs a writable qcow2 disk to hold the RAM, and this guest has none', {
+      hint: "use the strategy 'template', which needs no disk",
+    });
+  }
+  return { tag, vmstate, devices };
+}

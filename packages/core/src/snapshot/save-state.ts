@@ -1,0 +1,119 @@
+import { createWriteStream } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { QmpilotError, isQmpilotError } from '../errors.js';
+import { atLeast, type QemuVersion } from '../qemu/binary.js';
+import type { Machine } from '../qemu/machine.js';
+import { MAX_SOCKET_PATH } from '../qmp/connect.js';
+import { awaitWithin, type WaitOptions } from '../util/deadline.js';
+
+export interface SaveOptions extends WaitOptions {
+  readonly version: QemuVersion;
+  readonly path: string;
+  /** Leave RAM out: it is in the machine's shared RAM file. */
+  readonly ramInFile: boolean;
+}
+
+/** A full save writes all RAM in use: at most some GiB. */
+const SAVE_TIMEOUT_MS = 300_000;
+/** As fast as it goes: QEMU's default would hold a local file to 128 MiB/s. */
+const BANDWIDTH = 1 << 30;
+
+/**
+ * Writes the state of a stopped machine to a file, which appears under its name when it is whole.
+ * @throws {SNAPSHOT} when QEMU refuses or fails: the machine is as it was
+ * @throws {NO_SPACE} {TIMEOUT} {ABORTED} {QMP_LINK}
+ */
+export async function saveState(machine: Machine, options: SaveOptions): Promise<void> {
+  const partial = `${options.path}.partial`;
+  try {
+    await setUp(machine, options);
+    // `file:` came with QEMU 8.2; before it a socket is the only way out that the sandbox leaves.
+    if (atLeast(options.version, 8, 2)) await migrate(machine, `file:${partial}`, options);
+    else await migrateThroughSocket(machine, partial, options);
+    await rename(partial, options.path);
+  } catch (error) {
+    await rm(partial, { force: true });
+    if (isQmpilotError(error, 'TIMEOUT') || isQmpilotError(error, 'ABORTED')) {
+      await machine.qmp.executeUntyped('migrate_cancel', undefined, { timeout: 5000 }).catch(() => {});
+    }
+    throw await explain(machine, error);
+  }
+}
+
+async function setUp({ qmp }: Machine, options: SaveOptions): Promise<void> {
+  await qmp.executeUntyped('migrate-set-capabilities', {
+    capabilities: [
+      { capability: 'x-ignore-shared', state: options.ramInFile },
+      { capability: 'events', state: true },
+    ],
+  });
+  await qmp.executeUntyped('migrate-set-parameters', { 'max-bandwidth': BANDWIDTH });
+}
+
+async function migrate({ qmp }: Machine, uri: string, options: WaitOptions): Promise<void> {
+  const ended = qmp.waitFor('MIGRATION', {
+    signal: options.signal,
+    timeout: options.timeout ?? SAVE_TIMEOUT_MS,
+    filter: ({ data }) => ['completed', 'failed', 'cancelled'].includes(String(data['status'])),
+  });
+  ended.catch(() => {});
+  await qmp.executeUntyped('migrate', { uri }, { signal: options.signal });
+  const { data } = await ended;
+  if (data['status'] === 'completed') return;
+  const info = await qmp.executeUntyped<{ 'error-desc'?: string }>('query-migrate');
+  throw new QmpilotError('SNAPSHOT', `QEMU could not save its state: ${info['error-desc'] ?? String(data['status'])}`, {
+    hint: 'the vm goes on; is there room for the state?',
+  });
+}
+
+async function migrateThroughSocket(machine: Machine, partial: string, options: WaitOptions): Promise<void> {
+  const path = join(machine.directory, 'state.sock');
+  if (Buffer.byteLength(path) > MAX_SOCKET_PATH) {
+    throw new QmpilotError('SNAPSHOT', `the path of the state's socket is too long: ${path}`, { hint: 'set TMPDIR to a shorter path' });
+  }
+  const server = createServer();
+  server.on('error', () => {});
+  try {
+    await awaitWithin<void>({ awaited: `a socket at ${path}` }, options, (resolve, reject) => {
+      server.once('error', reject);
+      server.listen(path, () => resolve());
+    });
+    const written = new Promise<void>((resolve, reject) => {
+      server.once('connection', (socket) => {
+        pipeline(socket, createWriteStream(partial, { mode: 0o600, highWaterMark: 1 << 20 })).then(resolve, reject);
+      });
+    });
+    // A write error (disk full) ends the migration on QEMU's side too, but says more.
+    await Promise.all([written, Promise.race([migrate(machine, `unix:${path}`, options), rejection(written)])]);
+  } finally {
+    server.close();
+    await rm(path, { force: true });
+  }
+}
+
+/** Never resolves: only the failure matters to a race. */
+function rejection(promise: Promise<unknown>): Promise<never> {
+  return new Promise((_resolve, reject) => void promise.catch(reject));
+}
+
+async function explain({ qmp }: Machine, error: unknown): Promise<unknown> {
+  if (error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')) {
+    return new QmpilotError('NO_SPACE', 'no room for the state of the vm', { cause: error, hint: 'free some room, or set TMPDIR' });
+  }
+  if (!isQmpilotError(error, 'QMP_COMMAND') && !isQmpilotError(error, 'SNAPSHOT')) return error;
+  const blocked = await whatBlocks(qmp).catch(() => []);
+  if (blocked.length === 0) return error;
+  return new QmpilotError('SNAPSHOT', `this vm cannot be saved: ${blocked.join('; ')}`, {
+    cause: error,
+    hint: 'a 9p or virtiofs share must be unmounted, or left out of the guest',
+  });
+}
+
+/** QEMU's own reasons why this machine cannot be saved now; empty when it can. */
+export async function whatBlocks(qmp: Machine['qmp']): Promise<readonly string[]> {
+  const info = await qmp.executeUntyped<{ 'blocked-reasons'?: readonly string[] }>('query-migrate');
+  return info['blocked-reasons'] ?? [];
+}

@@ -1,0 +1,79 @@
+import { rm } from 'node:fs/promises';
+import { QmpilotError } from '../errors.js';
+import { removeInternal, type InternalSnapshot } from './internal.js';
+import { removeTemplate, type Template } from './template.js';
+
+export type SnapshotStrategy = 'template' | 'internal';
+
+export type StoredSnapshot = SnapshotInfo &
+  ({ readonly strategy: 'template'; readonly template: Template } | { readonly strategy: 'internal'; readonly internal: InternalSnapshot });
+
+/** What people see of a snapshot. */
+export interface SnapshotInfo {
+  readonly name: string;
+  readonly strategy: SnapshotStrategy;
+  /** Wall clock, ISO 8601. */
+  readonly savedAt: string;
+  /** How long the guest stood still for it, in ms. */
+  readonly pausedMs: number;
+}
+
+/** The snapshots of a vm and all its forks; removed when the last of them is closed. */
+export class SnapshotStore {
+  readonly #snapshots = new Map<string, StoredSnapshot>();
+  readonly #directories: string[] = [];
+  #users = 1;
+
+  retain(): this {
+    this.#users += 1;
+    return this;
+  }
+
+  async release(): Promise<void> {
+    this.#users -= 1;
+    if (this.#users > 0) return;
+    for (const name of [...this.#snapshots.keys()]) await this.remove(name).catch(() => {});
+    for (const directory of this.#directories.splice(0)) await rm(directory, { recursive: true, force: true });
+  }
+
+  list(): readonly SnapshotInfo[] {
+    return [...this.#snapshots.values()].map(({ name, strategy, savedAt, pausedMs }) => ({ name, strategy, savedAt, pausedMs }));
+  }
+
+  /** Whether a snapshot's RAM is in this file. */
+  holdsRam(path: string): boolean {
+    return [...this.#snapshots.values()].some((one) => one.strategy === 'template' && one.template.ramFile === path);
+  }
+
+  /** @throws {USAGE} when the name is taken, or not made of letters, digits, `.`, `_` and `-` */
+  checkNew(name: string): void {
+    if (!/^[\w.-]{1,100}$/.test(name)) {
+      throw new QmpilotError('USAGE', `${JSON.stringify(name)} is no name for a snapshot`, { hint: 'use letters, digits, ".", "_" and "-"' });
+    }
+    if (this.#snapshots.has(name)) {
+      throw new QmpilotError('USAGE', `there is a snapshot named ${name} already`, { hint: 'choose another name, or remove that one first' });
+    }
+  }
+
+  add(snapshot: StoredSnapshot): void {
+    this.#snapshots.set(snapshot.name, snapshot);
+    if (snapshot.strategy === 'template') this.#directories.push(snapshot.template.directory);
+  }
+
+  /** @throws {SNAPSHOT} when there is none of this name */
+  get(name: string): StoredSnapshot {
+    const found = this.#snapshots.get(name);
+    if (found) return found;
+    const names = [...this.#snapshots.keys()];
+    throw new QmpilotError('SNAPSHOT', `there is no snapshot named ${JSON.stringify(name)}`, {
+      hint: names.length > 0 ? `there are: ${names.join(', ')}` : 'make one first: vm.snapshot(name)',
+    });
+  }
+
+  async remove(name: string): Promise<void> {
+    const snapshot = this.get(name);
+    this.#snapshots.delete(name);
+    if (snapshot.strategy === 'template') await removeTemplate(snapshot.template);
+    else await removeInternal(snapshot.internal);
+  }
+}

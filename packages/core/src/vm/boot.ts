@@ -1,0 +1,140 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { QmpilotError } from '../errors.js';
+import type { GuestDescription, PreparedGuest } from '../guests/guest.js';
+import { chooseAccelerator, defaultCpu, type Accelerator } from '../qemu/accelerator.js';
+import { findQemu } from '../qemu/binary.js';
+import type { MachineSpec } from '../qemu/command-line.js';
+import { acquireHostDirectories, makeVmDirectory, releaseHostDirectories, type HostDirectories } from '../qemu/host-directory.js';
+import { startMachine } from '../qemu/machine.js';
+import { overlayDisks } from '../snapshot/overlay.js';
+import { SnapshotStore } from '../snapshot/store.js';
+import { newRamFile, removeRamFile, type SnapshotContext } from '../snapshot/template.js';
+import { monotonicMs } from '../util/clock.js';
+import { parseDuration } from '../util/duration.js';
+import type { WaitOptions } from '../util/deadline.js';
+import { Vm } from './vm.js';
+
+export interface BootOptions extends WaitOptions {
+  /** QEMU's binary; default `$QMPILOT_QEMU`, else `qemu-system-x86_64` on PATH. */
+  readonly qemu?: string | undefined;
+  /** `auto` (default): KVM where this guest's kernel has shown that it runs under it, else TCG. */
+  readonly accelerator?: Accelerator | 'auto' | undefined;
+  /** Virtual CPUs; default the guest's own wish. */
+  readonly cpus?: number | undefined;
+  readonly memoryMiB?: number | undefined;
+  /** Further QEMU arguments, as they are. */
+  readonly qemuArguments?: readonly string[] | undefined;
+  /** Lines about what takes long, for people. */
+  readonly onProgress?: ((message: string) => void) | undefined;
+  /** Called with the vm before its guest runs: to see all of its boot. */
+  readonly onStart?: ((vm: Vm) => void) | undefined;
+}
+
+/** TCG on a busy host with two cores takes 20 s. */
+const BOOT_TIMEOUT = '3m';
+
+/**
+ * Boots a guest and waits until its shells answer. The image is made first where it is missing.
+ * @throws {TOOL_MISSING} {GUEST_BUILD} {NO_SPACE} {QEMU_START}
+ * @throws {TIMEOUT} when the guest does not answer within `timeout` (default 3 min, counted from QEMU's start)
+ * @throws {QEMU_EXITED} {SHELL_LOST} when it fails on the way, with its last console lines
+ * @throws {ABORTED}
+ */
+export async function boot(description: GuestDescription, options: BootOptions = {}): Promise<Vm> {
+  const { signal, onProgress } = options;
+  const guest = await description.prepare({ signal, onProgress });
+  const binary = await findQemu(options.qemu);
+  const accelerator = await chooseAccelerator({ binary, kernel: guest.kernel?.kernel, wanted: options.accelerator }, { signal });
+  onProgress?.(`QEMU ${binary.version.text}, ${accelerator.accelerator}: ${accelerator.reason}`);
+  const directories = await acquireHostDirectories();
+  const vm = await startVm(guest, { binary, directories }, accelerator, options).catch(async (error: unknown) => {
+    await releaseHostDirectories();
+    throw error;
+  });
+  const begun = monotonicMs();
+  try {
+    options.onStart?.(vm);
+    await vm.qmp.executeUntyped('cont', undefined, { signal });
+    await awaitReady(vm, guest, options);
+    onProgress?.(`booted in ${((monotonicMs() - begun) / 1000).toFixed(1)} s`);
+    return vm;
+  } catch (error) {
+    await vm.close();
+    throw error;
+  }
+}
+
+async function startVm(
+  guest: PreparedGuest, context: SnapshotContext, accelerator: Awaited<ReturnType<typeof chooseAccelerator>>, options: BootOptions,
+): Promise<Vm> {
+  const directory = await makeVmDirectory(context.directories);
+  const memoryMiB = atLeastOne(options.memoryMiB ?? guest.memoryMiB, 'memoryMiB');
+  const cpus = atLeastOne(options.cpus ?? guest.cpus, 'cpus');
+  const ramFile = await newRamFile(context, memoryMiB);
+  try {
+    const first = join(directory, 'm0');
+    await mkdir(first, { mode: 0o700 });
+    const disks = await overlayDisks(guest.disks, first);
+    const spec: MachineSpec = {
+      accelerator: accelerator.accelerator,
+      machine: 'q35',
+      cpu: defaultCpu(accelerator.accelerator),
+      cpus,
+      memoryMiB,
+      ram: { kind: 'file', path: ramFile, share: true },
+      ...(guest.kernel && { kernel: guest.kernel }),
+      disks,
+      virtioConsoles: guest.virtioConsoles,
+      network: guest.network,
+      extra: options.qemuArguments ?? [],
+    };
+    const machine = await startMachine(spec, { signal: options.signal, name: guest.name, binary: context.binary, directory: first });
+    return new Vm({ guest, context, accelerator, snapshots: new SnapshotStore() }, machine, directory);
+  } catch (error) {
+    await removeRamFile(ramFile);
+    await rm(directory, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+function atLeastOne(value: number, name: string): number {
+  if (Number.isInteger(value) && value >= 1) return value;
+  throw new QmpilotError('USAGE', `${name}: ${value} is not a whole number of 1 or more`);
+}
+
+/** Ready: the out-of-band shell answers, and the serial console has come to its prompt, as far as the guest has them. */
+async function awaitReady(vm: Vm, guest: PreparedGuest, options: BootOptions): Promise<void> {
+  const failed = new AbortController();
+  const timeout = parseDuration(options.timeout ?? BOOT_TIMEOUT, 'timeout');
+  const wait = { timeout, signal: options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal };
+  const watch = vm.watch({ kernelLog: ['kernel-panic'], hungTask: false });
+  watch.onFinding(({ title }) =>
+    failed.abort(
+      new QmpilotError('SHELL_LOST', `the guest's kernel panicked on its way up: ${title}`, {
+        evidence: { console: vm.console.lastLines(40) },
+        hint: 'the panic names what it missed: often a root disk, or a driver that is not in the initrd',
+      }),
+    ),
+  );
+  void vm.ended.then((error) => failed.abort(error));
+  try {
+    await Promise.all([
+      guest.shell === undefined ? undefined : vm.shell.ready(wait),
+      vm.samplingShell?.ready(wait),
+      guest.login && vm.console.expect(guest.login.prompt, { ...wait, from: 0 }),
+    ]);
+  } catch (error) {
+    const reason: unknown = failed.signal.reason;
+    if (failed.signal.aborted && reason instanceof QmpilotError) throw reason;
+    if (!(error instanceof QmpilotError) || options.signal?.aborted) throw error;
+    throw new QmpilotError(error.code, `the guest ${guest.name} did not come up within ${timeout / 1000} s: ${error.message}`, {
+      cause: error,
+      evidence: { console: vm.console.lastLines(20) },
+      hint: 'look at its console below; a slow host needs a longer timeout',
+    });
+  } finally {
+    await watch.stop();
+    failed.abort();
+  }
+}

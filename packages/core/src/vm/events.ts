@@ -1,0 +1,16 @@
+import type { Finding } from '../detect/finding.js';
+
+/** What happened to a vm, on one time axis; plain JSON, for a journal. Text of the guest may be in it. */
+export type VmEvent = { readonly at: number } & (
+  | { readonly type: 'qmp'; readonly event: string; readonly data: Readonly<Record<string, unknown>> }
+  | { readonly type: 'started'; readonly pid: number }
+  | { readonly type: 'snapshot'; readonly name: string; readonly ms: number }
+  | { readonly type: 'restored'; readonly name: string; readonly ms: number }
+  | { readonly type: 'exec'; readonly command: string; readonly exitCode: number; readonly ms: number }
+  | { readonly type: 'finding'; readonly finding: Finding }
+  | { readonly type: 'poweroff'; readonly phase: string }
+  | { readonly type: 'ended'; readonly message: string }
+);
+
+/** `Omit` over each member of the union. */
+export type NewVmEvent = VmEvent extends infer E ? (E extends { at: number } ? Omit<E, 'at'> : never) : never;

@@ -1,0 +1,33 @@
+import { randomBytes } from 'node:crypto';
+import { QmpilotError } from '../errors.js';
+import type { WaitOptions } from '../util/deadline.js';
+import type { Vm } from './vm.js';
+
+/** SysRq keys that print something and leave the system as it is: Documentation/admin-guide/sysrq.rst. */
+const PRINTING = 'lmpqtwdz';
+
+/**
+ * Through /proc/sysrq-trigger, behind two marks in the kernel's own log: what stands between them is the answer.
+ * Writing 9 there first would not do: the level of the console stays as it was set.
+ */
+export async function sysRq(vm: Vm, key: string, options: WaitOptions): Promise<string[]> {
+  if (key.length !== 1 || !PRINTING.includes(key)) {
+    throw new QmpilotError('USAGE', `sysrq: ${JSON.stringify(key)} is not a SysRq key that only prints`, {
+      hint: `one of ${[...PRINTING].join(' ')}; for others write to /proc/sysrq-trigger yourself`,
+    });
+  }
+  const id = randomBytes(6).toString('hex');
+  const shell = vm.samplingShell ?? vm.shell;
+  const from = vm.console.position;
+  const wait = { timeout: '30s', ...options };
+  const level = `l=$(cat /proc/sys/kernel/printk); echo 8 > /proc/sys/kernel/printk`;
+  const script = `${level}; echo "<0>qmpilot-${id}-begin" > /dev/kmsg; echo ${key} > /proc/sysrq-trigger; echo "<0>qmpilot-${id}-end" > /dev/kmsg; echo "$l" > /proc/sys/kernel/printk`;
+  // The kernel writes the serial line at its own pace, behind the command's end.
+  const end = vm.console.expect(`qmpilot-${id}-end`, { ...wait, from });
+  end.catch(() => {});
+  await shell.expectOk(script, wait);
+  const match = await end;
+  const text = vm.console.textBetween(from, match.position);
+  const begin = text.indexOf(`qmpilot-${id}-begin`);
+  return text.slice(begin === -1 ? 0 : text.indexOf('\n', begin) + 1).split('\n').slice(0, -1);
+}
