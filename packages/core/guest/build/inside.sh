@@ -5,6 +5,7 @@ export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 build=/qmpilot-build
 release=$(ls /lib/modules)
 
+if [ -d "$build/modules" ]; then
 echo "qmpilot: compiling for $release"
 gcc-12 -O2 -Wall -Wextra -Werror -s -o /usr/lib/qmpilot/btf-offset "$build/tools/btf-offset.c"
 for source in "$build"/modules/*/; do
@@ -16,6 +17,7 @@ done
 
 echo 'qmpilot: dropping the compilers'
 apt-get -qq purge --autoremove -y $(cat "$build/toolchain") > /dev/null
+fi
 
 echo 'qmpilot: making the initrd'
 tree=$build/initrd

@@ -1,0 +1,45 @@
+import type { GuestDescription } from '../guest.js';
+import { touchImage } from '../image-cache.js';
+import { buildDebianImage } from './build.js';
+import { checkOptions, imageName, type DebianImageOptions } from './recipe.js';
+
+export interface DebianOptions extends DebianImageOptions {
+  /** Virtual CPUs; default 2. */
+  readonly cpus?: number;
+  /** Default 1024. */
+  readonly memoryMiB?: number;
+  /** `none` (default); `restricted` has a network card that reaches nobody; `user` reaches what the host does. */
+  readonly network?: 'none' | 'restricted' | 'user';
+}
+
+/**
+ * Debian 12 with systemd: root is logged in on ttyS0 and tty1, root shells answer out of band on hvc0 and hvc1, also while
+ * a poweroff stalls; tmux, gdb, Node 22.4.1 and npm 10.7.0 are there, and in /root/project what `npm ci` installs offline.
+ * The image is built when it is first used, and kept.
+ * @throws {USAGE} for a defect that is not known
+ */
+export function debian(options: DebianOptions = {}): GuestDescription {
+  checkOptions(options);
+  const name = imageName(options);
+  return {
+    name,
+    async prepare(context = {}) {
+      const image = await buildDebianImage({ defect: options.defect }, context);
+      await touchImage(image);
+      return {
+        name,
+        key: image.key,
+        kernelRelease: image.manifest.kernelRelease,
+        kernel: { kernel: image.kernel, initrd: image.initrd, append: 'root=/dev/vda rw console=ttyS0 loglevel=7 sysrq_always_enabled=1' },
+        disks: [{ id: 'root', file: image.disk, format: 'qcow2' }],
+        cpus: options.cpus ?? 2,
+        memoryMiB: options.memoryMiB ?? 1024,
+        network: options.network ?? 'none',
+        virtioConsoles: ['hvc0', 'hvc1'],
+        shell: 'hvc0',
+        samplingShell: 'hvc1',
+        login: { prompt: /root@[\w-]+:~# $/ },
+      };
+    },
+  };
+}

@@ -1,0 +1,76 @@
+import { spawn } from 'node:child_process';
+import { AbortedError, QmpilotError } from '../../errors.js';
+import { which } from '../../qemu/binary.js';
+import { Ring } from '../../util/ring.js';
+
+export interface MmdebstrapRun {
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  readonly onLine: (line: string) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * @throws {TOOL_MISSING} without mmdebstrap, or without what it needs as a plain user
+ * @throws {NO_SPACE} {GUEST_BUILD} when it fails, with its last lines
+ * @throws {ABORTED}: everything it started is gone
+ */
+export async function runMmdebstrap(run: MmdebstrapRun): Promise<void> {
+  const path = await which('mmdebstrap');
+  if (!path) {
+    throw new QmpilotError('TOOL_MISSING', 'mmdebstrap is not on PATH: the Debian image cannot be built', {
+      hint: 'on Debian: apt-get install mmdebstrap uidmap qemu-utils e2fsprogs',
+    });
+  }
+  if (process.getuid?.() !== 0 && !(await which('newuidmap'))) {
+    throw new QmpilotError('TOOL_MISSING', 'newuidmap is not on PATH: mmdebstrap needs it when it is not run by root', {
+      hint: 'on Debian: apt-get install uidmap',
+    });
+  }
+  const child = spawn(path, run.args, { cwd: run.cwd, env: { ...process.env, ...run.env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  const killGroup = () => {
+    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) process.kill(-child.pid, 'SIGTERM');
+  };
+  run.signal?.addEventListener('abort', killGroup, { once: true });
+  process.once('exit', killGroup);
+  const lines = new Ring<string>(60);
+  for (const stream of [child.stdout, child.stderr]) follow(stream, (line) => {
+    lines.push(line);
+    run.onLine(line);
+  });
+  const status = await new Promise<number | string>((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('close', (code, signal) => resolve(code ?? signal ?? 'unknown'));
+  });
+  run.signal?.removeEventListener('abort', killGroup);
+  process.off('exit', killGroup);
+  if (run.signal?.aborted) throw new AbortedError('mmdebstrap to build the image', run.signal.reason);
+  if (status !== 0) throw buildError(status, lines.last());
+}
+
+function follow(stream: NodeJS.ReadableStream, take: (line: string) => void): void {
+  let partial = '';
+  stream.setEncoding('utf8');
+  stream.on('data', (text: string) => {
+    const lines = (partial + text).split(/[\r\n]+/);
+    partial = (lines.pop() ?? '').slice(-4096);
+    for (const line of lines) if (line !== '') take(line.slice(0, 500));
+  });
+}
+
+function buildError(status: number | string, lines: readonly string[]): QmpilotError {
+  const said = lines.find((line) => /^E: |No space left|error/i.test(line)) ?? lines.at(-1) ?? 'nothing';
+  const text = lines.join('\n');
+  const details = { evidence: { stderr: lines.slice(-20) } };
+  if (/No space left on device/.test(text)) {
+    return new QmpilotError('NO_SPACE', 'no room to build the image: about 2.5 GiB are needed', { ...details, hint: 'free some room in TMPDIR and in the cache, or set TMPDIR and QMPILOT_CACHE' });
+  }
+  const network = /Could not resolve|Temporary failure|Unable to connect|Connection refused|Network is unreachable|Failed to fetch/i.test(text);
+  return new QmpilotError('GUEST_BUILD', `mmdebstrap ended with ${status}: ${said}`, {
+    ...details,
+    hint: network
+      ? "Debian's packages could not be fetched: is there a network, and does apt-get update work here?"
+      : 'its last lines are in the evidence; as a plain user it needs user namespaces (and entries in /etc/subuid and /etc/subgid)',
+  });
+}

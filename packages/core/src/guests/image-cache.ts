@@ -1,0 +1,128 @@
+import { spawn } from 'node:child_process';
+import { mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { QmpilotError } from '../errors.js';
+import { which } from '../qemu/binary.js';
+import { awaitWithin } from '../util/deadline.js';
+import { cacheRoot } from '../util/paths.js';
+
+/** An image as it is kept: a folder that appears whole, or not at all. */
+export interface GuestImage {
+  readonly key: string;
+  readonly dir: string;
+  readonly kernel: string;
+  readonly initrd: string;
+  readonly disk: string;
+  readonly manifest: ImageManifest;
+  /** Bytes on disk. */
+  readonly bytes: number;
+}
+
+export interface ImageManifest {
+  readonly v: 1;
+  /** `debian` or `debian+io-uring-lock-leak`. */
+  readonly name: string;
+  readonly kernelRelease: string;
+  /** Wall clock, ISO 8601. */
+  readonly builtAt: string;
+  readonly buildMs: number;
+  /** `name version` of each Debian package. */
+  readonly packages: readonly string[];
+}
+
+export const IMAGE_FILES = { kernel: 'vmlinuz', initrd: 'initrd.img', disk: 'disk.qcow2', manifest: 'manifest.json' } as const;
+
+export function imagesDirectory(cacheDir = cacheRoot()): string {
+  return join(cacheDir, 'images');
+}
+
+/** The image of this key; undefined when there is none, or not all of it. */
+export async function findImage(key: string, cacheDir?: string): Promise<GuestImage | undefined> {
+  const dir = join(imagesDirectory(cacheDir), key);
+  try {
+    const manifest: unknown = JSON.parse(await readFile(join(dir, IMAGE_FILES.manifest), 'utf8'));
+    if (!isManifest(manifest)) return undefined;
+    const paths = { kernel: join(dir, IMAGE_FILES.kernel), initrd: join(dir, IMAGE_FILES.initrd), disk: join(dir, IMAGE_FILES.disk) };
+    const sizes = await Promise.all(Object.values(paths).map(async (path) => (await stat(path)).blocks * 512));
+    return { key, dir, ...paths, manifest, bytes: sizes.reduce((sum, size) => sum + size, 0) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Notes that an image was used now: `guest ls` shows it. */
+export async function touchImage(image: GuestImage): Promise<void> {
+  const now = new Date();
+  await utimes(image.dir, now, now).catch(() => {});
+}
+
+/** All whole images, the last used first. */
+export async function listImages(cacheDir?: string): Promise<readonly (GuestImage & { readonly usedAt: string })[]> {
+  const keys = (await readdir(imagesDirectory(cacheDir)).catch(() => [])).filter((name) => /^[0-9a-f]{32}$/.test(name));
+  const images = [];
+  for (const key of keys) {
+    const image = await findImage(key, cacheDir);
+    if (image) images.push({ ...image, usedAt: (await stat(image.dir)).mtime.toISOString() });
+  }
+  return images.toSorted((one, other) => other.usedAt.localeCompare(one.usedAt));
+}
+
+/**
+ * Removes images by key, or by the beginning of a key that fits one only. A vm that runs on one goes on: its files are open.
+ * @returns the keys removed
+ * @throws {USAGE} when a key fits none or several; nothing is removed then
+ */
+export async function removeImages(keys: readonly string[], cacheDir?: string): Promise<string[]> {
+  const known = (await listImages(cacheDir)).map(({ key }) => key);
+  const chosen = keys.map((wanted) => {
+    const fitting = known.filter((key) => wanted !== '' && key.startsWith(wanted));
+    const [key] = fitting;
+    if (key !== undefined && fitting.length === 1) return key;
+    throw new QmpilotError('USAGE', fitting.length === 0 ? `there is no image ${JSON.stringify(wanted)}` : `${JSON.stringify(wanted)} fits ${fitting.length} images`, {
+      hint: known.length > 0 ? `there are: ${known.join(', ')}` : 'no image has been built yet',
+    });
+  });
+  for (const key of new Set(chosen)) {
+    const dir = join(imagesDirectory(cacheDir), key);
+    // Gone under its name at once, so that nobody starts from half an image.
+    const doomed = `${dir}.removed-${process.pid}`;
+    await rename(dir, doomed);
+    await rm(doomed, { recursive: true, force: true });
+  }
+  return [...new Set(chosen)];
+}
+
+/**
+ * Runs `task` while no other process builds the same key. The lock is held by flock(1) and its child, so that it ends with
+ * this process however that ends.
+ * @throws {TOOL_MISSING} without flock
+ */
+export async function withImageLock<T>(key: string, cacheDir: string | undefined, signal: AbortSignal | undefined, onWait: () => void, task: () => Promise<T>): Promise<T> {
+  const directory = imagesDirectory(cacheDir);
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const flock = await which('flock');
+  if (!flock) throw new QmpilotError('TOOL_MISSING', 'flock is not on PATH', { hint: 'on Debian: apt-get install util-linux' });
+  const path = join(directory, `${key}.lock`);
+  const child = spawn(flock, ['-x', path, 'sh', '-c', 'echo locked; read -r _'], { stdio: ['pipe', 'pipe', 'ignore'] });
+  child.stdin.on('error', () => {});
+  const waiting = setTimeout(onWait, 500);
+  try {
+    await awaitWithin<void>({ awaited: 'another build of the same image' }, { signal }, (resolve, reject) => {
+      child.stdout.once('data', () => resolve());
+      child.once('error', reject);
+      child.once('exit', (code) => reject(new QmpilotError('GUEST_BUILD', `flock ${path} ended with status ${code}`)));
+    });
+    clearTimeout(waiting);
+    const result = await task();
+    await rm(path, { force: true });
+    return result;
+  } finally {
+    clearTimeout(waiting);
+    child.stdin.end();
+    child.kill();
+  }
+}
+
+function isManifest(value: unknown): value is ImageManifest {
+  return typeof value === 'object' && value !== null && 'v' in value && value.v === 1 && 'kernelRelease' in value && typeof value.kernelRelease === 'string';
+}
