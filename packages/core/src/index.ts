@@ -1,7 +1,56 @@
-export { boot } from './vm/boot.js';
-export type { BootOptions } from './vm/boot.js';
-export { Vm } from './vm/vm.js';
-export type { ForkOptions, RestoreOptions, SnapshotOptions } from './vm/vm.js';
+export { AbortedError, isQmpilotError, QmpCommandError, QmpilotError, TimeoutError } from './errors.js';
+export type { ErrorCode, ErrorDetails, ErrorEvidence } from './errors.js';
+export type { WaitOptions } from './util/deadline.js';
+export { parseDuration } from './util/duration.js';
+export type { Duration } from './util/duration.js';
+export { cacheRoot } from './util/paths.js';
+
+export { connect, QmpClient } from './qmp/index.js';
+export type { QmpAddress, QmpEvent } from './qmp/index.js';
+
+export { findQemu } from './qemu/binary.js';
+export type { QemuBinary, QemuVersion } from './qemu/binary.js';
+export { chooseAccelerator } from './qemu/accelerator.js';
+export type { Accelerator, AcceleratorChoice } from './qemu/accelerator.js';
+export { checkHost } from './qemu/doctor.js';
+export type { HostCheck } from './qemu/doctor.js';
+
+export { Channel } from './console/channel.js';
+export { Console } from './console/console.js';
+export type { ExpectMatch, ExpectOptions } from './console/console.js';
+export type { Screen, ScreenMatch, ScreenRegion, ScreenWaitOptions } from './console/screen.js';
+export { FileTranscript } from './console/transcript.js';
+export type { TranscriptWriter } from './console/transcript.js';
+
+export { OutOfBandShell } from './shell/out-of-band-shell.js';
+export type { ExecOptions, ExecResult, Shell } from './shell/shell.js';
+
+export * from './detect/index.js';
+
+export { debian } from './guests/debian/debian.js';
+export type { DebianOptions } from './guests/debian/debian.js';
+export { buildDebianImage } from './guests/debian/build.js';
+export { debianImageKey } from './guests/debian/recipe.js';
+export type { DebianImageOptions, Defect } from './guests/debian/recipe.js';
 export { direct } from './guests/direct.js';
 export type { DirectOptions } from './guests/direct.js';
-export { isQmpilotError, QmpilotError } from './errors.js';
+export type { GuestDescription, GuestDisk, PrepareContext as GuestPrepareContext, PreparedGuest, SerialLogin } from './guests/guest.js';
+export { findImage, listImages, removeImages } from './guests/image-cache.js';
+export type { GuestImage, ImageManifest } from './guests/image-cache.js';
+
+export type { SnapshotInfo, SnapshotStrategy } from './snapshot/store.js';
+export { boot } from './vm/boot.js';
+export type { BootOptions } from './vm/boot.js';
+export type { VmEvent } from './vm/events.js';
+export type { VmFacts } from './vm/facts.js';
+export type { PoweroffOptions, PoweroffReport } from './vm/poweroff.js';
+export type { ForkOptions, RestoreOptions, SnapshotOptions, Vm } from './vm/vm.js';
+export type { FirstOptions, Watch, WatchSpec } from './vm/watch.js';
+
+export { defineScenario, isScenario } from './repro/scenario.js';
+export type { AttemptContext, PrepareContext, Scenario } from './repro/scenario.js';
+export { runScenario } from './repro/run.js';
+export type { RunOptions } from './repro/run.js';
+export type { AttemptRecord, Outcome, RunEvent, RunSummary } from './repro/records.js';
+export { median } from './repro/statistics/median.js';
+export { wilsonInterval } from './repro/statistics/wilson.js';

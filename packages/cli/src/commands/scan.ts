@@ -5,6 +5,7 @@ import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
 import { createKernelLogDetector } from '@qmpilot/core/detect';
 import type { KernelLogFinding, Severity } from '@qmpilot/core/detect';
+import { visible } from '../render/visible.js';
 
 const SEVERITIES: readonly Severity[] = ['info', 'warning', 'error'];
 const TICK_MS = 500;
@@ -182,15 +183,6 @@ function facts(finding: KernelLogFinding): string {
   ]
     .filter((fact) => fact !== '')
     .join('; ');
-}
-
-/** Guest text as it may be shown on a terminal: control characters, C1 and text-direction marks spelled out. */
-function visible(text: string): string {
-  return text.replace(
-    // eslint-disable-next-line no-control-regex
-    /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
-    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  );
 }
 
 function parseSeverity(value: string): Severity {

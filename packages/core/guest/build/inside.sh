@@ -16,7 +16,8 @@ for source in "$build"/modules/*/; do
 done
 
 echo 'qmpilot: dropping the compilers'
-apt-get -qq purge --autoremove -y $(cat "$build/toolchain") > /dev/null
+# apt keeps headers as it keeps kernels, until they are named one by one.
+apt-get -qq purge --autoremove -y $(cat "$build/toolchain") $(dpkg-query -W -f '${Package}\n' 'linux-headers-*' 'linux-kbuild-*' 'linux-compiler-*' | sort -u) > /dev/null
 fi
 
 echo 'qmpilot: making the initrd'

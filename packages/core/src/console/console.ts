@@ -37,6 +37,8 @@ const REPLAY_BYTES = 262_144;
 /** Input goes out in such pieces, so that a program that is busy for a moment loses nothing. */
 const TYPE_BYTES = 128;
 const TYPE_PAUSE_MS = 2;
+/** Between keys that are pressed: tmux takes keys less than 1 ms apart for pasted text, and acts on none of them. */
+const PRESS_PAUSE_MS = 30;
 
 /** A console of the guest: types into it, waits for what it prints, shows it as a screen. */
 export class Console {
@@ -94,12 +96,16 @@ export class Console {
   }
 
   /**
-   * Presses keys one after the other: `press('C-b', 'd')`.
+   * Presses keys one after the other, as a person would, with a pause before each: `press('C-b', 'd')`.
    * @throws {USAGE} for an unknown key; nothing is sent then
    * @throws {CONSOLE_CLOSED}
    */
   async press(...keys: readonly string[]): Promise<void> {
-    for (const bytes of keys.map(keyBytes)) await this.send(Buffer.from(bytes));
+    for (const bytes of keys.map(keyBytes)) {
+      await this.#typing;
+      await pause(PRESS_PAUSE_MS);
+      await this.send(Buffer.from(bytes));
+    }
   }
 
   /** Sends bytes as they are; paced and ordered like `type`. */

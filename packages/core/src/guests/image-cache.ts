@@ -114,6 +114,7 @@ export async function withImageLock<T>(key: string, cacheDir: string | undefined
     });
     clearTimeout(waiting);
     const result = await task();
+    // Only now that there is an image: after a failure whoever waits on this very file builds next, alone.
     await rm(path, { force: true });
     return result;
   } finally {

@@ -55,7 +55,8 @@ export async function chooseAccelerator(request: AcceleratorRequest, options: Wa
   return choice;
 }
 
-async function whyKvmCannotOpen(): Promise<string | undefined> {
+/** Why KVM is out of the question; undefined when a guest has to be tried. */
+export async function whyKvmCannotOpen(): Promise<string | undefined> {
   try {
     await access(KVM_DEVICE, constants.R_OK | constants.W_OK);
     return undefined;

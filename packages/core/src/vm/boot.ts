@@ -5,7 +5,7 @@ import type { GuestDescription, PreparedGuest } from '../guests/guest.js';
 import { chooseAccelerator, defaultCpu, type Accelerator } from '../qemu/accelerator.js';
 import { findQemu } from '../qemu/binary.js';
 import type { MachineSpec } from '../qemu/command-line.js';
-import { acquireHostDirectories, makeVmDirectory, releaseHostDirectories, type HostDirectories } from '../qemu/host-directory.js';
+import { acquireHostDirectories, makeVmDirectory, releaseHostDirectories } from '../qemu/host-directory.js';
 import { startMachine } from '../qemu/machine.js';
 import { overlayDisks } from '../snapshot/overlay.js';
 import { SnapshotStore } from '../snapshot/store.js';

@@ -1,7 +1,7 @@
 import { copyFile, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isQmpilotError, QmpilotError } from '../../errors.js';
+import { AbortedError, isQmpilotError, QmpilotError } from '../../errors.js';
 import { monotonicMs, wallTime } from '../../util/clock.js';
 import type { PrepareContext } from '../guest.js';
 import { findImage, IMAGE_FILES, imagesDirectory, withImageLock, type GuestImage, type ImageManifest } from '../image-cache.js';
@@ -12,7 +12,7 @@ import { stageOverlay } from './stage.js';
 /**
  * The Debian image of these options: from the cache, or built, once, whoever else wants it at the same time.
  * Takes one to three minutes, 2.5 GiB while it works and about 0.4 GiB to stay.
- * @throws {TOOL_MISSING} {GUEST_BUILD} {NO_SPACE} {USAGE} {ABORTED}: nothing is left behind then
+ * @throws {TOOL_MISSING} {GUEST_BUILD} {NO_SPACE} {USAGE} {ABORTED}: nothing but an empty lock file is left behind then
  */
 export async function buildDebianImage(options: DebianImageOptions = {}, context: PrepareContext = {}): Promise<GuestImage> {
   const key = await debianImageKey(options);
@@ -59,7 +59,7 @@ async function build(key: string, options: DebianImageOptions, context: PrepareC
     await writeFile(join(output, IMAGE_FILES.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
     await rename(output, join(imagesDirectory(context.cacheDir), key));
   } catch (error) {
-    throw asBuildError(error);
+    throw asBuildError(error, context.signal);
   } finally {
     await rm(output, { recursive: true, force: true });
     await rm(work, { recursive: true, force: true });
@@ -110,10 +110,16 @@ async function removeUnfinished(key: string, cacheDir: string | undefined): Prom
   }
 }
 
-function asBuildError(error: unknown): unknown {
-  if (isQmpilotError(error) || !(error instanceof Error)) return error;
-  if ('code' in error && error.code === 'ENOSPC') {
-    return new QmpilotError('NO_SPACE', 'no room to build the image', { cause: error, hint: 'free some room in TMPDIR and in the cache' });
+function asBuildError(error: unknown, signal: AbortSignal | undefined): unknown {
+  if (isQmpilotError(error)) return error;
+  if (signal?.aborted) return new AbortedError('the build of the image', signal.reason);
+  // A program that found no room says so in its own words.
+  const said = `${String(error)}\n${error instanceof Error && 'stderr' in error ? String(error.stderr) : ''}`;
+  if (/ENOSPC|No space left on device/.test(said)) {
+    return new QmpilotError('NO_SPACE', 'no room to build the image: about 2.5 GiB are needed', {
+      cause: error,
+      hint: 'free some room in TMPDIR and in the cache, or set TMPDIR and QMPILOT_CACHE',
+    });
   }
-  return new QmpilotError('GUEST_BUILD', `the image could not be built: ${error.message}`, { cause: error });
+  return new QmpilotError('GUEST_BUILD', `the image could not be built: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
 }

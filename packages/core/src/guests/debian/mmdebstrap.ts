@@ -28,6 +28,7 @@ export async function runMmdebstrap(run: MmdebstrapRun): Promise<void> {
       hint: 'on Debian: apt-get install uidmap',
     });
   }
+  if (run.signal?.aborted) throw new AbortedError('mmdebstrap to build the image', run.signal.reason);
   const child = spawn(path, run.args, { cwd: run.cwd, env: { ...process.env, ...run.env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   const killGroup = () => {
     if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) process.kill(-child.pid, 'SIGTERM');

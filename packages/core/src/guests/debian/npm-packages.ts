@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { QmpilotError } from '../../errors.js';
+import { AbortedError, QmpilotError } from '../../errors.js';
+import { which } from '../../qemu/binary.js';
 
 const run = promisify(execFile);
 
@@ -35,16 +36,21 @@ export async function lockedPackages(lockfile: string): Promise<NpmPackage[]> {
 
 /**
  * Fetches packages by `npm pack`, from whatever registry npm is set to, and checks each against its integrity.
+ * @throws {TOOL_MISSING} without npm
  * @throws {GUEST_BUILD} when npm fails, or a package is not the one expected
+ * @throws {NO_SPACE} {ABORTED}
  */
 export async function fetchPackages(packages: readonly NpmPackage[], directory: string, signal: AbortSignal | undefined): Promise<PackedPackage[]> {
+  const npm = await which('npm');
+  if (!npm) throw new QmpilotError('TOOL_MISSING', 'npm is not on PATH: the packages of the guest cannot be fetched', { hint: 'it comes with Node.js' });
   await mkdir(directory, { recursive: true });
   const specs = packages.map(({ spec }) => spec);
   try {
-    await run('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', directory, ...specs], { cwd: directory, signal, maxBuffer: 1 << 26 });
+    await run(npm, ['pack', '--silent', '--ignore-scripts', '--pack-destination', directory, ...specs], { cwd: directory, signal, maxBuffer: 1 << 26 });
   } catch (cause) {
-    signal?.throwIfAborted();
+    if (signal?.aborted) throw new AbortedError('npm to fetch the packages of the guest', signal.reason);
     const stderr = cause instanceof Error && 'stderr' in cause ? String(cause.stderr).trim().split('\n') : [];
+    if (stderr.some((line) => /ENOSPC|no space left on device/i.test(line))) throw new QmpilotError('NO_SPACE', 'no room for the packages of the guest', { cause, evidence: { stderr: stderr.slice(-20) }, hint: 'free some room in TMPDIR, or set TMPDIR' });
     throw new QmpilotError('GUEST_BUILD', `npm could not fetch the packages of the guest: ${stderr.at(-1) ?? String(cause)}`, {
       cause,
       evidence: { stderr: stderr.slice(-20) },

@@ -1,0 +1,24 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { CommanderError } from 'commander';
+import { EXIT, exitCodeOf } from './exit-codes.js';
+import { InterruptedError } from './interrupt.js';
+import { createProgram } from './program.js';
+import { renderError } from './render/errors.js';
+
+// A reader that has seen enough (`| head`) is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? EXIT.fine : EXIT.cannotTell));
+
+const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+const version = typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : '0';
+
+try {
+  await createProgram(version).parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.fine : EXIT.usage;
+  else if (error instanceof InterruptedError) process.exitCode = error.exitCode;
+  else {
+    process.stderr.write(renderError(error));
+    process.exitCode = exitCodeOf(error);
+  }
+}

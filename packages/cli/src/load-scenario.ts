@@ -1,0 +1,42 @@
+import { isScenario, QmpilotError, type Scenario } from '@qmpilot/core';
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { createJiti } from 'jiti';
+
+export interface LoadedScenario {
+  readonly scenario: Scenario;
+  /** For run.json: where it came from, and the hash of its text. */
+  readonly source: { readonly file: string; readonly sha256: string };
+}
+
+const ENTRIES = ['', '/qmp', '/detect'];
+
+/**
+ * Loads a scenario file, TypeScript or JavaScript. `@qmpilot/core` in it is the library of this command.
+ * @throws {USAGE} when the file cannot be read
+ * @throws {SCENARIO} when it does not compile, throws, or exports no scenario as default
+ */
+export async function loadScenario(name: string): Promise<LoadedScenario> {
+  const file = resolve(name);
+  let text: Buffer;
+  try {
+    text = await readFile(file);
+  } catch (cause) {
+    throw new QmpilotError('USAGE', `the scenario ${name} cannot be read`, { cause, hint: 'check the path; a scenario is a file like x.repro.ts' });
+  }
+  const alias = Object.fromEntries(ENTRIES.map((entry) => [`@qmpilot/core${entry}`, fileURLToPath(import.meta.resolve(`@qmpilot/core${entry}`))]));
+  let exported: unknown;
+  try {
+    exported = await createJiti(import.meta.url, { alias, moduleCache: false, fsCache: false }).import(file, { default: true });
+  } catch (cause) {
+    if (cause instanceof QmpilotError) throw cause;
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new QmpilotError('SCENARIO', `the scenario ${name} does not load: ${message.split('\n').slice(0, 6).join(' ')}`, { cause, hint: 'run it through tsc for all its errors' });
+  }
+  if (!isScenario(exported)) {
+    throw new QmpilotError('SCENARIO', `${name} exports no scenario`, { hint: 'export default defineScenario({ guest, attempt }), from @qmpilot/core' });
+  }
+  return { scenario: exported, source: { file, sha256: createHash('sha256').update(text).digest('hex') } };
+}

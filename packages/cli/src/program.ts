@@ -1,0 +1,22 @@
+import { Command } from 'commander';
+import { registerDoctor } from './commands/doctor.js';
+import { registerGuest } from './commands/guest.js';
+import { registerRepro } from './commands/repro.js';
+import { registerScan } from './commands/scan.js';
+
+/** The whole command line; errors of usage are thrown as commander's. */
+export function createProgram(version: string): Command {
+  const program = new Command('qmpilot')
+    .description('Boot, drive, snapshot and retry Linux VMs until a bug is caught.')
+    .version(version)
+    .showHelpAfterError('(qmpilot --help shows what there is)')
+    .configureHelp({ showGlobalOptions: true });
+  for (const register of [registerRepro, registerGuest, registerScan, registerDoctor]) register(program);
+  overrideExit(program);
+  return program;
+}
+
+function overrideExit(command: Command): void {
+  command.exitOverride();
+  for (const child of command.commands) overrideExit(child);
+}

@@ -1,0 +1,24 @@
+import { isQmpilotError } from '@qmpilot/core';
+import { visible } from './visible.js';
+
+const SHOWN_LINES = 40;
+
+/** What went wrong, what was seen, what to do: for people. */
+export function renderError(error: unknown): string {
+  if (!(error instanceof Error)) return `qmpilot: ${visible(String(error))}\n`;
+  if (!isQmpilotError(error)) return `qmpilot: this should not happen: ${error.stack ?? error.message}\n`;
+  const { console: shown, stderr } = error.evidence;
+  const block = (title: string, lines: readonly string[] | undefined) =>
+    lines === undefined || lines.length === 0 ? [] : [`  ${title}:`, ...withoutEmptyEnd(lines).slice(-SHOWN_LINES).map((line) => `    | ${visible(line)}`)];
+  return [
+    `qmpilot: ${visible(error.message)}`,
+    ...block('console', shown),
+    ...block('standard error', stderr),
+    ...(error.hint === undefined ? [] : [`  -> ${visible(error.hint)}`]),
+    '',
+  ].join('\n');
+}
+
+function withoutEmptyEnd(lines: readonly string[]): readonly string[] {
+  return lines.slice(0, lines.findLastIndex((line) => line.trim() !== '') + 1);
+}

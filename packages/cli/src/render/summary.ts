@@ -1,0 +1,20 @@
+import type { RunSummary } from '@qmpilot/core';
+import { shortMs } from './durations.js';
+import { visible } from './visible.js';
+
+const percent = (value: number) => `${(value * 100).toFixed(0)} %`;
+
+/** The answer of a run, for people. */
+export function renderSummary(summary: RunSummary): string {
+  const { attempts, reproduced, clean, inconclusive, rate, interval, medianTimeToFailureMs } = summary;
+  const lines = [
+    `${attempts} attempts: ${reproduced} reproduced, ${clean} clean, ${inconclusive} inconclusive`,
+    rate === null || interval === null
+      ? 'rate: unknown, as no attempt came to a verdict'
+      : `rate: ${percent(rate)} (95 % interval ${percent(interval[0])} to ${percent(interval[1])})`,
+    ...(medianTimeToFailureMs === null ? [] : [`median time to failure: ${shortMs(medianTimeToFailureMs)}`]),
+    ...summary.failures.map(({ title, attempts: seen }) => `  ${seen} x  ${visible(title)}`),
+    `evidence: ${summary.dir}`,
+  ];
+  return `${lines.join('\n')}\n`;
+}

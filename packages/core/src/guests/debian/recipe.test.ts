@@ -1,0 +1,36 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { debian } from './debian.js';
+import { lockedPackages } from './npm-packages.js';
+import { checkOptions, debianImageKey, DEFECTS, guestFolder, type Defect } from './recipe.js';
+
+const UNKNOWN: Defect = JSON.parse('"no-such-defect"');
+
+describe('the recipe of the Debian image', () => {
+  it('gives the same key for the same options, in the form the cache knows', async () => {
+    const key = await debianImageKey({});
+    expect(key).toMatch(/^[0-9a-f]{32}$/);
+    expect(await debianImageKey({ defect: undefined })).toBe(key);
+  });
+
+  it('gives an image with a defect a key of its own', async () => {
+    expect(await debianImageKey({ defect: 'io-uring-lock-leak' })).not.toBe(await debianImageKey({}));
+  });
+
+  it.each(DEFECTS)('has the sources of the defect %s', (defect) => {
+    expect(existsSync(join(guestFolder(), 'modules', defect, 'Makefile'))).toBe(true);
+  });
+
+  it('refuses a defect that is not known, and names those that are', async () => {
+    expect(() => checkOptions({ defect: UNKNOWN })).toThrow(/no-such-defect/);
+    expect(() => debian({ defect: UNKNOWN })).toThrow(/no-such-defect/);
+    await expect(debianImageKey({ defect: UNKNOWN })).rejects.toMatchObject({ code: 'USAGE', hint: 'known: io-uring-lock-leak' });
+  });
+
+  it('lets `npm ci` unpack at least 40 packages', async () => {
+    const packages = await lockedPackages(join(guestFolder(), 'npm-project', 'package-lock.json'));
+    expect(packages.length).toBeGreaterThanOrEqual(40);
+    for (const { integrity } of packages) expect(integrity).toMatch(/^sha512-[A-Za-z0-9+/]{86}==$/);
+  });
+});

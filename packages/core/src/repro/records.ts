@@ -1,0 +1,55 @@
+import type { Finding } from '../detect/finding.js';
+import type { VmFacts } from '../vm/facts.js';
+
+/** `inconclusive`: we could not tell (QEMU died, the scenario threw). It counts neither way. */
+export type Outcome = 'reproduced' | 'clean' | 'inconclusive';
+
+/** One finished attempt: a line of attempts.jsonl. */
+export interface AttemptRecord {
+  readonly v: 1;
+  readonly type: 'attempt';
+  readonly index: number;
+  readonly outcome: Outcome;
+  /** Why it is inconclusive. */
+  readonly reason?: string;
+  /** Wall clock, ISO 8601. */
+  readonly startedAt: string;
+  /** From the restore's end to the verdict, in ms. */
+  readonly ms: number;
+  readonly restoreMs: number;
+  /** Until the first finding of severity `error`, in ms. */
+  readonly timeToFailureMs?: number;
+  readonly seed: number;
+  /** The first of each signature and task; findings.json of the attempt has all. */
+  readonly findings: readonly (Finding & { readonly times: number })[];
+}
+
+export interface RunSummary {
+  readonly v: 1;
+  readonly type: 'summary';
+  readonly attempts: number;
+  readonly reproduced: number;
+  readonly clean: number;
+  readonly inconclusive: number;
+  /** Reproduced of reproduced and clean; null when there are none. */
+  readonly rate: number | null;
+  /** 95 % Wilson interval of the rate. */
+  readonly interval: readonly [number, number] | null;
+  readonly medianTimeToFailureMs: number | null;
+  /** How often each failure was seen, by signature: in how many attempts. */
+  readonly failures: readonly { readonly signature: string; readonly title: string; readonly attempts: number }[];
+  /** The run directory. */
+  readonly dir: string;
+}
+
+/** What happens during a run, for whoever shows it. */
+export type RunEvent =
+  | { readonly type: 'progress'; readonly message: string }
+  | { readonly type: 'booted'; readonly facts: VmFacts; readonly ms: number }
+  | { readonly type: 'prepared'; readonly ms: number; readonly snapshotMs: number }
+  | { readonly type: 'attempt-started'; readonly index: number }
+  | { readonly type: 'note'; readonly index: number; readonly text: string }
+  | { readonly type: 'finding'; readonly index: number; readonly finding: Finding }
+  | { readonly type: 'poweroff'; readonly index: number; readonly phase: string }
+  | { readonly type: 'attempt'; readonly record: AttemptRecord }
+  | { readonly type: 'summary'; readonly summary: RunSummary };

@@ -1,0 +1,67 @@
+import type { Finding } from '../detect/finding.js';
+import { QmpilotError } from '../errors.js';
+import type { GuestDescription } from '../guests/guest.js';
+import type { Duration } from '../util/duration.js';
+import type { BootOptions } from '../vm/boot.js';
+import type { PoweroffOptions } from '../vm/poweroff.js';
+import type { Vm } from '../vm/vm.js';
+import type { Watch, WatchSpec } from '../vm/watch.js';
+
+/** What `attempt` gets beside the vm. */
+export interface AttemptContext {
+  /** Fires when the attempt's time is up, the vm has died, or the run is interrupted. */
+  readonly signal: AbortSignal;
+  /** 1, 2, 3, ... */
+  readonly index: number;
+  /** A whole number below 2^48, another for each attempt, the same again for the same seed of the run. */
+  readonly seed: number;
+  /** The detectors of `detect`, at work since the attempt began. */
+  readonly watch: Watch;
+  /** A line for people and for the journal. */
+  readonly note: (text: string) => void;
+  /** Keeps a text as a file of the attempt. @throws {USAGE} for a name that is not a plain file name */
+  readonly attach: (name: string, text: string) => void;
+  /** Adds a finding of the scenario's own; severity `error` makes the attempt `reproduced`. */
+  readonly report: (finding: Finding) => void;
+}
+
+export interface PrepareContext {
+  readonly signal: AbortSignal;
+  readonly note: (text: string) => void;
+}
+
+export interface Scenario {
+  readonly name?: string;
+  readonly guest: GuestDescription;
+  /** How the guest is booted: accelerator, cpus, memory, ... */
+  readonly boot?: Omit<BootOptions, 'signal' | 'onProgress' | 'onStart'>;
+  /** Once after boot; what it leaves is the snapshot that every attempt starts from. */
+  prepare?(vm: Vm, context: PrepareContext): Promise<void>;
+  /** One try, on a guest just restored. Returning, or running out of time, without a finding is `clean`. */
+  attempt(vm: Vm, context: AttemptContext): Promise<void>;
+  /** What to look for; `poweroff` asks for one when the attempt has ended, and a stall is a finding. */
+  readonly detect?: WatchSpec & { readonly poweroff?: Pick<PoweroffOptions, 'timeout' | 'via'> };
+  /** How long `attempt` may take; default 3 min. The poweroff has its own limit. */
+  readonly timeout?: Duration;
+}
+
+/** Survives two copies of this module: a scenario may be loaded by another. */
+const BRAND = Symbol.for('qmpilot.scenario');
+
+/**
+ * Marks and checks a scenario; a scenario file exports it as default.
+ * @throws {SCENARIO} saying what is missing
+ */
+export function defineScenario(scenario: Scenario): Scenario {
+  const given: Readonly<Record<string, unknown>> = { ...scenario };
+  const fault = (what: string, hint: string) => new QmpilotError('SCENARIO', `this scenario ${what}`, { hint });
+  const guest = given['guest'];
+  if (typeof guest !== 'object' || guest === null || !('prepare' in guest)) throw fault('names no guest', 'guest: debian()');
+  if (typeof given['attempt'] !== 'function') throw fault('has no attempt', 'async attempt(vm, { signal }) { ... }');
+  if (given['prepare'] !== undefined && typeof given['prepare'] !== 'function') throw fault("has a prepare that is no function", 'async prepare(vm) { ... }');
+  return Object.defineProperty(scenario, BRAND, { value: true });
+}
+
+export function isScenario(value: unknown): value is Scenario {
+  return typeof value === 'object' && value !== null && BRAND in value;
+}

@@ -1,0 +1,51 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const SOURCE = fileURLToPath(new URL('../../packages/core/src', import.meta.url));
+
+/** What each folder of core may import, beside itself, `util` and `errors.ts`: imports point down only. */
+const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  util: [],
+  qmp: [],
+  qemu: ['qmp'],
+  console: [],
+  shell: ['console'],
+  detect: [],
+  guests: ['qemu'],
+  snapshot: ['qemu', 'qmp'],
+  vm: ['snapshot', 'guests', 'detect', 'shell', 'console', 'qemu', 'qmp'],
+  repro: ['vm', 'guests', 'detect', 'console'],
+};
+
+const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(SOURCE, file), 'utf8');
+  return [...text.matchAll(/(?:from|import)\s*\(?'(\.[^']+)'/g)].map(([, path]) => relative(SOURCE, resolve(join(SOURCE, dirname(file)), path ?? '')));
+}
+
+describe('the layers of core', () => {
+  it('knows every folder', () => {
+    const folders = new Set(files.filter((file) => file.includes('/')).map((file) => file.split('/')[0]));
+    expect(folders).toEqual(new Set(Object.keys(ALLOWED)));
+  });
+
+  it('imports only downwards', () => {
+    const wrong = files.flatMap((file) => {
+      const folder = file.split('/')[0] ?? '';
+      if (folder === 'index.ts' || folder === 'errors.ts') return [];
+      const allowed = new Set([folder, 'util', 'errors.js', ...(ALLOWED[folder] ?? [])]);
+      return importsOf(file).filter((path) => !allowed.has(path.split('/')[0] ?? '')).map((path) => `${file} imports ${path}`);
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it('keeps the detectors pure: no Node.js module but none that does input or output', () => {
+    const wrong = files
+      .filter((file) => file.startsWith('detect/') && !file.endsWith('.test.ts'))
+      .filter((file) => /from 'node:/.test(readFileSync(join(SOURCE, file), 'utf8')));
+    expect(wrong).toEqual([]);
+  });
+});
