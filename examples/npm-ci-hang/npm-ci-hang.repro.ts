@@ -6,10 +6,28 @@
  */
 import { debian, defineScenario, describeKillEffect, isQmpilotError, parseThreadSample, THREAD_SAMPLE_SCRIPT, type Vm } from '@qmpilot/core';
 
-/** One lock leaked in so many submissions: `npm ci` makes about 3500 of them, so that about half of the attempts hang. */
-const ONE_IN = 7000;
-/** How long the loop runs before an attempt counts as clean. */
-const LOOP = '25s';
+/** How long a thread has to be in D state to count. */
+const STUCK_MS = 10_000;
+/** How long the loop runs before an attempt counts as clean: a hang has to begin early enough to be seen as one. */
+const LOOP_MS = 25_000;
+const PARAMETERS = '/sys/module/io_uring_lock_leak/parameters';
+const LOAD = '/usr/lib/qmpilot/load-defect';
+
+/**
+ * Chooses the odds so that about half of the attempts hang: how many submissions `npm ci` makes depends on the host,
+ * from 600 to 3500 under TCG. With one leak in N / ln 2 submissions, half of all runs of N submissions see none.
+ */
+async function setOdds(vm: Vm): Promise<string> {
+  const run = () => vm.expectOk('npm ci', { cwd: '/root/project', env: { UV_USE_IO_URING: '1' }, timeout: '2m' });
+  // The first run fills the guest's page cache: after it each takes the same time.
+  await run();
+  await vm.expectOk(`${LOAD} 4000000000 1`);
+  const { durationMs } = await run();
+  const seen = Number((await vm.expectOk(`cat ${PARAMETERS}/seen`)).stdout);
+  const odds = Math.max(1, Math.round((seen * (LOOP_MS - STUCK_MS)) / durationMs / Math.LN2));
+  await vm.expectOk(`echo ${odds} > /run/odds`);
+  return `npm ci makes ${seen} submissions in ${(durationMs / 1000).toFixed(1)} s: the module leaks the lock at one in ${odds}`;
+}
 
 const sample = async (vm: Vm) => parseThreadSample((await (vm.samplingShell ?? vm.shell).expectOk(THREAD_SAMPLE_SCRIPT)).stdout);
 
@@ -28,8 +46,7 @@ export default defineScenario({
     const { screen } = vm.console;
     await screen.waitFor(/\[repro\]/, { row: -1 });
     await screen.waitFor(/root@qmpilot:~\/project# $/m);
-    // The first run fills the guest's page cache: after it each takes the same time.
-    await vm.expectOk('cd /root/project && npm ci', { timeout: '2m' });
+    note(await setOdds(vm));
     await vm.console.type('while true; do npm ci; done');
     await screen.waitFor('while true; do npm ci; done');
 
@@ -48,13 +65,16 @@ export default defineScenario({
 
   async attempt(vm, { signal, seed, watch, note, attach }) {
     const { screen } = vm.console;
-    await vm.expectOk(`/usr/lib/qmpilot/load-defect ${ONE_IN} ${seed}`, { signal });
+    await vm.expectOk(`${LOAD} "$(cat /run/odds)" ${seed}`, { signal });
     await vm.console.press('Enter');
 
-    const stuck = await watch.first({ kind: 'd-state', timeout: LOOP, signal }).catch((error: unknown) => {
+    const stuck = await watch.first({ kind: 'd-state', timeout: LOOP_MS, signal }).catch((error: unknown) => {
       if (isQmpilotError(error, 'TIMEOUT')) return undefined;
       throw error;
     });
+    const { stdout } = await vm.exec(`cat ${PARAMETERS}/seen ${PARAMETERS}/fired`, { signal });
+    const [seen, fired] = stdout.split('\n');
+    note(`the module saw ${seen} submissions and leaked ${fired === '0' ? 'no lock' : 'a lock'}`);
     if (!stuck) return;
     attach('screen-stuck.txt', screen.text());
 
@@ -72,7 +92,7 @@ export default defineScenario({
 
   detect: {
     hungTask: true,
-    dState: { comm: /npm|node|iou-sqp/, for: '10s' },
+    dState: { comm: /npm|node|iou-sqp/, for: STUCK_MS },
     poweroff: { timeout: '45s' },
   },
 });

@@ -1,0 +1,32 @@
+import { boot, debian, formatShutdown, QmpilotError } from '@qmpilot/core';
+
+// Builds the image when it is first used; picks KVM where the guest's kernel has shown that it runs under it.
+await using vm = await boot(debian(), { onProgress: (line) => console.error(line) });
+
+// Commands run out of band: exit code and output, also while the kernel talks on the console.
+const { exitCode, stdout } = await vm.exec('uname -r; exit 3');
+console.log(`kernel ${stdout.trim()}, exit code ${exitCode}`);
+
+// Keystrokes on the serial console, where root is logged in.
+await vm.console.type('echo "$((6 * 7)) is the answer"\n');
+console.log((await vm.console.expect(/\d+ is the answer/)).text);
+
+// RAM, devices and disks at this moment; restored in about 0.1 s, as often as you like.
+await vm.exec('echo before > /root/state');
+await vm.snapshot('ready');
+await vm.exec('echo after > /root/state');
+await vm.restore('ready');
+console.log('state:', (await vm.exec('cat /root/state')).stdout.trim());
+
+// Independent vms from the same moment share its memory until they write.
+const [fork] = await vm.fork('ready');
+await fork?.exec('rm /root/state');
+await fork?.close();
+
+// Detectors: the kernel's reports, and threads in uninterruptible sleep.
+const watch = vm.watch({ dState: { for: '5s' } });
+await vm.exec('echo "BUG: unable to handle page fault for address: 0000000000001234" > /dev/kmsg; sleep 1');
+const nothing = await watch.first({ timeout: '2s' }).catch((error: QmpilotError) => error.code);
+console.log('a user program that only says so:', nothing);
+
+console.log(formatShutdown({ ...(await vm.poweroff({ timeout: '1m' })), outcome: 'off' }).split(';')[0]);

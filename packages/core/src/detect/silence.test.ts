@@ -1,0 +1,13 @@
+import { expect, it } from 'vitest';
+import { createSilenceDetector } from './silence.js';
+
+it('tells of each silence once, and begins anew when something is heard', () => {
+  const detector = createSilenceDetector({ afterMs: 100, what: 'heartbeat' });
+  expect(detector.tick(0)).toEqual([]);
+  expect(detector.tick(99)).toEqual([]);
+  expect(detector.tick(100)).toMatchObject([{ kind: 'silence', title: 'no output from heartbeat', at: 100 }]);
+  expect(detector.tick(500)).toEqual([]);
+  detector.heard(600);
+  expect(detector.tick(650)).toEqual([]);
+  expect(detector.tick(700)).toHaveLength(1);
+});

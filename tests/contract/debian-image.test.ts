@@ -1,0 +1,47 @@
+import { execFile } from 'node:child_process';
+import { open } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { buildDebianImage, debianImageKey, findImage, listImages, type GuestImage } from '@qmpilot/core';
+import { beforeAll, describe, expect, it } from 'vitest';
+
+const run = promisify(execFile);
+const options = { defect: 'io-uring-lock-leak' } as const;
+const built = await findImage(await debianImageKey(options));
+
+/** Building takes a minute and a network: that is the end-to-end tests' part. */
+describe.skipIf(!built)('the Debian image in the cache', () => {
+  let image: GuestImage;
+  beforeAll(async () => {
+    image = await buildDebianImage(options, { onProgress: (message) => expect.fail(`it is built again: ${message}`) });
+  });
+
+  it('is taken from the cache, and listed there', async () => {
+    expect(image.dir).toBe(built?.dir);
+    expect((await listImages()).map(({ key }) => key)).toContain(image.key);
+  });
+
+  it('has a disk that qemu-img finds sound, without a backing file', async () => {
+    await run('qemu-img', ['check', '-q', image.disk]);
+    const info: unknown = JSON.parse((await run('qemu-img', ['info', '--output=json', image.disk])).stdout);
+    expect(info).toMatchObject({ format: 'qcow2', 'virtual-size': 2 * 1024 ** 3 });
+    expect(info).not.toHaveProperty('backing-filename');
+  });
+
+  it('has a kernel and an initrd of the formats that QEMU boots', async () => {
+    // Documentation/arch/x86/boot.rst: `HdrS` at 0x202. Documentation/driver-api/early-userspace/buffer-format.rst: 070701.
+    expect(await bytes(image.kernel, 0x202, 4)).toBe('HdrS');
+    expect(await bytes(image.initrd, 0, 6)).toBe('070701');
+  });
+
+  it('names its kernel and its packages, and kept no compiler and no headers', () => {
+    const { kernelRelease, packages } = image.manifest;
+    expect(packages.some((line) => line.startsWith(`linux-image-${kernelRelease} `))).toBe(true);
+    expect(packages.filter((line) => /^(gcc|cpp|make|linux-headers|linux-kbuild|libc6-dev)\b/.test(line) && !line.startsWith('gcc-12-base '))).toEqual([]);
+  });
+});
+
+async function bytes(path: string, position: number, length: number): Promise<string> {
+  await using file = await open(path);
+  const { buffer } = await file.read(Buffer.alloc(length), 0, length, position);
+  return buffer.toString('latin1');
+}

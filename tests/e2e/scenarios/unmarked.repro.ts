@@ -1,0 +1,1 @@
+export default { guest: 1 };
