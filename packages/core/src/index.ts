@@ -44,7 +44,8 @@ export type { BootOptions } from './vm/boot.js';
 export type { VmEvent } from './vm/events.js';
 export type { VmFacts } from './vm/facts.js';
 export type { PoweroffOptions, PoweroffReport } from './vm/poweroff.js';
-export type { ForkOptions, RestoreOptions, SnapshotOptions, Vm } from './vm/vm.js';
+export type { Vm } from './vm/vm.js';
+export type { ForkOptions, RestoreOptions, SnapshotOptions } from './vm/vm-snapshots.js';
 export type { FirstOptions, Watch, WatchSpec } from './vm/watch.js';
 
 export { defineScenario, isScenario } from './repro/scenario.js';

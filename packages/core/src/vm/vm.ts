@@ -1,51 +1,23 @@
 import { EventEmitter } from 'eventemitter3';
-import { mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { Channel } from '../console/channel.js';
-import { Console } from '../console/console.js';
+import { rm } from 'node:fs/promises';
+import type { Console } from '../console/console.js';
 import { QmpilotError } from '../errors.js';
-import type { PreparedGuest } from '../guests/guest.js';
-import type { AcceleratorChoice } from '../qemu/accelerator.js';
-import { releaseHostDirectories, acquireHostDirectories } from '../qemu/host-directory.js';
+import { releaseHostDirectories } from '../qemu/host-directory.js';
 import type { Machine } from '../qemu/machine.js';
-import { exitError } from '../qemu/process.js';
 import type { QmpClient } from '../qmp/client.js';
-import { OutOfBandShell } from '../shell/out-of-band-shell.js';
+import type { OutOfBandShell } from '../shell/out-of-band-shell.js';
 import type { ExecOptions, ExecResult } from '../shell/shell.js';
-import { loadInternal, saveInternal } from '../snapshot/internal.js';
-import type { SnapshotInfo, SnapshotStore, SnapshotStrategy } from '../snapshot/store.js';
-import { removeRamFile, saveTemplate, startFork, type SnapshotContext, type Template } from '../snapshot/template.js';
-import { monotonicMs, wallTime } from '../util/clock.js';
-import { deferred } from '../util/deferred.js';
+import type { SnapshotInfo } from '../snapshot/store.js';
+import { monotonicMs } from '../util/clock.js';
 import type { WaitOptions } from '../util/deadline.js';
 import type { NewVmEvent, VmEvent } from './events.js';
 import type { VmFacts } from './facts.js';
+import type { VmFamily } from './family.js';
+import { MachineSlot } from './machine-slot.js';
 import { powerOff, type PoweroffOptions, type PoweroffReport } from './poweroff.js';
 import { sysRq } from './sysrq.js';
+import { loadFork, setClock, VmSnapshots, type ForkOptions, type RestoreOptions, type SnapshotOptions } from './vm-snapshots.js';
 import { Watch, type WatchSpec } from './watch.js';
-
-export interface SnapshotOptions extends WaitOptions {
-  /** `template` (default): restored in a new QEMU within about 0.1 s, can be forked. `internal`: inside this QEMU. */
-  readonly strategy?: SnapshotStrategy;
-}
-
-export interface RestoreOptions extends WaitOptions {
-  /** `host` (default) sets the guest's clock to the host's as soon as its second shell answers; `keep` leaves it where it was. */
-  readonly clock?: 'host' | 'keep';
-}
-
-export interface ForkOptions extends RestoreOptions {
-  /** How many; default 1. */
-  readonly count?: number;
-}
-
-/** What all vms of one family have in common. */
-export interface VmFamily {
-  readonly guest: PreparedGuest;
-  readonly context: SnapshotContext;
-  readonly accelerator: AcceleratorChoice;
-  readonly snapshots: SnapshotStore;
-}
 
 let vmCount = 0;
 
@@ -58,18 +30,11 @@ export class Vm implements AsyncDisposable {
   /** The guest's serial console, ttyS0. */
   readonly console: Console;
   readonly #family: VmFamily;
-  readonly #virtio: ReadonlyMap<string, Channel>;
-  readonly #shell: OutOfBandShell | undefined;
-  readonly #sampling: OutOfBandShell | undefined;
+  readonly #slot: MachineSlot;
+  readonly #snapshots: VmSnapshots;
   readonly #events = new EventEmitter<{ event: [VmEvent] }>();
   readonly #watches = new Set<Watch>();
   readonly #directory: string;
-  #machine: Machine;
-  #ended = deferred<QmpilotError>();
-  #folders = 0;
-  #failure: QmpilotError | undefined;
-  /** Set while QEMU's end is wanted. */
-  #endExpected = false;
   #closing: Promise<void> | undefined;
 
   /** @internal Vms are made by `boot` and `fork`. */
@@ -77,33 +42,31 @@ export class Vm implements AsyncDisposable {
     vmCount += 1;
     this.name = `${family.guest.name}-${vmCount}`;
     this.#family = family;
-    this.#machine = machine;
     this.#directory = directory;
-    this.console = new Console(new Channel('ttyS0'));
-    this.#virtio = new Map(family.guest.virtioConsoles.map((name) => [name, new Channel(name)]));
-    this.#shell = this.#shellOn(family.guest.shell);
-    this.#sampling = this.#shellOn(family.guest.samplingShell);
-    this.#attach(machine);
+    const emit = (event: NewVmEvent) => this.emit(event);
+    this.#slot = new MachineSlot(family.guest, machine, emit);
+    this.#snapshots = new VmSnapshots({ name: this.name, family, slot: this.#slot, directory, emit });
+    this.console = this.#slot.console;
   }
 
   /** Resolves, with the reason, when QEMU ends although nobody asked it to. A restore begins a new one. */
   get ended(): Promise<QmpilotError> {
-    return this.#ended.promise;
+    return this.#slot.ended;
   }
 
   /** The session with QEMU; another one after a restore. */
   get qmp(): QmpClient {
-    return this.#machine.qmp;
+    return this.#slot.machine.qmp;
   }
 
   /** QEMU's process. */
   get pid(): number {
-    return this.#machine.process.pid;
+    return this.#slot.machine.process.pid;
   }
 
   get facts(): VmFacts {
     const { guest, context, accelerator } = this.#family;
-    const { spec, process } = this.#machine;
+    const { spec, process } = this.#slot.machine;
     return {
       qemu: { path: context.binary.path, version: context.binary.version.text },
       accelerator,
@@ -125,7 +88,7 @@ export class Vm implements AsyncDisposable {
    * @throws {USAGE} when the guest has none
    */
   get shell(): OutOfBandShell {
-    if (this.#shell) return this.#shell;
+    if (this.#slot.shell) return this.#slot.shell;
     throw new QmpilotError('USAGE', `the guest ${this.#family.guest.name} has no out-of-band shell`, {
       hint: 'start a bash on /dev/hvc0 in the guest and name hvc0 as `shell` in its description; vm.console works without',
     });
@@ -133,7 +96,7 @@ export class Vm implements AsyncDisposable {
 
   /** The shell that detectors use, so that they do not wait for a command of `exec`; undefined when the guest has none. */
   get samplingShell(): OutOfBandShell | undefined {
-    return this.#sampling;
+    return this.#slot.sampling;
   }
 
   /** Calls `listener` for everything that happens to the vm; gives the function that ends it. */
@@ -165,24 +128,7 @@ export class Vm implements AsyncDisposable {
    */
   async snapshot(name: string, options: SnapshotOptions = {}): Promise<SnapshotInfo> {
     this.#mustRun();
-    this.#family.snapshots.checkNew(name);
-    const begun = monotonicMs();
-    const wasRunning = await this.#isRunning();
-    const strategy = options.strategy ?? 'template';
-    let pausedMs: number;
-    if (strategy === 'internal') {
-      const internal = await saveInternal(this.#machine, options);
-      pausedMs = monotonicMs() - begun;
-      this.#family.snapshots.add({ name, strategy, savedAt: wallTime(), pausedMs, internal });
-    } else {
-      const template = await this.#saveTemplate(wasRunning, options);
-      pausedMs = template.pausedMs;
-      this.#family.snapshots.add({ name, strategy, savedAt: wallTime(), pausedMs, template });
-      await this.#become(template, options);
-      if (wasRunning) await this.qmp.executeUntyped('cont', undefined, options);
-    }
-    this.emit({ type: 'snapshot', name, ms: monotonicMs() - begun });
-    return { name, strategy, savedAt: wallTime(), pausedMs };
+    return this.#snapshots.save(name, options);
   }
 
   /**
@@ -193,18 +139,9 @@ export class Vm implements AsyncDisposable {
    */
   async restore(name: string, options: RestoreOptions = {}): Promise<void> {
     this.#mustBeOpen();
-    const begun = monotonicMs();
-    const snapshot = this.#family.snapshots.get(name);
+    this.#family.snapshots.get(name);
     await this.#stopWatches();
-    if (snapshot.strategy === 'internal') {
-      await loadInternal(this.#machine, snapshot.internal, options);
-      this.#attachConsoles(this.#machine);
-    } else {
-      await this.#become(snapshot.template, options);
-    }
-    await this.qmp.executeUntyped('cont', undefined, options);
-    this.emit({ type: 'restored', name, ms: monotonicMs() - begun });
-    this.#setClock(options);
+    await this.#snapshots.restore(name, options);
   }
 
   /**
@@ -215,13 +152,9 @@ export class Vm implements AsyncDisposable {
    */
   async fork(name: string, options: ForkOptions = {}): Promise<Vm[]> {
     this.#mustBeOpen();
-    const snapshot = this.#family.snapshots.get(name);
-    if (snapshot.strategy === 'internal') {
-      throw new QmpilotError('SNAPSHOT', `the snapshot ${name} is internal to one QEMU and cannot be forked`, { hint: "make it with the strategy 'template'" });
-    }
     const count = options.count ?? 1;
     if (!Number.isInteger(count) || count < 0) throw new QmpilotError('USAGE', `count: ${count} is no number of forks`);
-    const starts = await Promise.allSettled(Array.from({ length: count }, () => this.#forkOne(snapshot.template, options)));
+    const starts = await Promise.allSettled(Array.from({ length: count }, () => this.#forkOne(name, options)));
     const vms = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []));
     const failed = starts.find((start) => start.status === 'rejected');
     if (!failed) return vms;
@@ -250,10 +183,7 @@ export class Vm implements AsyncDisposable {
    */
   async poweroff(options: PoweroffOptions = {}): Promise<PoweroffReport> {
     this.#mustRun();
-    this.#endExpected = true;
-    const report = await powerOff(this, this.#machine, options).finally(() => {
-      if (!this.#machine.process.exit) this.#endExpected = false;
-    });
+    const report = await this.#slot.expectEnd(() => powerOff(this, this.#slot.machine, options));
     if (report.finding) this.emit({ type: 'finding', finding: report.finding });
     return report;
   }
@@ -295,128 +225,31 @@ export class Vm implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    this.#endExpected = true;
     await this.#stopWatches();
-    this.#shell?.close();
-    this.#sampling?.close();
-    await this.#machine.process.kill();
-    this.console.close();
-    this.console.channel.close();
-    for (const channel of this.#virtio.values()) channel.close();
-    await this.#dropRam(this.#machine);
+    await this.#slot.close();
+    await this.#snapshots.dropRam(this.#slot.machine);
     await rm(this.#directory, { recursive: true, force: true });
     await this.#family.snapshots.release();
     await releaseHostDirectories();
     this.#events.removeAllListeners();
   }
 
-  async #forkOne(template: Template, options: RestoreOptions): Promise<Vm> {
-    const directories = await acquireHostDirectories();
-    const store = this.#family.snapshots.retain();
-    const directory = join(directories.disk, `fork-${(forkCount += 1)}`);
+  async #forkOne(name: string, options: RestoreOptions): Promise<Vm> {
+    const { machine, directory } = await loadFork(this.#family, name, options);
+    const vm = new Vm(this.#family, machine, directory);
     try {
-      await mkdir(directory, { mode: 0o700 });
-      const machine = await startFork(template, { ...options, name: 'fork', binary: this.#family.context.binary, directory });
-      const vm = new Vm(this.#family, machine, directory);
       await vm.qmp.executeUntyped('cont', undefined, options);
-      vm.#setClock(options);
+      setClock(vm.#slot, options);
       return vm;
     } catch (error) {
-      await rm(directory, { recursive: true, force: true });
-      await store.release();
-      await releaseHostDirectories();
+      await vm.close();
       throw error;
     }
-  }
-
-  async #saveTemplate(wasRunning: boolean, options: WaitOptions): Promise<Template> {
-    this.#endExpected = true;
-    const machine = this.#machine;
-    try {
-      return await saveTemplate(machine, this.#family.context, options);
-    } catch (error) {
-      if (!machine.process.exit && wasRunning) await machine.qmp.executeUntyped('cont').catch(() => {});
-      if (machine.process.exit) this.#onExit(machine, true);
-      throw error;
-    } finally {
-      this.#endExpected = false;
-    }
-  }
-
-  /** Replaces this vm's machine by a fork of the template, loaded and paused. */
-  async #become(template: Template, options: WaitOptions): Promise<void> {
-    const old = this.#machine;
-    const directory = join(this.#directory, `m${(this.#folders += 1)}`);
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    this.#endExpected = true;
-    try {
-      await old.process.kill();
-      await old.qmp.close();
-      await this.#dropRam(old);
-      await rm(old.directory, { recursive: true, force: true });
-      this.#machine = await startFork(template, { ...options, name: this.name, binary: this.#family.context.binary, directory });
-    } finally {
-      this.#endExpected = false;
-    }
-    if (this.#failure) this.#ended = deferred();
-    this.#failure = undefined;
-    this.#attach(this.#machine);
-  }
-
-  /** A RAM file that its machine wrote to, and that no template has taken over, goes with the machine. */
-  async #dropRam({ spec }: Machine): Promise<void> {
-    if (spec.ram.share !== true || spec.ram.path === undefined) return;
-    if (!this.#family.snapshots.holdsRam(spec.ram.path)) await removeRamFile(spec.ram.path);
-  }
-
-  #attach(machine: Machine): void {
-    this.#attachConsoles(machine);
-    machine.qmp.on(({ event, data }) => {
-      if (machine === this.#machine) this.emit({ type: 'qmp', event, data });
-    });
-    void machine.process.exited.then(() => this.#onExit(machine, false));
-    this.emit({ type: 'started', pid: machine.process.pid });
-  }
-
-  #attachConsoles(machine: Machine): void {
-    this.console.channel.attach(machine.serial);
-    let index = 0;
-    for (const channel of this.#virtio.values()) {
-      const stream = machine.virtio[index++];
-      if (stream) channel.attach(stream);
-    }
-  }
-
-  #onExit(machine: Machine, sure: boolean): void {
-    const { exit } = machine.process;
-    if (!exit || (!sure && (machine !== this.#machine || this.#endExpected)) || this.#failure) return;
-    this.#failure = exitError('it was running', exit, machine.process.stderr(), machine.process.pid);
-    this.emit({ type: 'ended', message: this.#failure.message });
-    this.#ended.resolve(this.#failure);
   }
 
   async #stopWatches(): Promise<void> {
     for (const watch of this.#watches) await watch.stop();
     this.#watches.clear();
-  }
-
-  async #isRunning(): Promise<boolean> {
-    const { running } = await this.qmp.executeUntyped<{ running: boolean }>('query-status');
-    return running;
-  }
-
-  #shellOn(console: string | undefined): OutOfBandShell | undefined {
-    const channel = console === undefined ? undefined : this.#virtio.get(console);
-    return channel && new OutOfBandShell(channel);
-  }
-
-  /** Unawaited: whoever needs the time at once asks for it on the same shell, behind this. */
-  #setClock({ clock = 'host' }: RestoreOptions): void {
-    if (clock === 'keep') return;
-    const now = (Date.now() / 1000).toFixed(3);
-    void this.#sampling?.exec(`date -u -s @${now}`, { timeout: '20s' }).catch(() => {
-      // A guest too stuck to set its clock shows that to the detectors.
-    });
   }
 
   #mustBeOpen(): void {
@@ -425,8 +258,7 @@ export class Vm implements AsyncDisposable {
 
   #mustRun(): void {
     this.#mustBeOpen();
-    if (this.#failure) throw new QmpilotError(this.#failure.code, this.#failure.message, { cause: this.#failure, hint: 'restore a snapshot, or boot again' });
+    const { failure } = this.#slot;
+    if (failure) throw new QmpilotError(failure.code, failure.message, { cause: failure, hint: 'restore a snapshot, or boot again' });
   }
 }
-
-let forkCount = 0;

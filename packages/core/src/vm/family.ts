@@ -1,0 +1,12 @@
+import type { PreparedGuest } from '../guests/guest.js';
+import type { AcceleratorChoice } from '../qemu/accelerator.js';
+import type { SnapshotStore } from '../snapshot/store.js';
+import type { SnapshotContext } from '../snapshot/template.js';
+
+/** What a vm and all its forks have in common. */
+export interface VmFamily {
+  readonly guest: PreparedGuest;
+  readonly context: SnapshotContext;
+  readonly accelerator: AcceleratorChoice;
+  readonly snapshots: SnapshotStore;
+}

@@ -1,0 +1,122 @@
+import { Channel } from '../console/channel.js';
+import { Console } from '../console/console.js';
+import type { QmpilotError } from '../errors.js';
+import type { PreparedGuest } from '../guests/guest.js';
+import type { Machine } from '../qemu/machine.js';
+import { exitError } from '../qemu/process.js';
+import { OutOfBandShell } from '../shell/out-of-band-shell.js';
+import { deferred } from '../util/deferred.js';
+import type { NewVmEvent } from './events.js';
+
+/**
+ * Where a vm has its machine. A restore puts another machine there; the consoles and shells stay the same objects, and go on
+ * with the new one.
+ */
+export class MachineSlot {
+  readonly console: Console;
+  readonly shell: OutOfBandShell | undefined;
+  readonly sampling: OutOfBandShell | undefined;
+  readonly #virtio: ReadonlyMap<string, Channel>;
+  readonly #emit: (event: NewVmEvent) => void;
+  #machine: Machine;
+  #ended = deferred<QmpilotError>();
+  #failure: QmpilotError | undefined;
+  #endsExpected = 0;
+
+  constructor(guest: PreparedGuest, machine: Machine, emit: (event: NewVmEvent) => void) {
+    this.#machine = machine;
+    this.#emit = emit;
+    this.console = new Console(new Channel('ttyS0'));
+    this.#virtio = new Map(guest.virtioConsoles.map((name) => [name, new Channel(name)]));
+    this.shell = this.#shellOn(guest.shell);
+    this.sampling = this.#shellOn(guest.samplingShell);
+    this.#attach(machine);
+  }
+
+  get machine(): Machine {
+    return this.#machine;
+  }
+
+  /** Resolves, with the reason, when QEMU ends although nobody asked it to; another promise after an `exchange`. */
+  get ended(): Promise<QmpilotError> {
+    return this.#ended.promise;
+  }
+
+  /** Why there is no running machine; undefined while there is one. */
+  get failure(): QmpilotError | undefined {
+    return this.#failure;
+  }
+
+  /** Whatever ends QEMU during `task` is no failure of the vm. */
+  async expectEnd<T>(task: () => Promise<T>): Promise<T> {
+    this.#endsExpected += 1;
+    try {
+      return await task();
+    } finally {
+      this.#endsExpected -= 1;
+    }
+  }
+
+  /** When QEMU has ended: that is a failure, whoever expected it. */
+  noticeEnd(): void {
+    this.#onExit(this.#machine);
+  }
+
+  /** Ends the present machine, disposes of it, and puts the one there that `start` gives. */
+  async exchange(dispose: (old: Machine) => Promise<void>, start: () => Promise<Machine>): Promise<void> {
+    const old = this.#machine;
+    await this.expectEnd(async () => {
+      await old.process.kill();
+      await old.qmp.close();
+      await dispose(old);
+      this.#machine = await start();
+    });
+    if (this.#failure) this.#ended = deferred();
+    this.#failure = undefined;
+    this.#attach(this.#machine);
+  }
+
+  /** The same machine, at another moment: whoever is in the middle of something with its guest learns of it. */
+  reattach(): void {
+    this.console.channel.attach(this.#machine.serial);
+    let index = 0;
+    for (const channel of this.#virtio.values()) {
+      const stream = this.#machine.virtio[index++];
+      if (stream) channel.attach(stream);
+    }
+  }
+
+  /** Kills QEMU; final. */
+  async close(): Promise<void> {
+    this.#endsExpected += 1;
+    this.shell?.close();
+    this.sampling?.close();
+    await this.#machine.process.kill();
+    this.console.close();
+    this.console.channel.close();
+    for (const channel of this.#virtio.values()) channel.close();
+  }
+
+  #attach(machine: Machine): void {
+    this.reattach();
+    machine.qmp.on(({ event, data }) => {
+      if (machine === this.#machine) this.#emit({ type: 'qmp', event, data });
+    });
+    void machine.process.exited.then(() => {
+      if (machine === this.#machine && this.#endsExpected === 0) this.#onExit(machine);
+    });
+    this.#emit({ type: 'started', pid: machine.process.pid });
+  }
+
+  #onExit({ process }: Machine): void {
+    if (!process.exit || this.#failure) return;
+    this.#failure = exitError('it was running', process.exit, process.stderr(), process.pid);
+    this.#emit({ type: 'ended', message: this.#failure.message });
+    this.#ended.resolve(this.#failure);
+  }
+
+  #shellOn(console: string | undefined): OutOfBandShell | undefined {
+    const channel = console === undefined ? undefined : this.#virtio.get(console);
+    return channel && new OutOfBandShell(channel);
+  }
+}
