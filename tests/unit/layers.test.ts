@@ -8,6 +8,7 @@ const SOURCE = fileURLToPath(new URL('../../packages/core/src', import.meta.url)
 /** What each folder of core may import, beside itself, `util` and `errors.ts`: imports point down only. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   util: [],
+  statistics: [],
   qmp: [],
   qemu: ['qmp'],
   console: [],
@@ -16,7 +17,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   guests: ['qemu'],
   snapshot: ['qemu', 'qmp'],
   vm: ['snapshot', 'guests', 'detect', 'shell', 'console', 'qemu', 'qmp'],
-  repro: ['vm', 'guests', 'detect', 'console'],
+  records: ['statistics', 'detect', 'vm'],
+  repro: ['records', 'statistics', 'vm', 'guests', 'detect', 'console'],
 };
 
 const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));

@@ -4,7 +4,7 @@ import { monotonicMs, wallTime } from '../util/clock.js';
 import { parseDuration, type Duration } from '../util/duration.js';
 import type { Vm } from '../vm/vm.js';
 import type { AttemptFiles } from './journal.js';
-import type { AttemptRecord, RunEvent } from './records.js';
+import type { AttemptRecord, RunEvent } from '../records/records.js';
 import type { Scenario } from './scenario.js';
 
 export interface AttemptOptions {

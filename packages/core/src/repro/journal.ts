@@ -3,7 +3,7 @@ import { mkdir, readdir, rename, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { FileTranscript } from '../console/transcript.js';
 import { QmpilotError } from '../errors.js';
-import type { AttemptRecord, RunSummary } from './records.js';
+import type { AttemptRecord, RunSummary } from '../records/records.js';
 
 const MAX_EVENTS = 100_000;
 const MAX_ATTACHMENT = 16 << 20;

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Finding } from '../detect/finding.js';
 import { QmpilotError } from '../errors.js';
 import type { Vm } from '../vm/vm.js';
-import type { RunEvent } from './records.js';
+import type { RunEvent } from '../records/records.js';
 import { runScenario } from './run.js';
 import { defineScenario, type Scenario } from './scenario.js';
 

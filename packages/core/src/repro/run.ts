@@ -7,9 +7,9 @@ import { boot } from '../vm/boot.js';
 import type { Vm } from '../vm/vm.js';
 import { runAttempt } from './attempt.js';
 import { Journal } from './journal.js';
-import type { AttemptRecord, RunEvent, RunSummary } from './records.js';
+import type { AttemptRecord, RunEvent, RunSummary } from '../records/records.js';
 import type { Scenario } from './scenario.js';
-import { summarize } from './statistics/summarize.js';
+import { summarize } from '../records/summarize.js';
 
 export interface RunOptions {
   /** How many attempts; default 10. */

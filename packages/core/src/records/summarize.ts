@@ -1,6 +1,6 @@
-import type { AttemptRecord, RunSummary } from '../records.js';
-import { median } from './median.js';
-import { wilsonInterval } from './wilson.js';
+import type { AttemptRecord, RunSummary } from './records.js';
+import { median } from '../statistics/median.js';
+import { wilsonInterval } from '../statistics/wilson.js';
 
 /** Inconclusive attempts say nothing about the bug: they are counted, and left out of the rate. */
 export function summarize(records: readonly AttemptRecord[], dir: string): RunSummary {

@@ -1,0 +1,63 @@
+import { QmpilotError } from '../errors.js';
+import { fisherExact } from './fisher.js';
+import type { Count } from './wilson.js';
+
+/** Beyond this nobody waits. */
+const MOST = 10_000_000;
+
+/**
+ * How many clean attempts in a row show that a bug which used to fail at `rate` is gone: were it still there, so many would all be
+ * clean with a probability of at most `1 - confidence`. The smallest n with (1 - rate)^n <= 1 - confidence.
+ * @throws {USAGE} for a rate or confidence that is not between 0 and 1, or more than ten million attempts
+ */
+export function cleanAttemptsNeeded(rate: number, confidence: number): number {
+  inside(rate, 'the rate');
+  inside(confidence, 'the confidence');
+  // The logarithms are right to the last digit only: the definition settles where they fall on a whole number.
+  const wanted = 1 - confidence;
+  const chance = (n: number) => Math.exp(n * Math.log1p(-rate));
+  const close = (n: number) => chance(n) <= wanted * (1 + 1e-12);
+  let n = Math.max(1, Math.floor(Math.log1p(-confidence) / Math.log1p(-rate)) - 1);
+  while (n <= MOST && !close(n)) n += 1;
+  if (n > MOST) throw tooMany();
+  return n;
+}
+
+/** The probability that `attempts` are all clean although each fails at `rate`. */
+export function chanceOfAllClean(rate: number, attempts: number): number {
+  return Math.exp(attempts * Math.log1p(-rate));
+}
+
+/**
+ * The same when the rate before is known from counting only: how many clean attempts after make Fisher's exact test, one-sided,
+ * say that the rate has gone down, at `confidence`.
+ * @throws {USAGE} when nothing failed before: there is nothing to compare with
+ */
+export function cleanAttemptsNeededAfter(before: Count, confidence: number): number {
+  inside(confidence, 'the confidence');
+  if (!(before.failures >= 1 && before.failures <= before.attempts)) {
+    throw new QmpilotError('USAGE', 'nothing failed before: no number of clean attempts can show a difference', { hint: 'reproduce the failure at least once first' });
+  }
+  const shows = (attempts: number) => fisherExact(before, { failures: 0, attempts }).greater <= 1 - confidence;
+  let most = 1;
+  while (!shows(most)) {
+    most *= 2;
+    if (most > MOST) throw tooMany();
+  }
+  let least = Math.floor(most / 2);
+  while (most - least > 1) {
+    const middle = Math.floor((least + most) / 2);
+    if (shows(middle)) most = middle;
+    else least = middle;
+  }
+  return most;
+}
+
+function inside(value: number, name: string): void {
+  if (value > 0 && value < 1) return;
+  throw new QmpilotError('USAGE', `${name}: ${value} is not between 0 and 1`, { hint: 'write 0.03, or 3%' });
+}
+
+function tooMany(): QmpilotError {
+  return new QmpilotError('USAGE', 'more than ten million attempts would be needed', { hint: 'find a trigger that fails more often first' });
+}
