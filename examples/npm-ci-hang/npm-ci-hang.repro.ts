@@ -15,7 +15,7 @@ const LOAD = '/usr/lib/qmpilot/load-defect';
 
 /**
  * Chooses the odds so that about half of the attempts hang: how many submissions `npm ci` makes depends on the host,
- * from 600 to 3500 under TCG. With one leak in N / ln 2 submissions, half of all runs of N submissions see none.
+ * from 600 to 8000 under TCG. With one leak in N / ln 2 submissions, half of all runs of N submissions see none.
  */
 async function setOdds(vm: Vm): Promise<string> {
   const run = () => vm.expectOk('npm ci', { cwd: '/root/project', env: { UV_USE_IO_URING: '1' }, timeout: '2m' });
@@ -27,6 +27,14 @@ async function setOdds(vm: Vm): Promise<string> {
   const odds = Math.max(1, Math.round((seen * (LOOP_MS - STUCK_MS)) / durationMs / Math.LN2));
   await vm.expectOk(`echo ${odds} > /run/odds`);
   return `npm ci makes ${seen} submissions in ${(durationMs / 1000).toFixed(1)} s: the module leaks the lock at one in ${odds}`;
+}
+
+/**
+ * The submission that leaks: the first success of tries at these odds, drawn from the attempt's seed. So the same seed hangs, or
+ * does not, on a fast host as on a slow one.
+ */
+function leakAt(seed: number, odds: number): number {
+  return Math.max(1, Math.ceil(-Math.log((seed + 1) / 2 ** 48) * odds));
 }
 
 const sample = async (vm: Vm) => parseThreadSample((await (vm.samplingShell ?? vm.shell).expectOk(THREAD_SAMPLE_SCRIPT)).stdout);
@@ -65,7 +73,8 @@ export default defineScenario({
 
   async attempt(vm, { signal, seed, watch, note, attach }) {
     const { screen } = vm.console;
-    await vm.expectOk(`${LOAD} "$(cat /run/odds)" ${seed}`, { signal });
+    const odds = Number((await vm.expectOk('cat /run/odds', { signal })).stdout);
+    await vm.expectOk(`${LOAD} ${odds} ${seed} ${leakAt(seed, odds)}`, { signal });
     await vm.console.press('Enter');
 
     const stuck = await watch.first({ kind: 'd-state', timeout: LOOP_MS, signal }).catch((error: unknown) => {

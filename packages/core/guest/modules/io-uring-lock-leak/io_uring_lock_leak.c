@@ -23,6 +23,10 @@ static uint one_in = 1000;
 module_param(one_in, uint, 0644);
 MODULE_PARM_DESC(one_in, "leak the lock at one submission in so many; 0 never");
 
+static uint at;
+module_param(at, uint, 0644);
+MODULE_PARM_DESC(at, "leak the lock at this submission, counted since the seed was set; 0: at random, as one_in says");
+
 static atomic_t seen = ATOMIC_INIT(0);
 module_param_named(seen, seen.counter, int, 0444);
 MODULE_PARM_DESC(seen, "submissions by SQPOLL threads since the seed was set");
@@ -76,15 +80,21 @@ static int on_submit(struct kprobe *probe, struct pt_regs *regs)
 {
 	void *ctx = (void *)regs_get_kernel_argument(regs, 0);
 	uint odds = READ_ONCE(one_in);
+	uint chosen = READ_ONCE(at);
+	uint count;
 
 	if (strncmp(current->comm, "iou-sqp", 7) || !odds || !atomic_read(&armed))
 		return 0;
-	atomic_inc(&seen);
-	if (next_random() % odds || atomic_cmpxchg(&armed, 1, 0) != 1)
+	count = atomic_inc_return(&seen);
+	if (chosen ? count < chosen : next_random() % odds != 0)
+		return 0;
+	if (atomic_cmpxchg(&armed, 1, 0) != 1)
 		return 0;
 	/* Neither reference is ever given back: what hangs for ever must not be freed, nor the module unloaded. */
-	if (!percpu_ref_tryget(ctx + refs_offset))
+	if (!percpu_ref_tryget(ctx + refs_offset)) {
+		atomic_set(&armed, 1);
 		return 0;
+	}
 	__module_get(THIS_MODULE);
 	victim = ctx;
 	queue_work(system_highpri_wq, &leak_work);
