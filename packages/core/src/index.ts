@@ -44,6 +44,8 @@ export type { BootOptions } from './vm/boot.js';
 export type { VmEvent } from './vm/events.js';
 export type { VmFacts } from './vm/facts.js';
 export type { PoweroffOptions, PoweroffReport } from './vm/poweroff.js';
+export type { PoolOptions, SnapshotPool } from './vm/pool.js';
+export type { Snapshot } from './vm/snapshot.js';
 export type { Vm } from './vm/vm.js';
 export type { ForkOptions, RestoreOptions, SnapshotOptions } from './vm/vm-snapshots.js';
 export type { FirstOptions, Watch, WatchSpec } from './vm/watch.js';

@@ -13,6 +13,7 @@ import { newRamFile, removeRamFile, type SnapshotContext } from '../snapshot/tem
 import { monotonicMs } from '../util/clock.js';
 import { parseDuration } from '../util/duration.js';
 import type { WaitOptions } from '../util/deadline.js';
+import type { VmFamily } from './family.js';
 import { Vm } from './vm.js';
 
 export interface BootOptions extends WaitOptions {
@@ -90,7 +91,14 @@ async function startVm(
       extra: options.qemuArguments ?? [],
     };
     const machine = await startMachine(spec, { signal: options.signal, name: guest.name, binary: context.binary, directory: first });
-    return new Vm({ guest, context, accelerator, snapshots: new SnapshotStore() }, machine, directory);
+    const family: VmFamily = {
+      guest,
+      context,
+      accelerator,
+      snapshots: new SnapshotStore(),
+      makeVm: (another, itsDirectory) => new Vm(family, another, itsDirectory),
+    };
+    return family.makeVm(machine, directory);
   } catch (error) {
     await removeRamFile(ramFile);
     await rm(directory, { recursive: true, force: true });

@@ -1,7 +1,9 @@
 import type { PreparedGuest } from '../guests/guest.js';
 import type { AcceleratorChoice } from '../qemu/accelerator.js';
+import type { Machine } from '../qemu/machine.js';
 import type { SnapshotStore } from '../snapshot/store.js';
 import type { SnapshotContext } from '../snapshot/template.js';
+import type { Vm } from './vm.js';
 
 /** What a vm and all its forks have in common. */
 export interface VmFamily {
@@ -9,4 +11,6 @@ export interface VmFamily {
   readonly context: SnapshotContext;
   readonly accelerator: AcceleratorChoice;
   readonly snapshots: SnapshotStore;
+  /** A further vm on a machine that was started; `directory` goes with it. */
+  makeVm(machine: Machine, directory: string): Vm;
 }

@@ -1,16 +1,15 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { QmpilotError } from '../errors.js';
-import { acquireHostDirectories, releaseHostDirectories } from '../qemu/host-directory.js';
 import type { Machine } from '../qemu/machine.js';
 import { loadInternal, saveInternal } from '../snapshot/internal.js';
-import type { SnapshotInfo, SnapshotStrategy } from '../snapshot/store.js';
+import type { SnapshotStrategy } from '../snapshot/store.js';
 import { removeRamFile, saveTemplate, startFork, type Template } from '../snapshot/template.js';
 import { monotonicMs, wallTime } from '../util/clock.js';
 import type { WaitOptions } from '../util/deadline.js';
 import type { NewVmEvent } from './events.js';
 import type { VmFamily } from './family.js';
 import type { MachineSlot } from './machine-slot.js';
+import { Snapshot } from './snapshot.js';
 
 export interface SnapshotOptions extends WaitOptions {
   /** `template` (default): restored in a new QEMU within about 0.1 s, can be forked. `internal`: inside this QEMU. */
@@ -26,14 +25,6 @@ export interface ForkOptions extends RestoreOptions {
   /** How many; default 1. */
   readonly count?: number;
 }
-
-/** A fork that was loaded, and what it holds on the host. */
-export interface LoadedFork {
-  readonly machine: Machine;
-  readonly directory: string;
-}
-
-let forkCount = 0;
 
 /** How one vm is saved and put back: exchanges the machine in its slot. */
 export class VmSnapshots {
@@ -53,7 +44,7 @@ export class VmSnapshots {
   }
 
   /** The body of `vm.snapshot`. */
-  async save(name: string, options: SnapshotOptions): Promise<SnapshotInfo> {
+  async save(name: string, options: SnapshotOptions): Promise<Snapshot> {
     const { snapshots } = this.#family;
     snapshots.checkNew(name);
     const begun = monotonicMs();
@@ -73,7 +64,7 @@ export class VmSnapshots {
       if (wasRunning) await this.#slot.machine.qmp.executeUntyped('cont', undefined, options);
     }
     this.#emit({ type: 'snapshot', name, ms: monotonicMs() - begun });
-    return { name, strategy, savedAt, pausedMs };
+    return new Snapshot(this.#family, { name, strategy, savedAt, pausedMs });
   }
 
   /** The body of `vm.restore`. */
@@ -86,8 +77,13 @@ export class VmSnapshots {
     } else {
       await this.#become(snapshot.template, options);
     }
-    await this.#slot.machine.qmp.executeUntyped('cont', undefined, options);
+    await this.begin(options);
     this.#emit({ type: 'restored', name, ms: monotonicMs() - begun });
+  }
+
+  /** Lets a machine that was loaded run on. */
+  async begin(options: RestoreOptions): Promise<void> {
+    await this.#slot.machine.qmp.executeUntyped('cont', undefined, options);
     setClock(this.#slot, options);
   }
 
@@ -127,34 +123,8 @@ export class VmSnapshots {
   }
 }
 
-/**
- * A machine that starts where the snapshot was made, loaded and paused, in a folder of its own; it holds the family's
- * snapshots and the host's folders until its vm is closed.
- * @throws {SNAPSHOT} for an internal snapshot, or one that does not load
- * @throws {NO_SPACE} {TIMEOUT} {ABORTED}: nothing is left then
- */
-export async function loadFork(family: VmFamily, name: string, options: WaitOptions): Promise<LoadedFork> {
-  const snapshot = family.snapshots.get(name);
-  if (snapshot.strategy === 'internal') {
-    throw new QmpilotError('SNAPSHOT', `the snapshot ${name} is internal to one QEMU and cannot be forked`, { hint: "make it with the strategy 'template'" });
-  }
-  const directories = await acquireHostDirectories();
-  family.snapshots.retain();
-  const directory = join(directories.disk, `fork-${(forkCount += 1)}`);
-  try {
-    await mkdir(directory, { mode: 0o700 });
-    const machine = await startFork(snapshot.template, { ...options, name: 'fork', binary: family.context.binary, directory });
-    return { machine, directory };
-  } catch (error) {
-    await rm(directory, { recursive: true, force: true });
-    await family.snapshots.release();
-    await releaseHostDirectories();
-    throw error;
-  }
-}
-
 /** Unawaited: whoever needs the time at once asks for it on the same shell, behind this. */
-export function setClock({ sampling }: MachineSlot, { clock = 'host' }: RestoreOptions): void {
+function setClock({ sampling }: MachineSlot, { clock = 'host' }: RestoreOptions): void {
   if (clock === 'keep') return;
   const now = (Date.now() / 1000).toFixed(3);
   void sampling?.exec(`date -u -s @${now}`, { timeout: '20s' }).catch(() => {

@@ -15,8 +15,11 @@ import type { VmFacts } from './facts.js';
 import type { VmFamily } from './family.js';
 import { MachineSlot } from './machine-slot.js';
 import { powerOff, type PoweroffOptions, type PoweroffReport } from './poweroff.js';
+import { forkAll } from './fork.js';
+import { SnapshotPool, type PoolOptions } from './pool.js';
+import type { Snapshot } from './snapshot.js';
 import { sysRq } from './sysrq.js';
-import { loadFork, setClock, VmSnapshots, type ForkOptions, type RestoreOptions, type SnapshotOptions } from './vm-snapshots.js';
+import { VmSnapshots, type ForkOptions, type RestoreOptions, type SnapshotOptions } from './vm-snapshots.js';
 import { Watch, type WatchSpec } from './watch.js';
 
 let vmCount = 0;
@@ -126,7 +129,7 @@ export class Vm implements AsyncDisposable {
    * @throws {SNAPSHOT} when QEMU cannot save this machine, with its reason
    * @throws {NO_SPACE} {TIMEOUT} {ABORTED} {QEMU_EXITED}
    */
-  async snapshot(name: string, options: SnapshotOptions = {}): Promise<SnapshotInfo> {
+  async snapshot(name: string, options: SnapshotOptions = {}): Promise<Snapshot> {
     this.#mustRun();
     return this.#snapshots.save(name, options);
   }
@@ -152,14 +155,17 @@ export class Vm implements AsyncDisposable {
    */
   async fork(name: string, options: ForkOptions = {}): Promise<Vm[]> {
     this.#mustBeOpen();
-    const count = options.count ?? 1;
-    if (!Number.isInteger(count) || count < 0) throw new QmpilotError('USAGE', `count: ${count} is no number of forks`);
-    const starts = await Promise.allSettled(Array.from({ length: count }, () => this.#forkOne(name, options)));
-    const vms = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []));
-    const failed = starts.find((start) => start.status === 'rejected');
-    if (!failed) return vms;
-    await Promise.all(vms.map((vm) => vm.close()));
-    throw failed.reason;
+    return forkAll(this.#family, name, options);
+  }
+
+  /**
+   * Forks of a snapshot, kept loaded and paused: taking one costs milliseconds. The pool has to be closed.
+   * @throws {SNAPSHOT} when there is no such snapshot
+   * @throws {USAGE} for a size that is not 1 or more
+   */
+  pool(name: string, options: PoolOptions = {}): SnapshotPool {
+    this.#mustBeOpen();
+    return new SnapshotPool(this.#family, name, options);
   }
 
   /** Removes a snapshot; forks that run on it go on. */
@@ -219,6 +225,16 @@ export class Vm implements AsyncDisposable {
     return this.close();
   }
 
+  /** @internal Why there is no running QEMU; undefined while there is one. */
+  get failure(): QmpilotError | undefined {
+    return this.#slot.failure;
+  }
+
+  /** @internal Lets a fork that was loaded run. */
+  async begin(options: RestoreOptions): Promise<void> {
+    await this.#snapshots.begin(options);
+  }
+
   /** @internal */
   emit(event: NewVmEvent): void {
     this.#events.emit('event', { at: monotonicMs(), ...event });
@@ -232,19 +248,6 @@ export class Vm implements AsyncDisposable {
     await this.#family.snapshots.release();
     await releaseHostDirectories();
     this.#events.removeAllListeners();
-  }
-
-  async #forkOne(name: string, options: RestoreOptions): Promise<Vm> {
-    const { machine, directory } = await loadFork(this.#family, name, options);
-    const vm = new Vm(this.#family, machine, directory);
-    try {
-      await vm.qmp.executeUntyped('cont', undefined, options);
-      setClock(vm.#slot, options);
-      return vm;
-    } catch (error) {
-      await vm.close();
-      throw error;
-    }
   }
 
   async #stopWatches(): Promise<void> {

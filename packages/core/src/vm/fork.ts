@@ -1,0 +1,60 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { QmpilotError } from '../errors.js';
+import { acquireHostDirectories, releaseHostDirectories } from '../qemu/host-directory.js';
+import { startFork } from '../snapshot/template.js';
+import type { WaitOptions } from '../util/deadline.js';
+import type { VmFamily } from './family.js';
+import type { ForkOptions } from './vm-snapshots.js';
+import type { Vm } from './vm.js';
+
+let forkCount = 0;
+
+/**
+ * A vm that starts where the snapshot was made, loaded and paused. It holds the family's snapshots and the host's folders
+ * until it is closed.
+ * @throws {SNAPSHOT} for an internal snapshot, or one that does not load
+ * @throws {NO_SPACE} {TIMEOUT} {ABORTED}: nothing is left then
+ */
+export async function loadFork(family: VmFamily, name: string, options: WaitOptions): Promise<Vm> {
+  const snapshot = family.snapshots.get(name);
+  if (snapshot.strategy === 'internal') {
+    throw new QmpilotError('SNAPSHOT', `the snapshot ${name} is internal to one QEMU and cannot be forked`, { hint: "make it with the strategy 'template'" });
+  }
+  const directories = await acquireHostDirectories();
+  family.snapshots.retain();
+  const directory = join(directories.disk, `fork-${(forkCount += 1)}`);
+  try {
+    await mkdir(directory, { mode: 0o700 });
+    const machine = await startFork(snapshot.template, { ...options, name: 'fork', binary: family.context.binary, directory });
+    return family.makeVm(machine, directory);
+  } catch (error) {
+    await rm(directory, { recursive: true, force: true });
+    await family.snapshots.release();
+    await releaseHostDirectories();
+    throw error;
+  }
+}
+
+/** The body of `vm.fork`: all of them, or none. */
+export async function forkAll(family: VmFamily, name: string, options: ForkOptions): Promise<Vm[]> {
+  const count = options.count ?? 1;
+  if (!Number.isInteger(count) || count < 0) throw new QmpilotError('USAGE', `count: ${count} is no number of forks`);
+  const starts = await Promise.allSettled(Array.from({ length: count }, () => forkOne(family, name, options)));
+  const vms = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []));
+  const failed = starts.find((start) => start.status === 'rejected');
+  if (!failed) return vms;
+  await Promise.all(vms.map((vm) => vm.close()));
+  throw failed.reason;
+}
+
+async function forkOne(family: VmFamily, name: string, options: ForkOptions): Promise<Vm> {
+  const vm = await loadFork(family, name, options);
+  try {
+    await vm.begin(options);
+    return vm;
+  } catch (error) {
+    await vm.close();
+    throw error;
+  }
+}
