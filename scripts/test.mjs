@@ -1,6 +1,9 @@
 // npm test: sets up what is missing, and runs every check there is.
-import { pnpm } from './host.mjs';
+import { pnpm, run } from './host.mjs';
 import './setup.mjs';
+
+// The contract tests run on a second QEMU as well, and fail where it cannot be had.
+run('sh', ['scripts/qmp-schema/fetch-qemu.sh', 'trixie'], { stdio: ['ignore', 'ignore', 'inherit'] });
 
 for (const check of ['lint', 'typecheck', 'test:unit', 'test:contract', 'test:e2e']) {
   console.error(`\n== ${check}`);

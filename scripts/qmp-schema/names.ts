@@ -42,6 +42,20 @@ export function nameTypes(schema: MergedSchema): ReadonlyMap<string, string> {
   return names;
 }
 
+/** Names for a schema that has names of its own: the newest version's. */
+export function ownNames(schema: MergedSchema): ReadonlyMap<string, string> {
+  const names = new Map<string, string>();
+  const taken = new Set(RESERVED);
+  for (const node of schema.nodes.values()) {
+    if (isEmptyObject(node)) continue;
+    const own = node.key.split('|').findLast((id) => id !== '-') ?? node.key;
+    const name = free(/^[A-Z]/.test(own) ? own : pascal(own), taken);
+    taken.add(name);
+    names.set(node.key, name);
+  }
+  return names;
+}
+
 export function isEmptyObject(node: TypeNode): boolean {
   return node.kind === 'object' && node.members.length === 0 && node.variants.length === 0;
 }

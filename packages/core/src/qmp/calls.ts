@@ -1,11 +1,8 @@
 import { QmpilotError } from '../errors.js';
+import type { Answer } from './answer.js';
 
 /** QMP_REQ_QUEUE_LEN_MAX of QEMU's monitor/monitor-internal.h: beyond it QEMU stops reading, out-of-band commands too. */
 export const MAX_IN_BAND = 8;
-
-export type Answer =
-  | { readonly ok: true; readonly value: unknown }
-  | { readonly ok: false; readonly qmpClass: string; readonly desc: string };
 
 export interface Call {
   readonly id: number;

@@ -2,7 +2,8 @@ import type { Duplex } from 'node:stream';
 import { QmpCommandError, QmpilotError, type ErrorDetails } from '../errors.js';
 import { awaitWithin, type WaitOptions } from '../util/deadline.js';
 import { Ring } from '../util/ring.js';
-import { CallTable, linkEnded, MAX_IN_BAND, type Answer, type Call } from './calls.js';
+import { encodeCommand, toAnswer, type Answer } from './answer.js';
+import { CallTable, linkEnded, MAX_IN_BAND, type Call } from './calls.js';
 import type { EventStream, EventStreamOptions } from './event-stream.js';
 import { EventHub, type EventListener, type EventOf, type WaitForOptions } from './events.js';
 import { excerpt } from './framing.js';
@@ -257,7 +258,7 @@ export class QmpClient implements AsyncDisposable {
       return Promise.reject(linkEnded(command, this.#link.reason ?? new QmpilotError('QMP_LINK', 'the link was closed')));
     }
     const id = this.#nextId++;
-    const text = encode(outOfBand ? 'exec-oob' : 'execute', command, args, id);
+    const text = encodeCommand(outOfBand ? 'exec-oob' : 'execute', command, args, id);
     return awaitWithin<Answer>(
       {
         awaited: `QEMU's answer to ${command}`,
@@ -285,7 +286,7 @@ export class QmpClient implements AsyncDisposable {
       return;
     }
     if ('return' in message || 'error' in message) {
-      if (!this.#calls.settle(message['id'], toAnswer(message))) this.#stray(message);
+      if (!this.#calls.settle(message['id'], toAnswer(message, 'QEMU'))) this.#stray(message);
       return;
     }
     const greeting = parseGreeting(message);
@@ -318,28 +319,6 @@ export class QmpClient implements AsyncDisposable {
       evidence: { greeted: this.#greeting !== undefined, ...(seen && { received: excerpt(seen) }) },
     };
   }
-}
-
-function encode(verb: 'execute' | 'exec-oob', command: string, args: object | undefined, id: number): string {
-  try {
-    return `${JSON.stringify(args === undefined ? { [verb]: command, id } : { [verb]: command, arguments: args, id })}\r\n`;
-  } catch (cause) {
-    throw new QmpilotError('USAGE', `${command}: the arguments cannot be written as JSON`, {
-      cause,
-      hint: 'give plain objects, arrays, strings, numbers and booleans; no bigint, no cycles',
-    });
-  }
-}
-
-function toAnswer(message: JsonObject): Answer {
-  if (!('error' in message)) return { ok: true, value: message['return'] };
-  const error = isObject(message['error']) ? message['error'] : {};
-  const { class: qmpClass, desc } = error;
-  return {
-    ok: false,
-    qmpClass: typeof qmpClass === 'string' ? qmpClass : 'GenericError',
-    desc: typeof desc === 'string' ? desc : 'QEMU gave no description',
-  };
 }
 
 function toEvent(message: JsonObject): QmpEvent | undefined {

@@ -9,11 +9,14 @@ import { DEFAULT_HANDSHAKE_TIMEOUT, QmpClient, type StreamOptions } from './clie
 /** Linux gives `sun_path` 108 bytes, the last of them a NUL: unix(7). */
 export const MAX_SOCKET_PATH = 107;
 
-export type QmpAddress =
+export type SocketAddress =
   /** A unix socket: `-qmp unix:PATH,server=on,wait=off`. */
   | { readonly path: string }
   /** Anyone who reaches a TCP port of QMP owns the VM and the user that runs it: it must be allowed by name. */
-  | { readonly host: string; readonly port: number; readonly allowTcp: true }
+  | { readonly host: string; readonly port: number; readonly allowTcp: true };
+
+export type QmpAddress =
+  | SocketAddress
   /** Any byte stream, such as an inherited socket pair. */
   | { readonly stream: Duplex };
 
@@ -44,7 +47,7 @@ export interface DialOptions extends WaitOptions {
 }
 
 /** Opens the stream to a unix socket or TCP port. */
-export async function dial(address: Exclude<QmpAddress, { stream: Duplex }>, options: DialOptions): Promise<Socket> {
+export async function dial(address: SocketAddress, options: DialOptions): Promise<Socket> {
   const target = checkAddress(address);
   const inner = new AbortController();
   return awaitWithin<Socket>(
@@ -67,7 +70,7 @@ export async function dial(address: Exclude<QmpAddress, { stream: Duplex }>, opt
   );
 }
 
-function checkAddress(address: Exclude<QmpAddress, { stream: Duplex }>): string {
+function checkAddress(address: SocketAddress): string {
   if ('path' in address) {
     const bytes = Buffer.byteLength(address.path);
     if (bytes === 0 || address.path.includes('\0')) throw new QmpilotError('USAGE', 'the socket path is empty or holds a NUL');
@@ -87,7 +90,7 @@ function checkAddress(address: Exclude<QmpAddress, { stream: Duplex }>): string 
   return isIP(address.host) === 6 ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 
-function open(address: Exclude<QmpAddress, { stream: Duplex }>, target: string, signal: AbortSignal): Promise<Socket> {
+function open(address: SocketAddress, target: string, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = 'path' in address ? createConnection({ path: address.path }) : createConnection({ host: address.host, port: address.port, noDelay: true });
     const onAbort = () => socket.destroy();

@@ -4,6 +4,7 @@ import { QmpilotError } from '../errors.js';
 export const DEFAULT_MESSAGE_LIMIT = 64 * 1024 * 1024;
 
 const NEWLINE = 0x0a;
+const EMPTY = Buffer.alloc(0);
 
 /**
  * Cuts a byte stream into JSON texts. Both QMP and the guest agent end each message with a newline and escape
@@ -11,10 +12,15 @@ const NEWLINE = 0x0a;
  */
 export class LineFramer {
   readonly #limit: number;
-  #held: Buffer[] = [];
+  readonly #restart: number | undefined;
+  #held: Buffer = EMPTY;
   #size = 0;
+  /** Whether what is held is a buffer of our own, which may be written to, and not a chunk. */
+  #owned = false;
 
-  constructor(limit: number = DEFAULT_MESSAGE_LIMIT) {
+  /** @param restart a byte that voids what came before it in its line: the guest agent's 0xFF, which UTF-8 never has */
+  constructor(limit: number = DEFAULT_MESSAGE_LIMIT, restart?: number) {
+    this.#restart = restart;
     if (!Number.isSafeInteger(limit) || limit <= 0) {
       throw new QmpilotError('USAGE', `limit: ${limit} is not a number of bytes`, { hint: 'give a positive integer' });
     }
@@ -28,11 +34,11 @@ export class LineFramer {
 
   /** The beginning of the unfinished message, for error messages. */
   peek(bytes: number): string {
-    return Buffer.concat(this.#held).subarray(0, bytes).toString('utf8');
+    return this.#held.toString('utf8', 0, Math.min(bytes, this.#size));
   }
 
   reset(): void {
-    this.#held = [];
+    this.#held = EMPTY;
     this.#size = 0;
   }
 
@@ -51,18 +57,37 @@ export class LineFramer {
       start = end + 1;
       if (text.length > 1 || text.trim() !== '') deliver(text);
     }
-    if (start < chunk.length) {
-      this.#held.push(start === 0 ? chunk : chunk.subarray(start));
-      this.#size += chunk.length - start;
-    }
+    if (start < chunk.length) this.#hold(chunk.subarray(start));
   }
 
   #take(chunk: Buffer, start: number, end: number): string {
-    if (this.#size === 0) return chunk.toString('utf8', start, end);
-    this.#held.push(chunk.subarray(start, end));
-    const text = Buffer.concat(this.#held).toString('utf8');
+    if (this.#size === 0) return this.#text(chunk, start, end);
+    this.#hold(chunk.subarray(start, end));
+    const text = this.#text(this.#held, 0, this.#size);
     this.reset();
     return text;
+  }
+
+  #text(bytes: Buffer, start: number, end: number): string {
+    const restart = this.#restart === undefined ? -1 : bytes.lastIndexOf(this.#restart, end - 1);
+    return bytes.toString('utf8', restart >= start ? restart + 1 : start, end);
+  }
+
+  /** Grows by doubling: a peer that sends byte by byte costs neither a buffer each nor quadratic copying. */
+  #hold(part: Buffer): void {
+    const size = this.#size + part.length;
+    if (this.#size === 0) this.#held = part;
+    else {
+      if (size > this.#held.length || !this.#owned) {
+        const grown = Buffer.allocUnsafeSlow(Math.max(2 * size, 4096));
+        this.#held.copy(grown, 0, 0, this.#size);
+        this.#held = grown;
+        this.#owned = true;
+      }
+      part.copy(this.#held, this.#size);
+    }
+    if (this.#size === 0) this.#owned = false;
+    this.#size = size;
   }
 
   #tooLong(seen: number): QmpilotError {

@@ -1,9 +1,12 @@
 export { QmpClient, DEFAULT_COMMAND_TIMEOUT, DEFAULT_HANDSHAKE_TIMEOUT, type StreamOptions } from './client.js';
-export { connect, MAX_SOCKET_PATH, type ConnectOptions, type QmpAddress } from './connect.js';
+export { connect, MAX_SOCKET_PATH, type ConnectOptions, type QmpAddress, type SocketAddress } from './connect.js';
 export { EventStream, type EventStreamOptions } from './event-stream.js';
 export type { EventListener, EventOf, WaitForOptions } from './events.js';
 export { DEFAULT_MESSAGE_LIMIT, LineFramer } from './framing.js';
 export type { Greeting } from './greeting.js';
+export type { GuestArguments, GuestCommandName, GuestCommands, GuestReturn } from './guest-agent/commands.js';
+export { connectGuestAgent } from './guest-agent/connect.js';
+export { DEFAULT_AGENT_TIMEOUT, GuestAgent, type GuestAgentOptions, type OpenAgentStream } from './guest-agent/guest-agent.js';
 export type { JobProgress } from './job.js';
 export type { JobOptions } from './jobs.js';
 export type { QmpEvent, QmpEventName } from './protocol.js';

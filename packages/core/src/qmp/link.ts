@@ -10,7 +10,9 @@ export interface LinkOptions {
   readonly limit?: number | undefined;
   /** Whose bytes these are, for messages: `QEMU`, `the guest agent`. */
   readonly peer: string;
-  readonly onMessage: (message: JsonObject) => void;
+  /** A byte that voids what came before it in its line. */
+  readonly restart?: number | undefined;
+  readonly onMessage: (message: JsonObject, text: string) => void;
   /** Called for a line that is no JSON object; unset, such a line ends the link. */
   readonly onGarbage?: ((text: string) => void) | undefined;
   readonly onEnd: (reason: QmpilotError | undefined) => void;
@@ -30,7 +32,7 @@ export class Link {
   constructor(stream: Duplex, options: LinkOptions) {
     this.#stream = stream;
     this.#options = options;
-    this.#framer = new LineFramer(options.limit ?? DEFAULT_MESSAGE_LIMIT);
+    this.#framer = new LineFramer(options.limit ?? DEFAULT_MESSAGE_LIMIT, options.restart);
     stream.on('data', this.#onData);
     stream.on('error', this.#onError);
     stream.on('end', this.#onEof);
@@ -62,7 +64,7 @@ export class Link {
     this.#endExpected = true;
   }
 
-  send(text: string): void {
+  send(data: string | Buffer): void {
     // One system call for all commands of one turn of the event loop.
     if (!this.#corked) {
       this.#corked = true;
@@ -72,11 +74,7 @@ export class Link {
         this.#stream.uncork();
       });
     }
-    this.#stream.write(text);
-  }
-
-  sendBytes(bytes: Buffer): void {
-    this.#stream.write(bytes);
+    this.#stream.write(data);
   }
 
   /** @param reason undefined for a clean end */
@@ -106,7 +104,7 @@ export class Link {
   readonly #deliver = (text: string): void => {
     if (this.#ended) return;
     const message = parseObject(text);
-    if (message) return this.#options.onMessage(message);
+    if (message) return this.#options.onMessage(message, text);
     if (this.#options.onGarbage) return this.#options.onGarbage(text);
     throw new QmpilotError('QMP_LINK', `what came from ${this.#options.peer} is not a JSON object: ${excerpt(text)}`, {
       hint: 'check that this is a QMP socket (-qmp, or -mon mode=control), without pretty=on, and that nothing else writes to it',

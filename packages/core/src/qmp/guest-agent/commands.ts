@@ -1,0 +1,14 @@
+import type { GuestCommands } from '../schema/generated/guest-agent.js';
+
+export type { GuestCommands } from '../schema/generated/guest-agent.js';
+export type GuestCommandName = keyof GuestCommands;
+export type GuestArguments<C extends GuestCommandName> = GuestCommands[C]['arguments'];
+export type GuestReturn<C extends GuestCommandName> = GuestCommands[C]['returns'];
+
+/** Commands whose success is not answered: `success-response: false` in the agent's schema. Errors are. */
+export const UNANSWERED: ReadonlySet<string> = new Set<GuestCommandName>([
+  'guest-shutdown',
+  'guest-suspend-disk',
+  'guest-suspend-ram',
+  'guest-suspend-hybrid',
+]);
