@@ -1,4 +1,4 @@
-import { boot, debian, formatShutdown, QmpilotError } from '@qmpilot/core';
+import { boot, debian, formatShutdown } from '@qmpilot/core';
 
 // Builds the image when it is first used; picks KVM where the guest's kernel has shown that it runs under it.
 await using vm = await boot(debian(), { onProgress: (line) => console.error(line) });
@@ -23,10 +23,10 @@ const [fork] = await vm.fork('ready');
 await fork?.exec('rm /root/state');
 await fork?.close();
 
-// Detectors: the kernel's reports, and threads in uninterruptible sleep.
+// Detectors: the kernel's reports, and threads in uninterruptible sleep. Here a crash, by SysRq.
 const watch = vm.watch({ dState: { for: '5s' } });
-await vm.exec('echo "BUG: unable to handle page fault for address: 0000000000001234" > /dev/kmsg; sleep 1');
-const nothing = await watch.first({ timeout: '2s' }).catch((error: QmpilotError) => error.code);
-console.log('a user program that only says so:', nothing);
+void vm.exec('echo c > /proc/sysrq-trigger').catch(() => {});
+console.log('found:', (await watch.first({ timeout: '1m' })).title);
+await vm.restore('ready');
 
 console.log(formatShutdown({ ...(await vm.poweroff({ timeout: '1m' })), outcome: 'off' }).split(';')[0]);
