@@ -33,6 +33,8 @@ export interface MachineSpec {
   readonly disks: readonly DiskSpec[];
   /** Names of the virtio consoles, in the guest's order: hvc0, hvc1, ... */
   readonly virtioConsoles: readonly string[];
+  /** A virtio port for the guest agent, `org.qemu.guest_agent.0`. */
+  readonly guestAgent?: boolean;
   /** `none`, or user-mode networking that reaches neither host nor world (`restricted`), or all of it (`user`). */
   readonly network: 'none' | 'restricted' | 'user';
   /** Further arguments, as they are. */
@@ -43,8 +45,8 @@ export interface MachineSpec {
 export interface StartSpec {
   readonly name: string;
   readonly version: { readonly major: number; readonly minor: number };
-  /** File descriptors in the child: QMP, ttyS0, then the virtio consoles. */
-  readonly fds: { readonly qmp: number; readonly serial: number; readonly virtio: readonly number[] };
+  /** File descriptors in the child: QMP, ttyS0, the virtio consoles, the guest agent where there is one. */
+  readonly fds: { readonly qmp: number; readonly serial: number; readonly virtio: readonly number[]; readonly agent?: number };
   /** Wait for `migrate-incoming` instead of booting. */
   readonly incoming?: boolean;
   /** seccomp filter; off only where QEMU was built without it. */
@@ -90,6 +92,12 @@ export function buildArguments(spec: MachineSpec, start: StartSpec): string[] {
       '-chardev', option('socket', { id: name, fd: fds.virtio[index] }),
       '-device', option('virtconsole', { chardev: name, bus: 'consoles.0' }),
     ]),
+    ...(spec.guestAgent && fds.agent !== undefined
+      ? [
+          '-chardev', option('socket', { id: 'agent', fd: fds.agent }),
+          '-device', option('virtserialport', { chardev: 'agent', bus: 'consoles.0', name: 'org.qemu.guest_agent.0' }),
+        ]
+      : []),
     '-object', 'rng-random,id=rng,filename=/dev/urandom',
     '-device', 'virtio-rng-pci,rng=rng',
     '-device', 'pvpanic',

@@ -32,6 +32,8 @@ export interface Machine {
   readonly serial: Duplex;
   /** hvc0, hvc1, ... as named in `spec.virtioConsoles`. */
   readonly virtio: readonly Duplex[];
+  /** The port of the guest agent, where `spec.guestAgent` asks for one. */
+  readonly agent: Duplex | undefined;
 }
 
 const FIRST_FD = 3;
@@ -45,7 +47,8 @@ const LOAD_TIMEOUT_MS = 120_000;
  * @throws {TIMEOUT} {ABORTED}
  */
 export async function startMachine(spec: MachineSpec, options: StartOptions): Promise<Machine> {
-  const channels = 2 + spec.virtioConsoles.length;
+  const consoles = spec.virtioConsoles.length;
+  const channels = 2 + consoles + (spec.guestAgent ? 1 : 0);
   const state = options.incoming && (await openState(options.incoming.path));
   let process: QemuProcess;
   try {
@@ -57,18 +60,19 @@ export async function startMachine(spec: MachineSpec, options: StartOptions): Pr
       args: buildArguments(spec, {
         name: options.name,
         version: options.binary.version,
-        fds: { qmp: FIRST_FD, serial: FIRST_FD + 1, virtio: spec.virtioConsoles.map((_, index) => FIRST_FD + 2 + index) },
+        fds: { qmp: FIRST_FD, serial: FIRST_FD + 1, virtio: spec.virtioConsoles.map((_, index) => FIRST_FD + 2 + index), agent: FIRST_FD + 2 + consoles },
         incoming: options.incoming !== undefined,
       }),
     });
   } finally {
     await state?.close();
   }
-  const [qmpStream, serial, ...virtio] = process.channels;
+  const [qmpStream, serial, ...ports] = process.channels;
+  const [virtio, agent] = [ports.slice(0, consoles), ports[consoles]];
   if (!qmpStream || !serial) throw new QmpilotError('QEMU_START', 'QEMU was started without its channels');
   try {
     const qmp = await QmpClient.fromStream(qmpStream, { signal: options.signal, timeout: options.timeout });
-    const machine = { spec, directory: options.directory, process, qmp, serial, virtio };
+    const machine = { spec, directory: options.directory, process, qmp, serial, virtio, agent };
     if (options.incoming) await load(machine, options.incoming, FIRST_FD + channels, options);
     return machine;
   } catch (error) {

@@ -87,6 +87,7 @@ async function startVm(
       ...(guest.kernel && { kernel: guest.kernel }),
       disks,
       virtioConsoles: guest.virtioConsoles,
+      guestAgent: guest.guestAgent ?? false,
       network: guest.network,
       extra: options.qemuArguments ?? [],
     };

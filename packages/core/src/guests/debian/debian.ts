@@ -35,9 +35,11 @@ export function debian(options: DebianOptions = {}): GuestDescription {
         cpus: options.cpus ?? 2,
         memoryMiB: options.memoryMiB ?? 1024,
         network: options.network ?? 'none',
-        virtioConsoles: ['hvc0', 'hvc1'],
+        virtioConsoles: ['hvc0', 'hvc1', 'hvc2', 'hvc3'],
         shell: 'hvc0',
         samplingShell: 'hvc1',
+        spareConsoles: ['hvc2', 'hvc3'],
+        guestAgent: true,
         login: { prompt: /root@[\w-]+:~# $/ },
       };
     },

@@ -21,7 +21,7 @@ export const DISK_SIZE = '2G';
 
 export const PACKAGES: readonly string[] = [
   'linux-image-cloud-amd64', 'systemd-sysv', 'dbus', 'libpam-systemd', 'udev', 'kmod', 'tmux', 'procps', 'e2fsprogs', 'util-linux',
-  'iproute2', 'gdb-minimal', 'qemu-guest-agent', 'busybox-static',
+  'iproute2', 'gdb-minimal', 'qemu-guest-agent', 'busybox-static', 'dropbear-bin',
   // Asked for by the kernel package, and unused: the recipe makes an initrd of its own.
   'tiny-initramfs',
 ];
