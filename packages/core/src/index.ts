@@ -18,7 +18,13 @@ export type { HostCheck } from './qemu/doctor.js';
 export { Channel } from './console/channel.js';
 export { Console } from './console/console.js';
 export type { ExpectMatch, ExpectOptions } from './console/console.js';
-export type { Screen, ScreenMatch, ScreenRegion, ScreenWaitOptions } from './console/screen.js';
+export type { Pane, PaneSelector, Screen } from './console/screen.js';
+export type { ScreenCell, ScreenColor } from './console/screen-cell.js';
+export type { RenderOptions, ScreenImage } from './console/screen-image.js';
+export type { ScreenMatch, ScreenPart, ScreenWaitOptions, SettleOptions } from './console/screen-wait.js';
+export type { ScreenOptions, ScreenRegion, TerminalView } from './console/terminal-view.js';
+export { renderHtml } from './console/render-html.js';
+export { renderSvg } from './console/render-svg.js';
 export { FileTranscript } from './console/transcript.js';
 export type { TranscriptWriter } from './console/transcript.js';
 

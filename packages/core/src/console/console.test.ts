@@ -154,7 +154,7 @@ describe('Screen', () => {
     const { console, far } = setUp();
     far.write('\x1b[31mred\x1b[38;2;1;2;3mtrue\x1b[0m \u4f60e\u0301');
     await console.expect('\u4f60');
-    await console.screen.settled();
+    await console.screen.drawn();
     expect(console.screen.text()).toBe('redtrue \u4f60e\u0301');
     const cells = console.screen.cells(0);
     expect(cells[0]).toMatchObject({ text: 'r', foreground: 1 });

@@ -5,7 +5,8 @@ import type { Channel } from './channel.js';
 import { keyBytes } from './keys.js';
 import { Listeners } from './listeners.js';
 import { PlainText } from './plain-text.js';
-import { Screen, type ScreenOptions } from './screen.js';
+import { Screen } from './screen.js';
+import type { ScreenOptions } from './terminal-view.js';
 import { TextWindow } from './text-window.js';
 import type { TranscriptWriter } from './transcript.js';
 
@@ -13,6 +14,8 @@ export interface ConsoleOptions {
   /** Characters of text that are kept for `expect` and `lines`; 1 MiB by default. */
   readonly window?: number;
   readonly screen?: ScreenOptions;
+  /** Tells the guest the size of its terminal; `type` is what happens by default: it types `stty`. */
+  readonly setSize?: (columns: number, rows: number, type: () => Promise<void>, options: WaitOptions) => Promise<void>;
 }
 
 export interface ExpectOptions extends WaitOptions {
@@ -48,7 +51,7 @@ export class Console {
   readonly #grown = new Listeners<void>();
   readonly #tail = new ByteTail(REPLAY_BYTES);
   readonly #undo: (() => void)[];
-  readonly #screenOptions: ScreenOptions;
+  readonly #options: ConsoleOptions;
   #plain = new PlainText();
   #cursor = 0;
   #growth: NodeJS.Immediate | undefined;
@@ -59,7 +62,7 @@ export class Console {
   constructor(channel: Channel, options: ConsoleOptions = {}) {
     this.channel = channel;
     this.#text = new TextWindow(options.window ?? 1 << 20);
-    this.#screenOptions = options.screen ?? {};
+    this.#options = options;
     this.#undo = [
       channel.onData((chunk) => this.#take(chunk)),
       channel.onEnd((error) => this.#screen?.end(error)),
@@ -67,6 +70,7 @@ export class Console {
         // Another moment of the guest: half a sequence of before has no rest here.
         this.#plain = new PlainText();
         this.#cursor = this.position;
+        this.#screen?.timeJump();
       }),
     ];
   }
@@ -79,7 +83,7 @@ export class Console {
   /** The terminal this console would be in front of a person; drawn from the last 256 KiB when first asked for. */
   get screen(): Screen {
     if (!this.#screen) {
-      this.#screen = new Screen(this.#screenOptions);
+      this.#screen = new Screen(this.#options.screen);
       this.#screen.feed(this.#tail.bytes());
     }
     return this.#screen;
@@ -101,11 +105,23 @@ export class Console {
    * @throws {CONSOLE_CLOSED}
    */
   async press(...keys: readonly string[]): Promise<void> {
-    for (const bytes of keys.map(keyBytes)) {
+    const applicationCursor = this.#screen?.applicationCursorKeys ?? false;
+    for (const bytes of keys.map((key) => keyBytes(key, { applicationCursor }))) {
       await this.#typing;
       await pause(PRESS_PAUSE_MS);
       await this.send(Buffer.from(bytes));
     }
+  }
+
+  /**
+   * Gives the screen another size and tells the guest, which a serial line cannot do by itself: by `stty` out of band, whatever
+   * runs on the console (tmux draws itself anew), or typed where the guest has no such shell: that takes a prompt.
+   * @throws {USAGE} for a size that no terminal has
+   */
+  async resize(columns: number, rows: number, options: WaitOptions = {}): Promise<void> {
+    this.screen.resize(columns, rows);
+    const type = () => this.type(`stty columns ${columns} rows ${rows}\n`, options);
+    await (this.#options.setSize ?? ((...[, , fallback]) => fallback()))(columns, rows, type, options);
   }
 
   /** Sends bytes as they are; paced and ordered like `type`. */

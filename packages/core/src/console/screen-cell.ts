@@ -16,6 +16,8 @@ export interface ScreenCell {
   readonly italic: boolean;
   readonly underline: boolean;
   readonly inverse: boolean;
+  readonly strikethrough: boolean;
+  readonly overline: boolean;
 }
 
 export function readCells(line: IBufferLine): ScreenCell[] {
@@ -40,6 +42,8 @@ function readCell(cell: IBufferCell, column: number): ScreenCell {
     italic: cell.isItalic() !== 0,
     underline: cell.isUnderline() !== 0,
     inverse: cell.isInverse() !== 0,
+    strikethrough: cell.isStrikethrough() !== 0,
+    overline: cell.isOverline() !== 0,
   };
 }
 

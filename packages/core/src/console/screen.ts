@@ -1,64 +1,57 @@
-import type { IBuffer, Terminal } from '@xterm/headless';
-import headless from '@xterm/headless';
-import { QmpilotError, type ErrorDetails } from '../errors.js';
-import { awaitWithin, type WaitOptions } from '../util/deadline.js';
+import { QmpilotError } from '../errors.js';
 import { Listeners } from './listeners.js';
-import { readCells, type ScreenCell } from './screen-cell.js';
+import { characterGrid, findPanes, paneTitle, statusRow, type PaneLayout } from './panes.js';
+import { ProgramView } from './program-view.js';
+import { renderHtml } from './render-html.js';
+import { renderSvg } from './render-svg.js';
+import type { RenderOptions, ScreenImage } from './screen-image.js';
+import { settle, waitForText, waitUntil, type ScreenMatch, type ScreenWaitOptions, type SettleOptions } from './screen-wait.js';
+import { TerminalView, type ScreenOptions, type ScreenRegion } from './terminal-view.js';
+import type { WaitOptions } from '../util/deadline.js';
 
-export interface ScreenOptions {
-  /** 80 by default: what a serial tty has until somebody says otherwise. */
-  readonly columns?: number;
-  /** 24 by default. */
-  readonly rows?: number;
-}
-
-/** A rectangle of cells; rows and columns count from 0. */
-export interface ScreenRegion {
-  readonly row: number;
-  readonly column: number;
-  readonly rows: number;
-  readonly columns: number;
-}
-
-export interface ScreenWaitOptions extends WaitOptions {
-  /** Look at this row only, from 0; a negative one counts from the last row. */
-  readonly row?: number | undefined;
-  /** Look at this rectangle only. */
-  readonly region?: ScreenRegion | undefined;
-}
-
-export interface ScreenMatch {
+/** One pane of a tmux window. */
+export interface Pane {
+  /** tmux's number of it, from 0. */
+  readonly index: number;
+  /** What `pane-border-status` shows of it; empty where it is off. */
+  readonly title: string;
+  /** The cursor stands in it. */
+  readonly active: boolean;
+  readonly region: ScreenRegion;
+  /** Its rows, without spaces at their ends. */
+  readonly rows: readonly string[];
+  /** The same as one text; empty rows at the bottom are left out. */
   readonly text: string;
-  readonly groups: readonly (string | undefined)[];
-  /** Row of the match's beginning, from 0 at the top of what was looked at. */
-  readonly row: number;
 }
+
+/** A pane by its number (a negative one counts from the last), by a part of its title, or the one with the cursor. */
+export type PaneSelector = number | 'active' | { readonly title: string };
 
 /** Bytes that wait to be interpreted before reading is held. */
 const BACKLOG_LIMIT = 1 << 20;
 
-/** A console's output as a terminal of the xterm family shows it. */
-export class Screen {
-  readonly #terminal: Terminal;
+/**
+ * A console's output as a terminal of the xterm family shows it to a person, with what the kernel writes across it. While
+ * a full-screen program runs, `program` is the same without the kernel's lines, and waits and panes go by that.
+ */
+export class Screen extends TerminalView {
   readonly #changes = new Listeners<void>();
   readonly #ends = new Listeners<Error>();
+  readonly #program: ProgramView;
+  #layout: PaneLayout | undefined;
   #backlog = 0;
 
   constructor(options: ScreenOptions = {}) {
-    this.#terminal = new headless.Terminal({
-      cols: options.columns ?? 80,
-      rows: options.rows ?? 24,
-      scrollback: 1000,
-      allowProposedApi: true,
-      logLevel: 'off',
-    });
-    this.#terminal.onWriteParsed(() => this.#changes.emit());
+    super(options);
+    this.#program = new ProgramView(this, () => this.#changes.emit());
+    this.terminal.onWriteParsed(() => this.#changes.emit());
   }
 
   /** Interprets `chunk`, soon. Gives `true` when so much waits that more should be held back until `whenIdle` calls. */
   feed(chunk: Uint8Array): boolean {
     this.#backlog += chunk.length;
-    this.#terminal.write(chunk, () => {
+    this.#program.feed(chunk);
+    this.terminal.write(chunk, () => {
       this.#backlog -= chunk.length;
     });
     return this.#backlog > BACKLOG_LIMIT;
@@ -66,114 +59,110 @@ export class Screen {
 
   /** Calls once, when everything fed so far is on the screen. */
   whenIdle(call: () => void): void {
-    this.#terminal.write('', call);
+    this.terminal.write('', () => this.#program.whenIdle(call));
   }
 
   /** Resolves when everything fed so far is on the screen. */
-  settled(): Promise<void> {
+  drawn(): Promise<void> {
     return new Promise((resolve) => this.whenIdle(resolve));
   }
 
-  get columns(): number {
-    return this.#terminal.cols;
+  /** The screen as the running full-screen program drew it: without lines of the kernel. Without such a program, the screen itself. */
+  get program(): TerminalView {
+    return this.alternate ? (this.#program.view ?? this) : this;
   }
 
-  get rowCount(): number {
-    return this.#terminal.rows;
+  /** The panes of tmux, told apart by the lines between them; a screen without such lines is one pane. */
+  panes(): Pane[] {
+    const view = this.program;
+    const rows = Array.from({ length: view.rowCount }, (_, row) => view.cells(row));
+    const grid = characterGrid(rows, view.columns);
+    const status = this.alternate ? statusRow(rows) : undefined;
+    const window = { row: status === 'top' ? 1 : 0, column: 0, rows: view.rowCount - (status ? 1 : 0), columns: view.columns };
+    this.#layout = findPanes(grid, window, this.alternate ? this.#layout : undefined);
+    const { borders } = this.#layout;
+    return this.#layout.panes.map((region, index) => {
+      const lines = view.region(region);
+      return { index, title: paneTitle(grid, region, borders), active: isInside(view.cursor, region), region, rows: lines, text: lines.join('\n').trimEnd() };
+    });
   }
 
-  /** Where the cursor stands, from 0. */
-  get cursor(): { readonly row: number; readonly column: number } {
-    return { row: this.#buffer.cursorY, column: this.#buffer.cursorX };
+  /** One pane; undefined when there is none such now. */
+  pane(selector: PaneSelector): Pane | undefined {
+    const panes = this.panes();
+    if (typeof selector === 'number') return panes.at(selector);
+    return panes.find((pane) => (selector === 'active' ? pane.active : pane.title.includes(selector.title)));
   }
 
-  /** Whether a full-screen program (tmux, less, vim) has switched to the alternate buffer. */
-  get alternate(): boolean {
-    return this.#buffer.type === 'alternate';
+  /** What is shown now, as a value. */
+  image(): ScreenImage {
+    return { columns: this.columns, rows: Array.from({ length: this.rowCount }, (_, row) => this.cells(row)), cursor: this.cursor };
   }
 
-  /** The visible rows, without spaces at their ends. */
-  rows(): string[] {
-    return Array.from({ length: this.rowCount }, (_, row) => this.#line(row)?.translateToString(true) ?? '');
+  /** What is shown now as an SVG picture that needs nothing else; text of the guest is escaped. */
+  toSvg(options: RenderOptions = {}): string {
+    return renderSvg(this.image(), options);
   }
 
-  /** The visible rows as one text; empty rows at the bottom are left out. */
-  text(): string {
-    return this.rows().join('\n').trimEnd();
+  /** What is shown now as a `<pre>` element with inline styles; text of the guest is escaped. */
+  toHtml(options: RenderOptions = {}): string {
+    return renderHtml(this.image(), options);
   }
 
-  /** Everything the terminal remembers: scrolled-off rows (at most 1000), then the visible ones. */
-  toText(): string {
-    const buffer = this.#buffer;
-    const rows = Array.from({ length: buffer.length }, (_, row) => buffer.getLine(row)?.translateToString(true) ?? '');
-    return rows.join('\n').trimEnd();
-  }
-
-  /** The text inside a rectangle, one string a row, without spaces at their ends. */
-  region(region: ScreenRegion): string[] {
-    return Array.from({ length: region.rows }, (_, index) =>
-      (this.#line(region.row + index)?.translateToString(false, region.column, region.column + region.columns) ?? '').trimEnd(),
-    );
-  }
-
-  /** The cells of a row, with colours; the second half of a wide character is no cell of its own. */
-  cells(row: number): ScreenCell[] {
-    const line = this.#line(row);
-    return line ? readCells(line) : [];
-  }
-
-  /** Changes this side's size only: the guest has to be told by `stty` on a serial line. */
+  /** Changes this side's size only; `console.resize` tells the guest as well. */
   resize(columns: number, rows: number): void {
     if (!Number.isInteger(columns) || !Number.isInteger(rows) || columns < 2 || rows < 1 || columns > 1000 || rows > 1000) {
       throw new QmpilotError('USAGE', `a screen cannot have ${columns} columns and ${rows} rows`);
     }
-    this.#terminal.resize(columns, rows);
+    this.terminal.resize(columns, rows);
+    this.#program.resize(columns, rows);
     this.#changes.emit();
   }
 
   /** Empty again, as after power-on. */
   reset(): void {
-    this.#terminal.reset();
+    this.terminal.reset();
+    this.#program.reset();
+    this.#layout = undefined;
     this.#changes.emit();
+  }
+
+  /** @internal What comes next is of another moment of the guest. */
+  timeJump(): void {
+    this.#program.timeJump();
   }
 
   onChange(listener: () => void): () => void {
     return this.#changes.add(listener);
   }
 
+  /** @internal */
+  onEnd(listener: (error: Error) => void): () => void {
+    return this.#ends.add(listener);
+  }
+
   /**
-   * Waits until `pattern` is on the screen, whole or in the row or region named. Limit: 30 s by default.
-   * @throws {TIMEOUT} with what the screen showed last
+   * Waits until `pattern` is on the screen: anywhere, or in the row, region or pane that is named. Limit: 30 s by default.
+   * @throws {TIMEOUT} with what was looked at last
    * @throws {ABORTED}
    * @throws {CONSOLE_CLOSED} when the console ends before
    */
   waitFor(pattern: string | RegExp, options: ScreenWaitOptions = {}): Promise<ScreenMatch> {
-    return this.waitUntil(
-      `${pattern instanceof RegExp ? pattern : JSON.stringify(pattern)} on the screen`,
-      () => findOnScreen(this.#view(options).join('\n'), pattern),
-      options,
-    );
+    return waitForText(this, pattern, options);
   }
 
   /** Waits until `probe`, called after every change, gives something else than `undefined`. */
   waitUntil<T>(awaited: string, probe: (screen: Screen) => T | undefined, options: WaitOptions = {}): Promise<T> {
-    const details = (): ErrorDetails => ({
-      evidence: { console: this.rows() },
-      hint: 'what the screen showed last is in evidence.console',
-    });
-    return awaitWithin<T>({ awaited, defaultTimeout: 30_000, details }, options, (resolve, reject) => {
-      const look = () => {
-        try {
-          const value = probe(this);
-          if (value !== undefined) resolve(value);
-        } catch (error) {
-          reject(error);
-        }
-      };
-      const forget = [this.#changes.add(look), this.#ends.add(reject)];
-      this.whenIdle(look);
-      return () => forget.forEach((undo) => undo());
-    });
+    return waitUntil(this, awaited, probe, options);
+  }
+
+  /**
+   * Waits until the text of the screen, or of the row, region or pane that is named, has stood still for `quiet` (500 ms by
+   * default), and gives it. Limit: 30 s by default.
+   * @throws {TIMEOUT} {ABORTED} {CONSOLE_CLOSED} as `waitFor`
+   */
+  settle(options: SettleOptions = {}): Promise<string[]> {
+    return settle(this, options);
   }
 
   /** Tells those who wait that nothing more will come. */
@@ -181,28 +170,12 @@ export class Screen {
     this.whenIdle(() => this.#ends.emit(error));
   }
 
-  dispose(): void {
-    this.#terminal.dispose();
-  }
-
-  #view(options: ScreenWaitOptions): string[] {
-    const rows = options.region ? this.region(options.region) : this.rows();
-    return options.row === undefined ? rows : [rows.at(options.row) ?? ''];
-  }
-
-  get #buffer(): IBuffer {
-    return this.#terminal.buffer.active;
-  }
-
-  #line(row: number) {
-    return this.#buffer.getLine(this.#buffer.baseY + row);
+  override dispose(): void {
+    super.dispose();
+    this.#program.dispose();
   }
 }
 
-function findOnScreen(text: string, pattern: string | RegExp): ScreenMatch | undefined {
-  const match = typeof pattern === 'string' ? undefined : new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, '')).exec(text);
-  const index = typeof pattern === 'string' ? text.indexOf(pattern) : (match?.index ?? -1);
-  if (index < 0) return undefined;
-  const found = typeof pattern === 'string' ? pattern : (match?.[0] ?? '');
-  return { text: found, groups: match?.slice(1) ?? [], row: text.slice(0, index).split('\n').length - 1 };
+function isInside({ row, column }: { readonly row: number; readonly column: number }, region: ScreenRegion): boolean {
+  return row >= region.row && row < region.row + region.rows && column >= region.column && column <= region.column + region.columns - 1;
 }

@@ -6,6 +6,7 @@ import type { Machine } from '../qemu/machine.js';
 import { exitError } from '../qemu/process.js';
 import { OutOfBandShell } from '../shell/out-of-band-shell.js';
 import { deferred } from '../util/deferred.js';
+import { sizeByShell } from './console-size.js';
 import type { NewVmEvent } from './events.js';
 
 /**
@@ -26,7 +27,7 @@ export class MachineSlot {
   constructor(guest: PreparedGuest, machine: Machine, emit: (event: NewVmEvent) => void) {
     this.#machine = machine;
     this.#emit = emit;
-    this.console = new Console(new Channel('ttyS0'));
+    this.console = new Console(new Channel('ttyS0'), sizeByShell(() => this.sampling ?? this.shell));
     this.#virtio = new Map(guest.virtioConsoles.map((name) => [name, new Channel(name)]));
     this.shell = this.#shellOn(guest.shell);
     this.sampling = this.#shellOn(guest.samplingShell);

@@ -1,0 +1,102 @@
+import unicode11 from '@xterm/addon-unicode11';
+import type { IBuffer, Terminal } from '@xterm/headless';
+import headless from '@xterm/headless';
+import { readCells, type ScreenCell } from './screen-cell.js';
+
+export interface ScreenOptions {
+  /** 80 by default: what a serial tty has until somebody says otherwise. */
+  readonly columns?: number;
+  /** 24 by default. */
+  readonly rows?: number;
+}
+
+/** A rectangle of cells; rows and columns count from 0. */
+export interface ScreenRegion {
+  readonly row: number;
+  readonly column: number;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** What a terminal shows: read it, it changes by itself. */
+export class TerminalView {
+  protected readonly terminal: Terminal;
+
+  constructor(options: ScreenOptions = {}) {
+    this.terminal = new headless.Terminal({
+      cols: options.columns ?? 80,
+      rows: options.rows ?? 24,
+      scrollback: 1000,
+      allowProposedApi: true,
+      logLevel: 'off',
+    });
+    // Emoji are two columns wide for tmux and today's terminals; xterm.js by itself goes by Unicode 6.
+    this.terminal.loadAddon(new unicode11.Unicode11Addon());
+    this.terminal.unicode.activeVersion = '11';
+  }
+
+  get columns(): number {
+    return this.terminal.cols;
+  }
+
+  get rowCount(): number {
+    return this.terminal.rows;
+  }
+
+  /** Where the cursor stands, from 0. */
+  get cursor(): { readonly row: number; readonly column: number } {
+    return { row: this.#buffer.cursorY, column: this.#buffer.cursorX };
+  }
+
+  /** Whether a full-screen program (tmux, less, vim) has switched to the alternate buffer. */
+  get alternate(): boolean {
+    return this.#buffer.type === 'alternate';
+  }
+
+  /** Whether the program asked for the other codes of the cursor keys (DECCKM). */
+  get applicationCursorKeys(): boolean {
+    return this.terminal.modes.applicationCursorKeysMode;
+  }
+
+  /** The visible rows, without spaces at their ends. */
+  rows(): string[] {
+    return Array.from({ length: this.rowCount }, (_, row) => this.#line(row)?.translateToString(true).trimEnd() ?? '');
+  }
+
+  /** The visible rows as one text; empty rows at the bottom are left out. */
+  text(): string {
+    return this.rows().join('\n').trimEnd();
+  }
+
+  /** Everything the terminal remembers: scrolled-off rows (at most 1000), then the visible ones. */
+  toText(): string {
+    const buffer = this.#buffer;
+    const rows = Array.from({ length: buffer.length }, (_, row) => buffer.getLine(row)?.translateToString(true).trimEnd() ?? '');
+    return rows.join('\n').trimEnd();
+  }
+
+  /** The text inside a rectangle, one string a row, without spaces at their ends. */
+  region(region: ScreenRegion): string[] {
+    return Array.from({ length: region.rows }, (_, index) =>
+      (this.#line(region.row + index)?.translateToString(false, region.column, region.column + region.columns) ?? '').trimEnd(),
+    );
+  }
+
+  /** The cells of a row, with colours; the second half of a wide character is no cell of its own. */
+  cells(row: number): ScreenCell[] {
+    const line = this.#line(row);
+    return line ? readCells(line) : [];
+  }
+
+  dispose(): void {
+    this.terminal.dispose();
+  }
+
+  get #buffer(): IBuffer {
+    return this.terminal.buffer.active;
+  }
+
+  #line(row: number) {
+    return this.#buffer.getLine(this.#buffer.baseY + row);
+  }
+}
