@@ -1,0 +1,209 @@
+# Makes a NixOS configuration drivable by qmpilot: root shells on virtio consoles that answer also while a poweroff
+# stalls, SysRq, a guest agent, pvpanic; with `qmpilot.snapshot.enable`, a VM of `system.build.vm` that can be saved.
+{
+  config,
+  lib,
+  options,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib) mkEnableOption mkIf mkMerge mkOption types;
+  cfg = config.qmpilot;
+
+  # Only configurations that import qemu-vm.nix have a start script.
+  hasStartScript = options ? virtualisation && options.virtualisation ? qemu;
+
+  shellUnit = console: {
+    name = "qmpilot-shell-${console}";
+    value = {
+      description = "Out-of-band root shell on /dev/${console}";
+      wantedBy = [ "sysinit.target" ];
+      unitConfig = {
+        # It has to answer when nothing else does: from the first moments of the boot, and during a stalled shutdown.
+        DefaultDependencies = false;
+        IgnoreOnIsolate = true;
+        ConditionPathExists = "/dev/${console}";
+        StartLimitIntervalSec = 0;
+      };
+      # By force: systemd's module sets a PATH of its own for each service.
+      environment = {
+        PATH = lib.mkForce "/run/wrappers/bin:/run/current-system/sw/bin";
+        TERM = "dumb";
+        HOME = "/root";
+        USER = "root";
+        LOGNAME = "root";
+        HISTFILE = "/dev/null";
+      };
+      serviceConfig = {
+        ExecStart = "-${pkgs.bashInteractive}/bin/bash --norc --noprofile";
+        StandardInput = "tty";
+        StandardOutput = "tty";
+        StandardError = "tty";
+        TTYPath = "/dev/${console}";
+        TTYReset = true;
+        WorkingDirectory = "-/root";
+        Restart = "always";
+        RestartSec = "100ms";
+        KillMode = "process";
+        IgnoreSIGPIPE = false;
+        OOMScoreAdjust = -1000;
+      };
+      restartIfChanged = false;
+    };
+  };
+in
+{
+  options.qmpilot = {
+    enable = mkEnableOption "what qmpilot needs in a guest";
+
+    shell.consoles = mkOption {
+      type = types.listOf (types.strMatching "hvc[0-7]");
+      default = [
+        "hvc0"
+        "hvc1"
+      ];
+      description = ''
+        Virtio consoles that get a root shell without a login. qmpilot runs commands on the first, and looks at the
+        guest's threads on the second. Whoever holds the VM's QEMU is root in the guest by them.
+      '';
+    };
+
+    serial.autologin = mkOption {
+      type = types.nullOr types.str;
+      default = "root";
+      description = "User who is logged in on ttyS0 and tty1 without a password; null leaves the logins as they are.";
+    };
+
+    sysrq = mkOption {
+      type = types.bool;
+      default = true;
+      description = "Allow every SysRq key, also those that come by QMP `send-key`.";
+    };
+
+    consoleLogLevel = mkOption {
+      type = types.nullOr (types.ints.between 0 8);
+      default = 7;
+      description = ''
+        Kernel messages below this level reach the console. The call traces of hung tasks are of level 6, and NixOS shows
+        those below 4. null leaves it.
+      '';
+    };
+
+    hungTask.timeout = mkOption {
+      type = types.nullOr types.ints.positive;
+      default = null;
+      example = 10;
+      description = "Seconds in D state after which the kernel reports a task; null leaves its 120.";
+    };
+
+    hungTask.checkInterval = mkOption {
+      type = types.nullOr types.ints.positive;
+      default = null;
+      example = 5;
+      description = "Seconds between two looks of the kernel for such tasks; null leaves it at the timeout.";
+    };
+
+    guestAgent = mkOption {
+      type = types.bool;
+      default = true;
+      description = "Run the QEMU guest agent, and give the start script of `system.build.vm` a channel to it.";
+    };
+
+    pvpanic = mkOption {
+      type = types.bool;
+      default = true;
+      description = "Tell QEMU of a kernel panic, by QMP's event GUEST_PANICKED.";
+    };
+
+    snapshot.enable = mkOption {
+      type = types.bool;
+      default = false;
+      description = ''
+        Give `system.build.vm` what snapshots and forks need: the store in an image instead of a 9p share, and no other
+        shares (a mounted 9p share blocks them).
+      '';
+    };
+
+    snapshot.stateDiskMiB = mkOption {
+      type = types.nullOr types.ints.positive;
+      default = 4096;
+      description = ''
+        Size of an empty qcow2 disk that takes the RAM of snapshots of the strategy `internal`; it grows as it is used.
+        null for none: the default strategy needs none.
+      '';
+    };
+  };
+
+  config = mkIf cfg.enable (mkMerge [
+    {
+      assertions = [
+        {
+          assertion = cfg.snapshot.enable -> hasStartScript;
+          message = "qmpilot.snapshot.enable needs virtualisation/qemu-vm.nix among the imports.";
+        }
+        {
+          assertion = cfg.hungTask.checkInterval != null -> cfg.hungTask.timeout != null;
+          message = "qmpilot.hungTask.checkInterval needs qmpilot.hungTask.timeout.";
+        }
+      ];
+
+      # In the initrd: the shells are there before anything else of the system.
+      boot.initrd.kernelModules = [
+        "virtio_pci"
+        "virtio_console"
+      ];
+      systemd.services = lib.listToAttrs (map shellUnit cfg.shell.consoles);
+      services.qemuGuest.enable = lib.mkDefault cfg.guestAgent;
+    }
+
+    (mkIf (cfg.serial.autologin != null) {
+      services.getty.autologinUser = lib.mkDefault cfg.serial.autologin;
+    })
+
+    (mkIf cfg.sysrq {
+      boot.kernelParams = [ "sysrq_always_enabled=1" ];
+      boot.kernel.sysctl."kernel.sysrq" = lib.mkDefault 1;
+    })
+
+    (mkIf (cfg.consoleLogLevel != null) {
+      boot.consoleLogLevel = lib.mkDefault cfg.consoleLogLevel;
+    })
+
+    (mkIf (cfg.hungTask.timeout != null) {
+      boot.kernel.sysctl."kernel.hung_task_timeout_secs" = cfg.hungTask.timeout;
+    })
+
+    (mkIf (cfg.hungTask.checkInterval != null) {
+      boot.kernel.sysctl."kernel.hung_task_check_interval_secs" = cfg.hungTask.checkInterval;
+    })
+
+    (mkIf cfg.pvpanic {
+      boot.kernelModules = [ "pvpanic-mmio" "pvpanic-pci" ];
+    })
+
+    (lib.optionalAttrs hasStartScript {
+      virtualisation.qemu.options = mkMerge [
+        (mkIf cfg.pvpanic [ "-device pvpanic-pci" ])
+        (mkIf cfg.guestAgent [
+          "-device virtio-serial-pci,id=qga-bus"
+          "-chardev socket,id=qga0,path=\"$TMPDIR\"/qga.sock,server=on,wait=off"
+          "-device virtserialport,bus=qga-bus.0,chardev=qga0,name=org.qemu.guest_agent.0"
+        ])
+      ];
+    })
+
+    (lib.optionalAttrs hasStartScript (
+      mkIf cfg.snapshot.enable {
+        virtualisation = {
+          useNixStoreImage = true;
+          mountHostNixStore = false;
+          writableStore = true;
+          # `xchg` and `shared` of qemu-vm.nix are 9p shares too.
+          sharedDirectories = lib.mkForce { };
+          emptyDiskImages = mkIf (cfg.snapshot.stateDiskMiB != null) [ cfg.snapshot.stateDiskMiB ];
+        };
+      }
+    ))
+  ]);
+}
