@@ -28,7 +28,7 @@ describe('a QMP session with a real QEMU', () => {
 
   it("rejects with QEMU's own class and text", async () => {
     await using qemu = await startWithClient();
-    await expect(qemu.client.execute('no-such-command')).rejects.toMatchObject({ code: 'QMP_COMMAND', qmpClass: 'CommandNotFound', command: 'no-such-command' });
+    await expect(qemu.client.executeUntyped('no-such-command')).rejects.toMatchObject({ code: 'QMP_COMMAND', qmpClass: 'CommandNotFound', command: 'no-such-command' });
     await expect(qemu.client.execute('device_del', { id: 'x' })).rejects.toMatchObject({ qmpClass: 'DeviceNotFound' });
   });
 

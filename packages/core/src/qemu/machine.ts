@@ -89,17 +89,17 @@ async function openState(path: string) {
 }
 
 async function load(machine: Machine, state: SavedState, fd: number, options: WaitOptions): Promise<void> {
-  const capabilities = [{ capability: 'x-ignore-shared', state: state.ramInFile }];
+  const capabilities = [{ capability: 'x-ignore-shared' as const, state: state.ramInFile }];
   // Sent together: QEMU works them off in order, and each round trip would cost.
   await Promise.all([
-    machine.qmp.executeUntyped('migrate-set-capabilities', { capabilities }, { signal: options.signal }),
-    machine.qmp.executeUntyped('migrate-incoming', { uri: `fd:${fd}` }, { signal: options.signal }),
+    machine.qmp.execute('migrate-set-capabilities', { capabilities }, { signal: options.signal }),
+    machine.qmp.execute('migrate-incoming', { uri: `fd:${fd}` }, { signal: options.signal }),
   ]);
   await poll(
     { awaited: 'QEMU to load the saved state', defaultTimeout: LOAD_TIMEOUT_MS },
     { signal: options.signal, timeout: options.timeout, interval: 2 },
     async (signal) => {
-      const { status } = await machine.qmp.executeUntyped<{ status: string }>('query-status', undefined, { signal });
+      const { status } = await machine.qmp.execute('query-status', undefined, { signal });
       return status === 'inmigrate' ? undefined : status;
     },
   );

@@ -5,17 +5,36 @@ import { Ring } from '../util/ring.js';
 import { encodeCommand, toAnswer, type Answer } from './answer.js';
 import { CallTable, linkEnded, MAX_IN_BAND, type Call } from './calls.js';
 import type { EventStream, EventStreamOptions } from './event-stream.js';
-import { EventHub, type EventListener, type EventOf, type WaitForOptions } from './events.js';
+import { describeFilter, EventHub, matcher, type EventFilter, type EventListener, type WaitForOptions } from './events.js';
 import { excerpt } from './framing.js';
 import { parseGreeting, type Greeting } from './greeting.js';
-import { runJob, type JobOptions } from './jobs.js';
-import { isObject, Link, type JsonObject } from './link.js';
-import type { QmpEvent, QmpEventName } from './protocol.js';
+import { followJob, runJob, type JobOptions } from './jobs.js';
+import { Link, type JsonObject } from './link.js';
+import {
+  toEvent,
+  type QmpArguments,
+  type QmpCommandName,
+  type QmpEvent,
+  type QmpEventName,
+  type QmpEventOf,
+  type QmpJobCommandName,
+  type QmpOutOfBandCommandName,
+  type QmpReturn,
+  type UntypedQmpEvent,
+} from './protocol.js';
+import type { ExecuteArguments } from './typed.js';
 
 export interface StreamOptions extends WaitOptions {
   /** The largest message taken, in bytes (default 64 MiB); a larger one ends the link. */
   readonly limit?: number | undefined;
 }
+
+export interface UntypedOptions extends WaitOptions {
+  /** Send it as `exec-oob` (default false). */
+  readonly outOfBand?: boolean | undefined;
+}
+
+type WithOptionalJobId<A> = Omit<A, 'job-id'> & { readonly 'job-id'?: string };
 
 /** Opens a new stream to the same QEMU. */
 export type Redial = (options: WaitOptions) => Promise<Duplex>;
@@ -45,7 +64,7 @@ export class QmpClient implements AsyncDisposable {
     this.#link = new Link(stream, {
       peer: 'QEMU',
       limit: options.limit,
-      onMessage: (message) => this.#receive(message),
+      onMessage: (message, text) => this.#receive(message, text),
       onEnd: (reason) => {
         this.#calls.failAll(reason ?? new QmpilotError('QMP_LINK', 'the link was closed'));
         this.#hub.end(reason);
@@ -118,36 +137,33 @@ export class QmpClient implements AsyncDisposable {
   }
 
   /**
-   * Runs a command and gives what QEMU returns. At most 8 are in flight, more wait here for their turn.
-   * After a timeout or abort the answer is dropped; QEMU may still carry the command out.
+   * Runs a command and gives what QEMU returns; the compiler knows the commands of QEMU 7.2 to 11.1 and their arguments.
+   * At most 8 are in flight, more wait here for their turn. After a timeout or abort the answer is dropped; QEMU may still
+   * carry the command out.
    * @throws {QMP_COMMAND} when QEMU answers with an error
    * @throws {TIMEOUT} after `timeout` (default 30 s)
    * @throws {ABORTED}
    * @throws {QMP_LINK} when the link ends, or has ended
    */
-  execute(command: string, args?: object, options: WaitOptions = {}): Promise<unknown> {
-    return this.#run(command, args, options, false);
+  async execute<C extends QmpCommandName>(command: C, ...[args, options]: ExecuteArguments<QmpArguments<C>, WaitOptions>): Promise<QmpReturn<C>> {
+    return (await this.#run(command, args, options ?? {}, false)) as QmpReturn<C>;
   }
 
-  /** `execute` for commands and arguments that the committed schema does not know. */
-  async executeUntyped<T = unknown>(command: string, args?: object, options: WaitOptions = {}): Promise<T> {
-    // The caller names the type: that is what this door is for.
-    return (await this.#run(command, args, options, false)) as T;
+  /** `execute` for commands and arguments that the committed schema does not know: the caller names the type. */
+  async executeUntyped<T = unknown>(command: string, args?: object, options: UntypedOptions = {}): Promise<T> {
+    if (options.outOfBand === true) this.#requireOob(command);
+    return (await this.#run(command, args, options, options.outOfBand ?? false)) as T;
   }
 
   /**
-   * Runs a command out of band (`exec-oob`): QEMU carries it out even while an in-band command blocks it.
-   * Only commands whose schema says `allow-oob` can be run so.
+   * Runs a command out of band (`exec-oob`): QEMU carries it out even while an in-band command blocks it, and it waits for
+   * no turn here. Only commands whose schema says `allow-oob` can be run so.
    * @throws {USAGE} when this QEMU or its monitor offers no out-of-band commands
    * @throws as `execute`
    */
-  async executeOob(command: string, args?: object, options: WaitOptions = {}): Promise<unknown> {
-    if (!this.#oob) {
-      throw new QmpilotError('USAGE', `${command}: this QMP monitor offers no out-of-band commands`, {
-        hint: 'QEMU offers them on socket monitors only; use execute()',
-      });
-    }
-    return this.#run(command, args, options, true);
+  async executeOob<C extends QmpOutOfBandCommandName>(command: C, ...[args, options]: ExecuteArguments<QmpArguments<C>, WaitOptions>): Promise<QmpReturn<C>> {
+    this.#requireOob(command);
+    return (await this.#run(command, args, options ?? {}, true)) as QmpReturn<C>;
   }
 
   /**
@@ -162,45 +178,65 @@ export class QmpClient implements AsyncDisposable {
   /** Calls `listener` for every event from now on; gives the function that ends it. */
   on(listener: EventListener): () => void;
   /** Calls `listener` for every event of this name. */
-  on<N extends QmpEventName>(name: N, listener: EventListener<EventOf<N>>): () => void;
-  on<N extends QmpEventName>(first: N | EventListener, listener?: EventListener<EventOf<N>>): () => void {
-    if (typeof first === 'function') return this.#hub.on(first);
+  on<N extends QmpEventName>(name: N, listener: EventListener<QmpEventOf<N>>): () => void;
+  on<N extends QmpEventName>(first: N | EventListener, listener?: EventListener<QmpEventOf<N>>): () => void {
+    if (typeof first === 'function') return this.#hub.on((event) => first(event as QmpEvent));
+    const matches = matcher(first);
     return this.#hub.on((event) => {
-      if (isNamed(event, [first])) listener?.(event);
+      if (matches(event)) listener?.(event);
     });
   }
 
-  /** Every event from now on, or those of the names given, for `for await`. The buffer is bounded: see `EventStreamOptions`. */
-  events<N extends QmpEventName = QmpEventName>(
-    filter?: N | readonly N[],
-    options: EventStreamOptions = {},
-  ): EventStream<EventOf<N>> {
-    const names = filter === undefined ? undefined : toList(filter);
-    return this.#hub.stream((event): event is EventOf<N> => names === undefined || isNamed(event, names), options);
+  /**
+   * Events from now on, for `for await`: all, those of the names given, or those for which a function holds. Each stream has a
+   * buffer of its own, which is bounded: see `EventStreamOptions`.
+   */
+  events(filter?: undefined, options?: EventStreamOptions): EventStream<QmpEvent>;
+  events<N extends QmpEventName>(filter: EventFilter<N>, options?: EventStreamOptions): EventStream<QmpEventOf<N>>;
+  events<N extends QmpEventName>(filter?: EventFilter<N>, options: EventStreamOptions = {}): EventStream<QmpEventOf<N>> {
+    return this.#hub.stream(matcher(filter), options);
+  }
+
+  /** `events` for names that the committed schema does not know. */
+  eventsUntyped(filter: (event: UntypedQmpEvent) => boolean = () => true, options: EventStreamOptions = {}): EventStream<UntypedQmpEvent> {
+    return this.#hub.stream((event): event is UntypedQmpEvent => filter(event), options);
   }
 
   /**
-   * The next event of one of these names. Listens from the moment of the call: call it before the command that causes it.
-   * Waits for ever unless `timeout` is given.
+   * The next event of one of these names, or for which a function holds. Listens from the moment of the call: call it before
+   * the command that causes it. Waits for ever unless `timeout` is given.
    * @throws {TIMEOUT}
    * @throws {ABORTED}
    * @throws {QMP_LINK} when the link ends first
    */
-  waitFor<N extends QmpEventName>(name: N | readonly N[], options: WaitForOptions<EventOf<N>> = {}): Promise<EventOf<N>> {
-    const names = toList(name);
-    return this.#hub.waitFor((event): event is EventOf<N> => isNamed(event, names), names.join(' or '), options);
+  waitFor<N extends QmpEventName>(filter: EventFilter<N>, options: WaitForOptions<QmpEventOf<N>> = {}): Promise<QmpEventOf<N>> {
+    return this.#hub.waitFor(matcher(filter), describeFilter(filter), options);
   }
 
   /**
-   * Runs a command that starts a job, and waits for the job's end. The job is always dismissed, so its id can be used again.
-   * @param args must hold the job's id as `job-id`
+   * Runs a command that starts a job, and waits for the job's end: completed when it is ready, finalized when it is pending,
+   * and always dismissed, so that its id can be used again.
+   * @param args `job-id` is made up when it is left out
    * @throws {QMP_JOB} with QEMU's own text when the job fails
    * @throws {QMP_COMMAND} when the command is refused
    * @throws {TIMEOUT} after `timeout` (default none) and {ABORTED}: the job is cancelled then
    * @throws {QMP_LINK}
    */
-  runJob(command: string, args: { readonly 'job-id': string }, options: JobOptions = {}): Promise<void> {
+  runJob<C extends QmpJobCommandName>(command: C, args: WithOptionalJobId<QmpArguments<C>>, options: JobOptions = {}): Promise<void> {
     return runJob(this, command, args, options);
+  }
+
+  /** `runJob` for commands and arguments that the committed schema does not know. */
+  runJobUntyped(command: string, args: object, options: JobOptions = {}): Promise<void> {
+    return runJob(this, command, args, options);
+  }
+
+  /**
+   * Waits for a job that somebody else started, such as an action of a `transaction`, and dismisses it; otherwise as `runJob`.
+   * @throws {QMP_JOB} also when the job is gone and nothing tells how it ended
+   */
+  followJob(id: string, options: JobOptions = {}): Promise<void> {
+    return followJob(this, id, options);
   }
 
   /**
@@ -246,6 +282,13 @@ export class QmpClient implements AsyncDisposable {
     await this.close();
   }
 
+  #requireOob(command: string): void {
+    if (this.#oob) return;
+    throw new QmpilotError('USAGE', `${command}: this QMP monitor offers no out-of-band commands`, {
+      hint: 'QEMU offers them on socket monitors only; use execute()',
+    });
+  }
+
   async #run(command: string, args: object | undefined, options: WaitOptions, outOfBand: boolean): Promise<unknown> {
     const answer = await this.#ask(command, args, options, outOfBand);
     // Thrown here, after an await, so that the stack shows who called.
@@ -278,15 +321,15 @@ export class QmpClient implements AsyncDisposable {
     await this.#run('qmp_capabilities', this.#oob ? { enable: ['oob'] } : undefined, { ...options, timeout: 2 ** 31 - 1 }, false);
   }
 
-  #receive(message: JsonObject): void {
+  #receive(message: JsonObject, text: string): void {
     if ('event' in message) {
       const event = toEvent(message);
       if (event) this.#hub.emit(event);
-      else this.#stray(message);
+      else this.#stray(text);
       return;
     }
     if ('return' in message || 'error' in message) {
-      if (!this.#calls.settle(message['id'], toAnswer(message, 'QEMU'))) this.#stray(message);
+      if (!this.#calls.settle(message['id'], toAnswer(message, 'QEMU'))) this.#stray(text);
       return;
     }
     const greeting = parseGreeting(message);
@@ -295,11 +338,11 @@ export class QmpClient implements AsyncDisposable {
       this.#onGreeting = undefined;
       return tell(greeting);
     }
-    this.#stray(message);
+    this.#stray(text);
   }
 
-  #stray(message: JsonObject): void {
-    this.#strays.push(excerpt(JSON.stringify(message), 200));
+  #stray(text: string): void {
+    this.#strays.push(excerpt(text, 200));
   }
 
   #unanswered(): ErrorDetails {
@@ -319,28 +362,6 @@ export class QmpClient implements AsyncDisposable {
       evidence: { greeted: this.#greeting !== undefined, ...(seen && { received: excerpt(seen) }) },
     };
   }
-}
-
-function toEvent(message: JsonObject): QmpEvent | undefined {
-  const { event, data, timestamp } = message;
-  if (typeof event !== 'string') return undefined;
-  const { seconds, microseconds } = isObject(timestamp) ? timestamp : {};
-  return {
-    event,
-    data: isObject(data) ? data : {},
-    timestamp: {
-      seconds: typeof seconds === 'number' ? seconds : -1,
-      microseconds: typeof microseconds === 'number' ? microseconds : -1,
-    },
-  };
-}
-
-function isNamed<N extends QmpEventName>(event: QmpEvent, names: readonly N[]): event is EventOf<N> {
-  return names.some((name) => name === event.event);
-}
-
-function toList<N>(value: N | readonly N[]): readonly N[] {
-  return Array.isArray(value) ? value : [value as N];
 }
 
 function hintFor(qmpClass: string): ErrorDetails {

@@ -2,23 +2,27 @@ import { QmpilotError } from '../errors.js';
 import { awaitWithin, type WaitOptions } from '../util/deadline.js';
 import { linkEnded } from './calls.js';
 import { EventStream, type EventStreamOptions } from './event-stream.js';
-import type { QmpEvent, QmpEventName } from './protocol.js';
+import type { QmpEvent, QmpEventName, QmpEventOf, UntypedQmpEvent } from './protocol.js';
 
-export type EventListener<E extends QmpEvent = QmpEvent> = (event: E) => void;
-export type EventOf<N extends QmpEventName> = Extract<QmpEvent, { event: N }>;
+export type EventListener<E extends UntypedQmpEvent = QmpEvent> = (event: E) => void;
 
-export interface WaitForOptions<E extends QmpEvent = QmpEvent> extends WaitOptions {
+/** Which events are meant: those of one name, of several, or those for which a function holds. */
+export type EventFilter<N extends QmpEventName> = N | readonly N[] | ((event: QmpEvent) => boolean);
+
+export interface WaitForOptions<E extends UntypedQmpEvent = QmpEvent> extends WaitOptions {
   /** Only an event for which this holds ends the wait. */
   readonly filter?: (event: E) => boolean;
 }
 
+type AnyListener = (event: UntypedQmpEvent) => void;
+
 /** Hands every event to every listener, in the order of registration, each independent of the others. */
 export class EventHub {
-  #listeners = new Set<EventListener>();
+  #listeners = new Set<AnyListener>();
   readonly #enders = new Set<(reason: QmpilotError | undefined) => void>();
   #ended: { reason: QmpilotError | undefined } | undefined;
 
-  emit(event: QmpEvent): void {
+  emit(event: UntypedQmpEvent): void {
     // A listener added by another listener starts with the next event; one removed by another gets nothing any more.
     for (const listener of [...this.#listeners]) {
       if (!this.#listeners.has(listener)) continue;
@@ -48,14 +52,14 @@ export class EventHub {
     return next;
   }
 
-  on(listener: EventListener): () => void {
+  on(listener: AnyListener): () => void {
     // Wrapped, so that the same function registered twice is called twice and removed once.
-    const own: EventListener = (event) => listener(event);
+    const own: AnyListener = (event) => listener(event);
     this.#listeners.add(own);
     return () => void this.#listeners.delete(own);
   }
 
-  stream<E extends QmpEvent>(matches: (event: QmpEvent) => event is E, options: EventStreamOptions): EventStream<E> {
+  stream<E extends UntypedQmpEvent>(matches: (event: UntypedQmpEvent) => event is E, options: EventStreamOptions): EventStream<E> {
     const stream: EventStream<E> = new EventStream(options, () => {
       off();
       this.#enders.delete(end);
@@ -69,19 +73,17 @@ export class EventHub {
     return stream;
   }
 
-  waitFor<E extends QmpEvent>(
-    matches: (event: QmpEvent) => event is E,
+  waitFor<E extends UntypedQmpEvent>(
+    matches: (event: UntypedQmpEvent) => event is E,
     label: string,
     options: WaitForOptions<E>,
   ): Promise<E> {
-    const promise = awaitWithin<E>({ awaited: `the event ${label}` }, options, (resolve, reject) => {
-      const ender = (reason: QmpilotError | undefined) =>
-        reject(linkEnded(`waiting for the event ${label}`, reason ?? closedCleanly()));
+    const promise = awaitWithin<E>({ awaited: label }, options, (resolve, reject) => {
+      const ender = (reason: QmpilotError | undefined) => reject(linkEnded(`waiting for ${label}`, reason ?? closedCleanly()));
       if (this.#ended) return ender(this.#ended.reason);
       const off = this.on((event) => {
-        if (!matches(event)) return;
         try {
-          if (options.filter?.(event) ?? true) resolve(event);
+          if (matches(event) && (options.filter?.(event) ?? true)) resolve(event);
         } catch (error) {
           reject(error);
         }
@@ -96,6 +98,20 @@ export class EventHub {
     promise.catch(() => {});
     return promise;
   }
+}
+
+/** The test behind a filter; the names of a filter are few, so they are compared one by one. */
+export function matcher<N extends QmpEventName>(filter: EventFilter<N> | undefined): (event: UntypedQmpEvent) => event is QmpEventOf<N> {
+  if (filter === undefined) return (_event): _event is QmpEventOf<N> => true;
+  if (typeof filter === 'function') return (event): event is QmpEventOf<N> => filter(event as QmpEvent);
+  const names: readonly string[] = typeof filter === 'string' ? [filter] : filter;
+  return (event): event is QmpEventOf<N> => names.includes(event.event);
+}
+
+/** What a filter waits for, in an error's words. */
+export function describeFilter<N extends QmpEventName>(filter: EventFilter<N>): string {
+  if (typeof filter === 'function') return 'an event that the filter wants';
+  return `the event ${typeof filter === 'string' ? filter : filter.join(' or ')}`;
 }
 
 function closedCleanly(): QmpilotError {

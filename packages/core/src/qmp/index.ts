@@ -1,7 +1,7 @@
-export { QmpClient, DEFAULT_COMMAND_TIMEOUT, DEFAULT_HANDSHAKE_TIMEOUT, type StreamOptions } from './client.js';
+export { QmpClient, DEFAULT_COMMAND_TIMEOUT, DEFAULT_HANDSHAKE_TIMEOUT, type StreamOptions, type UntypedOptions } from './client.js';
 export { connect, MAX_SOCKET_PATH, type ConnectOptions, type QmpAddress, type SocketAddress } from './connect.js';
 export { EventStream, type EventStreamOptions } from './event-stream.js';
-export type { EventListener, EventOf, WaitForOptions } from './events.js';
+export type { EventFilter, EventListener, WaitForOptions } from './events.js';
 export { DEFAULT_MESSAGE_LIMIT, LineFramer } from './framing.js';
 export type { Greeting } from './greeting.js';
 export type { GuestArguments, GuestCommandName, GuestCommands, GuestReturn } from './guest-agent/commands.js';
@@ -9,5 +9,17 @@ export { connectGuestAgent } from './guest-agent/connect.js';
 export { DEFAULT_AGENT_TIMEOUT, GuestAgent, type GuestAgentOptions, type OpenAgentStream } from './guest-agent/guest-agent.js';
 export type { JobProgress } from './job.js';
 export type { JobOptions } from './jobs.js';
-export type { QmpEvent, QmpEventName } from './protocol.js';
+export type {
+  QmpArguments,
+  QmpCommandName,
+  QmpCommands,
+  QmpEvent,
+  QmpEventName,
+  QmpEventOf,
+  QmpEvents,
+  QmpJobCommandName,
+  QmpOutOfBandCommandName,
+  QmpReturn,
+  UntypedQmpEvent,
+} from './protocol.js';
 export { AbortedError, isQmpilotError, QmpCommandError, QmpilotError, TimeoutError, type ErrorCode } from '../errors.js';

@@ -1,5 +1,5 @@
 import type { QmpClient } from './client.js';
-import { isObject, type JsonObject } from './link.js';
+import type { QmpEvent, QmpReturn } from './protocol.js';
 
 export interface JobProgress {
   /** QEMU's word: `running`, `ready`, `pending`, ... */
@@ -17,6 +17,7 @@ export interface JobEnd {
 export interface JobWatch {
   readonly onProgress?: ((progress: JobProgress) => void) | undefined;
   readonly onReady?: (() => void | Promise<void>) | undefined;
+  readonly onPending?: (() => void | Promise<void>) | undefined;
 }
 
 /** For what other limits bound: QEMU may answer nothing at all while it loads a snapshot. */
@@ -26,6 +27,8 @@ const PROGRESS_INTERVAL_MS = 100;
 /** Events tell each change of state; asking now and then as well costs little and depends on no event. */
 const SAFETY_INTERVAL_MS = 1_000;
 
+type JobInfo = QmpReturn<'query-jobs'>[number];
+
 /** Follows one job from before its command until it has concluded and was dismissed. */
 export class Job {
   readonly id: string;
@@ -34,24 +37,17 @@ export class Job {
   readonly #watch: JobWatch;
   readonly #stopListening: () => void;
   #progress: boolean;
-  #completing: Promise<void> | undefined;
-  #changed = false;
-  #wake: (() => void) | undefined;
-  #blockJobError: string | undefined;
-  #end: Promise<JobEnd> | undefined;
+  #helped = new Set<string>();
+  #changes = 0;
+  readonly #wakers = new Set<() => void>();
+  #vanished: JobEnd | undefined;
 
   constructor(client: QmpClient, id: string, watch: JobWatch) {
     this.#client = client;
     this.id = id;
     this.#watch = watch;
     this.#progress = watch.onProgress !== undefined;
-    this.#stopListening = client.on(({ event, data }) => {
-      if (event === 'JOB_STATUS_CHANGE' && isObject(data) && data['id'] === id) this.#poke();
-      // The only trace of the error of a job that QEMU dismisses by itself.
-      if (event === 'BLOCK_JOB_COMPLETED' && isObject(data) && data['device'] === id && typeof data['error'] === 'string') {
-        this.#blockJobError = data['error'];
-      }
-    });
+    this.#stopListening = client.on((event) => this.#hear(event));
     void client.closed.then(() => this.#poke());
   }
 
@@ -59,15 +55,19 @@ export class Job {
     this.#progress = false;
   }
 
-  /** To be called once the command was accepted. */
+  /** Helps the job along until it has concluded; to be called once the command was accepted. */
   concluded(): Promise<JobEnd> {
-    this.#end ??= this.#follow();
-    return this.#end;
+    return this.#follow(true);
+  }
+
+  /** Only waits: for a job that was cancelled. */
+  async gone(): Promise<void> {
+    await this.#follow(false);
   }
 
   async dismiss(): Promise<void> {
     this.#stopListening();
-    await this.#ask('job-dismiss').catch(() => {
+    await this.#client.execute('job-dismiss', { id: this.id }, { timeout: NO_TIMEOUT }).catch(() => {
       // Gone already: QEMU or somebody else dismissed it.
     });
   }
@@ -76,55 +76,59 @@ export class Job {
     this.#stopListening();
   }
 
-  async #follow(): Promise<JobEnd> {
+  async #follow(helping: boolean): Promise<JobEnd> {
     for (;;) {
-      this.#changed = false;
-      const jobs = await this.#client.executeUntyped('query-jobs', undefined, { timeout: NO_TIMEOUT });
-      const info = Array.isArray(jobs) ? jobs.filter(isObject).find((job) => job['id'] === this.id) : undefined;
-      if (!info) return { error: this.#blockJobError };
-      const status = String(info['status']);
-      this.last = { status, current: toNumber(info['current-progress']), total: toNumber(info['total-progress']) };
-      if (this.#progress) this.#watch.onProgress?.(this.last);
-      if (status === 'concluded') return { error: errorOf(info) };
-      if (status === 'ready') {
-        this.#completing ??= this.#complete();
-        await this.#completing;
-      }
-      await this.#nextChange();
+      const seen = this.#changes;
+      const jobs = await this.#client.execute('query-jobs', undefined, { timeout: NO_TIMEOUT });
+      const info = jobs.find((job) => job.id === this.id);
+      if (!info) return this.#vanished ?? { error: 'the job is gone, and nothing tells how it ended: somebody else dismissed it, or it never was' };
+      if (helping) this.#tell(info);
+      if (info.status === 'concluded') return { error: info.error };
+      if (helping) await this.#help(info);
+      await this.#nextChange(seen);
     }
   }
 
-  async #complete(): Promise<void> {
-    await this.#watch.onReady?.();
-    await this.#ask('job-complete');
+  #tell(info: JobInfo): void {
+    this.last = { status: info.status, current: info['current-progress'], total: info['total-progress'] };
+    if (this.#progress) this.#watch.onProgress?.(this.last);
   }
 
-  #ask(command: string): Promise<unknown> {
-    return this.#client.executeUntyped(command, { id: this.id }, { timeout: NO_TIMEOUT });
+  async #help(info: JobInfo): Promise<void> {
+    if (info.status !== 'ready' && info.status !== 'pending') return;
+    if (this.#helped.has(info.status)) return;
+    this.#helped.add(info.status);
+    if (info.status === 'ready') {
+      await this.#watch.onReady?.();
+      await this.#client.execute('job-complete', { id: this.id }, { timeout: NO_TIMEOUT });
+    } else {
+      await this.#watch.onPending?.();
+      await this.#client.execute('job-finalize', { id: this.id }, { timeout: NO_TIMEOUT });
+    }
+  }
+
+  #hear(event: QmpEvent): void {
+    if (event.event === 'JOB_STATUS_CHANGE' && event.data.id === this.id) this.#poke();
+    // The only trace of the end of a job that QEMU dismisses by itself.
+    else if (event.event === 'BLOCK_JOB_COMPLETED' && event.data.device === this.id) this.#vanished = { error: event.data.error };
+    else if (event.event === 'BLOCK_JOB_CANCELLED' && event.data.device === this.id) this.#vanished = { error: 'the job was cancelled' };
   }
 
   #poke(): void {
-    this.#changed = true;
-    this.#wake?.();
+    this.#changes++;
+    for (const wake of [...this.#wakers]) wake();
   }
 
-  #nextChange(): Promise<void> {
-    if (this.#changed) return Promise.resolve();
+  #nextChange(seen: number): Promise<void> {
+    if (this.#changes !== seen) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#wake?.(), this.#progress ? PROGRESS_INTERVAL_MS : SAFETY_INTERVAL_MS);
-      this.#wake = () => {
+      const wake = () => {
         clearTimeout(timer);
-        this.#wake = undefined;
+        this.#wakers.delete(wake);
         resolve();
       };
+      const timer = setTimeout(wake, this.#progress ? PROGRESS_INTERVAL_MS : SAFETY_INTERVAL_MS);
+      this.#wakers.add(wake);
     });
   }
-}
-
-function toNumber(value: unknown): number {
-  return typeof value === 'number' ? value : 0;
-}
-
-function errorOf(info: JsonObject): string | undefined {
-  return typeof info['error'] === 'string' ? info['error'] : undefined;
 }

@@ -1,4 +1,5 @@
-import { isQmpilotError, QmpilotError } from '../errors.js';
+import { randomBytes } from 'node:crypto';
+import { QmpilotError } from '../errors.js';
 import { awaitWithin, type WaitOptions } from '../util/deadline.js';
 import type { QmpClient } from './client.js';
 import { Job, NO_TIMEOUT, type JobEnd, type JobProgress } from './job.js';
@@ -11,71 +12,70 @@ export interface JobOptions extends WaitOptions {
    * Unset, the job is completed at once.
    */
   readonly onReady?: (() => void | Promise<void>) | undefined;
+  /** Called when a job with `auto-finalize: false` waits (`pending`); it is finalized when this returns or resolves. */
+  readonly onPending?: (() => void | Promise<void>) | undefined;
 }
 
 /** Commands whose jobs vanish at their end, error and all, unless told otherwise (`auto-dismiss` in QEMU's schema). */
-export const AUTO_DISMISSING: ReadonlySet<string> = new Set([
-  'block-commit',
-  'block-stream',
-  'blockdev-backup',
-  'blockdev-mirror',
-  'drive-backup',
-]);
+const AUTO_DISMISSING: ReadonlySet<string> = new Set(['block-commit', 'block-stream', 'blockdev-backup', 'blockdev-mirror', 'drive-backup']);
 
 /** How long a cancelled job may take to conclude before its caller goes on; it is dismissed later then. */
 const CANCEL_GRACE_MS = 5_000;
 
-export async function runJob(
-  client: QmpClient,
-  command: string,
-  args: { readonly 'job-id': string },
-  options: JobOptions,
-): Promise<void> {
-  const id = args['job-id'];
+export async function runJob(client: QmpClient, command: string, args: object, options: JobOptions): Promise<void> {
+  const id = 'job-id' in args && args['job-id'] !== undefined ? args['job-id'] : `qmpilot-${randomBytes(4).toString('hex')}`;
   if (typeof id !== 'string' || id === '') {
-    throw new QmpilotError('USAGE', `${command}: runJob needs the job's id as 'job-id'`, { hint: "add 'job-id' to the arguments" });
+    throw new QmpilotError('USAGE', `${command}: 'job-id' is not a job's id`, { hint: 'give a string, or leave it out' });
   }
-  const job = new Job(client, id, options);
-  let refused = false;
+  const all = { ...(AUTO_DISMISSING.has(command) && { 'auto-dismiss': false }), ...args, 'job-id': id };
+  await conclude(client, new Job(client, id, options), command, options, () => client.executeUntyped(command, all, { timeout: NO_TIMEOUT }));
+}
+
+export function followJob(client: QmpClient, id: string, options: JobOptions): Promise<void> {
+  return conclude(client, new Job(client, id, options), `job ${id}`, options, () => Promise.resolve());
+}
+
+async function conclude(client: QmpClient, job: Job, doing: string, options: JobOptions, start: () => Promise<unknown>): Promise<void> {
+  let started: Promise<unknown> | undefined;
   let end: JobEnd;
   try {
     end = await awaitWithin<JobEnd>(
-      { awaited: `the end of job ${id} (${command})`, details: () => ({ evidence: { job: job.last } }) },
+      { awaited: `the end of job ${job.id} (${doing})`, details: () => ({ evidence: { job: job.last } }) },
       options,
       (resolve, reject) => {
-        const start = async () => {
-          const all = AUTO_DISMISSING.has(command) ? { 'auto-dismiss': false, ...args } : args;
-          await client.executeUntyped(command, all, { timeout: NO_TIMEOUT }).catch((error: unknown) => {
-            refused = isQmpilotError(error, 'QMP_COMMAND');
-            throw error;
-          });
-          return job.concluded();
-        };
-        start().then(resolve, reject);
+        started = start();
+        started.then(() => job.concluded()).then(resolve, reject);
       },
     );
   } catch (error) {
-    if (refused || client.isClosed) job.forget();
-    else await cancel(client, job);
+    if (started === undefined || client.isClosed) job.forget();
+    else await cancel(client, job, started);
     throw error;
   } finally {
     job.stopProgress();
   }
   await job.dismiss();
   if (end.error !== undefined) {
-    throw new QmpilotError('QMP_JOB', `${command}: ${end.error}`, {
-      evidence: { job: id, command, desc: end.error },
+    throw new QmpilotError('QMP_JOB', `${doing}: ${end.error}`, {
+      evidence: { job: job.id, desc: end.error },
       hint: "the text is QEMU's own; query-named-block-nodes shows what it had to work with",
     });
   }
 }
 
 /** Waits a while for the cancelled job; a job that takes longer is dismissed whenever it concludes. */
-async function cancel(client: QmpClient, job: Job): Promise<void> {
+async function cancel(client: QmpClient, job: Job, started: Promise<unknown>): Promise<void> {
   job.stopProgress();
   const ended = (async () => {
-    await client.executeUntyped('job-cancel', { id: job.id }, { timeout: NO_TIMEOUT }).catch(() => {});
-    await job.concluded();
+    try {
+      await started;
+    } catch {
+      // Refused, perhaps because the id is somebody else's job: that one is not ours to cancel.
+      return job.forget();
+    }
+    // Refused when it has concluded meanwhile.
+    await client.execute('job-cancel', { id: job.id }, { timeout: NO_TIMEOUT }).catch(() => {});
+    await job.gone();
     await job.dismiss();
   })();
   await awaitWithin<void>({ awaited: `job ${job.id} to be cancelled`, defaultTimeout: CANCEL_GRACE_MS }, {}, (resolve) => {

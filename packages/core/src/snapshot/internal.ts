@@ -28,7 +28,7 @@ export async function loadInternal(machine: Machine, snapshot: InternalSnapshot,
       hint: "use the strategy 'template': its snapshots outlive the machine",
     });
   }
-  await machine.qmp.executeUntyped('stop', undefined, options);
+  await machine.qmp.execute('stop', undefined, options);
   await machine.qmp.runJob('snapshot-load', { 'job-id': `load-${snapshot.tag}`, ...where(machine, snapshot.tag) }, options);
 }
 

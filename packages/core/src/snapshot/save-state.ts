@@ -37,34 +37,34 @@ export async function saveState(machine: Machine, options: SaveOptions): Promise
   } catch (error) {
     await rm(partial, { force: true });
     if (isQmpilotError(error, 'TIMEOUT') || isQmpilotError(error, 'ABORTED')) {
-      await machine.qmp.executeUntyped('migrate_cancel', undefined, { timeout: 5000 }).catch(() => {});
+      await machine.qmp.execute('migrate_cancel', undefined, { timeout: 5000 }).catch(() => {});
     }
     throw await explain(machine, error);
   }
 }
 
 async function setUp({ qmp }: Machine, options: SaveOptions): Promise<void> {
-  await qmp.executeUntyped('migrate-set-capabilities', {
+  await qmp.execute('migrate-set-capabilities', {
     capabilities: [
       { capability: 'x-ignore-shared', state: options.ramInFile },
       { capability: 'events', state: true },
     ],
   });
-  await qmp.executeUntyped('migrate-set-parameters', { 'max-bandwidth': BANDWIDTH });
+  await qmp.execute('migrate-set-parameters', { 'max-bandwidth': BANDWIDTH });
 }
 
 async function migrate({ qmp }: Machine, uri: string, options: WaitOptions): Promise<void> {
   const ended = qmp.waitFor('MIGRATION', {
     signal: options.signal,
     timeout: options.timeout ?? SAVE_TIMEOUT_MS,
-    filter: ({ data }) => ['completed', 'failed', 'cancelled'].includes(String(data['status'])),
+    filter: ({ data }) => ['completed', 'failed', 'cancelled'].includes(data.status),
   });
   ended.catch(() => {});
-  await qmp.executeUntyped('migrate', { uri }, { signal: options.signal });
+  await qmp.execute('migrate', { uri }, { signal: options.signal });
   const { data } = await ended;
-  if (data['status'] === 'completed') return;
-  const info = await qmp.executeUntyped<{ 'error-desc'?: string }>('query-migrate');
-  throw new QmpilotError('SNAPSHOT', `QEMU could not save its state: ${info['error-desc'] ?? String(data['status'])}`, {
+  if (data.status === 'completed') return;
+  const info = await qmp.execute('query-migrate');
+  throw new QmpilotError('SNAPSHOT', `QEMU could not save its state: ${info['error-desc'] ?? data.status}`, {
     hint: 'the vm goes on; is there room for the state?',
   });
 }
@@ -114,6 +114,6 @@ async function explain({ qmp }: Machine, error: unknown): Promise<unknown> {
 
 /** QEMU's own reasons why this machine cannot be saved now; empty when it can. */
 export async function whatBlocks(qmp: Machine['qmp']): Promise<readonly string[]> {
-  const info = await qmp.executeUntyped<{ 'blocked-reasons'?: readonly string[] }>('query-migrate');
+  const info = await qmp.execute('query-migrate');
   return info['blocked-reasons'] ?? [];
 }

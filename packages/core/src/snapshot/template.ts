@@ -48,7 +48,7 @@ export async function removeRamFile(path: string): Promise<void> {
  */
 export async function saveTemplate(machine: Machine, context: SnapshotContext, options: WaitOptions): Promise<Template> {
   const begun = monotonicMs();
-  await machine.qmp.executeUntyped('stop', undefined, options);
+  await machine.qmp.execute('stop', undefined, options);
   const directory = await mkdtemp(join(context.directories.disk, 'snapshot-'));
   let copy: Machine | undefined;
   try {

@@ -56,7 +56,7 @@ export async function boot(description: GuestDescription, options: BootOptions =
   const begun = monotonicMs();
   try {
     options.onStart?.(vm);
-    await vm.qmp.executeUntyped('cont', undefined, { signal });
+    await vm.qmp.execute('cont', undefined, { signal });
     await awaitReady(vm, guest, options);
     onProgress?.(`booted in ${((monotonicMs() - begun) / 1000).toFixed(1)} s`);
     return vm;

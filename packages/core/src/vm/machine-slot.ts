@@ -101,7 +101,7 @@ export class MachineSlot {
   #attach(machine: Machine): void {
     this.reattach();
     machine.qmp.on(({ event, data }) => {
-      if (machine === this.#machine) this.#emit({ type: 'qmp', event, data });
+      if (machine === this.#machine) this.#emit({ type: 'qmp', event, data: { ...data } });
     });
     void machine.process.exited.then(() => {
       if (machine === this.#machine && this.#endsExpected === 0) this.#onExit(machine);

@@ -37,7 +37,7 @@ export async function powerOff(vm: Vm, machine: Machine, options: PoweroffOption
   const stop = new AbortController();
   const undo = [
     vm.console.onBytes((chunk) => detector.console(chunk, now())),
-    machine.qmp.on(({ event, data }) => detector.qmpEvent(event, data, now())),
+    machine.qmp.on(({ event, data }) => detector.qmpEvent(event, { ...data }, now())),
     followPhases(vm, detector, now),
   ];
   try {
@@ -61,7 +61,7 @@ export async function powerOff(vm: Vm, machine: Machine, options: PoweroffOption
 async function request(vm: Vm, machine: Machine, options: PoweroffOptions): Promise<void> {
   const via = options.via ?? (vm.samplingShell ? 'shell' : 'acpi');
   if (via === 'acpi') {
-    await machine.qmp.executeUntyped('system_powerdown', undefined, { signal: options.signal });
+    await machine.qmp.execute('system_powerdown', undefined, { signal: options.signal });
   } else if (via === 'shell') {
     const shell = vm.samplingShell;
     if (!shell) throw new QmpilotError('USAGE', 'this guest has no out-of-band shell to ask for a poweroff', { hint: "say via: 'acpi'" });

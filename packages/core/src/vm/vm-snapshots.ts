@@ -61,7 +61,7 @@ export class VmSnapshots {
       pausedMs = template.pausedMs;
       snapshots.add({ name, strategy, savedAt, pausedMs, template });
       await this.#become(template, options);
-      if (wasRunning) await this.#slot.machine.qmp.executeUntyped('cont', undefined, options);
+      if (wasRunning) await this.#slot.machine.qmp.execute('cont', undefined, options);
     }
     this.#emit({ type: 'snapshot', name, ms: monotonicMs() - begun });
     return new Snapshot(this.#family, { name, strategy, savedAt, pausedMs });
@@ -83,7 +83,7 @@ export class VmSnapshots {
 
   /** Lets a machine that was loaded run on. */
   async begin(options: RestoreOptions): Promise<void> {
-    await this.#slot.machine.qmp.executeUntyped('cont', undefined, options);
+    await this.#slot.machine.qmp.execute('cont', undefined, options);
     setClock(this.#slot, options);
   }
 
@@ -98,7 +98,7 @@ export class VmSnapshots {
     try {
       return await this.#slot.expectEnd(() => saveTemplate(machine, this.#family.context, options));
     } catch (error) {
-      if (!machine.process.exit && wasRunning) await machine.qmp.executeUntyped('cont').catch(() => {});
+      if (!machine.process.exit && wasRunning) await machine.qmp.execute('cont').catch(() => {});
       if (machine.process.exit) this.#slot.noticeEnd();
       throw error;
     }
@@ -118,7 +118,7 @@ export class VmSnapshots {
   }
 
   async #isRunning(): Promise<boolean> {
-    const { running } = await this.#slot.machine.qmp.executeUntyped<{ running: boolean }>('query-status');
+    const { running } = await this.#slot.machine.qmp.execute('query-status');
     return running;
   }
 }

@@ -207,12 +207,12 @@ export class Vm implements AsyncDisposable {
   /** Stops the guest's CPUs. */
   async pause(options: WaitOptions = {}): Promise<void> {
     this.#mustRun();
-    await this.qmp.executeUntyped('stop', undefined, options);
+    await this.qmp.execute('stop', undefined, options);
   }
 
   async resume(options: WaitOptions = {}): Promise<void> {
     this.#mustRun();
-    await this.qmp.executeUntyped('cont', undefined, options);
+    await this.qmp.execute('cont', undefined, options);
   }
 
   /** Kills QEMU and removes everything of this vm from the host; snapshots go with the last vm of the family. */
