@@ -6,6 +6,8 @@ export interface StackFrame {
   readonly function: string;
   /** `?` in the kernel's output: found on the stack, perhaps stale. */
   readonly uncertain?: boolean;
+  /** Put into its caller by the compiler: only a log that was symbolized shows it, so that it never names a failure. */
+  readonly inline?: boolean;
   /** Module in brackets behind it, where the kernel names one. */
   readonly module?: string;
   /** The frame as it was printed: `io_sq_thread+0x26e/0x4e0`. */

@@ -7,10 +7,13 @@ export const BOOT_LITERALS: readonly string[] = [
   'reboot: ',
   'kexec_core: Starting new kernel',
   'Starting new kernel',
+  'Booting the kernel',
 ];
 
 /** init/version.c */
 const BANNER = /^Linux version \d+\.\d+[^ ]* \(/;
+/** arch/x86/boot/compressed/misc.c: before the kernel has a log. */
+const DECOMPRESSOR = /(?:^|done\.[ \r\n]*)Booting the kernel\b/;
 const DELIBERATE = /^(?:reboot: (?:Restarting system|Power down|System halted)|kexec_core: Starting new kernel|Starting new kernel)/;
 /** What the kernel prints next after its banner: without timestamps the banner alone may be `cat /proc/version`. */
 const AFTER_BANNER =
@@ -33,6 +36,11 @@ export class BootWatch {
     return this.#unconfirmed > 0;
   }
 
+  /** What the kernel's own loader prints last. */
+  unpacks(line: KernelLine): boolean {
+    return line.time === undefined && DECOMPRESSOR.test(line.text);
+  }
+
   sawKernel(time: number): void {
     if (time >= SURELY_RUNNING) this.#running = true;
   }
@@ -45,6 +53,7 @@ export class BootWatch {
     }
     if (!hit) return undefined;
     if (DELIBERATE.test(line.text)) this.#deliberate = true;
+    if (this.#running && this.unpacks(line)) return this.#booted(lineNumber);
     if (!BANNER.test(line.text)) return undefined;
     if (line.time === undefined) {
       this.#unconfirmed = CONFIRM_WITHIN;

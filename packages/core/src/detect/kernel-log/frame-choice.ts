@@ -59,6 +59,8 @@ const MACHINERY = [
   'fortify_panic|__fortify_',
   'rust_(?:begin_unwind|panic|helper_BUG|fmt)',
   '_R\\w{0,200}panicking',
+  '*kasan|lockdep|panic|invalid_op|(?:walk|dump)_stack|debug_object|_is_static_object|(?:hard|soft)irqs?_o(?:n|ff)|imbalance_bug|bh_(?:en|dis)able|lock_class|program_check',
+  'warn_(?:alloc|bogus|slowpath)|bad_stack|handle_bad_stack|arch_stack_walk|stack_trace_|owner_on_cpu|osq_unlock|raw_spin_rq|(?:do_)?trap$|\\w{1,40}_trap$',
 ];
 
 const PRIMITIVES = [
@@ -79,6 +81,25 @@ const PRIMITIVES = [
   '_{0,4}read_once|__read_once_size|__write_once',
   '_{0,4}stack_chk_fail',
   'kvm_fastop_exception',
+  '*(?:read|write)_once_\\w*nocheck|read_word_at_a_time|_indirect_thunk_|ref_tracker|seqprop_assert|assertfail|assfail',
+  '_{0,4}rb_|list_replace|klist_|_{0,4}wake_up|complete$|copy(?:in|out)$|copy_(?:page|folio)_(?:to|from)_iter|crc\\d|crc_itu_t|rhashtable_lookup|_{0,4}phys_addr',
+  '(?:read|write)[bwlq]$|logic_(?:in|out)|cleanup_srcu_struct|get_taint$|extract_(?:user|iter)_to_sg|memdup',
+];
+
+/** Text for the log, and what puts it together. */
+const PRINTING = [
+  '*snprintf|printk|kv?asprintf|va_format|hex_dump|perf_trace',
+  '(?:string(?:_nocheck)?|pointer|number|format_decode|\\w{1,20}_string)$',
+  'dev_(?:info|notice|warn|err|alert|crit|emerg)|_dev_(?:info|notice|warn|err|alert|crit|emerg)',
+];
+
+/** Common code of objects, devices, inodes and deferred work: the failure is its caller's. */
+const COMMON_CODE = [
+  'kobject_|add_uevent_var|get_device_parent|device_(?:add|del|unregister|destroy|release|for_each_child|remove_file)|devres_release_all|put_device$|sysfs_remove|tty_unregister_device',
+  'hwrng_unregister|i2c_del_adapter|_{0,4}unregister_client|rollback_registered|unregister_netdev',
+  'dummy_urb_enqueue|usb_(?:kill_urb|kill_anchored_urbs|control_msg|hcd_submit_urb|submit_urb)',
+  '*flush_work|cancel_work_sync|_{0,4}cancel_work_timer|try_to_grab_pending|(?:flush|drain|destroy)_workqueue|queue_(?:delayed_)?work|insert_work|kthread_stop|del_timer|lock_timer_base|timer_delete_sync|_{0,4}mod_timer$|sk_stop_timer_sync',
+  'iput(?:_final)?$|ihold$|drop_nlink|fast_dput|dput$|(?:un)?lock_page|xas_(?:start|load|find)|find_lock_entries|truncate_inode_pages_range|folio_unlock|filemap_alloc_folio|_{0,4}filemap_get_folio|find_or_create_page|do_read_cache_folio|read_cache_page|pagecache_get_page|grab_cache_page_write_begin|kfree_skb',
 ];
 
 const LOCKS = [
@@ -124,6 +145,9 @@ const WAITS = [
   'sched_submit_work',
 ];
 
+/** In a hang whoever waits is a victim: what it was called for stands further out. */
+const HANG = ['*wait|sched|_lock(?:$|_|ed)|_slowlock|rwsem|completion|kthread|synchronize_|context_switch|cancel_delayed_work|rcu_barrier|(?:^|_)down(?:$|_)'];
+
 const STALL = [
   'apic_timer_interrupt|smp_apic|reschedule_interrupt|call_function|smp_call|on_each_cpu|csd_|__csd|generic_exec|arch_send|arch_trigger|nmi_|native_(?:send|smp|write|safe|irq)|kvm_(?:guest|wait)|pv_native',
   '(?:arch_|native_|__)?(?:cpu_relax|delay|const_udelay|udelay|ndelay|delay_tsc)|delay_|rep_nop',
@@ -136,10 +160,12 @@ const STALL = [
 
 const SKIP = {
   machinery: compile(MACHINERY),
-  primitives: compile(PRIMITIVES),
+  primitives: compile([...PRIMITIVES, ...PRINTING]),
+  common: compile(COMMON_CODE),
   locks: compile(LOCKS),
   allocators: compile(ALLOCATORS),
   waits: compile(WAITS),
+  hang: compile([...WAITS, ...HANG]),
   stall: compile(STALL),
   rcu: compile(['rcu_|__rcu_|srcu_|__srcu']),
   usercopy: compile(['usercopy|__check|check_(?:heap|stack|page|object|bogus|kernel)']),
@@ -149,6 +175,15 @@ const SKIP = {
   kobject: compile(['kobject_|kset_|sysfs_|kobj']),
   usb: compile(['usb_submit_urb|usb_start_wait_urb|usb_bulk_msg|usb_interrupt_msg|usb_control_msg|usb_internal']),
   proc: compile(['proc_|remove_proc|_{0,4}proc']),
+  sock: compile(['lock_sock|_{0,4}lock_sock|release_sock']),
+  skb: compile(['skb_']),
+  // Who allocated it, not by which of the many ways.
+  leak: compile(['*kmemleak|mmap|kmem|slab|alloc|create_object|idr_get|list_lru_init|pcpu_create|str(?:n)?dup']),
+  pages: compile(['*(?:free|put|get|update|release)_page|free_unref|truncate_inode_pages|page_frag_free|alloc|vmap|page_owner', '_{0,4}folio']),
+  preempt: compile(['*preempt|debug_|processor_id|this_cpu']),
+  // A lock that stands for a piece of work: the failure lies with who waits for it.
+  workqueue: compile(['process_one_work|flush_workqueue|drain_workqueue|destroy_workqueue']),
+  crypto: compile(['*_encrypt$|alloc_skb', 'netlink_(?:ack|rcv_skb)|crypto_|cipher_|drbg_|rng_']),
 };
 
 /** Below these stands only how every stack begins; they name a failure only when nothing else is there. */
@@ -157,18 +192,34 @@ const BOTTOM =
 
 /** The innermost frame that means something, or the innermost certain one when none does. */
 export function chooseFunction(frames: readonly StackFrame[], skip: readonly SkipSet[]): string | undefined {
-  const certain = frames.filter((frame) => frame.uncertain !== true);
+  const certain = frames.filter(isCertain);
   const sets = skip.map((name) => SKIP[name]);
   const telling = certain.find(
     ({ function: name }) => !BOTTOM.test(name) && !sets.some((expression) => expression.test(name)),
   );
-  return telling?.function;
+  return telling === undefined ? undefined : syscallName(telling.function);
+}
+
+/**
+ * The wrappers that each architecture puts around a system call are the same function to whoever reads, and so to a
+ * signature. What a `SYSCALL_DEFINE` holds since 4.17 keeps its name, `__do_sys_NAME`: it is no wrapper.
+ */
+export function syscallName(name: string): string {
+  return name.replace(/^(?:compat_)?(?:SyS|SYSC)_(?=\w)/, '').replace(/^__(?:x64|ia32|arm64|riscv|s390x?|powerpc|se)_(?=(?:compat_)?sys_)/, '');
+}
+
+/** Printed as a frame of the stack beyond doubt, in any log of the same failure. */
+export function isCertain({ uncertain, inline }: StackFrame): boolean {
+  return uncertain !== true && inline !== true;
 }
 
 export function isSkipped(name: string, skip: readonly SkipSet[]): boolean {
   return skip.some((set) => SKIP[set].test(name));
 }
 
+/** Names are matched from their start; those of an entry with a `*` before it anywhere. */
 function compile(names: readonly string[]): RegExp {
-  return new RegExp(`^(?:${names.join('|')})`);
+  const anywhere = names.filter((name) => name.startsWith('*')).map((name) => name.slice(1));
+  const start = names.filter((name) => !name.startsWith('*'));
+  return new RegExp([...(start.length === 0 ? [] : [`^(?:${start.join('|')})`]), ...anywhere].join('|'));
 }

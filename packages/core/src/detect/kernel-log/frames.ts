@@ -8,7 +8,7 @@ export interface Trace {
 
 /** ` ? func+0x1/0x2 file.c:1 [module]`, with the addresses that older kernels and other machines print before it. */
 const FRAME =
-  /^[ \t]*(?:\(?\[<?[0-9a-fx]{1,20}>?\]\)?[ \t]*){0,2}(\? *)?([A-Za-z_$.<][^\s+()[\]]*)\+(0x[0-9a-f]+\/0x[0-9a-f]+)(?: [\w./-]+:\d+)?(?: \[([\w-]+)[^\]]*\])?/;
+  /^[ \t]*(?:\(?\[<?(?:[0-9a-fx]{1,20}| {0,8}none {0,8})>?\]\)?[ \t]*){0,2}(\? *)?([A-Za-z_$.<][^\s+()[\]]*)\+(0x[0-9a-f]+\/0x[0-9a-f]+)(?: [\w./-]+:\d+)?(?: \[([\w-]+)[^\]]*\])?/;
 /** 32-bit arm: `[<c01>] (unwind_backtrace) from [<c02>] (show_stack+0x10/0x14)`, or without the addresses. */
 const ARM_FRAME =
   /^[ \t]*(?:\[<[0-9a-f]{1,16}>\] \()?([A-Za-z_$.][\w.$]*)(?:\+0x[0-9a-f]+\/0x[0-9a-f]+)?(?: \[([\w-]+)\])?\)? from (?:\[<[0-9a-f]{1,16}>\] \()?[A-Za-z_$.0-9]/;
@@ -29,7 +29,7 @@ export function parseFrame(text: string): StackFrame | undefined {
   }
   if (text.includes('[inline]')) {
     const match = INLINE_FRAME.exec(text);
-    if (match !== null) return frame(match[1] ?? '', text, false, undefined);
+    if (match !== null) return { ...frame(match[1] ?? '', text, false, undefined), inline: true };
   }
   return undefined;
 }

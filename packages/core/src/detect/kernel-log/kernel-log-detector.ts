@@ -109,7 +109,9 @@ class Engine implements KernelLogDetector {
     const line = parseKernelLine(raw, plain);
     this.#noteStamp(line);
     // In a log with timestamps a line without one is not the kernel's, and someone may well be printing its words.
-    if (line.foreign || (this.#stamped && !line.prefixed)) return;
+    if (line.foreign) return;
+    // In front of its banner a kernel has no log, and so no timestamps.
+    if (this.#stamped && !line.prefixed && !this.#boot.unpacks(line)) return;
     this.#watchBoot(line, raw, hit);
     const header = hit ? matchRule(line) : undefined;
     if (header === undefined) this.#addToOpen(line, raw);
@@ -245,7 +247,7 @@ class Engine implements KernelLogDetector {
 /** A second report of one kind is a second failure, once the first has its stack. */
 function belongsTo(open: OpenReport, rule: Rule): boolean {
   if (rule.continues?.includes(open.rule.kind) !== true || open.ended) return false;
-  return open.rule.kind !== rule.kind || !open.hasTrace;
+  return rule.follows === true || open.rule.kind !== rule.kind || !open.hasTrace;
 }
 
 function matchRule(line: KernelLine): { readonly rule: Rule; readonly match: RegExpExecArray } | undefined {

@@ -1,17 +1,23 @@
 import type { StackFrame, TaskRef } from '../finding.js';
-import { chooseFunction, isSkipped } from './frame-choice.js';
+import { chooseFunction, isCertain, isSkipped, syscallName } from './frame-choice.js';
+import type { SkipSet } from './frame-choice.js';
 import { functionName } from './frames.js';
-import type { Trace } from './frames.js';
 import type { KernelLogFinding, MemoryAccess } from './kernel-log-finding.js';
 import type { OpenReport } from './open-report.js';
+import { COMMON_SKIP } from './rule.js';
 import type { Rule } from './rule.js';
+import { stalledFunction } from './stalled-function.js';
 
 const CPU_LINE = /^[ \t]*CPU: ?(\d+) (?:UID: \d+ )?PID: (\d+) Comm: (.{1,64}?) +(?:Not tainted|Tainted:|Kdump:|G[ EWO]|P[ EWO])/;
 const BY_TASK = /\bby task (.{1,64}?)\/(\d+)(?: on cpu (\d+))?/;
 const TASK_LINE = /^task:(.{1,64}?) +state:\w.{0,40}? pid:(\d+)/;
 const LEAK_TASK = /comm "(.{1,64}?)", pid (\d+)/;
 const LOCK_AT = /\bat: ?(?:\[<[0-9a-f]+>\] ?)?([A-Za-z_$.][\w.$]*)(?:\+0x|$| )/;
-const SIZED_ACCESS = /^(Read|Write) of size (\d+)(?: at addr (?:0x)?([0-9a-f]+))?/;
+const INLINED = /\[inline\]\s*$/;
+/** kernel/workqueue.c */
+const LAST_FUNCTION = /^\s*last function: ([\w.]+)/;
+/** Hardware tags know no size. */
+const SIZED_ACCESS = /^(Read|Write) (?:of size (\d+))?(?: ?at addr (?:0x)?([0-9a-f]+))?/;
 const FREED = /^Free of addr (?:0x)?([0-9a-f]+)/;
 const SUPERVISOR_ACCESS = /^#PF: \w+ (read|write|instruction fetch)/;
 const RACE_ACCESS = /^(read|write|read-write)(?: \([^)]{1,40}\))? to 0x([0-9a-f]+) of (\d+) bytes/;
@@ -85,49 +91,67 @@ function isCallTrace(label: string): boolean {
 }
 
 function chosenFunction(report: OpenReport, stack: readonly StackFrame[]): string | undefined {
-  const { rule, match } = report;
+  const { rule, traces, counters } = report;
   const skip = rule.skip ?? [];
-  const named = match.groups?.['function'];
   switch (rule.from) {
     case 'none':
       return undefined;
-    case 'header':
-      if (named !== undefined && !isSkipped(functionName(named), skip)) return functionName(named);
+    case 'header': {
+      const named = namedByHeader(report);
+      if (named !== undefined && !isSkipped(functionName(named), skip)) return syscallName(functionName(named));
       return chooseFunction(stack, skip) ?? (named === undefined ? undefined : functionName(named));
+    }
     case 'pc': {
-      const counter = report.counters[0]?.frame;
+      const counter = counters[0]?.frame;
       return chooseFunction(counter === undefined ? stack : [counter, ...stack], skip) ?? counter?.function;
     }
+    case 'hang':
+      return hungIn(stack) ?? chooseFunction(stack, skip) ?? chooseFunction(stack, [...COMMON_SKIP, 'waits']);
     case 'stall':
-      return stalledFunction(report);
-    case 'lock': {
-      const at = firstMatch(report, LOCK_AT)?.[1];
-      if (at !== undefined && !isSkipped(functionName(at), ['locks'])) return functionName(at);
-      const first = report.traces[0]?.frames ?? [];
-      return chooseFunction(stack, skip) ?? chooseFunction(first, skip) ?? (at === undefined ? undefined : functionName(at));
+      return stalledFunction(traces, counters, skip);
+    case 'lock':
+      return lockedIn(report, stack, skip);
+    case 'became': {
+      const became = traces.find(({ label }) => label.includes('which became'))?.frames ?? [];
+      return chooseFunction(became, skip) ?? lockedIn(report, stack, skip);
     }
+    case 'allocated': {
+      const allocated = traces.find(({ label }) => label.startsWith('page last allocated'))?.frames ?? [];
+      return chooseFunction(allocated, skip);
+    }
+    case 'first-frame':
+      return chooseFunction(traces[0]?.frames.slice(0, 1) ?? [], skip) ?? chooseFunction(stack, skip);
     case 'trace':
     case 'last-trace':
       return chooseFunction(stack, skip);
   }
 }
 
-/** What ran when the stall was noticed: counters stand where they were printed among the frames; idle CPUs tell nothing. */
-function stalledFunction({ rule, traces, counters }: OpenReport): string | undefined {
-  const frames: StackFrame[] = [];
-  const putCounters = (trace: number, depth: number) => {
-    for (const counter of counters) if (counter.trace === trace && counter.depth === depth) frames.push(counter.frame);
-  };
-  putCounters(0, 0);
-  traces.forEach((trace: Trace, index) => {
-    trace.frames.forEach((frame, depth) => {
-      if (depth > 0) putCounters(index + 1, depth);
-      frames.push(frame);
-    });
-    putCounters(index + 1, trace.frames.length);
-    putCounters(index + 1, 0);
-  });
-  return chooseFunction(frames, rule.skip ?? []);
+/** A symbolized log repeats the header for each function that the compiler put into the next. */
+function namedByHeader({ rule, match, lines }: OpenReport): string | undefined {
+  const own = match.groups?.['function'];
+  if (own === undefined) return lines.flatMap((line) => LAST_FUNCTION.exec(line)?.[1] ?? [])[0];
+  if (!INLINED.test(lines[0] ?? '')) return own;
+  const whole = lines.find((line) => !INLINED.test(line) && rule.pattern.test(line));
+  return (whole === undefined ? undefined : rule.pattern.exec(whole)?.groups?.['function']) ?? own;
+}
+
+/** Whatever holds these up stops callers all over the kernel, each of which would be another failure otherwise. */
+function hungIn(stack: readonly StackFrame[]): string | undefined {
+  for (const { function: name } of stack.filter(isCertain)) {
+    if (name.includes('rtnl_lock')) return name;
+    if (/synchronize_(?:rcu|srcu|net|sched)/.test(name)) return 'synchronize_rcu';
+  }
+  return undefined;
+}
+
+/** `at: FUNC` of the lock that is wanted, then of the one that is held, then the stack. */
+function lockedIn({ rule, lines, traces }: OpenReport, stack: readonly StackFrame[], skip: readonly SkipSet[]): string | undefined {
+  const places = lines.filter((line) => !INLINED.test(line)).flatMap((line) => LOCK_AT.exec(line)?.[1] ?? []).map(functionName);
+  const own = places.slice(0, rule.skip?.includes('workqueue') === true ? 2 : 1);
+  const telling = own.find((name) => !isSkipped(name, skip));
+  if (telling !== undefined) return syscallName(telling);
+  return chooseFunction(stack, skip) ?? chooseFunction(traces[0]?.frames ?? [], skip) ?? own[0];
 }
 
 function taskOf(report: OpenReport): TaskRef | undefined {
@@ -160,7 +184,7 @@ function speaksOfOthers(report: OpenReport): boolean {
 function memoryAccess(report: OpenReport): MemoryAccess | undefined {
   const sized = firstMatch(report, SIZED_ACCESS);
   if (sized !== undefined) {
-    return { kind: sized[1] === 'Read' ? 'read' : 'write', size: Number(sized[2]), ...(sized[3] === undefined ? {} : { address: sized[3] }) };
+    return { kind: sized[1] === 'Read' ? 'read' : 'write', ...(sized[2] === undefined ? {} : { size: Number(sized[2]) }), ...(sized[3] === undefined ? {} : { address: sized[3] }) };
   }
   const race = firstMatch(report, RACE_ACCESS);
   if (race !== undefined) {

@@ -12,10 +12,18 @@ export type FunctionSource =
   | 'pc'
   /** Group `function` of the header, then the main trace. */
   | 'header'
-  /** What the CPU did before the interrupt that noticed. */
+  /** What the CPU did before the interrupt that noticed: what the kernel's dispatcher called, not where in it the sample fell. */
   | 'stall'
+  /** The main trace; `rtnl_lock` and RCU's grace periods before all else. */
+  | 'hang'
   /** `at: FUNC` of the first lock, then the last trace. */
   | 'lock'
+  /** The stack of `... which became HARDIRQ-irq-safe at:`, then as `lock`. */
+  | 'became'
+  /** The stack of `page last allocated via`; no other. */
+  | 'allocated'
+  /** The first frame in the report, then the main trace. */
+  | 'first-frame'
   /** The last trace of the report. */
   | 'last-trace';
 
@@ -35,6 +43,8 @@ export interface Rule {
   readonly skip?: readonly SkipSet[];
   /** A header of this rule inside an open report of these kinds belongs to that report. */
   readonly continues?: readonly KernelLogKind[];
+  /** Whatever such a report holds already, this is more of it. */
+  readonly follows?: boolean;
   /** A single line, with nothing behind it. */
   readonly single?: boolean;
   /** Lines of no known form that may stand within the report; default 10 before a trace, 4 behind it. */
@@ -47,4 +57,4 @@ export interface Rule {
   readonly fatal?: boolean;
 }
 
-export const COMMON_SKIP: readonly SkipSet[] = ['machinery', 'primitives', 'locks', 'allocators'];
+export const COMMON_SKIP: readonly SkipSet[] = ['machinery', 'primitives', 'locks', 'allocators', 'common'];

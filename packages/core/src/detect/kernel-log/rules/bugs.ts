@@ -6,9 +6,9 @@ const SOURCE = '(?<file>[\\w./-]{1,128}):(?<line>\\d{1,6})';
 /** Since 6.19 `WARNING: FILE:LINE at FUNC+0x1/0x2, CPU#1: COMM/PID`; before `WARNING: CPU: 1 PID: 2 at FILE:LINE FUNC+0x1/0x2`. */
 const warning = (file: string, functions: string) =>
   new RegExp(
-    `^WARNING: (?:CPU: (?<cpu>\\d+) PID: (?<pid>\\d+) )?(?:at )?(?<file>${file}):(?<line>\\d{1,6}) (?:at )?(?<function>${functions})(?:\\+0x[0-9a-f]+/0x[0-9a-f]+)?(?: \\[\\w+[^\\]]{0,64}\\])?(?:, CPU#(?<cpu2>\\d+): (?<comm>.{1,64})/(?<pid2>\\d+))?`,
+    `^WARNING: (?:\\[.{0,200}?\\] )?(?:CPU: (?<cpu>\\d+) PID: (?<pid>\\d+) )?(?:at )?(?<file>${file}):(?<line>\\d{1,6}) (?:at )?(?<function>${functions})(?:\\+0x[0-9a-f]+/0x[0-9a-f]+)?(?: \\[\\w+[^\\]]{0,64}\\])?(?:, CPU#(?<cpu2>\\d+): (?<comm>.{1,64})/(?<pid2>\\d+))?`,
   );
-const WARN_SKIP: readonly SkipSet[] = ['machinery', 'primitives', 'locks', 'allocators'];
+const WARN_SKIP: readonly SkipSet[] = COMMON_SKIP;
 const WARN = { severity: 'warning', literals: ['WARNING: '], from: 'header' } as const;
 
 /** kernel/panic.c, lib/bug.c, lib/list_debug.c, lib/refcount.c, lib/debugobjects.c, mm/usercopy.c, mm/page_alloc.c, mm/memory.c, mm/slub.c */
@@ -41,10 +41,10 @@ export const BUGS: readonly Rule[] = [
     kind: 'bug',
     severity: 'error',
     literals: ['ernel BUG'],
-    pattern: new RegExp(`^[Kk]ernel BUG (?:at ${SOURCE}|\\[#\\d+\\]|at )`),
+    pattern: new RegExp(`^[Kk]ernel BUG (?:at ${SOURCE}|\\[#\\d+\\]|at [\\w.]{1,200}(?:\\+0x[0-9a-f]+/0x[0-9a-f]+)?(?:!| \\[|$))`),
     title: 'kernel BUG in {function}',
     from: 'pc',
-    skip: COMMON_SKIP,
+    skip: [...COMMON_SKIP, 'skb'],
     continues: ['list-corruption', 'usercopy', 'slab-corruption', 'rust-panic', 'bug', 'kasan'],
     fatal: true,
   },
@@ -127,7 +127,15 @@ export const BUGS: readonly Rule[] = [
     pattern: warning('(?:[\\w./-]*/)?kernel/locking/lockdep\\.c', '[\\w.]+'),
     title: 'WARNING: locking bug in {function}',
     from: 'trace',
-    skip: WARN_SKIP,
+    skip: [...WARN_SKIP, 'sock'],
+  },
+  {
+    ...WARN,
+    kind: 'warning',
+    pattern: warning('(?:[\\w./-]*/)?mm/vmalloc\\.c', '__vmalloc_node\\w*'),
+    title: 'WARNING: zero-size vmalloc in {function}',
+    from: 'trace',
+    skip: COMMON_SKIP,
   },
   {
     ...WARN,
@@ -165,17 +173,27 @@ export const BUGS: readonly Rule[] = [
     kind: 'warning',
     severity: 'warning',
     literals: ['WARNING: '],
-    pattern: /^WARNING: (?<what>kernel stack (?:regs|frame pointer) at .{1,80} has bad)/,
-    title: 'WARNING: kernel stack regs has bad value',
+    pattern: /^WARNING: kernel stack (?<what>regs|frame pointer) at .{1,80} has bad (?<which>'\w{1,8}' )?value/,
+    title: 'WARNING: kernel stack {what} has bad {which} value',
     from: 'none',
     single: true,
   },
   {
     kind: 'bad-page',
     severity: 'error',
+    literals: ['BUG: Bad page'],
+    pattern: /^BUG: (?<what>Bad page (?:state|cache))(?: in process (?<comm>.{1,64}) {1,4}pfn:)?/,
+    title: 'BUG: {what} in {function}',
+    from: 'allocated',
+    skip: [...COMMON_SKIP, 'pages'],
+    patience: 24,
+  },
+  {
+    kind: 'bad-page',
+    severity: 'error',
     literals: ['BUG: Bad ', 'BUG: non-zero ', 'BUG: bad page'],
     pattern:
-      /^BUG: (?<what>Bad page state|Bad page map|Bad page cache|Bad rss-counter state|Bad swap file entry|non-zero (?:nr_ptes|nr_pmds|pgtables_bytes) on freeing mm)(?: in process (?<comm>.{1,64}) {1,4}(?:pfn|pte|pmd):)?/,
+      /^BUG: (?<what>Bad page map|Bad rss-counter state|Bad swap file entry|non-zero (?:nr_ptes|nr_pmds|pgtables_bytes) on freeing mm)(?: in process (?<comm>.{1,64}) {1,4}(?:pfn|pte|pmd):)?/,
     title: 'BUG: {what}',
     from: 'none',
   },
@@ -183,7 +201,7 @@ export const BUGS: readonly Rule[] = [
     kind: 'slab-corruption',
     severity: 'error',
     literals: ['BUG '],
-    pattern: /^BUG (?<cache>[\w:.-]{1,64}) ?\((?:Not tainted|Tainted: [^)]{1,40})[^)]{0,20}\)[\t ]?: (?<what>[A-Z][\w ]{2,60}\w)/,
+    pattern: /^BUG (?<cache>[\w:.()/-]{1,64}) ?\((?:Not tainted|Tainted: [^)]{1,40})[^)]{0,20}\)[\t ]?: (?<what>[A-Z][\w ]{2,60}\w)/,
     title: 'BUG: {what}',
     from: 'none',
   },

@@ -40,6 +40,7 @@ export const FAULTS: readonly Rule[] = [
     literals: ['stack guard page was hit'],
     pattern: /^BUG: (?:\w{1,16} )?stack guard page was hit at/,
     title: 'BUG: stack guard page was hit in {function}',
+    from: 'stall',
   },
   {
     ...FAULT,
@@ -48,7 +49,16 @@ export const FAULTS: readonly Rule[] = [
     pattern:
       /^(?:BUG: |[\w-]{1,64}: )?(?:kernel stack overflow|Insufficient stack space to handle exception|(?:.{0,40})?stack overflow detected)/,
     title: 'kernel stack overflow in {function}',
+    from: 'stall',
     continues: ['stack-overflow', 'double-fault'],
+  },
+  {
+    ...FAULT,
+    kind: 'page-fault',
+    literals: ['access to user memory'],
+    pattern: /^(?:CPU \d+ )?Unable to handle kernel access to user memory(?:.{0,80}?address:? (?:0x)?(?<address>[0-9a-f]{8,16})\b)?/,
+    title: 'BUG: unable to handle kernel access to user memory in {function}',
+    continues: ['kasan', 'kfence'],
   },
   {
     ...FAULT,
@@ -63,7 +73,7 @@ export const FAULTS: readonly Rule[] = [
     ...FAULT,
     kind: 'general-protection-fault',
     literals: ['general protection fault'],
-    pattern: new RegExp(`${TRAP}general protection fault\\b`),
+    pattern: new RegExp(`${TRAP}general protection fault(?::|, (?:probably|maybe) for)`),
     title: 'general protection fault in {function}',
     continues: ['kasan', 'general-protection-fault'],
   },
@@ -78,9 +88,17 @@ export const FAULTS: readonly Rule[] = [
   {
     ...FAULT,
     kind: 'divide-error',
-    literals: ['divide error'],
-    pattern: new RegExp(`${TRAP}divide error: `),
+    literals: ['divide error', 'divide_error'],
+    pattern: new RegExp(`${TRAP}divide[ _]error: `),
     title: 'divide error in {function}',
+  },
+  {
+    ...FAULT,
+    kind: 'invalid-opcode',
+    literals: ['ndefined instruction'],
+    pattern: /^Internal error: (?:Oops - )?[Uu]ndefined instruction\b/,
+    title: 'Internal error in {function}',
+    continues: RAISED_BY,
   },
   {
     ...FAULT,
@@ -109,10 +127,25 @@ export const FAULTS: readonly Rule[] = [
   },
   {
     ...FAULT,
+    kind: 'page-fault',
+    literals: ['Unhandled fault: '],
+    pattern: /^Unhandled fault: (?:.{1,80} at (?:0x)?(?<address>[0-9a-f]{8,16})\b)?/,
+    title: 'Unhandled fault in {function}',
+    continues: ['oops', 'kasan', 'kfence'],
+  },
+  {
+    ...FAULT,
     kind: 'oops',
-    literals: ['Internal error: ', 'SError Interrupt', 'Bad mode in', 'Unhandled exception', 'Unhandled fault'],
+    literals: ['Alignment trap: '],
+    pattern: /^Alignment trap: not handling instruction/,
+    title: 'Alignment trap in {function}',
+  },
+  {
+    ...FAULT,
+    kind: 'oops',
+    literals: ['Internal error: ', 'SError Interrupt', 'Bad mode in', 'Unhandled exception'],
     pattern:
-      /^(?:Internal error: (?:Oops(?: - |: )?)?(?<what>[A-Za-z][\w -]{0,60})?|SError Interrupt on CPU ?(?<cpu>\d+)|Bad mode in [\w ]{1,40} detected|Unhandled (?:exception|fault):)/,
+      /^(?:Internal error: (?:Oops(?: - |: )?)?(?<what>[A-Za-z][\w -]{0,60})?|SError Interrupt on CPU ?(?<cpu>\d+)|Bad mode in [\w ]{1,40} detected|Unhandled exception:)/,
     title: 'Internal error in {function}',
     continues: RAISED_BY,
   },

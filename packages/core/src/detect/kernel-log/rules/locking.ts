@@ -4,7 +4,7 @@ import { COMMON_SKIP } from '../rule.js';
 
 /** Lockdep heads its reports `WARNING:`; before 4.14 `[ INFO: ... ]`, some `[ BUG: ... ]`. */
 const HEAD = '^(?:\\[ )?(?:WARNING|INFO|BUG): ';
-const LOCK_SKIP: readonly SkipSet[] = ['machinery', 'locks'];
+const LOCK_SKIP: readonly SkipSet[] = COMMON_SKIP;
 const DEPENDENCY = { severity: 'error', from: 'lock', skip: LOCK_SKIP, patience: 60 } as const;
 
 /** kernel/locking/lockdep.c, kernel/sched/core.c, lib/smp_processor_id.c, kernel/workqueue.c */
@@ -12,11 +12,18 @@ export const LOCKING: readonly Rule[] = [
   {
     ...DEPENDENCY,
     kind: 'deadlock',
-    literals: ['possible circular', 'possible recursive', 'possible irq lock', 'lock order detected'],
-    pattern: new RegExp(
-      `${HEAD}(?:possible (?:circular locking dependency|recursive locking|irq lock inversion dependency)|(?:possible )?[\\w-]{1,20}-safe -> [\\w-]{1,20}-unsafe lock order) detected`,
-    ),
+    literals: ['possible circular', 'possible recursive', 'possible irq lock'],
+    pattern: new RegExp(`${HEAD}possible (?:circular locking dependency|recursive locking|irq lock inversion dependency) detected`),
     title: 'possible deadlock in {function}',
+    skip: [...LOCK_SKIP, 'workqueue'],
+  },
+  {
+    ...DEPENDENCY,
+    kind: 'deadlock',
+    literals: ['lock order detected'],
+    pattern: new RegExp(`${HEAD}(?:possible )?[\\w-]{1,20}-safe -> [\\w-]{1,20}-unsafe lock order detected`),
+    title: 'possible deadlock in {function}',
+    from: 'became',
   },
   {
     ...DEPENDENCY,
@@ -24,13 +31,16 @@ export const LOCKING: readonly Rule[] = [
     literals: ['inconsistent lock state', 'inconsistent {'],
     pattern: new RegExp(`${HEAD}inconsistent lock state`),
     title: 'inconsistent lock state in {function}',
+    from: 'last-trace',
   },
   {
     ...DEPENDENCY,
     kind: 'lock-state',
     literals: ['nvalid wait context'],
     pattern: new RegExp(`${HEAD}Invalid wait context`, 'i'),
-    title: 'BUG: Invalid wait context in {function}',
+    title: 'WARNING: locking bug in {function}',
+    from: 'last-trace',
+    skip: [...LOCK_SKIP, 'sock'],
   },
   {
     kind: 'lock-state',
@@ -38,6 +48,16 @@ export const LOCKING: readonly Rule[] = [
     literals: ['bad unlock balance', 'bad contention detected'],
     pattern: /^(?:\[ )?(?<head>WARNING|BUG): bad unlock balance detected/,
     title: '{head}: bad unlock balance in {function}',
+    from: 'first-frame',
+    skip: LOCK_SKIP,
+    patience: 30,
+  },
+  {
+    kind: 'lock-state',
+    severity: 'error',
+    literals: ['held lock freed'],
+    pattern: /^(?:\[ )?(?<head>WARNING|BUG): held lock freed/,
+    title: '{head}: held lock freed in {function}',
     from: 'lock',
     skip: LOCK_SKIP,
     patience: 30,
@@ -45,10 +65,10 @@ export const LOCKING: readonly Rule[] = [
   {
     kind: 'lock-state',
     severity: 'error',
-    literals: ['held lock freed', 'Nested lock was not taken', 'ested lock was not taken'],
-    pattern: /^(?:\[ )?(?<head>WARNING|BUG): (?<what>held lock freed|Nested lock was not taken)/i,
-    title: '{head}: {what} in {function}',
-    from: 'lock',
+    literals: ['ested lock was not taken'],
+    pattern: /^(?:\[ )?(?<head>WARNING|BUG): Nested lock was not taken/i,
+    title: '{head}: nested lock was not taken in {function}',
+    from: 'trace',
     skip: LOCK_SKIP,
     patience: 30,
   },
@@ -59,7 +79,7 @@ export const LOCKING: readonly Rule[] = [
     pattern: /^(?:\[ )?(?<head>WARNING|INFO): suspicious RCU usage/,
     title: '{head}: suspicious RCU usage in {function}',
     from: 'last-trace',
-    skip: [...COMMON_SKIP, 'rcu'],
+    skip: [...COMMON_SKIP, 'rcu', 'leak'],
     patience: 30,
   },
   {
@@ -67,7 +87,7 @@ export const LOCKING: readonly Rule[] = [
     severity: 'error',
     literals: ['lock held when returning to user space', 'lock held at task exit', 'still has locks held', 'still held'],
     pattern:
-      /^(?:\[ )?(?<head>WARNING|BUG): (?:[^ ]{1,64} )?(?<what>lock held when returning to user space|lock held at task exit time|still has locks held)/,
+      /^(?:\[ )?(?<head>WARNING|BUG): (?:.{1,64} )?(?<what>lock held when returning to user space|lock held at task exit time|still has locks held)/,
     title: '{head}: {what} in {function}',
     from: 'lock',
     skip: LOCK_SKIP,
@@ -109,14 +129,14 @@ export const LOCKING: readonly Rule[] = [
     pattern: /^BUG: using (?<what>[a-z_]{1,40}\(\)) in preemptible \[[0-9a-f]+\] code: (?<comm>.{1,64})\/(?<pid>\d{1,10})/,
     title: 'BUG: using {what} in preemptible code in {function}',
     from: 'trace',
-    skip: COMMON_SKIP,
+    skip: [...COMMON_SKIP, 'preempt'],
   },
   {
     kind: 'atomic-sleep',
     severity: 'error',
     literals: ['BUG: workqueue leaked'],
     pattern:
-      /^BUG: workqueue leaked (?:lock or atomic|atomic, lock or RCU): (?<comm>[^/]{1,64})\/0x[0-9a-f]+\/(?<pid>\d+)(?: {1,8}last function: (?<function>[\w.]+))?/,
+      /^BUG: workqueue leaked (?:lock or atomic|atomic, lock or RCU): (?<comm>.{1,64}?)\/0x[0-9a-f]+\/(?<pid>\d+)(?: {1,8}last function: (?<function>[\w.]+))?/,
     title: 'BUG: workqueue leaked lock or atomic in {function}',
     from: 'header',
     patience: 16,

@@ -12,7 +12,7 @@ export const RESOURCES: readonly Rule[] = [
     pattern: /^(?:BUG: memory leak|(?:kmemleak: )?unreferenced object 0x[0-9a-f]+ \(size \d+\):)/,
     title: 'memory leak in {function}',
     from: 'trace',
-    skip: COMMON_SKIP,
+    skip: [...COMMON_SKIP, 'leak'],
     continues: ['memory-leak'],
   },
   {
@@ -45,9 +45,18 @@ export const RESOURCES: readonly Rule[] = [
   {
     kind: 'busy-inodes',
     severity: 'error',
+    literals: ['VFS: Close: file count is 0'],
+    pattern: /^VFS: Close: file count is 0/,
+    title: 'VFS: Close: file count is zero (use-after-free)',
+    from: 'none',
+    single: true,
+  },
+  {
+    kind: 'busy-inodes',
+    severity: 'error',
     literals: ['still in use'],
-    pattern: /^BUG: Dentry .{1,400} still in use \(-?\d+\) (?: ?)\[unmount of (?<what>[^\]]{1,64})\]/,
-    title: 'BUG: Dentry still in use [unmount of {what}]',
+    pattern: /^BUG: Dentry .{1,400} still in use \(-?\d+\) {1,2}\[(?<what>unmount) of [^\]]{1,64}\]/,
+    title: 'BUG: Dentry still in use in {what}',
     from: 'none',
   },
   {
@@ -75,7 +84,7 @@ export const RESOURCES: readonly Rule[] = [
     severity: 'warning',
     literals: ['I/O error', 'critical '],
     pattern:
-      /^(?:blk_update_request: |print_req_error: )?(?:I\/O error, dev (?<dev>[\w.!-]{1,32}), sector|Buffer I\/O error on dev(?:ice)? (?<dev2>[\w.!-]{1,32})|critical (?:medium|target|space allocation|nexus) error, dev (?<dev3>[\w.!-]{1,32}), sector|lost async page write)/,
+      /^(?:blk_update_request: |print_req_error: |end_request: )?(?:(?:critical )?I\/O error, dev (?!fd\d)(?<dev>[\w.!-]{1,32}), sector|Buffer I\/O error on dev(?:ice)? (?!fd\d)(?<dev2>[\w.!-]{1,32})|critical (?:medium|target|space allocation|nexus) error, dev (?<dev3>[\w.!-]{1,32}), sector|lost async page write)/,
     title: 'I/O error on {dev}{dev2}{dev3}',
     from: 'none',
     single: true,

@@ -13,8 +13,8 @@ export const STALLS: readonly Rule[] = [
       `${PREFIX}INFO: task (?<comm>.{1,64}):(?<pid>\\d{1,10}) (?:<[^>]{1,64}> )?(?:is )?blocked (?:in I/O wait )?for more than \\d+ seconds`,
     ),
     title: 'INFO: task hung in {function}',
-    from: 'trace',
-    skip: [...COMMON_SKIP, 'waits'],
+    from: 'hang',
+    skip: [...COMMON_SKIP, 'hang'],
   },
   {
     kind: 'task-cannot-die',
@@ -57,7 +57,7 @@ export const STALLS: readonly Rule[] = [
       'i',
     ),
     title: 'BUG: hard lockup in {function}',
-    from: 'stall',
+    from: 'pc',
     skip: [...COMMON_SKIP, 'stall'],
   },
   {
@@ -87,5 +87,6 @@ export const STALLS: readonly Rule[] = [
     from: 'stall',
     skip: [...COMMON_SKIP, 'stall', 'waits'],
     continues: ['rcu-stall'],
+    follows: true,
   },
 ];
