@@ -1,27 +1,23 @@
 import type { Duplex } from 'node:stream';
-import { QmpCommandError, QmpilotError, type ErrorDetails } from '../errors.js';
+import { QmpCommandError, QmpilotError } from '../errors.js';
 import { awaitWithin, type WaitOptions } from '../util/deadline.js';
-import { Ring } from '../util/ring.js';
-import { encodeCommand, toAnswer, type Answer } from './answer.js';
-import { CallTable, linkEnded, MAX_IN_BAND, type Call } from './calls.js';
 import type { EventStream, EventStreamOptions } from './event-stream.js';
 import { describeFilter, EventHub, matcher, type EventFilter, type EventListener, type WaitForOptions } from './events.js';
-import { excerpt } from './framing.js';
-import { parseGreeting, type Greeting } from './greeting.js';
+import type { Greeting } from './greeting.js';
+import { NO_TIMEOUT } from './job.js';
 import { followJob, runJob, type JobOptions } from './jobs.js';
-import { Link, type JsonObject } from './link.js';
-import {
-  toEvent,
-  type QmpArguments,
-  type QmpCommandName,
-  type QmpEvent,
-  type QmpEventName,
-  type QmpEventOf,
-  type QmpJobCommandName,
-  type QmpOutOfBandCommandName,
-  type QmpReturn,
-  type UntypedQmpEvent,
+import type {
+  QmpArguments,
+  QmpCommandName,
+  QmpEvent,
+  QmpEventName,
+  QmpEventOf,
+  QmpJobCommandName,
+  QmpOutOfBandCommandName,
+  QmpReturn,
+  UntypedQmpEvent,
 } from './protocol.js';
+import { QmpSession } from './session.js';
 import type { ExecuteArguments } from './typed.js';
 
 export interface StreamOptions extends WaitOptions {
@@ -39,38 +35,18 @@ type WithOptionalJobId<A> = Omit<A, 'job-id'> & { readonly 'job-id'?: string };
 /** Opens a new stream to the same QEMU. */
 export type Redial = (options: WaitOptions) => Promise<Duplex>;
 
-/** How long a command may take when the caller says nothing, in ms. */
-export const DEFAULT_COMMAND_TIMEOUT = 30_000;
-/** How long QEMU may take for its greeting and the negotiation, in ms. */
-export const DEFAULT_HANDSHAKE_TIMEOUT = 10_000;
-
 /** One QMP session: commands, out-of-band commands, events and jobs over one byte stream. */
 export class QmpClient implements AsyncDisposable {
-  readonly #link: Link;
-  readonly #calls: CallTable;
+  readonly #session: QmpSession;
   readonly #hub: EventHub;
-  readonly #strays = new Ring<string>(20);
   readonly #redial: Redial | undefined;
   readonly #limit: number | undefined;
-  #greeting: Greeting | undefined;
-  #onGreeting: ((greeting: Greeting) => void) | undefined;
-  #oob = false;
-  #nextId = 1;
 
-  private constructor(stream: Duplex, options: StreamOptions, redial: Redial | undefined, hub: EventHub) {
+  private constructor(stream: Duplex, limit: number | undefined, redial: Redial | undefined, hub: EventHub) {
+    this.#session = new QmpSession(stream, limit, hub);
     this.#hub = hub;
     this.#redial = redial;
-    this.#limit = options.limit;
-    this.#link = new Link(stream, {
-      peer: 'QEMU',
-      limit: options.limit,
-      onMessage: (message, text) => this.#receive(message, text),
-      onEnd: (reason) => {
-        this.#calls.failAll(reason ?? new QmpilotError('QMP_LINK', 'the link was closed'));
-        this.#hub.end(reason);
-      },
-    });
-    this.#calls = new CallTable((text) => this.#link.send(text), MAX_IN_BAND);
+    this.#limit = limit;
   }
 
   /**
@@ -82,58 +58,38 @@ export class QmpClient implements AsyncDisposable {
    * @throws {ABORTED}
    */
   static async fromStream(stream: Duplex, options: StreamOptions = {}, redial?: Redial): Promise<QmpClient> {
-    return QmpClient.#handshake(new QmpClient(stream, options, redial, new EventHub()), options);
-  }
-
-  static async #handshake(client: QmpClient, options: WaitOptions): Promise<QmpClient> {
-    try {
-      await awaitWithin<void>(
-        { awaited: "QEMU's QMP greeting", defaultTimeout: DEFAULT_HANDSHAKE_TIMEOUT, details: () => client.#silence() },
-        options,
-        (resolve, reject) => {
-          void client.#link.closed.then(() => reject(linkEnded('QMP handshake', client.#link.reason ?? neverGreeted())));
-          client.#onGreeting = (greeting) => {
-            client.#greeting = greeting;
-            client.#oob = greeting.capabilities.includes('oob');
-            client.#negotiate(options).then(resolve, reject);
-          };
-        },
-      );
-    } catch (error) {
-      client.#link.end(undefined);
-      throw error;
-    }
+    const client = new QmpClient(stream, options.limit, redial, new EventHub());
+    await client.#session.handshake(options);
     return client;
   }
 
   /** What QEMU said about itself. */
   get greeting(): Greeting {
-    if (!this.#greeting) throw neverGreeted();
-    return this.#greeting;
+    return this.#session.greeting;
   }
 
   /** Whether out-of-band commands were negotiated. */
   get oob(): boolean {
-    return this.#oob;
+    return this.#session.oob;
   }
 
   /** Resolves when the link has ended, cleanly or not. */
   get closed(): Promise<void> {
-    return this.#link.closed;
+    return this.#session.link.closed;
   }
 
   get isClosed(): boolean {
-    return this.#link.ended;
+    return this.#session.link.ended;
   }
 
   /** Why the link ended; undefined while it is open and after a clean end (`quit`, `close`). */
   get closedReason(): QmpilotError | undefined {
-    return this.#link.reason;
+    return this.#session.link.reason;
   }
 
   /** The last messages that belonged to nothing: unknown ids, errors without id, a second greeting. At most 20. */
   get strays(): readonly string[] {
-    return this.#strays.last();
+    return this.#session.strays;
   }
 
   /**
@@ -146,13 +102,12 @@ export class QmpClient implements AsyncDisposable {
    * @throws {QMP_LINK} when the link ends, or has ended
    */
   async execute<C extends QmpCommandName>(command: C, ...[args, options]: ExecuteArguments<QmpArguments<C>, WaitOptions>): Promise<QmpReturn<C>> {
-    return (await this.#run(command, args, options ?? {}, false)) as QmpReturn<C>;
+    return (await this.#session.run(command, args, options ?? {}, false)) as QmpReturn<C>;
   }
 
   /** `execute` for commands and arguments that the committed schema does not know: the caller names the type. */
   async executeUntyped<T = unknown>(command: string, args?: object, options: UntypedOptions = {}): Promise<T> {
-    if (options.outOfBand === true) this.#requireOob(command);
-    return (await this.#run(command, args, options, options.outOfBand ?? false)) as T;
+    return (await this.#session.run(command, args, options, options.outOfBand ?? false)) as T;
   }
 
   /**
@@ -162,8 +117,7 @@ export class QmpClient implements AsyncDisposable {
    * @throws as `execute`
    */
   async executeOob<C extends QmpOutOfBandCommandName>(command: C, ...[args, options]: ExecuteArguments<QmpArguments<C>, WaitOptions>): Promise<QmpReturn<C>> {
-    this.#requireOob(command);
-    return (await this.#run(command, args, options ?? {}, true)) as QmpReturn<C>;
+    return (await this.#session.run(command, args, options ?? {}, true)) as QmpReturn<C>;
   }
 
   /**
@@ -171,7 +125,7 @@ export class QmpClient implements AsyncDisposable {
    * @throws as `execute`
    */
   async hmp(line: string, options: WaitOptions = {}): Promise<string> {
-    const output = await this.#run('human-monitor-command', { 'command-line': line }, options, false);
+    const output = await this.#session.run('human-monitor-command', { 'command-line': line }, options, false);
     return typeof output === 'string' ? output.replaceAll('\r\n', '\n') : '';
   }
 
@@ -244,12 +198,12 @@ export class QmpClient implements AsyncDisposable {
    * @throws {TIMEOUT} after `timeout` (default 10 s)
    */
   async quit(options: WaitOptions = {}): Promise<void> {
-    this.#link.expectEnd();
+    this.#session.link.expectEnd();
     await awaitWithin<void>({ awaited: 'QEMU to quit', defaultTimeout: 10_000 }, options, (resolve, reject) => {
       void this.closed.then(() => resolve());
-      if (this.#link.ended) return;
+      if (this.isClosed) return;
       // The answer races the end of the socket: only a refusal counts.
-      this.#run('quit', undefined, { timeout: 2 ** 31 - 1 }, false).catch((error: unknown) => {
+      this.#session.run('quit', undefined, { timeout: NO_TIMEOUT }, false).catch((error: unknown) => {
         if (error instanceof QmpCommandError) reject(error);
       });
     });
@@ -269,106 +223,17 @@ export class QmpClient implements AsyncDisposable {
     }
     await this.close();
     const stream = await this.#redial(options);
-    const client = new QmpClient(stream, { limit: this.#limit }, this.#redial, this.#hub.successor());
-    return QmpClient.#handshake(client, options);
+    const client = new QmpClient(stream, this.#limit, this.#redial, this.#hub.successor());
+    await client.#session.handshake(options);
+    return client;
   }
 
   /** Closes the link; QEMU goes on. Calls that still wait are rejected with QMP_LINK. */
   async close(): Promise<void> {
-    this.#link.end(undefined);
+    this.#session.link.end(undefined);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-
-  #requireOob(command: string): void {
-    if (this.#oob) return;
-    throw new QmpilotError('USAGE', `${command}: this QMP monitor offers no out-of-band commands`, {
-      hint: 'QEMU offers them on socket monitors only; use execute()',
-    });
-  }
-
-  async #run(command: string, args: object | undefined, options: WaitOptions, outOfBand: boolean): Promise<unknown> {
-    const answer = await this.#ask(command, args, options, outOfBand);
-    // Thrown here, after an await, so that the stack shows who called.
-    if (!answer.ok) throw new QmpCommandError(command, answer.qmpClass, answer.desc, hintFor(answer.qmpClass));
-    return answer.value;
-  }
-
-  #ask(command: string, args: object | undefined, options: WaitOptions, outOfBand: boolean): Promise<Answer> {
-    if (this.#link.ended) {
-      return Promise.reject(linkEnded(command, this.#link.reason ?? new QmpilotError('QMP_LINK', 'the link was closed')));
-    }
-    const id = this.#nextId++;
-    const text = encodeCommand(outOfBand ? 'exec-oob' : 'execute', command, args, id);
-    return awaitWithin<Answer>(
-      {
-        awaited: `QEMU's answer to ${command}`,
-        defaultTimeout: DEFAULT_COMMAND_TIMEOUT,
-        details: () => this.#unanswered(),
-      },
-      options,
-      (resolve, reject) => {
-        const call: Call = { id, command, outOfBand, text, resolve, reject };
-        this.#calls.add(call);
-        return () => this.#calls.abandon(call);
-      },
-    );
-  }
-
-  async #negotiate(options: WaitOptions): Promise<void> {
-    await this.#run('qmp_capabilities', this.#oob ? { enable: ['oob'] } : undefined, { ...options, timeout: 2 ** 31 - 1 }, false);
-  }
-
-  #receive(message: JsonObject, text: string): void {
-    if ('event' in message) {
-      const event = toEvent(message);
-      if (event) this.#hub.emit(event);
-      else this.#stray(text);
-      return;
-    }
-    if ('return' in message || 'error' in message) {
-      if (!this.#calls.settle(message['id'], toAnswer(message, 'QEMU'))) this.#stray(text);
-      return;
-    }
-    const greeting = parseGreeting(message);
-    if (greeting && this.#onGreeting) {
-      const tell = this.#onGreeting;
-      this.#onGreeting = undefined;
-      return tell(greeting);
-    }
-    this.#stray(text);
-  }
-
-  #stray(text: string): void {
-    this.#strays.push(excerpt(text, 200));
-  }
-
-  #unanswered(): ErrorDetails {
-    const { inFlight, queued } = this.#calls;
-    return {
-      hint: 'QEMU is busy or hangs; give a longer timeout, or look at its threads and its standard error',
-      evidence: { inFlight, queued, ...(this.strays.length > 0 && { strays: this.strays }) },
-    };
-  }
-
-  #silence(): ErrorDetails {
-    const seen = this.#link.unfinished;
-    return {
-      hint: this.#greeting
-        ? 'QEMU greeted but did not answer qmp_capabilities'
-        : 'QEMU serves one client at a time on a QMP socket: another one may hold it; or this is no QMP socket, or QEMU hangs at its start',
-      evidence: { greeted: this.#greeting !== undefined, ...(seen && { received: excerpt(seen) }) },
-    };
-  }
-}
-
-function hintFor(qmpClass: string): ErrorDetails {
-  if (qmpClass !== 'CommandNotFound') return {};
-  return { hint: 'this QEMU does not have the command, or not in this state (query-commands lists them)' };
-}
-
-function neverGreeted(): QmpilotError {
-  return new QmpilotError('QMP_LINK', 'QEMU never greeted');
 }

@@ -4,7 +4,8 @@ import { isQmpilotError, QmpilotError } from '../errors.js';
 import { awaitWithin, pause, type WaitOptions } from '../util/deadline.js';
 import { monotonicMs } from '../util/clock.js';
 import { parseDuration } from '../util/duration.js';
-import { DEFAULT_HANDSHAKE_TIMEOUT, QmpClient, type StreamOptions } from './client.js';
+import { QmpClient, type StreamOptions } from './client.js';
+import { DEFAULT_HANDSHAKE_TIMEOUT } from './session.js';
 
 /** Linux gives `sun_path` 108 bytes, the last of them a NUL: unix(7). */
 export const MAX_SOCKET_PATH = 107;

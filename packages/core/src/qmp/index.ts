@@ -1,4 +1,5 @@
-export { QmpClient, DEFAULT_COMMAND_TIMEOUT, DEFAULT_HANDSHAKE_TIMEOUT, type StreamOptions, type UntypedOptions } from './client.js';
+export { DEFAULT_COMMAND_TIMEOUT, DEFAULT_HANDSHAKE_TIMEOUT } from './session.js';
+export { QmpClient, type StreamOptions, type UntypedOptions } from './client.js';
 export { connect, MAX_SOCKET_PATH, type ConnectOptions, type QmpAddress, type SocketAddress } from './connect.js';
 export { EventStream, type EventStreamOptions } from './event-stream.js';
 export type { EventFilter, EventListener, WaitForOptions } from './events.js';
