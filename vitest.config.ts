@@ -13,7 +13,7 @@ export default defineConfig({
     projects: [
       {
         resolve: { alias },
-        test: { name: 'unit', include: ['packages/*/src/**/*.test.ts', 'tests/unit/**/*.test.ts'], testTimeout: 20_000 },
+        test: { name: 'unit', include: ['packages/*/src/**/*.test.ts', 'packages/core/report-client/*.test.ts', 'tests/unit/**/*.test.ts'], testTimeout: 20_000 },
       },
       {
         resolve: { alias },

@@ -1,11 +1,26 @@
 import { defineConfig } from 'tsup';
 
-export default defineConfig({
-  entry: { index: 'src/index.ts', 'qmp/index': 'src/qmp/index.ts', 'detect/index': 'src/detect/index.ts' },
-  format: 'esm',
-  platform: 'node',
-  target: 'node20',
-  dts: { compilerOptions: { ignoreDeprecations: '6.0', rootDir: 'src' } },
-  clean: true,
-  sourcemap: true,
-});
+export default defineConfig([
+  {
+    entry: { index: 'src/index.ts', 'qmp/index': 'src/qmp/index.ts', 'detect/index': 'src/detect/index.ts' },
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    dts: { compilerOptions: { ignoreDeprecations: '6.0', rootDir: 'src' } },
+    // The page is built beside this, and cleans its own folder.
+    clean: ['!report-page/**'],
+    sourcemap: true,
+  },
+  {
+    // Script and style of report.html, each one file that is put into the page as it is.
+    entry: { page: 'report-client/main.ts', style: 'report-client/report.css' },
+    outDir: 'dist/report-page',
+    format: 'iife',
+    platform: 'browser',
+    target: 'es2022',
+    noExternal: [/.*/],
+    outExtension: () => ({ js: '.js' }),
+    minify: true,
+    clean: true,
+  },
+]);

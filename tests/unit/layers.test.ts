@@ -18,7 +18,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   snapshot: ['qemu', 'qmp'],
   vm: ['snapshot', 'guests', 'detect', 'shell', 'console', 'qemu', 'qmp'],
   records: ['statistics', 'detect', 'vm'],
-  repro: ['records', 'statistics', 'vm', 'guests', 'detect', 'console'],
+  report: ['records', 'statistics', 'detect'],
+  repro: ['report', 'records', 'statistics', 'vm', 'guests', 'detect', 'console'],
 };
 
 const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));

@@ -1,6 +1,8 @@
 import { Command } from 'commander';
 import { registerDoctor } from './commands/doctor.js';
 import { registerGuest } from './commands/guest.js';
+import { registerPlan } from './commands/plan.js';
+import { registerReport } from './commands/report.js';
 import { registerRepro } from './commands/repro.js';
 import { registerScan } from './commands/scan.js';
 
@@ -11,7 +13,7 @@ export function createProgram(version: string): Command {
     .version(version)
     .showHelpAfterError('(qmpilot --help shows what there is)')
     .configureHelp({ showGlobalOptions: true });
-  for (const register of [registerRepro, registerGuest, registerScan, registerDoctor]) register(program);
+  for (const register of [registerRepro, registerReport, registerPlan, registerGuest, registerScan, registerDoctor]) register(program);
   overrideExit(program);
   return program;
 }

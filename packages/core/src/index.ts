@@ -73,3 +73,15 @@ export { formatRateGoal, parseRateGoal, parseShare } from './statistics/rate-goa
 export type { RateGoal } from './statistics/rate-goal.js';
 export { SequentialTest } from './statistics/sequential-test.js';
 export type { Decision } from './statistics/sequential-test.js';
+
+export { readRuns } from './repro/read-run.js';
+export type { ReadRunOptions } from './repro/read-run.js';
+export { writeReport } from './repro/write-report.js';
+export type { AttemptEvidence, RunDescription, RunInput } from './report/input.js';
+export { renderMarkdown } from './report/markdown.js';
+export { renderText } from './report/text.js';
+export { reportData } from './report/report-data.js';
+export type { ReportData, RunData } from './report/report-data.js';
+export { analyze } from './report/analysis.js';
+export type { FailureGroup, RunAnalysis } from './report/analysis.js';
+export type { Comparison, ComparisonVerdict } from './report/comparison.js';

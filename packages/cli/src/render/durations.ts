@@ -4,3 +4,10 @@ export function shortMs(ms: number): string {
   const seconds = Math.round(ms / 1000);
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')} min`;
 }
+
+/** `8.2 s`, `1:05 min`, `3:48 h`, `2.5 days`: for what takes longer, too. */
+export function longMs(ms: number): string {
+  const minutes = Math.round(ms / 60_000);
+  if (minutes < 60) return shortMs(ms);
+  return minutes < 48 * 60 ? `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')} h` : `${(minutes / 60 / 24).toFixed(1)} days`;
+}

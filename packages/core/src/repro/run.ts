@@ -9,6 +9,7 @@ import { runAttempt } from './attempt.js';
 import { Journal } from './journal.js';
 import type { AttemptRecord, RunEvent, RunSummary } from '../records/records.js';
 import type { Scenario } from './scenario.js';
+import { reportAtEnd } from './write-report.js';
 import { summarize } from '../records/summarize.js';
 
 export interface RunOptions {
@@ -81,6 +82,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
     return summary;
   } finally {
     await vm?.close();
+    await reportAtEnd(journal.dir, options.onEvent);
     journal.close();
   }
 }

@@ -1,0 +1,90 @@
+import type { SurvivalCurve } from '../../statistics/kaplan-meier.js';
+import { duration, percent } from '../format.js';
+import { html, type Html } from './html.js';
+
+/** The smallest of 1, 2, 2.5, 5 times a power of ten that is not below `value`. */
+export function niceCeiling(value: number): number {
+  if (!(value > 0)) return 1;
+  const power = 10 ** Math.floor(Math.log10(value));
+  return (([1, 2, 2.5, 5, 10].find((factor) => factor * power >= value * (1 - 1e-9)) ?? 10) * power);
+}
+
+const share = (value: number) => `${Number((value * 100).toFixed(3))}%`;
+
+/** A rate with its interval on an axis from 0 to `most`. */
+export function rateGauge(rate: number, [low, high]: readonly [number, number], most: number): Html {
+  const at = (value: number) => share(Math.min(1, value / most));
+  return html`<svg class="gauge" height="34" role="img" aria-label="${percent(rate)}, interval ${percent(low)} to ${percent(high)}">
+<line class="axis" x1="0" x2="100%" y1="10" y2="10"/>
+<line class="band" x1="${at(low)}" x2="${at(high)}" y1="10" y2="10"/>
+<circle class="dot" cx="${at(rate)}" cy="10" r="6"/>
+<text x="0" y="32">0</text><text x="50%" y="32" text-anchor="middle">${percent(most / 2)}</text><text x="100%" y="32" text-anchor="end">${percent(most)}</text>
+</svg>`;
+}
+
+export interface NamedCurve {
+  readonly name: string;
+  readonly curve: SurvivalCurve;
+}
+
+const [TOP, HEIGHT] = [4, 232];
+
+/** Kaplan-Meier curves on one axis: steps, the interval of the first as a band, ticks where attempts were censored. */
+export function survivalChart(curves: readonly NamedCurve[]): Html {
+  const most = Math.max(1, ...curves.flatMap(({ curve }) => curve.steps.map(({ time }) => time))) * 1.03;
+  const ticks = timeTicks(most);
+  return html`<svg class="survival" height="${HEIGHT}" role="img" aria-label="Share of attempts that have not failed, by time">
+${[0, 0.25, 0.5, 0.75, 1].map((level) => html`<line class="grid" x1="0" x2="100%" y1="${share(1 - level)}" y2="${share(1 - level)}"/>`)}
+${ticks.map((time) => html`<line class="grid" x1="${share(time / most)}" x2="${share(time / most)}" y1="0" y2="100%"/>`)}
+<svg viewBox="0 0 1000 1000" preserveAspectRatio="none" width="100%" height="100%">
+${curves.map(({ curve }, index) => html`<path class="interval run${index}" d="${bandPath(curve, most)}"/>`)}
+${curves.map(({ curve }, index) => html`<path class="curve run${index}" d="${stepPath(curve, most, ({ survival }) => survival)}"/><path class="censored run${index}" d="${censorPath(curve, most)}"/>`)}
+</svg>
+${ticks.map((time, index) => html`<text x="${share(time / most)}" y="100%" dy="18" text-anchor="${index === 0 ? 'start' : 'middle'}">${index === 0 ? '0' : duration(time)}</text>`)}
+${[0, 0.5, 1].map((level) => html`<text x="-8" y="${share(1 - level)}" dy="${TOP}" text-anchor="end">${percent(level)}</text>`)}
+</svg>`;
+}
+
+/** At most seven times from 0, at round distances. */
+export function timeTicks(most: number): number[] {
+  const distances = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 12e5, 18e5, 36e5, 72e5, 216e5, 432e5, 864e5];
+  const distance = distances.find((one) => most / one <= 6) ?? niceCeiling(most / 6);
+  return Array.from({ length: Math.floor(most / distance) + 1 }, (_, index) => index * distance);
+}
+
+const x = (time: number, most: number) => Number(((time / most) * 1000).toFixed(1));
+const y = (value: number) => Number(((1 - value) * 1000).toFixed(1));
+
+function stepPath({ steps }: SurvivalCurve, most: number, value: (step: SurvivalCurve['steps'][number]) => number): string {
+  let [path, last] = [`M0 0`, 0];
+  for (const step of steps) {
+    const level = y(value(step));
+    if (level !== last) path += `H${x(step.time, most)}V${level}`;
+    last = level;
+  }
+  return `${path}H${x(steps.at(-1)?.time ?? 0, most)}`;
+}
+
+function bandPath(curve: SurvivalCurve, most: number): string {
+  const end = x(curve.steps.at(-1)?.time ?? 0, most);
+  const lower = [...curve.steps].toReversed();
+  let path = stepPath(curve, most, ({ interval }) => interval[1]);
+  let level = y(lower[0]?.interval[0] ?? 1);
+  path += `H${end}V${level}`;
+  for (const [index, step] of lower.entries()) {
+    const before = y(lower[index + 1]?.interval[0] ?? 1);
+    if (before !== level) path += `H${x(step.time, most)}V${before}`;
+    level = before;
+  }
+  return `${path}H0Z`;
+}
+
+/** A tick for each time at which attempts were censored; more than a few hundred could not be told apart. */
+function censorPath({ steps }: SurvivalCurve, most: number): string {
+  const seen = new Set<number>();
+  return steps
+    .filter(({ censored }) => censored > 0)
+    .filter(({ time }) => !seen.has(Math.round(x(time, most) / 3)) && seen.add(Math.round(x(time, most) / 3)))
+    .map(({ time, survival }) => `M${x(time, most)} ${Math.max(0, y(survival) - 22)}v44`)
+    .join('');
+}

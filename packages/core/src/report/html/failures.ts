@@ -1,0 +1,60 @@
+import type { Finding } from '../../detect/finding.js';
+import type { FailureGroup } from '../analysis.js';
+import { attemptList, duration, ranges } from '../format.js';
+import { safeText } from '../safe-text.js';
+import { generalTitle } from '../wording.js';
+import type { AnalyzedRun } from './answer.js';
+import { html, type Html } from './html.js';
+
+interface MergedGroup {
+  readonly group: FailureGroup;
+  /** For each run the attempts that had it. */
+  readonly seen: readonly (readonly number[])[];
+}
+
+const MOST_GROUPS = 200;
+
+/** What failed, by signature, most frequent first; each opens to its stack and the lines it was read from. */
+export function failuresSection(runs: readonly AnalyzedRun[]): Html {
+  const groups = mergeGroups(runs);
+  const reasons = runs.flatMap(({ analysis }) => analysis.reasons);
+  if (groups.length === 0 && reasons.length === 0) return html``;
+  const several = runs.length > 1;
+  return html`<section id="failures"><h2>What fails</h2>
+${groups.slice(0, MOST_GROUPS).map((merged) => failure(merged, runs, several))}
+${groups.length > MOST_GROUPS && html`<p class="note">and ${groups.length - MOST_GROUPS} further signatures: see attempts.jsonl</p>`}
+${reasons.map(({ reason, attempts }) => html`<div class="failure reason"><div class="summary"><span class="times">${attempts.length}×</span><span class="what"><b>inconclusive: ${reason}</b><span class="meta">${attemptList(attempts)}</span></span></div></div>`)}
+</section>`;
+}
+
+export function mergeGroups(runs: readonly AnalyzedRun[]): MergedGroup[] {
+  const merged = new Map<string, { group: FailureGroup; seen: (readonly number[])[] }>();
+  for (const [run, { analysis }] of runs.entries()) {
+    for (const group of analysis.groups) {
+      const known = merged.get(group.signature) ?? { group, seen: runs.map(() => []) };
+      known.seen[run] = group.attempts;
+      merged.set(group.signature, known);
+    }
+  }
+  return [...merged.values()];
+}
+
+function failure({ group, seen }: MergedGroup, runs: readonly AnalyzedRun[], several: boolean): Html {
+  const { title, kind, severity, medianAt, example, exampleAttempt } = group;
+  const own = runs.findIndex(({ analysis }) => analysis.groups.includes(group));
+  const where = seen.map((attempts, run) => (several ? `${runs[run]?.input.label ?? ''}: ${attempts.length === 0 ? 'none' : ranges(attempts, 6)}` : attemptList(attempts)));
+  const count = several ? seen.map((attempts) => attempts.length).join(' : ') : String(seen[0]?.length ?? 0);
+  return html`<details class="failure ${severity}"><summary class="summary"><span class="times">${count}${!several && '×'}</span><span class="what"><b>${generalTitle(title, kind)}</b><span class="meta">${severity !== 'error' && html`<em>${severity}</em> · `}${kind}${medianAt !== null && ` · after ${duration(medianAt)}`} · ${where.join(' · ')}</span></span></summary>
+<div class="detail">${example.task && html`<p>Task <code>${example.task.comm}</code>, pid ${example.task.tgid ?? example.task.pid}${example.task.tgid !== undefined && example.task.tgid !== example.task.pid && `, thread ${example.task.pid}`}${facts(example)}</p>`}
+${example.stack && example.stack.length > 0 && html`<h3>Stack</h3><pre class="stack">${example.stack.map(({ raw, uncertain }) => html`<span${uncertain === true && html` class="uncertain"`}>${raw}</span>\n`)}</pre>`}
+${example.evidence.length > 0 && html`<h3>As it was seen</h3><pre>${example.evidence.map((line) => safeText(line).trimEnd()).join('\n')}</pre>`}
+<p><button type="button" class="goto" data-run="${own}" data-attempt="${exampleAttempt}" data-at="${Math.round(example.at)}">Show it in attempt ${exampleAttempt}</button> <span class="meta">signature <code>${group.signature}</code></span></p></div></details>`;
+}
+
+/** What particular findings say beyond the common fields. */
+function facts(finding: Finding): string {
+  const given: Readonly<Record<string, unknown>> = { ...finding };
+  const texts = (['wchan', 'unit', 'description', 'cgroup', 'phase'] as const).flatMap((name) => (typeof given[name] === 'string' ? [`${name} ${given[name]}`] : []));
+  const stuck = typeof given['stuckMs'] === 'number' ? [`in D state for ${duration(given['stuckMs'])}`] : [];
+  return [...stuck, ...texts].map((text) => `, ${text}`).join('');
+}

@@ -1,0 +1,96 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { fence, renderMarkdown, span } from './markdown.js';
+import { attempt, finding, HOSTILE, runOf } from './run.fixture.js';
+
+const whole = runOf('', {
+  run: {
+    name: 'npm-ci-hang', seed: 7, attempts: 2, source: { file: '/home/me/npm-ci-hang.repro.ts', sha256: 'abc' }, guest: 'debian', kernel: '6.1.0',
+    environment: [{ name: 'QEMU', value: '7.2' }], commandLine: ['qemu', '-append', 'a b'], sessions: [],
+  },
+  attempts: [
+    attempt(1, 'r', {
+      findings: [
+        finding({ kind: 'd-state', title: 'D state: npm ci (pid 9) in g', signature: 'd' }),
+        finding({ stack: [{ function: 'f', raw: 'f+0x1/0x2' }], evidence: ['\u001b[2;5Htmux drew this', '[    1.000000] INFO: task npm ci:9 blocked', '[    1.000001]  f+0x1/0x2'] }),
+      ],
+    }),
+    attempt(2, 'c'),
+  ],
+});
+
+describe('renderMarkdown', () => {
+  it('has title, rate, reproduction, kernel log and environment, and nothing that was drawn in between', () => {
+    expect(renderMarkdown(whole)).toMatchInlineSnapshot(`
+      "# \`INFO: task hung in f\`: 1 of 2 attempts fails
+
+      Failure rate: **50 %** (95 % interval: between 9.5 and 91 %). It takes 2.0 s until it fails (median); one failure per 20.1 s of trying.
+
+      ## What happens
+
+      - \`D state: npm ci in g\`: 1 of 2, after 2.0 s (median)
+      - \`INFO: task hung in f\`: 1 of 2, after 2.0 s (median)
+
+      ## How to reproduce
+
+      \`\`\`text
+      qmpilot repro npm-ci-hang.repro.ts --attempts 2 --seed 7
+      \`\`\`
+
+      The scenario's SHA-256 is \`abc\`.
+
+      The guest is \`debian\` with kernel \`6.1.0\`.
+
+      ## Kernel log
+
+      From attempt 1, 2.0 s after the restore:
+
+      \`\`\`text
+      [    1.000000] INFO: task npm ci:9 blocked
+      [    1.000001]  f+0x1/0x2
+      \`\`\`
+
+      ## Environment
+
+      | | |
+      |---|---|
+      | QEMU | \`7.2\` |
+
+      <details><summary>QEMU's command line</summary>
+
+      \`\`\`text
+      qemu \\
+        -append 'a b'
+      \`\`\`
+
+      </details>
+      "
+    `);
+  });
+
+  it('says what is known of a run without a failure', () => {
+    expect(renderMarkdown(runOf('c'.repeat(59)))).toMatch(/^# scenario: no failure in 59 attempts\n\nNo failure was seen; at 95 % confidence the rate is below 5/);
+  });
+
+  it('keeps guest text within code, so that nobody is called and nothing is rendered', () => {
+    const text = renderMarkdown(runOf('', { run: { ...whole.run, name: HOSTILE, environment: [{ name: HOSTILE, value: HOSTILE }] }, attempts: [attempt(1, 'r', { findings: [finding({ title: HOSTILE, evidence: [HOSTILE, '```', '@everyone'] })] })] }));
+    const outside = text.replace(/^(`{3,})text\n[^]*?\n\1$/gm, '').replace(/(`+)(?!`)[^]*?(?<!`)\1(?!`)/g, '');
+    expect(outside).not.toMatch(/script|@everyone|img|\u202e|\u001b/);
+  });
+});
+
+describe('fence and span', () => {
+  it('cannot be ended by what is in them', () => {
+    const nasty = fc.array(fc.constantFrom('`', '``', '```', '\n', 'x', '~~~', ' '), { maxLength: 30 }).map((pieces) => pieces.join(''));
+    fc.assert(
+      fc.property(nasty, (text) => {
+        const [first = '', ...rest] = fence(text).split('\n');
+        const marks = first.replace('text', '');
+        expect(rest.findIndex((line) => line.trimStart().startsWith(marks))).toBe(rest.length - 1);
+        const code = span(text);
+        const run = /^`+/.exec(code)?.[0] ?? '';
+        if (run !== '') expect(code.slice(run.length, -run.length).match(/`+/g)?.includes(run) ?? false).toBe(false);
+      }),
+    );
+  });
+});

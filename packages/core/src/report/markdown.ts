@@ -1,0 +1,106 @@
+import { analyze, type FailureGroup, type RunAnalysis } from './analysis.js';
+import { attemptList, counted, duration, percent, percentRange } from './format.js';
+import { commandLine } from './command-line.js';
+import { generalTitle, headline } from './wording.js';
+import type { RunInput } from './input.js';
+import { safeLine, safeText } from './safe-text.js';
+
+const MOST_LINES = 60;
+const MOST_GROUPS = 12;
+
+/** A text for a bug tracker, in GitHub's Markdown: what happens, how often, how to see it, on what. */
+export function renderMarkdown(input: RunInput): string {
+  const analysis = analyze(input);
+  const errors = analysis.groups.filter(({ severity }) => severity === 'error');
+  const main = titleGroup(errors) ?? analysis.groups[0];
+  const log = errors.find((group) => ofKernel(group) && group.example.evidence.length > 0);
+  const withStack = errors.find(({ example }) => (example.stack?.length ?? 0) > 0);
+  return [
+    `# ${main === undefined ? escaped(input.run.name) : span(generalTitle(main.title, main.kind))}: ${headline(analysis).toLowerCase()}`,
+    rate(analysis),
+    section('What happens', errors.slice(0, MOST_GROUPS).map((group) => `- ${failure(group, analysis)}`).join('\n')),
+    section('How to reproduce', reproduction(input)),
+    log && section('Kernel log', `${attemptOf(log)}\n\n${fence(readable(log.example.evidence).slice(0, MOST_LINES).join('\n'))}`),
+    withStack && withStack !== log && section('Stack', `${attemptOf(withStack)}\n\n${fence((withStack.example.stack ?? []).map(({ raw }) => raw).join('\n'))}`),
+    section('Environment', environment(input)),
+  ]
+    .filter((part) => typeof part === 'string' && part !== '')
+    .join('\n\n')
+    .concat('\n');
+}
+
+/** What the kernel calls it is what others search for, where it is there about as often. */
+function titleGroup(errors: readonly FailureGroup[]): FailureGroup | undefined {
+  const [most] = errors;
+  return errors.find((group) => ofKernel(group) && group.attempts.length * 2 >= (most?.attempts.length ?? 0)) ?? most;
+}
+
+const ofKernel = ({ kind }: FailureGroup) => kind !== 'd-state' && kind !== 'poweroff-stall';
+
+/** Without what a full-screen program drew into the same console in between. */
+function readable(lines: readonly string[]): readonly string[] {
+  // eslint-disable-next-line no-control-regex
+  const plain = lines.filter((line) => /\[ *\d+\.\d+\]/.test(line) || !/\u001b\[[\d;]*[Hf]/.test(line));
+  return plain.length > 0 ? plain : lines;
+}
+
+function rate(analysis: RunAnalysis): string {
+  const { rate: value, interval, upperBound, medianTimeToFailure, timePerFailure, inconclusive } = analysis;
+  if (value === null || interval === null) return 'No attempt came to a verdict, so there is no rate.';
+  const first = upperBound === null ? `Failure rate: **${percent(value)}** (95 % interval: between ${percentRange(interval)}).` : `No failure was seen; at 95 % confidence the rate is below ${percent(upperBound)}.`;
+  return [
+    first,
+    ...(medianTimeToFailure === null ? [] : [`It takes ${duration(medianTimeToFailure)} until it fails (median)${timePerFailure === null ? '' : `; one failure per ${duration(timePerFailure)} of trying`}.`]),
+    ...(inconclusive === 0 ? [] : [`${counted(inconclusive, 'further attempt was', 'further attempts were')} inconclusive and not counted.`]),
+  ].join(' ');
+}
+
+function failure({ title, kind, attempts, medianAt }: FailureGroup, { attempts: all }: RunAnalysis): string {
+  return `${span(generalTitle(title, kind))}: ${attempts.length} of ${all}${medianAt === null ? '' : `, after ${duration(medianAt)} (median)`}`;
+}
+
+function reproduction({ run, attempts }: RunInput): string {
+  const { source, seed, name } = run;
+  const words = ['qmpilot', 'repro', source?.file.split('/').at(-1) ?? `${name}.repro.ts`, '--attempts', String(attempts.length), ...(seed === undefined ? [] : ['--seed', String(seed)])];
+  const facts = [source !== undefined && source.sha256 !== '' && `The scenario's SHA-256 is ${span(source.sha256)}.`, run.guest !== undefined && `The guest is ${span(run.guest)}${run.kernel === undefined ? '' : ` with kernel ${span(run.kernel)}`}.`];
+  return [fence(words.map((word) => commandLine([word])).join(' ')), ...facts.filter((fact) => fact !== false)].join('\n\n');
+}
+
+function environment({ run }: RunInput): string {
+  const facts = run.environment.map(({ name, value }) => `| ${escaped(name)} | ${span(value).replaceAll('|', String.raw`\|`)} |`);
+  const table = facts.length === 0 ? '' : ['| | |', '|---|---|', ...facts].join('\n');
+  const command = run.commandLine.length === 0 ? '' : `<details><summary>QEMU's command line</summary>\n\n${fence(commandLine(run.commandLine))}\n\n</details>`;
+  return [table, command].filter((part) => part !== '').join('\n\n');
+}
+
+const attemptOf = ({ exampleAttempt, attempts, example }: FailureGroup) =>
+  `From attempt ${exampleAttempt}, ${duration(example.at)} after the restore${attempts.length > 1 ? `; the same in ${attemptList(attempts.filter((index) => index !== exampleAttempt))}` : ''}:`;
+
+function section(title: string, text: string): string {
+  return text === '' ? '' : `## ${title}\n\n${text}`;
+}
+
+/** A code block that nothing in the text can end. */
+export function fence(text: string): string {
+  const safe = safeText(text).trimEnd();
+  const marks = '`'.repeat(Math.max(3, longestRun(safe) + 1));
+  return `${marks}text\n${safe}\n${marks}`;
+}
+
+/** A code span: nothing in it is a mention, a link or markup. */
+export function span(text: string): string {
+  const safe = safeLine(text).trim();
+  if (safe === '') return '(nothing)';
+  const marks = '`'.repeat(longestRun(safe) + 1);
+  const space = safe.startsWith('`') || safe.endsWith('`') ? ' ' : '';
+  return `${marks}${space}${safe}${space}${marks}`;
+}
+
+/** Plain text: markup is escaped, mentions do not reach anybody. */
+function escaped(text: string): string {
+  return /^[\w .,:()+-]*$/.test(text) ? text : span(text);
+}
+
+function longestRun(text: string): number {
+  return Math.max(0, ...[...text.matchAll(/`+/g)].map(([run]) => run.length));
+}

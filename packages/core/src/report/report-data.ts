@@ -1,0 +1,66 @@
+import { analyze, type RunAnalysis } from './analysis.js';
+import { compareRuns, type Comparison } from './comparison.js';
+import type { RunInput } from './input.js';
+
+/** The numbers as plain JSON. Text of the guest in it is as it came. */
+export interface ReportData {
+  readonly v: 1;
+  readonly type: 'report';
+  readonly runs: readonly RunData[];
+  /** Each further run against the first. */
+  readonly comparisons: readonly Comparison[];
+}
+
+export interface RunData {
+  readonly label: string;
+  readonly dir: string;
+  readonly name: string;
+  readonly attempts: number;
+  readonly reproduced: number;
+  readonly clean: number;
+  readonly inconclusive: number;
+  readonly rate: number | null;
+  readonly interval: readonly [number, number] | null;
+  readonly upperBound: number | null;
+  readonly medianTimeToFailureMs: number | null;
+  readonly timePerFailureMs: number | null;
+  readonly cleanAttemptsToShowFix: number | null;
+  /** Kaplan-Meier: `[ms, share that has not failed]`. */
+  readonly survival: readonly (readonly [number, number])[];
+  readonly failures: readonly { readonly signature: string; readonly title: string; readonly kind: string; readonly severity: string; readonly attempts: readonly number[] }[];
+  readonly notes: readonly string[];
+}
+
+export function reportData(inputs: readonly RunInput[]): ReportData {
+  const analyses = inputs.map(analyze);
+  return {
+    v: 1,
+    type: 'report',
+    runs: inputs.flatMap((input, index) => {
+      const analysis = analyses[index];
+      return analysis === undefined ? [] : [runData(input, analysis)];
+    }),
+    comparisons: compareRuns(analyses),
+  };
+}
+
+function runData({ label, dir, run, notes }: RunInput, analysis: RunAnalysis): RunData {
+  return {
+    label,
+    dir,
+    name: run.name,
+    attempts: analysis.total,
+    reproduced: analysis.failures,
+    clean: analysis.clean,
+    inconclusive: analysis.inconclusive,
+    rate: analysis.rate,
+    interval: analysis.interval,
+    upperBound: analysis.upperBound,
+    medianTimeToFailureMs: analysis.medianTimeToFailure,
+    timePerFailureMs: analysis.timePerFailure,
+    cleanAttemptsToShowFix: analysis.cleanToShowFix,
+    survival: analysis.survival.steps.filter(({ failures }) => failures > 0).map(({ time, survival }) => [time, survival] as const),
+    failures: analysis.groups.map(({ signature, title, kind, severity, attempts }) => ({ signature, title, kind, severity, attempts })),
+    notes,
+  };
+}

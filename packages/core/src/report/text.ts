@@ -1,0 +1,34 @@
+import { analyze, type RunAnalysis } from './analysis.js';
+import { compareRuns } from './comparison.js';
+import { duration } from './format.js';
+import type { RunInput } from './input.js';
+import { safeLine } from './safe-text.js';
+import { comparisonHeadline, comparisonSentence, generalTitle, headline, rateSentence } from './wording.js';
+
+const MOST_GROUPS = 12;
+
+/** The answer as lines for a terminal; several runs are compared with the first. */
+export function renderText(inputs: readonly RunInput[]): string {
+  const runs = inputs.map((input) => ({ label: safeLine(input.label), input, analysis: analyze(input) }));
+  const lines = runs.flatMap(({ label, input, analysis }) => [
+    `${runs.length > 1 ? `${label}: ` : ''}${headline(analysis)}`,
+    ...about(analysis).map((line) => `  ${line}`),
+    ...input.notes.map((note) => `  note: ${safeLine(note)}`),
+  ]);
+  const comparisons = compareRuns(runs.map(({ analysis }) => analysis));
+  const compared = comparisons.length === 0 ? [] : [comparisonHeadline(runs, comparisons), ...comparisons.map((one, index) => `  ${runs[index + 1]?.label ?? ''}: ${comparisonSentence(one)}`)];
+  return `${[...compared, ...lines].join('\n')}\n`;
+}
+
+function about(analysis: RunAnalysis): string[] {
+  const { medianTimeToFailure, timePerFailure, cleanToShowFix, inconclusive, groups } = analysis;
+  const errors = groups.filter(({ severity }) => severity === 'error');
+  return [
+    rateSentence(analysis),
+    ...(medianTimeToFailure === null || timePerFailure === null ? [] : [`It takes ${duration(medianTimeToFailure)} until it fails (median); one failure per ${duration(timePerFailure)} of trying.`]),
+    ...(cleanToShowFix === null ? [] : [`${cleanToShowFix} clean attempts in a row would show a fix (95 %).`]),
+    ...(inconclusive === 0 ? [] : [`${inconclusive} inconclusive, not counted.`]),
+    ...errors.slice(0, MOST_GROUPS).map(({ attempts, title, kind }) => `${String(attempts.length).padStart(4)} x  ${safeLine(generalTitle(title, kind))}`),
+    ...(errors.length > MOST_GROUPS ? [`        and ${errors.length - MOST_GROUPS} more`] : []),
+  ];
+}

@@ -1,0 +1,52 @@
+import type { RunAnalysis } from './analysis.js';
+import type { Comparison } from './comparison.js';
+import { counted, percent, percentRange, probability } from './format.js';
+
+/** The answer in one sentence. */
+export function headline({ failures, attempts, inconclusive }: RunAnalysis): string {
+  if (attempts === 0) return inconclusive === 0 ? 'No attempt has finished yet' : `Cannot tell: ${counted(inconclusive, 'attempt was', 'attempts were')} inconclusive`;
+  if (failures === 0) return `No failure in ${counted(attempts, 'attempt')}`;
+  if (failures === attempts) return attempts === 1 ? 'The one attempt failed' : `All ${attempts} attempts fail`;
+  return `${failures} of ${counted(attempts, 'attempt')} ${failures === 1 ? 'fails' : 'fail'}`;
+}
+
+/** The rate in words. */
+export function rateSentence({ failures, rate, interval, upperBound }: RunAnalysis): string {
+  if (rate === null || interval === null) return 'Without an attempt that came to a verdict there is no rate.';
+  if (failures === 0 && upperBound !== null) return `If it can fail at all, it does so in fewer than ${percent(upperBound)} of attempts (95 % confidence).`;
+  return `A rate of ${percent(rate)}: between ${percentRange(interval)} with 95 % confidence.`;
+}
+
+/** Without the numbers of one attempt's processes: a group is about all of them. */
+export function generalTitle(title: string, kind: string): string {
+  return kind === 'd-state' ? title.replace(/ \(pid \d+(?:, thread \d+)?\)/, '').replace(/-\d+(?= |$)/, '-N') : title;
+}
+
+/** The answer when runs are compared: whether the rate went down. */
+export function comparisonHeadline(runs: readonly { readonly label: string; readonly analysis: RunAnalysis }[], comparisons: readonly Comparison[]): string {
+  const [only] = comparisons;
+  if (comparisons.length !== 1 || only === undefined) {
+    const lower = comparisons.filter(({ verdict }) => verdict === 'lower').length;
+    return `${lower} of ${comparisons.length} runs fail less often than ${runs[0]?.label ?? 'the first'}`;
+  }
+  const none = runs[1]?.analysis.failures === 0;
+  switch (only.verdict) {
+    case 'lower':
+      return none ? 'The failure is gone' : 'It fails less often, and still fails';
+    case 'higher':
+      return 'It fails more often';
+    case 'open':
+      return none ? 'Not shown yet: the second run may be clean by luck' : 'No difference is shown';
+    case 'nothing-to-compare':
+      return 'Nothing to compare yet';
+  }
+}
+
+export function comparisonSentence({ verdict, p, adjusted, change, cleanAttemptsLeft }: Comparison): string {
+  if (verdict === 'nothing-to-compare' || change === null) return 'One of the two has no attempt that came to a verdict.';
+  const points = (value: number) => `${value > 0 ? '+' : value < 0 ? '−' : ''}${percent(Math.abs(value)).replace(' %', '')}`;
+  const test = `Fisher's exact test, two-sided: p = ${probability(p)}${adjusted ? ' (Holm)' : ''}.`;
+  const by = `The rate changes by ${points(change.difference)} points (95 %: ${points(change.interval[0])} to ${points(change.interval[1])}).`;
+  const left = cleanAttemptsLeft === null ? '' : ` ${counted(cleanAttemptsLeft, 'more clean attempt')} would show it at 95 %.`;
+  return `${test} ${by}${left}`;
+}

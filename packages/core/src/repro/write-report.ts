@@ -1,0 +1,58 @@
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { QmpilotError } from '../errors.js';
+import type { RunEvent } from '../records/records.js';
+import { renderHtml, type PageAssets } from '../report/html/page.js';
+import { packageFolder } from '../util/package-folder.js';
+import { readRuns } from './read-run.js';
+
+/**
+ * Writes one HTML file about the runs, the one before a fix first. Default: report.html in the run directory, for one run.
+ * @returns where it is
+ * @throws {USAGE} when a folder is no run directory, or several are named and no file
+ * @throws {NO_SPACE} when it cannot be written
+ */
+export async function writeReport(dirs: readonly string[], file?: string): Promise<string> {
+  const [first] = dirs;
+  if (first === undefined) throw new QmpilotError('USAGE', 'no run directory was named', { hint: 'name a folder that qmpilot repro wrote' });
+  if (file === undefined && dirs.length > 1) throw new QmpilotError('USAGE', 'a report about several runs needs a file to be written to', { hint: 'name it by --out' });
+  const path = resolve(file ?? join(first, 'report.html'));
+  const page = renderHtml(await readRuns(dirs, { from: dirname(path) }), await loadAssets());
+  try {
+    // Whoever opens it while it is written again sees the one before.
+    await writeFile(`${path}.partial`, page, { mode: 0o600 });
+    await rename(`${path}.partial`, path);
+  } catch (cause) {
+    throw new QmpilotError('NO_SPACE', `the report ${path} cannot be written`, { cause, hint: 'name another place by --out' });
+  }
+  return path;
+}
+
+/**
+ * The report at the end of a run, of the attempts that were finished. That it cannot be written is told, and no failure of the run:
+ * everything that it shows is in the run directory.
+ */
+export async function reportAtEnd(dir: string, onEvent: ((event: RunEvent) => void) | undefined): Promise<void> {
+  try {
+    const [run] = await readRuns([dir], { evidence: false });
+    if (run !== undefined && run.attempts.length > 0) await writeReport([dir]);
+  } catch (error) {
+    onEvent?.({ type: 'progress', message: `no report was written: ${error instanceof Error ? error.message : String(error)}` });
+  }
+}
+
+let assets: Promise<PageAssets> | undefined;
+
+/** The page's script and style, from where the build put them. */
+function loadAssets(): Promise<PageAssets> {
+  assets ??= (async () => {
+    const folder = join(packageFolder(), 'dist', 'report-page');
+    const [script, style] = await Promise.all(['page.js', 'style.css'].map((name) => readFile(join(folder, name), 'utf8')));
+    if (script === undefined || style === undefined || /<\/script|<!--/i.test(script)) throw new QmpilotError('USAGE', `the page's script in ${folder} is not as it was built`, { hint: 'reinstall @qmpilot/core' });
+    return { script, style };
+  })().catch((cause: unknown) => {
+    assets = undefined;
+    throw cause instanceof QmpilotError ? cause : new QmpilotError('USAGE', "the page's script and style are not there", { cause, hint: 'reinstall @qmpilot/core, or build it' });
+  });
+  return assets;
+}
