@@ -113,11 +113,18 @@ export function buildArguments(spec: MachineSpec, start: StartSpec): string[] {
   ];
 }
 
+/**
+ * Whether a private mapping can leave its RAM file open for reading only: `rom=off` came with 8.2, and without it
+ * `readonly` would make a ROM of the guest's memory. Older ones open the file for writing, and write nothing to it.
+ */
+export function canMapReadOnly({ major, minor }: StartSpec['version']): boolean {
+  return major > 8 || (major === 8 && minor >= 2);
+}
+
 function ramArguments(spec: MachineSpec, start: StartSpec): string[] {
   if (spec.ram.kind === 'anonymous') return ['-machine', spec.machine];
   const share = spec.ram.share === true;
-  // `readonly` opens the file itself read-only, so that a private mapping can never reach it; `rom` came with 8.2.
-  const readOnly = !share && (start.version.major > 8 || (start.version.major === 8 && start.version.minor >= 2));
+  const readOnly = !share && canMapReadOnly(start.version);
   return [
     '-object',
     option('memory-backend-file', {

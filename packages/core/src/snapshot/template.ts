@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { QmpilotError } from '../errors.js';
 import type { QemuBinary } from '../qemu/binary.js';
-import type { MachineSpec } from '../qemu/command-line.js';
+import { canMapReadOnly, type MachineSpec } from '../qemu/command-line.js';
 import { chooseRamDirectory, type HostDirectories } from '../qemu/host-directory.js';
 import { startMachine, type Machine } from '../qemu/machine.js';
 import { monotonicMs } from '../util/clock.js';
@@ -59,7 +59,7 @@ export async function saveTemplate(machine: Machine, context: SnapshotContext, o
     const stateFile = join(directory, 'state');
     await saveState(sharing, { ...options, version: context.binary.version, path: stateFile, ramInFile: true });
     await Promise.all([sharing.process.kill(), machine.process.kill()]);
-    await Promise.all([chmod(ramFile, 0o400), chmod(stateFile, 0o400)]);
+    await Promise.all([chmod(ramFile, canMapReadOnly(context.binary.version) ? 0o400 : 0o600), chmod(stateFile, 0o400)]);
     return {
       directory,
       ramFile,
