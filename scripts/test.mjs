@@ -5,7 +5,7 @@ import './setup.mjs';
 // The contract tests run on a second QEMU as well, and fail where it cannot be had.
 run('sh', ['scripts/qmp-schema/fetch-qemu.sh', 'trixie'], { stdio: ['ignore', 'ignore', 'inherit'] });
 
-for (const check of ['lint', 'typecheck', 'test:unit', 'test:contract', 'test:e2e']) {
+for (const check of ['lint', 'typecheck', 'test:unit', 'test:contract', 'test:browser', 'test:e2e']) {
   console.error(`\n== ${check}`);
   pnpm('--silent', 'run', check);
 }
