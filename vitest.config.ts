@@ -17,6 +17,10 @@ export default defineConfig({
       },
       {
         resolve: { alias },
+        test: { name: 'fuzz', include: ['tests/fuzz/**/*.test.ts'] },
+      },
+      {
+        resolve: { alias },
         test: {
           name: 'contract',
           include: ['tests/contract/**/*.test.ts'],

@@ -5,7 +5,9 @@ import './setup.mjs';
 // The contract tests run on a second QEMU as well, and fail where it cannot be had.
 run('sh', ['scripts/qmp-schema/fetch-qemu.sh', 'trixie'], { stdio: ['ignore', 'ignore', 'inherit'] });
 
-for (const check of ['lint', 'typecheck', 'test:unit', 'test:contract', 'test:browser', 'test:e2e']) {
+// A minute in CI, which sets the variable.
+process.env.QMPILOT_FUZZ_TIME ??= '6s';
+for (const check of ['lint', 'typecheck', 'test:unit', 'test:fuzz', 'test:contract', 'test:browser', 'test:e2e']) {
   console.error(`\n== ${check}`);
   pnpm('--silent', 'run', check);
 }

@@ -24,3 +24,4 @@ export type {
   UntypedQmpEvent,
 } from './protocol.js';
 export { AbortedError, isQmpilotError, QmpCommandError, QmpilotError, TimeoutError, type ErrorCode } from '../errors.js';
+export { parseDuration, type Duration } from '../util/duration.js';
