@@ -107,7 +107,7 @@ in
     guestAgent = mkOption {
       type = types.bool;
       default = true;
-      description = "Run the QEMU guest agent, and give the start script of `system.build.vm` a channel to it.";
+      description = "Run the QEMU guest agent; qmpilot gives the VM a channel to it.";
     };
 
     pvpanic = mkOption {
@@ -179,18 +179,14 @@ in
     })
 
     (mkIf cfg.pvpanic {
-      boot.kernelModules = [ "pvpanic-mmio" "pvpanic-pci" ];
+      boot.kernelModules = [
+        "pvpanic-mmio"
+        "pvpanic-pci"
+      ];
     })
 
     (lib.optionalAttrs hasStartScript {
-      virtualisation.qemu.options = mkMerge [
-        (mkIf cfg.pvpanic [ "-device pvpanic-pci" ])
-        (mkIf cfg.guestAgent [
-          "-device virtio-serial-pci,id=qga-bus"
-          "-chardev socket,id=qga0,path=\"$TMPDIR\"/qga.sock,server=on,wait=off"
-          "-device virtserialport,bus=qga-bus.0,chardev=qga0,name=org.qemu.guest_agent.0"
-        ])
-      ];
+      virtualisation.qemu.options = mkIf cfg.pvpanic [ "-device pvpanic-pci" ];
     })
 
     (lib.optionalAttrs hasStartScript (

@@ -76,8 +76,8 @@ describe('the outputs of the flake, with a stand-in for nixpkgs', () => {
     expect(await nix.output(`${vm}.virtualisation`, 'v: { inherit (v) cores graphics diskImage; shares = builtins.attrNames v.sharedDirectories; options = v.qemu.options; }')).toEqual({
       cores: 4, graphics: false, diskImage: null, shares: ['nix-store', 'shared', 'xchg'], options: ['-nographic'],
     });
-    expect(await nix.output(vm, 'c: { user = c.services.getty.autologinUser; units = c.systemd.services; autostart = c.reproducer.autostart; sysctl = c.boot.kernel.sysctl; }')).toEqual({
-      user: 'root', units: {}, autostart: true, sysctl: {},
+    expect(await nix.output(vm, 'c: { user = c.services.getty.autologinUser; agent = c.services.qemuGuest.enable; units = c.systemd.services; autostart = c.reproducer.autostart; sysctl = c.boot.kernel.sysctl; }')).toEqual({
+      user: 'root', agent: true, units: {}, autostart: true, sysctl: {},
     });
     const packages = await nix.output(`${vm}.environment.systemPackages`, 'map (p: p.name)');
     expect(packages).toEqual(expect.arrayContaining(['nodejs-22.4.1', 'tmux-3.4', 'strace-6', 'gdb-14.2', 'fix-stty-size', 'reproducer']));
@@ -103,11 +103,7 @@ describe('the outputs of the flake, with a stand-in for nixpkgs', () => {
     expect(await nix.output(`${vm}.virtualisation`, 'v: { inherit (v) cores diskImage sharedDirectories useNixStoreImage mountHostNixStore emptyDiskImages; drives = map (d: d.file) v.qemu.drives; options = v.qemu.options; }')).toEqual({
       cores: 4, diskImage: null, sharedDirectories: {}, useNixStoreImage: true, mountHostNixStore: false, emptyDiskImages: [4096],
       drives: ['"$TMPDIR"/store.img', '$(pwd)/empty0.qcow2'],
-      options: [
-        '-nographic', '-device pvpanic-pci', '-device virtio-serial-pci,id=qga-bus',
-        '-chardev socket,id=qga0,path="$TMPDIR"/qga.sock,server=on,wait=off',
-        '-device virtserialport,bus=qga-bus.0,chardev=qga0,name=org.qemu.guest_agent.0',
-      ],
+      options: ['-nographic', '-device pvpanic-pci'],
     });
     expect(await nix.output(`${vm}.boot`, 'b: { inherit (b) kernelParams consoleLogLevel; inherit (b.kernel) sysctl; inherit (b.initrd) kernelModules; }')).toEqual({
       kernelParams: ['loglevel=7', 'sysrq_always_enabled=1'],

@@ -1,4 +1,5 @@
 import type { KernelSpec } from '../qemu/command-line.js';
+import type { ScriptSpec } from './nixos/interface.js';
 
 /** A disk as the guest's description names it: every vm writes to an overlay of its own, never to this file. */
 export interface GuestDisk {
@@ -17,6 +18,8 @@ export interface SerialLogin {
 /** A guest that is there: files and numbers, all that starting it takes. */
 export interface PreparedGuest {
   readonly name: string;
+  /** A script that starts QEMU, in place of kernel and disks; `cpus` and `memoryMiB` are then its own, unless it says otherwise. */
+  readonly script?: ScriptSpec;
   /** Stands for everything that went into it; a snapshot belongs to one key. */
   readonly key: string;
   readonly kernelRelease?: string;

@@ -1,4 +1,5 @@
 /** The QEMU command line as a value: pure, so that it can be tested, recorded and compared. */
+import type { ReadBack } from './read-back.js';
 
 export interface DiskSpec {
   /** Name of the block node and of the device; letters, digits and `-`. */
@@ -6,6 +7,10 @@ export interface DiskSpec {
   readonly file: string;
   readonly format: 'qcow2' | 'raw';
   readonly readOnly?: boolean;
+  /** Name of the block node, where it is not `id`. */
+  readonly node?: string;
+  /** The file belongs to somebody else: it is read, never moved. */
+  readonly foreign?: boolean;
 }
 
 export interface RamSpec {
@@ -39,6 +44,8 @@ export interface MachineSpec {
   readonly network: 'none' | 'restricted' | 'user';
   /** Further arguments, as they are. */
   readonly extra: readonly string[];
+  /** A machine that a script described: its own arguments, in place of all the above but disks, RAM and consoles. */
+  readonly readBack?: ReadBack;
 }
 
 /** What only this one start of a machine needs. */

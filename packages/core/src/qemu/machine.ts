@@ -4,8 +4,9 @@ import { QmpilotError } from '../errors.js';
 import { QmpClient } from '../qmp/client.js';
 import { poll, type WaitOptions } from '../util/deadline.js';
 import type { QemuBinary } from './binary.js';
-import { buildArguments, type MachineSpec } from './command-line.js';
-import { exitError, QemuProcess } from './process.js';
+import { buildArguments, type MachineSpec, type StartSpec } from './command-line.js';
+import { exitError, QemuProcess, type QemuHandle } from './process.js';
+import { readBackArguments } from './read-back.js';
 
 export interface SavedState {
   readonly path: string;
@@ -26,7 +27,7 @@ export interface StartOptions extends WaitOptions {
 export interface Machine {
   readonly spec: MachineSpec;
   readonly directory: string;
-  readonly process: QemuProcess;
+  readonly process: QemuHandle;
   readonly qmp: QmpClient;
   /** The guest's ttyS0. */
   readonly serial: Duplex;
@@ -57,7 +58,8 @@ export async function startMachine(spec: MachineSpec, options: StartOptions): Pr
       directory: options.directory,
       channels,
       ...(state && { files: [state.fd] }),
-      args: buildArguments(spec, {
+      cwd: spec.readBack?.cwd,
+      args: argumentsOf(spec, {
         name: options.name,
         version: options.binary.version,
         fds: { qmp: FIRST_FD, serial: FIRST_FD + 1, virtio: spec.virtioConsoles.map((_, index) => FIRST_FD + 2 + index), agent: FIRST_FD + 2 + consoles },
@@ -78,6 +80,10 @@ export async function startMachine(spec: MachineSpec, options: StartOptions): Pr
   } catch (error) {
     throw await startError(process, options, error);
   }
+}
+
+function argumentsOf(spec: MachineSpec, start: StartSpec): string[] {
+  return spec.readBack ? readBackArguments(spec, spec.readBack, start) : buildArguments(spec, start);
 }
 
 async function openState(path: string) {

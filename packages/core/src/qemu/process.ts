@@ -12,6 +12,19 @@ export interface QemuExit {
   readonly signal: NodeJS.Signals | null;
 }
 
+/** A QEMU as those who use it see it, whoever started it. */
+export interface QemuHandle {
+  readonly pid: number;
+  readonly args: readonly string[];
+  readonly exited: Promise<QemuExit>;
+  readonly exit: QemuExit | undefined;
+  stderr(): string[];
+  /** Ends our hold on it: kills a QEMU of ours, lets go of another's. */
+  kill(): Promise<QemuExit>;
+  sendSignal(signal: NodeJS.Signals): void;
+  waitForExit(options?: WaitOptions): Promise<QemuExit>;
+}
+
 export interface SpawnOptions {
   readonly path: string;
   /** Built once the descriptors are known: 3 is the first channel, 4 the second, and so on. */
@@ -22,12 +35,21 @@ export interface SpawnOptions {
   readonly files?: readonly number[];
   /** Where the pid is noted for the reaper. */
   readonly directory: string;
+  /** Default those of this process. */
+  readonly env?: NodeJS.ProcessEnv | undefined;
+  readonly cwd?: string | undefined;
+  /** Gets the lines of standard output and standard error; unset, standard output goes nowhere. */
+  readonly onLine?: ((line: string) => void) | undefined;
 }
 
+/** How long after QEMU's end something else may hold its standard error (a daemon that its script started), in ms. */
+const LINGER_MS = 500;
+
 /** One QEMU process: its inherited channels, its standard error, its end. Dies with this process. */
-export class QemuProcess {
+export class QemuProcess implements QemuHandle {
   readonly pid: number;
-  readonly args: readonly string[];
+  /** The command line as it was given; that of the QEMU which a script became, once `becameQemu` was told. */
+  args: readonly string[];
   readonly channels: readonly Duplex[];
   /** Resolves when the process is gone, however it went. */
   readonly exited: Promise<QemuExit>;
@@ -45,19 +67,30 @@ export class QemuProcess {
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       const lines = (partial + text).slice(-65_536).split('\n');
       partial = lines.pop() ?? '';
-      for (const line of lines) this.#stderr.push(line.slice(0, 500));
+      for (const line of lines) {
+        this.#stderr.push(line.slice(0, 500));
+        options.onLine?.(line.slice(0, 500));
+      }
+    });
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      for (const line of text.slice(-65_536).split('\n')) if (line.trim()) options.onLine?.(line.slice(0, 500));
     });
     const end = deferred<QemuExit>();
     child.once('exit', (code, signal) => {
       this.#exit = { code, signal };
+      setTimeout(gone, LINGER_MS, { code, signal }).unref();
     });
-    // `close` comes after standard error was read to its end.
-    child.once('close', (code, signal) => {
+    let told = false;
+    const gone = (exit: QemuExit) => {
+      if (told) return;
+      told = true;
       if (partial) this.#stderr.push(partial);
       void forgetChild(options.directory, pid)
         .catch(() => {})
-        .finally(() => end.resolve({ code, signal }));
-    });
+        .finally(() => end.resolve(exit));
+    };
+    // `close` comes after standard error was read to its end.
+    child.once('close', (code, signal) => gone({ code, signal }));
     this.exited = end.promise;
   }
 
@@ -66,7 +99,9 @@ export class QemuProcess {
     const setpriv = await which('setpriv');
     const [command, prefix] = setpriv ? [setpriv, ['--pdeathsig', 'KILL', '--', options.path]] : [options.path, []];
     const child = spawn(command, [...prefix, ...options.args], {
-      stdio: ['ignore', 'ignore', 'pipe', ...Array.from({ length: options.channels }, () => 'pipe' as const), ...(options.files ?? [])],
+      ...(options.env && { env: options.env }),
+      ...(options.cwd !== undefined && { cwd: options.cwd }),
+      stdio: ['ignore', options.onLine ? 'pipe' : 'ignore', 'pipe', ...Array.from({ length: options.channels }, () => 'pipe' as const), ...(options.files ?? [])],
       // A Ctrl-C in the terminal is for the controller alone: it decides how the vm ends.
       detached: true,
     });
@@ -86,6 +121,11 @@ export class QemuProcess {
 
   get exit(): QemuExit | undefined {
     return this.#exit;
+  }
+
+  /** What was started was a script, which has become a QEMU with this command line. */
+  becameQemu(args: readonly string[]): void {
+    this.args = args;
   }
 
   stderr(): string[] {

@@ -39,7 +39,7 @@ export async function removeInternal({ machine, tag }: InternalSnapshot): Promis
 }
 
 function where({ spec }: Machine, tag: string): { tag: string; vmstate: string; devices: readonly string[] } {
-  const devices = spec.disks.filter((disk) => disk.format === 'qcow2' && !disk.readOnly).map((disk) => disk.id);
+  const devices = spec.disks.filter((disk) => disk.format === 'qcow2' && !disk.readOnly).map((disk) => disk.node ?? disk.id);
   const [vmstate] = devices;
   if (vmstate === undefined) {
     throw new QmpilotError('SNAPSHOT', 'an internal snapshot needs a writable qcow2 disk to hold the RAM, and this guest has none', {

@@ -36,9 +36,13 @@ export async function overlayDisks(disks: readonly DiskSpec[], directory: string
       if (disk.readOnly) return disk;
       const file = join(directory, `${disk.id}.qcow2`);
       await createOverlay(disk, file);
-      return { ...disk, file, format: 'qcow2' };
+      return overlayOf(disk, file);
     }),
   );
+}
+
+function overlayOf({ id }: DiskSpec, file: string): DiskSpec {
+  return { id, file, format: 'qcow2' };
 }
 
 /** A disk as it stood when the snapshot was made, and an empty overlay of it to be copied for each fork. */
@@ -52,9 +56,11 @@ export async function freezeDisks(disks: readonly DiskSpec[], directory: string)
   return Promise.all(
     disks.map(async (spec): Promise<FrozenDisk> => {
       if (spec.readOnly) return { spec, pristine: undefined };
-      const file = join(directory, `${spec.id}.qcow2`);
-      await rename(spec.file, file);
-      await chmod(file, 0o400);
+      const file = spec.foreign ? spec.file : join(directory, `${spec.id}.qcow2`);
+      if (!spec.foreign) {
+        await rename(spec.file, file);
+        await chmod(file, 0o400);
+      }
       const frozen = { ...spec, file };
       const pristine = join(directory, `${spec.id}.pristine.qcow2`);
       await createOverlay(frozen, pristine);
@@ -70,7 +76,7 @@ export async function forkDisks(disks: readonly FrozenDisk[], directory: string)
       if (pristine === undefined) return spec;
       const file = join(directory, `${spec.id}.qcow2`);
       await copyFile(pristine, file);
-      return { ...spec, file };
+      return overlayOf(spec, file);
     }),
   );
 }

@@ -8,6 +8,7 @@ import { atLeast, type QemuVersion } from '../qemu/binary.js';
 import type { Machine } from '../qemu/machine.js';
 import { MAX_SOCKET_PATH } from '../qmp/connect.js';
 import { awaitWithin, type WaitOptions } from '../util/deadline.js';
+import { remedyFor } from './blockers.js';
 
 export interface SaveOptions extends WaitOptions {
   readonly version: QemuVersion;
@@ -108,7 +109,7 @@ async function explain({ qmp }: Machine, error: unknown): Promise<unknown> {
   if (blocked.length === 0) return error;
   return new QmpilotError('SNAPSHOT', `this vm cannot be saved: ${blocked.join('; ')}`, {
     cause: error,
-    hint: 'a 9p or virtiofs share must be unmounted, or left out of the guest',
+    hint: remedyFor(blocked),
   });
 }
 

@@ -40,6 +40,11 @@ export class SnapshotStore {
     return [...this.#snapshots.values()].map(({ name, strategy, savedAt, pausedMs }) => ({ name, strategy, savedAt, pausedMs }));
   }
 
+  /** Removes this folder with the last vm of the family. */
+  keep(directory: string): void {
+    this.#directories.push(directory);
+  }
+
   /** Whether a snapshot's RAM is in this file. */
   holdsRam(path: string): boolean {
     return [...this.#snapshots.values()].some((one) => one.strategy === 'template' && one.template.ramFile === path);

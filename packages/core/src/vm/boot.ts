@@ -14,10 +14,12 @@ import { monotonicMs } from '../util/clock.js';
 import { parseDuration } from '../util/duration.js';
 import type { WaitOptions } from '../util/deadline.js';
 import type { VmFamily } from './family.js';
+import { startScriptedVm } from './boot-script.js';
+import { startShells } from './start-shells.js';
 import { Vm } from './vm.js';
 
 export interface BootOptions extends WaitOptions {
-  /** QEMU's binary; default `$QMPILOT_QEMU`, else `qemu-system-x86_64` on PATH. */
+  /** QEMU's binary, unless the guest has a start script; default `$QMPILOT_QEMU`, else `qemu-system-x86_64` on PATH. */
   readonly qemu?: string | undefined;
   /** `auto` (default): KVM where this guest's kernel has shown that it runs under it, else TCG. */
   readonly accelerator?: Accelerator | 'auto' | undefined;
@@ -45,14 +47,7 @@ const BOOT_TIMEOUT = '3m';
 export async function boot(description: GuestDescription, options: BootOptions = {}): Promise<Vm> {
   const { signal, onProgress } = options;
   const guest = await description.prepare({ signal, onProgress });
-  const binary = await findQemu(options.qemu);
-  const accelerator = await chooseAccelerator({ binary, kernel: guest.kernel?.kernel, wanted: options.accelerator }, { signal });
-  onProgress?.(`QEMU ${binary.version.text}, ${accelerator.accelerator}: ${accelerator.reason}`);
-  const directories = await acquireHostDirectories();
-  const vm = await startVm(guest, { binary, directories }, accelerator, options).catch(async (error: unknown) => {
-    await releaseHostDirectories();
-    throw error;
-  });
+  const vm = guest.script ? await startScriptedVm(guest, guest.script, options) : await startOwnVm(guest, options);
   const begun = monotonicMs();
   try {
     options.onStart?.(vm);
@@ -64,6 +59,17 @@ export async function boot(description: GuestDescription, options: BootOptions =
     await vm.close();
     throw error;
   }
+}
+
+async function startOwnVm(guest: PreparedGuest, options: BootOptions): Promise<Vm> {
+  const binary = await findQemu(options.qemu);
+  const accelerator = await chooseAccelerator({ binary, kernel: guest.kernel?.kernel, wanted: options.accelerator }, { signal: options.signal });
+  options.onProgress?.(`QEMU ${binary.version.text}, ${accelerator.accelerator}: ${accelerator.reason}`);
+  const directories = await acquireHostDirectories();
+  return startVm(guest, { binary, directories }, accelerator, options).catch(async (error: unknown) => {
+    await releaseHostDirectories();
+    throw error;
+  });
 }
 
 async function startVm(
@@ -128,6 +134,7 @@ async function awaitReady(vm: Vm, guest: PreparedGuest, options: BootOptions): P
   );
   void vm.ended.then((error) => failed.abort(error));
   try {
+    if (guest.script?.startShells && guest.login) await startShells(vm, guest.login, wait);
     await Promise.all([
       guest.shell === undefined ? undefined : vm.shell.ready(wait),
       vm.samplingShell?.ready(wait),

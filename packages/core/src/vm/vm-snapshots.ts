@@ -1,5 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { mustBeForkable } from '../qemu/inspect.js';
 import type { Machine } from '../qemu/machine.js';
 import { loadInternal, saveInternal } from '../snapshot/internal.js';
 import type { SnapshotStrategy } from '../snapshot/store.js';
@@ -95,6 +96,7 @@ export class VmSnapshots {
 
   async #saveTemplate(wasRunning: boolean, options: WaitOptions): Promise<Template> {
     const { machine } = this.#slot;
+    mustBeForkable(machine.spec);
     try {
       return await this.#slot.expectEnd(() => saveTemplate(machine, this.#family.context, options));
     } catch (error) {

@@ -1,0 +1,72 @@
+import { spawn } from 'node:child_process';
+import { AbortedError, QmpilotError } from '../../errors.js';
+import { which } from '../../qemu/binary.js';
+import { Ring } from '../../util/ring.js';
+import type { PrepareContext } from '../guest.js';
+
+export interface FlakeSource {
+  /** As `nix` takes it: `.`, `github:owner/repo`, `path:/some/where`. */
+  readonly flake: string;
+  /** A name of `nixosConfigurations`, or the whole path of an attribute that is a `system.build.vm`. */
+  readonly attribute: string;
+}
+
+const ERROR_LINES = 30;
+
+/** `nixos-vm` stands for `nixosConfigurations.nixos-vm.config.system.build.vm`. */
+export function installable({ flake, attribute }: FlakeSource): string {
+  return `${flake}#${attribute.includes('.') ? attribute : `nixosConfigurations.${attribute}.config.system.build.vm`}`;
+}
+
+/**
+ * Builds an attribute of a flake; gives its path in the store.
+ * @throws {TOOL_MISSING} without nix
+ * @throws {GUEST_BUILD} when it does not evaluate or build: with what nix said
+ * @throws {ABORTED}
+ */
+export async function nixBuild(source: FlakeSource, { signal, onProgress }: PrepareContext): Promise<string> {
+  const nix = await which('nix');
+  if (!nix) {
+    throw new QmpilotError('TOOL_MISSING', `nix is not on PATH: ${installable(source)} cannot be built`, {
+      hint: 'install Nix, or build it elsewhere and name the finished script: nixos({ script: \'result/bin/run-nixos-vm\' })',
+    });
+  }
+  const args = ['build', '--extra-experimental-features', 'nix-command flakes', '--no-link', '--print-out-paths', '--print-build-logs', installable(source)];
+  const child = spawn(nix, args, { stdio: ['ignore', 'pipe', 'pipe'], signal });
+  const said = new Ring<string>(ERROR_LINES);
+  let stdout = '';
+  let partial = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    const lines = (partial + text).split('\n');
+    partial = lines.pop() ?? '';
+    for (const line of lines.filter((one) => one.trim() !== '')) {
+      said.push(line.slice(0, 500));
+      onProgress?.(`nix: ${line.slice(0, 200)}`);
+    }
+  });
+  const status = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  }).catch((cause: unknown) => {
+    if (signal?.aborted) throw new AbortedError(`nix to build ${installable(source)}`, signal.reason);
+    throw new QmpilotError('GUEST_BUILD', `nix could not be run: ${String(cause)}`, { cause });
+  });
+  if (partial) said.push(partial);
+  if (status !== 0) throw buildError(source, status, said.last());
+  const path = stdout.trim().split('\n').at(-1);
+  if (!path) throw new QmpilotError('GUEST_BUILD', `nix built ${installable(source)} and named no output`, { evidence: { stderr: said.last() } });
+  return path;
+}
+
+function buildError(source: FlakeSource, status: number | null, stderr: readonly string[]): QmpilotError {
+  // Nix ends with what went wrong; above it stands where.
+  const errors = stderr.filter((line) => /^\s*error:/.test(line));
+  const message = (errors.at(-1) ?? stderr.at(-1) ?? 'it said nothing').trim();
+  return new QmpilotError('GUEST_BUILD', `nix build ${installable(source)} ended with status ${status}: ${message}`, {
+    evidence: { stderr },
+    hint: /does not provide attribute/.test(stderr.join('\n'))
+      ? `see what there is: nix flake show ${source.flake}`
+      : `try it by hand: nix build ${installable(source)} --show-trace`,
+  });
+}

@@ -1,0 +1,141 @@
+import { resolve } from 'node:path';
+import { QmpilotError } from '../errors.js';
+import type { QmpClient } from '../qmp/client.js';
+import type { WaitOptions } from '../util/deadline.js';
+import type { DiskSpec, MachineSpec } from './command-line.js';
+import { optionValue, parseOption, type Argument, type ReadBack } from './read-back.js';
+
+/** What QMP tells of a machine that somebody else described. */
+export interface Inspection {
+  readonly accelerator: 'kvm' | 'tcg';
+  readonly machine: string;
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  readonly ram: { readonly ids: readonly string[]; readonly bytes: number };
+  /** Disks with a file behind them, named by their block backend. */
+  readonly disks: readonly DiskSpec[];
+}
+
+interface BlockInfo {
+  readonly device: string;
+  readonly qdev?: string;
+  readonly inserted?: {
+    readonly file: string;
+    readonly ro: boolean;
+    readonly drv: string;
+    readonly 'node-name'?: string;
+    readonly image: { readonly filename: string; readonly format: string };
+  };
+}
+
+/**
+ * Asks a running QEMU what it is.
+ * @throws {QMP_COMMAND} {QMP_LINK} {TIMEOUT} {ABORTED}
+ */
+export async function inspectMachine(qmp: QmpClient, options: WaitOptions): Promise<Inspection> {
+  const ask = <T>(command: string, parameters?: Record<string, unknown>) => qmp.executeUntyped<T>(command, parameters, options);
+  const [kvm, memory, backends, cpus, blocks, type] = await Promise.all([
+    ask<{ enabled: boolean }>('query-kvm'),
+    ask<{ 'base-memory': number; 'plugged-memory'?: number }>('query-memory-size-summary'),
+    ask<readonly { id?: string }[]>('query-memdev'),
+    ask<readonly unknown[]>('query-cpus-fast'),
+    ask<readonly BlockInfo[]>('query-block'),
+    ask<string>('qom-get', { path: '/machine', property: 'type' }),
+  ]);
+  return {
+    accelerator: kvm.enabled ? 'kvm' : 'tcg',
+    machine: type.replace(/-machine$/, ''),
+    cpus: cpus.length,
+    memoryMiB: Math.round(memory['base-memory'] / 2 ** 20),
+    ram: { ids: backends.flatMap(({ id }) => id ?? []), bytes: memory['base-memory'] },
+    disks: blocks.flatMap(diskOf),
+  };
+}
+
+function diskOf({ device, qdev, inserted }: BlockInfo): DiskSpec[] {
+  if (!inserted) return [];
+  const node = inserted['node-name'];
+  const { filename, format } = inserted.image;
+  return [{
+    id: device || node || qdev || filename,
+    file: filename,
+    // Others (vmdk, luks, ...) are kept as they are named; only qcow2 and raw can be the base of our overlays.
+    format: format === 'qcow2' ? 'qcow2' : 'raw',
+    ...(inserted.ro && { readOnly: true }),
+    ...(node !== undefined && { node }),
+  }];
+}
+
+interface Started {
+  readonly theirs: readonly Argument[];
+  readonly cwd: string;
+  readonly overrides: readonly string[];
+  readonly console: ReadBack['console'];
+}
+
+/**
+ * Matches a machine's disks to the arguments that gave them, so that a fork can have overlays in their places, and says what
+ * stands in the way of forks.
+ * @param isOurs whether a disk image was made for this vm alone
+ */
+export function readBackFrom(
+  { theirs, cwd, overrides, console }: Started, inspection: Inspection, isOurs: (file: string) => boolean,
+): { readonly readBack: ReadBack; readonly disks: readonly DiskSpec[] } {
+  const obstacles: string[] = [];
+  const drives: { argument: number; disk: string }[] = [];
+  const disks = inspection.disks.map((disk, index) => {
+    const file = resolve(cwd, disk.file);
+    const argument = theirs.findIndex((one, at) => !drives.some((drive) => drive.argument === at) && givesDisk(one, disk, cwd));
+    const given = theirs[argument];
+    // The id becomes the name of the block node in a fork; that of a -blockdev is what its device asks for.
+    const id = given?.name === 'blockdev' ? (disk.node ?? disk.id) : `qmpilot-${/^[\w-]+$/.test(disk.id) ? disk.id : index}`;
+    const named: DiskSpec = { ...disk, id, file, ...(!isOurs(file) && { foreign: true }) };
+    if (disk.readOnly) return named;
+    if (!given || (given.name === 'blockdev' && given.value?.startsWith('{'))) obstacles.push(`the disk ${disk.id} (${disk.file}) is not given by -drive or -blockdev, so that a fork cannot have one of its own`);
+    else drives.push({ argument, disk: named.id });
+    return named;
+  });
+  const tpm = theirs.find(({ name, value }) => name === 'tpmdev' && parseOption(value ?? '')[0]?.[0] === 'emulator');
+  if (tpm) obstacles.push('its TPM is an emulator (swtpm) outside of QEMU, which ends with this QEMU and cannot be forked: virtualisation.tpm.enable = false');
+  if (theirs.some(({ name }) => name === 'snapshot')) obstacles.push('it was started with -snapshot, so that what its disks hold ends with this QEMU');
+  if (theirs.some(({ name }) => name === 'daemonize')) obstacles.push('it was started with -daemonize');
+  const [ramId = 'pc.ram', ...further] = inspection.ram.ids;
+  if (further.length > 0) obstacles.push(`its memory has several backends (${[ramId, ...further].join(', ')}), of NUMA or hot-plugged memory`);
+  return { readBack: { arguments: theirs, cwd, ram: { id: ramId, bytes: inspection.ram.bytes }, drives, obstacles, console, overrides }, disks };
+}
+
+function givesDisk({ name, value }: Argument, disk: DiskSpec, cwd: string): boolean {
+  if (name === 'blockdev') return optionValue(value, 'node-name') === disk.node;
+  if (name !== 'drive') return false;
+  const id = optionValue(value, 'id');
+  const file = optionValue(value, 'file');
+  return id === undefined ? file !== undefined && resolve(cwd, file) === resolve(cwd, disk.file) : id === disk.id;
+}
+
+/** The spec of a machine that was read back, for facts and forks. */
+export function specOf(
+  inspection: Inspection, disks: readonly DiskSpec[], readBack: ReadBack, consoles: Pick<MachineSpec, 'virtioConsoles' | 'guestAgent'>,
+): MachineSpec {
+  const cpu = readBack.overrides.findLast((_, index, all) => all[index - 1] === '-cpu') ?? readBack.arguments.findLast(({ name }) => name === 'cpu')?.value;
+  return {
+    accelerator: inspection.accelerator,
+    machine: inspection.machine,
+    cpu: cpu ?? 'default',
+    cpus: inspection.cpus,
+    memoryMiB: inspection.memoryMiB,
+    ram: { kind: 'anonymous' },
+    disks,
+    ...consoles,
+    network: readBack.arguments.some(({ name }) => ['netdev', 'nic', 'net'].includes(name)) ? 'user' : 'none',
+    extra: [],
+    readBack,
+  };
+}
+
+/** @throws {SNAPSHOT} when no fork can be built from what this machine was started with, and so no template be made */
+export function mustBeForkable({ readBack }: Pick<MachineSpec, 'readBack'>): void {
+  if (!readBack || readBack.obstacles.length === 0) return;
+  throw new QmpilotError('SNAPSHOT', `this vm cannot be restored in another QEMU: ${readBack.obstacles.join('; ')}`, {
+    hint: "the strategy 'internal' stays in this QEMU: it needs a writable qcow2 disk",
+  });
+}

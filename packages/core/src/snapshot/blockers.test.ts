@@ -1,0 +1,11 @@
+import { expect, it } from 'vitest';
+import { remedyFor } from './blockers.js';
+
+it("names the module option that mends the 9p shares of a stock NixOS vm, from QEMU's own words", () => {
+  const reason = "Migration is disabled when VirtFS export path '/nix/store' is mounted in the guest using mount_tag 'nix-store'";
+  expect(remedyFor([reason])).toMatch(/qmpilot\.snapshot\.enable = true.*useNixStoreImage/);
+});
+
+it('says something also for what it does not know', () => {
+  expect(remedyFor(['State blocked by a teapot'])).toBe('leave out of the guest what QEMU names');
+});

@@ -1,0 +1,22 @@
+/** QEMU's reasons (`query-migrate`: `blocked-reasons`) in the words of who can mend them. */
+interface Remedy {
+  readonly reason: RegExp;
+  readonly hint: string;
+}
+
+const NIXOS =
+  'in a NixOS VM import nixosModules.qmpilot and set qmpilot.snapshot.enable = true, which is virtualisation.useNixStoreImage = true, ' +
+  'virtualisation.mountHostNixStore = false and virtualisation.sharedDirectories = lib.mkForce { }';
+
+const REMEDIES: readonly Remedy[] = [
+  // QEMU, hw/9pfs/9p.c: the blocker is there while a guest has the share mounted.
+  { reason: /VirtFS export path '.*' is mounted in the guest using mount_tag '/, hint: `unmount the 9p share in the guest, or build the guest without it: ${NIXOS}` },
+  { reason: /vhost-user|virtiofs|vhost-fs/i, hint: `leave the virtiofs share out of the guest: ${NIXOS}` },
+  { reason: /vfio|passthrough/i, hint: 'a device of the host cannot be saved: leave it out of the guest' },
+];
+
+/** What to do about what blocks a save. */
+export function remedyFor(reasons: readonly string[]): string {
+  const known = REMEDIES.find(({ reason }) => reasons.some((text) => reason.test(text)));
+  return known?.hint ?? 'leave out of the guest what QEMU names';
+}

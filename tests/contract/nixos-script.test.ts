@@ -1,0 +1,139 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { boot, nixos, type Vm } from '@qmpilot/core';
+import { createOverlay } from '../../packages/core/src/snapshot/overlay.js';
+import { leftovers, leftoversSince } from '../e2e/leftovers.js';
+import { qemuBinary } from './qmp-harness.js';
+
+let dir: string;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'qmpilot-script-test-'));
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+let count = 0;
+/** A start script of these lines. */
+function script(...lines: readonly string[]): string {
+  const path = join(dir, `run-test${(count += 1)}-vm`);
+  writeFileSync(path, `#!/bin/bash\nset -e\n${lines.join('\n')}\n`, { mode: 0o755 });
+  return path;
+}
+
+const QEMU = `exec ${qemuBinary()} -machine accel=tcg -m 64 -nographic`;
+const DRIVE = '-drive file="$(readlink -f "${NIX_DISK_IMAGE:-./nixos.qcow2}")",id=drive1,if=none,format=qcow2 -device virtio-blk-pci,drive=drive1,serial=root';
+
+/** Boots until QEMU is there and paused, hands it to `look`, and ends it: these guests have no system. */
+async function started<T>(description: Parameters<typeof boot>[0], look: (vm: Vm) => T | Promise<T>): Promise<T> {
+  const over = new AbortController();
+  let result: { value: T } | undefined;
+  let failure: unknown;
+  const booting = boot(description, {
+    signal: over.signal,
+    onStart: (vm) => {
+      void Promise.resolve()
+        .then(() => look(vm))
+        .then((value) => (result = { value }), (error: unknown) => (failure = error))
+        .finally(() => over.abort());
+    },
+  });
+  await booting.catch((error: unknown) => {
+    if (!over.signal.aborted) throw error;
+  });
+  if (!result) throw failure;
+  return result.value;
+}
+
+describe('nixos({ script })', () => {
+  it('calls it by its own interface: private folders, arguments to the word, and what the user set in the environment', async () => {
+    const seen = join(dir, 'environment');
+    const path = script(`env > ${seen}`, 'pwd >> ' + seen, `${QEMU} $QEMU_OPTS "$@"`);
+    const commandLine = await started(nixos({ script: path, memoryMiB: 96, kernelParameters: ['quiet'], env: { QEMU_OPTS: '-device pvpanic-pci', QEMU_KERNEL_PARAMS: 'a=1', SHARED_DIR: '/x' } }), (vm) => vm.facts.commandLine);
+    const environment = readFileSync(seen, 'utf8');
+    expect(environment).toMatch(/^TMPDIR=\S+\/script-\w+\/run0$/m);
+    for (const line of ['USE_TMPDIR=1', 'QEMU_KERNEL_PARAMS=a=1 quiet qmpilot.driven=1', 'SHARED_DIR=/x']) expect(environment.split('\n')).toContain(line);
+    expect(commandLine.join(' ')).toMatch(/-m 64 -nographic -device pvpanic-pci -m 96 -S -display none .*fd=3/);
+    expect(existsSync(/^TMPDIR=(\S+)$/m.exec(environment)?.[1] ?? '')).toBe(false);
+  });
+
+  it("leaves the script's own serial port, monitor and agent port alone, and adds the guest's console behind them", async () => {
+    const log = join(dir, 'their-serial.log');
+    const seen = join(dir, 'parameters');
+    const path = script(`echo "$QEMU_KERNEL_PARAMS" >> ${seen}`, `${QEMU} -serial file:${log} -monitor unix:${dir}/hmp,server=on,wait=off -device virtio-serial-pci,id=v -chardev null,id=a -device virtserialport,bus=v.0,chardev=a,name=org.qemu.guest_agent.0 "$@"`);
+    const { chardevs, agents } = await started(nixos({ script: path }), async (vm) => ({
+      chardevs: await vm.qmp.executeUntyped<{ label: string; filename: string }[]>('query-chardev'),
+      agents: vm.facts.commandLine.filter((word) => word.includes('org.qemu.guest_agent.0')).length,
+    }));
+    expect(chardevs).toEqual(expect.arrayContaining([
+      expect.objectContaining({ label: 'serial0', filename: `file` }), expect.objectContaining({ label: 'qmpilot-serial' }),
+      expect.objectContaining({ label: 'compat_monitor0', filename: expect.stringContaining(`unix:${dir}/hmp`) }),
+    ]));
+    expect(agents).toBe(1);
+    expect(readFileSync(seen, 'utf8').trim().split('\n').at(-1)).toBe('qmpilot.driven=1 console=hvc2 systemd.wants=serial-getty@hvc2.service');
+  });
+
+  it('never writes a disk image that is named for it, or that the script names: each vm has an overlay, also two at once', async () => {
+    const image = join(dir, 'mine.qcow2');
+    const base = join(dir, 'base.raw');
+    writeFileSync(base, Buffer.alloc(1 << 20));
+    await createOverlay({ file: base, format: 'raw' }, image);
+    const before = readFileSync(image);
+    const path = script(`${QEMU} ${DRIVE} "$@"`);
+    const baked = script(`${QEMU} ${DRIVE.replace('./nixos.qcow2', image)} "$@"`);
+    const backing = (vm: Vm) => vm.qmp.executeUntyped<{ device: string; inserted?: { backing_file?: string } }[]>('query-block').then((blocks) => blocks.find(({ device }) => device === 'drive1')?.inserted?.backing_file);
+    await started(nixos({ script: path, diskImage: image }), async (vm) => {
+      expect(await backing(vm)).toBe(image);
+      expect(await started(nixos({ script: path, diskImage: image }), backing)).toBe(image);
+      expect(await started(nixos({ script: path, env: { NIX_DISK_IMAGE: image } }), backing)).toBe(image);
+    });
+    expect(await started(nixos({ script: baked }), backing)).toBe(image);
+    expect(readFileSync(image).equals(before)).toBe(true);
+  });
+
+  it('says that another QEMU holds the disk image', async () => {
+    const image = join(dir, 'held.raw');
+    writeFileSync(image, Buffer.alloc(1 << 20));
+    const holder = spawn(qemuBinary(), ['-nodefaults', '-display', 'none', '-S', '-machine', 'accel=tcg', '-monitor', 'stdio', '-drive', `file=${image},format=raw,if=virtio`], { stdio: ['pipe', 'pipe', 'inherit'] });
+    try {
+      await once(holder.stdout, 'data');
+      const path = script(`${QEMU} ${DRIVE} "$@"`);
+      await expect(boot(nixos({ script: path, diskImage: image }))).rejects.toMatchObject({ code: 'QEMU_START', message: expect.stringMatching(/lock/), hint: expect.stringMatching(/another QEMU uses a disk image/) });
+    } finally {
+      holder.kill('SIGKILL');
+      await once(holder, 'exit');
+    }
+  });
+
+  it.each([
+    ['a script that exits at once', () => script('echo "no such store path" >&2', 'exit 3'), 'QEMU_START', /exited with status 3.*no such store path/],
+    ['a script that exits in silence', () => script('exit 0'), 'QEMU_START', /exited with status 0 before/],
+    ['a QEMU that refuses its options', () => script(`${QEMU} -device teapot "$@"`), 'QEMU_START', /teapot/],
+    ['a script that keeps our arguments', () => script(`${QEMU} "$@" -name other`), 'USAGE', /does not hand its arguments on/],
+    ['a script that does not exec QEMU', () => script(`${QEMU.replace('exec ', '')} "$@"`, 'true'), 'USAGE', /runs QEMU as a child/],
+    ['an -accel that this host may not have', () => script(`${QEMU.replace('-machine accel=tcg', '-accel tcg')} "$@"`), undefined, undefined],
+  ])('meets %s', async (_what, make, code, message) => {
+    const before = leftovers();
+    if (code === undefined) {
+      expect(await started(nixos({ script: make() }), (vm) => vm.facts.accelerator.accelerator)).toBe('tcg');
+    } else {
+      await expect(boot(nixos({ script: make() }))).rejects.toMatchObject({ code, message: expect.stringMatching(message ?? /./) });
+    }
+    expect(leftoversSince(before)).toEqual([]);
+  });
+
+  it('refuses what is no script, before anything is started', async () => {
+    mkdirSync(join(dir, 'result/bin'), { recursive: true });
+    writeFileSync(join(dir, 'result/bin/hello'), '', { mode: 0o755 });
+    writeFileSync(join(dir, 'plain'), '');
+    const refused = (options: Parameters<typeof nixos>[0]) => expect(boot(nixos(options))).rejects;
+    await refused({ script: join(dir, 'none') }).toMatchObject({ code: 'USAGE', message: expect.stringMatching(/no start script at/) });
+    await refused({ script: join(dir, 'result') }).toMatchObject({ code: 'USAGE', message: expect.stringMatching(/has no bin\/run-\*-vm \(it has hello\)/) });
+    await refused({ script: join(dir, 'plain') }).toMatchObject({ code: 'USAGE', message: expect.stringMatching(/not executable/) });
+    await refused({ script: script('exit 0'), diskImage: join(dir, 'none.qcow2') }).toMatchObject({ code: 'USAGE', message: expect.stringMatching(/disk image .* cannot be read/) });
+    const both: unknown = { flake: '.', attribute: 'x', script: 'y' };
+    expect(() => nixos(both as Parameters<typeof nixos>[0])).toThrow(/either a flake with an attribute, or a finished script/);
+  });
+});
