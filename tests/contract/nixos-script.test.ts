@@ -72,7 +72,7 @@ describe('nixos({ script })', () => {
       expect.objectContaining({ label: 'compat_monitor0', filename: expect.stringContaining(`unix:${dir}/hmp`) }),
     ]));
     expect(agents).toBe(1);
-    expect(readFileSync(seen, 'utf8').trim().split('\n').at(-1)).toBe('qmpilot.driven=1 console=hvc2 systemd.wants=serial-getty@hvc2.service');
+    expect(readFileSync(seen, 'utf8').trim().split('\n').at(-1)).toBe('qmpilot.driven=1 console=hvc4 systemd.wants=serial-getty@hvc4.service');
   });
 
   it('never writes a disk image that is named for it, or that the script names: each vm has an overlay, also two at once', async () => {

@@ -77,7 +77,7 @@ describe('a guest that knows nothing of us: root on tmpfs, a serial port of its 
   it('is driven by shells that were started from its root prompt, on a console beside its own', async () => {
     expect((await vm.exec('findmnt -no FSTYPE /; findmnt -no FSTYPE /store 2>/dev/null; systemctl show -p DefaultDependencies --value qmpilot-shell-hvc0.service')).stdout).toBe('overlay\nno\n');
     await vm.console.type('tty\n');
-    await vm.console.expect('/dev/hvc2');
+    await vm.console.expect('/dev/hvc4');
     expect(readFileSync(log(), 'utf8')).toContain('Linux version');
   });
 

@@ -48,6 +48,8 @@ export { findImage, listImages, removeImages } from './guests/image-cache.js';
 export type { GuestImage, ImageManifest } from './guests/image-cache.js';
 
 export type { SnapshotInfo, SnapshotStrategy } from './snapshot/store.js';
+export { attach } from './vm/attach.js';
+export type { AttachOptions } from './vm/attach.js';
 export { boot } from './vm/boot.js';
 export type { BootOptions } from './vm/boot.js';
 export type { VmEvent } from './vm/events.js';

@@ -158,7 +158,7 @@ export class QemuProcess implements QemuHandle {
 
 /** The error for a QEMU that ended unasked: what it said last is in the message. */
 export function exitError(doing: string, exit: QemuExit, stderr: readonly string[], pid: number): QmpilotError {
-  const how = exit.signal ? `was killed by ${exit.signal}` : `exited with status ${exit.code}`;
+  const how = exit.signal ? `was killed by ${exit.signal}` : exit.code === null ? 'ended' : `exited with status ${exit.code}`;
   const said = stderr.at(-1);
   return new QmpilotError('QEMU_EXITED', `QEMU (pid ${pid}) ${how} while ${doing}${said ? `; it said: ${said}` : ''}`, {
     evidence: { stderr },

@@ -82,7 +82,8 @@ export function nixos(options: NixosOptions): GuestDescription {
         cpus: options.cpus ?? 1,
         memoryMiB: options.memoryMiB ?? 1024,
         network: 'user',
-        virtioConsoles: ['hvc0', 'hvc1'],
+        // hvc2 and hvc3 are for whatever else the guest may run there, as in the Debian guest.
+        virtioConsoles: ['hvc0', 'hvc1', 'hvc2', 'hvc3'],
         guestAgent: true,
         ...(withShells && { shell: 'hvc0', samplingShell: 'hvc1' }),
         login: options.login ?? { prompt: ROOT_PROMPT },
