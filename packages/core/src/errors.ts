@@ -25,6 +25,10 @@ export type ErrorCode =
   | 'CONSOLE_CLOSED'
   /** A command in the guest ended with another status than was asked for. */
   | 'COMMAND_FAILED'
+  /** What was named is not there in the guest: a process, a unit. */
+  | 'NOT_FOUND'
+  /** A unit of the guest that was waited for has failed. */
+  | 'UNIT_FAILED'
   /** A guest image could not be built. */
   | 'GUEST_BUILD'
   /** No shell of the guest answers. */

@@ -21,6 +21,8 @@ export interface ConsoleOptions {
 export interface ExpectOptions extends WaitOptions {
   /** Look from this position on; by default from behind the last match. */
   readonly from?: number | undefined;
+  /** `false` leaves the place where the next `expect` begins as it is. */
+  readonly consume?: boolean | undefined;
 }
 
 export interface ExpectMatch {
@@ -152,7 +154,7 @@ export class Console {
       const look = (): boolean => {
         const found = find();
         if (!found) return false;
-        this.#cursor = found.end;
+        if (options.consume !== false) this.#cursor = found.end;
         resolve(found);
         return true;
       };

@@ -18,3 +18,5 @@ export type { ShutdownJob } from './shutdown/stop-jobs.js';
 export { formatShutdown } from './shutdown/format-shutdown.js';
 export { createSilenceDetector } from './silence.js';
 export type { SilenceDetector, SilenceOptions } from './silence.js';
+export { parseGdbBacktrace, parseGdbThreads } from './stacks/gdb-backtrace.js';
+export type { GdbFrame, GdbThread } from './stacks/gdb-backtrace.js';

@@ -24,6 +24,8 @@ export interface DirectOptions {
   readonly samplingShell?: string;
   /** What ttyS0 shows when the guest is up; unset, `boot` does not wait for it. */
   readonly login?: SerialLogin;
+  /** `std`: a graphics card, which `vm.screenshot` needs; default none. */
+  readonly display?: 'none' | 'std';
 }
 
 /** A guest of one's own: kernel, initrd and disks as files. */
@@ -55,6 +57,7 @@ export function direct(options: DirectOptions): GuestDescription {
         ...(shell && { shell }),
         ...(samplingShell && { samplingShell }),
         ...(options.login && { login: options.login }),
+        ...(options.display && { display: options.display }),
       };
     },
   };

@@ -39,6 +39,8 @@ export interface PreparedGuest {
   /** A virtio port for the guest agent (qemu-ga). */
   readonly guestAgent?: boolean;
   readonly login?: SerialLogin;
+  /** `std`: a graphics card; none by default. */
+  readonly display?: 'none' | 'std';
 }
 
 export interface PrepareContext {

@@ -42,6 +42,8 @@ export interface MachineSpec {
   readonly guestAgent?: boolean;
   /** `none`, or user-mode networking that reaches neither host nor world (`restricted`), or all of it (`user`). */
   readonly network: 'none' | 'restricted' | 'user';
+  /** `std`: a VGA card for `screendump`, whose memory is 4 MiB: enough for 1280 x 800. None by default. */
+  readonly display?: 'none' | 'std';
   /** Further arguments, as they are. */
   readonly extra: readonly string[];
   /** A machine that a script described: its own arguments, in place of all the above but disks, RAM and consoles. */
@@ -110,6 +112,7 @@ export function buildArguments(spec: MachineSpec, start: StartSpec): string[] {
     '-device', 'pvpanic',
     // A restored guest is told so by a new generation id, and its kernel reseeds its random numbers.
     '-device', 'vmgenid,guid=auto',
+    ...(spec.display === 'std' ? ['-device', 'VGA,vgamem_mb=4'] : []),
     '-action', 'panic=none',
     '-rtc', 'base=utc,clock=host',
     ...spec.disks.flatMap(diskArguments),

@@ -26,6 +26,8 @@ export interface BootOptions extends WaitOptions {
   /** Virtual CPUs; default the guest's own wish. */
   readonly cpus?: number | undefined;
   readonly memoryMiB?: number | undefined;
+  /** `std`: a graphics card, which `vm.screenshot` needs; default the guest's own wish, `none` where it has none. */
+  readonly display?: 'none' | 'std' | undefined;
   /** Further QEMU arguments, as they are. */
   readonly qemuArguments?: readonly string[] | undefined;
   /** Lines about what takes long, for people. */
@@ -95,6 +97,7 @@ async function startVm(
       virtioConsoles: guest.virtioConsoles,
       guestAgent: guest.guestAgent ?? false,
       network: guest.network,
+      display: options.display ?? guest.display ?? 'none',
       extra: options.qemuArguments ?? [],
     };
     const machine = await startMachine(spec, { signal: options.signal, name: guest.name, binary: context.binary, directory: first });

@@ -16,6 +16,7 @@ import type { VmFamily } from './family.js';
 import { MachineSlot } from './machine-slot.js';
 import { powerOff, type PoweroffOptions, type PoweroffReport } from './poweroff.js';
 import { forkAll } from './fork.js';
+import { GuestActions } from './guest-actions.js';
 import { SnapshotPool, type PoolOptions } from './pool.js';
 import type { Snapshot } from './snapshot.js';
 import { sysRq } from './sysrq.js';
@@ -28,7 +29,7 @@ let vmCount = 0;
  * A virtual machine under control. Get one by `boot()`; end it by `close()` or `await using`. After a `restore` the same
  * object, consoles and shells go on working with the machine of that moment.
  */
-export class Vm implements AsyncDisposable {
+export class Vm extends GuestActions implements AsyncDisposable {
   readonly name: string;
   /** The guest's serial console, ttyS0. */
   readonly console: Console;
@@ -42,6 +43,7 @@ export class Vm implements AsyncDisposable {
 
   /** @internal Vms are made by `boot` and `fork`. */
   constructor(family: VmFamily, machine: Machine, directory: string) {
+    super();
     vmCount += 1;
     this.name = `${family.guest.name}-${vmCount}`;
     this.#family = family;
@@ -110,7 +112,7 @@ export class Vm implements AsyncDisposable {
 
   /** Runs a command as root in the guest, out of band. Throws what `Shell.exec` throws. */
   async exec(command: string, options?: ExecOptions): Promise<ExecResult> {
-    this.#mustRun();
+    this.mustRun();
     const result = await this.shell.exec(command, options);
     this.emit({ type: 'exec', command, exitCode: result.exitCode, ms: result.durationMs });
     return result;
@@ -118,7 +120,7 @@ export class Vm implements AsyncDisposable {
 
   /** The same, for a command that has to succeed. */
   async expectOk(command: string, options?: ExecOptions): Promise<ExecResult> {
-    this.#mustRun();
+    this.mustRun();
     return this.shell.expectOk(command, options);
   }
 
@@ -130,7 +132,7 @@ export class Vm implements AsyncDisposable {
    * @throws {NO_SPACE} {TIMEOUT} {ABORTED} {QEMU_EXITED}
    */
   async snapshot(name: string, options: SnapshotOptions = {}): Promise<Snapshot> {
-    this.#mustRun();
+    this.mustRun();
     return this.#snapshots.save(name, options);
   }
 
@@ -175,7 +177,7 @@ export class Vm implements AsyncDisposable {
 
   /** Starts detectors on this guest. */
   watch(spec: WatchSpec = {}, options: { readonly signal?: AbortSignal | undefined } = {}): Watch {
-    this.#mustRun();
+    this.mustRun();
     const watch = new Watch(this, spec, options.signal);
     this.#watches.add(watch);
     watch.onFinding((finding) => this.emit({ type: 'finding', finding }));
@@ -188,7 +190,7 @@ export class Vm implements AsyncDisposable {
    * @throws {ABORTED} {QEMU_EXITED} {SHELL_LOST}
    */
   async poweroff(options: PoweroffOptions = {}): Promise<PoweroffReport> {
-    this.#mustRun();
+    this.mustRun();
     const report = await this.#slot.expectEnd(() => powerOff(this, this.#slot.machine, options));
     if (report.finding) this.emit({ type: 'finding', finding: report.finding });
     return report;
@@ -200,18 +202,18 @@ export class Vm implements AsyncDisposable {
    * @throws {SHELL_LOST} {ABORTED}
    */
   sysrq(key: string, options: WaitOptions = {}): Promise<string[]> {
-    this.#mustRun();
+    this.mustRun();
     return sysRq(this, key, options);
   }
 
   /** Stops the guest's CPUs. */
   async pause(options: WaitOptions = {}): Promise<void> {
-    this.#mustRun();
+    this.mustRun();
     await this.qmp.execute('stop', undefined, options);
   }
 
   async resume(options: WaitOptions = {}): Promise<void> {
-    this.#mustRun();
+    this.mustRun();
     await this.qmp.execute('cont', undefined, options);
   }
 
@@ -259,7 +261,7 @@ export class Vm implements AsyncDisposable {
     if (this.#closing) throw new QmpilotError('CLOSED', `the vm ${this.name} was closed`);
   }
 
-  #mustRun(): void {
+  protected override mustRun(): void {
     this.#mustBeOpen();
     const { failure } = this.#slot;
     if (failure) throw new QmpilotError(failure.code, failure.message, { cause: failure, hint: 'restore a snapshot, or boot again' });
