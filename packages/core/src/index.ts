@@ -57,6 +57,7 @@ export { Keyboard } from './vm/keyboard.js';
 export type { KeyboardOptions } from './vm/keyboard.js';
 export type { KeyboardLayout } from './vm/keyboard-layouts.js';
 export type { ScreenshotOptions } from './vm/screenshot.js';
+export type { SysrqOptions } from './vm/sysrq.js';
 export type { ProcessStacks, StacksOptions, ThreadStacks } from './vm/stacks.js';
 export { all, any, until, waitForFile, waitForPort, waitForText, waitForUnit } from './vm/waits.js';
 export type { TextWait, UnitWait, Wait, WaitForOptions, WaitState, WaitTarget } from './vm/waits.js';

@@ -1,7 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { QmpilotError } from '../errors.js';
 import type { WaitOptions } from '../util/deadline.js';
+import { sysRqByKeys } from './sysrq-keys.js';
 import type { Vm } from './vm.js';
+
+export interface SysrqOptions extends WaitOptions {
+  /** `shell` (default where there is one) writes to /proc/sysrq-trigger; `keyboard` presses Alt+SysRq; `serial` sends a break. */
+  readonly via?: 'shell' | 'keyboard' | 'serial' | undefined;
+}
 
 /** SysRq keys that print something and leave the system as it is: Documentation/admin-guide/sysrq.rst. */
 const PRINTING = 'lmpqtwdz';
@@ -10,12 +16,13 @@ const PRINTING = 'lmpqtwdz';
  * Through /proc/sysrq-trigger, behind two marks in the kernel's own log: what stands between them is the answer.
  * Writing 9 there first would not do: the level of the console stays as it was set.
  */
-export async function sysRq(vm: Vm, key: string, options: WaitOptions): Promise<string[]> {
+export async function sysRq(vm: Vm, key: string, { via, ...options }: SysrqOptions): Promise<string[]> {
   if (key.length !== 1 || !PRINTING.includes(key)) {
     throw new QmpilotError('USAGE', `sysrq: ${JSON.stringify(key)} is not a SysRq key that only prints`, {
       hint: `one of ${[...PRINTING].join(' ')}; for others write to /proc/sysrq-trigger yourself`,
     });
   }
+  if (via === 'keyboard' || via === 'serial') return sysRqByKeys(vm, key, via, options);
   const id = randomBytes(6).toString('hex');
   const shell = vm.samplingShell ?? vm.shell;
   const from = vm.console.position;

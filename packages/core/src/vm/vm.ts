@@ -19,7 +19,7 @@ import { forkAll } from './fork.js';
 import { GuestActions } from './guest-actions.js';
 import { SnapshotPool, type PoolOptions } from './pool.js';
 import type { Snapshot } from './snapshot.js';
-import { sysRq } from './sysrq.js';
+import { sysRq, type SysrqOptions } from './sysrq.js';
 import { VmSnapshots, type ForkOptions, type RestoreOptions, type SnapshotOptions } from './vm-snapshots.js';
 import { Watch, type WatchSpec } from './watch.js';
 
@@ -199,9 +199,10 @@ export class Vm extends GuestActions implements AsyncDisposable {
   /**
    * Has the kernel act on a SysRq key (`w`: dump blocked tasks, `t`: all tasks, ...), and gives the console lines it printed.
    * @throws {TIMEOUT} when the kernel does not answer within 30 s
+   * @throws {COMMAND_FAILED} when it refuses the key
    * @throws {SHELL_LOST} {ABORTED}
    */
-  sysrq(key: string, options: WaitOptions = {}): Promise<string[]> {
+  sysrq(key: string, options: SysrqOptions = {}): Promise<string[]> {
     this.mustRun();
     return sysRq(this, key, options);
   }
