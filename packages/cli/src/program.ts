@@ -5,15 +5,17 @@ import { registerPlan } from './commands/plan.js';
 import { registerReport } from './commands/report.js';
 import { registerRepro } from './commands/repro.js';
 import { registerScan } from './commands/scan.js';
+import { registerVmCommands } from './commands/vm/register.js';
 
 /** The whole command line; errors of usage are thrown as commander's. */
 export function createProgram(version: string): Command {
   const program = new Command('qmpilot')
     .description('Boot, drive, snapshot and retry Linux VMs until a bug is caught.')
     .version(version)
+    .enablePositionalOptions()
     .showHelpAfterError('(qmpilot --help shows what there is)')
     .configureHelp({ showGlobalOptions: true });
-  for (const register of [registerRepro, registerReport, registerPlan, registerGuest, registerScan, registerDoctor]) register(program);
+  for (const register of [registerRepro, registerReport, registerPlan, registerVmCommands, registerGuest, registerScan, registerDoctor]) register(program);
   overrideExit(program);
   return program;
 }

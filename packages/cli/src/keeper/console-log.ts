@@ -1,0 +1,35 @@
+import { renameSync } from 'node:fs';
+import { FileTranscript, type TranscriptWriter } from '@qmpilot/core';
+
+/** Two files of this size are kept: a guest that prints for ever does not fill the disk. */
+export const MAX_LOG_BYTES = 32 << 20;
+
+/** A vm's console in `console.log`; what is older than its last 32 MiB is in `console.log.1`, what is older still is gone. */
+export class ConsoleLog implements TranscriptWriter {
+  readonly #path: string;
+  readonly #limit: number;
+  #file: FileTranscript;
+
+  constructor(path: string, limit = MAX_LOG_BYTES) {
+    this.#path = path;
+    this.#limit = limit;
+    this.#file = new FileTranscript(path);
+  }
+
+  write(chunk: Uint8Array): void {
+    if (this.#file.bytes >= this.#limit) {
+      this.close();
+      renameSync(this.#path, `${this.#path}.1`);
+      this.#file = new FileTranscript(this.#path);
+    }
+    this.#file.write(chunk);
+  }
+
+  close(): void {
+    try {
+      this.#file.close();
+    } catch {
+      // A full disk costs the log its end, not the vm its life.
+    }
+  }
+}

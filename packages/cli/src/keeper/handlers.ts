@@ -1,0 +1,85 @@
+import type { PoweroffReport } from '@qmpilot/core';
+import type { HostedVm } from './hosted-vm.js';
+import { monitorConsole } from './monitor-console.js';
+import type { Handlers } from './server.js';
+
+/** What each verb does to a vm. */
+export function vmHandlers(hosted: HostedVm, fork: (from: HostedVm, snapshot: string, name: string) => Promise<HostedVm>): Handlers {
+  const { vm } = hosted;
+  return {
+    status: () => hosted.status(),
+
+    async exec({ args, signal, send }) {
+      const { command, input, user, cwd, timeout } = args;
+      const stream = vm.shell.stream(command, { signal, timeout, user, cwd, ...(input !== undefined && { input: Buffer.from(input, 'base64') }) });
+      for await (const { from, bytes } of stream) await send({ from, bytes: bytes.toString('base64') });
+      const { exitCode, durationMs } = await stream.result;
+      return { exitCode, durationMs };
+    },
+
+    console: (call) => monitorConsole(vm, call),
+
+    async type({ args, signal }) {
+      await vm.console.type(args.text, { signal });
+      return null;
+    },
+
+    async press({ args }) {
+      await vm.console.press(...args.keys);
+      return null;
+    },
+
+    async screen({ args }) {
+      const { screen } = vm.console;
+      await screen.drawn();
+      const forms = { text: () => screen.text(), svg: () => screen.toSvg(), html: () => screen.toHtml() };
+      const [rows, columns] = [screen.rowCount, screen.columns];
+      return { text: forms[args.form](), rows, columns, cursor: screen.cursor };
+    },
+
+    async snapshot({ args, signal }) {
+      const { name, strategy, savedAt, pausedMs } = await vm.snapshot(args.snapshot, { signal });
+      return { name, strategy, savedAt, pausedMs };
+    },
+
+    async removeSnapshot({ args }) {
+      await vm.removeSnapshot(args.snapshot);
+      return null;
+    },
+
+    async restore({ args, signal }) {
+      const begun = performance.now();
+      await vm.restore(args.snapshot, { signal });
+      hosted.follow();
+      return { ms: Math.round(performance.now() - begun) };
+    },
+
+    async fork({ args }) {
+      return (await fork(hosted, args.snapshot, args.name)).status();
+    },
+
+    async poweroff({ args, signal, send }) {
+      const forget = vm.onEvent((event) => {
+        if (event.type === 'poweroff') void send({ phase: event.phase });
+      });
+      try {
+        const report = await vm.poweroff({ signal, timeout: args.timeout });
+        if (report.outcome !== 'stalled' && report.outcome !== 'rebooted') hosted.qemuEnded(poweroffReason(report));
+        return report;
+      } finally {
+        forget();
+      }
+    },
+
+    async stop() {
+      // Answered first: the end of the vm ends the connection.
+      setImmediate(() => void hosted.end('stopped'));
+      return null;
+    },
+  };
+}
+
+/** How a poweroff came out, as the reason of a vm's end. */
+function poweroffReason({ outcome }: PoweroffReport): string {
+  return outcome === 'off' ? 'powered off' : `poweroff: ${outcome}`;
+}

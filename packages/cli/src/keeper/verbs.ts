@@ -1,0 +1,61 @@
+import type { PoweroffReport, SnapshotInfo } from '@qmpilot/core';
+
+/** `running`, `paused` or another word of QMP's; `ended` when QEMU is gone and a snapshot can bring the vm back. */
+export interface VmStatus {
+  readonly name: string;
+  readonly status: string;
+  /** Why QEMU is gone. */
+  readonly reason?: string;
+  readonly guest: string;
+  readonly qemuPid: number;
+  readonly keeperPid: number;
+  readonly accelerator: string;
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  readonly startedAt: string;
+  readonly snapshots: readonly SnapshotInfo[];
+}
+
+/** What a command can ask the keeper of a vm: arguments, events on the way, result. Bytes are base64. */
+export interface Verbs {
+  readonly status: { readonly args: object; readonly event: never; readonly result: VmStatus };
+  readonly exec: {
+    readonly args: {
+      readonly command: string;
+      readonly input?: string | undefined;
+      readonly user?: string | undefined;
+      readonly cwd?: string | undefined;
+      readonly timeout?: number | undefined;
+    };
+    readonly event: { readonly from: 'stdout' | 'stderr'; readonly bytes: string };
+    readonly result: { readonly exitCode: number; readonly durationMs: number };
+  };
+  /** Until the client leaves. The client sends `{bytes}`; the first event draws the screen as it is. */
+  readonly console: { readonly args: object; readonly event: { readonly bytes: string }; readonly result: null };
+  readonly type: { readonly args: { readonly text: string }; readonly event: never; readonly result: null };
+  readonly press: { readonly args: { readonly keys: readonly string[] }; readonly event: never; readonly result: null };
+  readonly screen: {
+    readonly args: { readonly form: 'text' | 'svg' | 'html' };
+    readonly event: never;
+    readonly result: { readonly text: string; readonly rows: number; readonly columns: number; readonly cursor: { readonly row: number; readonly column: number } };
+  };
+  readonly snapshot: { readonly args: { readonly snapshot: string }; readonly event: never; readonly result: SnapshotInfo };
+  readonly removeSnapshot: { readonly args: { readonly snapshot: string }; readonly event: never; readonly result: null };
+  readonly restore: { readonly args: { readonly snapshot: string }; readonly event: never; readonly result: { readonly ms: number } };
+  /** The new vm has a name, a socket and a life of its own, in the same keeper. */
+  readonly fork: { readonly args: { readonly snapshot: string; readonly name: string }; readonly event: never; readonly result: VmStatus };
+  readonly poweroff: {
+    readonly args: { readonly timeout?: number | undefined };
+    readonly event: { readonly phase: string };
+    readonly result: PoweroffReport;
+  };
+  readonly stop: { readonly args: object; readonly event: never; readonly result: null };
+}
+
+export type Verb = keyof Verbs;
+export type Args<V extends Verb> = Verbs[V]['args'];
+export type Event<V extends Verb> = Verbs[V]['event'];
+export type Result<V extends Verb> = Verbs[V]['result'];
+
+/** Raised when a message changes its meaning: a keeper outlives the installation that started it. */
+export const PROTOCOL = 1;

@@ -1,0 +1,27 @@
+import { visible } from './visible.js';
+
+/** A guest's console as lines of plain text: what only draws is left out, every other control character spelled out. */
+export class GuestLog {
+  #rest = '';
+  readonly #decoder = new TextDecoder();
+
+  /** The lines that are whole by now, each with its line end. */
+  push(chunk: Uint8Array): string {
+    const lines = (this.#rest + this.#decoder.decode(chunk, { stream: true })).split('\n');
+    this.#rest = lines.pop() ?? '';
+    if (this.#rest.length > MAX_LINE) lines.push(this.#rest.slice(0, MAX_LINE));
+    this.#rest = this.#rest.length > MAX_LINE ? '' : this.#rest;
+    return lines.map((line) => `${plain(line)}\n`).join('');
+  }
+
+  end(): string {
+    return this.#rest === '' ? '' : `${plain(this.#rest)}\n`;
+  }
+}
+
+const MAX_LINE = 65_536;
+
+function plain(line: string): string {
+  const undrawn = line.replace(/\u001b\[[0-?]*[ -/]*[@-~]|\u001b[\]PX^_][^\u0007\u001b]*(?:\u0007|\u001b\\)?|\u001b[ -/]*[0-~]|\r/g, '');
+  return undrawn.split('\t').map(visible).join('\t');
+}
