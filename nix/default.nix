@@ -9,7 +9,10 @@ let
   pkgs = nixpkgs.legacyPackages.${system};
 
   qmpilot = pkgs.callPackage ./package.nix { };
-  demo = pkgs.callPackage ./demo.nix { inherit qmpilot; };
+  demo = pkgs.callPackage ./demo.nix {
+    inherit qmpilot;
+    vm = self.nixosConfigurations.nixos-vm-snapshot.config.system.build.vm;
+  };
 
   guest =
     module:

@@ -14,4 +14,7 @@
     };
   };
   reproducer.autostart = false;
+
+  # Keys that come in one go are keys all the same: what drives this guest types faster than a person.
+  programs.tmux.extraConfig = "set -g assume-paste-time 0";
 }

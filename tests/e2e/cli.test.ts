@@ -76,6 +76,7 @@ describe('qmpilot repro', () => {
     ['no attempts', ['repro', QUICK, '--attempts', '0'], /whole number of 1 or more/],
     ['attempts that are no number', ['repro', QUICK, '--attempts', 'x'], /whole number of 1 or more/],
     ['a timeout that is none', ['repro', QUICK, '--timeout', 'soon'], /duration/],
+    ['a guest that the scenario does not have', ['repro', QUICK, '--guest', 'nixos'], /has no guest "nixos"/],
     ['an unknown option', ['repro', QUICK, '--atempts', '3'], /unknown option/],
     ['an unknown command', ['rpro'], /unknown command/],
     ['a file without a scenario', ['repro', join(ROOT, 'tests/e2e/scenarios/unmarked.repro.ts')], /exports no scenario/],

@@ -42,6 +42,11 @@ export class Nix implements Disposable {
     }
   }
 
+  /** The folder with `nix` in it. */
+  get programs(): string {
+    return this.#programs;
+  }
+
   get flake(): string {
     return join(this.#directory, 'flake');
   }

@@ -69,7 +69,7 @@ export type { Vm } from './vm/vm.js';
 export type { ForkOptions, RestoreOptions, SnapshotOptions } from './vm/vm-snapshots.js';
 export type { FirstOptions, Watch, WatchSpec } from './vm/watch.js';
 
-export { defineScenario, isScenario } from './repro/scenario.js';
+export { defineScenario, isScenario, onGuest } from './repro/scenario.js';
 export type { AttemptContext, PrepareContext, Scenario } from './repro/scenario.js';
 export { runScenario } from './repro/run.js';
 export type { RunOptions } from './repro/run.js';

@@ -1,4 +1,4 @@
-import { runScenario, type RunEvent, type RunSummary } from '@qmpilot/core';
+import { onGuest, runScenario, type RunEvent, type RunSummary } from '@qmpilot/core';
 import type { Command } from 'commander';
 import { duration, seed, wholeNumber } from '../arguments.js';
 import { EXIT } from '../exit-codes.js';
@@ -15,6 +15,7 @@ interface ReproOptions {
   readonly untilReproduced?: number;
   readonly out?: string;
   readonly seed?: number;
+  readonly guest?: string;
   readonly json?: boolean;
 }
 
@@ -31,6 +32,7 @@ export function registerRepro(program: Command): void {
     .option('--timeout <time>', 'limit of one attempt: 90s, 3m (default: as the scenario says)', duration)
     .option('--until-reproduced <k>', 'stop after so many reproduced attempts', wholeNumber)
     .option('--out <dir>', 'the run directory, new or empty (default: runs/NAME-TIME)')
+    .option('--guest <name>', 'run on another of the guests that the scenario names')
     .option('--seed <n>', 'the same seed gives the attempts the same seeds', seed)
     .option('--json', 'JSON lines on standard output')
     .addHelpText('after', HELP)
@@ -39,7 +41,7 @@ export function registerRepro(program: Command): void {
       const shown = new Set<string>();
       const summary = await interruptible(async (signal) => {
         const { scenario, source } = await loadScenario(file);
-        return runScenario(scenario, {
+        return runScenario(options.guest === undefined ? scenario : onGuest(scenario, options.guest), {
           attempts: options.attempts,
           timeout: options.timeout,
           untilReproduced: options.untilReproduced,

@@ -33,6 +33,8 @@ export interface PrepareContext {
 export interface Scenario {
   readonly name?: string;
   readonly guest: GuestDescription;
+  /** Other guests that it runs on, by name: `qmpilot repro --guest NAME` takes one in place of `guest`. */
+  readonly guests?: Readonly<Record<string, GuestDescription>>;
   /** How the guest is booted: accelerator, cpus, memory, ... */
   readonly boot?: Omit<BootOptions, 'signal' | 'onProgress' | 'onStart'>;
   /** Once after boot; what it leaves is the snapshot that every attempt starts from. */
@@ -60,6 +62,20 @@ export function defineScenario(scenario: Scenario): Scenario {
   if (typeof given['attempt'] !== 'function') throw fault('has no attempt', 'async attempt(vm, { signal }) { ... }');
   if (given['prepare'] !== undefined && typeof given['prepare'] !== 'function') throw fault("has a prepare that is no function", 'async prepare(vm) { ... }');
   return Object.defineProperty(scenario, BRAND, { value: true });
+}
+
+/**
+ * The scenario on another of its guests.
+ * @throws {USAGE} when it has none of this name
+ */
+export function onGuest(scenario: Scenario, name: string): Scenario {
+  const guests = scenario.guests ?? {};
+  const guest = Object.hasOwn(guests, name) ? guests[name] : undefined;
+  if (guest) return defineScenario({ ...scenario, guest });
+  const names = Object.keys(guests);
+  throw new QmpilotError('USAGE', `this scenario has no guest ${JSON.stringify(name)}`, {
+    hint: names.length > 0 ? `it has: ${names.join(', ')}` : 'it runs on its own guest only: leave --guest out, or add guests: { ... } to it',
+  });
 }
 
 export function isScenario(value: unknown): value is Scenario {

@@ -40,6 +40,7 @@ in
     environment.systemPackages = option (types.listOf types.package) [ ];
     networking.hostName = option types.str "nixos";
     programs.bash.loginShellInit = option types.lines "";
+    programs.tmux.extraConfig = option types.lines "";
     programs.tmux.enable = option types.bool false;
     services.getty.autologinUser = option (types.nullOr types.str) null;
     services.qemuGuest.enable = option types.bool false;

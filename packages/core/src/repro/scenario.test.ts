@@ -1,0 +1,18 @@
+import { expect, it } from 'vitest';
+import type { GuestDescription } from '../guests/guest.js';
+import { defineScenario, isScenario, onGuest } from './scenario.js';
+
+const guest = (name: string): GuestDescription => ({ name, prepare: () => Promise.reject(new Error('never')) });
+const scenario = defineScenario({ guest: guest('debian'), guests: { nixos: guest('nixos') }, attempt: () => Promise.resolve() });
+
+it('runs on another of its guests by name, and is the same scenario otherwise', () => {
+  const other = onGuest(scenario, 'nixos');
+  expect(other.guest.name).toBe('nixos');
+  expect({ ...other, guest: undefined }).toEqual({ ...scenario, guest: undefined });
+  expect(isScenario(other)).toBe(true);
+  expect(scenario.guest.name).toBe('debian');
+});
+
+it.each(['windows', 'toString'])('has no guest %s, and says which it has', (name) => {
+  expect(() => onGuest(scenario, name)).toThrow(expect.objectContaining({ code: 'USAGE', hint: 'it has: nixos' }));
+});
