@@ -72,7 +72,7 @@ export default defineScenario({
     await screen.waitFor(/Every 2\.0s/);
 
     await vm.console.press('C-b', '"');
-    await screen.waitFor(/─{20}[^]*─{20}\n(?:[^\n]*\n)?[^\n]*project\]?# /);
+    await screen.waitFor(/─{20}[^]*─{20}\n(?:[^\n]*\n)?[^\n]*project\]?# ?$/m);
     await vm.console.type('kill -9 $(pidof "npm ci")');
     await screen.waitFor(/kill -9/);
     note('three panes are ready, and the loop waits for its Enter');
