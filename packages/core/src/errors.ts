@@ -31,6 +31,10 @@ export type ErrorCode =
   | 'UNIT_FAILED'
   /** A guest image could not be built. */
   | 'GUEST_BUILD'
+  /** A command in the guest gave more output than was allowed; it was killed. */
+  | 'OUTPUT_LIMIT'
+  /** A file or tree could not be copied into or out of the guest, or what came is no honest archive. */
+  | 'COPY_FAILED'
   /** No shell of the guest answers. */
   | 'SHELL_LOST'
   /** A snapshot cannot be made, is not there, or does not fit this QEMU. */

@@ -8,7 +8,7 @@ import { bashWord } from './quote.js';
  *
  * Marks (see frames.ts): P pong, R ready for input, B stdout begins, O stdout ended and stderr begins,
  * X exit status, `k` behind it when the command was killed by Ctrl-C; while streaming: S begin,
- * e and E a piece of stderr (E: with a line end behind it), Y stderr ended.
+ * e and E a piece of stderr (E: with a line end behind it), Y stderr ended. Perl, where there is one, passes stderr to the byte.
  */
 const SCRIPT = String.raw`
 exec 2>/dev/null
@@ -19,7 +19,7 @@ unset __qA; set -m; trap __qa=k INT
 for __qd in /run /dev/shm /tmp; do
   __qd=$__qd/qmpilot-shell.$$; mkdir -p -m 700 "$__qd"; [[ -w $__qd ]] && break
 done
-__qk=0; __qi=/dev/null
+__qk=0; __qi=/dev/null; __qr=$(type -P perl)
 __qm() { printf "\1%s%s%d:%s" "$1" "$__qn" "\${#2}" "$2"; }
 __qe() {
   [[ -s $1 ]] || return
@@ -50,6 +50,19 @@ __qx() {
   __qm B ""; __qe "$__qd/o$__qk"; __qm O ""; __qe "$__qd/e$__qk"; __qm X "$__qs$__qa"
 }
 __qy() {
+  [[ $__qr ]] && exec perl -e '
+    \$m = "\n\1$ARGV[0]\n"; \$b = "";
+    sub out { length \$_[0] and syswrite STDOUT, "\1e$ARGV[0]" . length(\$_[0]) . ":" . \$_[0] }
+    while (sysread STDIN, \$d, 4096) {
+      \$b .= \$d;
+      \$i = index \$b, \$m;
+      if (\$i >= 0) { out(substr \$b, 0, \$i); last }
+      \$k = length \$m;
+      1 while --\$k and substr(\$b, -\$k) ne substr(\$m, 0, \$k);
+      out(substr \$b, 0, length(\$b) - \$k);
+      \$b = \$k ? substr \$b, -\$k : "";
+    }
+    syswrite STDOUT, "\1Y$ARGV[0]0:"' -- "$__qn"
   local l s a=
   while :; do
     IFS= read -r -t 0.2 -n 512 l; s=$?

@@ -1,9 +1,7 @@
-import type { Channel } from '../console/channel.js';
-import { awaitWithin, type WaitOptions } from '../util/deadline.js';
+import { isQmpilotError } from '../errors.js';
 import { deferred } from '../util/deferred.js';
 import { monotonicMs } from '../util/clock.js';
-import type { Mark } from './frames.js';
-import { execResult, type ExecResult } from './shell.js';
+import { abandoned, DEFAULT_MAX_OUTPUT, execResult, outputLimit, type ExecResult, type ShellKind } from './shell.js';
 
 export interface ExecChunk {
   readonly from: 'stdout' | 'stderr';
@@ -12,34 +10,29 @@ export interface ExecChunk {
 
 /** Bytes that wait for the reader before the guest is made to wait. */
 const QUEUE_LIMIT = 1 << 20;
-/** How long a killed command may take to say that it ended. */
-const KILL_MS = 5000;
-
-const NEWLINE = Buffer.from('\n');
 
 /** A running command's output as it comes, and its end. Iterate it once; a slow reader slows the command down. */
 export class ExecStream implements AsyncIterable<ExecChunk> {
   readonly command: string;
-  readonly #channel: Channel;
+  readonly via: ShellKind;
+  readonly #hold: (() => () => void) | undefined;
   readonly #result = deferred<ExecResult>();
-  readonly #ended = deferred<void>();
   readonly #stopped = deferred<unknown>();
   readonly #began = monotonicMs();
   #queue: ExecChunk[] = [];
   #queued = 0;
   #wake = () => {};
   #release: (() => void) | undefined;
-  #running = false;
+  #room = deferred<void>();
   #discard = false;
-  #exitCode: number | undefined;
-  #stderrEnded = false;
-  /** The newline of the last line of stderr: the one that ends the stream is not the command's. */
-  #newline = false;
   #over: { readonly error?: unknown } | undefined;
 
-  constructor(command: string, channel: Channel) {
+  /** @internal @param hold stops the flow until what it returns is called */
+  constructor(command: string, via: ShellKind, hold?: () => () => void) {
     this.command = command;
-    this.#channel = channel;
+    this.via = via;
+    this.#hold = hold;
+    this.#room.resolve();
   }
 
   /** The command's end, without the output that was streamed. Rejects when it was killed or lost. */
@@ -64,7 +57,7 @@ export class ExecStream implements AsyncIterable<ExecChunk> {
         });
       }
     } finally {
-      this.#discardRest();
+      this.discard();
       if (!this.#over) this.stop(new Error('the reader left'));
     }
   }
@@ -74,83 +67,82 @@ export class ExecStream implements AsyncIterable<ExecChunk> {
     this.#stopped.resolve(reason);
   }
 
-  /** Called by the shell: bytes that are no marks. */
-  bytes(bytes: Buffer): void {
-    if (this.#running && this.#exitCode === undefined) this.#push('stdout', bytes);
+  /** @internal Resolves with the reason when the command is to be killed. */
+  get stopped(): Promise<unknown> {
+    return this.#stopped.promise;
   }
 
-  /** Called by the shell. */
-  mark({ letter, payload }: Mark): void {
-    if (letter === 'S') this.#running = true;
-    if ((letter === 'e' || letter === 'E') && !this.#stderrEnded) {
-      if (this.#newline) this.#push('stderr', NEWLINE);
-      this.#newline = letter === 'E';
-      if (payload.length > 0) this.#push('stderr', payload);
-    }
-    if (letter === 'Y') this.#stderrEnded = true;
-    if (letter === 'X') this.#exitCode ??= Number.parseInt(payload.toString(), 10);
-    if (this.#exitCode !== undefined && this.#stderrEnded) this.#ended.resolve();
+  /** @internal Resolves when the reader has room for more. */
+  get room(): Promise<void> {
+    return this.#room.promise;
   }
 
-  /** Called by the shell: waits for the command's end, killing it by `interrupt` when time is up or `stop` was called. */
-  async guestEnd(options: WaitOptions, interrupt: () => Promise<void>): Promise<void> {
-    let failure: { readonly error: unknown } | undefined;
-    try {
-      await awaitWithin<void>({ awaited: `${JSON.stringify(this.command)} in the guest` }, options, (resolve, reject) => {
-        void this.#ended.promise.then(resolve, reject);
-        void this.#stopped.promise.then(reject);
-      });
-    } catch (error) {
-      if (this.#over) throw error;
-      failure = { error };
-      this.#discardRest();
-      await interrupt();
-      await awaitWithin<void>({ awaited: 'a killed command to end' }, { timeout: KILL_MS }, (resolve, reject) => {
-        void this.#ended.promise.then(resolve, reject);
-        const again = setInterval(() => void interrupt().catch(() => {}), 500);
-        return () => clearInterval(again);
-      });
-    }
-    if (failure) this.fail(failure.error);
-    else this.#finish();
-  }
-
-  /** Called by the shell: nothing more will come. */
-  fail(error: unknown): void {
-    if (this.#over) return;
-    this.#over = { error };
-    this.#ended.reject(error);
-    this.#result.reject(error);
-    this.#letGo();
-    this.#wake();
-  }
-
-  #finish(): void {
-    this.#over = {};
-    const none = Buffer.alloc(0);
-    this.#result.resolve(execResult(this.command, this.#exitCode ?? 0, none, none, monotonicMs() - this.#began));
-    this.#letGo();
-    this.#wake();
-  }
-
-  #push(from: ExecChunk['from'], bytes: Buffer): void {
-    if (this.#discard) return;
-    this.#queue.push({ from, bytes: Buffer.from(bytes) });
+  /** @internal */
+  push(from: ExecChunk['from'], bytes: Buffer): void {
+    if (this.#discard || this.#over || bytes.length === 0) return;
+    this.#queue.push({ from, bytes });
     this.#queued += bytes.length;
-    if (this.#queued > QUEUE_LIMIT) this.#release ??= this.#channel.hold();
+    if (this.#queued > QUEUE_LIMIT && !this.#release) {
+      this.#room = deferred();
+      this.#release = this.#hold?.() ?? (() => {});
+    }
     this.#wake();
   }
 
-  #discardRest(): void {
+  /** @internal What came, and comes, is not wanted any more. */
+  discard(): void {
     this.#discard = true;
     this.#queue = [];
     this.#queued = 0;
     this.#letGo();
   }
 
+  /** @internal */
+  finish(exitCode: number, consoleLines?: readonly string[]): void {
+    if (this.#over) return;
+    this.#over = {};
+    this.#result.resolve(
+      execResult({ command: this.command, via: this.via, exitCode, durationMs: monotonicMs() - this.#began, ...(consoleLines && { consoleLines }) }),
+    );
+    this.#letGo();
+    this.#wake();
+  }
+
+  /** @internal Nothing more will come. */
+  fail(error: unknown): void {
+    if (this.#over) return;
+    this.#over = { error };
+    this.#result.reject(error);
+    this.#letGo();
+    this.#wake();
+  }
+
   #letGo(): void {
     const release = this.#release;
     this.#release = undefined;
+    this.#room.resolve();
     release?.();
+  }
+}
+
+/** All of a stream as one result. @throws {OUTPUT_LIMIT} when an output is longer than `limit`: the command is killed */
+export async function collect(stream: ExecStream, limit = DEFAULT_MAX_OUTPUT): Promise<ExecResult> {
+  const chunks = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
+  const lengths = { stdout: 0, stderr: 0 };
+  const output = (from: ExecChunk['from']) => Buffer.concat(chunks[from]);
+  try {
+    for await (const { from, bytes } of stream) {
+      lengths[from] += bytes.length;
+      chunks[from].push(bytes);
+      if (lengths[from] > limit) throw outputLimit(stream.command, limit);
+    }
+    const { command, via, exitCode, durationMs, consoleLines } = await stream.result;
+    return execResult({
+      command, via, exitCode, durationMs, stdoutBytes: output('stdout'), stderrBytes: output('stderr'), ...(consoleLines && { consoleLines }),
+    });
+  } catch (error) {
+    // The reader has left: wait until the command is gone, so that the shell is free when this rejects.
+    if (isQmpilotError(error, 'OUTPUT_LIMIT')) await stream.result.catch(() => {});
+    throw abandoned(error, stream.command, output('stdout'), output('stderr'));
   }
 }

@@ -121,6 +121,21 @@ describe('OutOfBandShell on a bash with prompt and echo', () => {
     expect(await stream.result).toMatchObject({ exitCode: 5 });
   });
 
+  it('streams every byte value of both outputs', async () => {
+    const all = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+    const got = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
+    const stream = shell.stream('cat; { printf "\\0\\1\\n\\377\\n"; sleep 0.1; printf "\\n\\1"; } >&2', { input: all });
+    for await (const { from, bytes } of stream) got[from].push(bytes);
+    expect(Buffer.concat(got.stdout)).toEqual(all);
+    expect(Buffer.concat(got.stderr)).toEqual(Buffer.of(0, 1, 10, 255, 10, 10, 1));
+  });
+
+  it('kills a command whose output grows beyond maxOutput, shows how it began, and goes on', async () => {
+    const error: unknown = await shell.exec('echo first; head -c 30000000 /dev/zero | tr "\\0" x', { maxOutput: 1000, timeout: '20s' }).catch((e: unknown) => e);
+    expect(error).toMatchObject({ code: 'OUTPUT_LIMIT', message: expect.stringContaining('more than 1000 bytes') });
+    expect((await shell.exec('echo on', { timeout: 5000 })).stdout).toBe('on\n');
+  });
+
   it('kills a streamed command when the reader leaves, and goes on', async () => {
     for await (const chunk of shell.stream('yes')) if (chunk.bytes.length > 0) break;
     expect((await shell.exec('echo on', { timeout: 5000 })).stdout).toBe('on\n');
@@ -146,6 +161,13 @@ describe('OutOfBandShell and its channel', () => {
   it('says SHELL_LOST where no bash answers', async () => {
     const { shell } = shellOn('cat');
     await expect(shell.ready({ timeout: 1500 })).rejects.toMatchObject({ code: 'SHELL_LOST' });
+  });
+
+  it('says SHELL_LOST when a command kills the shell itself, and works with the bash that comes in its place', async () => {
+    const { shell } = shellOn('while :; do bash --norc; done');
+    await shell.ready({ timeout: '10s' });
+    await expect(shell.exec('kill -9 $$')).rejects.toMatchObject({ code: 'SHELL_LOST' });
+    expect(await shell.exec('echo new', { timeout: '10s' })).toMatchObject({ stdout: 'new\n', via: 'out-of-band' });
   });
 
   it('rejects a running command when the channel ends', async () => {

@@ -1,15 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import type { Channel } from '../console/channel.js';
-import { AbortedError, isQmpilotError, QmpilotError, TimeoutError } from '../errors.js';
+import { AbortedError, isQmpilotError, QmpilotError } from '../errors.js';
 import { monotonicMs } from '../util/clock.js';
 import { awaitWithin, type WaitOptions } from '../util/deadline.js';
 import { Ring } from '../util/ring.js';
 import { agentInstallation } from './agent-script.js';
 import { commandText } from './command-text.js';
 import { ExecStream } from './exec-stream.js';
+import { FlowMarks } from './flow-marks.js';
 import { FrameReader, type Mark } from './frames.js';
 import { bashWord, printfFormat } from './quote.js';
-import { checkCommand, execResult, requireSuccess, tailLines, type ExecOptions, type ExecResult, type Shell } from './shell.js';
+import {
+  abandoned, checkCommand, DEFAULT_MAX_OUTPUT, describeCommand, execResult, outputLimit, requireSuccess, type ExecOptions, type ExecResult, type Shell,
+} from './shell.js';
 import { Turns } from './turns.js';
 
 /** Input up to this size travels inside the request; more goes by itself, in blocks. */
@@ -26,6 +29,7 @@ const PONG_MS = 300;
  */
 export class OutOfBandShell implements Shell {
   readonly name: string;
+  readonly kind = 'out-of-band';
   readonly #channel: Channel;
   readonly #turns: Turns;
   readonly #seen = new Ring<string>(20);
@@ -59,7 +63,7 @@ export class OutOfBandShell implements Shell {
 
   exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
     checkCommand(command, options);
-    return this.#turns.take(describe(command), options.signal, async () => {
+    return this.#turns.take(describeCommand(command), options.signal, async () => {
       await this.#prepare(options);
       return this.#run(command, options);
     });
@@ -70,18 +74,16 @@ export class OutOfBandShell implements Shell {
   }
 
   /**
-   * Runs `command` and gives its output as it comes, of any size. Standard error comes by lines, without NUL bytes.
-   * Other commands wait until it has ended; what it left in the background is killed then. Leaving the iteration
-   * early kills it too.
-   * @throws what `exec` throws, from the iteration and from `result`
+   * As the interface says. Other commands wait until it has ended; what it left in the background is killed then. In a guest
+   * without perl standard error comes by lines, without NUL bytes.
    */
   stream(command: string, options: ExecOptions = {}): ExecStream {
     checkCommand(command, options);
-    const stream = new ExecStream(command, this.#channel);
+    const stream = new ExecStream(command, this.kind, () => this.#channel.hold());
     const { signal } = options;
-    const stop = () => stream.stop(new AbortedError(describe(command), signal?.reason));
+    const stop = () => stream.stop(new AbortedError(describeCommand(command), signal?.reason));
     signal?.addEventListener('abort', stop, { once: true });
-    const task = () => this.#turns.take(describe(command), signal, async () => {
+    const task = () => this.#turns.take(describeCommand(command), signal, async () => {
       await this.#prepare(options);
       await this.#stream(stream, command, options);
     });
@@ -95,6 +97,10 @@ export class OutOfBandShell implements Shell {
     return this.#turns.take(this.name, options.signal, () => this.#ping({ timeout: 5000, ...options }));
   }
 
+  /**
+   * Kills what runs and gets the shell to answer again.
+   * @throws {SHELL_LOST} when it does not
+   */
   reset(options: WaitOptions = {}): Promise<void> {
     return this.#turns.take(this.name, options.signal, async () => {
       this.#synced = false;
@@ -159,34 +165,55 @@ export class OutOfBandShell implements Shell {
     const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
     let into: Buffer[] | undefined;
     let endedMs = 0;
+    let length = 0;
+    let stray = '';
+    const limit = options.maxOutput ?? DEFAULT_MAX_OUTPUT;
+    const take = (bytes: Buffer, broken: (error: unknown) => void) => {
+      if (!into) return;
+      length += bytes.length;
+      if (length > limit) broken(outputLimit(command, limit));
+      else into.push(Buffer.from(bytes));
+    };
+    // While a command runs the agent says nothing: a prompt is that of the bash which came in its place.
+    const raw = (chunk: Buffer, broken: (error: unknown) => void) => {
+      if (into) return;
+      stray = (stray + chunk.subarray(-64).toString('latin1')).slice(-64);
+      if (!/bash-\d[\w.]*[#$] $/.test(stray)) return;
+      this.#synced = false;
+      broken(new QmpilotError('SHELL_LOST', `${this.name} ended while it ran ${describeCommand(command)}`, {
+        hint: 'a command that kills its own shell ($$ is the shell itself) ends it; the next command gets a new one',
+      }));
+    };
     const mark = ({ letter }: Mark) => {
       if (letter === 'B') [into, endedMs] = [stdout, monotonicMs() - began];
-      if (letter === 'O') into = stderr;
+      if (letter === 'O') [into, length] = [stderr, 0];
     };
     let failure: unknown;
     const { timeout, signal } = options;
     const end = await this.#request('exec', `__qc=${bashWord(commandText(command, options))} ${input}`, { timeout, signal }, {
       last: 'X',
-      awaited: `${describe(command)} in the guest`,
-      bytes: (bytes) => into?.push(Buffer.from(bytes)),
+      awaited: `${describeCommand(command)} in the guest`,
+      bytes: take,
+      raw,
       mark,
       abandon: (error) => {
         failure = error;
       },
     });
-    const result = execResult(command, Number.parseInt(end.payload.toString(), 10), Buffer.concat(stdout), Buffer.concat(stderr), endedMs);
-    if (failure !== undefined) throw abandoned(failure, result);
-    return result;
+    const [stdoutBytes, stderrBytes] = [Buffer.concat(stdout), Buffer.concat(stderr)];
+    if (failure !== undefined) throw abandoned(failure, command, stdoutBytes, stderrBytes);
+    return execResult({ command, via: this.kind, exitCode: Number.parseInt(end.payload.toString(), 10), stdoutBytes, stderrBytes, durationMs: endedMs });
   }
 
   async #stream(stream: ExecStream, command: string, options: ExecOptions): Promise<void> {
     const input = await this.#sendInput(options);
     const nonce = newNonce();
-    const reader = new FrameReader(nonce, (bytes) => stream.bytes(bytes), (mark) => stream.mark(mark));
-    const undo = [this.#channel.onData((chunk) => reader.push(chunk)), ...this.#breaks((error) => stream.fail(error))];
+    const marks = new FlowMarks(stream);
+    const reader = new FrameReader(nonce, (bytes) => marks.bytes(bytes), (mark) => marks.mark(mark));
+    const undo = [this.#channel.onData((chunk) => reader.push(chunk)), ...this.#breaks((error) => marks.fail(error))];
     try {
       await this.#channel.write(line('flow', nonce, `__qc=${bashWord(commandText(command, options))} ${input}`));
-      await stream.guestEnd({ timeout: options.timeout }, () => this.#channel.write('\x03'));
+      await marks.end({ timeout: options.timeout }, () => this.#channel.write('\x03'));
       await this.#channel.write(line('done', nonce, ''));
     } catch (error) {
       this.#synced = false;
@@ -202,7 +229,7 @@ export class OutOfBandShell implements Shell {
     const bytes = Buffer.from(input);
     if (bytes.length <= INLINE_INPUT) return `__qi=$__qd/i; printf ${printfFormat(bytes)} >"$__qi"`;
     for (let at = 0; at < bytes.length; at += INPUT_BLOCK) {
-      signal?.throwIfAborted();
+      if (signal?.aborted) throw new AbortedError('the guest to take input', signal.reason);
       await this.#sendBlock(bytes.subarray(at, at + INPUT_BLOCK), at > 0);
     }
     return '__qi=$__qd/i';
@@ -231,20 +258,24 @@ export class OutOfBandShell implements Shell {
     verb: string, argument: string, options: WaitOptions,
     how: {
       last: string; before?: string; awaited?: string;
-      bytes?: (bytes: Buffer) => void; mark?: (mark: Mark) => void; abandon?: (error: unknown) => void;
+      bytes?: (bytes: Buffer, broken: (error: unknown) => void) => void; raw?: (chunk: Buffer, broken: (error: unknown) => void) => void; mark?: (mark: Mark) => void; abandon?: (error: unknown) => void;
     },
   ): Promise<Mark> {
     const nonce = newNonce();
     let end: Mark | undefined;
     let arrived = () => {};
-    const reader = new FrameReader(nonce, (bytes) => how.bytes?.(bytes), (mark) => {
+    const reader = new FrameReader(nonce, (bytes) => how.bytes?.(bytes, (error) => broken?.(error)), (mark) => {
       how.mark?.(mark);
       if (mark.letter !== how.last) return;
       end = mark;
       arrived();
     });
     let broken: ((error: unknown) => void) | undefined;
-    const undo = [this.#channel.onData((chunk) => reader.push(chunk)), ...this.#breaks((error) => broken?.(error))];
+    const hear = (chunk: Buffer) => {
+      reader.push(chunk);
+      how.raw?.(chunk, (error) => broken?.(error));
+    };
+    const undo = [this.#channel.onData(hear), ...this.#breaks((error) => broken?.(error))];
     const wait = (limits: WaitOptions) =>
       awaitWithin<Mark>({ awaited: how.awaited ?? `an answer from ${this.name}` }, limits, (resolve, reject) => {
         broken = reject;
@@ -305,20 +336,6 @@ function newNonce(): string {
   return randomBytes(8).toString('hex');
 }
 
-function describe(command: string): string {
-  return JSON.stringify(command.length > 80 ? `${command.slice(0, 77)}...` : command);
-}
-
 function isWaitEnd(error: unknown): boolean {
-  return isQmpilotError(error, 'TIMEOUT') || isQmpilotError(error, 'ABORTED');
-}
-
-/** The error of an abandoned command, with the output it had given by then. */
-function abandoned(error: unknown, result: ExecResult): unknown {
-  const details = {
-    evidence: { stdout: tailLines(result.stdoutBytes), stderr: tailLines(result.stderrBytes) },
-    hint: 'the command was killed and the shell goes on; its output until then is in the evidence',
-  };
-  if (error instanceof TimeoutError) return new TimeoutError(error.awaited, error.waitedMs, details);
-  return error instanceof AbortedError ? new AbortedError(describe(result.command), error.cause, details) : error;
+  return isQmpilotError(error, 'TIMEOUT') || isQmpilotError(error, 'ABORTED') || isQmpilotError(error, 'OUTPUT_LIMIT');
 }

@@ -1,5 +1,6 @@
-import { QmpilotError } from '../errors.js';
+import { AbortedError, isQmpilotError, QmpilotError, TimeoutError } from '../errors.js';
 import type { WaitOptions } from '../util/deadline.js';
+import type { ExecStream } from './exec-stream.js';
 
 export interface ExecOptions extends WaitOptions {
   /** Added to the command's environment. */
@@ -10,11 +11,20 @@ export interface ExecOptions extends WaitOptions {
   readonly input?: string | Uint8Array | undefined;
   /** Run as this user of the guest, by `runuser`. */
   readonly user?: string | undefined;
+  /** How many bytes of either output `exec` takes; default 256 MiB. `stream` has no limit. */
+  readonly maxOutput?: number | undefined;
 }
+
+export const DEFAULT_MAX_OUTPUT = 256 * 2 ** 20;
+
+/** How a command reached the guest. */
+export type ShellKind = 'out-of-band' | 'agent' | 'ssh' | 'serial';
 
 /** What a command did: data, whatever its exit code. */
 export interface ExecResult {
   readonly command: string;
+  /** The shell that ran it. */
+  readonly via: ShellKind;
   /** 0 to 255. */
   readonly exitCode: number;
   /** `SIGKILL`, ..., where the exit code is 128 plus a signal's number: the shell's convention, which a command may imitate. */
@@ -26,11 +36,17 @@ export interface ExecResult {
   readonly stderrBytes: Buffer;
   /** From the command's being sent to its end, in ms. */
   readonly durationMs: number;
+  /** Lines that others, such as the kernel, wrote to the console meanwhile: of a shell on the serial console only. */
+  readonly consoleLines?: readonly string[];
 }
 
-/** Runs commands in the guest, one at a time, in the order of the calls. */
+/** Runs commands in the guest. */
 export interface Shell {
   readonly name: string;
+  readonly kind: ShellKind;
+
+  /** Waits until the guest's side answers. Limit: 60 s by default. Throws what `exec` throws. */
+  ready(options?: WaitOptions): Promise<void>;
 
   /**
    * Runs `command` as a shell text of its own (what it sets is gone afterwards). Children it leaves in the
@@ -38,6 +54,7 @@ export interface Shell {
    * @throws {USAGE} for a command with a NUL
    * @throws {TIMEOUT} after `timeout` (none by default): the command was killed, the shell goes on
    * @throws {ABORTED} likewise
+   * @throws {OUTPUT_LIMIT} likewise, when an output grew beyond `maxOutput`
    * @throws {SHELL_LOST} when the guest does not answer
    * @throws {CONSOLE_CLOSED} when the channel ends
    */
@@ -50,27 +67,36 @@ export interface Shell {
   expectOk(command: string, options?: ExecOptions): Promise<ExecResult>;
 
   /**
+   * Runs `command` and gives its output as it comes, of any size. Leaving the iteration early kills it.
+   * @throws what `exec` throws, from the iteration and from `result`
+   */
+  stream(command: string, options?: ExecOptions): ExecStream;
+
+  /**
    * A round trip to the guest's shell and back. Limit: 5 s by default.
    * @throws {SHELL_LOST} when nothing comes back
    */
   ping(options?: WaitOptions): Promise<void>;
 
-  /**
-   * Kills what runs and gets the shell to answer again.
-   * @throws {SHELL_LOST} when it does not
-   */
-  reset(options?: WaitOptions): Promise<void>;
-
-  /** Lets go of the channel; commands that wait are rejected with CLOSED. */
+  /** Lets go of the channel; commands that wait for their turn are rejected with CLOSED. */
   close(): void;
 }
 
-export function execResult(
-  command: string, exitCode: number, stdoutBytes: Buffer, stderrBytes: Buffer, durationMs: number,
-): ExecResult {
+export interface ExecEnd {
+  readonly command: string;
+  readonly via: ShellKind;
+  readonly exitCode: number;
+  readonly durationMs: number;
+  readonly stdoutBytes?: Buffer;
+  readonly stderrBytes?: Buffer;
+  readonly consoleLines?: readonly string[];
+}
+
+export function execResult({ command, via, exitCode, durationMs, consoleLines, ...end }: ExecEnd): ExecResult {
   const signal = signalName(exitCode);
+  const { stdoutBytes = Buffer.alloc(0), stderrBytes = Buffer.alloc(0) } = end;
   return {
-    command, exitCode, ...(signal ? { signal } : {}), durationMs, stdoutBytes, stderrBytes,
+    command, via, exitCode, ...(signal ? { signal } : {}), durationMs, stdoutBytes, stderrBytes, ...(consoleLines && { consoleLines }),
     // Decoded when asked for: 100 MB may be nobody's text.
     get stdout() { return stdoutBytes.toString('utf8'); },
     get stderr() { return stderrBytes.toString('utf8'); },
@@ -87,6 +113,28 @@ export function requireSuccess(result: ExecResult): ExecResult {
   });
 }
 
+export function describeCommand(command: string): string {
+  return JSON.stringify(command.length > 80 ? `${command.slice(0, 77)}...` : command);
+}
+
+export function outputLimit(command: string, limit: number): QmpilotError {
+  return new QmpilotError('OUTPUT_LIMIT', `${describeCommand(command)} gave more than ${limit} bytes of output, and was killed`, {
+    hint: 'raise maxOutput, have it write to a file, or read it by stream(), which has no limit',
+  });
+}
+
+/** The error for a command that was given up, with the output it had given by then. */
+export function abandoned(error: unknown, command: string, stdout: Buffer, stderr: Buffer): unknown {
+  const details = {
+    evidence: { stdout: tailLines(stdout), stderr: tailLines(stderr) },
+    hint: 'the command was killed and the shell goes on; its output until then is in the evidence',
+  };
+  if (error instanceof TimeoutError) return new TimeoutError(error.awaited, error.waitedMs, details);
+  if (error instanceof AbortedError) return new AbortedError(describeCommand(command), error.cause, details);
+  if (!isQmpilotError(error, 'OUTPUT_LIMIT')) return error;
+  return new QmpilotError(error.code, error.message, { ...(error.hint && { hint: error.hint }), evidence: details.evidence });
+}
+
 /** The last lines of an output, for evidence: at most 16 KiB. */
 export function tailLines(bytes: Buffer): string[] {
   return bytes.subarray(-16_384).toString('utf8').trimEnd().split('\n').slice(-50);
@@ -101,6 +149,8 @@ export function checkCommand(command: string, options: ExecOptions): void {
       });
     }
   }
+  const { maxOutput } = options;
+  if (maxOutput !== undefined && !(maxOutput >= 0)) throw new QmpilotError('USAGE', `maxOutput: ${maxOutput} is no number of bytes`);
   for (const name of Object.keys(options.env ?? {})) {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
       throw new QmpilotError('USAGE', `${JSON.stringify(name)} is not a name for an environment variable`);
