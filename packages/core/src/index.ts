@@ -29,7 +29,10 @@ export { FileTranscript } from './console/transcript.js';
 export type { TranscriptWriter } from './console/transcript.js';
 
 export { OutOfBandShell } from './shell/out-of-band-shell.js';
-export type { ExecOptions, ExecResult, Shell } from './shell/shell.js';
+export { AgentShell } from './shell/agent-shell.js';
+export { SerialShell } from './shell/serial/serial-shell.js';
+export type { ExecChunk, ExecStream } from './shell/exec-stream.js';
+export type { ExecOptions, ExecResult, Shell, ShellKind } from './shell/shell.js';
 
 export * from './detect/index.js';
 
@@ -66,6 +69,7 @@ export type { PoweroffOptions, PoweroffReport } from './vm/poweroff.js';
 export type { PoolOptions, SnapshotPool } from './vm/pool.js';
 export type { Snapshot } from './vm/snapshot.js';
 export type { Vm } from './vm/vm.js';
+export type { OpenShellOptions, VmExecOptions, VmShellKind } from './vm/vm-shells.js';
 export type { ForkOptions, RestoreOptions, SnapshotOptions } from './vm/vm-snapshots.js';
 export type { FirstOptions, Watch, WatchSpec } from './vm/watch.js';
 

@@ -14,6 +14,7 @@ export class Channel {
   #unhook: (() => void) | undefined;
   #state: 'detached' | 'attached' | 'ended' | 'closed' = 'detached';
   #holds = 0;
+  #filter: ((chunk: Buffer) => Buffer) | undefined;
   readonly #data = new Listeners<Buffer>();
   readonly #end = new Listeners<QmpilotError>();
   readonly #attach = new Listeners<void>();
@@ -37,7 +38,7 @@ export class Channel {
     this.detach();
     this.#stream = stream;
     this.#state = 'attached';
-    const onData = (chunk: Buffer | string) => this.#data.emit(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
+    const onData = (chunk: Buffer | string) => this.#take(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
     const onGone = (cause?: unknown) => this.#onGone(stream, cause instanceof Error ? cause : undefined);
     stream.on('data', onData);
     stream.on('end', onGone);
@@ -92,6 +93,17 @@ export class Channel {
     return this.#data.add(listener);
   }
 
+  /**
+   * From now on every chunk goes through `filter` first, and the listeners get what it gives: for a protocol that shares the
+   * line with others. One at a time; gives the function that ends it.
+   */
+  setFilter(filter: (chunk: Buffer) => Buffer): () => void {
+    this.#filter = filter;
+    return () => {
+      if (this.#filter === filter) this.#filter = undefined;
+    };
+  }
+
   /** The stream ended by itself, or the channel was closed. */
   onEnd(listener: (error: QmpilotError) => void): () => void {
     return this.#end.add(listener);
@@ -129,6 +141,11 @@ export class Channel {
   /** The error for a use of the channel in its present state; undefined while it is attached. */
   get failure(): QmpilotError | undefined {
     return this.#state === 'attached' ? undefined : this.#unusable('before it was used');
+  }
+
+  #take(chunk: Buffer): void {
+    const rest = this.#filter ? this.#filter(chunk) : chunk;
+    if (rest.length > 0) this.#data.emit(rest);
   }
 
   #onGone(stream: Duplex, cause: Error | undefined): void {

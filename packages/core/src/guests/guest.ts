@@ -34,7 +34,7 @@ export interface PreparedGuest {
   readonly shell?: string;
   /** A second one, for what looks at the guest while a command runs. */
   readonly samplingShell?: string;
-  /** A spare virtio console, on which `startShell` of the same name can start a bash: for `vm.openShell`. */
+  /** Virtio consoles that nobody uses: `vm.openShell` starts a bash on them. */
   readonly spareConsoles?: readonly string[];
   /** A virtio port for the guest agent (qemu-ga). */
   readonly guestAgent?: boolean;

@@ -62,6 +62,9 @@ export interface StartSpec {
   readonly sandbox?: boolean;
 }
 
+/** Device id of the guest agent's port. */
+export const AGENT_PORT = 'agent-port';
+
 /** QEMU reads a comma as the end of a value; twice it is a comma. */
 export function escapeValue(value: string | number): string {
   return String(value).replaceAll(',', ',,');
@@ -104,7 +107,7 @@ export function buildArguments(spec: MachineSpec, start: StartSpec): string[] {
     ...(spec.guestAgent && fds.agent !== undefined
       ? [
           '-chardev', option('socket', { id: 'agent', fd: fds.agent }),
-          '-device', option('virtserialport', { chardev: 'agent', bus: 'consoles.0', name: 'org.qemu.guest_agent.0' }),
+          '-device', option('virtserialport', { id: AGENT_PORT, chardev: 'agent', bus: 'consoles.0', name: 'org.qemu.guest_agent.0' }),
         ]
       : []),
     '-object', 'rng-random,id=rng,filename=/dev/urandom',

@@ -105,6 +105,7 @@ while :; do
   __qv=\${__ql:10:4}; __ql=\${__ql:32}; __ql=\${__ql% *}
   case $__qv in
     ping) __qm P "" ;;
+    quit) __qm P ""; exit ;;
     exec) eval "$__ql"; __qx ;;
     flow) eval "$__ql"; __qw ;;
     recv) __qh $__ql ;;

@@ -34,14 +34,18 @@ export class OutOfBandShell implements Shell {
   readonly #turns: Turns;
   readonly #seen = new Ring<string>(20);
   readonly #undo: (() => void)[];
+  readonly #onClose: (() => void) | undefined;
+  #closed = false;
   /** The agent answered, and nothing has happened since that may have changed that. */
   #synced = false;
   #everReady = false;
 
-  constructor(channel: Channel, name = `shell on ${channel.name}`) {
+  /** @param options.onClose called once, by `close`, while the channel can still be used */
+  constructor(channel: Channel, options: { readonly name?: string; readonly onClose?: () => void } = {}) {
     this.#channel = channel;
-    this.name = name;
-    this.#turns = new Turns(name);
+    this.name = options.name ?? `shell on ${channel.name}`;
+    this.#onClose = options.onClose;
+    this.#turns = new Turns(this.name);
     this.#undo = [
       channel.onAttach(() => {
         this.#synced = false;
@@ -59,6 +63,11 @@ export class OutOfBandShell implements Shell {
    */
   ready(options: WaitOptions = {}): Promise<void> {
     return this.#turns.take(this.name, options.signal, () => this.#sync({ timeout: 60_000, ...options }));
+  }
+
+  /** Whether the guest's side answered since the last doubt about it. */
+  get answers(): boolean {
+    return this.#synced;
   }
 
   exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
@@ -109,7 +118,19 @@ export class OutOfBandShell implements Shell {
     });
   }
 
+  /**
+   * Ends the guest's bash, after what it runs; where the guest starts it again, a new one comes. Limit: 1 s by default.
+   * @throws {TIMEOUT} when it does not answer
+   */
+  async quit(options: WaitOptions = {}): Promise<void> {
+    this.#synced = false;
+    await this.#request('quit', '', { timeout: 1000, ...options }, { last: 'P' });
+  }
+
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#onClose?.();
     this.#turns.close();
     for (const undo of this.#undo) undo();
   }

@@ -1,9 +1,12 @@
+import type { Duplex } from 'node:stream';
 import { Channel } from '../console/channel.js';
 import { Console } from '../console/console.js';
-import type { QmpilotError } from '../errors.js';
+import { QmpilotError } from '../errors.js';
 import type { PreparedGuest } from '../guests/guest.js';
+import { AGENT_PORT } from '../qemu/command-line.js';
 import type { Machine } from '../qemu/machine.js';
 import { exitError } from '../qemu/process.js';
+import { GuestAgent } from '../qmp/guest-agent/guest-agent.js';
 import { OutOfBandShell } from '../shell/out-of-band-shell.js';
 import { deferred } from '../util/deferred.js';
 import { sizeByShell } from './console-size.js';
@@ -17,6 +20,8 @@ export class MachineSlot {
   readonly console: Console;
   readonly shell: OutOfBandShell | undefined;
   readonly sampling: OutOfBandShell | undefined;
+  /** Undefined when the machine has no port for it. */
+  readonly agent: GuestAgent | undefined;
   readonly #virtio: ReadonlyMap<string, Channel>;
   readonly #emit: (event: NewVmEvent) => void;
   #machine: Machine;
@@ -31,7 +36,13 @@ export class MachineSlot {
     this.#virtio = new Map(guest.virtioConsoles.map((name) => [name, new Channel(name)]));
     this.shell = this.#shellOn(guest.shell);
     this.sampling = this.#shellOn(guest.samplingShell);
+    this.agent = guest.guestAgent ? new GuestAgent(() => this.#agentStream()) : undefined;
     this.#attach(machine);
+  }
+
+  /** The channel to a virtio console; undefined when the guest has none of that name. */
+  virtio(name: string): Channel | undefined {
+    return this.#virtio.get(name);
   }
 
   get machine(): Machine {
@@ -79,6 +90,7 @@ export class MachineSlot {
 
   /** The same machine, at another moment: whoever is in the middle of something with its guest learns of it. */
   reattach(): void {
+    this.agent?.interrupt(new QmpilotError('QMP_LINK', 'the vm was restored'));
     this.console.channel.attach(this.#machine.serial);
     let index = 0;
     for (const channel of this.#virtio.values()) {
@@ -92,6 +104,7 @@ export class MachineSlot {
     this.#endsExpected += 1;
     this.shell?.close();
     this.sampling?.close();
+    await this.agent?.close();
     await this.#machine.process.kill();
     this.console.close();
     this.console.channel.close();
@@ -101,12 +114,20 @@ export class MachineSlot {
   #attach(machine: Machine): void {
     this.reattach();
     machine.qmp.on(({ event, data }) => {
-      if (machine === this.#machine) this.#emit({ type: 'qmp', event, data: { ...data } });
+      if (machine !== this.#machine) return;
+      if (event === 'VSERPORT_CHANGE' && data.id === AGENT_PORT && !data.open) this.agent?.interrupt();
+      this.#emit({ type: 'qmp', event, data: { ...data } });
     });
     void machine.process.exited.then(() => {
       if (machine === this.#machine && this.#endsExpected === 0) this.#onExit(machine);
     });
     this.#emit({ type: 'started', pid: machine.process.pid });
+  }
+
+  #agentStream(): Duplex {
+    const { agent } = this.#machine;
+    if (agent && !agent.destroyed) return agent;
+    throw new QmpilotError('QMP_LINK', 'the port of the guest agent is closed', { hint: 'see why QEMU ended: its exit status and its standard error' });
   }
 
   #onExit({ process }: Machine): void {

@@ -6,7 +6,7 @@ import { releaseHostDirectories } from '../qemu/host-directory.js';
 import type { Machine } from '../qemu/machine.js';
 import type { QmpClient } from '../qmp/client.js';
 import type { OutOfBandShell } from '../shell/out-of-band-shell.js';
-import type { ExecOptions, ExecResult } from '../shell/shell.js';
+import { requireSuccess, type ExecResult, type Shell } from '../shell/shell.js';
 import type { SnapshotInfo } from '../snapshot/store.js';
 import { monotonicMs } from '../util/clock.js';
 import type { WaitOptions } from '../util/deadline.js';
@@ -21,6 +21,7 @@ import { SnapshotPool, type PoolOptions } from './pool.js';
 import type { Snapshot } from './snapshot.js';
 import { sysRq, type SysrqOptions } from './sysrq.js';
 import { VmSnapshots, type ForkOptions, type RestoreOptions, type SnapshotOptions } from './vm-snapshots.js';
+import { VmShells, type OpenShellOptions, type VmExecOptions } from './vm-shells.js';
 import { Watch, type WatchSpec } from './watch.js';
 
 let vmCount = 0;
@@ -36,6 +37,7 @@ export class Vm extends GuestActions implements AsyncDisposable {
   readonly #family: VmFamily;
   readonly #slot: MachineSlot;
   readonly #snapshots: VmSnapshots;
+  readonly #shells: VmShells;
   readonly #events = new EventEmitter<{ event: [VmEvent] }>();
   readonly #watches = new Set<Watch>();
   readonly #directory: string;
@@ -51,6 +53,7 @@ export class Vm extends GuestActions implements AsyncDisposable {
     const emit = (event: NewVmEvent) => this.emit(event);
     this.#slot = new MachineSlot(family.guest, machine, emit);
     this.#snapshots = new VmSnapshots({ name: this.name, family, slot: this.#slot, directory, emit });
+    this.#shells = new VmShells(family.guest, this.#slot);
     this.console = this.#slot.console;
   }
 
@@ -110,18 +113,30 @@ export class Vm extends GuestActions implements AsyncDisposable {
     return () => void this.#events.off('event', listener);
   }
 
-  /** Runs a command as root in the guest, out of band. Throws what `Shell.exec` throws. */
-  async exec(command: string, options?: ExecOptions): Promise<ExecResult> {
+  /**
+   * Runs a command as root in the guest by the best shell that answers; `via` of the result says which. Throws what
+   * `Shell.exec` throws, and USAGE when the guest has no shell at all.
+   */
+  async exec(command: string, options?: VmExecOptions): Promise<ExecResult> {
     this.mustRun();
-    const result = await this.shell.exec(command, options);
+    const result = await this.#shells.exec(command, options);
     this.emit({ type: 'exec', command, exitCode: result.exitCode, ms: result.durationMs });
     return result;
   }
 
   /** The same, for a command that has to succeed. */
-  async expectOk(command: string, options?: ExecOptions): Promise<ExecResult> {
+  async expectOk(command: string, options?: VmExecOptions): Promise<ExecResult> {
+    return requireSuccess(await this.exec(command, options));
+  }
+
+  /**
+   * A further shell beside the one of `exec`, for a second command at the same time, or when the first one hangs. Close it.
+   * @throws {USAGE} when the guest offers none
+   * @throws {SHELL_LOST} when it does not answer
+   */
+  async openShell(options?: OpenShellOptions): Promise<Shell> {
     this.mustRun();
-    return this.shell.expectOk(command, options);
+    return this.#shells.open(options);
   }
 
   /**
@@ -245,6 +260,7 @@ export class Vm extends GuestActions implements AsyncDisposable {
 
   async #close(): Promise<void> {
     await this.#stopWatches();
+    this.#shells.close();
     await this.#slot.close();
     await this.#snapshots.dropRam(this.#slot.machine);
     await rm(this.#directory, { recursive: true, force: true });

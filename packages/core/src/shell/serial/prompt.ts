@@ -1,0 +1,101 @@
+import type { Console } from '../../console/console.js';
+import { QmpilotError } from '../../errors.js';
+import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
+
+/** What most prompts end in. */
+const ANY_PROMPT = /[#$%>] $/;
+const QUIET_MS = 100;
+const PROBE_MS = 2000;
+const PROBES = 3;
+/** How long a prompt may take to come back behind a command. */
+const RETURN_MS = 3000;
+
+/** The shell that a person has on the serial console, and the line that stands there half typed. */
+export class Prompt {
+  readonly #console: Console;
+  readonly #pattern: RegExp;
+
+  constructor(console: Console, pattern: RegExp = ANY_PROMPT) {
+    this.#console = console;
+    this.#pattern = pattern;
+  }
+
+  /**
+   * Makes sure that a shell waits for input, and takes away what is already typed there. `timeout` is how long an empty prompt
+   * is waited for (default 0.1 s) before the console is asked.
+   * @returns what brings that back, once the prompt is there again
+   * @throws {SHELL_LOST} when something else has the console; nothing was carried out then
+   */
+  async take(options: WaitOptions): Promise<() => Promise<void>> {
+    // A prompt may be on its way; a probe that comes before it stays visible.
+    const empty = await this.#text(() => this.#isEmpty(), { signal: options.signal, timeout: options.timeout ?? QUIET_MS }).then(
+      () => true,
+      (error: unknown) => {
+        if (options.signal?.aborted) throw error;
+        return false;
+      },
+    );
+    if (empty) return async () => {};
+    const lines = this.#console.lastLines(10);
+    if (!(await this.#isBash(options))) {
+      // Rubs out what the probe left in the line of whoever reads it.
+      await this.#console.send(Buffer.from('x\x15'));
+      throw new QmpilotError('SHELL_LOST', `no shell waits at a prompt on ${this.#console.channel.name}`, {
+        evidence: { console: lines },
+        hint: `a program may be running there, or nobody is logged in: the last line is ${JSON.stringify(lines.at(-1) ?? '')}`,
+      });
+    }
+    // A letter, so that there is something to kill, to yank back, and to rub out.
+    await this.#console.send(Buffer.from('\x05x\x15'));
+    return async () => {
+      await this.returned();
+      await this.#console.send(Buffer.from('\x19\x7f'));
+    };
+  }
+
+  /** Waits, for a moment, until a prompt is there. */
+  async returned(): Promise<void> {
+    const from = this.#console.position;
+    const seen = () => this.#isEmpty() || ANY_PROMPT.test(withoutKernel(this.#console.textBetween(from)));
+    await this.#text(seen, { timeout: RETURN_MS }).catch(() => {});
+  }
+
+  #isEmpty(): boolean {
+    return this.#pattern.test(this.#console.lastLines(1)[0] ?? '');
+  }
+
+  /** Bash's line editor shows its version at C-x C-v, and leaves the line as it is. The kernel may talk in between. */
+  async #isBash(options: WaitOptions): Promise<boolean> {
+    for (let tries = 0; tries < PROBES; tries += 1) {
+      const from = this.#console.position;
+      await this.#console.send(Buffer.from('\x18\x16'), { signal: options.signal });
+      const seen = () => /GNU bash, version/.test(withoutKernel(this.#console.textBetween(from)));
+      const answered = await this.#text(seen, { signal: options.signal, timeout: PROBE_MS }).then(
+        () => true,
+        (error: unknown) => {
+          if (options.signal?.aborted) throw error;
+          return false;
+        },
+      );
+      if (answered) return true;
+      // C-v took the next key as a letter where a terminal's own line editing read it.
+      await this.#console.send(Buffer.from('x\x15'), { signal: options.signal });
+    }
+    return false;
+  }
+
+  #text(seen: () => boolean, options: WaitOptions): Promise<void> {
+    return awaitWithin<void>({ awaited: 'the prompt on the serial console' }, options, (resolve) => {
+      const look = () => {
+        if (seen()) resolve();
+      };
+      look();
+      return this.#console.onBytes(look);
+    });
+  }
+}
+
+/** Lines as the kernel prints them, wherever they begin. */
+function withoutKernel(text: string): string {
+  return text.replace(/\[ *\d+\.\d+\][^\n]*\n/g, '').replaceAll('\r', '');
+}

@@ -1,0 +1,185 @@
+import { randomBytes } from 'node:crypto';
+import type { Console } from '../../console/console.js';
+import { AbortedError, isQmpilotError, QmpilotError } from '../../errors.js';
+import { monotonicMs } from '../../util/clock.js';
+import { type WaitOptions } from '../../util/deadline.js';
+import { parseDuration } from '../../util/duration.js';
+import { collect, ExecStream } from '../exec-stream.js';
+import { checkCommand, describeCommand, requireSuccess, type ExecOptions, type ExecResult, type Shell } from '../shell.js';
+import { Turns } from '../turns.js';
+import { Prompt } from './prompt.js';
+import { SerialLink, type SerialFrame } from './serial-link.js';
+import { LOADER, serialScript, sourceLines, STUB } from './serial-script.js';
+
+/** Under TCG, with a kernel that floods the line, each of these steps may take seconds. */
+const STEP_MS = 60_000;
+/** A frame that is not there by then is asked for again; the guest forgets the question when it has nothing to say. */
+const ASK_AGAIN_MS = 5000;
+const KILL_MS = 20_000;
+const INPUT_LINE = 1500;
+/** Lines of input under way: together they fit into what a terminal holds. */
+const INPUT_WINDOW = 2;
+const LONGEST_SOURCE = 48_000;
+
+/**
+ * Commands over the serial console, at the prompt of whatever shell a person has there: for guests with nothing better. What is
+ * sent cannot be taken for an echo or for the kernel's words, and is sent again until it has come whole; what the kernel says
+ * meanwhile stays on the console, and is in `consoleLines`. A line that stands half typed at a bash prompt is put back afterwards.
+ * The guest needs base64, cksum, head, tr and stty (coreutils or busybox). Slow: some 100 KB/s under TCG.
+ */
+export class SerialShell implements Shell {
+  readonly name: string;
+  readonly kind = 'serial';
+  readonly #console: Console;
+  readonly #prompt: Prompt;
+  readonly #turns: Turns;
+
+  /** @param options.prompt what the last line looks like when a shell waits; default: it ends in `# `, `$ `, `% ` or `> ` */
+  constructor(console: Console, options: { readonly prompt?: RegExp | undefined } = {}) {
+    this.#console = console;
+    this.name = `shell on ${console.channel.name}`;
+    this.#prompt = new Prompt(console, options.prompt);
+    this.#turns = new Turns(this.name);
+  }
+
+  ready(options: WaitOptions = {}): Promise<void> {
+    const limit = monotonicMs() + parseDuration(options.timeout ?? 60_000, 'timeout');
+    return this.#turns.take(this.name, options.signal, async () => {
+      for (;;) {
+        try {
+          return await (await this.#prompt.take({ signal: options.signal, timeout: 2000 }))();
+        } catch (error) {
+          if (!isQmpilotError(error, 'SHELL_LOST') || monotonicMs() >= limit) throw error;
+        }
+      }
+    });
+  }
+
+  ping(options: WaitOptions = {}): Promise<void> {
+    return this.ready({ timeout: 5000, ...options });
+  }
+
+  exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
+    return collect(this.stream(command, options), options.maxOutput);
+  }
+
+  async expectOk(command: string, options: ExecOptions = {}): Promise<ExecResult> {
+    return requireSuccess(await this.exec(command, options));
+  }
+
+  stream(command: string, options: ExecOptions = {}): ExecStream {
+    checkCommand(command, options);
+    const nonce = randomBytes(8).toString('hex');
+    const source = sourceLines(serialScript(nonce, command, options));
+    if (source.join('').length > LONGEST_SOURCE) {
+      throw new QmpilotError('USAGE', `a command over the serial console may have some ${LONGEST_SOURCE} bytes`, { hint: "run 'bash -s' and give the script as `input`" });
+    }
+    const stream = new ExecStream(command, this.kind);
+    const { signal } = options;
+    const stop = () => stream.stop(new AbortedError(describeCommand(command), signal?.reason));
+    signal?.addEventListener('abort', stop, { once: true });
+    void this.#turns
+      .take(describeCommand(command), signal, async () => {
+        const restore = await this.#prompt.take({ signal });
+        const settle = await this.#run(stream, nonce, source, options);
+        await restore();
+        settle();
+      })
+      .catch((error: unknown) => stream.fail(this.#lost(error)))
+      .finally(() => signal?.removeEventListener('abort', stop));
+    return stream;
+  }
+
+  close(): void {
+    this.#turns.close();
+  }
+
+  async #run(stream: ExecStream, nonce: string, source: readonly string[], options: ExecOptions): Promise<() => void> {
+    using link = new SerialLink(this.#console, nonce);
+    await link.send(STUB);
+    await link.taken(1, { timeout: STEP_MS });
+    await link.send(LOADER);
+    for (const line of source) await link.send(line);
+    link.others();
+    const ready = await this.#next(link, 1);
+    if (ready.letter !== 'r') throw new QmpilotError('SHELL_LOST', `${this.name} answered out of turn`);
+    await link.send('k1');
+    await this.#sendInput(link, options);
+    const end = await this.#outputs(stream, link, options);
+    const lines = link.others().split(/\r?\n|\r/).filter((line) => line !== '').map((line) => Buffer.from(line, 'latin1').toString());
+    await link.send(`k${end.number}`);
+    await this.#prompt.returned();
+    return () => ('error' in end ? stream.fail(end.error) : stream.finish(end.exitCode, lines));
+  }
+
+  async #sendInput(link: SerialLink, { input }: ExecOptions): Promise<void> {
+    const text = Buffer.from(input ?? '').toString('base64');
+    const base = link.acknowledged;
+    for (let at = 0, sent = 0; at < text.length; at += INPUT_LINE, sent += 1) {
+      if (sent >= INPUT_WINDOW) await link.taken(base + sent - INPUT_WINDOW + 1, { timeout: STEP_MS });
+      await link.send(text.slice(at, at + INPUT_LINE));
+    }
+    await link.send('.');
+  }
+
+  /** Passes the blocks on until the last frame has come; that one is left to the caller to acknowledge. */
+  async #outputs(stream: ExecStream, link: SerialLink, options: ExecOptions): Promise<{ readonly number: number } & ({ readonly exitCode: number } | { readonly error: unknown })> {
+    const began = monotonicMs();
+    const limit = options.timeout === undefined ? undefined : parseDuration(options.timeout, 'timeout');
+    const stop = new AbortController();
+    void stream.stopped.then((reason) => stop.abort(reason));
+    let failure: { readonly error: unknown } | undefined;
+    for (let number = 2; ; number += 1) {
+      let frame: SerialFrame;
+      try {
+        frame = await this.#next(link, number, describeCommand(stream.command), failure ? { timeout: KILL_MS } : {
+          signal: stop.signal, ...(limit !== undefined && { timeout: Math.max(0, limit - (monotonicMs() - began)) }),
+        });
+      } catch (error) {
+        if (failure || isQmpilotError(error, 'CONSOLE_CLOSED') || isQmpilotError(error, 'SHELL_LOST')) throw error;
+        failure = { error: stop.signal.aborted ? stop.signal.reason : error };
+        stream.discard();
+        await link.interrupt();
+        // What waits for an answer to a block looks at the interrupt then.
+        await link.send(`k${number}`);
+        number -= 1;
+        continue;
+      }
+      if (frame.letter === 'x') {
+        if (failure) return { number: frame.number, error: failure.error };
+        return { number: frame.number, exitCode: Number(frame.payload.toString()) };
+      }
+      if (failure) {
+        number = frame.number;
+      } else {
+        stream.push(frame.letter === 'e' ? 'stderr' : 'stdout', frame.payload);
+        await stream.room;
+      }
+      await link.send(`k${frame.number}`);
+    }
+  }
+
+  /** The frame of this number, whole; after an interrupt numbers may have been left out. */
+  async #next(link: SerialLink, number: number, awaited = `an answer from ${this.name}`, options: WaitOptions = { timeout: STEP_MS }): Promise<SerialFrame> {
+    const limit = options.timeout === undefined ? undefined : monotonicMs() + parseDuration(options.timeout, 'timeout');
+    for (;;) {
+      const rest = limit === undefined ? ASK_AGAIN_MS : Math.min(ASK_AGAIN_MS, Math.max(0, limit - monotonicMs()));
+      try {
+        const frame = await link.frame(`${awaited} in the guest`, { signal: options.signal, timeout: rest });
+        if (frame.whole && frame.number >= number) return frame;
+        await link.send(frame.whole ? `k${frame.number}` : `r${frame.number}`);
+      } catch (error) {
+        if (!isQmpilotError(error, 'TIMEOUT') || (limit !== undefined && monotonicMs() >= limit)) throw error;
+        await link.send(`r${number}`);
+      }
+    }
+  }
+
+  #lost(error: unknown): unknown {
+    if (!isQmpilotError(error, 'TIMEOUT') || !/ from shell on | take a line | killed /.test(error.message)) return error;
+    return new QmpilotError('SHELL_LOST', `${this.name} did not go on: ${error.message}`, {
+      cause: error, evidence: { console: this.#console.lastLines(10) },
+      hint: 'does the shell there have stty, base64, cksum, head and tr?',
+    });
+  }
+}
