@@ -6,7 +6,7 @@ import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
 const ANY_PROMPT = /[#$%>] $/;
 const QUIET_MS = 100;
 const PROBE_MS = 2000;
-const PROBES = 3;
+const PROBES = 2;
 /** How long a prompt may take to come back behind a command. */
 const RETURN_MS = 3000;
 
