@@ -27,7 +27,7 @@ describe('the graphical console', () => {
   });
 
   it.each(['gb', 'de', 'fr'] as const)('takes every character of the layout %s, from a guest that is set to it', async (layout) => {
-    await vm.expectOk('busybox loadkmap -C /dev/tty1 2>/run/loadkmap.err', { input: kernelKeymap(layout) });
+    await vm.expectOk('busybox loadkmap', { input: kernelKeymap(layout) });
     const plain = [...new Set(Object.values(XKB[layout]).flat())].filter((character) => character !== null && !/[\u0300-\u036f]/.test(character)).join('');
     const accents = { gb: '', de: '^`\u00b4', fr: '^\u00a8\u00ea\u00cb' }[layout];
     await vm.keyboard.type(`cat > /run/${layout}\n${plain}${accents}\n`, { layout });
@@ -35,7 +35,7 @@ describe('the graphical console', () => {
     await vm.keyboard.type(`touch /run/${layout}.done\n`, { layout });
     await vm.waitForFile(`/run/${layout}.done`);
     expect((await vm.expectOk(`cat /run/${layout}`)).stdout).toBe(`${plain}${accents}\n`);
-    await vm.expectOk('busybox loadkmap -C /dev/tty1', { input: kernelKeymap('us') });
+    await vm.expectOk('busybox loadkmap', { input: kernelKeymap('us') });
   });
 
   it('gives a picture as PNG', async () => {
@@ -51,7 +51,7 @@ describe('waits', () => {
   it('for units: one that comes, one that fails at once, one that is not there', async () => {
     await vm.expectOk(`systemd-run --unit later --service-type=notify bash -c 'sleep 2; systemd-notify --ready; sleep 1000'  >&2 & sleep 0.2`);
     await vm.waitForUnit('later');
-    await vm.expectOk(`systemd-run --no-block --unit broken bash -c 'echo no such luck; exit 7'`);
+    await vm.expectOk(`systemd-run --no-block --service-type=oneshot --unit broken bash -c 'echo no such luck; exit 7'`);
     await expect(vm.waitForUnit('broken', { timeout: '30s' })).rejects.toMatchObject({ code: 'UNIT_FAILED', message: 'the unit broken.service failed: exit-code, status 7', evidence: { log: expect.arrayContaining(['no such luck']) } });
     await expect(vm.waitForUnit('nosuch.target')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
@@ -63,6 +63,52 @@ describe('waits', () => {
     await expect(vm.waitForPort(4712, { timeout: '2s' })).rejects.toMatchObject({ code: 'TIMEOUT', hint: expect.stringContaining('Connection refused') });
     await expect(vm.waitForFile('/run/never', { timeout: '1s' })).rejects.toMatchObject({ hint: expect.stringContaining('No such file') });
     await expect(vm.waitForText('never', { row: -1, timeout: '1s' })).rejects.toMatchObject({ code: 'TIMEOUT', hint: expect.stringContaining('last seen') });
+  });
+});
+
+describe('SysRq without a shell', () => {
+  it.each(['keyboard', 'serial'] as const)('over the %s gives what the kernel printed', async (via) => {
+    const lines = await vm.sysrq('w', { via });
+    expect(lines[0]).toContain('Show Blocked State');
+    expect(lines.join('\n')).not.toContain('HELP');
+    expect((await vm.sysrq('m', { via })).join('\n')).toMatch(/Show Memory[^]*Node 0/);
+  });
+
+  it('says that the kernel refused the key', async () => {
+    const [enabled] = (await vm.expectOk('cat /proc/sys/kernel/sysrq')).stdout.split('\n');
+    expect(enabled).toMatch(/^\d+$/);
+    await expect(vm.sysrq('b', { via: 'keyboard' })).rejects.toMatchObject({ code: 'USAGE' });
+  });
+});
+
+describe('stacks of a process', () => {
+  it('gives both sides where it answers', async () => {
+    await vm.expectOk('systemd-run --unit sleeper sleep 1000');
+    const pid = Number((await vm.expectOk('systemctl show -P MainPID sleeper')).stdout);
+    const stacks = await vm.stacks(pid);
+    expect(stacks).toMatchObject({ pid, comm: 'sleep', threads: [{ tid: pid, state: 'S', inKernelOnly: false }] });
+    expect(stacks.userUnavailable).toBeUndefined();
+    expect(stacks.threads[0]?.kernel.map((frame) => frame.function)).toContain('do_nanosleep');
+    expect(stacks.threads[0]?.user?.map((frame) => frame.function).join()).toMatch(/nanosleep/);
+    expect((await vm.expectOk(`ps -o stat= -p ${pid}`)).stdout).toMatch(/^S/);
+  });
+
+  it('says plainly why there is no user side in D state, and hangs nothing', async () => {
+    await vm.expectOk('truncate -s 32M /run/disk && mkfs.ext4 -q /run/disk && mkdir -p /mnt/d && mount -o loop /run/disk /mnt/d && fsfreeze -f /mnt/d');
+    await vm.expectOk('systemd-run --unit writer bash -c "exec touch /mnt/d/file"');
+    const pid = Number((await vm.expectOk('systemctl show -P MainPID writer')).stdout);
+    await vm.until(async () => (await vm.exec(`ps -o stat= -p ${pid}`)).stdout.startsWith('D'), { awaited: 'a D state' });
+    const stacks = await vm.stacks(pid);
+    expect(stacks.userUnavailable).toMatch(/^thread \d+ \(touch\) is in state D in \S+: a debugger would wait for it without end$/);
+    expect(stacks.threads[0]?.kernel.map((frame) => frame.function).join()).toMatch(/percpu_rwsem_wait|percpu_down_read/);
+    expect((await vm.exec('true', { timeout: '10s' })).exitCode).toBe(0);
+    await vm.expectOk('fsfreeze -u /mnt/d');
+  });
+
+  it('knows threads of the kernel, and processes that are not there', async () => {
+    expect(await vm.stacks(2)).toMatchObject({ comm: 'kthreadd', userUnavailable: 'it is a thread of the kernel' });
+    await expect(vm.stacks(4_000_000)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(vm.stacks(-1)).rejects.toMatchObject({ code: 'USAGE' });
   });
 });
 

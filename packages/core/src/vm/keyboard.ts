@@ -1,20 +1,15 @@
 import { QmpilotError } from '../errors.js';
 import type { QmpClient } from '../qmp/client.js';
+import { keyboardRead } from './keyboard-pace.js';
 import { pause, type WaitOptions } from '../util/deadline.js';
 import { layoutTable, strokesOf, strokesOfText, type KeyboardLayout, type KeyStroke } from './keyboard-layouts.js';
 
 export interface KeyboardOptions extends WaitOptions {
   /** What the guest takes its keyboard for; default `us`. */
   readonly layout?: KeyboardLayout | undefined;
-  /** Between two strokes, in ms; default 12. */
+  /** Between two strokes, in ms, beside waiting until the guest has read the keyboard; default 0. */
   readonly delay?: number | undefined;
 }
-
-/**
- * A PS/2 keyboard holds 16 bytes, and a stroke with AltGr has 8: the guest has to read one stroke before the next but one
- * comes, or its keys are lost. A guest under TCG on a busy host takes some milliseconds.
- */
-const DELAY_MS = 12;
 
 /** Keys that type nothing, by the names that `console.press` takes as well, and QEMU's names of them. */
 const NAMED: Readonly<Record<string, string>> = {
@@ -64,7 +59,8 @@ export class Keyboard {
       for (const { key, shift, altgr, control, alt } of strokes) {
         const held = [control && 'ctrl', alt && 'alt', shift && 'shift', altgr && 'alt_r'].filter((name) => typeof name === 'string');
         await sendEvents(this.#qmp(), [...held, key], options);
-        await pause(options.delay ?? DELAY_MS, options.signal);
+        await keyboardRead(this.#qmp(), options);
+        if (options.delay) await pause(options.delay, options.signal);
       }
     });
   }
