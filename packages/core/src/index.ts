@@ -69,6 +69,7 @@ export type { PoweroffOptions, PoweroffReport } from './vm/poweroff.js';
 export type { PoolOptions, SnapshotPool } from './vm/pool.js';
 export type { Snapshot } from './vm/snapshot.js';
 export type { Vm } from './vm/vm.js';
+export type { CopyOptions, CopyProgress, CopyReport, SkippedEntry } from './vm/copy/copy.js';
 export type { OpenShellOptions, VmExecOptions, VmShellKind } from './vm/vm-shells.js';
 export type { ForkOptions, RestoreOptions, SnapshotOptions } from './vm/vm-snapshots.js';
 export type { FirstOptions, Watch, WatchSpec } from './vm/watch.js';

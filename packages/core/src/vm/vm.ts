@@ -10,6 +10,9 @@ import { requireSuccess, type ExecResult, type Shell } from '../shell/shell.js';
 import type { SnapshotInfo } from '../snapshot/store.js';
 import { monotonicMs } from '../util/clock.js';
 import type { WaitOptions } from '../util/deadline.js';
+import type { CopyOptions, CopyReport } from './copy/copy.js';
+import { copyIn } from './copy/copy-in.js';
+import { copyOut } from './copy/copy-out.js';
 import type { NewVmEvent, VmEvent } from './events.js';
 import type { VmFacts } from './facts.js';
 import type { VmFamily } from './family.js';
@@ -137,6 +140,22 @@ export class Vm extends GuestActions implements AsyncDisposable {
   async openShell(options?: OpenShellOptions): Promise<Shell> {
     this.mustRun();
     return this.#shells.open(options);
+  }
+
+  /**
+   * Copies a file or tree of the host into the guest, where `to` is the whole name it gets. Modes, times and links are kept; the
+   * owner is root. A file replaces a file; nothing else is replaced. What failed or was cancelled leaves nothing behind.
+   * @throws {USAGE} {COPY_FAILED} {TIMEOUT} {ABORTED} {SHELL_LOST}
+   */
+  async copyIn(from: string, to: string, options: CopyOptions = {}): Promise<CopyReport> {
+    this.mustRun();
+    return copyIn(await this.#shells.best(options), from, to, options);
+  }
+
+  /** The same, out of the guest. Devices, and links that lead out of the tree, are left out: `skipped` of the report names them. */
+  async copyOut(from: string, to: string, options: CopyOptions = {}): Promise<CopyReport> {
+    this.mustRun();
+    return copyOut(await this.#shells.best(options), from, to, options);
   }
 
   /**

@@ -1,0 +1,88 @@
+import { lstat, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import tar from 'tar-stream';
+import { isQmpilotError, QmpilotError } from '../../errors.js';
+import { shWord } from '../../shell/quote.js';
+import type { Shell } from '../../shell/shell.js';
+import type { CopyOptions, CopyReport } from './copy.js';
+import { Extraction } from './extract.js';
+
+/** What is at the path in the guest decides what `to` becomes: a file, or a folder. Links and devices are looked at, not through. */
+const LOOK = 'if [ -d "$p" ] && [ ! -L "$p" ]; then echo tree; elif [ -f "$p" ]; then echo file; elif [ -e "$p" ] || [ -L "$p" ]; then echo other; else echo none; fi';
+
+/** The body of `vm.copyOut`. */
+export async function copyOut(shell: Shell, from: string, to: string, options: CopyOptions): Promise<CopyReport> {
+  const path = guestPath(from);
+  const kind = (await shell.expectOk(`p=${shWord(path)}; ${LOOK}`, options)).stdout.trim();
+  if (kind !== 'file' && kind !== 'tree') {
+    throw new QmpilotError('COPY_FAILED', kind === 'none' ? `${path} is not there in the guest` : `${path} in the guest is neither a file nor a folder`);
+  }
+  const target = resolve(to);
+  await checkTarget(target, kind === 'tree');
+  await mkdir(dirname(target), { recursive: true });
+  // Beside the target, so that the last step is a rename: nothing is seen of it before it is whole.
+  const work = await mkdtemp(join(dirname(target), `.${basename(target)}.copying-`));
+  try {
+    const into = join(work, 'content');
+    await mkdir(into, { mode: 0o700 });
+    const extraction = new Extraction(into);
+    await receive(shell, kind, path, extraction, options);
+    const report = await extraction.end();
+    if (kind === 'file' && report.files !== 1) throw new QmpilotError('COPY_FAILED', `the guest did not send ${path}`);
+    await rename(kind === 'tree' ? into : join(into, 'file'), target);
+    return report;
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function receive(shell: Shell, kind: string, path: string, extraction: Extraction, options: CopyOptions): Promise<void> {
+  // A file comes under a name of our choice; a link that leads to one is followed.
+  const source = kind === 'tree'
+    ? `exec tar -cf - -C ${shWord(path)} .`
+    : `d=$(mktemp -d) || exit 1; trap 'rm -rf "$d"' EXIT; ln -s ${shWord(path)} "$d/file" && tar -chf - -C "$d" file`;
+  const stream = shell.stream(source, { signal: options.signal, timeout: options.timeout });
+  let said = '';
+  let bytes = 0;
+  const archive = async function* () {
+    for await (const chunk of stream) {
+      if (chunk.from === 'stderr') said = (said + chunk.bytes.toString()).slice(-2000);
+      else {
+        bytes += chunk.bytes.length;
+        options.onProgress?.({ bytes, entries: extraction.entries });
+        yield chunk.bytes;
+      }
+    }
+  };
+  const extract = tar.extract();
+  const entries = (async () => {
+    for await (const entry of extract) await extraction.add(entry.header, entry);
+  })();
+  try {
+    await Promise.all([pipeline(Readable.from(archive()), extract), entries]);
+  } catch (error) {
+    extract.destroy();
+    await entries.catch(() => {});
+    await stream.result.catch(() => {});
+    throw isQmpilotError(error) ? error : new QmpilotError('COPY_FAILED', `what the guest sent is no tar archive: ${String(error)}`, { cause: error });
+  }
+  const { exitCode } = await stream.result;
+  // 1: a file changed while it was read; what came is whole.
+  if (exitCode > 1) {
+    throw new QmpilotError('COPY_FAILED', `tar in the guest ended with ${exitCode}: ${said.trim().split('\n').at(-1) ?? ''}`, { evidence: { stderr: said.trim().split('\n') } });
+  }
+}
+
+/** @throws {USAGE} for a path that is not absolute, or has a NUL */
+export function guestPath(path: string): string {
+  if (path.startsWith('/') && !path.includes('\0')) return path.length > 1 ? path.replace(/\/+$/, '') : path;
+  throw new QmpilotError('USAGE', `${JSON.stringify(path)} is no absolute path of the guest`);
+}
+
+async function checkTarget(target: string, tree: boolean): Promise<void> {
+  const there = await lstat(target).catch(() => undefined);
+  if (!there || (!tree && there.isFile())) return;
+  throw new QmpilotError('USAGE', `${target} is there already`, { hint: 'a file replaces a file only; name something that is not there yet, or remove it first' });
+}

@@ -1,0 +1,25 @@
+import type { WaitOptions } from '../../util/deadline.js';
+
+export interface CopyProgress {
+  /** Bytes of the archive so far. */
+  readonly bytes: number;
+  /** Files, folders and links so far. */
+  readonly entries: number;
+}
+
+export interface CopyOptions extends WaitOptions {
+  readonly onProgress?: ((progress: CopyProgress) => void) | undefined;
+}
+
+/** What was not copied, and why: data, for a guest may hold anything. */
+export interface SkippedEntry {
+  readonly name: string;
+  readonly reason: string;
+}
+
+export interface CopyReport {
+  readonly files: number;
+  /** Of the files' content. */
+  readonly bytes: number;
+  readonly skipped: readonly SkippedEntry[];
+}
