@@ -32,6 +32,12 @@ describe('buildReplay', () => {
     expect(screenAt(made, 100)).toEqual(['x'.repeat(20), 'Becond', '']);
   });
 
+  it('begins with what the terminal had been sent before, colours and modes included', async () => {
+    const made = await buildReplay(bytes('B'), parseTiming('100 0\n', 1, 1000), { columns: 20, rows: 3, prologue: bytes('old\r\n\u001b[31m\u001b[?25l'), start: 'not this', durationMs: 1000 });
+    expect(screenAt(made, 0)).toEqual(['old', '', '']);
+    expect(made.frames.at(-1)?.rows.get(1)).toMatchObject([{ text: 'B', foreground: 1 }]);
+  });
+
   it('keeps colours and styles, and holds marks of text direction in their cells', async () => {
     const made = await replay('\u001b[1;31mred\u001b[0m \u001b[38;2;1;2;3mx\u001b[7my\u202ez', '0 0\n');
     const runs = made.frames.at(-1)?.rows.get(0) ?? [];

@@ -30,7 +30,9 @@ export interface Replay {
 export interface ReplayOptions {
   readonly columns: number;
   readonly rows: number;
-  /** The screen before the first byte. */
+  /** What the terminal had been sent before the first byte. */
+  readonly prologue?: Uint8Array | undefined;
+  /** The screen before the first byte, as text: where there is no prologue. */
   readonly start?: string | undefined;
   readonly durationMs: number;
 }
@@ -50,8 +52,9 @@ export async function buildReplay(bytes: Uint8Array, timing: Timing, options: Re
       const frame = changes(terminal, at, known);
       if (frame.rows.size > 0 || frames.length === 0 || !sameCursor(frames.at(-1), frame)) frames.push(frame);
     };
+    if (options.prologue !== undefined) terminal.write(options.prologue);
     // Line ends only: a screen's text must not wrap again.
-    const start = options.start === undefined ? '' : `\u001b[?7l\u001b[H${safeText(options.start).replace(/\n+$/, '').replaceAll('\n', '\r\n')}\u001b[?7h`;
+    const start = options.start === undefined || options.prologue !== undefined ? '' : `\u001b[?7l\u001b[H${safeText(options.start).replace(/\n+$/, '').replaceAll('\n', '\r\n')}\u001b[?7h`;
     terminal.write(start, () => take(0));
     for (const [from, to, at] of pieces(bytes.length, timing, options.durationMs)) terminal.write(bytes.subarray(from, to), () => take(at));
     await new Promise<void>((resolve) => terminal.write('', resolve));

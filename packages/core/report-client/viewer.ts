@@ -4,7 +4,7 @@ import { clock } from './axis.js';
 import { lanesOf, type Item } from './chronology.js';
 import { consoleLines } from './console-lines.js';
 import { element, on } from './elements.js';
-import { unpack, type Evidence } from './evidence.js';
+import { inflate, unpack, type Evidence } from './evidence.js';
 import { buildReplay, guessSize } from './frames.js';
 import { LinesView } from './lines-view.js';
 import { Player } from './player.js';
@@ -46,10 +46,10 @@ export class Viewer {
     }
     const body = element('div', { class: 'body', 'aria-busy': 'true' });
     this.#section.replaceChildren(heading, summary, body);
-    const evidence = await unpack(packed);
+    const [evidence, prologue] = await Promise.all([unpack(packed), of.prologue === '' ? undefined : inflate(of.prologue)]);
     if (open.signal.aborted) return;
     const endMs = Math.max(1, of.ms[position] ?? 0, lastTime(evidence));
-    await fill(body, evidence, endMs, open.signal, at ?? of.failedAt[position] ?? endMs, of.folders[position] ?? '');
+    await fill(body, evidence, prologue, endMs, open.signal, at ?? of.failedAt[position] ?? endMs, of.folders[position] ?? '');
   }
 
   #heading(of: PageRun, run: number, position: number, signal: AbortSignal): HTMLElement {
@@ -76,12 +76,12 @@ function lastTime({ events }: Evidence): number {
   return events.reduce((most, { at }) => (typeof at === 'number' && Number.isFinite(at) ? Math.max(most, at) : most), 0);
 }
 
-async function fill(body: HTMLElement, evidence: Evidence, endMs: number, signal: AbortSignal, at: number, folder: string): Promise<void> {
+async function fill(body: HTMLElement, evidence: Evidence, prologue: Uint8Array | undefined, endMs: number, signal: AbortSignal, at: number, folder: string): Promise<void> {
   const timing = parseTiming(evidence.timing, evidence.console.length, endMs);
   const begin = evidence.events.find(({ type }) => type === 'begin');
   const guessed = guessSize(evidence.console);
   const size = (name: 'columns' | 'rows') => (typeof begin?.[name] === 'number' && begin[name] >= 2 && begin[name] <= 500 ? Math.floor(begin[name]) : guessed[name]);
-  const replay = await buildReplay(evidence.console, timing, { columns: size('columns'), rows: size('rows'), start: evidence.screenStart, durationMs: endMs });
+  const replay = await buildReplay(evidence.console, timing, { columns: size('columns'), rows: size('rows'), prologue: evidence.consoleDropped > 0 ? undefined : prologue, start: evidence.screenStart, durationMs: endMs });
   if (signal.aborted) return;
   const screen = new ScreenView(replay);
   const caption = element('p', { class: 'caption', role: 'status' });

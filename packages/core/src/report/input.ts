@@ -35,6 +35,8 @@ export interface RunInput {
   readonly attempts: readonly AttemptRecord[];
   /** Of some of the attempts, by index. */
   readonly evidence: ReadonlyMap<number, AttemptEvidence>;
+  /** The console's last bytes before the snapshot: what the screen showed when each attempt began. */
+  readonly prologue?: Uint8Array;
   /** Where each attempt's folder is, seen from where the report lies; for links. */
   readonly folder: (index: number) => string;
   /** What could not be read, for people. */

@@ -24,6 +24,8 @@ export interface PageRun {
   /** Why attempts were inconclusive, by index. */
   readonly reasons: Readonly<Record<number, string>>;
   readonly folders: readonly string[];
+  /** The console's bytes before the attempts; empty when they were not kept. */
+  readonly prologue: string;
   readonly evidence: Readonly<Record<number, PageEvidence>>;
 }
 
@@ -54,11 +56,15 @@ export function pageRun(input: RunInput, groups: readonly FailureGroup[]): PageR
     titles: groups.map(({ title }) => safeLine(title)),
     reasons: Object.fromEntries(attempts.flatMap(({ index, reason }) => (reason === undefined ? [] : [[index, safeLine(reason)]]))),
     folders: attempts.map(({ index }) => input.folder(index)),
+    prologue: input.prologue === undefined ? '' : packed(input.prologue),
     evidence: Object.fromEntries([...input.evidence].map(([index, evidence]) => [index, pageEvidence(evidence)])),
   };
 }
 
+function packed(bytes: Uint8Array): string {
+  return deflateRawSync(bytes, { level: 9 }).toString('base64');
+}
+
 function pageEvidence({ console, ...details }: AttemptEvidence): PageEvidence {
-  const packed = (bytes: Uint8Array) => deflateRawSync(bytes, { level: 9 }).toString('base64');
   return { console: packed(console), details: packed(Buffer.from(JSON.stringify(details satisfies PageDetails))) };
 }

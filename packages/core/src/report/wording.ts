@@ -42,6 +42,25 @@ export function comparisonHeadline(runs: readonly { readonly label: string; read
   }
 }
 
+/** What stands behind the headline when two runs are compared. */
+export function comparisonSummary([before, after]: readonly { readonly analysis: RunAnalysis }[], comparisons: readonly Comparison[]): string {
+  const [only] = comparisons;
+  if (comparisons.length !== 1 || only === undefined || before === undefined || after === undefined) return 'Each run is compared with the first one.';
+  const seen = `${after.analysis.failures} of ${counted(after.analysis.attempts, 'attempt')} ${after.analysis.failures === 1 ? 'fails' : 'fail'}; before it was ${before.analysis.failures} of ${before.analysis.attempts}.`;
+  const { upperBound } = after.analysis;
+  const rest = upperBound === null ? '' : ` It may still fail in up to ${percent(upperBound)} of attempts (95 %).`;
+  switch (only.verdict) {
+    case 'lower':
+      return `${seen} Such a difference comes by chance with a probability of ${probability(only.p)}.${rest}`;
+    case 'higher':
+      return `${seen} Such a difference comes by chance with a probability of ${probability(only.p)}.`;
+    case 'open':
+      return `${seen} Chance alone makes a difference like this with a probability of ${probability(only.p)}.${only.cleanAttemptsLeft === null ? '' : ` ${counted(only.cleanAttemptsLeft, 'more clean attempt')} would settle it.`}`;
+    case 'nothing-to-compare':
+      return seen;
+  }
+}
+
 export function comparisonSentence({ verdict, p, adjusted, change, cleanAttemptsLeft }: Comparison): string {
   if (verdict === 'nothing-to-compare' || change === null) return 'One of the two has no attempt that came to a verdict.';
   const points = (value: number) => `${value > 0 ? '+' : value < 0 ? '−' : ''}${percent(Math.abs(value)).replace(' %', '')}`;

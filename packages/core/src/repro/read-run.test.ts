@@ -30,7 +30,10 @@ describe('readRuns', () => {
     const run = await makeRun('a', 'rc', { attempts: 4 });
     await fill(run, 1, { 'console.log': 'hello', 'console.timing': '5 0\n', 'events.jsonl': '{"at":1,"type":"note"}\n{"cut', 'screen-start.txt': '$ ', 'sysrq-w.txt': 'w', 'vmcore': Buffer.from([1, 0, 2]), 'big.txt': 'x'.repeat(200_000) });
     await symlink('/etc', join(run, 'attempts', '0001', 'link'));
+    await mkdir(join(run, 'prepare'));
+    await writeFile(join(run, 'prepare', 'console.log'), 'booted');
     const [input] = await readRuns([run]);
+    expect(Buffer.from(input?.prologue ?? []).toString()).toBe('booted');
     expect(input).toMatchObject({ label: 'a', run: { attempts: 4 }, attempts: [{ index: 1 }, { index: 2 }], notes: [] });
     expect(input?.evidence.get(1)).toMatchObject({ timing: '5 0\n', events: [{ at: 1, type: 'note' }], screenStart: '$ ', files: [{ name: 'big.txt' }, { name: 'sysrq-w.txt', text: 'w' }] });
     expect(input?.evidence.get(1)?.files[0]?.text.length).toBeLessThan(70_000);

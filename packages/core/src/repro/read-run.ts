@@ -15,6 +15,8 @@ export interface ReadRunOptions {
 }
 
 const CONSOLE_BYTES = 1 << 20;
+/** More than a screen holds, however it was drawn. */
+const PROLOGUE_BYTES = 256 << 10;
 const EVENT_BYTES = 4 << 20;
 const FILE_BYTES = 64 << 10;
 const MOST_FILES = 24;
@@ -51,6 +53,7 @@ async function readRun(dir: string, label: string, from: string, budget: number)
   const { attempts, damaged } = parseAttemptLines(lines ?? '');
   const folder = (index: number) => join(dir, 'attempts', String(index).padStart(4, '0'));
   const evidence = new Map<number, AttemptEvidence>();
+  const prologue = budget === 0 ? undefined : (await readEnd(join(dir, 'prepare', 'console.log'), PROLOGUE_BYTES)).bytes;
   let left = budget;
   for (const index of evidenceOrder(attempts).slice(0, MOST_ATTEMPTS)) {
     if (left <= 0) break;
@@ -65,6 +68,7 @@ async function readRun(dir: string, label: string, from: string, budget: number)
     run: parseRunDescription(description ?? '', label),
     attempts,
     evidence,
+    ...(prologue !== undefined && prologue.length > 0 && { prologue }),
     folder: (index) => link(relative(from, folder(index))),
     notes: [
       ...(description === undefined ? ['run.json is missing: what the run ran on is not known.'] : []),

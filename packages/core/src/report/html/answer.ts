@@ -2,7 +2,7 @@ import type { RunAnalysis } from '../analysis.js';
 import type { Comparison } from '../comparison.js';
 import { counted, duration, percent } from '../format.js';
 import type { RunInput } from '../input.js';
-import { comparisonHeadline, comparisonSentence, headline, rateSentence } from '../wording.js';
+import { comparisonHeadline, comparisonSentence, comparisonSummary, headline, rateSentence } from '../wording.js';
 import { niceCeiling, rateGauge } from './charts.js';
 import { html, type Html } from './html.js';
 
@@ -39,11 +39,12 @@ function fact(name: string, value: string, note: string): Html {
 export function answerOfSeveral(runs: readonly AnalyzedRun[], comparisons: readonly Comparison[]): Html {
   const most = niceCeiling(Math.max(0.01, ...runs.map(({ analysis }) => analysis.interval?.[1] ?? 0)));
   return html`<h1>${comparisonHeadline(named(runs), comparisons)}</h1>
+<p class="rate">${comparisonSummary(named(runs), comparisons)}</p>
 <div class="versus">
 ${runs.map(({ input, analysis }, index) => {
     const comparison = comparisons[index - 1];
     return html`<div class="row"><div class="who"><i class="key run${index}"></i><b>${input.label}</b><span>${analysis.failures} of ${counted(analysis.attempts, 'attempt')}${analysis.rate !== null && html`, ${percent(analysis.rate)}`}</span></div>
-<div>${analysis.rate !== null && analysis.interval !== null && rateGauge(analysis.rate, analysis.interval, most)}</div>
+<div>${analysis.rate !== null && analysis.interval !== null && rateGauge(analysis.rate, analysis.interval, most, index)}</div>
 <p>${comparison ? comparisonSentence(comparison) : 'The run that the others are compared with.'}</p></div>`;
   })}
 </div>`;

@@ -11,10 +11,10 @@ export function niceCeiling(value: number): number {
 
 const share = (value: number) => `${Number((value * 100).toFixed(3))}%`;
 
-/** A rate with its interval on an axis from 0 to `most`. */
-export function rateGauge(rate: number, [low, high]: readonly [number, number], most: number): Html {
+/** A rate with its interval on an axis from 0 to `most`, in the colour of that run. */
+export function rateGauge(rate: number, [low, high]: readonly [number, number], most: number, run = 0): Html {
   const at = (value: number) => share(Math.min(1, value / most));
-  return html`<svg class="gauge" height="34" role="img" aria-label="${percent(rate)}, interval ${percent(low)} to ${percent(high)}">
+  return html`<svg class="gauge run${run}" height="34" role="img" aria-label="${percent(rate)}, interval ${percent(low)} to ${percent(high)}">
 <line class="axis" x1="0" x2="100%" y1="10" y2="10"/>
 <line class="band" x1="${at(low)}" x2="${at(high)}" y1="10" y2="10"/>
 <circle class="dot" cx="${at(rate)}" cy="10" r="6"/>
@@ -33,16 +33,24 @@ const [TOP, HEIGHT] = [4, 232];
 export function survivalChart(curves: readonly NamedCurve[]): Html {
   const most = Math.max(1, ...curves.flatMap(({ curve }) => curve.steps.map(({ time }) => time))) * 1.03;
   const ticks = timeTicks(most);
+  const floor = floorOf(curves);
+  const levels = [1, 0.75, 0.5, 0.25, 0].map((part) => ({ part, value: floor + part * (1 - floor) }));
   return html`<svg class="survival" height="${HEIGHT}" role="img" aria-label="Share of attempts that have not failed, by time">
-${[0, 0.25, 0.5, 0.75, 1].map((level) => html`<line class="grid" x1="0" x2="100%" y1="${share(1 - level)}" y2="${share(1 - level)}"/>`)}
+${levels.map(({ part }) => html`<line class="grid" x1="0" x2="100%" y1="${share(1 - part)}" y2="${share(1 - part)}"/>`)}
 ${ticks.map((time) => html`<line class="grid" x1="${share(time / most)}" x2="${share(time / most)}" y1="0" y2="100%"/>`)}
 <svg viewBox="0 0 1000 1000" preserveAspectRatio="none" width="100%" height="100%">
-${curves.map(({ curve }, index) => html`<path class="interval run${index}" d="${bandPath(curve, most)}"/>`)}
-${curves.map(({ curve }, index) => html`<path class="curve run${index}" d="${stepPath(curve, most, ({ survival }) => survival)}"/><path class="censored run${index}" d="${censorPath(curve, most)}"/>`)}
+${curves.map(({ curve }, index) => html`<path class="interval run${index}" d="${bandPath(curve, most, floor)}"/>`)}
+${curves.map(({ curve }, index) => html`<path class="curve run${index}" d="${stepPath(curve, most, floor, ({ survival }) => survival)}"/><path class="censored run${index}" d="${censorPath(curve, most, floor)}"/>`)}
 </svg>
 ${ticks.map((time, index) => html`<text x="${share(time / most)}" y="100%" dy="18" text-anchor="${index === 0 ? 'start' : 'middle'}">${index === 0 ? '0' : duration(time)}</text>`)}
-${[0, 0.5, 1].map((level) => html`<text x="-8" y="${share(1 - level)}" dy="${TOP}" text-anchor="end">${percent(level)}</text>`)}
+${levels.map(({ part, value }, index) => index % 2 === 0 && html`<text x="-8" y="${share(1 - part)}" dy="${TOP}" text-anchor="end">${Number((value * 100).toFixed(3))} %</text>`)}
 </svg>`;
+}
+
+/** Where the axis begins: at 0, or higher up where a rare failure would hardly be seen. */
+function floorOf(curves: readonly NamedCurve[]): number {
+  const lowest = Math.min(1, ...curves.flatMap(({ curve }) => curve.steps.map(({ survival, interval }) => Math.min(survival, interval[0]))));
+  return lowest > 0.5 && lowest < 1 ? Math.max(0, 1 - niceCeiling(1 - lowest)) : 0;
 }
 
 /** At most seven times from 0, at round distances. */
@@ -53,26 +61,26 @@ export function timeTicks(most: number): number[] {
 }
 
 const x = (time: number, most: number) => Number(((time / most) * 1000).toFixed(1));
-const y = (value: number) => Number(((1 - value) * 1000).toFixed(1));
+const y = (value: number, floor: number) => Number((((1 - value) / (1 - floor)) * 1000).toFixed(1));
 
-function stepPath({ steps }: SurvivalCurve, most: number, value: (step: SurvivalCurve['steps'][number]) => number): string {
+function stepPath({ steps }: SurvivalCurve, most: number, floor: number, value: (step: SurvivalCurve['steps'][number]) => number): string {
   let [path, last] = [`M0 0`, 0];
   for (const step of steps) {
-    const level = y(value(step));
+    const level = y(value(step), floor);
     if (level !== last) path += `H${x(step.time, most)}V${level}`;
     last = level;
   }
   return `${path}H${x(steps.at(-1)?.time ?? 0, most)}`;
 }
 
-function bandPath(curve: SurvivalCurve, most: number): string {
+function bandPath(curve: SurvivalCurve, most: number, floor: number): string {
   const end = x(curve.steps.at(-1)?.time ?? 0, most);
   const lower = [...curve.steps].toReversed();
-  let path = stepPath(curve, most, ({ interval }) => interval[1]);
-  let level = y(lower[0]?.interval[0] ?? 1);
+  let path = stepPath(curve, most, floor, ({ interval }) => interval[1]);
+  let level = y(lower[0]?.interval[0] ?? 1, floor);
   path += `H${end}V${level}`;
   for (const [index, step] of lower.entries()) {
-    const before = y(lower[index + 1]?.interval[0] ?? 1);
+    const before = y(lower[index + 1]?.interval[0] ?? 1, floor);
     if (before !== level) path += `H${x(step.time, most)}V${before}`;
     level = before;
   }
@@ -80,11 +88,11 @@ function bandPath(curve: SurvivalCurve, most: number): string {
 }
 
 /** A tick for each time at which attempts were censored; more than a few hundred could not be told apart. */
-function censorPath({ steps }: SurvivalCurve, most: number): string {
+function censorPath({ steps }: SurvivalCurve, most: number, floor: number): string {
   const seen = new Set<number>();
   return steps
     .filter(({ censored }) => censored > 0)
     .filter(({ time }) => !seen.has(Math.round(x(time, most) / 3)) && seen.add(Math.round(x(time, most) / 3)))
-    .map(({ time, survival }) => `M${x(time, most)} ${Math.max(0, y(survival) - 22)}v44`)
+    .map(({ time, survival }) => `M${x(time, most)} ${Math.max(0, y(survival, floor) - 22)}v44`)
     .join('');
 }
