@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { registerDoctor } from './commands/doctor.js';
 import { registerGuest } from './commands/guest.js';
 import { registerPlan } from './commands/plan.js';
+import { registerQmp } from './commands/qmp.js';
 import { registerReport } from './commands/report.js';
 import { registerRepro } from './commands/repro.js';
 import { registerScan } from './commands/scan.js';
@@ -15,7 +16,7 @@ export function createProgram(version: string): Command {
     .enablePositionalOptions()
     .showHelpAfterError('(qmpilot --help shows what there is)')
     .configureHelp({ showGlobalOptions: true });
-  for (const register of [registerRepro, registerReport, registerPlan, registerVmCommands, registerGuest, registerScan, registerDoctor]) register(program);
+  for (const register of [registerRepro, registerReport, registerPlan, registerVmCommands, registerGuest, registerScan, registerQmp, registerDoctor]) register(program);
   overrideExit(program);
   return program;
 }
