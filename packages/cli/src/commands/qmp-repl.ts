@@ -31,22 +31,14 @@ export async function repl(peer: Peer): Promise<number> {
     ...(completer && { completer: (line: string) => completer.complete(line) }),
   });
   if (terminal) process.stdout.write(`${visible(peer.title)}: help shows what can be typed\n`);
-  const print = (text: string) => show(input, terminal, text);
-  peer.onEvent((event) => print(`${visible(event.event)} ${renderJson(event.data, false)}\n`));
   const session = new Prompt(peer, input, terminal);
+  peer.onEvent((event) => session.show(`${visible(event.event)} ${renderJson(event.data, false)}\n`));
   try {
     return await session.run();
   } finally {
     input.close();
     if (terminal) await writeHistory(historyPath(), session.history);
   }
-}
-
-/** Text that comes while a line is typed stands above it. */
-function show(input: Interface, terminal: boolean, text: string): void {
-  if (!terminal) return void process.stdout.write(text);
-  process.stdout.write(`\r\u001b[K${text}`);
-  input.prompt(true);
 }
 
 class Prompt {
@@ -72,6 +64,12 @@ class Prompt {
         input.prompt();
       }
     });
+  }
+
+  /** Text that comes while a line is typed stands above it. */
+  show(text: string): void {
+    process.stdout.write(this.#terminal && !this.#running ? `\r\u001b[K${text}` : text);
+    if (this.#terminal && !this.#running) this.#input.prompt(true);
   }
 
   async run(): Promise<number> {
