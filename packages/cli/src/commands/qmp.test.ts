@@ -17,7 +17,7 @@ const schema: Schema = [
   { 'meta-type': 'object', name: 'file', members: [{ name: 'filename', type: 'str' }] },
   { 'meta-type': 'object', name: 'qcow2', members: [{ name: 'file', type: 'ref' }] },
   { 'meta-type': 'alternate', name: 'ref', members: [{ type: 'str' }, { type: 'options' }] },
-  { 'meta-type': 'enum', name: 'driver', members: [{ name: 'file' }, { name: 'qcow2' }] },
+  { 'meta-type': 'enum', name: 'driver', values: ['file', 'qcow2'], members: [{ name: 'file' }, { name: 'qcow2' }] },
   { 'meta-type': 'builtin', name: 'bool', 'json-type': 'boolean' },
   { 'meta-type': 'builtin', name: 'str', 'json-type': 'string' },
 ];
