@@ -140,6 +140,12 @@ describe('report.html in Chromium', () => {
       await page.locator('#viewer .lanes').waitFor();
       expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
     }
+    const open = () => page.locator('#failures details[open]').count();
+    expect(await open()).toBe(0);
+    await page.evaluate(() => dispatchEvent(new Event('beforeprint')));
+    expect(await open()).toBe(1);
+    await page.evaluate(() => dispatchEvent(new Event('afterprint')));
+    expect(await open()).toBe(0);
     await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
     expect(await page.evaluate(() => [getComputedStyle(document.body).backgroundColor, getComputedStyle(document.querySelector('.player') ?? document.body).display])).toEqual(['rgb(255, 255, 255)', 'none']);
     expect(errors).toEqual([]);

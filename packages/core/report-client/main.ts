@@ -38,6 +38,19 @@ function start(): void {
     });
   }
   openFirst(data, show);
+  printWhole();
+}
+
+/** On paper nothing can be opened: stacks, dumps and the command line are, while it is printed. */
+function printWhole(): void {
+  let closed: HTMLDetailsElement[] = [];
+  addEventListener('beforeprint', () => {
+    closed = [...document.querySelectorAll<HTMLDetailsElement>('#failures details, #sysrq details, #environment details')].filter(({ open }) => !open);
+    for (const details of closed) details.open = true;
+  });
+  addEventListener('afterprint', () => {
+    for (const details of closed) details.open = false;
+  });
 }
 
 /** A failed attempt that is whole in this file, else any such, else the first there is. */

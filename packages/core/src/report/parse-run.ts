@@ -1,5 +1,6 @@
 import type { Finding } from '../detect/finding.js';
 import type { AttemptRecord } from '../records/records.js';
+import { duration } from './format.js';
 import type { Fact, RunDescription } from './input.js';
 import { asNumber, asObject, asObjects, asText, asTexts, defined, parseJson, parseJsonLines, type Json } from './json-values.js';
 
@@ -60,13 +61,14 @@ function factsOfHost(environment: Json): Fact[] {
 
 function factsOfRun(run: Json): Fact[] {
   const source = asObject(run['source']);
+  const limit = asNumber(run['timeoutMs']);
   const forks = asNumber(asObjects(run['sessions']).at(-1)?.['forks']);
   return listed({
     'Scenario': asText(source?.['file']) ?? asText(run['name']),
     'Scenario SHA-256': asText(source?.['sha256']),
     'Seed': asNumber(run['seed'])?.toString(),
     'Parallel forks': forks?.toString(),
-    'Limit of an attempt': asNumber(run['timeoutMs']) === undefined ? undefined : `${asNumber(run['timeoutMs'])} ms`,
+    'Limit of an attempt': limit === undefined ? undefined : duration(limit),
     'Until': asText(run['until']),
     'Started': asText(run['startedAt']),
   });
