@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { AttemptRecord, PoweroffStallFinding, RunSummary } from '@qmpilot/core';
+import { launch, openFile } from '../browser/chromium.js';
 import { leftovers, leftoversSince } from './leftovers.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -43,3 +44,19 @@ it('the main job: catches the hang of npm ci with its three findings, and sees c
   expect(file('console.log')).toMatch(/blocked for more than \d+ seconds/);
   expect(leftoversSince(before)).toEqual([]);
 }, 900_000);
+
+it('the report of that run opens in Chromium without an error or a request, and a hung task leads to the line of the kernel', async () => {
+  const { context, close } = await launch();
+  try {
+    const { page, errors, requests } = await openFile(context, join(dir, 'report.html'));
+    await page.locator('#viewer .lanes').waitFor();
+    expect(await page.locator('h1').textContent()).toMatch(/^\d of 6 attempts fails?$/);
+    expect(await page.locator('#failures').textContent()).toMatch(/INFO: task hung in/);
+    await page.locator('.lanes circle.error', { hasText: 'INFO: task hung' }).last().click({ force: true });
+    expect(await page.locator('.lines .chosen').textContent()).toMatch(/INFO: task .* blocked for more than \d+ seconds/);
+    expect(await page.locator('#environment').textContent()).toMatch(/Guest kernel6\.1\..*AcceleratorTCG|KVM/);
+    expect([errors, requests]).toEqual([[], []]);
+  } finally {
+    await close();
+  }
+});

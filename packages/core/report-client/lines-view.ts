@@ -5,8 +5,6 @@ import { lastAtMost } from './timing.js';
 
 const LINE_PX = 19;
 const SPARE = 20;
-/** A finding comes some seconds after the lines that it was read from. */
-const NEAR_MS = 15_000;
 
 /** The console's lines; only those in sight are in the document. */
 export class LinesView {
@@ -14,9 +12,12 @@ export class LinesView {
   readonly #lines: readonly ConsoleLine[];
   readonly #times: readonly number[];
   readonly #inner = element('div', { class: 'inner' });
+  readonly #nearMs: number;
   #chosen = -1;
 
-  constructor(lines: readonly ConsoleLine[], signal: AbortSignal, onPick: (at: number) => void) {
+  /** `nearMs`: how far from a moment its lines may be: a finding comes some seconds after the lines that it was read from. */
+  constructor(lines: readonly ConsoleLine[], nearMs: number, signal: AbortSignal, onPick: (at: number) => void) {
+    this.#nearMs = nearMs;
     this.#lines = lines;
     this.#times = lines.map(({ at }) => at);
     const longest = Math.min(2000, lines.reduce((most, { text }) => Math.max(most, text.length), 0));
@@ -38,7 +39,7 @@ export class LinesView {
   showAt(ms: number, holding: readonly string[] = []): void {
     let chosen = lastAtMost(this.#times, ms);
     for (const wanted of holding) {
-      const near = this.#lines.findIndex(({ at, text }) => Math.abs(at - ms) <= NEAR_MS && text.includes(wanted));
+      const near = this.#lines.findIndex(({ at, text }) => Math.abs(at - ms) <= this.#nearMs && text.includes(wanted));
       if (near === -1) continue;
       chosen = near;
       break;

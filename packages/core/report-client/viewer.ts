@@ -12,6 +12,7 @@ import { ScreenView } from './screen-view.js';
 import { parseTiming } from './timing.js';
 import { Timeline } from './timeline.js';
 
+const NEAR_MS = 15_000;
 const OUTCOME: Readonly<Record<string, string>> = { r: 'failed', c: 'clean', i: 'inconclusive' };
 
 /** One attempt in full: its timeline, its screen through time, its lines, what was kept of it. */
@@ -97,7 +98,7 @@ async function fill(body: HTMLElement, evidence: Evidence, prologue: Uint8Array 
     caption.textContent = item ? `${clock(item.from, 1000)}  ${item.label}` : '';
   };
   const player = new Player(endMs, signal, (ms) => show(ms));
-  const lines = new LinesView(consoleLines(evidence.console, timing), signal, (ms) => pick(ms));
+  const lines = new LinesView(consoleLines(evidence.console, timing), timing.guessed ? Infinity : NEAR_MS, signal, (ms) => pick(ms));
   const timeline = new Timeline({ lanes: lanesOf(evidence.events, endMs), timing, bytes: evidence.console.length, endMs, signal, onPick: pick });
   const notes = [
     timing.guessed ? 'When the console’s bytes came was not recorded: they are spread evenly here.' : undefined,
