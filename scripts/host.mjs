@@ -18,6 +18,7 @@ const PROGRAMS = {
   newuidmap: 'uidmap',
   mke2fs: 'e2fsprogs',
   setpriv: 'util-linux',
+  tmux: 'tmux',
   chromium: 'chromium',
 };
 

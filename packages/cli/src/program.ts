@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { registerCompletion } from './commands/completion.js';
 import { registerDoctor } from './commands/doctor.js';
 import { registerGuest } from './commands/guest.js';
 import { registerPlan } from './commands/plan.js';
@@ -16,7 +17,7 @@ export function createProgram(version: string): Command {
     .enablePositionalOptions()
     .showHelpAfterError('(qmpilot --help shows what there is)')
     .configureHelp({ showGlobalOptions: true });
-  for (const register of [registerRepro, registerReport, registerPlan, registerVmCommands, registerGuest, registerScan, registerQmp, registerDoctor]) register(program);
+  for (const register of [registerRepro, registerReport, registerPlan, registerVmCommands, registerGuest, registerScan, registerQmp, registerDoctor, registerCompletion]) register(program);
   overrideExit(program);
   return program;
 }

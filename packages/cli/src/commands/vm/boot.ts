@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { QmpilotError, type Accelerator, type Defect } from '@qmpilot/core';
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { duration, wholeNumber } from '../../arguments.js';
 import { interruptible } from '../../interrupt.js';
 import { keep } from '../../keeper/keeper.js';
@@ -82,7 +82,7 @@ function bootRequest(guest: string | undefined, options: BootCommandOptions): Bo
     const path = (file: string | undefined) => (file === undefined ? undefined : resolve(file));
     return { boot, guest: { kind: 'direct', kernel: path(kernel), initrd: path(initrd), append, disks: disk.map((file) => resolve(file)), consoles: hvc, shell } };
   }
-  if (guest !== undefined && guest !== 'debian') throw new InvalidArgumentError(`there is no guest ${guest}: say debian, or give --kernel or --disk.`);
+  if (guest !== undefined && guest !== 'debian') throw new QmpilotError('USAGE', `there is no guest ${guest}`, { hint: 'say debian, or give --kernel or --disk' });
   return { boot, guest: { kind: 'debian', defect } };
 }
 
