@@ -37,6 +37,10 @@ export function vmHandlers(hosted: HostedVm, fork: (from: HostedVm, snapshot: st
       return { text: forms[args.form](), rows, columns, cursor: screen.cursor };
     },
 
+    async screenshot({ signal }) {
+      return { png: (await vm.screenshot({ signal })).toString('base64') };
+    },
+
     async snapshot({ args, signal }) {
       const { name, strategy, savedAt, pausedMs } = await vm.snapshot(args.snapshot, { signal });
       return { name, strategy, savedAt, pausedMs };

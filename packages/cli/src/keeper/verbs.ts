@@ -39,6 +39,8 @@ export interface Verbs {
     readonly event: never;
     readonly result: { readonly text: string; readonly rows: number; readonly columns: number; readonly cursor: { readonly row: number; readonly column: number } };
   };
+  /** A PNG, as base64. */
+  readonly screenshot: { readonly args: object; readonly event: never; readonly result: { readonly png: string } };
   readonly snapshot: { readonly args: { readonly snapshot: string }; readonly event: never; readonly result: SnapshotInfo };
   readonly removeSnapshot: { readonly args: { readonly snapshot: string }; readonly event: never; readonly result: null };
   readonly restore: { readonly args: { readonly snapshot: string }; readonly event: never; readonly result: { readonly ms: number } };

@@ -22,6 +22,7 @@ interface BootCommandOptions {
   readonly cpus?: number;
   readonly memory?: number;
   readonly timeout?: number;
+  readonly display?: 'none' | 'std';
   readonly json?: boolean;
 }
 
@@ -50,6 +51,7 @@ export function registerBoot(program: Command): void {
     .addOption(new Option('--accelerator <which>', 'how guest code runs').choices(['auto', 'kvm', 'tcg']).default('auto'))
     .option('--cpus <n>', 'virtual CPUs', wholeNumber)
     .option('--memory <mib>', 'RAM in MiB', wholeNumber)
+    .addOption(new Option('--display <which>', 'std: a graphics card, for screenshot').choices(['none', 'std']))
     .option('--timeout <time>', 'for the guest to come up (default: 3m)', duration)
     .option('--json', 'the vm as a JSON line')
     .addHelpText('after', HELP)
@@ -73,8 +75,8 @@ export function registerBoot(program: Command): void {
 }
 
 function bootRequest(guest: string | undefined, options: BootCommandOptions): BootRequest {
-  const { accelerator, cpus, memory, timeout, kernel, initrd, append, disk, hvc, shell, defect } = options;
-  const boot = { accelerator, cpus, memoryMiB: memory, timeout };
+  const { accelerator, cpus, memory, timeout, display, kernel, initrd, append, disk, hvc, shell, defect } = options;
+  const boot = { accelerator, cpus, memoryMiB: memory, timeout, display };
   const own = kernel !== undefined || disk.length > 0;
   if (guest !== undefined && own) throw new QmpilotError('USAGE', `boot: both a guest (${guest}) and files of your own`, { hint: 'leave one out' });
   if (own) {

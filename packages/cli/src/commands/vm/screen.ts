@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { QmpilotError } from '@qmpilot/core';
 import { Option, type Command } from 'commander';
 import { interruptible } from '../../interrupt.js';
 import { call } from '../../keeper/client.js';
@@ -22,5 +24,18 @@ export function registerScreen(program: Command): void {
       const { text, rows, columns, cursor } = await interruptible((signal) => call(name, 'screen', { form }, { signal }));
       if (options.json === true) process.stdout.write(`${JSON.stringify({ v: 1, type: 'screen', vm: name, rows, columns, cursor, text: text.split('\n') })}\n`);
       else process.stdout.write(form === 'text' ? `${text.split('\n').map(visible).join('\n')}\n` : `${text}\n`);
+    });
+
+  program
+    .command('screenshot')
+    .description("write a picture of a vm's graphics card, as PNG; the vm was booted with --display std")
+    .argument('<vm>', 'its name')
+    .argument('[file]', 'where to (default: standard output)')
+    .action(async (name: string, file: string | undefined) => {
+      if (file === undefined && process.stdout.isTTY) throw new QmpilotError('USAGE', 'screenshot: a picture does not go to a terminal', { hint: 'name a file, or redirect it' });
+      const { png } = await interruptible((signal) => call(name, 'screenshot', {}, { signal }));
+      const bytes = Buffer.from(png, 'base64');
+      if (file === undefined) process.stdout.write(bytes);
+      else await writeFile(file, bytes);
     });
 }
