@@ -20,7 +20,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   records: ['statistics', 'detect', 'vm'],
   ssh: ['vm', 'shell'],
   report: ['records', 'statistics', 'detect'],
-  repro: ['report', 'records', 'statistics', 'vm', 'guests', 'detect', 'console'],
+  repro: ['report', 'records', 'statistics', 'vm', 'guests', 'detect', 'console', 'qemu'],
 };
 
 const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));

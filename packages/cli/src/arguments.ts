@@ -1,4 +1,4 @@
-import { parseDuration } from '@qmpilot/core';
+import { parseDuration, parseRateGoal, parseShard, type Shard } from '@qmpilot/core';
 import { InvalidArgumentError } from 'commander';
 
 export function wholeNumber(text: string): number {
@@ -19,4 +19,22 @@ export function duration(text: string): number {
     // Said below in the words of the command line.
   }
   throw new InvalidArgumentError('it must be a duration such as 500ms, 90s, 3m or 1h.');
+}
+
+export function shard(text: string): Shard {
+  try {
+    return parseShard(text);
+  } catch {
+    throw new InvalidArgumentError('it must be of the form 2/5: the second of five.');
+  }
+}
+
+/** Checked here, handed on as text. */
+export function rateGoal(text: string): string {
+  try {
+    parseRateGoal(text);
+    return text;
+  } catch (error) {
+    throw new InvalidArgumentError(`${error instanceof Error ? error.message : ''}; write it like "rate<0.01@95%".`);
+  }
 }

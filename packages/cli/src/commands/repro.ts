@@ -1,105 +1,118 @@
-import { onGuest, runScenario, type RunEvent, type RunSummary } from '@qmpilot/core';
+import { onGuest, QmpilotError, readRunFile, runScenario, type RunSummary, type Shard } from '@qmpilot/core';
 import type { Command } from 'commander';
-import { duration, seed, wholeNumber } from '../arguments.js';
+import { basename } from 'node:path';
+import { duration, rateGoal, seed, shard, wholeNumber } from '../arguments.js';
 import { EXIT } from '../exit-codes.js';
 import { interruptible } from '../interrupt.js';
 import { loadScenario } from '../load-scenario.js';
-import { shortMs } from '../render/durations.js';
-import { renderFinding } from '../render/findings.js';
+import { RunDisplay } from '../progress/run-display.js';
+import { githubAnnotations, guardedCommands } from '../render/github.js';
 import { renderSummary } from '../render/summary.js';
-import { visible } from '../render/visible.js';
 
 interface ReproOptions {
-  readonly attempts: number;
+  readonly attempts?: number;
+  readonly forks?: number;
   readonly timeout?: number;
   readonly untilReproduced?: number;
+  readonly until?: string;
   readonly out?: string;
+  readonly resume?: string;
+  readonly acceptChanges?: boolean;
+  readonly shard?: Shard;
   readonly seed?: number;
   readonly guest?: string;
   readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly github?: boolean;
 }
 
 const HELP = `
-Exit status: 0 never reproduced, 1 reproduced, 2 usage, 125 cannot tell, 130 interrupted.
+Exit status: 0 never reproduced, 1 reproduced, 2 usage, 125 cannot tell, 130 interrupted: what git bisect run wants.
+With --until, 0 when the rate is shown to be below the limit, 1 when above, 125 when neither.
 With --json, standard output carries one JSON line for each attempt and one for the summary.`;
 
 export function registerRepro(program: Command): void {
   program
     .command('repro')
     .description('run the attempts of a scenario from one snapshot, and count how often it fails')
-    .argument('<file>', 'a scenario: a TypeScript or JavaScript file that exports defineScenario(...)')
-    .option('--attempts <n>', 'how many attempts', wholeNumber, 10)
+    .argument('[file]', 'a scenario: a TypeScript or JavaScript file that exports defineScenario(...); with --resume, that of the run by default')
+    .option('--attempts <n>', 'how many attempts (default: 10; with --resume, those of the run)', wholeNumber)
+    .option('--forks <n>', 'how many at a time (default: what cores and memory carry)', wholeNumber)
     .option('--timeout <time>', 'limit of one attempt: 90s, 3m (default: as the scenario says)', duration)
     .option('--until-reproduced <k>', 'stop after so many reproduced attempts', wholeNumber)
+    .option('--until <goal>', 'stop when this is shown or refuted: "rate<0.01@95%"', rateGoal)
     .option('--out <dir>', 'the run directory, new or empty (default: runs/NAME-TIME)')
     .option('--guest <name>', 'run on another of the guests that the scenario names')
+    .option('--resume <dir>', 'go on with the run in this directory: finished attempts count, the others are made')
+    .option('--accept-changes', 'with --resume: although the scenario or its guest is another one')
+    .option('--shard <i/n>', 'make the attempts of this part only: 2/5', shard)
     .option('--seed <n>', 'the same seed gives the attempts the same seeds', seed)
     .option('--json', 'JSON lines on standard output')
+    .option('--quiet', 'no progress; the summary and errors only')
+    .option('--github', 'annotations for GitHub Actions (default: there)')
+    .option('--no-github', 'no annotations')
     .addHelpText('after', HELP)
-    .action(async (file: string, options: ReproOptions) => {
-      const json = options.json === true;
-      const shown = new Set<string>();
-      const summary = await interruptible(async (signal) => {
-        const { scenario, source } = await loadScenario(file);
-        return runScenario(options.guest === undefined ? scenario : onGuest(scenario, options.guest), {
-          attempts: options.attempts,
-          timeout: options.timeout,
-          untilReproduced: options.untilReproduced,
-          dir: options.out,
-          seed: options.seed,
-          source,
-          signal,
-          onEvent: (event) => {
-            const line = isRepeated(event, shown) ? undefined : renderEvent(event, options.attempts);
-            if (line !== undefined) process.stderr.write(`${line}\n`);
-            if (json && event.type === 'attempt') process.stdout.write(`${JSON.stringify(event.record)}\n`);
-            if (json && event.type === 'summary') process.stdout.write(`${JSON.stringify(event.summary)}\n`);
-          },
-        });
-      });
-      if (!json) process.stdout.write(renderSummary(summary));
+    .action(async (given: string | undefined, options: ReproOptions) => {
+      const file = given ?? (await fileOfRun(options.resume));
+      const github = options.github ?? process.env['GITHUB_ACTIONS'] === 'true';
+      const summary = await run(file, options, github);
+      if (options.json !== true) process.stdout.write(renderSummary(summary));
       process.exitCode = exitCode(summary);
     });
 }
 
-/** The kernel says the same again and again: people read it once an attempt. */
-function isRepeated(event: RunEvent, shown: Set<string>): boolean {
-  if (event.type === 'attempt-started') shown.clear();
-  if (event.type !== 'finding') return false;
-  const { signature, task } = event.finding;
-  const key = `${signature}\0${task?.pid ?? ''}`;
-  const known = shown.has(key);
-  shown.add(key);
-  return known;
+async function run(file: string, options: ReproOptions, github: boolean): Promise<RunSummary> {
+  const json = options.json === true;
+  const { scenario: loaded, source } = await loadScenario(file);
+  const scenario = options.guest === undefined ? loaded : onGuest(loaded, options.guest);
+  const guard = github ? guardedCommands() : undefined;
+  process.stderr.write(guard?.begin ?? '');
+  const display = new RunDisplay(RunDisplay.kind(options.quiet === true));
+  try {
+    const summary = await interruptible(
+      (signal) =>
+        runScenario(scenario, {
+          attempts: options.attempts,
+          forks: options.forks,
+          timeout: options.timeout,
+          untilReproduced: options.untilReproduced,
+          until: options.until,
+          dir: options.out,
+          resume: options.resume,
+          acceptChanges: options.acceptChanges,
+          shard: options.shard,
+          seed: options.seed,
+          source,
+          signal,
+          onEvent: (event) => {
+            display.show(event);
+            if (json && event.type === 'attempt') display.print(`${JSON.stringify(event.record)}\n`);
+            if (json && event.type === 'summary') display.print(`${JSON.stringify(event.summary)}\n`);
+          },
+        }),
+      (text) => display.say(text),
+    );
+    display.close();
+    if (guard) process.stderr.write(`${guard.end}${githubAnnotations(scenario.name ?? basename(file), summary)}`);
+    return summary;
+  } finally {
+    display.close();
+  }
 }
 
-export function exitCode({ reproduced, clean }: RunSummary): number {
+async function fileOfRun(resume: string | undefined): Promise<string> {
+  if (resume === undefined) throw new QmpilotError('USAGE', "missing required argument 'file'", { hint: 'qmpilot repro FILE, or qmpilot repro --resume DIR' });
+  const { source } = await readRunFile(resume);
+  if (source) return source.file;
+  throw new QmpilotError('USAGE', `${resume} does not say which scenario file it is a run of`, { hint: 'name the file, too' });
+}
+
+export function exitCode({ reproduced, clean, goal }: RunSummary): number {
+  if (goal) {
+    if (goal.decision === 'open') return EXIT.cannotTell;
+    // Whichever way the goal is put: a rate above the limit is the bug, one below is its absence.
+    return (goal.decision === 'holds') === goal.goal.startsWith('rate>') ? EXIT.found : EXIT.fine;
+  }
   if (reproduced > 0) return EXIT.found;
   return clean > 0 ? EXIT.fine : EXIT.cannotTell;
-}
-
-/** One line of progress; undefined for what people need not see. */
-export function renderEvent(event: RunEvent, attempts: number): string | undefined {
-  switch (event.type) {
-    case 'progress':
-      return event.message.split('\n').map(visible).join('\n');
-    case 'booted':
-      return `guest ${visible(event.facts.guest.name)}, kernel ${visible(event.facts.guest.kernelRelease ?? 'of its own')}: up after ${shortMs(event.ms)}`;
-    case 'prepared':
-      return `prepared in ${shortMs(event.ms)}; the snapshot took ${event.snapshotMs.toFixed(0)} ms`;
-    case 'attempt-started':
-      return `attempt ${event.index} of ${attempts}`;
-    case 'note':
-      return `  ${visible(event.text)}`;
-    case 'finding':
-      return `  ${event.finding.severity}: ${renderFinding(event.finding)}`;
-    case 'poweroff':
-      return `  poweroff: ${event.phase}`;
-    case 'attempt': {
-      const { outcome, reason, ms, restoreMs } = event.record;
-      return `  => ${outcome}${reason === undefined ? '' : ` (${visible(reason)})`} after ${shortMs(ms)}, restored in ${restoreMs} ms`;
-    }
-    case 'summary':
-      return undefined;
-  }
 }

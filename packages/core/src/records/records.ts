@@ -20,6 +20,8 @@ export interface AttemptRecord {
   /** Until the first finding of severity `error`, in ms. */
   readonly timeToFailureMs?: number;
   readonly seed: number;
+  /** Which of the parallel workers made it, from 1. */
+  readonly fork?: number;
   /** The first of each signature and task; findings.json of the attempt has all. */
   readonly findings: readonly (Finding & { readonly times: number })[];
 }
@@ -38,6 +40,8 @@ export interface RunSummary {
   readonly medianTimeToFailureMs: number | null;
   /** How often each failure was seen, by signature: in how many attempts. */
   readonly failures: readonly { readonly signature: string; readonly title: string; readonly attempts: number }[];
+  /** What the attempts say of the run's goal (`until`), where it has one. */
+  readonly goal?: { readonly goal: string; readonly decision: 'open' | 'holds' | 'refuted' };
   /** The run directory. */
   readonly dir: string;
 }
@@ -45,11 +49,17 @@ export interface RunSummary {
 /** What happens during a run, for whoever shows it. */
 export type RunEvent =
   | { readonly type: 'progress'; readonly message: string }
+  /** The run directory is there; `done` attempts are in it already, `todo` are still to be made. */
+  | { readonly type: 'run'; readonly dir: string; readonly todo: number; readonly done: readonly AttemptRecord[] }
   | { readonly type: 'booted'; readonly facts: VmFacts; readonly ms: number }
-  | { readonly type: 'prepared'; readonly ms: number; readonly snapshotMs: number }
-  | { readonly type: 'attempt-started'; readonly index: number }
+  | { readonly type: 'prepared'; readonly ms: number; readonly snapshotMs: number; readonly from: 'boot' | 'kept' }
+  /** How many attempts run in parallel, and why so many. */
+  | { readonly type: 'forks'; readonly forks: number; readonly reason: string }
+  | { readonly type: 'attempt-started'; readonly index: number; readonly fork: number }
+  /** The guest is restored, and the scenario's attempt begins. */
+  | { readonly type: 'restored'; readonly index: number; readonly ms: number }
   | { readonly type: 'note'; readonly index: number; readonly text: string }
   | { readonly type: 'finding'; readonly index: number; readonly finding: Finding }
-  | { readonly type: 'poweroff'; readonly index: number; readonly phase: string }
+  | { readonly type: 'poweroff'; readonly index: number; readonly phase: string; readonly timeoutMs: number }
   | { readonly type: 'attempt'; readonly record: AttemptRecord }
   | { readonly type: 'summary'; readonly summary: RunSummary };

@@ -1,138 +1,201 @@
-import { createHash, randomInt } from 'node:crypto';
-import pRetry from 'p-retry';
-import { AbortedError, isQmpilotError, QmpilotError } from '../errors.js';
-import { monotonicMs, wallTime } from '../util/clock.js';
-import type { Duration } from '../util/duration.js';
-import { boot } from '../vm/boot.js';
-import type { Vm } from '../vm/vm.js';
-import { runAttempt } from './attempt.js';
-import { Journal } from './journal.js';
+import { QmpilotError } from '../errors.js';
 import type { AttemptRecord, RunEvent, RunSummary } from '../records/records.js';
-import type { Scenario } from './scenario.js';
-import { reportAtEnd } from './write-report.js';
+import type { RunSession } from '../records/run-file.js';
 import { summarize } from '../records/summarize.js';
-
-export interface RunOptions {
-  /** How many attempts; default 10. */
-  readonly attempts?: number | undefined;
-  /** Of one attempt; default the scenario's, else 3 min. */
-  readonly timeout?: Duration | undefined;
-  /** Stop after so many reproduced attempts; default none. */
-  readonly untilReproduced?: number | undefined;
-  /** The run directory: new, or empty. Default `runs/NAME-TIME` in the working directory. */
-  readonly dir?: string | undefined;
-  /** Whole number; the same gives the attempts the same seeds. Default random. */
-  readonly seed?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onEvent?: ((event: RunEvent) => void) | undefined;
-  /** Kept in run.json as it is: where the scenario came from. */
-  readonly source?: Readonly<Record<string, unknown>> | undefined;
-  /** Another way to a vm than `boot`. */
-  readonly boot?: typeof boot | undefined;
-}
-
-const SNAPSHOT = 'prepared';
+import { monotonicMs, wallTime } from '../util/clock.js';
+import { runAttempt } from './attempt.js';
+import { toJUnit } from './ci/junit.js';
+import { chooseForks, hostCapacity } from './fork-count.js';
+import { pendingIndices, plannedIndices } from './plan.js';
+import { prepareVm, type PreparedVm } from './prepared-vm.js';
+import { Journal } from './run-directory/journal.js';
+import { defaultDirectory, describeRun, resumedRun, wholeNumber, type RunOptions } from './run-options.js';
+import type { Scenario } from './scenario.js';
+import { schedule } from './schedule.js';
+import { seedOf } from './seed.js';
+import { StopRule } from './stop-rule.js';
+import { Supply } from './supply.js';
+import { poolSource, restoringSource, timed, type VmSource } from './vm-source.js';
+import { reportAtEnd } from './write-report.js';
 
 /**
- * Boots and prepares the guest, takes a snapshot, and runs the attempts from it, one after the other. Finished attempts are in
- * the run directory, whatever comes after them.
+ * Boots and prepares the guest, takes a snapshot, and runs the attempts from it, `forks` at a time. Finished attempts are in the
+ * run directory, whatever comes after them; `resume` goes on from there.
  * @throws {USAGE} for options, or a run directory, that cannot be used
  * @throws what `boot` throws, and SCENARIO when `prepare` throws
  * @throws {ABORTED} {NO_SPACE} in the middle of a run
  */
 export async function runScenario(scenario: Scenario, options: RunOptions = {}): Promise<RunSummary> {
-  const attempts = wholeNumber(options.attempts ?? 10, 'attempts');
-  const goal = options.untilReproduced === undefined ? undefined : wholeNumber(options.untilReproduced, 'untilReproduced');
-  const seed = options.seed ?? randomInt(2 ** 47);
-  const tell = options.onEvent ?? (() => {});
-  const name = scenario.name ?? 'run';
-  const startedAt = wallTime();
-  const dir = options.dir ?? `runs/${name.replaceAll(/[^\w.-]/g, '-')}-${startedAt.replace(/[:.]/g, '').replace('T', '-').slice(0, 17)}`;
-  const about = { name, startedAt, seed, attempts, source: options.source };
-  const journal = await Journal.create(dir, about);
-  const records: AttemptRecord[] = [];
-  let vm: Vm | undefined;
+  const journal = await openJournal(scenario, options);
   try {
-    vm = await bootPrepared(scenario, options, tell);
-    await journal.describe({ ...about, facts: vm.facts });
-    for (let index = 1; index <= attempts; index += 1) {
-      tell({ type: 'attempt-started', index });
-      const begun = monotonicMs();
-      vm = await restored(vm, scenario, options, tell);
-      const restoreMs = monotonicMs() - begun;
-      const files = await journal.begin(index);
-      let record: AttemptRecord;
-      try {
-        record = await runAttempt(vm, scenario, {
-          index, restoreMs, files, signal: options.signal, onEvent: tell,
-          seed: seedOf(seed, index),
-          timeout: options.timeout ?? scenario.timeout ?? '3m',
-        });
-      } finally {
-        files.close();
-      }
-      journal.append(record);
-      records.push(record);
-      tell({ type: 'attempt', record });
-      if (goal !== undefined && records.filter(({ outcome }) => outcome === 'reproduced').length >= goal) break;
-    }
-    const summary = summarize(records, journal.dir);
-    await journal.finish(summary);
-    tell({ type: 'summary', summary });
-    return summary;
+    return await new Run(scenario, options, journal).execute();
   } finally {
-    await vm?.close();
     await reportAtEnd(journal.dir, options.onEvent);
     journal.close();
   }
 }
 
-async function bootPrepared(scenario: Scenario, options: RunOptions, tell: (event: RunEvent) => void): Promise<Vm> {
-  const begun = monotonicMs();
-  const onProgress = (message: string) => tell({ type: 'progress', message });
-  const vm = await (options.boot ?? boot)(scenario.guest, { ...scenario.boot, signal: options.signal, onProgress });
+async function openJournal(scenario: Scenario, options: RunOptions): Promise<Journal> {
+  if (options.forks !== undefined) wholeNumber(options.forks, 'forks');
+  if (options.resume === undefined) {
+    const about = describeRun(scenario, options);
+    // Wrong goals are refused before anything is made.
+    void new StopRule(about, []);
+    return Journal.create(options.dir ?? defaultDirectory(about), about);
+  }
+  const journal = await Journal.reopen(options.resume);
   try {
-    tell({ type: 'booted', facts: vm.facts, ms: monotonicMs() - begun });
-    const prepareBegun = monotonicMs();
-    const signal = options.signal ?? new AbortController().signal;
-    await scenario.prepare?.(vm, { signal, note: onProgress });
-    const { pausedMs } = await vm.snapshot(SNAPSHOT, { signal });
-    tell({ type: 'prepared', ms: monotonicMs() - prepareBegun, snapshotMs: pausedMs });
-    return vm;
+    const change = resumedRun(journal.run, options);
+    void new StopRule({ ...journal.run, ...change }, []);
+    await journal.update(change);
+    return journal;
   } catch (error) {
-    const console = vm.console.lastLines(20);
-    await vm.close();
-    if (options.signal?.aborted) throw new AbortedError('the guest to be prepared', options.signal.reason);
-    if (error instanceof QmpilotError) throw error;
-    throw new QmpilotError('SCENARIO', `the prepare of this scenario threw ${String(error)}`, { cause: error, evidence: { console } });
+    journal.close();
+    throw error;
   }
 }
 
-/** A QEMU that died is no obstacle: a restore starts another. When the snapshot does not load either, all begins anew, twice at most. */
-async function restored(vm: Vm, scenario: Scenario, options: RunOptions, tell: (event: RunEvent) => void): Promise<Vm> {
-  try {
-    await vm.restore(SNAPSHOT, { signal: options.signal });
-    return vm;
-  } catch (error) {
-    options.signal?.throwIfAborted();
-    tell({ type: 'progress', message: `the snapshot did not load (${error instanceof Error ? error.message : String(error)}): booting again` });
-    await vm.close();
+class Run {
+  readonly #scenario: Scenario;
+  readonly #options: RunOptions;
+  readonly #journal: Journal;
+  readonly #tell: (event: RunEvent) => void;
+  readonly #stop: StopRule;
+  readonly #earlier: readonly RunSession[];
+  #session: RunSession = { startedAt: wallTime(), pid: process.pid };
+
+  constructor(scenario: Scenario, options: RunOptions, journal: Journal) {
+    this.#scenario = scenario;
+    this.#options = options;
+    this.#journal = journal;
+    this.#tell = options.onEvent ?? (() => {});
+    this.#stop = new StopRule(journal.run, plannedIndices(journal.run));
+    this.#earlier = journal.run.sessions;
+    for (const record of journal.records) this.#stop.push(record);
   }
-  const another = await pRetry(() => bootPrepared(scenario, options, tell), {
-    retries: 1,
-    minTimeout: 1000,
-    ...(options.signal && { signal: options.signal }),
-    shouldRetry: ({ error }) => !isQmpilotError(error, 'ABORTED') && !isQmpilotError(error, 'USAGE'),
-  });
-  await another.restore(SNAPSHOT, { signal: options.signal });
-  return another;
-}
 
-function seedOf(run: number, index: number): number {
-  return createHash('sha256').update(`${run}:${index}`).digest().readUIntBE(0, 6);
-}
+  async execute(): Promise<RunSummary> {
+    const { run, records, repaired, dir } = this.#journal;
+    const todo = this.#stop.reached === undefined ? pendingIndices(run, records) : [];
+    if (repaired) this.#tell({ type: 'progress', message: 'the last line of attempts.jsonl was cut off: its attempt runs again' });
+    this.#tell({ type: 'run', dir, todo: todo.length, done: [...records] });
+    await this.#note({});
+    try {
+      const all = todo.length === 0 || (await this.#attempts(todo));
+      const summary = { ...summarize(this.#journal.records, dir), ...(this.#stop.verdict && { goal: this.#stop.verdict }) };
+      await this.#journal.finish(summary, toJUnit(this.#journal.run, this.#journal.records));
+      const reached = this.#stop.reached;
+      await this.#note({ end: all ? 'finished' : 'stopped', ...(reached !== undefined && { message: reached }) });
+      if (reached !== undefined) this.#tell({ type: 'progress', message: `enough was seen: ${reached}` });
+      this.#tell({ type: 'summary', summary });
+      return summary;
+    } catch (error) {
+      const interrupted = this.#options.signal?.aborted === true;
+      const message = error instanceof Error ? error.message : String(error);
+      // A disk that is full takes no note either: what has failed is said by the error.
+      await this.#note({ end: interrupted ? 'interrupted' : 'failed', message }).catch(() => {});
+      throw error;
+    }
+  }
 
-function wholeNumber(value: number, name: string): number {
-  if (Number.isInteger(value) && value >= 1) return value;
-  throw new QmpilotError('USAGE', `${name}: ${value} is not a whole number of 1 or more`);
+  /** @returns whether all were made; false when enough was seen before */
+  async #attempts(todo: readonly number[]): Promise<boolean> {
+    const { signal } = this.#options;
+    const prepared = await this.#prepare();
+    const { facts } = prepared.vm;
+    const { forks, reason } =
+      prepared.snapshot.strategy === 'internal'
+        ? { forks: 1, reason: 'the snapshot lives in one QEMU' }
+        : chooseForks(this.#options.forks, facts, todo.length, hostCapacity());
+    const sourceOf = ({ vm, snapshot }: PreparedVm): VmSource => (snapshot.strategy === 'internal' ? restoringSource(vm, snapshot) : poolSource(vm, snapshot, forks));
+    const supply = new Supply(sourceOf(prepared), async () => sourceOf(await this.#prepare()), (error) =>
+      this.#tell({ type: 'progress', message: `the snapshot gives no guests any more (${error instanceof Error ? error.message : String(error)}): booting again` }),
+    );
+    try {
+      await this.#note({ forks });
+      this.#tell({ type: 'forks', forks, reason });
+      return await schedule(todo, forks, signal, async (index, fork, stopped) => {
+        await this.#attempt(supply, index, fork, stopped);
+        return this.#stop.reached === undefined;
+      });
+    } finally {
+      await supply.close();
+    }
+  }
+
+  async #attempt(supply: Supply, index: number, fork: number, signal: AbortSignal): Promise<void> {
+    this.#tell({ type: 'attempt-started', index, fork });
+    const broken = new AbortController();
+    let begun = monotonicMs();
+    const now = () => monotonicMs() - begun;
+    const files = await this.#journal.begin(index, now, (error) => broken.abort(error));
+    let record: AttemptRecord;
+    try {
+      const { value: taken, ms: restoreMs } = await timed(() =>
+        supply.take({
+          signal,
+          onStart: (vm) => {
+            begun = monotonicMs();
+            vm.console.setTranscript(files.console);
+          },
+        }),
+      );
+      try {
+        this.#tell({ type: 'restored', index, ms: restoreMs });
+        record = await runAttempt(taken.vm, this.#scenario, {
+          index, fork, restoreMs, files, now, signal,
+          broken: broken.signal,
+          seed: seedOf(this.#journal.run.seed, index),
+          timeout: this.#journal.run.timeoutMs,
+          onEvent: this.#tell,
+        });
+      } finally {
+        await taken.release();
+      }
+    } finally {
+      files.close();
+    }
+    this.#journal.append(record);
+    this.#stop.push(record);
+    this.#tell({ type: 'attempt', record });
+  }
+
+  async #prepare(): Promise<PreparedVm> {
+    const begun = monotonicMs();
+    const files = await this.#journal.beginPrepare(() => monotonicMs() - begun);
+    try {
+      const { signal, boot } = this.#options;
+      const prepared = await prepareVm(this.#scenario, { boot, signal, files, begun, tell: this.#tell });
+      try {
+        this.#compare(prepared);
+        await this.#journal.update({ facts: prepared.vm.facts, prepared: prepared.prepared });
+        return prepared;
+      } catch (error) {
+        await prepared.vm.close();
+        throw error;
+      }
+    } finally {
+      files.close();
+    }
+  }
+
+  /** Attempts on another guest are attempts of another run. */
+  #compare({ vm }: PreparedVm): void {
+    const before = this.#journal.run.facts;
+    if (before === undefined || this.#journal.records.length === 0) return;
+    const { guest, qemu, accelerator } = vm.facts;
+    if (before.guest.key !== guest.key && this.#options.acceptChanges !== true) {
+      throw new QmpilotError('USAGE', `the guest ${guest.name} is not the one that this run began with`, { hint: 'start another run, or accept it by --accept-changes' });
+    }
+    const changed = [
+      before.qemu.version !== qemu.version && `QEMU ${before.qemu.version} is ${qemu.version} now`,
+      before.accelerator.accelerator !== accelerator.accelerator && `${before.accelerator.accelerator} is ${accelerator.accelerator} now`,
+    ].filter((one) => one !== false);
+    if (changed.length > 0) this.#tell({ type: 'progress', message: `warning: since this run began, ${changed.join(', ')}` });
+  }
+
+  async #note(change: Partial<RunSession>): Promise<void> {
+    this.#session = { ...this.#session, ...change, ...(change.end && { endedAt: wallTime() }) };
+    await this.#journal.update({ sessions: [...this.#earlier, this.#session] });
+  }
 }

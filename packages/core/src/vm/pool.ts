@@ -12,6 +12,11 @@ export interface PoolOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface TakeOptions extends RestoreOptions {
+  /** Called with the vm before its guest runs on: to see all that it does. */
+  readonly onStart?: ((vm: Vm) => void) | undefined;
+}
+
 interface Waiter {
   readonly give: (vm: Vm) => void;
   readonly fail: (error: unknown) => void;
@@ -62,10 +67,11 @@ export class SnapshotPool implements AsyncDisposable {
    * @throws {CLOSED} after `close()`
    * @throws {TIMEOUT} {ABORTED}
    */
-  async take(options: RestoreOptions = {}): Promise<Vm> {
+  async take(options: TakeOptions = {}): Promise<Vm> {
     for (;;) {
       const vm = await this.#next(options);
       try {
+        options.onStart?.(vm);
         await vm.begin(options);
         return vm;
       } catch (error) {

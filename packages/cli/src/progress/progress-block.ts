@@ -1,0 +1,116 @@
+import { wilsonInterval } from '@qmpilot/core';
+import { visible } from '../render/visible.js';
+import type { ForkState, ProgressState } from './progress-state.js';
+
+export interface BlockSize {
+  readonly columns: number;
+  readonly rows: number;
+  readonly color: boolean;
+}
+
+const RESET = '\u001b[0m';
+const STYLE = { bold: '\u001b[1m', dim: '\u001b[2m', red: '\u001b[31m', green: '\u001b[32m', yellow: '\u001b[33m', cyan: '\u001b[36m' } as const;
+/** Lines beside those of the forks, and one for the text above. */
+const OTHER_LINES = 5;
+const BAR_CELLS = 24;
+
+interface Piece {
+  readonly text: string;
+  readonly style?: keyof typeof STYLE;
+}
+
+/** The live display as lines, none longer than the terminal is wide; at most all of its rows but one. */
+export function renderBlock(state: ProgressState, now: number, size: BlockSize): string[] {
+  const { activity, lastFinding } = state;
+  if (activity !== undefined) return [line([{ text: '· ', style: 'cyan' }, { text: visible(activity) }], size)];
+  const forks = shownForks(state.forks, Math.max(1, size.rows - OTHER_LINES - 1));
+  const lines = [
+    line([{ text: '─'.repeat(size.columns), style: 'dim' }], size),
+    line(attemptsLine(state, now), size),
+    line(rateLine(state), size),
+    ...forks.shown.map((fork) => line(forkLine(fork, now), size)),
+    ...(forks.hidden > 0 ? [line([{ text: `  and ${forks.hidden} more forks`, style: 'dim' }], size)] : []),
+    ...(lastFinding === undefined ? [] : [line([{ text: 'last finding: ', style: 'dim' }, { text: lastFinding }], size)]),
+  ];
+  return lines.slice(0, Math.max(1, size.rows - 1));
+}
+
+function attemptsLine(state: ProgressState, now: number): Piece[] {
+  const { records, planned } = state;
+  const cells = planned === 0 ? BAR_CELLS : Math.round((records.length / planned) * BAR_CELLS);
+  const left = state.timeLeft(now);
+  return [
+    { text: '█'.repeat(cells), style: 'cyan' },
+    { text: '░'.repeat(BAR_CELLS - cells), style: 'dim' },
+    { text: ` ${records.length} of ${planned} attempts`, style: 'bold' },
+    { text: left === undefined || left <= 0 ? '' : `, about ${clock(left)} left` },
+  ];
+}
+
+function rateLine({ records }: ProgressState): Piece[] {
+  const count = (outcome: string) => records.filter((record) => record.outcome === outcome).length;
+  const [reproduced, clean, inconclusive] = [count('reproduced'), count('clean'), count('inconclusive')];
+  const interval = wilsonInterval(reproduced, reproduced + clean);
+  const percent = (value: number) => `${(value * 100).toFixed(value > 0 && value < 0.1 ? 1 : 0)} %`;
+  return [
+    { text: `${reproduced} reproduced`, style: reproduced > 0 ? 'red' : 'dim' },
+    { text: ', ' },
+    { text: `${clean} clean`, style: clean > 0 ? 'green' : 'dim' },
+    ...(inconclusive > 0 ? [{ text: ', ' }, { text: `${inconclusive} inconclusive`, style: 'yellow' as const }] : []),
+    ...(interval ? [{ text: `   rate ${percent(reproduced / (reproduced + clean))} (95 %: ${percent(interval[0])} to ${percent(interval[1])})` }] : []),
+  ];
+}
+
+function forkLine({ fork, index, phase, since, limitMs }: ForkState, now: number): Piece[] {
+  const styles = { restoring: 'dim', running: 'cyan', stuck: 'red', failed: 'red', 'powering off': 'yellow' } as const;
+  const seconds = `${Math.max(0, Math.floor((now - since) / 1000))} s`;
+  const text = {
+    restoring: 'restoring',
+    running: `running ${seconds}`,
+    stuck: `stuck ${seconds}`,
+    failed: `failed ${seconds} ago`,
+    'powering off': `powering off ${clock(now - since)}${limitMs === undefined ? '' : ` of ${clock(limitMs)}`}`,
+  }[phase];
+  return [{ text: `  fork ${fork}  attempt ${index}  `, style: 'dim' }, { text, style: styles[phase] }];
+}
+
+/** When not all fit, those that are in trouble first. */
+function shownForks(forks: readonly ForkState[], room: number): { readonly shown: readonly ForkState[]; readonly hidden: number } {
+  if (forks.length <= room) return { shown: forks, hidden: 0 };
+  const weight = ({ phase }: ForkState) => ['stuck', 'failed', 'powering off', 'running', 'restoring'].indexOf(phase);
+  const chosen = forks.toSorted((one, other) => weight(one) - weight(other) || one.fork - other.fork).slice(0, Math.max(0, room - 1));
+  return { shown: chosen.toSorted((one, other) => one.fork - other.fork), hidden: forks.length - chosen.length };
+}
+
+/** `0:42`, `1:05:09`. */
+export function clock(ms: number): string {
+  const all = Math.max(0, Math.round(ms / 1000));
+  const [hours, minutes, seconds] = [Math.floor(all / 3600), Math.floor(all / 60) % 60, all % 60];
+  const padded = (value: number) => String(value).padStart(2, '0');
+  return hours > 0 ? `${hours}:${padded(minutes)}:${padded(seconds)}` : `${minutes}:${padded(seconds)}`;
+}
+
+/** Cut to the width of the terminal, in cells: wide characters count twice, so that no line ever wraps. */
+function line(pieces: readonly Piece[], { columns, color }: BlockSize): string {
+  let room = columns - 1;
+  let result = '';
+  for (const { text, style } of pieces) {
+    let cut = '';
+    for (const character of text) {
+      const width = isWide(character.codePointAt(0) ?? 0) ? 2 : 1;
+      if (room < width) break;
+      room -= width;
+      cut += character;
+    }
+    result += color && style !== undefined && cut !== '' ? `${STYLE[style]}${cut}${RESET}` : cut;
+  }
+  return result;
+}
+
+/** The blocks of Unicode whose characters take two cells (East Asian Width W and F), without fine distinctions. */
+function isWide(code: number): boolean {
+  return (
+    (code >= 0x1100 && code <= 0x115f) || (code >= 0x2e80 && code <= 0xa4cf) || (code >= 0xac00 && code <= 0xd7a3) || (code >= 0xf900 && code <= 0xfaff) ||
+    (code >= 0xfe30 && code <= 0xfe6f) || (code >= 0xff00 && code <= 0xff60) || (code >= 0xffe0 && code <= 0xffe6) || (code >= 0x1f300 && code <= 0x1faff) || code >= 0x20000
+  );
+}

@@ -1,0 +1,52 @@
+import type { RunEvent } from '@qmpilot/core';
+import { shortMs } from './durations.js';
+import { renderFinding } from './findings.js';
+import { visible } from './visible.js';
+
+/** One line of progress; undefined for what people need not see. `parallel` names the attempt on each line. */
+export function renderEvent(event: RunEvent, attempts: number, parallel: boolean): string | undefined {
+  const of = (index: number) => (parallel ? `${index}: ` : '  ');
+  switch (event.type) {
+    case 'progress':
+      return event.message.split('\n').map(visible).join('\n');
+    case 'run':
+      return event.done.length > 0 ? `${event.done.length} attempts are finished, ${event.todo} are left` : undefined;
+    case 'booted':
+      return `guest ${visible(event.facts.guest.name)}, kernel ${visible(event.facts.guest.kernelRelease ?? 'of its own')}: up after ${shortMs(event.ms)}`;
+    case 'prepared':
+      return event.from === 'kept'
+        ? `a kept snapshot of the prepared guest is there: no boot, ready after ${shortMs(event.ms)}`
+        : `prepared in ${shortMs(event.ms)}; the snapshot took ${event.snapshotMs.toFixed(0)} ms`;
+    case 'forks':
+      return `${event.forks} ${event.forks === 1 ? 'attempt' : 'attempts'} at a time (${event.reason})`;
+    case 'attempt-started':
+      return `attempt ${event.index} of ${attempts}${parallel ? ` on fork ${event.fork}` : ''}`;
+    case 'note':
+      return `${of(event.index)}${visible(event.text)}`;
+    case 'finding':
+      return `${of(event.index)}${event.finding.severity}: ${renderFinding(event.finding)}`;
+    case 'poweroff':
+      return `${of(event.index)}poweroff: ${event.phase}`;
+    case 'attempt': {
+      const { index, outcome, reason, ms, restoreMs } = event.record;
+      return `${of(index)}=> ${outcome}${reason === undefined ? '' : ` (${visible(reason)})`} after ${shortMs(ms)}, restored in ${restoreMs} ms`;
+    }
+    case 'restored':
+    case 'summary':
+      return undefined;
+  }
+}
+
+/** The kernel says the same again and again: people read it once an attempt. */
+export class RepeatedFindings {
+  readonly #shown = new Map<number, Set<string>>();
+
+  has(event: RunEvent): boolean {
+    if (event.type === 'attempt') this.#shown.delete(event.record.index);
+    if (event.type !== 'finding') return false;
+    const known = this.#shown.get(event.index) ?? new Set();
+    this.#shown.set(event.index, known);
+    const key = `${event.finding.signature}\0${event.finding.task?.pid ?? ''}`;
+    return known.has(key) || !known.add(key);
+  }
+}

@@ -1,0 +1,158 @@
+import { closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:fs';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { QmpilotError } from '../../errors.js';
+import { parseAttempts } from '../../records/attempts-file.js';
+import type { AttemptRecord, RunSummary } from '../../records/records.js';
+import { parseRunFile, type RunFile } from '../../records/run-file.js';
+import { AttemptFiles } from './attempt-files.js';
+import { lockFile } from './lock.js';
+import { appendLine, cannotWrite, replaceFile, writeAll } from './write.js';
+
+const ATTEMPTS = 'attempts.jsonl';
+
+/**
+ * A run directory that is being written, by this process alone. attempts.jsonl is the truth: one line for each finished attempt,
+ * synced.
+ */
+export class Journal {
+  readonly dir: string;
+  /** Set by `reopen` when a line that was cut off has been removed. */
+  readonly repaired: boolean;
+  readonly #fd: number;
+  #size: number;
+  #run: RunFile;
+  readonly #records: AttemptRecord[];
+
+  private constructor(dir: string, fd: number, run: RunFile, records: readonly AttemptRecord[] = [], repaired = false) {
+    this.dir = dir;
+    this.repaired = repaired;
+    this.#fd = fd;
+    this.#size = fstatSync(fd).size;
+    this.#run = run;
+    this.#records = [...records];
+  }
+
+  /**
+   * @throws {USAGE} when the directory is there and not empty
+   * @throws {NO_SPACE} {USAGE} when it cannot be made or written
+   */
+  static async create(dir: string, run: RunFile): Promise<Journal> {
+    const path = resolve(dir);
+    let fd: number | undefined;
+    try {
+      await mkdir(path, { recursive: true, mode: 0o700 });
+      if ((await readdir(path)).length > 0) throw notEmpty(path);
+      fd = openSync(join(path, ATTEMPTS), constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_EXCL, 0o600);
+      if (!(await lockFile(fd, path))) throw inUse(path);
+      await mkdir(join(path, 'attempts'), { mode: 0o700 });
+      const journal = new Journal(path, fd, run);
+      await journal.update({});
+      return journal;
+    } catch (cause) {
+      if (fd !== undefined) closeSync(fd);
+      if (cause instanceof Error && 'code' in cause && cause.code === 'EEXIST') throw notEmpty(path);
+      throw cannotWrite(path, cause);
+    }
+  }
+
+  /**
+   * Opens the directory of a run that ended early. A last line that was cut off is removed.
+   * @throws {USAGE} when it is no run directory, is damaged, or another process works in it
+   */
+  static async reopen(dir: string): Promise<Journal> {
+    const path = resolve(dir);
+    const run = await readRunFile(path);
+    let fd: number | undefined;
+    try {
+      fd = openSync(join(path, ATTEMPTS), constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, 0o600);
+      if (!(await lockFile(fd, path))) throw inUse(path);
+      // Only now: the other process may have written until a moment ago.
+      const bytes = await readFile(join(path, ATTEMPTS));
+      const { records, wholeBytes, endsOpen } = parseAttempts(bytes, join(path, ATTEMPTS));
+      ftruncateSync(fd, wholeBytes);
+      if (endsOpen) writeAll(fd, Buffer.from('\n'));
+      await mkdir(join(path, 'attempts'), { recursive: true, mode: 0o700 });
+      return new Journal(path, fd, await readRunFile(path).catch(() => run), records, wholeBytes < bytes.length);
+    } catch (cause) {
+      if (fd !== undefined) closeSync(fd);
+      throw cannotWrite(path, cause);
+    }
+  }
+
+  get run(): RunFile {
+    return this.#run;
+  }
+
+  /** The attempts that are finished. */
+  get records(): readonly AttemptRecord[] {
+    return this.#records;
+  }
+
+  /** Changes run.json. */
+  async update(change: Partial<RunFile>): Promise<void> {
+    this.#run = { ...this.#run, ...change };
+    await replaceFile(this.dir, 'run.json', `${JSON.stringify(this.#run, null, 2)}\n`);
+  }
+
+  /** The folder and files of one attempt; what an attempt that did not finish left there goes. */
+  async begin(index: number, now: () => number, onFailure: (error: unknown) => void): Promise<AttemptFiles> {
+    return this.#folder(join('attempts', String(index).padStart(4, '0')), now, onFailure);
+  }
+
+  /** The same for boot and `prepare`. */
+  async beginPrepare(now: () => number): Promise<AttemptFiles> {
+    return this.#folder('prepare', now, () => {});
+  }
+
+  /** @throws {NO_SPACE} when it cannot be written; the attempts before are whole */
+  append(record: AttemptRecord): void {
+    try {
+      this.#size = appendLine(this.#fd, JSON.stringify(record), this.#size);
+    } catch (cause) {
+      throw cannotWrite(this.dir, cause);
+    }
+    this.#records.push(record);
+  }
+
+  async finish(summary: RunSummary, junit: string): Promise<void> {
+    await replaceFile(this.dir, 'summary.json', `${JSON.stringify(summary, null, 2)}\n`);
+    await replaceFile(this.dir, 'junit.xml', junit);
+  }
+
+  /** Ends the lock, too. */
+  close(): void {
+    closeSync(this.#fd);
+  }
+
+  async #folder(name: string, now: () => number, onFailure: (error: unknown) => void): Promise<AttemptFiles> {
+    const path = join(this.dir, name);
+    try {
+      await rm(path, { recursive: true, force: true });
+      await mkdir(path, { mode: 0o700 });
+      return new AttemptFiles(path, now, onFailure);
+    } catch (cause) {
+      throw cannotWrite(this.dir, cause);
+    }
+  }
+}
+
+/** @throws {USAGE} when there is none, or it is damaged */
+export async function readRunFile(dir: string): Promise<RunFile> {
+  const path = join(resolve(dir), 'run.json');
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new QmpilotError('USAGE', `${path} cannot be read`, { cause, hint: 'name a folder that qmpilot repro wrote' });
+  }
+  return parseRunFile(text, path);
+}
+
+function notEmpty(path: string): QmpilotError {
+  return new QmpilotError('USAGE', `${path} is not empty`, { hint: 'name another run directory by --out, or go on with the run in it by --resume' });
+}
+
+function inUse(path: string): QmpilotError {
+  return new QmpilotError('USAGE', `another qmpilot works in ${path}`, { hint: 'wait for it, or name another run directory by --out' });
+}

@@ -1,0 +1,40 @@
+/** The reason of the attempt's signal when its time is up: an end like any other, unless the scenario says otherwise. */
+export const TIME_UP = Symbol('the time of the attempt is up');
+
+/** A moment for the scenario to put away its things and to say what it knows. */
+const GRACE_MS = 2000;
+
+/** Waits for the attempt, but not beyond its end: a scenario that does not heed its signal is left behind. */
+export async function untilEnd(attempt: Promise<void>, signal: AbortSignal): Promise<void> {
+  const ended = new Promise<void>((resolve, reject) => {
+    listen(signal, () => {
+      const reason: unknown = signal.reason;
+      const settle = () => (reason === TIME_UP ? resolve() : reject(reason));
+      const grace = setTimeout(settle, GRACE_MS);
+      void attempt.catch(() => {}).then(() => {
+        clearTimeout(grace);
+        settle();
+      });
+    });
+  });
+  ended.catch(() => {});
+  try {
+    await Promise.race([attempt, ended]);
+  } catch (error) {
+    // What fails because its time was up has not failed.
+    if (signal.aborted && signal.reason === TIME_UP) return;
+    throw signal.aborted ? signal.reason : error;
+  }
+  if (signal.aborted && signal.reason !== TIME_UP) throw signal.reason;
+}
+
+export function listen(signal: AbortSignal | undefined, act: () => void): () => void {
+  if (signal?.aborted) act();
+  else signal?.addEventListener('abort', act, { once: true });
+  return () => signal?.removeEventListener('abort', act);
+}
+
+export function alarm(ms: number, act: () => void): () => void {
+  const timer = setTimeout(act, Math.min(ms, 2 ** 31 - 1));
+  return () => clearTimeout(timer);
+}

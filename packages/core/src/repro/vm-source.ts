@@ -1,0 +1,60 @@
+import { monotonicMs } from '../util/clock.js';
+import type { WaitOptions } from '../util/deadline.js';
+import type { Snapshot } from '../vm/snapshot.js';
+import type { Vm } from '../vm/vm.js';
+
+/** A guest at the snapshot, for one attempt. */
+export interface TakenVm {
+  readonly vm: Vm;
+  /** Ends it; nothing of it is left then. */
+  release(): Promise<void>;
+}
+
+export interface TakeOptions extends WaitOptions {
+  /** Called with the vm before its guest runs on. */
+  readonly onStart?: ((vm: Vm) => void) | undefined;
+}
+
+/** Where the attempts of a run get their guests from. */
+export interface VmSource {
+  /** @throws when no guest can be had from it; another try may succeed */
+  take(options: TakeOptions): Promise<TakenVm>;
+  close(): Promise<void>;
+}
+
+/** Loading a fork takes 0.1 s; on a host that is short of everything, more. */
+const TAKE_TIMEOUT = '2m';
+
+/** Warm forks of a snapshot of `vm`, which is closed with the source. */
+export function poolSource(vm: Vm, snapshot: Snapshot, size: number): VmSource {
+  const pool = snapshot.pool({ size });
+  return {
+    async take(options) {
+      const fork = await pool.take({ timeout: TAKE_TIMEOUT, ...options });
+      return { vm: fork, release: () => fork.close() };
+    },
+    async close() {
+      await pool.close();
+      await vm.close();
+    },
+  };
+}
+
+/** For a snapshot that lives in one QEMU: the same vm is put back again and again, one attempt at a time. */
+export function restoringSource(vm: Vm, snapshot: Snapshot): VmSource {
+  return {
+    async take({ onStart, ...options }) {
+      onStart?.(vm);
+      await vm.restore(snapshot.name, { timeout: TAKE_TIMEOUT, ...options });
+      return { vm, release: async () => {} };
+    },
+    close: () => vm.close(),
+  };
+}
+
+/** Milliseconds that `take` took, and what it gave. */
+export async function timed<T>(take: () => Promise<T>): Promise<{ readonly value: T; readonly ms: number }> {
+  const begun = monotonicMs();
+  const value = await take();
+  return { value, ms: monotonicMs() - begun };
+}
