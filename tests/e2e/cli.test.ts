@@ -38,7 +38,7 @@ const jsonLines = (text: string) => text.trim().split('\n').map((line): Record<s
 describe('qmpilot repro', () => {
   it('journals each attempt, survives the death of QEMU, and leaves nothing behind', async () => {
     const before = leftovers();
-    const { code, stdout } = await qmpilot(['repro', QUICK, '--attempts', '4', '--out', join(dir, 'run'), '--json', '--seed', '7']);
+    const { code, stdout } = await qmpilot(['repro', QUICK, '--attempts', '4', '--forks', '1', '--out', join(dir, 'run'), '--json', '--seed', '7']);
     expect(code).toBe(1);
     const lines = jsonLines(stdout);
     expect(lines.map(({ type, outcome }) => outcome ?? type)).toEqual(['clean', 'reproduced', 'inconclusive', 'clean', 'summary']);
@@ -60,7 +60,7 @@ describe('qmpilot repro', () => {
   it('keeps finished attempts at Ctrl-C, ends the vm, and exits with 130', async () => {
     const before = leftovers();
     let sent = false;
-    const { code, stdout } = await qmpilot(['repro', QUICK, '--attempts', '20', '--out', join(dir, 'interrupted'), '--json'], (stderr, kill) => {
+    const { code, stdout } = await qmpilot(['repro', QUICK, '--attempts', '20', '--forks', '1', '--out', join(dir, 'interrupted'), '--json'], (stderr, kill) => {
       if (sent || !stderr.includes('attempt 2 of 20')) return;
       sent = true;
       kill('SIGINT');

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { cpus, machine, release, totalmem, type } from 'node:os';
 import { join } from 'node:path';
-
 import type { RunEnvironment } from '../records/run-file.js';
 import { packageFolder } from '../util/package-folder.js';
 
