@@ -10,6 +10,13 @@ import type { ScreenOptions } from './terminal-view.js';
 import { TextWindow } from './text-window.js';
 import type { TranscriptWriter } from './transcript.js';
 
+/** A screen as the bytes that draw it. */
+export interface ConsoleMemory {
+  readonly bytes: Uint8Array;
+  readonly columns: number;
+  readonly rows: number;
+}
+
 export interface ConsoleOptions {
   /** Characters of text that are kept for `expect` and `lines`; 1 MiB by default. */
   readonly window?: number;
@@ -51,7 +58,7 @@ export class Console {
   readonly #text: TextWindow;
   readonly #bytes = new Listeners<Buffer>();
   readonly #grown = new Listeners<void>();
-  readonly #tail = new ByteTail(REPLAY_BYTES);
+  #tail = new ByteTail(REPLAY_BYTES);
   readonly #undo: (() => void)[];
   readonly #options: ConsoleOptions;
   #plain = new PlainText();
@@ -188,6 +195,20 @@ export class Console {
   /** Raw bytes as they come. A listener that throws is dropped with a process warning. */
   onBytes(listener: (chunk: Buffer) => void): () => void {
     return this.#bytes.add(listener);
+  }
+
+  /** What the screen shows, for another console that is to show the same. */
+  remember(): ConsoleMemory {
+    return { bytes: this.#tail.bytes(), columns: this.screen.columns, rows: this.screen.rowCount };
+  }
+
+  /** Shows what was remembered: the guest behind the channel is at that moment again, and draws only what changes from there on. */
+  recall({ bytes, columns, rows }: ConsoleMemory): void {
+    this.#tail = new ByteTail(REPLAY_BYTES);
+    this.#tail.push(bytes);
+    this.screen.reset();
+    this.screen.resize(columns, rows);
+    this.screen.feed(bytes);
   }
 
   /** From now on raw bytes also go to `writer`; `undefined` ends that. The caller closes the writer. */

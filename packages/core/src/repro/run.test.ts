@@ -167,8 +167,8 @@ describe('runScenario', () => {
   it('gives the attempts other seeds, and the same ones for the same seed of the run', async () => {
     const seeds: number[] = [];
     const attempt: Scenario['attempt'] = async (_vm, { seed }) => void seeds.push(seed);
-    await runScenario(scenario(attempt), { attempts: 2, seed: 5, dir: join(dir, 'a'), boot: bootFake });
-    await runScenario(scenario(attempt), { attempts: 2, seed: 5, dir: join(dir, 'b'), boot: bootFake });
+    await runScenario(scenario(attempt), { attempts: 2, forks: 1, seed: 5, dir: join(dir, 'a'), boot: bootFake });
+    await runScenario(scenario(attempt), { attempts: 2, forks: 1, seed: 5, dir: join(dir, 'b'), boot: bootFake });
     expect(seeds[0]).not.toBe(seeds[1]);
     expect(seeds.slice(0, 2)).toEqual(seeds.slice(2));
   });

@@ -5,7 +5,14 @@ import { removeTemplate, type Template } from './template.js';
 
 export type SnapshotStrategy = 'template' | 'internal';
 
-export type StoredSnapshot = SnapshotInfo &
+/** What a console showed: what the guest has drawn already it does not draw again after a restore. */
+export interface StoredScreen {
+  readonly bytes: Uint8Array;
+  readonly columns: number;
+  readonly rows: number;
+}
+
+export type StoredSnapshot = SnapshotInfo & { readonly screen?: StoredScreen | undefined } &
   ({ readonly strategy: 'template'; readonly template: Template } | { readonly strategy: 'internal'; readonly internal: InternalSnapshot });
 
 /** What people see of a snapshot. */

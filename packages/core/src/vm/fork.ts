@@ -27,7 +27,9 @@ export async function loadFork(family: VmFamily, name: string, options: WaitOpti
   try {
     await mkdir(directory, { mode: 0o700 });
     const machine = await startFork(snapshot.template, { ...options, name: 'fork', binary: family.context.binary, directory });
-    return family.makeVm(machine, directory);
+    const vm = family.makeVm(machine, directory);
+    if (snapshot.screen) vm.console.recall(snapshot.screen);
+    return vm;
   } catch (error) {
     await rm(directory, { recursive: true, force: true });
     await family.snapshots.release();

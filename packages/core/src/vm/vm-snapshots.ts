@@ -56,11 +56,11 @@ export class VmSnapshots {
     if (strategy === 'internal') {
       const internal = await saveInternal(this.#slot.machine, options);
       pausedMs = monotonicMs() - begun;
-      snapshots.add({ name, strategy, savedAt, pausedMs, internal });
+      snapshots.add({ name, strategy, savedAt, pausedMs, internal, screen: this.#slot.console.remember() });
     } else {
       const template = await this.#saveTemplate(wasRunning, options);
       pausedMs = template.pausedMs;
-      snapshots.add({ name, strategy, savedAt, pausedMs, template });
+      snapshots.add({ name, strategy, savedAt, pausedMs, template, screen: this.#slot.console.remember() });
       await this.#become(template, options);
       if (wasRunning) await this.#slot.machine.qmp.execute('cont', undefined, options);
     }
@@ -78,6 +78,7 @@ export class VmSnapshots {
     } else {
       await this.#become(snapshot.template, options);
     }
+    if (snapshot.screen) this.#slot.console.recall(snapshot.screen);
     await this.begin(options);
     this.#emit({ type: 'restored', name, ms: monotonicMs() - begun });
   }
