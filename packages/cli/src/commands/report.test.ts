@@ -54,6 +54,19 @@ it('prints a text for a bug tracker, without what a terminal would act on', asyn
   expect(text).not.toContain('\u001b');
 });
 
+it('opens the page with the program of $BROWSER', async () => {
+  const program = join(dir, 'browser');
+  writeFileSync(program, `#!/bin/sh\nprintf '%s' "$1" > ${join(dir, 'opened')}\n`, { mode: 0o755 });
+  vi.stubEnv('BROWSER', program);
+  try {
+    const run = makeRun('a', ['clean']);
+    await report(run, '--open');
+    await expect.poll(() => readFileSync(join(dir, 'opened'), { encoding: 'utf8', flag: 'a+' })).toBe(join(run, 'report.html'));
+  } finally {
+    vi.unstubAllEnvs();
+  }
+});
+
 it('exits with usage for a folder that is none, and for two answers at once', async () => {
   await expect(report(dir)).rejects.toMatchObject({ code: 'USAGE' });
   await expect(report(makeRun('a', ['clean']), '--json', '--markdown')).rejects.toThrow(/cannot be used with/);

@@ -1,4 +1,4 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { QmpilotError } from '../errors.js';
 import type { RunEvent } from '../records/records.js';
@@ -9,8 +9,8 @@ import { readRuns } from './read-run.js';
 /**
  * Writes one HTML file about the runs, the one before a fix first. Default: report.html in the run directory, for one run.
  * @returns where it is
- * @throws {USAGE} when a folder is no run directory, or several are named and no file
- * @throws {NO_SPACE} when it cannot be written
+ * @throws {USAGE} when a folder is no run directory, several are named and no file, or the file cannot be written there
+ * @throws {NO_SPACE}
  */
 export async function writeReport(dirs: readonly string[], file?: string): Promise<string> {
   const [first] = dirs;
@@ -23,7 +23,9 @@ export async function writeReport(dirs: readonly string[], file?: string): Promi
     await writeFile(`${path}.partial`, page, { mode: 0o600 });
     await rename(`${path}.partial`, path);
   } catch (cause) {
-    throw new QmpilotError('NO_SPACE', `the report ${path} cannot be written`, { cause, hint: 'name another place by --out' });
+    await rm(`${path}.partial`, { force: true }).catch(() => {});
+    const full = cause instanceof Error && 'code' in cause && (cause.code === 'ENOSPC' || cause.code === 'EDQUOT');
+    throw new QmpilotError(full ? 'NO_SPACE' : 'USAGE', `the report ${path} cannot be written`, { cause, hint: full ? 'make room there, or name another place by --out' : 'name another place by --out' });
   }
   return path;
 }

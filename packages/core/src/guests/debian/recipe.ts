@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
+import { packageFolder } from '../../util/package-folder.js';
 
 /** Kernel modules of our own that put a stock kernel into the state of a known bug: folders of guest/modules. */
 export type Defect = 'io-uring-lock-leak';
@@ -39,18 +38,9 @@ export const NPM = {
   integrity: 'sha512-FXylyYSXNjgXx3l82BT8RSQvCoGIQ3h8YdRFGKNvo3Pv/bKscK4pdWkx/onwTpHDqGw+oeLf4Rxln9WVyxAxlQ==',
 } as const;
 
-/** The package's `guest` folder: found from the sources as well as from the built library. */
+/** The package's `guest` folder. */
 export function guestFolder(): string {
-  for (let at = dirname(fileURLToPath(import.meta.url)); at !== dirname(at); at = dirname(at)) {
-    const manifest = join(at, 'package.json');
-    if (existsSync(manifest) && isCore(readFileSync(manifest, 'utf8'))) return join(at, 'guest');
-  }
-  throw new QmpilotError('GUEST_BUILD', 'the folder with the recipe of the image is not there', { hint: 'reinstall @qmpilot/core' });
-}
-
-function isCore(text: string): boolean {
-  const manifest: unknown = JSON.parse(text);
-  return typeof manifest === 'object' && manifest !== null && 'name' in manifest && manifest.name === '@qmpilot/core';
+  return join(packageFolder(), 'guest');
 }
 
 export function imageName({ defect }: DebianImageOptions): string {
