@@ -100,6 +100,7 @@ export type { Decision } from './statistics/sequential-test.js';
 
 export { readRuns } from './repro/read-run.js';
 export type { ReadRunOptions } from './repro/read-run.js';
+export { reportJUnit } from './repro/report-junit.js';
 export { writeReport } from './repro/write-report.js';
 export type { AttemptEvidence, RunDescription, RunInput } from './report/input.js';
 export { renderMarkdown } from './report/markdown.js';

@@ -54,6 +54,12 @@ it('prints a text for a bug tracker, without what a terminal would act on', asyn
   expect(text).not.toContain('\u001b');
 });
 
+it("prints JUnit's XML, of one run only", async () => {
+  const run = makeRun('a', ['reproduced', 'clean', 'inconclusive']);
+  expect(await report(run, '--junit')).toMatch(/<testsuite name="n" tests="3" failures="1" errors="1"[^]*<testcase name="attempt 1"[^]*hung/);
+  await expect(report(run, makeRun('b', ['clean']), '--junit')).rejects.toMatchObject({ code: 'USAGE' });
+});
+
 it('opens the page with the program of $BROWSER', async () => {
   const program = join(dir, 'browser');
   writeFileSync(program, `#!/bin/sh\nprintf '%s' "$1" > ${join(dir, 'opened')}\n`, { mode: 0o755 });

@@ -1,4 +1,4 @@
-import { readRuns, renderMarkdown, renderText, reportData, writeReport } from '@qmpilot/core';
+import { readRuns, renderMarkdown, renderText, reportData, reportJUnit, writeReport } from '@qmpilot/core';
 import { type Command, Option } from 'commander';
 import { EXIT } from '../exit-codes.js';
 import { openInBrowser } from '../open-in-browser.js';
@@ -9,6 +9,7 @@ interface ReportOptions {
   readonly open?: boolean;
   readonly markdown?: boolean;
   readonly json?: boolean;
+  readonly junit?: boolean;
 }
 
 /** Where a report about several runs goes when nobody says. */
@@ -24,10 +25,15 @@ export function registerReport(program: Command): void {
     .argument('<dir...>', 'run directories that qmpilot repro wrote')
     .option('--out <file>', `the HTML file (default: report.html in the run directory; for several, ${COMPARISON})`)
     .option('--open', 'open it in the browser')
-    .addOption(new Option('--markdown', 'a text for a bug tracker on standard output, no file').conflicts(['json', 'open', 'out']))
-    .addOption(new Option('--json', 'the numbers as one JSON line on standard output, no file').conflicts(['open', 'out']))
+    .addOption(new Option('--markdown', 'a text for a bug tracker on standard output, no file').conflicts(['json', 'junit', 'open', 'out']))
+    .addOption(new Option('--json', 'the numbers as one JSON line on standard output, no file').conflicts(['junit', 'open', 'out']))
+    .addOption(new Option('--junit', "JUnit's XML on standard output, of one run or its shards, no file").conflicts(['open', 'out']))
     .addHelpText('after', HELP)
     .action(async (dirs: string[], options: ReportOptions) => {
+      if (options.junit === true) {
+        process.stdout.write(await reportJUnit(dirs));
+        return;
+      }
       if (options.json === true || options.markdown === true) {
         const runs = await readRuns(dirs, { evidence: false });
         process.stdout.write(options.json === true ? `${JSON.stringify(reportData(runs))}\n` : runs.map(renderMarkdown).join('\n'));

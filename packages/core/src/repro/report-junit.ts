@@ -1,0 +1,25 @@
+import { QmpilotError } from '../errors.js';
+import type { RunFile } from '../records/run-file.js';
+import type { RunInput } from '../report/input.js';
+import { toJUnit } from './ci/junit.js';
+import { readRuns } from './read-run.js';
+import { readRunFile } from './run-directory/journal.js';
+
+/**
+ * One run as JUnit's XML, its shards put together; also of a run that is at work or was cut off.
+ * @throws {USAGE} when the folders are none, or of several runs
+ */
+export async function reportJUnit(dirs: readonly string[]): Promise<string> {
+  const [input, ...others] = await readRuns(dirs, { evidence: false });
+  if (input === undefined || others.length > 0) {
+    throw new QmpilotError('USAGE', 'JUnit is about one run, or its shards', { hint: 'name the folders of one run' });
+  }
+  const { shard, ...run } = await readRunFile(input.dir).catch(() => barely(input));
+  return toJUnit(input.shards !== undefined || shard === undefined ? run : { ...run, shard }, input.attempts);
+}
+
+/** What is known of a run whose run.json is damaged, or of another version. */
+function barely({ run, attempts }: RunInput): RunFile {
+  const { name, startedAt = attempts[0]?.startedAt ?? '', seed = 0, timeoutMs = 0 } = run;
+  return { v: 1, name, startedAt, seed, attempts: run.attempts ?? attempts.length, timeoutMs, sessions: [], ...(run.source && { source: run.source }) };
+}
