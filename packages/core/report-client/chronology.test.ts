@@ -13,6 +13,7 @@ describe('lanesOf', () => {
         { at: 1100, type: 'poweroff', phase: 'requested' },
         { at: 1200, type: 'poweroff', phase: 'units' },
         { at: 1300, type: 'note', text: 'a\u202eb' },
+        { at: 1400, type: 'attached', name: 'sysrq-w.txt', bytes: 5 },
       ],
       2000,
     );
@@ -21,7 +22,7 @@ describe('lanesOf', () => {
       { name: 'Commands', items: [{ from: 800, to: 900, label: 'uname → exit 0', tone: 'plain' }, { from: 940, to: 950, label: 'false → exit 1', tone: 'warning' }] },
       { name: 'Findings', items: [{ from: 1000, to: 1000, label: 'hung', tone: 'error', lines: ['INFO: task x blocked'] }] },
       { name: 'Shutdown', items: [{ from: 1100, to: 1200, label: 'poweroff: requested', tone: 'plain' }, { from: 1200, to: 2000, label: 'poweroff: units', tone: 'plain' }] },
-      { name: 'Notes', items: [{ from: 1300, to: 1300, label: 'a\\u202eb', tone: 'plain' }] },
+      { name: 'Notes', items: [{ from: 1300, to: 1300, label: 'a\\u202eb', tone: 'plain' }, { from: 1400, to: 1400, label: 'kept sysrq-w.txt', tone: 'info' }] },
     ]);
   });
 

@@ -66,6 +66,12 @@ export function lanesOf(events: readonly Event[], endMs: number): Lane[] {
       case 'note':
         put('Notes', at, text(event['text']) ?? '');
         break;
+      case 'attached':
+        put('Notes', at, `kept ${text(event['name']) ?? 'a file'}`, 'info');
+        break;
+      case 'console-cut':
+        put('Notes', at, `from here on the console was not kept: ${number(event['dropped']) ?? 'some'} bytes`, 'warning');
+        break;
       default:
         break;
     }

@@ -109,4 +109,5 @@ export { reportData } from './report/report-data.js';
 export type { ReportData, RunData } from './report/report-data.js';
 export { analyze } from './report/analysis.js';
 export type { FailureGroup, RunAnalysis } from './report/analysis.js';
+export type { GoalResult } from './report/goal.js';
 export type { Comparison, ComparisonVerdict } from './report/comparison.js';

@@ -1,5 +1,6 @@
 import { analyze, type RunAnalysis } from './analysis.js';
 import { compareRuns, type Comparison } from './comparison.js';
+import { goalResult, type GoalResult } from './goal.js';
 import type { RunInput } from './input.js';
 
 /** The numbers as plain JSON. Text of the guest in it is as it came. */
@@ -22,6 +23,8 @@ export interface RunData {
   readonly rate: number | null;
   readonly interval: readonly [number, number] | null;
   readonly upperBound: number | null;
+  /** What the attempts say of the run's `--until`. */
+  readonly goal: GoalResult | null;
   readonly medianTimeToFailureMs: number | null;
   readonly timePerFailureMs: number | null;
   readonly cleanAttemptsToShowFix: number | null;
@@ -44,7 +47,8 @@ export function reportData(inputs: readonly RunInput[]): ReportData {
   };
 }
 
-function runData({ label, dir, run, notes }: RunInput, analysis: RunAnalysis): RunData {
+function runData(input: RunInput, analysis: RunAnalysis): RunData {
+  const { label, dir, run, notes } = input;
   return {
     label,
     dir,
@@ -56,6 +60,7 @@ function runData({ label, dir, run, notes }: RunInput, analysis: RunAnalysis): R
     rate: analysis.rate,
     interval: analysis.interval,
     upperBound: analysis.upperBound,
+    goal: goalResult(input),
     medianTimeToFailureMs: analysis.medianTimeToFailure,
     timePerFailureMs: analysis.timePerFailure,
     cleanAttemptsToShowFix: analysis.cleanToShowFix,

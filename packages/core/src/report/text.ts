@@ -1,6 +1,7 @@
 import { analyze, type RunAnalysis } from './analysis.js';
 import { compareRuns } from './comparison.js';
 import { duration } from './format.js';
+import { goalResult, goalSentence } from './goal.js';
 import type { RunInput } from './input.js';
 import { safeLine } from './safe-text.js';
 import { comparisonHeadline, comparisonSentence, generalTitle, headline, rateSentence } from './wording.js';
@@ -12,7 +13,7 @@ export function renderText(inputs: readonly RunInput[]): string {
   const runs = inputs.map((input) => ({ label: safeLine(input.label), input, analysis: analyze(input) }));
   const lines = runs.flatMap(({ label, input, analysis }) => [
     `${runs.length > 1 ? `${label}: ` : ''}${headline(analysis)}`,
-    ...about(analysis).map((line) => `  ${line}`),
+    ...about(input, analysis).map((line) => `  ${line}`),
     ...input.notes.map((note) => `  note: ${safeLine(note)}`),
   ]);
   const comparisons = compareRuns(runs.map(({ analysis }) => analysis));
@@ -20,11 +21,13 @@ export function renderText(inputs: readonly RunInput[]): string {
   return `${[...compared, ...lines].join('\n')}\n`;
 }
 
-function about(analysis: RunAnalysis): string[] {
+function about(input: RunInput, analysis: RunAnalysis): string[] {
+  const goal = goalResult(input);
   const { medianTimeToFailure, timePerFailure, cleanToShowFix, inconclusive, groups } = analysis;
   const errors = groups.filter(({ severity }) => severity === 'error');
   return [
     rateSentence(analysis),
+    ...(goal === null ? [] : [goalSentence(goal)]),
     ...(medianTimeToFailure === null || timePerFailure === null ? [] : [`It takes ${duration(medianTimeToFailure)} until it fails (median); one failure per ${duration(timePerFailure)} of trying.`]),
     ...(cleanToShowFix === null ? [] : [`${cleanToShowFix} clean attempts in a row would show a fix (95 %).`]),
     ...(inconclusive === 0 ? [] : [`${inconclusive} inconclusive, not counted.`]),

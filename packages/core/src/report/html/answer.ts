@@ -1,6 +1,7 @@
 import type { RunAnalysis } from '../analysis.js';
 import type { Comparison } from '../comparison.js';
 import { counted, duration, percent } from '../format.js';
+import { goalResult, goalSentence } from '../goal.js';
 import type { RunInput } from '../input.js';
 import { comparisonHeadline, comparisonSentence, comparisonSummary, headline, rateSentence } from '../wording.js';
 import { niceCeiling, rateGauge } from './charts.js';
@@ -11,11 +12,12 @@ export interface AnalyzedRun {
   readonly analysis: RunAnalysis;
 }
 
-export function answerOfOne({ analysis }: AnalyzedRun): Html {
+export function answerOfOne({ input, analysis }: AnalyzedRun): Html {
+  const goal = goalResult(input);
   const { rate, interval, medianTimeToFailure, timesToFailure, timePerFailure, cleanToShowFix, inconclusive, meanAttemptMs } = analysis;
   const [first, last] = [timesToFailure[0], timesToFailure.at(-1)];
   return html`<h1>${headline(analysis)}</h1>
-<p class="rate">${rateSentence(analysis)}</p>
+<p class="rate">${rateSentence(analysis)}${goal && ` ${goalSentence(goal)}`}</p>
 ${rate !== null && interval !== null && rateGauge(rate, interval, niceCeiling(Math.max(interval[1], 0.01)))}
 <dl class="facts">
 ${medianTimeToFailure !== null && fact('Until it fails', duration(medianTimeToFailure), first === last || first === undefined || last === undefined ? 'the one time it did' : `median; from ${duration(first)} to ${duration(last)}`)}
