@@ -29,4 +29,4 @@ void vm.exec('echo c > /proc/sysrq-trigger').catch(() => {});
 console.log('found:', (await watch.first({ timeout: '1m' })).title);
 await vm.restore('ready');
 
-console.log(formatShutdown({ ...(await vm.poweroff({ timeout: '1m' })), outcome: 'off' }).split(';')[0]);
+console.log(formatShutdown(await vm.poweroff({ timeout: '1m' })));

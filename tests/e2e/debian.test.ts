@@ -114,8 +114,8 @@ describe('a Debian guest', () => {
 
   it('powers off, and the report follows it to the end', async () => {
     const report = await vm.poweroff({ timeout: '1m' });
-    expect(report).toMatchObject({ outcome: 'off', shutdownEvent: true, shutdownReason: 'guest-shutdown' });
-    expect(report.phases.map(({ phase }) => phase)).toEqual(expect.arrayContaining(['units', 'power-off']));
+    expect(report).toMatchObject({ outcome: expect.stringMatching(/clean|slow/), end: 'off', shutdownEvent: true, shutdownReason: 'guest-shutdown' });
+    expect(report.phases.map(({ phase }) => phase)).toEqual(expect.arrayContaining(['requested', 'units', 'power-off', 'gone']));
     await vm.restore('one');
     expect((await vm.exec('cat /run/nonce')).stdout).toBe('ram\n');
   });

@@ -12,9 +12,11 @@ export { THREAD_SAMPLE_SCRIPT, threadSampleScript } from './threads/thread-sampl
 export { parseBlockedTasks } from './threads/blocked-tasks.js';
 export type { DumpedTask } from './threads/blocked-tasks.js';
 export { createShutdownDetector } from './shutdown/shutdown-detector.js';
-export type { ShutdownDetector, ShutdownOutcome, ShutdownReport } from './shutdown/shutdown-detector.js';
+export type { ShutdownDetector, ShutdownEnd, ShutdownReport } from './shutdown/shutdown-detector.js';
 export type { ShutdownPhase } from './shutdown/shutdown-line.js';
 export type { ShutdownJob } from './shutdown/stop-jobs.js';
+export { judgeShutdown } from './shutdown/verdict.js';
+export type { ShutdownJudgement, ShutdownVerdict, ShutdownWish } from './shutdown/verdict.js';
 export { formatShutdown } from './shutdown/format-shutdown.js';
 export { createSilenceDetector } from './silence.js';
 export type { SilenceDetector, SilenceOptions } from './silence.js';

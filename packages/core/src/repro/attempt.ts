@@ -77,6 +77,7 @@ export async function runAttempt(vm: Vm, scenario: Scenario, options: AttemptOpt
       const report = await vm.poweroff({ ...poweroff, signal: options.signal });
       files.write('poweroff.json', `${JSON.stringify(report, null, 2)}\n`);
       if (report.finding) take({ ...report.finding, at: now() });
+      if (report.outcome === 'killed') reason = `QEMU_EXITED: ${report.reason}`;
     }
   } catch (error) {
     options.signal?.throwIfAborted();

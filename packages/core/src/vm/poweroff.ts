@@ -1,31 +1,38 @@
 import type { PoweroffStallFinding } from '../detect/finding.js';
 import { createShutdownDetector, type ShutdownDetector, type ShutdownReport } from '../detect/shutdown/shutdown-detector.js';
+import type { ShutdownJob } from '../detect/shutdown/stop-jobs.js';
+import { judgeShutdown, openJobs, type ShutdownJudgement, type ShutdownWish } from '../detect/shutdown/verdict.js';
 import { isQmpilotError, QmpilotError } from '../errors.js';
 import type { Machine } from '../qemu/machine.js';
-import { exitError } from '../qemu/process.js';
-import { bashWord } from '../shell/quote.js';
-import type { Shell } from '../shell/shell.js';
 import { monotonicMs } from '../util/clock.js';
-import { awaitWithin, pause, type WaitOptions } from '../util/deadline.js';
-import { parseDuration } from '../util/duration.js';
+import { awaitWithin, type WaitOptions } from '../util/deadline.js';
+import { parseDuration, type Duration } from '../util/duration.js';
+import { pollSystemd } from './poll-systemd.js';
 import type { Vm } from './vm.js';
 
 export interface PoweroffOptions extends WaitOptions {
   /**
-   * How it is asked for: `shell` (default where there is one) runs `systemctl poweroff` out of band, `acpi` presses the
-   * power button, `none` leaves it to the caller, who has typed it or is about to.
+   * How it is asked for: `shell` (default where there is one) asks the guest's init out of band, `acpi` presses the power
+   * button, `none` leaves it to the caller, who has typed it or is about to.
    */
   readonly via?: 'shell' | 'acpi' | 'none' | undefined;
+  /** What is asked for; default `poweroff`. */
+  readonly wanted?: ShutdownWish | undefined;
+  /** From when on an end that came is `slow` instead of `clean`; default 1 min. */
+  readonly slowAfter?: Duration | undefined;
 }
 
-export interface PoweroffReport extends Omit<ShutdownReport, 'outcome'> {
-  /** `stalled`: not at its end when time was up; `finding` says where. */
-  readonly outcome: Exclude<ShutdownReport['outcome'], 'running'> | 'stalled';
+/** How a poweroff, reboot or halt went; `formatShutdown` makes a small timeline of it. */
+export interface PoweroffReport extends ShutdownReport, ShutdownJudgement {
+  readonly wanted: ShutdownWish;
+  /** When it stalled: the job that systemd waits for. */
+  readonly job?: ShutdownJob;
+  /** When it stalled: the same as a finding. */
   readonly finding?: PoweroffStallFinding;
 }
 
 const DEFAULT_TIMEOUT = '3m';
-const POLL_MS = 2000;
+const DEFAULT_SLOW = '1m';
 const PHASE_TICK_MS = 250;
 
 /** The body of `vm.poweroff`. */
@@ -34,6 +41,8 @@ export async function powerOff(vm: Vm, machine: Machine, options: PoweroffOption
   const begun = monotonicMs();
   const now = () => monotonicMs() - begun;
   const limit = parseDuration(options.timeout ?? DEFAULT_TIMEOUT, 'timeout');
+  const slowAfterMs = parseDuration(options.slowAfter ?? DEFAULT_SLOW, 'slowAfter');
+  const wanted = options.wanted ?? 'poweroff';
   const stop = new AbortController();
   const undo = [
     vm.console.onBytes((chunk) => detector.console(chunk, now())),
@@ -42,9 +51,9 @@ export async function powerOff(vm: Vm, machine: Machine, options: PoweroffOption
   ];
   try {
     detector.requested(now());
-    await request(vm, machine, options);
+    await request(vm, machine, detector, wanted, options);
     const shell = vm.samplingShell;
-    if (shell) void pollJobs(shell, detector, now, stop.signal);
+    if (shell) void pollSystemd(shell, detector, now, stop.signal);
     const ended = await awaitEnd(machine, detector, now, limit, options.signal);
     if (ended) detector.qemuExited(now());
   } finally {
@@ -52,24 +61,34 @@ export async function powerOff(vm: Vm, machine: Machine, options: PoweroffOption
     for (const step of undo) step();
   }
   const report = detector.report(now());
-  const { exit } = machine.process;
-  if (report.outcome !== 'running') return { ...report, outcome: report.outcome };
-  if (exit) throw exitError('the guest was powering off', exit, machine.process.stderr(), machine.process.pid);
-  return { ...report, outcome: 'stalled', finding: detector.finding(now()) };
+  const judgement = judgeShutdown(report, { wanted, slowAfterMs });
+  if (report.end !== 'running') return { ...report, ...judgement, wanted };
+  const job = openJobs(report)[0];
+  return { ...report, ...judgement, wanted, ...(job && { job }), finding: detector.finding(now()) };
 }
 
-async function request(vm: Vm, machine: Machine, options: PoweroffOptions): Promise<void> {
+async function request(vm: Vm, machine: Machine, detector: ShutdownDetector, wanted: ShutdownWish, options: PoweroffOptions): Promise<void> {
   const via = options.via ?? (vm.samplingShell ? 'shell' : 'acpi');
   if (via === 'acpi') {
+    if (wanted !== 'poweroff') throw new QmpilotError('USAGE', `the power button cannot ask for a ${wanted}`, { hint: "say via: 'shell', or type it and say via: 'none'" });
     await machine.qmp.execute('system_powerdown', undefined, { signal: options.signal });
   } else if (via === 'shell') {
     const shell = vm.samplingShell;
-    if (!shell) throw new QmpilotError('USAGE', 'this guest has no out-of-band shell to ask for a poweroff', { hint: "say via: 'acpi'" });
-    // The guest may be off before it can say that the command ended.
-    await shell.exec('systemctl --no-block poweroff', { signal: options.signal, timeout: '30s' }).catch((error: unknown) => {
-      if (!isQmpilotError(error, 'CONSOLE_CLOSED')) throw error;
-    });
+    if (!shell) throw new QmpilotError('USAGE', `this guest has no out-of-band shell to ask for a ${wanted}`, { hint: "say via: 'acpi'" });
+    try {
+      const { exitCode, stderr, stdout } = await shell.exec(requestCommand(wanted), { signal: options.signal, timeout: '30s' });
+      if (exitCode !== 0) detector.refused(stderr.trim() || stdout.trim() || `exit code ${exitCode}`);
+    } catch (error) {
+      // The guest may be off before it can say that the command ended; one that does not answer is what is looked at here.
+      if (isQmpilotError(error, 'TIMEOUT') || isQmpilotError(error, 'SHELL_LOST')) detector.refused(error.message);
+      else if (!isQmpilotError(error, 'CONSOLE_CLOSED')) throw error;
+    }
   }
+}
+
+/** Where systemd runs it is asked without waiting for it; busybox and sysvinit have a command of the same name. */
+function requestCommand(wanted: ShutdownWish): string {
+  return `if [ -d /run/systemd/system ]; then systemctl --no-block ${wanted}; else ${wanted}; fi`;
 }
 
 /** @returns whether QEMU has ended; otherwise time was up, or the guest halted or came up again */
@@ -77,33 +96,12 @@ function awaitEnd(machine: Machine, detector: ShutdownDetector, now: () => numbe
   return awaitWithin<boolean>({ awaited: 'the guest to power off' }, { signal }, (resolve) => {
     void machine.process.exited.then(() => resolve(true));
     const timer = setInterval(() => {
-      const { outcome } = detector.report(now());
+      const { end } = detector.report(now());
       // After `off` QEMU exits by itself: only its exit is the end.
-      if (now() >= limit || outcome === 'halted' || outcome === 'rebooted' || outcome === 'panicked') resolve(false);
+      if (now() >= limit || end === 'halted' || end === 'rebooted' || end === 'panicked') resolve(false);
     }, PHASE_TICK_MS);
     return () => clearInterval(timer);
   });
-}
-
-/** systemd says over the out-of-band shell what the console shows shortened or not at all. */
-async function pollJobs(shell: Shell, detector: ShutdownDetector, now: () => number, signal: AbortSignal): Promise<void> {
-  const known = new Set<string>();
-  while (!signal.aborted) {
-    try {
-      const { stdout } = await shell.exec('systemctl list-jobs --no-legend --plain --full --no-pager', { signal, timeout: '20s' });
-      const units = [...stdout.matchAll(/^ *\d+ +(\S{1,256}) +stop +running\b/gm)].map((match) => match[1] ?? '').filter((unit) => !known.has(unit));
-      if (units.length > 0) {
-        const names = units.slice(0, 32).map(bashWord).join(' ');
-        const shown = await shell.exec(`systemctl show -p Id,Description,Slice,ControlGroup,TimeoutStopUSec -- ${names}`, { signal, timeout: '20s' });
-        detector.units(shown.stdout);
-        for (const unit of units) known.add(unit);
-      }
-      detector.jobs(stdout, now());
-    } catch {
-      // systemd is gone by the last phase, and the shell with the guest.
-    }
-    await pause(POLL_MS, signal).catch(() => {});
-  }
 }
 
 function followPhases(vm: Vm, detector: ShutdownDetector, now: () => number): () => void {

@@ -1,32 +1,38 @@
 import type { ShutdownReport } from './shutdown-detector.js';
 import { formatTimeSpan } from './time-span.js';
+import { describeJob, nameTasks, openJobs, type ShutdownJudgement, type ShutdownWish } from './verdict.js';
 
-const OUTCOME: Readonly<Record<ShutdownReport['outcome'], string>> = {
+const PHASE: Readonly<Record<ShutdownReport['phase'], string>> = {
+  requested: 'asked for',
+  units: 'systemd stops its units',
+  'final-kill': 'what is left is killed',
+  unmount: 'file systems are unmounted',
+  'power-off': 'the kernel is told to end',
   off: 'the machine is off',
-  rebooted: 'the machine rebooted',
-  halted: 'the system is halted',
-  panicked: 'the kernel panicked',
-  running: 'not at its end',
+  gone: 'QEMU is gone',
 };
 
-/** A shutdown as lines for people, without control characters: what it waits for first. */
-export function formatShutdown(report: ShutdownReport): string {
-  const waiting = report.jobs.filter(({ ended }) => !ended).map((job) => {
-    const name = job.unit ?? job.description ?? 'a job';
-    const about = job.description === undefined || job.unit === undefined ? '' : `, ${job.description}`;
-    const place = job.slice === undefined ? '' : ` in ${job.slice}`;
-    const times = `${formatTimeSpan(job.elapsed)} of ${job.limit === undefined ? 'no limit' : formatTimeSpan(job.limit)}`;
-    const grown = job.limits.length > 1 ? `; limits seen: ${job.limits.map(formatTimeSpan).join(', ')}` : '';
-    return `${job.type} ${name} (${times}${grown})${place}${about}`;
-  });
-  const processes = report.processes.map(({ comm, pid }) => `process ${pid} (${comm})`);
-  const open = report.outcome === 'running' ? [...waiting, ...processes].map((text) => `  waits for ${text}`) : [];
+/** A shutdown as a small timeline for people, one line each, without control characters: the verdict first, then when each phase began. */
+export function formatShutdown(report: ShutdownReport & ShutdownJudgement & { readonly wanted: ShutdownWish }): string {
+  const begun = report.phases[0]?.at ?? 0;
+  const times = report.phases.map(({ phase, at }) => `  ${seconds(at - begun)}  ${phase.padEnd(10)}  ${PHASE[phase]}`);
+  const waits = openJobs(report).map((job) => `${job.type} ${describeJob(job)}`);
+  const open = report.end === 'running' ? [...waits, ...(report.processes.length === 0 ? [] : [nameTasks(report.processes)])] : [];
+  const slow = report.jobs.filter(({ ended, elapsed }) => ended && elapsed > 0).map((job) => `  waited for ${job.type} ${describeJob(job)}`);
   const event = report.shutdownEvent ? `QMP sent SHUTDOWN (${report.shutdownReason ?? 'no reason'})` : 'QMP sent no SHUTDOWN';
   return [
-    `poweroff: ${OUTCOME[report.outcome]} after ${formatTimeSpan(report.elapsed)}, phase ${report.phase}; ${event}`,
+    `${report.wanted}: ${report.outcome}: ${report.reason}`,
+    ...times,
+    ...slow,
+    ...open.map((text) => `  waits for ${text}`),
     ...(report.panic === undefined ? [] : [`  panic: ${report.panic}`]),
-    ...open,
+    ...(report.refusal === undefined ? [] : [`  refused: ${report.refusal}`]),
+    `  ${event}, after ${formatTimeSpan(report.elapsed)} in all`,
   ]
     .map((line) => line.replace(/[\u0000-\u001f\u007f-\u009f]/g, ' '))
     .join('\n');
+}
+
+function seconds(ms: number): string {
+  return `${(Math.max(0, ms) / 1000).toFixed(1)} s`.padStart(9);
 }

@@ -4,8 +4,16 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatShutdown } from './format-shutdown.js';
 import { createShutdownDetector, type ShutdownDetector } from './shutdown-detector.js';
+import { judgeShutdown, type ShutdownWish } from './verdict.js';
 
 const capture = (name: string) => readFileSync(fileURLToPath(new URL(`../../../../../tests/fixtures/console/${name}.raw`, import.meta.url)));
+
+const WISH = { wanted: 'poweroff', slowAfterMs: 60_000 } as const;
+
+function shown(detector: ShutdownDetector, at: number): string {
+  const report = detector.report(at);
+  return formatShutdown({ ...report, ...judgeShutdown(report, WISH), wanted: 'poweroff' });
+}
 
 /** The captures begin with a boot; nobody says when the poweroff was asked for. */
 function fed(bytes: Uint8Array, size = bytes.length): ShutdownDetector {
@@ -17,7 +25,8 @@ function fed(bytes: Uint8Array, size = bytes.length): ShutdownDetector {
 describe('createShutdownDetector on captures of real guests', () => {
   it('follows a healthy poweroff to its end', () => {
     const report = fed(capture('healthy')).report(1e6);
-    expect(report.outcome).toBe('off');
+    expect(report.end).toBe('off');
+    expect(judgeShutdown(report, WISH)).toEqual({ outcome: 'clean', reason: 'the machine powered off within 0s' });
     expect(report.phases.map(({ phase }) => phase)).toEqual(expect.arrayContaining(['units', 'final-kill', 'unmount', 'off']));
   });
 
@@ -57,7 +66,8 @@ describe('createShutdownDetector', () => {
       unit: 'user@0.service', description: 'User Manager for UID 0', slice: 'user-0.slice', elapsed: 42_000, limit: 120_000,
       cgroup: '/user.slice/user-0.slice/user@0.service',
     });
-    expect(formatShutdown(detector.report(43_000))).toContain('stop user@0.service (42s of 2min) in user-0.slice, User Manager for UID 0');
+    detector.processesOf('user@0.service', [{ pid: 300, comm: 'npm ci' }]);
+    expect(shown(detector, 43_000)).toContain('waits for stop user@0.service (User Manager for UID 0) in user-0.slice, 42s of 2min; left in it: npm ci (300)');
   });
 
   it('keeps every limit of a job in the order seen', () => {
@@ -77,17 +87,18 @@ describe('createShutdownDetector', () => {
   it.each([
     ['guest-shutdown', 'off'],
     ['guest-reset', 'rebooted'],
-  ] as const)('takes the SHUTDOWN event with reason %s for %s', (reason, outcome) => {
+    ['guest-panic', 'panicked'],
+  ] as const)('takes the SHUTDOWN event with reason %s for %s', (reason, end) => {
     const detector = createShutdownDetector();
     detector.requested(0);
     detector.qmpEvent('SHUTDOWN', { guest: true, reason }, 5);
-    expect(detector.report(9)).toMatchObject({ outcome, shutdownEvent: true, shutdownReason: reason, elapsed: 5 });
+    expect(detector.report(9)).toMatchObject({ end, shutdownEvent: true, shutdownReason: reason, elapsed: 5 });
   });
 
   it('does not take words of a running system for a shutdown that nobody asked for', () => {
     const detector = createShutdownDetector();
     detector.console('         Stopping foo.service - Foo...\n[  OK  ] Stopped foo.service - Foo.\nThe system is going down for lunch\n', 1);
-    expect(detector.report(2)).toMatchObject({ outcome: 'running', phases: [] });
+    expect(detector.report(2)).toMatchObject({ end: 'running', phases: [] });
   });
 
   it('survives any bytes, and shows no control character', () => {
@@ -96,8 +107,69 @@ describe('createShutdownDetector', () => {
         const detector = createShutdownDetector();
         detector.requested(0);
         for (const part of parts) detector.console(part, 1);
-        expect(formatShutdown(detector.report(2)).replaceAll('\n', '')).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+        expect(shown(detector, 2).replaceAll('\n', '')).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
       }),
     );
+  });
+});
+
+describe('judgeShutdown', () => {
+  const judge = (wanted: ShutdownWish, act: (detector: ShutdownDetector) => void, at = 5000) => {
+    const detector = createShutdownDetector();
+    detector.requested(0);
+    act(detector);
+    return judgeShutdown(detector.report(at), { wanted, slowAfterMs: 60_000 });
+  };
+  const event = (name: string, data: Record<string, unknown>, at = 3000) => (detector: ShutdownDetector) => detector.qmpEvent(name, data, at);
+  const prints = (text: string, at = 3000) => (detector: ShutdownDetector) => detector.console(`[   50.100000] ${text}\n`, at);
+
+  it.each([
+    ['poweroff', event('SHUTDOWN', { guest: true, reason: 'guest-shutdown' }), 'clean', 'the machine powered off within 3s'],
+    ['poweroff', event('SHUTDOWN', { guest: true, reason: 'guest-shutdown' }, 61_000), 'slow', 'the machine powered off, but after 1min 1s'],
+    ['reboot', event('RESET', { guest: true, reason: 'guest-reset' }), 'clean', 'the machine rebooted within 3s'],
+    ['reboot', prints('reboot: Restarting system'), 'clean', 'the machine rebooted within 3s'],
+    ['halt', prints('reboot: System halted'), 'clean', 'the system halted within 3s'],
+    ['poweroff', prints('reboot: System halted'), 'stalled', 'the system halted after 3s, although a poweroff was asked for'],
+    ['poweroff', event('RESET', { guest: true }), 'rebooted', 'the machine rebooted after 3s, although a poweroff was asked for'],
+    ['poweroff', prints('Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000009'), 'panicked', 'the kernel panicked 3s after the poweroff was asked for: Attempted to kill init! exitcode=0x00000009'],
+    ['poweroff', event('GUEST_PANICKED', { action: 'run' }), 'panicked', 'the kernel panicked 3s after the poweroff was asked for'],
+    ['poweroff', event('SHUTDOWN', { guest: false, reason: 'host-signal' }), 'killed', 'QEMU ended (host-signal) in phase requested, before the guest had come to an end'],
+    ['poweroff', (detector: ShutdownDetector) => detector.qemuExited(3000), 'killed', 'QEMU ended in phase requested, before the guest had come to an end'],
+    ['poweroff', () => {}, 'stalled', 'after 5s nothing was heard of it'],
+    ['poweroff', (detector: ShutdownDetector) => detector.refused('Failed to connect to bus'), 'stalled', 'after 5s the guest has refused: Failed to connect to bus'],
+    ['reboot', prints('systemd-shutdown[1]: Waiting for process: 300 (npm ci)'), 'stalled', 'after 5s systemd-shutdown still waits for npm ci (300)'],
+    ['poweroff', prints('systemd-shutdown[1]: Unmounting file systems.'), 'stalled', 'after 5s systemd-shutdown still unmounts and detaches file systems and devices'],
+    ['poweroff', prints('systemd-shutdown[1]: Powering off.'), 'stalled', 'after 5s the last step of the kernel has not ended'],
+  ] as const)('%s: %s', (wanted, act, outcome, reason) => {
+    expect(judge(wanted, act)).toEqual({ outcome, reason });
+  });
+
+  it('names the job that systemd waits for and how its limit grew, for the real stall', () => {
+    const bytes = capture('user-stall');
+    const report = fed(bytes.subarray(0, bytes.lastIndexOf('A stop job is running') + 120)).report(1e6);
+    expect(judgeShutdown(report, WISH)).toMatchObject({
+      outcome: 'stalled',
+      reason: expect.stringMatching(/systemd still waits for user@0\.service \(User Manager for UID 0\) in user-0\.slice, \S+ ?\S* of 4min, the limit grew from 2min/),
+    });
+  });
+
+  it('makes a small timeline of it: the verdict, then when each phase began', () => {
+    const detector = createShutdownDetector();
+    detector.requested(0);
+    prints('systemd-shutdown[1]: Syncing filesystems and block devices.', 1200)(detector);
+    prints('systemd-shutdown[1]: Unmounting file systems.', 1900)(detector);
+    prints('systemd-shutdown[1]: Powering off.', 2000)(detector);
+    event('SHUTDOWN', { guest: true, reason: 'guest-shutdown' }, 2100)(detector);
+    detector.qemuExited(2200);
+    expect(shown(detector, 9000).split('\n')).toEqual([
+      'poweroff: clean: the machine powered off within 2s',
+      '      0.0 s  requested   asked for',
+      '      1.2 s  final-kill  what is left is killed',
+      '      1.9 s  unmount     file systems are unmounted',
+      '      2.0 s  power-off   the kernel is told to end',
+      '      2.1 s  off         the machine is off',
+      '      2.2 s  gone        QEMU is gone',
+      '  QMP sent SHUTDOWN (guest-shutdown), after 2s in all',
+    ]);
   });
 });

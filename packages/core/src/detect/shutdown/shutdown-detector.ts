@@ -3,18 +3,21 @@ import type { PoweroffStallFinding, TaskRef } from '../finding.js';
 import { readShutdownLine, SHUTDOWN_LITERALS, type ShutdownLine, type ShutdownPhase } from './shutdown-line.js';
 import { StopJobs, type ShutdownJob } from './stop-jobs.js';
 
-export type ShutdownOutcome =
+/** How the system went down, as far as it has. */
+export type ShutdownEnd =
   /** The machine is off: QEMU said so, or the kernel did. */
   | 'off'
   | 'rebooted'
   | 'halted'
   | 'panicked'
+  /** QEMU ended, or was told to, before the guest had come to an end. */
+  | 'killed'
   /** It has not come to an end (yet). */
   | 'running';
 
 /** How far a shutdown came, and what it waits for. Times in ms on the clock of whoever fed the detector. */
 export interface ShutdownReport {
-  readonly outcome: ShutdownOutcome;
+  readonly end: ShutdownEnd;
   readonly phase: ShutdownPhase;
   /** When each phase was first seen, in order. */
   readonly phases: readonly { readonly phase: ShutdownPhase; readonly at: number }[];
@@ -28,6 +31,8 @@ export interface ShutdownReport {
   readonly shutdownEvent: boolean;
   readonly shutdownReason?: string;
   readonly panic?: string;
+  /** What the guest answered instead of going down. */
+  readonly refusal?: string;
   /** The last lines that said something about it; text of the guest. */
   readonly evidence: readonly string[];
 }
@@ -36,19 +41,23 @@ export interface ShutdownDetector {
   /** The shutdown was asked for. */
   requested(atMs: number): void;
   console(chunk: string | Uint8Array, atMs: number): void;
-  /** An event of QMP: POWERDOWN, SHUTDOWN and RESET count. */
+  /** An event of QMP: POWERDOWN, SHUTDOWN, RESET and GUEST_PANICKED count. */
   qmpEvent(name: string, data: Readonly<Record<string, unknown>>, atMs: number): void;
   /** Output of `systemctl list-jobs --no-legend --plain`. */
   jobs(text: string, atMs: number): void;
   /** Output of `systemctl show -p Id,Description,Slice,ControlGroup,TimeoutStopUSec UNIT...`. */
   units(text: string): void;
+  /** The processes that are left in a unit's control group, as far as somebody looked. */
+  processesOf(unit: string, processes: readonly TaskRef[]): void;
+  /** The guest said no to whoever asked for it. */
+  refused(message: string): void;
   qemuExited(atMs: number): void;
   report(atMs: number): ShutdownReport;
   /** The shutdown as a finding, for whoever decides that it took too long. */
   finding(atMs: number): PoweroffStallFinding;
 }
 
-const ORDER: readonly ShutdownPhase[] = ['requested', 'units', 'final-kill', 'unmount', 'power-off', 'off'];
+const ORDER: readonly ShutdownPhase[] = ['requested', 'units', 'final-kill', 'unmount', 'power-off', 'off', 'gone'];
 const MAX_EVIDENCE = 30;
 const MAX_PROCESSES = 64;
 
@@ -65,7 +74,8 @@ class Detector implements ShutdownDetector {
   #evidence: string[] = [];
   #requestedAt: number | undefined;
   #endedAt: number | undefined;
-  #outcome: ShutdownOutcome = 'running';
+  #end: ShutdownEnd = 'running';
+  #refusal: string | undefined;
   #shutdownEvent = false;
   #shutdownReason: string | undefined;
   #panic: string | undefined;
@@ -88,9 +98,11 @@ class Detector implements ShutdownDetector {
     if (name === 'SHUTDOWN') {
       this.#shutdownEvent = true;
       this.#shutdownReason = typeof data['reason'] === 'string' ? data['reason'] : undefined;
-      if (data['guest'] === true) this.#end(this.#shutdownReason === 'guest-reset' ? 'rebooted' : 'off', atMs);
+      this.#finish(endOf(data['guest'] === true, this.#shutdownReason), atMs);
     }
-    if (name === 'RESET' && data['guest'] === true && this.#requestedAt !== undefined) this.#end('rebooted', atMs);
+    if (this.#requestedAt === undefined) return;
+    if (name === 'GUEST_PANICKED') this.#finish('panicked', atMs);
+    if (name === 'RESET' && data['guest'] === true) this.#finish('rebooted', atMs);
   }
 
   jobs(text: string, atMs: number): void {
@@ -102,15 +114,23 @@ class Detector implements ShutdownDetector {
     this.#jobs.shown(text);
   }
 
+  processesOf(unit: string, processes: readonly TaskRef[]): void {
+    this.#jobs.holds(unit, processes);
+  }
+
+  refused(message: string): void {
+    this.#refusal = message.trim().slice(0, 300);
+  }
+
   qemuExited(atMs: number): void {
-    this.#endedAt ??= atMs;
-    if (this.#shutdownEvent && this.#outcome === 'running') this.#end('off', atMs);
+    this.#finish('killed', atMs);
+    this.#phases.push({ phase: 'gone', at: atMs });
   }
 
   report(atMs: number): ShutdownReport {
     const from = this.#requestedAt ?? this.#phases[0]?.at ?? atMs;
     return {
-      outcome: this.#outcome,
+      end: this.#end,
       phase: this.#phase,
       phases: [...this.#phases],
       elapsed: Math.max(0, (this.#endedAt ?? atMs) - from),
@@ -119,6 +139,7 @@ class Detector implements ShutdownDetector {
       shutdownEvent: this.#shutdownEvent,
       ...(this.#shutdownReason === undefined ? {} : { shutdownReason: this.#shutdownReason }),
       ...(this.#panic === undefined ? {} : { panic: this.#panic }),
+      ...(this.#refusal === undefined ? {} : { refusal: this.#refusal }),
       evidence: [...this.#evidence],
     };
   }
@@ -169,15 +190,15 @@ class Detector implements ShutdownDetector {
         if (this.#processes.size < MAX_PROCESSES) this.#processes.set(item.pid, { comm: item.comm, pid: item.pid });
         break;
       case 'end':
-        this.#end(item.how === 'power-off' ? 'off' : item.how === 'reboot' ? 'rebooted' : 'halted', atMs);
+        this.#finish(item.how === 'power-off' ? 'off' : item.how === 'reboot' ? 'rebooted' : 'halted', atMs);
         break;
       case 'panic':
         if (this.#requestedAt === undefined) break;
         this.#panic = item.message;
-        this.#end('panicked', atMs);
+        this.#finish('panicked', atMs);
         break;
       case 'boot':
-        if (this.#requestedAt !== undefined) this.#end('rebooted', atMs);
+        if (this.#requestedAt !== undefined) this.#finish('rebooted', atMs);
         break;
     }
   }
@@ -196,11 +217,11 @@ class Detector implements ShutdownDetector {
     if (ORDER.indexOf(phase) > ORDER.indexOf('units')) this.#jobs.endAll();
   }
 
-  #end(outcome: ShutdownOutcome, atMs: number): void {
-    if (this.#outcome !== 'running') return;
-    this.#outcome = outcome;
+  #finish(end: ShutdownEnd, atMs: number): void {
+    if (this.#end !== 'running') return;
+    this.#end = end;
     this.#endedAt = atMs;
-    if (outcome === 'off') this.#reach('off', atMs);
+    if (end === 'off') this.#reach('off', atMs);
   }
 
   /** The animation of a waiting job comes twice a second: its last picture is enough. */
@@ -212,6 +233,13 @@ class Detector implements ShutdownDetector {
   }
 }
 
+/** ShutdownCause of QEMU's qapi/run-state.json. */
+function endOf(byGuest: boolean, reason: string | undefined): ShutdownEnd {
+  if (reason === 'guest-panic') return 'panicked';
+  if (!byGuest) return 'killed';
+  return reason === 'guest-reset' ? 'rebooted' : 'off';
+}
+
 function withoutTimes(line: string): string {
   return line.replace(/^[[\]* ]+/, '').replace(/\([^()]{1,60}\)/g, '');
 }
@@ -219,7 +247,7 @@ function withoutTimes(line: string): string {
 function stalledPhase(phase: ShutdownPhase, job: ShutdownJob | undefined): PoweroffStallFinding['phase'] {
   if (job !== undefined || phase === 'units') return 'units';
   if (phase === 'final-kill') return 'final-kill';
-  return phase === 'unmount' || phase === 'power-off' ? 'unmount' : 'unknown';
+  return phase === 'requested' ? 'unknown' : 'unmount';
 }
 
 function phaseText(phase: PoweroffStallFinding['phase'], processes: readonly TaskRef[]): string {

@@ -1,6 +1,6 @@
 import { parseTimeSpan } from './time-span.js';
 
-export type ShutdownPhase = 'requested' | 'units' | 'final-kill' | 'unmount' | 'power-off' | 'off';
+export type ShutdownPhase = 'requested' | 'units' | 'final-kill' | 'unmount' | 'power-off' | 'off' | 'gone';
 
 /** What one console line says about a shutdown. */
 export type ShutdownLine =

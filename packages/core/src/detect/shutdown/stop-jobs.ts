@@ -1,3 +1,4 @@
+import type { TaskRef } from '../finding.js';
 import { parseTimeSpan } from './time-span.js';
 
 /** A job of systemd that ran while the system went down. */
@@ -17,6 +18,8 @@ export interface ShutdownJob {
   /** Every limit in the order seen: it grows. */
   readonly limits: readonly number[];
   readonly ended: boolean;
+  /** What is left in its control group, where somebody could look. */
+  readonly processes?: readonly TaskRef[];
 }
 
 interface Job {
@@ -42,12 +45,14 @@ interface Unit {
 const MAX_JOBS = 256;
 const MAX_LIMITS = 64;
 const MAX_UNITS = 1024;
+const MAX_PROCESSES = 64;
 const ELLIPSIS = '…';
 
 /** Puts together what the console, `systemctl list-jobs` and `systemctl show` say about the same jobs. */
 export class StopJobs {
   readonly #jobs: Job[] = [];
   readonly #units = new Map<string, Unit>();
+  readonly #processes = new Map<string, readonly TaskRef[]>();
 
   /** A job that systemd drew on the console. */
   drawn(
@@ -106,6 +111,10 @@ export class StopJobs {
     }
   }
 
+  holds(unit: string, processes: readonly TaskRef[]): void {
+    if (this.#processes.size < MAX_UNITS || this.#processes.has(unit)) this.#processes.set(unit, processes.slice(0, MAX_PROCESSES));
+  }
+
   /** `Stopping UNIT - DESCRIPTION...` names both. */
   named(unit: string, description: string): void {
     if (unit.includes(ELLIPSIS) || description.includes(ELLIPSIS)) return;
@@ -136,6 +145,7 @@ export class StopJobs {
     const whole = job.description?.includes(ELLIPSIS) === true ? undefined : job.description;
     const description = known?.description ?? whole ?? job.description;
     const slice = known?.slice ?? guessSlice(unit, description);
+    const processes = unit === undefined ? undefined : this.#processes.get(unit);
     const limit = job.limit ?? (job.shown ? undefined : known?.limit);
     return {
       ...(unit === undefined ? {} : { unit }),
@@ -147,6 +157,7 @@ export class StopJobs {
       ...(limit === undefined ? {} : { limit }),
       limits: job.limits.length > 0 || limit === undefined ? [...job.limits] : [limit],
       ended: job.ended,
+      ...(processes === undefined ? {} : { processes }),
     };
   }
 
