@@ -20,6 +20,7 @@ const PROGRAMS = {
   setpriv: 'util-linux',
   tmux: 'tmux',
   chromium: 'chromium',
+  busybox: 'busybox-static',
 };
 
 function isOnPath(name) {

@@ -55,6 +55,8 @@ export { attach } from './vm/attach.js';
 export type { AttachOptions } from './vm/attach.js';
 export { boot } from './vm/boot.js';
 export type { BootOptions } from './vm/boot.js';
+export type { DiagnoseOptions, VmDiagnosis } from './vm/diagnose.js';
+export type { KillOptions } from './vm/kill-and-see.js';
 export type { VmEvent } from './vm/events.js';
 export { Keyboard } from './vm/keyboard.js';
 export type { KeyboardOptions } from './vm/keyboard.js';

@@ -3,6 +3,9 @@ import type { HostedVm } from './hosted-vm.js';
 import { monitorConsole } from './monitor-console.js';
 import type { Handlers } from './server.js';
 
+/** QEMU is gone then. */
+const OVER: ReadonlySet<PoweroffReport['outcome']> = new Set(['clean', 'slow', 'killed']);
+
 /** What each verb does to a vm. */
 export function vmHandlers(hosted: HostedVm, fork: (from: HostedVm, snapshot: string, name: string) => Promise<HostedVm>): Handlers {
   const { vm } = hosted;
@@ -68,7 +71,7 @@ export function vmHandlers(hosted: HostedVm, fork: (from: HostedVm, snapshot: st
       });
       try {
         const report = await vm.poweroff({ signal, timeout: args.timeout });
-        if (report.outcome !== 'stalled' && report.outcome !== 'rebooted') hosted.qemuEnded(poweroffReason(report));
+        if (OVER.has(report.outcome)) hosted.qemuEnded(poweroffReason(report));
         return report;
       } finally {
         forget();
@@ -84,6 +87,6 @@ export function vmHandlers(hosted: HostedVm, fork: (from: HostedVm, snapshot: st
 }
 
 /** How a poweroff came out, as the reason of a vm's end. */
-function poweroffReason({ outcome }: PoweroffReport): string {
-  return outcome === 'off' ? 'powered off' : `poweroff: ${outcome}`;
+function poweroffReason({ outcome, reason }: PoweroffReport): string {
+  return outcome === 'clean' || outcome === 'slow' ? 'powered off' : `poweroff: ${reason}`;
 }

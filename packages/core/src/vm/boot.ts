@@ -1,5 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { describeBoot, formatBootProgress } from '../detect/life/boot-stage.js';
 import { QmpilotError } from '../errors.js';
 import type { GuestDescription, PreparedGuest } from '../guests/guest.js';
 import { chooseAccelerator, defaultCpu, type Accelerator } from '../qemu/accelerator.js';
@@ -147,13 +148,20 @@ async function awaitReady(vm: Vm, guest: PreparedGuest, options: BootOptions): P
     const reason: unknown = failed.signal.reason;
     if (failed.signal.aborted && reason instanceof QmpilotError) throw reason;
     if (!(error instanceof QmpilotError) || options.signal?.aborted) throw error;
-    throw new QmpilotError(error.code, `the guest ${guest.name} did not come up within ${timeout / 1000} s: ${error.message}`, {
-      cause: error,
-      evidence: { console: vm.console.lastLines(20) },
-      hint: 'look at its console below; a slow host needs a longer timeout',
-    });
+    throw await notUp(vm, guest, timeout, error);
   } finally {
     await watch.stop();
     failed.abort();
   }
+}
+
+async function notUp(vm: Vm, guest: PreparedGuest, timeout: number, cause: QmpilotError): Promise<QmpilotError> {
+  const progress = describeBoot(vm.console.lastLines(2000));
+  const diagnosis = await vm.diagnose({ shellTimeout: '1s' });
+  const lines = vm.console.lastLines(20);
+  return new QmpilotError(cause.code, `the guest ${guest.name} did not come up within ${timeout / 1000} s: ${formatBootProgress(progress)}; ${diagnosis.reason} (${cause.message})`, {
+    cause,
+    evidence: { console: lines, stage: progress.stage, state: diagnosis.state, signs: diagnosis.signs },
+    hint: diagnosis.state === 'alive' || diagnosis.state === 'working' ? 'it is still at work: a slow host needs a longer timeout' : 'look at its console below',
+  });
 }

@@ -4,6 +4,8 @@ import type { Vm } from './vm.js';
 
 /** Prints the list of keys, whatever the guest allows: nothing of the answer before it comes after it. */
 const END_KEY = 'h';
+/** Sets the level of the console to 8: all that the kernel says is shown. */
+const LOUDEST = '8';
 /** The kernel's word that it took the key: `sysrq: Show Blocked State`; `SysRq : ...` before Linux 5. */
 const HEADER = /sysrq ?: (?!HELP)(\S[^\n]*)\n/i;
 const END = /sysrq ?: HELP :/i;
@@ -42,4 +44,19 @@ export async function sysRqByKeys(vm: Vm, key: string, via: 'keyboard' | 'serial
       hint: via === 'serial' ? 'it needs CONFIG_MAGIC_SYSRQ_SERIAL, and console=ttyS0' : "it needs CONFIG_MAGIC_SYSRQ, a driver of the PS/2 keyboard, and console=ttyS0 to show the answer",
     });
   }
+}
+
+/**
+ * For a guest that no shell answers in: by the keyboard, or where nothing takes its keys by a break on the serial line. The console's
+ * level is raised to 8 before, and stays there: nobody can tell what it was.
+ */
+export async function sysRqByAnyKeys(vm: Vm, key: string, options: WaitOptions): Promise<string[]> {
+  try {
+    await sysRqByKeys(vm, LOUDEST, 'keyboard', { timeout: '5s', ...options });
+  } catch (error) {
+    if (!isQmpilotError(error, 'TIMEOUT')) throw error;
+    await sysRqByKeys(vm, LOUDEST, 'serial', options);
+    return sysRqByKeys(vm, key, 'serial', options);
+  }
+  return sysRqByKeys(vm, key, 'keyboard', options);
 }

@@ -1,21 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import { QmpilotError } from '../errors.js';
+import { isQmpilotError, QmpilotError } from '../errors.js';
+import type { OutOfBandShell } from '../shell/out-of-band-shell.js';
 import type { WaitOptions } from '../util/deadline.js';
-import { sysRqByKeys } from './sysrq-keys.js';
+import { sysRqByAnyKeys, sysRqByKeys } from './sysrq-keys.js';
 import type { Vm } from './vm.js';
 
 export interface SysrqOptions extends WaitOptions {
-  /** `shell` (default where there is one) writes to /proc/sysrq-trigger; `keyboard` presses Alt+SysRq; `serial` sends a break. */
+  /**
+   * `shell` writes to /proc/sysrq-trigger; `keyboard` presses Alt+SysRq, `serial` sends a break, for a guest that answers no more. By
+   * default the shell where it answers, else the keyboard.
+   */
   readonly via?: 'shell' | 'keyboard' | 'serial' | undefined;
 }
 
 /** SysRq keys that print something and leave the system as it is: Documentation/admin-guide/sysrq.rst. */
 const PRINTING = 'lmpqtwdz';
+const SHELL_ANSWERS_WITHIN = '5s';
 
-/**
- * Through /proc/sysrq-trigger, behind two marks in the kernel's own log: what stands between them is the answer.
- * Writing 9 there first would not do: the level of the console stays as it was set.
- */
 export async function sysRq(vm: Vm, key: string, { via, ...options }: SysrqOptions): Promise<string[]> {
   if (key.length !== 1 || !PRINTING.includes(key)) {
     throw new QmpilotError('USAGE', `sysrq: ${JSON.stringify(key)} is not a SysRq key that only prints`, {
@@ -23,8 +24,27 @@ export async function sysRq(vm: Vm, key: string, { via, ...options }: SysrqOptio
     });
   }
   if (via === 'keyboard' || via === 'serial') return sysRqByKeys(vm, key, via, options);
+  const shell = vm.samplingShell ?? (via === 'shell' ? vm.shell : undefined);
+  if (shell && (via === 'shell' || (await answers(shell, options)))) return byShell(vm, shell, key, options);
+  return sysRqByAnyKeys(vm, key, options);
+}
+
+async function answers(shell: OutOfBandShell, { signal }: WaitOptions): Promise<boolean> {
+  return shell.ping({ signal, timeout: SHELL_ANSWERS_WITHIN }).then(
+    () => true,
+    (error: unknown) => {
+      if (isQmpilotError(error, 'ABORTED')) throw error;
+      return false;
+    },
+  );
+}
+
+/**
+ * Behind two marks in the kernel's own log: what stands between them is the answer. Writing 9 to the trigger first would
+ * not do: the level of the console stays as it was set.
+ */
+async function byShell(vm: Vm, shell: OutOfBandShell, key: string, options: WaitOptions): Promise<string[]> {
   const id = randomBytes(6).toString('hex');
-  const shell = vm.samplingShell ?? vm.shell;
   const from = vm.console.position;
   const wait = { timeout: '30s', ...options };
   const level = `l=$(cat /proc/sys/kernel/printk); echo 8 > /proc/sys/kernel/printk`;

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'eventemitter3';
 import { rm } from 'node:fs/promises';
 import type { Console } from '../console/console.js';
+import type { KillEffect } from '../detect/threads/kill-effect.js';
 import { QmpilotError } from '../errors.js';
 import { releaseHostDirectories } from '../qemu/host-directory.js';
 import type { Machine } from '../qemu/machine.js';
@@ -22,6 +23,9 @@ import { forkAll } from './fork.js';
 import { GuestActions } from './guest-actions.js';
 import { SnapshotPool, type PoolOptions } from './pool.js';
 import type { Snapshot } from './snapshot.js';
+import { diagnose, type DiagnoseOptions, type VmDiagnosis } from './diagnose.js';
+import { killAndSee, type KillOptions } from './kill-and-see.js';
+import { LifeRecorder } from './life-recorder.js';
 import { sysRq, type SysrqOptions } from './sysrq.js';
 import { VmSnapshots, type ForkOptions, type RestoreOptions, type SnapshotOptions } from './vm-snapshots.js';
 import { VmShells, type OpenShellOptions, type VmExecOptions } from './vm-shells.js';
@@ -42,6 +46,7 @@ export class Vm extends GuestActions implements AsyncDisposable {
   readonly #snapshots: VmSnapshots;
   readonly #shells: VmShells;
   readonly #events = new EventEmitter<{ event: [VmEvent] }>();
+  readonly #life: LifeRecorder;
   readonly #watches = new Set<Watch>();
   readonly #directory: string;
   #closing: Promise<void> | undefined;
@@ -58,6 +63,7 @@ export class Vm extends GuestActions implements AsyncDisposable {
     this.#snapshots = new VmSnapshots({ name: this.name, family, slot: this.#slot, directory, emit });
     this.#shells = new VmShells(family.guest, this.#slot);
     this.console = this.#slot.console;
+    this.#life = new LifeRecorder(this.console, (listener) => this.onEvent(listener));
   }
 
   /** Resolves, with the reason, when QEMU ends although nobody asked it to. A restore begins a new one. */
@@ -232,6 +238,7 @@ export class Vm extends GuestActions implements AsyncDisposable {
 
   /**
    * Has the kernel act on a SysRq key (`w`: dump blocked tasks, `t`: all tasks, ...), and gives the console lines it printed.
+   * A guest whose shell does not answer is asked by its keyboard, over QMP.
    * @throws {TIMEOUT} when the kernel does not answer within 30 s
    * @throws {COMMAND_FAILED} when it refuses the key
    * @throws {SHELL_LOST} {ABORTED}
@@ -239,6 +246,21 @@ export class Vm extends GuestActions implements AsyncDisposable {
   sysrq(key: string, options: SysrqOptions = {}): Promise<string[]> {
     this.mustRun();
     return sysRq(this, key, options);
+  }
+
+  /**
+   * Tells why nothing is heard of the guest: panicked, stopped, spinning, idle, QEMU gone, or alive after all.
+   * @throws {ABORTED}
+   */
+  diagnose(options: DiagnoseOptions = {}): Promise<VmDiagnosis> {
+    this.#mustBeOpen();
+    return diagnose(this, this.#slot.machine, this.#life, options);
+  }
+
+  /** Sends SIGKILL to processes of the guest, and says what it did to each. Throws what `exec` throws. */
+  kill(pids: number | readonly number[], options: KillOptions = {}): Promise<KillEffect[]> {
+    this.mustRun();
+    return killAndSee(this.samplingShell ?? this.shell, typeof pids === 'number' ? [pids] : pids, options);
   }
 
   /** Stops the guest's CPUs. */

@@ -1,13 +1,13 @@
 import type { Finding } from '../detect/finding.js';
 import { createKernelLogDetector } from '../detect/kernel-log/kernel-log-detector.js';
-import { createDStateDetector, type DStateDetector } from '../detect/threads/d-state-detector.js';
-import { THREAD_SAMPLE_SCRIPT } from '../detect/threads/thread-sample-script.js';
-import { parseThreadSample, type ThreadSample } from '../detect/threads/thread-sample.js';
+import { createDStateDetector } from '../detect/threads/d-state-detector.js';
+import type { ThreadSample } from '../detect/threads/thread-sample.js';
 import { QmpilotError } from '../errors.js';
 import { monotonicMs } from '../util/clock.js';
-import { awaitWithin, pause, type WaitOptions } from '../util/deadline.js';
+import { awaitWithin, type WaitOptions } from '../util/deadline.js';
 import { parseDuration, type Duration } from '../util/duration.js';
-import type { Shell } from '../shell/shell.js';
+import { watchSilence } from './silence-watch.js';
+import { ThreadWatch } from './thread-watch.js';
 import type { Vm } from './vm.js';
 
 /** What to look for. */
@@ -16,7 +16,10 @@ export interface WatchSpec {
   readonly kernelLog?: boolean | readonly string[];
   /** `false` leaves hung-task reports out. Default true. */
   readonly hungTask?: boolean;
-  /** Threads in uninterruptible sleep: needs a guest with a second out-of-band shell. Default off. */
+  /**
+   * Threads in uninterruptible sleep; default off. Where no second out-of-band shell answers, the kernel is asked by SysRq-w
+   * over QMP every 10 s, and prints its blocked tasks on the console.
+   */
   readonly dState?:
     | boolean
     | {
@@ -27,6 +30,11 @@ export interface WatchSpec {
         /** Between two samples; default 1 s. */
         readonly interval?: Duration;
       };
+  /**
+   * A console that says nothing for so long (`true`: 60 s) is looked into: when the out-of-band shell does not answer either,
+   * a finding says whether the CPUs spin or idle, the kernel panicked, or QEMU does not run it. Default off.
+   */
+  readonly silence?: boolean | { readonly for: Duration };
 }
 
 export interface FirstOptions extends WaitOptions {
@@ -44,11 +52,9 @@ export class Watch implements AsyncDisposable {
   readonly #stopped = new AbortController();
   readonly #kernelLog = createKernelLogDetector();
   readonly #wantsKind: (kind: string) => boolean;
-  readonly #dState: DStateDetector | undefined;
   readonly #undo: (() => void)[] = [];
   readonly #vm: Vm;
-  #sample: ThreadSample | undefined;
-  #samplingError: QmpilotError | undefined;
+  readonly #threads: ThreadWatch | undefined;
 
   /** @internal Use `vm.watch()`. */
   constructor(vm: Vm, spec: WatchSpec, signal: AbortSignal | undefined) {
@@ -61,15 +67,12 @@ export class Watch implements AsyncDisposable {
       const options = spec.dState === true ? {} : spec.dState;
       const forMs = parseDuration(options.for ?? '10s', 'dState.for');
       const interval = parseDuration(options.interval ?? '1s', 'dState.interval');
-      const shell = vm.samplingShell;
-      if (!shell) {
-        this.#end();
-        throw new QmpilotError('USAGE', 'D states cannot be watched: this guest has no second out-of-band shell', {
-          hint: 'start a bash on another virtio console and name it as `samplingShell` in the description of the guest',
-        });
-      }
-      this.#dState = createDStateDetector({ forMs, ...(options.comm && { comm: options.comm }) });
-      void this.#sampleLoop(shell, this.#dState, interval);
+      const detector = createDStateDetector({ forMs, ...(options.comm && { comm: options.comm }) });
+      this.#threads = new ThreadWatch(vm, { detector, intervalMs: interval, ...this.#common() });
+    }
+    if (spec.silence) {
+      const afterMs = parseDuration(spec.silence === true ? '60s' : spec.silence.for, 'silence.for');
+      this.#undo.push(watchSilence(vm, { afterMs, ...this.#common() }));
     }
     const onAbort = () => this.#end();
     signal?.addEventListener('abort', onAbort, { once: true });
@@ -88,12 +91,12 @@ export class Watch implements AsyncDisposable {
 
   /** The last look at the guest's threads; undefined before the first, and without `dState`. */
   get lastSample(): ThreadSample | undefined {
-    return this.#sample;
+    return this.#threads?.sample;
   }
 
   /** Why the guest's threads could not be looked at last time; undefined when they could. */
   get samplingError(): QmpilotError | undefined {
-    return this.#samplingError;
+    return this.#threads?.error;
   }
 
   /** Calls `listener` for every finding from now on; gives the function that ends it. */
@@ -148,7 +151,7 @@ export class Watch implements AsyncDisposable {
   }
 
   #hint(): string {
-    return this.#samplingError ? `the guest's threads could not be looked at: ${this.#samplingError.message}` : 'the detectors ran and saw nothing';
+    return this.samplingError ? `the guest's threads could not be looked at: ${this.samplingError.message}` : 'the detectors ran and saw nothing';
   }
 
   #take(findings: readonly Finding[]): void {
@@ -159,25 +162,14 @@ export class Watch implements AsyncDisposable {
     }
   }
 
-  async #sampleLoop(shell: Shell, detector: DStateDetector, interval: number): Promise<void> {
-    const { signal } = this.#stopped;
-    while (!signal.aborted) {
-      try {
-        const { stdout } = await shell.exec(THREAD_SAMPLE_SCRIPT, { signal, timeout: '30s' });
-        this.#sample = parseThreadSample(stdout);
-        this.#samplingError = undefined;
-        this.#take(detector.push(this.#sample, this.now));
-      } catch (error) {
-        if (!signal.aborted && error instanceof QmpilotError) this.#samplingError = error;
-      }
-      await pause(interval, signal).catch(() => {});
-    }
+  #common() {
+    return { signal: this.#stopped.signal, now: () => this.now, found: (findings: readonly Finding[]) => this.#take(findings) };
   }
 }
 
 function kindFilter({ kernelLog = true, hungTask = true }: WatchSpec): (kind: string) => boolean {
   return (kind) => {
-    if (kind === 'd-state') return true;
+    if (kind === 'd-state' || kind === 'silence') return true;
     if (kind === 'hung-task') return hungTask;
     return typeof kernelLog === 'boolean' ? kernelLog : kernelLog.includes(kind);
   };

@@ -6,6 +6,10 @@ import { EXIT } from '../../exit-codes.js';
 import { interruptible } from '../../interrupt.js';
 import { call } from '../../keeper/client.js';
 import { list, mustFind, mustRun } from '../../keeper/state.js';
+import { visible } from '../../render/visible.js';
+
+/** It came to its end, in time or late. */
+const OFF: ReadonlySet<PoweroffReport['outcome']> = new Set(['clean', 'slow']);
 
 export function registerEnd(program: Command): void {
   program
@@ -19,8 +23,8 @@ export function registerEnd(program: Command): void {
       const report = await interruptible((signal) =>
         call(name, 'poweroff', { timeout: options.timeout }, { signal, onEvent: ({ phase }) => void process.stderr.write(`${phase}\n`) }),
       );
-      process.stdout.write(options.json === true ? `${JSON.stringify({ v: 1, type: 'poweroff', vm: name, ...report })}\n` : `${renderReport(report)}\n`);
-      process.exitCode = isOff(report) ? EXIT.fine : EXIT.found;
+      process.stdout.write(options.json === true ? `${JSON.stringify({ v: 1, type: 'poweroff', vm: name, ...report })}\n` : `${formatShutdown(report).split('\n').map(visible).join('\n')}\n`);
+      process.exitCode = OFF.has(report.outcome) ? EXIT.fine : EXIT.found;
     });
 
   program
@@ -66,12 +70,4 @@ async function ended(name: string): Promise<void> {
     if (performance.now() > limit) throw new QmpilotError('TIMEOUT', `waited 30 s for the vm ${name} to end, in vain`, { hint: 'qmpilot ps shows the pid of its keeper' });
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-}
-
-function isOff({ outcome }: PoweroffReport): boolean {
-  return outcome === 'off' || outcome === 'halted';
-}
-
-function renderReport(report: PoweroffReport): string {
-  return formatShutdown({ ...report, outcome: report.outcome === 'stalled' ? 'running' : report.outcome });
 }

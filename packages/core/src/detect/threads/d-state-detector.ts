@@ -56,7 +56,7 @@ export function createDStateDetector(options: DStateOptions): DStateDetector {
         const key = `${thread.tid}:${thread.startTime}`;
         present.add(key);
         const before = watched.get(key);
-        if (before === undefined || before.thread.switches !== thread.switches) {
+        if (before === undefined || hasRun(before.thread, thread)) {
           watched.set(key, { thread, since: atMs, told: false });
           continue;
         }
@@ -79,8 +79,19 @@ export function createDStateDetector(options: DStateOptions): DStateDetector {
   };
 }
 
+/** Its count of context switches moved on; where none is known, its kernel stack is another. */
+function hasRun(before: BlockedThread, now: BlockedThread): boolean {
+  if (before.switches !== now.switches) return true;
+  if (now.switches !== undefined) return false;
+  return text(before) !== text(now);
+}
+
+function text({ stack = [] }: BlockedThread): string {
+  return stack.map(({ raw }) => raw).join('\n');
+}
+
 function describe(thread: BlockedThread, stuckMs: number, atMs: number): DStateFinding {
-  const where = thread.wchan ?? chooseFunction(thread.stack ?? [], ['waits', 'locks']);
+  const where = thread.wchan ?? chooseFunction(thread.stack ?? [], ['hang', 'locks', 'primitives']);
   const place = where === undefined ? '' : ` in ${where}`;
   const task: TaskRef = { comm: thread.comm, pid: thread.tid, tgid: thread.pid };
   const own = thread.tid === thread.pid ? '' : `, thread ${thread.tid}`;

@@ -1,6 +1,6 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { parseBlockedTasks } from './blocked-tasks.js';
+import { parseBlockedTasks, sampleOfDump } from './blocked-tasks.js';
 import { createDStateDetector } from './d-state-detector.js';
 import { describeKillEffect } from './kill-effect.js';
 import { THREAD_SAMPLE_SCRIPT } from './thread-sample-script.js';
@@ -77,8 +77,11 @@ describe('describeKillEffect', () => {
 });
 
 describe('the sampling script', () => {
-  it.each([['bash', '-c'], ['dash', '-c'], ['sh', '-c']])('runs in %s and looks at every thread of this host', (shell, option) => {
-    const { seen, complete, uptime } = parseThreadSample(execFileSync(shell, [option, THREAD_SAMPLE_SCRIPT], { encoding: 'utf8' }));
+  const SHELLS = [['bash'], ['dash'], ['sh'], ['busybox', 'sh']].filter(([program = '']) => spawnSync(program, ['--help']).error === undefined);
+
+  it.each(SHELLS)('runs in %s and looks at every thread of this host', (shell = '', ...rest) => {
+    // No program can be found: builtins are all that a small guest has.
+    const { seen, complete, uptime } = parseThreadSample(execFileSync(shell, [...rest, '-c', `PATH=/nowhere; ${THREAD_SAMPLE_SCRIPT}`], { encoding: 'utf8' }));
     expect(complete).toBe(true);
     expect(seen).toBeGreaterThan(5);
     expect(uptime).toBeGreaterThan(0);
@@ -109,5 +112,31 @@ describe('parseBlockedTasks', () => {
       { comm: 'npm ci', state: 'D', pid: 888, stack: [{ function: '__schedule' }, { function: '__mutex_lock' }] },
       { comm: 'iou-sqp-888', pid: 910, stack: [{ function: 'io_sq_thread' }] },
     ]);
+  });
+
+  it('reads what kernels before 5.11 print, and running tasks', () => {
+    const tasks = parseBlockedTasks(
+      [
+        '[  100.000002] npm ci          D    0   888    880 0x00004006',
+        '[  100.000005]  __schedule+0x34d/0x9e0',
+        '[  100.000006] jbd2/sda1-8     D14568   213      2 0x80000000',
+        '[  100.000008] task:busy            state:R  running task     stack:0     pid:91    tgid:90    ppid:1      flags:0x00004000',
+      ].join('\n'),
+    );
+    expect(tasks).toMatchObject([
+      { comm: 'npm ci', state: 'D', pid: 888, kernelThread: false, stack: [{ function: '__schedule' }] },
+      { comm: 'jbd2/sda1-8', state: 'D', pid: 213, kernelThread: true },
+      { comm: 'busy', state: 'R', pid: 91, tgid: 90 },
+    ]);
+  });
+
+  it('serves as a sample where no shell answers: a task counts as stuck while its stack stays the same', () => {
+    const dump = (frame: string) => sampleOfDump(parseBlockedTasks(`task:npm ci          state:D stack:0     pid:888   ppid:880    flags:0x00004006\n ${frame}+0x1/0x2\n`));
+    const stuckAfter = (...frames: string[]) => {
+      const detector = createDStateDetector({ forMs: 10_000 });
+      return frames.flatMap((frame, index) => detector.push(dump(frame), index * 10_000));
+    };
+    expect(stuckAfter('io_sq_thread', 'io_sq_thread')).toMatchObject([{ title: 'D state: npm ci (pid 888) in io_sq_thread', stuckMs: 10_000 }]);
+    expect(stuckAfter('io_sq_thread', 'jbd2_commit', 'io_sq_thread')).toEqual([]);
   });
 });

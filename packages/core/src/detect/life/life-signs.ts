@@ -1,0 +1,105 @@
+import { formatTimeSpan } from '../shutdown/time-span.js';
+
+/** What one virtual CPU did while it was looked at. */
+export interface CpuActivity {
+  readonly index: number;
+  /** Share of one host CPU that its thread used, 0 to 1; undefined where the host does not say. */
+  readonly busy?: number;
+  /** Share of the looks, 0 to 1, that found it halted, waiting for an interrupt; undefined where QEMU does not say. */
+  readonly halted?: number;
+}
+
+/** What is known of a vm from outside, at one moment. Times are ms ago. */
+export interface LifeSigns {
+  /** How QEMU ended, when it has: `was killed by SIGKILL`. */
+  readonly qemuEnd?: string;
+  /** QMP's `query-status`: `running`, `paused`, `guest-panicked`, `io-error`, ... Undefined when QMP does not answer. */
+  readonly runState?: string;
+  /** A GUEST_PANICKED event (pvpanic) came. */
+  readonly pvpanic?: boolean;
+  /** The action of the last WATCHDOG event. */
+  readonly watchdog?: string;
+  /** Title of a panic that the console showed. */
+  readonly panic?: string;
+  /** How long nothing has come on the console; undefined when nothing ever came. */
+  readonly consoleQuietMs?: number;
+  /** Whether the out-of-band shell answered; undefined for a guest without one. */
+  readonly shellAnswers?: boolean;
+  readonly cpus: readonly CpuActivity[];
+}
+
+export type LifeState =
+  /** QEMU's process has ended. */
+  | 'qemu-gone'
+  /** The guest's kernel panicked: by pvpanic, or on the console. */
+  | 'panicked'
+  /** A watchdog device ran out. */
+  | 'watchdog'
+  /** QEMU does not run the guest: paused, a disk error, an internal error. */
+  | 'stopped'
+  /** QEMU's process is there and its monitor does not answer. */
+  | 'qemu-stuck'
+  /** The out-of-band shell answers, or the console goes on. */
+  | 'alive'
+  /** Nothing is heard, and at least one CPU never rests. */
+  | 'spinning'
+  /** Nothing is heard, and the CPUs rest now and then. */
+  | 'working'
+  /** Nothing is heard, and no CPU does anything: everybody waits. */
+  | 'idle'
+  /** Nothing is heard, and the CPUs could not be looked at. */
+  | 'silent';
+
+export interface Diagnosis {
+  readonly state: LifeState;
+  /** Why, as a sentence. */
+  readonly reason: string;
+}
+
+const SPINS = 0.9;
+const RESTS = 0.05;
+const HALTED = 0.95;
+
+/** Tells the ways apart in which a guest says nothing any more. `quietMs`: from when on a console counts as silent. */
+export function diagnoseLife(signs: LifeSigns, { quietMs }: { readonly quietMs: number }): Diagnosis {
+  if (signs.qemuEnd !== undefined) return { state: 'qemu-gone', reason: `QEMU ${signs.qemuEnd}` };
+  if (signs.pvpanic === true || signs.runState === 'guest-panicked') return { state: 'panicked', reason: withTitle('the guest told QEMU that its kernel panicked', signs.panic) };
+  if (signs.panic !== undefined) return { state: 'panicked', reason: withTitle('the console shows a panic', signs.panic) };
+  if (signs.watchdog !== undefined) return { state: 'watchdog', reason: `the watchdog ran out (action ${signs.watchdog})` };
+  if (signs.runState === undefined) return { state: 'qemu-stuck', reason: 'QEMU is there, but its monitor does not answer' };
+  if (signs.runState !== 'running') return { state: 'stopped', reason: `QEMU does not run the guest: its state is ${signs.runState}` };
+  const quiet = quietText(signs);
+  if (signs.shellAnswers === true) return { state: 'alive', reason: `the out-of-band shell answers; ${quiet}` };
+  if (signs.consoleQuietMs !== undefined && signs.consoleQuietMs < quietMs) return { state: 'alive', reason: `the console goes on (${quiet})${signs.shellAnswers === false ? ', but the out-of-band shell does not answer' : ''}` };
+  const unheard = signs.shellAnswers === false ? `${quiet}, the out-of-band shell does not answer` : quiet;
+  return silent(signs.cpus, unheard);
+}
+
+function silent(cpus: readonly CpuActivity[], unheard: string): Diagnosis {
+  const known = cpus.filter(({ busy, halted }) => busy !== undefined || halted !== undefined);
+  if (known.length === 0) return { state: 'silent', reason: unheard };
+  const spinning = known.filter(spins);
+  if (spinning.length > 0) {
+    const names = spinning.map(({ index }) => index).join(', ');
+    return { state: 'spinning', reason: `${unheard}; ${spinning.length} of ${cpus.length} virtual CPUs never rest (${spinning.length === 1 ? 'CPU' : 'CPUs'} ${names})` };
+  }
+  if (known.every(rests)) return { state: 'idle', reason: `${unheard}; all ${cpus.length} virtual CPUs are idle: whatever should go on waits` };
+  return { state: 'working', reason: `${unheard}; the virtual CPUs are at work and rest now and then` };
+}
+
+/** Whether it was halted says more than how much of the host it got: a busy host gives less. */
+function spins({ busy, halted }: CpuActivity): boolean {
+  return halted === undefined ? (busy ?? 0) >= SPINS : halted === 0 && (busy ?? 1) > RESTS;
+}
+
+function rests({ busy, halted }: CpuActivity): boolean {
+  return halted === undefined ? (busy ?? 0) < RESTS : halted >= HALTED || (busy ?? 1) < RESTS;
+}
+
+function quietText({ consoleQuietMs }: LifeSigns): string {
+  return consoleQuietMs === undefined ? 'nothing ever came on the console' : `nothing on the console for ${formatTimeSpan(consoleQuietMs)}`;
+}
+
+function withTitle(text: string, title: string | undefined): string {
+  return title === undefined ? text : `${text}: ${title}`;
+}
