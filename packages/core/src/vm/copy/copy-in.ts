@@ -27,16 +27,17 @@ export async function copyIn(shell: Shell, from: string, to: string, options: Co
   const tree = found.isDirectory();
   // A file replaces a file; anything else that is there stays.
   const taken = tree ? `[ -e ${quoted.target} ] || [ -L ${quoted.target} ]` : `[ -e ${quoted.target} ] && [ ! -f ${quoted.target} ]`;
-  const begun = await shell.exec(
-    `if ${taken}; then exit 17; fi; mkdir -p ${quoted.folder} && mkdir -m 700 ${quoted.work} && cd ${quoted.work} && mkfifo archive && mkdir content && ` +
-    // One that holds the pipe open, so that the archive does not end between two pieces.
-    `{ (sleep 2147483647 >archive & echo $! >holder; wait) </dev/null >/dev/null 2>&1 & (tar -xpf archive -C content 2>said; echo $? >ended) </dev/null >/dev/null 2>&1 & }; until [ -s holder ]; do sleep 0.05; done`,
-    wait,
-  );
-  if (begun.exitCode === 17) throw new QmpilotError('USAGE', `${target} is there already in the guest`, { hint: 'a file replaces a file only; name something that is not there yet, or remove it first' });
-  if (begun.exitCode !== 0) throw new QmpilotError('COPY_FAILED', `${target} cannot be written in the guest: ${begun.stderr.trim()}`);
-  const remove = `cd ${quoted.work} 2>/dev/null && kill "$(cat holder)" 2>/dev/null; cd /; rm -rf ${quoted.work}`;
+  // tar may still be writing for a moment when its pipe has ended.
+  const remove = `cd ${quoted.work} 2>/dev/null && kill "$(cat holder)" 2>/dev/null; cd /; for i in $(seq 100); do rm -rf ${quoted.work} 2>/dev/null; [ -e ${quoted.work} ] || break; sleep 0.05; done`;
   try {
+    const begun = await shell.exec(
+      `if ${taken}; then exit 17; fi; mkdir -p ${quoted.folder} && mkdir -m 700 ${quoted.work} && cd ${quoted.work} && mkfifo archive && mkdir content && ` +
+      // One that holds the pipe open, so that the archive does not end between two pieces.
+      `{ (sleep 2147483647 >archive & echo $! >holder; wait) </dev/null >/dev/null 2>&1 & (tar -xpf archive -C content 2>said; echo $? >ended) </dev/null >/dev/null 2>&1 & }; until [ -s holder ]; do sleep 0.05; done`,
+      wait,
+    );
+    if (begun.exitCode === 17) throw new QmpilotError('USAGE', `${target} is there already in the guest`, { hint: 'a file replaces a file only; name something that is not there yet, or remove it first' });
+    if (begun.exitCode !== 0) throw new QmpilotError('COPY_FAILED', `${target} cannot be written in the guest: ${begun.stderr.trim()}`);
     const report = await send(shell, source, tree, quoted.work, options);
     const moved = tree ? 'content' : 'content/file';
     const ended = await shell.exec(
