@@ -24,6 +24,7 @@ export class LinesView {
     this.#inner.style.height = `${lines.length * LINE_PX}px`;
     this.#inner.style.minWidth = `${longest + 12}ch`;
     this.element.append(this.#inner);
+    if (lines.length === 0) this.#inner.append(element('p', { class: 'nothing' }, 'The console printed nothing in this attempt.'));
     on(this.element, 'scroll', signal, () => this.#draw());
     on(this.#inner, 'click', signal, (event) => {
       const line = event.target instanceof Element ? event.target.closest<HTMLElement>('[data-line]') : null;
@@ -53,6 +54,7 @@ export class LinesView {
   }
 
   #draw(): void {
+    if (this.#lines.length === 0) return;
     const from = Math.max(0, Math.floor(this.element.scrollTop / LINE_PX) - SPARE);
     const to = Math.min(this.#lines.length, from + Math.ceil(this.element.clientHeight / LINE_PX) + 2 * SPARE);
     const shown = this.#lines.slice(from, to).map(({ at, text, times }, index) => {
