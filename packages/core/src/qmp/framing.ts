@@ -5,6 +5,8 @@ export const DEFAULT_MESSAGE_LIMIT = 64 * 1024 * 1024;
 
 const NEWLINE = 0x0a;
 const EMPTY = Buffer.alloc(0);
+/** The largest buffer that is kept for the next message, in bytes. */
+const KEPT = 1024 * 1024;
 
 /**
  * Cuts a byte stream into JSON texts. Both QMP and the guest agent end each message with a newline and escape
@@ -38,7 +40,11 @@ export class LineFramer {
   }
 
   reset(): void {
-    this.#held = EMPTY;
+    // A buffer of usual size serves the next message too: getting fresh pages costs as much as copying.
+    if (!this.#owned || this.#held.length > KEPT) {
+      this.#held = EMPTY;
+      this.#owned = false;
+    }
     this.#size = 0;
   }
 
@@ -76,9 +82,9 @@ export class LineFramer {
   /** Grows by doubling: a peer that sends byte by byte costs neither a buffer each nor quadratic copying. */
   #hold(part: Buffer): void {
     const size = this.#size + part.length;
-    if (this.#size === 0) this.#held = part;
+    if (this.#size === 0 && !this.#owned) this.#held = part;
     else {
-      if (size > this.#held.length || !this.#owned) {
+      if (!this.#owned || size > this.#held.length) {
         const grown = Buffer.allocUnsafeSlow(Math.max(2 * size, 4096));
         this.#held.copy(grown, 0, 0, this.#size);
         this.#held = grown;
@@ -86,7 +92,6 @@ export class LineFramer {
       }
       part.copy(this.#held, this.#size);
     }
-    if (this.#size === 0) this.#owned = false;
     this.#size = size;
   }
 
