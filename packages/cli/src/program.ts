@@ -7,6 +7,7 @@ import { registerQmp } from './commands/qmp.js';
 import { registerReport } from './commands/report.js';
 import { registerRepro } from './commands/repro.js';
 import { registerScan } from './commands/scan.js';
+import { registerSnapshot } from './commands/snapshot.js';
 import { registerVmCommands } from './commands/vm/register.js';
 
 /** The whole command line; errors of usage are thrown as commander's. */
@@ -17,7 +18,7 @@ export function createProgram(version: string): Command {
     .enablePositionalOptions()
     .showHelpAfterError('(qmpilot --help shows what there is)')
     .configureHelp({ showGlobalOptions: true });
-  for (const register of [registerRepro, registerReport, registerPlan, registerVmCommands, registerGuest, registerScan, registerQmp, registerDoctor, registerCompletion]) register(program);
+  for (const register of [registerRepro, registerReport, registerPlan, registerSnapshot, registerVmCommands, registerGuest, registerScan, registerQmp, registerDoctor, registerCompletion]) register(program);
   overrideExit(program);
   return program;
 }

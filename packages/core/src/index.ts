@@ -50,7 +50,8 @@ export type { GuestDescription, GuestDisk, PrepareContext as GuestPrepareContext
 export { findImage, listImages, removeImages } from './guests/image-cache.js';
 export type { GuestImage, ImageManifest } from './guests/image-cache.js';
 
-export type { SnapshotInfo, SnapshotStrategy } from './snapshot/store.js';
+export type { SnapshotInfo } from './snapshot/store.js';
+export type { SnapshotStrategy } from './snapshot/strategy.js';
 export { attach } from './vm/attach.js';
 export type { AttachOptions } from './vm/attach.js';
 export { boot } from './vm/boot.js';
@@ -69,7 +70,13 @@ export type { TextWait, UnitWait, Wait, WaitForOptions, WaitState, WaitTarget } 
 export type { VmFacts } from './vm/facts.js';
 export type { PoweroffOptions, PoweroffReport } from './vm/poweroff.js';
 export type { PoolOptions, SnapshotPool } from './vm/pool.js';
-export type { Snapshot } from './vm/snapshot.js';
+export { openSnapshot } from './vm/open-snapshot.js';
+export type { OpenSnapshotOptions } from './vm/open-snapshot.js';
+export { findPrepared, keepPrepared } from './vm/prepared.js';
+export type { PreparedRequest } from './vm/prepared.js';
+export { listKept, removeKept } from './snapshot/kept/cache.js';
+export type { KeptSnapshot } from './snapshot/kept/cache.js';
+export type { Snapshot, SnapshotFacts } from './vm/snapshot.js';
 export type { Vm } from './vm/vm.js';
 export type { CopyOptions, CopyProgress, CopyReport, SkippedEntry } from './vm/copy/copy.js';
 export type { OpenShellOptions, VmExecOptions, VmShellKind } from './vm/vm-shells.js';

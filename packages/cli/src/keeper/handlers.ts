@@ -45,8 +45,8 @@ export function vmHandlers(hosted: HostedVm, fork: (from: HostedVm, snapshot: st
     },
 
     async snapshot({ args, signal }) {
-      const { name, strategy, savedAt, pausedMs } = await vm.snapshot(args.snapshot, { signal });
-      return { name, strategy, savedAt, pausedMs };
+      const { name, strategy, reason, savedAt, pausedMs } = await vm.snapshot(args.snapshot, { signal });
+      return { name, strategy, reason, savedAt, pausedMs };
     },
 
     async removeSnapshot({ args }) {

@@ -135,7 +135,9 @@ export function canMapReadOnly({ major, minor }: StartSpec['version']): boolean 
 }
 
 function ramArguments(spec: MachineSpec, start: StartSpec): string[] {
-  if (spec.ram.kind === 'anonymous') return ['-machine', spec.machine];
+  const machine = ['-machine', option(spec.machine, { 'memory-backend': 'ram' })];
+  // The same name as with a file: a state that was saved from one kind loads into the other.
+  if (spec.ram.kind === 'anonymous') return ['-object', option('memory-backend-ram', { id: 'ram', size: `${spec.memoryMiB}M` }), ...machine];
   const share = spec.ram.share === true;
   const readOnly = !share && canMapReadOnly(start.version);
   return [
@@ -147,7 +149,7 @@ function ramArguments(spec: MachineSpec, start: StartSpec): string[] {
       share,
       ...(readOnly ? { readonly: true, rom: false } : {}),
     }),
-    '-machine', option(spec.machine, { 'memory-backend': 'ram' }),
+    ...machine,
   ];
 }
 

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { QmpilotError } from '../errors.js';
 import { QmpClient } from '../qmp/client.js';
 import { poll, type WaitOptions } from '../util/deadline.js';
-import type { QemuBinary } from './binary.js';
+import { atLeast, type QemuBinary } from './binary.js';
 import { buildArguments, type MachineSpec, type StartSpec } from './command-line.js';
 import { exitError, QemuProcess, type QemuHandle } from './process.js';
 import { readBackArguments } from './read-back.js';
@@ -12,6 +12,8 @@ export interface SavedState {
   readonly path: string;
   /** It holds devices only: RAM is in the machine's RAM file (capability `x-ignore-shared`). */
   readonly ramInFile: boolean;
+  /** RAM lies at fixed places of the file (capability `mapped-ram`, QEMU 9.0). */
+  readonly mappedRam?: boolean;
 }
 
 export interface StartOptions extends WaitOptions {
@@ -41,6 +43,16 @@ const FIRST_FD = 3;
 /** Loading takes tens of milliseconds; on a loaded host with a large state, seconds. */
 const LOAD_TIMEOUT_MS = 120_000;
 
+/** A QEMU that waits for a state to load. */
+export interface IncomingMachine {
+  readonly machine: Machine;
+  /**
+   * Loads the state, which has to be whole by now; the machine is paused afterwards. When that fails QEMU is ended.
+   * @throws {SNAPSHOT} {TIMEOUT} {ABORTED}
+   */
+  readonly load: (options: WaitOptions) => Promise<void>;
+}
+
 /**
  * Starts QEMU and waits until it can be talked to, and has loaded its state where one is given.
  * @throws {QEMU_START} when it cannot be started, or ends at once: QEMU's own message is in the error
@@ -48,37 +60,58 @@ const LOAD_TIMEOUT_MS = 120_000;
  * @throws {TIMEOUT} {ABORTED}
  */
 export async function startMachine(spec: MachineSpec, options: StartOptions): Promise<Machine> {
-  const consoles = spec.virtioConsoles.length;
-  const channels = 2 + consoles + (spec.guestAgent ? 1 : 0);
-  const state = options.incoming && (await openState(options.incoming.path));
-  let process: QemuProcess;
+  if (!options.incoming) return start(spec, options, undefined);
+  const { machine, load } = await startIncoming(spec, { ...options, incoming: options.incoming });
+  await load(options);
+  return machine;
+}
+
+/** The same, without loading yet: the file must be there, its contents need not. */
+export async function startIncoming(spec: MachineSpec, options: StartOptions & { readonly incoming: SavedState }): Promise<IncomingMachine> {
+  const { incoming, binary } = options;
+  const file = await openState(incoming.path);
   try {
-    process = await QemuProcess.spawn({
-      path: options.binary.path,
-      directory: options.directory,
-      channels,
-      ...(state && { files: [state.fd] }),
-      cwd: spec.readBack?.cwd,
-      args: argumentsOf(spec, {
-        name: options.name,
-        version: options.binary.version,
-        fds: { qmp: FIRST_FD, serial: FIRST_FD + 1, virtio: spec.virtioConsoles.map((_, index) => FIRST_FD + 2 + index), agent: FIRST_FD + 2 + consoles },
-        incoming: options.incoming !== undefined,
-      }),
-    });
+    // `file:` came with QEMU 8.2; before it an inherited descriptor is the only way in that the sandbox leaves.
+    const byName = atLeast(binary.version, 8, 2);
+    const uri = byName ? `file:${incoming.path}` : `fd:${FIRST_FD + channelsOf(spec)}`;
+    const machine = await start(spec, options, byName ? undefined : file.fd);
+    const load = (wait: WaitOptions) =>
+      loadState(machine, incoming, uri, wait).catch(async (error: unknown) => {
+        throw await startError(machine.process, true, error);
+      });
+    return { machine, load };
   } finally {
-    await state?.close();
+    await file.close();
   }
+}
+
+function channelsOf(spec: MachineSpec): number {
+  return 2 + spec.virtioConsoles.length + (spec.guestAgent ? 1 : 0);
+}
+
+async function start(spec: MachineSpec, options: StartOptions, stateFd: number | undefined): Promise<Machine> {
+  const consoles = spec.virtioConsoles.length;
+  const process = await QemuProcess.spawn({
+    path: options.binary.path,
+    directory: options.directory,
+    channels: channelsOf(spec),
+    ...(stateFd !== undefined && { files: [stateFd] }),
+    cwd: spec.readBack?.cwd,
+    args: argumentsOf(spec, {
+      name: options.name,
+      version: options.binary.version,
+      fds: { qmp: FIRST_FD, serial: FIRST_FD + 1, virtio: spec.virtioConsoles.map((_, index) => FIRST_FD + 2 + index), agent: FIRST_FD + 2 + consoles },
+      incoming: options.incoming !== undefined,
+    }),
+  });
   const [qmpStream, serial, ...ports] = process.channels;
   const [virtio, agent] = [ports.slice(0, consoles), ports[consoles]];
   if (!qmpStream || !serial) throw new QmpilotError('QEMU_START', 'QEMU was started without its channels');
   try {
     const qmp = await QmpClient.fromStream(qmpStream, { signal: options.signal, timeout: options.timeout });
-    const machine = { spec, directory: options.directory, process, qmp, serial, virtio, agent };
-    if (options.incoming) await load(machine, options.incoming, FIRST_FD + channels, options);
-    return machine;
+    return { spec, directory: options.directory, process, qmp, serial, virtio, agent };
   } catch (error) {
-    throw await startError(process, options, error);
+    throw await startError(process, options.incoming !== undefined, error);
   }
 }
 
@@ -94,33 +127,36 @@ async function openState(path: string) {
   }
 }
 
-async function load(machine: Machine, state: SavedState, fd: number, options: WaitOptions): Promise<void> {
-  const capabilities = [{ capability: 'x-ignore-shared' as const, state: state.ramInFile }];
+async function loadState({ qmp }: Machine, state: SavedState, uri: string, { signal, timeout }: WaitOptions): Promise<void> {
+  const capabilities = [
+    { capability: 'x-ignore-shared' as const, state: state.ramInFile },
+    ...(state.mappedRam ? [{ capability: 'mapped-ram' as const, state: true }] : []),
+  ];
   // Sent together: QEMU works them off in order, and each round trip would cost.
   await Promise.all([
-    machine.qmp.execute('migrate-set-capabilities', { capabilities }, { signal: options.signal }),
-    machine.qmp.execute('migrate-incoming', { uri: `fd:${fd}` }, { signal: options.signal }),
+    qmp.execute('migrate-set-capabilities', { capabilities }, { signal }),
+    qmp.execute('migrate-incoming', { uri }, { signal }),
   ]);
   await poll(
     { awaited: 'QEMU to load the saved state', defaultTimeout: LOAD_TIMEOUT_MS },
-    { signal: options.signal, timeout: options.timeout, interval: 2 },
-    async (signal) => {
-      const { status } = await machine.qmp.execute('query-status', undefined, { signal });
+    { signal, timeout, interval: 2 },
+    async (probeSignal) => {
+      const { status } = await qmp.execute('query-status', undefined, { signal: probeSignal });
       return status === 'inmigrate' ? undefined : status;
     },
   );
 }
 
 /** QEMU's own message says more than a link that ended: wait for it, then leave nothing running. */
-async function startError(process: QemuProcess, options: StartOptions, error: unknown): Promise<unknown> {
-  const doing = options.incoming ? 'loading a saved state' : 'starting';
+async function startError(process: QemuHandle, loading: boolean, error: unknown): Promise<unknown> {
+  const doing = loading ? 'loading a saved state' : 'starting';
   const ended = error instanceof QmpilotError && (error.code === 'QMP_LINK' || error.code === 'TIMEOUT');
   if (ended) await process.waitForExit({ timeout: 1000 }).catch(() => {});
   const { exit } = process;
   await process.kill();
   if (!ended || !exit) return error;
   const { message, evidence, hint } = exitError(doing, exit, process.stderr(), process.pid);
-  return new QmpilotError(options.incoming ? 'SNAPSHOT' : 'QEMU_START', message, {
+  return new QmpilotError(loading ? 'SNAPSHOT' : 'QEMU_START', message, {
     cause: error,
     evidence: { ...evidence, commandLine: process.args },
     ...(hint && { hint }),

@@ -4,6 +4,7 @@ import type { WaitOptions } from '../util/deadline.js';
 
 /** A snapshot inside the qcow2 overlays of one running machine: it lives and ends with that QEMU. */
 export interface InternalSnapshot {
+  readonly strategy: 'internal';
   readonly machine: Machine;
   readonly tag: string;
 }
@@ -18,7 +19,7 @@ let count = 0;
 export async function saveInternal(machine: Machine, options: WaitOptions): Promise<InternalSnapshot> {
   const tag = `qmpilot-${(count += 1)}`;
   await machine.qmp.runJob('snapshot-save', { 'job-id': `save-${tag}`, ...where(machine, tag) }, options);
-  return { machine, tag };
+  return { strategy: 'internal', machine, tag };
 }
 
 /** The machine is paused afterwards. */

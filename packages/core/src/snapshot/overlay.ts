@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmod, copyFile, rename } from 'node:fs/promises';
+import { copyFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { QmpilotError } from '../errors.js';
@@ -14,15 +14,39 @@ const run = promisify(execFile);
  * @throws {NO_SPACE} when it cannot be written
  */
 export async function createOverlay(base: { readonly file: string; readonly format: string }, path: string): Promise<void> {
+  await qemuImg(['create', '-q', '-f', 'qcow2', '-F', base.format, '-b', base.file, path], `no overlay of ${base.file} could be made`);
+}
+
+/** One overlay at `path`, directly over `base`, with all that the chain of overlays down to it holds. */
+export async function flattenOverlay(overlay: string, base: ImageFile, path: string): Promise<void> {
+  await qemuImg(['convert', '-U', '-O', 'qcow2', '-B', base.file, '-F', base.format, overlay, path], `${overlay} could not be copied`);
+}
+
+export interface ImageFile {
+  readonly file: string;
+  readonly format: string;
+}
+
+/** The image at the bottom of an overlay's chain of backing files. */
+export async function baseImage(overlay: string): Promise<ImageFile> {
+  const chain: unknown = JSON.parse(await qemuImg(['info', '--output=json', '--backing-chain', '-U', overlay], `${overlay} cannot be read`));
+  const last: unknown = Array.isArray(chain) ? chain.at(-1) : undefined;
+  if (typeof last === 'object' && last !== null && 'filename' in last && typeof last.filename === 'string' && 'format' in last) {
+    return { file: last.filename, format: String(last.format) };
+  }
+  throw new QmpilotError('SNAPSHOT', `qemu-img names no backing file of ${overlay}`);
+}
+
+async function qemuImg(args: readonly string[], failed: string): Promise<string> {
   const tool = await which('qemu-img');
   if (!tool) {
     throw new QmpilotError('TOOL_MISSING', 'qemu-img is not on PATH', { hint: 'on Debian: apt-get install qemu-utils' });
   }
   try {
-    await run(tool, ['create', '-q', '-f', 'qcow2', '-F', base.format, '-b', base.file, path]);
+    return (await run(tool, args)).stdout;
   } catch (cause) {
     const said = cause instanceof Error && 'stderr' in cause ? String(cause.stderr).trim() : '';
-    throw new QmpilotError(/space|quota/i.test(said) ? 'NO_SPACE' : 'USAGE', `no overlay of ${base.file} could be made: ${said}`, {
+    throw new QmpilotError(/space|quota/i.test(said) ? 'NO_SPACE' : 'USAGE', `${failed}: ${said}`, {
       cause,
       hint: 'is the disk image there, of the format named, and is there room for overlays in TMPDIR?',
     });
@@ -51,22 +75,34 @@ export interface FrozenDisk {
   readonly pristine: string | undefined;
 }
 
-/** Moves the files of a machine that has ended into the snapshot's folder; nothing writes to them from then on. */
+/**
+ * Moves a machine's files into the snapshot's folder, where forks find them; a machine that still runs goes on with the files
+ * it has open, and from its end on nothing writes to them.
+ */
 export async function freezeDisks(disks: readonly DiskSpec[], directory: string): Promise<FrozenDisk[]> {
   return Promise.all(
     disks.map(async (spec): Promise<FrozenDisk> => {
       if (spec.readOnly) return { spec, pristine: undefined };
-      const file = spec.foreign ? spec.file : join(directory, `${spec.id}.qcow2`);
-      if (!spec.foreign) {
-        await rename(spec.file, file);
-        await chmod(file, 0o400);
-      }
-      const frozen = { ...spec, file };
-      const pristine = join(directory, `${spec.id}.pristine.qcow2`);
-      await createOverlay(frozen, pristine);
-      return { spec: frozen, pristine };
+      if (spec.foreign) return withPristine(spec, directory);
+      const frozen = { ...spec, file: join(directory, `${spec.id}.qcow2`) };
+      await rename(spec.file, frozen.file);
+      return withPristine(frozen, directory);
     }),
   );
+}
+
+async function withPristine(spec: DiskSpec, directory: string): Promise<FrozenDisk> {
+  const pristine = join(directory, `${spec.id}.pristine.qcow2`);
+  await createOverlay(spec, pristine);
+  return { spec, pristine };
+}
+
+/** Puts the files back under the names that the machine knows. */
+export async function unfreezeDisks(disks: readonly DiskSpec[], frozen: readonly FrozenDisk[]): Promise<void> {
+  for (const [index, { spec }] of frozen.entries()) {
+    const original = disks[index];
+    if (original && original.file !== spec.file) await rename(spec.file, original.file);
+  }
 }
 
 /** A fork's own disks: copying an empty overlay is much faster than a run of qemu-img. */

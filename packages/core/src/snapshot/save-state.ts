@@ -1,20 +1,31 @@
 import { createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { QmpilotError, isQmpilotError } from '../errors.js';
 import { atLeast, type QemuVersion } from '../qemu/binary.js';
-import type { Machine } from '../qemu/machine.js';
+import type { Machine, SavedState } from '../qemu/machine.js';
 import { MAX_SOCKET_PATH } from '../qmp/connect.js';
 import { awaitWithin, type WaitOptions } from '../util/deadline.js';
 import { remedyFor } from './blockers.js';
 
 export interface SaveOptions extends WaitOptions {
   readonly version: QemuVersion;
-  readonly path: string;
-  /** Leave RAM out: it is in the machine's shared RAM file. */
-  readonly ramInFile: boolean;
+  /** Where the state goes; the file is there already, and empty. */
+  readonly state: SavedState;
+}
+
+/** A save that waits for the machine to be stopped. */
+export interface PreparedSave {
+  /**
+   * Writes the state of the stopped machine.
+   * @throws {SNAPSHOT} when QEMU refuses or fails: the machine is as it was
+   * @throws {NO_SPACE} {TIMEOUT} {ABORTED} {QMP_LINK}
+   */
+  readonly run: (options: WaitOptions) => Promise<void>;
+  /** Lets go of what was prepared; may be called twice. */
+  readonly close: () => void;
 }
 
 /** A full save writes all RAM in use: at most some GiB. */
@@ -22,33 +33,35 @@ const SAVE_TIMEOUT_MS = 300_000;
 /** As fast as it goes: QEMU's default would hold a local file to 128 MiB/s. */
 const BANDWIDTH = 1 << 30;
 
-/**
- * Writes the state of a stopped machine to a file, which appears under its name when it is whole.
- * @throws {SNAPSHOT} when QEMU refuses or fails: the machine is as it was
- * @throws {NO_SPACE} {TIMEOUT} {ABORTED} {QMP_LINK}
- */
-export async function saveState(machine: Machine, options: SaveOptions): Promise<void> {
-  const partial = `${options.path}.partial`;
-  try {
-    await setUp(machine, options);
-    // `file:` came with QEMU 8.2; before it a socket is the only way out that the sandbox leaves.
-    if (atLeast(options.version, 8, 2)) await migrate(machine, `file:${partial}`, options);
-    else await migrateThroughSocket(machine, partial, options);
-    await rename(partial, options.path);
-  } catch (error) {
-    await rm(partial, { force: true });
-    if (isQmpilotError(error, 'TIMEOUT') || isQmpilotError(error, 'ABORTED')) {
-      await machine.qmp.execute('migrate_cancel', undefined, { timeout: 5000 }).catch(() => {});
-    }
-    throw await explain(machine, error);
-  }
+/** Does all that can be done while the guest still runs. */
+export async function prepareSave(machine: Machine, options: SaveOptions): Promise<PreparedSave> {
+  const { state, version } = options;
+  await setUp(machine, state, version);
+  // `file:` came with QEMU 8.2; before it a socket is the only way out that the sandbox leaves.
+  const way = atLeast(version, 8, 2)
+    ? { run: (wait: WaitOptions) => migrate(machine, `file:${state.path}`, wait), close: () => {} }
+    : await socketWay(machine, state.path, options);
+  return {
+    async run(wait) {
+      try {
+        await way.run(wait);
+      } catch (error) {
+        if (isQmpilotError(error, 'TIMEOUT') || isQmpilotError(error, 'ABORTED')) {
+          await machine.qmp.execute('migrate_cancel', undefined, { timeout: 5000 }).catch(() => {});
+        }
+        throw await explain(machine, error);
+      }
+    },
+    close: way.close,
+  };
 }
 
-async function setUp({ qmp }: Machine, options: SaveOptions): Promise<void> {
+async function setUp({ qmp }: Machine, state: SavedState, version: QemuVersion): Promise<void> {
   await qmp.execute('migrate-set-capabilities', {
     capabilities: [
-      { capability: 'x-ignore-shared', state: options.ramInFile },
+      { capability: 'x-ignore-shared', state: state.ramInFile },
       { capability: 'events', state: true },
+      ...(atLeast(version, 9) ? [{ capability: 'mapped-ram' as const, state: state.mappedRam === true }] : []),
     ],
   });
   await qmp.execute('migrate-set-parameters', { 'max-bandwidth': BANDWIDTH });
@@ -70,29 +83,29 @@ async function migrate({ qmp }: Machine, uri: string, options: WaitOptions): Pro
   });
 }
 
-async function migrateThroughSocket(machine: Machine, partial: string, options: WaitOptions): Promise<void> {
+async function socketWay(machine: Machine, file: string, options: WaitOptions): Promise<PreparedSave> {
   const path = join(machine.directory, 'state.sock');
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH) {
     throw new QmpilotError('SNAPSHOT', `the path of the state's socket is too long: ${path}`, { hint: 'set TMPDIR to a shorter path' });
   }
+  await rm(path, { force: true });
   const server = createServer();
+  await awaitWithin<void>({ awaited: `a socket at ${path}` }, options, (resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, () => resolve());
+  });
   server.on('error', () => {});
-  try {
-    await awaitWithin<void>({ awaited: `a socket at ${path}` }, options, (resolve, reject) => {
-      server.once('error', reject);
-      server.listen(path, () => resolve());
-    });
+  const close = () => void server.close();
+  const run = async (wait: WaitOptions) => {
     const written = new Promise<void>((resolve, reject) => {
       server.once('connection', (socket) => {
-        pipeline(socket, createWriteStream(partial, { mode: 0o600, highWaterMark: 1 << 20 })).then(resolve, reject);
+        pipeline(socket, createWriteStream(file, { mode: 0o600, highWaterMark: 1 << 20 })).then(resolve, reject);
       });
     });
     // A write error (disk full) ends the migration on QEMU's side too, but says more.
-    await Promise.all([written, Promise.race([migrate(machine, `unix:${path}`, options), rejection(written)])]);
-  } finally {
-    server.close();
-    await rm(path, { force: true });
-  }
+    await Promise.all([written, Promise.race([migrate(machine, `unix:${path}`, wait), rejection(written)])]);
+  };
+  return { run, close };
 }
 
 /** Never resolves: only the failure matters to a race. */

@@ -1,9 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { QmpilotError } from '../errors.js';
+import { removeFrozen, type FrozenMachine } from './frozen.js';
 import { removeInternal, type InternalSnapshot } from './internal.js';
-import { removeTemplate, type Template } from './template.js';
-
-export type SnapshotStrategy = 'template' | 'internal';
+import type { SnapshotStrategy } from './strategy.js';
 
 /** What a console showed: what the guest has drawn already it does not draw again after a restore. */
 export interface StoredScreen {
@@ -12,13 +11,14 @@ export interface StoredScreen {
   readonly rows: number;
 }
 
-export type StoredSnapshot = SnapshotInfo & { readonly screen?: StoredScreen | undefined } &
-  ({ readonly strategy: 'template'; readonly template: Template } | { readonly strategy: 'internal'; readonly internal: InternalSnapshot });
+export type StoredSnapshot = SnapshotInfo & { readonly saved: FrozenMachine | InternalSnapshot; readonly screen?: StoredScreen | undefined };
 
 /** What people see of a snapshot. */
 export interface SnapshotInfo {
   readonly name: string;
   readonly strategy: SnapshotStrategy;
+  /** Why it was made that way. */
+  readonly reason: string;
   /** Wall clock, ISO 8601. */
   readonly savedAt: string;
   /** How long the guest stood still for it, in ms. */
@@ -44,7 +44,7 @@ export class SnapshotStore {
   }
 
   list(): readonly SnapshotInfo[] {
-    return [...this.#snapshots.values()].map(({ name, strategy, savedAt, pausedMs }) => ({ name, strategy, savedAt, pausedMs }));
+    return [...this.#snapshots.values()].map(({ name, strategy, reason, savedAt, pausedMs }) => ({ name, strategy, reason, savedAt, pausedMs }));
   }
 
   /** Removes this folder with the last vm of the family. */
@@ -54,7 +54,7 @@ export class SnapshotStore {
 
   /** Whether a snapshot's RAM is in this file. */
   holdsRam(path: string): boolean {
-    return [...this.#snapshots.values()].some((one) => one.strategy === 'template' && one.template.ramFile === path);
+    return [...this.#snapshots.values()].some(({ saved }) => saved.strategy === 'template' && saved.ramFile === path);
   }
 
   /** @throws {USAGE} when the name is taken, or not made of letters, digits, `.`, `_` and `-` */
@@ -69,7 +69,17 @@ export class SnapshotStore {
 
   add(snapshot: StoredSnapshot): void {
     this.#snapshots.set(snapshot.name, snapshot);
-    if (snapshot.strategy === 'template') this.#directories.push(snapshot.template.directory);
+    if (snapshot.saved.strategy !== 'internal') this.#directories.push(snapshot.saved.directory);
+  }
+
+  /**
+   * The files of a snapshot that other QEMUs can start from.
+   * @throws {SNAPSHOT} for an internal one, or when there is none of this name
+   */
+  frozen(name: string): FrozenMachine {
+    const { saved } = this.get(name);
+    if (saved.strategy !== 'internal') return saved;
+    throw new QmpilotError('SNAPSHOT', `the snapshot ${name} is internal to one QEMU and cannot be forked`, { hint: "make it with the strategy 'template'" });
   }
 
   /** @throws {SNAPSHOT} when there is none of this name */
@@ -83,9 +93,9 @@ export class SnapshotStore {
   }
 
   async remove(name: string): Promise<void> {
-    const snapshot = this.get(name);
+    const { saved } = this.get(name);
     this.#snapshots.delete(name);
-    if (snapshot.strategy === 'template') await removeTemplate(snapshot.template);
-    else await removeInternal(snapshot.internal);
+    if (saved.strategy === 'internal') await removeInternal(saved);
+    else await removeFrozen(saved);
   }
 }

@@ -9,6 +9,11 @@ export class Cleanup implements AsyncDisposable {
     else this.#steps.push({ name, run });
   }
 
+  /** Drops the steps added so far: what they would undo is to stay. */
+  forget(): void {
+    this.#steps = [];
+  }
+
   /** @throws AggregateError when steps failed; all the others ran nevertheless */
   close(): Promise<void> {
     this.#closing ??= this.#run();

@@ -1,8 +1,8 @@
 import type { PreparedGuest } from '../guests/guest.js';
 import type { AcceleratorChoice } from '../qemu/accelerator.js';
 import type { Machine } from '../qemu/machine.js';
+import type { SnapshotContext } from '../snapshot/context.js';
 import type { SnapshotStore } from '../snapshot/store.js';
-import type { SnapshotContext } from '../snapshot/template.js';
 import type { Vm } from './vm.js';
 
 /** What a vm and all its forks have in common. */

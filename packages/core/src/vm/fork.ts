@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { QmpilotError } from '../errors.js';
 import { acquireHostDirectories, releaseHostDirectories } from '../qemu/host-directory.js';
-import { startFork } from '../snapshot/template.js';
+import { startFork } from '../snapshot/frozen.js';
 import type { WaitOptions } from '../util/deadline.js';
 import type { VmFamily } from './family.js';
 import type { ForkOptions } from './vm-snapshots.js';
@@ -17,18 +17,16 @@ let forkCount = 0;
  * @throws {NO_SPACE} {TIMEOUT} {ABORTED}: nothing is left then
  */
 export async function loadFork(family: VmFamily, name: string, options: WaitOptions): Promise<Vm> {
-  const snapshot = family.snapshots.get(name);
-  if (snapshot.strategy === 'internal') {
-    throw new QmpilotError('SNAPSHOT', `the snapshot ${name} is internal to one QEMU and cannot be forked`, { hint: "make it with the strategy 'template'" });
-  }
+  const frozen = family.snapshots.frozen(name);
+  const { screen } = family.snapshots.get(name);
   const directories = await acquireHostDirectories();
   family.snapshots.retain();
   const directory = join(directories.disk, `fork-${(forkCount += 1)}`);
   try {
     await mkdir(directory, { mode: 0o700 });
-    const machine = await startFork(snapshot.template, { ...options, name: 'fork', binary: family.context.binary, directory });
+    const machine = await startFork(frozen, { ...options, name: 'fork', binary: family.context.binary, directory });
     const vm = family.makeVm(machine, directory);
-    if (snapshot.screen) vm.console.recall(snapshot.screen);
+    if (screen) vm.console.recall(screen);
     return vm;
   } catch (error) {
     await rm(directory, { recursive: true, force: true });

@@ -28,6 +28,8 @@ export class MachineSlot {
   #ended = deferred<QmpilotError>();
   #failure: QmpilotError | undefined;
   #endsExpected = 0;
+  /** Former machines on their way out. */
+  readonly #going = new Set<Promise<void>>();
 
   constructor(guest: PreparedGuest, machine: Machine, emit: (event: NewVmEvent) => void) {
     this.#machine = machine;
@@ -69,23 +71,30 @@ export class MachineSlot {
     }
   }
 
-  /** When QEMU has ended: that is a failure, whoever expected it. */
-  noticeEnd(): void {
-    this.#onExit(this.#machine);
+  /**
+   * Puts the machine there that `start` gives. The present one stands still meanwhile and is ended then, or goes on as it was
+   * when `start` fails; its files are disposed of in the background.
+   */
+  async exchange(dispose: (old: Machine) => Promise<void>, start: () => Promise<Machine>): Promise<void> {
+    // A guest in a busy loop must not take the processor that loading needs.
+    this.#machine.process.sendSignal('SIGSTOP');
+    try {
+      this.replace(await start(), dispose);
+    } catch (error) {
+      this.#machine.process.sendSignal('SIGCONT');
+      throw error;
+    }
   }
 
-  /** Ends the present machine, disposes of it, and puts the one there that `start` gives. */
-  async exchange(dispose: (old: Machine) => Promise<void>, start: () => Promise<Machine>): Promise<void> {
+  /** Puts another machine there and ends the present one, with its files, in the background. */
+  replace(successor: Machine, dispose: (old: Machine) => Promise<void>): void {
     const old = this.#machine;
-    await this.expectEnd(async () => {
-      await old.process.kill();
-      await old.qmp.close();
-      await dispose(old);
-      this.#machine = await start();
-    });
+    this.#machine = successor;
     if (this.#failure) this.#ended = deferred();
     this.#failure = undefined;
-    this.#attach(this.#machine);
+    this.#attach(successor);
+    const going = end(old, dispose).finally(() => this.#going.delete(going));
+    this.#going.add(going);
   }
 
   /** The same machine, at another moment: whoever is in the middle of something with its guest learns of it. */
@@ -105,7 +114,7 @@ export class MachineSlot {
     this.shell?.close();
     this.sampling?.close();
     await this.agent?.close();
-    await this.#machine.process.kill();
+    await Promise.all([this.#machine.process.kill(), ...this.#going]);
     this.console.close();
     this.console.channel.close();
     for (const channel of this.#virtio.values()) channel.close();
@@ -140,5 +149,16 @@ export class MachineSlot {
   #shellOn(console: string | undefined): OutOfBandShell | undefined {
     const channel = console === undefined ? undefined : this.#virtio.get(console);
     return channel && new OutOfBandShell(channel);
+  }
+}
+
+/** Never rejects: what cannot be removed now goes with the controller's folders. */
+async function end(machine: Machine, dispose: (old: Machine) => Promise<void>): Promise<void> {
+  try {
+    await machine.process.kill();
+    await machine.qmp.close();
+    await dispose(machine);
+  } catch {
+    // Said above.
   }
 }

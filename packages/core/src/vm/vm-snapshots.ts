@@ -1,25 +1,32 @@
+import { randomInt } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mustBeForkable } from '../qemu/inspect.js';
 import type { Machine } from '../qemu/machine.js';
-import { loadInternal, saveInternal } from '../snapshot/internal.js';
-import type { SnapshotStrategy } from '../snapshot/store.js';
-import { removeRamFile, saveTemplate, startFork, type Template } from '../snapshot/template.js';
+import { freeze } from '../snapshot/freeze.js';
+import { startFork, type FrozenMachine } from '../snapshot/frozen.js';
+import { loadInternal, saveInternal, type InternalSnapshot } from '../snapshot/internal.js';
+import { removeRamFile } from '../snapshot/ram-file.js';
+import { chooseStrategy, type SnapshotStrategy } from '../snapshot/strategy.js';
 import { monotonicMs, wallTime } from '../util/clock.js';
 import type { WaitOptions } from '../util/deadline.js';
 import type { NewVmEvent } from './events.js';
 import type { VmFamily } from './family.js';
 import type { MachineSlot } from './machine-slot.js';
+import { settle } from './settle.js';
 import { Snapshot } from './snapshot.js';
 
 export interface SnapshotOptions extends WaitOptions {
-  /** `template` (default): restored in a new QEMU within about 0.1 s, can be forked. `internal`: inside this QEMU. */
+  /** Default: the fastest that this machine allows; the snapshot says which, and why. */
   readonly strategy?: SnapshotStrategy;
 }
 
 export interface RestoreOptions extends WaitOptions {
-  /** `host` (default) sets the guest's clock to the host's as soon as its second shell answers; `keep` leaves it where it was. */
-  readonly clock?: 'host' | 'keep';
+  /**
+   * `host` (default) sets the guest's clock to the host's as soon as its second shell answers, which `vm.settled` awaits; a date
+   * sets it to that; `keep` leaves it where it was.
+   */
+  readonly clock?: 'host' | 'keep' | Date;
 }
 
 export interface ForkOptions extends RestoreOptions {
@@ -35,6 +42,8 @@ export class VmSnapshots {
   readonly #directory: string;
   readonly #emit: (event: NewVmEvent) => void;
   #folders = 0;
+  #seed = randomInt(2 ** 48 - 1);
+  #settled: Promise<void> = Promise.resolve();
 
   constructor(vm: { readonly name: string; readonly family: VmFamily; readonly slot: MachineSlot; readonly directory: string; readonly emit: (event: NewVmEvent) => void }) {
     this.#name = vm.name;
@@ -49,88 +58,98 @@ export class VmSnapshots {
     const { snapshots } = this.#family;
     snapshots.checkNew(name);
     const begun = monotonicMs();
-    const wasRunning = await this.#isRunning();
-    const strategy = options.strategy ?? 'template';
-    const savedAt = wallTime();
-    let pausedMs: number;
-    if (strategy === 'internal') {
-      const internal = await saveInternal(this.#slot.machine, options);
-      pausedMs = monotonicMs() - begun;
-      snapshots.add({ name, strategy, savedAt, pausedMs, internal, screen: this.#slot.console.remember() });
-    } else {
-      const template = await this.#saveTemplate(wasRunning, options);
-      pausedMs = template.pausedMs;
-      snapshots.add({ name, strategy, savedAt, pausedMs, template, screen: this.#slot.console.remember() });
-      await this.#become(template, options);
-      if (wasRunning) await this.#slot.machine.qmp.execute('cont', undefined, options);
-    }
+    const choice = chooseStrategy(this.#slot.machine.spec, options.strategy);
+    const { saved, pausedMs } = choice.strategy === 'internal' ? await this.#saveInternal(options) : await this.#freeze(choice.strategy, options);
+    const info = { name, ...choice, savedAt: wallTime(), pausedMs };
+    snapshots.add({ ...info, saved, screen: this.#slot.console.remember() });
     this.#emit({ type: 'snapshot', name, ms: monotonicMs() - begun });
-    return new Snapshot(this.#family, { name, strategy, savedAt, pausedMs });
+    return new Snapshot(this.#family, info);
   }
 
   /** The body of `vm.restore`. */
   async restore(name: string, options: RestoreOptions): Promise<void> {
     const begun = monotonicMs();
-    const snapshot = this.#family.snapshots.get(name);
-    if (snapshot.strategy === 'internal') {
-      await loadInternal(this.#slot.machine, snapshot.internal, options);
+    const { saved, screen } = this.#family.snapshots.get(name);
+    if (saved.strategy === 'internal') {
+      await loadInternal(this.#slot.machine, saved, options);
       this.#slot.reattach();
     } else {
-      await this.#become(snapshot.template, options);
+      await this.#become(saved, options);
     }
-    if (snapshot.screen) this.#slot.console.recall(snapshot.screen);
+    if (screen) this.#slot.console.recall(screen);
     await this.begin(options);
     this.#emit({ type: 'restored', name, ms: monotonicMs() - begun });
+  }
+
+  /** Another whole number below 2^48 each time the guest is put back. */
+  get seed(): number {
+    return this.#seed;
+  }
+
+  /** The clock is set and the random numbers are the guest's own, or its second shell does not answer. */
+  get settled(): Promise<void> {
+    return this.#settled;
   }
 
   /** Lets a machine that was loaded run on. */
   async begin(options: RestoreOptions): Promise<void> {
     await this.#slot.machine.qmp.execute('cont', undefined, options);
-    setClock(this.#slot, options);
+    this.#seed = randomInt(2 ** 48 - 1);
+    const { clock = 'host' } = options;
+    const { sampling } = this.#slot;
+    if (!sampling) return;
+    const time = clock === 'host' ? new Date() : clock === 'keep' ? undefined : clock;
+    // A guest too stuck for it shows that to the detectors.
+    this.#settled = settle(sampling, { clock: time, seed: this.#seed }).catch(() => {});
   }
 
-  /** A RAM file that its machine wrote to, and that no template has taken over, goes with the machine. */
-  async dropRam({ spec }: Machine): Promise<void> {
-    if (spec.ram.share !== true || spec.ram.path === undefined) return;
-    if (!this.#family.snapshots.holdsRam(spec.ram.path)) await removeRamFile(spec.ram.path);
+  /** The machine's files go with it; a RAM file that a snapshot has taken over stays. */
+  async dispose({ spec, directory }: Machine): Promise<void> {
+    const { path, share } = spec.ram;
+    if (share === true && path !== undefined && !this.#family.snapshots.holdsRam(path)) await removeRamFile(path);
+    await rm(directory, { recursive: true, force: true });
   }
 
-  async #saveTemplate(wasRunning: boolean, options: WaitOptions): Promise<Template> {
+  async #saveInternal(options: WaitOptions): Promise<{ saved: InternalSnapshot; pausedMs: number }> {
+    const begun = monotonicMs();
+    const saved = await saveInternal(this.#slot.machine, options);
+    return { saved, pausedMs: monotonicMs() - begun };
+  }
+
+  async #freeze(strategy: FrozenMachine['strategy'], options: WaitOptions): Promise<{ saved: FrozenMachine; pausedMs: number }> {
     const { machine } = this.#slot;
     mustBeForkable(machine.spec);
+    const directory = await this.#newFolder();
     try {
-      return await this.#slot.expectEnd(() => saveTemplate(machine, this.#family.context, options));
+      const { frozen, successor, pausedMs } = await freeze(machine, this.#family.context, {
+        ...options, strategy, name: this.#name, directory, resume: await this.#isRunning(),
+      });
+      // Its RAM file and its disks are the snapshot's now.
+      this.#slot.replace(successor, (old) => rm(old.directory, { recursive: true, force: true }));
+      return { saved: frozen, pausedMs };
     } catch (error) {
-      if (!machine.process.exit && wasRunning) await machine.qmp.execute('cont').catch(() => {});
-      if (machine.process.exit) this.#slot.noticeEnd();
+      await rm(directory, { recursive: true, force: true });
       throw error;
     }
   }
 
-  /** Replaces this vm's machine by a fork of the template, loaded and paused. */
-  async #become(template: Template, options: WaitOptions): Promise<void> {
+  /** Replaces this vm's machine by a fork, loaded and paused. */
+  async #become(frozen: FrozenMachine, options: WaitOptions): Promise<void> {
+    const directory = await this.#newFolder();
+    await this.#slot.exchange(
+      (old) => this.dispose(old),
+      () => startFork(frozen, { ...options, name: this.#name, binary: this.#family.context.binary, directory }),
+    );
+  }
+
+  async #newFolder(): Promise<string> {
     const directory = join(this.#directory, `m${(this.#folders += 1)}`);
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    await this.#slot.exchange(
-      async (old) => {
-        await this.dropRam(old);
-        await rm(old.directory, { recursive: true, force: true });
-      },
-      () => startFork(template, { ...options, name: this.#name, binary: this.#family.context.binary, directory }),
-    );
+    return directory;
   }
 
   async #isRunning(): Promise<boolean> {
     const { running } = await this.#slot.machine.qmp.execute('query-status');
     return running;
   }
-}
-
-/** Unawaited: whoever needs the time at once asks for it on the same shell, behind this. */
-function setClock({ sampling }: MachineSlot, { clock = 'host' }: RestoreOptions): void {
-  if (clock === 'keep') return;
-  const now = (Date.now() / 1000).toFixed(3);
-  void sampling?.exec(`date -u -s @${now}`, { timeout: '20s' }).catch(() => {
-    // A guest too stuck to set its clock shows that to the detectors.
-  });
 }

@@ -81,6 +81,16 @@ export class Vm extends GuestActions implements AsyncDisposable {
     return this.#slot.machine.process.pid;
   }
 
+  /** To seed a workload with: another number for each fork, and after each restore; the guest has it in /run/qmpilot/seed. */
+  get seed(): number {
+    return this.#snapshots.seed;
+  }
+
+  /** Resolves once a guest that was put back has its clock set and random numbers that its siblings do not have; never rejects. */
+  get settled(): Promise<void> {
+    return this.#snapshots.settled;
+  }
+
   get facts(): VmFacts {
     const { guest, context, accelerator } = this.#family;
     const { spec, process } = this.#slot.machine;
@@ -303,7 +313,7 @@ export class Vm extends GuestActions implements AsyncDisposable {
     await this.#stopWatches();
     this.#shells.close();
     await this.#slot.close();
-    await this.#snapshots.dropRam(this.#slot.machine);
+    await this.#snapshots.dispose(this.#slot.machine);
     await rm(this.#directory, { recursive: true, force: true });
     await this.#family.snapshots.release();
     await releaseHostDirectories();

@@ -1,0 +1,8 @@
+import type { QemuBinary } from '../qemu/binary.js';
+import type { HostDirectories } from '../qemu/host-directory.js';
+
+/** Where and with what a vm's files are made. */
+export interface SnapshotContext {
+  readonly binary: QemuBinary;
+  readonly directories: HostDirectories;
+}

@@ -1,0 +1,32 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+
+/** What a file was when something came to depend on it. */
+export interface FileIdentity {
+  readonly path: string;
+  readonly bytes: number;
+  readonly mtimeMs: number;
+  readonly sha256: string;
+}
+
+export async function identify(path: string): Promise<FileIdentity> {
+  const { size, mtimeMs } = await stat(path);
+  return { path, bytes: size, mtimeMs, sha256: await sha256(path) };
+}
+
+/** Why the file is not what it was; undefined when it is. It is read only when its time stamp alone has changed. */
+export async function differs(file: FileIdentity): Promise<string | undefined> {
+  const now = await stat(file.path).catch(() => undefined);
+  if (!now) return 'is not there';
+  if (now.size !== file.bytes) return `has ${now.size} bytes instead of ${file.bytes}`;
+  if (now.mtimeMs === file.mtimeMs) return undefined;
+  return (await sha256(file.path)) === file.sha256 ? undefined : 'has other contents';
+}
+
+async function sha256(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
+  return hash.digest('hex');
+}

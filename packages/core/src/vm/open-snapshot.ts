@@ -1,0 +1,41 @@
+import { findQemu } from '../qemu/binary.js';
+import { acquireHostDirectories, releaseHostDirectories } from '../qemu/host-directory.js';
+import { openKept } from '../snapshot/kept/open.js';
+import { SnapshotStore } from '../snapshot/store.js';
+import type { VmFamily } from './family.js';
+import { guestOf } from './guest-record.js';
+import { Snapshot } from './snapshot.js';
+import { Vm } from './vm.js';
+
+export interface OpenSnapshotOptions {
+  /** QEMU's binary; default `$QMPILOT_QEMU`, else `qemu-system-x86_64` on PATH. It has to be the one that saved. */
+  readonly qemu?: string | undefined;
+}
+
+/**
+ * A snapshot that `snapshot.keep(path)` wrote: makes forks and pools without booting. It has to be closed; its forks go on.
+ * @throws {SNAPSHOT} when there is none, it is not whole, an image it reads from has changed, or another QEMU or host saved it
+ * @throws {TOOL_MISSING} {NO_SPACE}
+ */
+export async function openSnapshot(path: string, options: OpenSnapshotOptions = {}): Promise<Snapshot> {
+  const binary = await findQemu(options.qemu);
+  const context = { binary, directories: await acquireHostDirectories() };
+  try {
+    const { manifest, frozen } = await openKept(path, context);
+    const { name, strategy, reason, savedAt, pausedMs, accelerator } = manifest;
+    const snapshots = new SnapshotStore();
+    const family: VmFamily = {
+      guest: guestOf(manifest.guest), context, accelerator, snapshots,
+      makeVm: (machine, directory) => new Vm(family, machine, directory),
+    };
+    const info = { name, strategy, reason, savedAt, pausedMs };
+    snapshots.add({ ...info, saved: frozen });
+    return new Snapshot(family, info, async () => {
+      await snapshots.release();
+      await releaseHostDirectories();
+    });
+  } catch (error) {
+    await releaseHostDirectories();
+    throw error;
+  }
+}
