@@ -97,7 +97,8 @@ export default defineScenario({
       note(`the module saw ${seen} submissions and leaked ${fired === '0' ? 'no lock' : 'a lock'}`);
     }
     if (!stuck) return;
-    attach('screen-stuck.txt', screen.text());
+    // As tmux drew it: by now the kernel may have written over it.
+    attach('screen-stuck.txt', screen.program.text());
 
     const before = await sample(vm);
     await vm.console.press('C-b', ';', 'Enter');
