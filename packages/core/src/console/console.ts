@@ -202,13 +202,14 @@ export class Console {
     return { bytes: this.#tail.bytes(), columns: this.screen.columns, rows: this.screen.rowCount };
   }
 
-  /** Shows what was remembered: the guest behind the channel is at that moment again, and draws only what changes from there on. */
-  recall({ bytes, columns, rows }: ConsoleMemory): void {
+  /** Shows what was remembered: the guest behind the channel is at that moment again, and draws only what changes from there on. Resolves when it is drawn. */
+  recall({ bytes, columns, rows }: ConsoleMemory): Promise<void> {
     this.#tail = new ByteTail(REPLAY_BYTES);
     this.#tail.push(bytes);
     this.screen.reset();
     this.screen.resize(columns, rows);
     this.screen.feed(bytes);
+    return this.screen.drawn();
   }
 
   /** From now on raw bytes also go to `writer`; `undefined` ends that. The caller closes the writer. */

@@ -26,7 +26,7 @@ export async function loadFork(family: VmFamily, name: string, options: WaitOpti
     await mkdir(directory, { mode: 0o700 });
     const machine = await startFork(frozen, { ...options, name: 'fork', binary: family.context.binary, directory });
     const vm = family.makeVm(machine, directory);
-    if (screen) vm.console.recall(screen);
+    if (screen) await vm.console.recall(screen);
     return vm;
   } catch (error) {
     await rm(directory, { recursive: true, force: true });

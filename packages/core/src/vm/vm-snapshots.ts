@@ -76,7 +76,7 @@ export class VmSnapshots {
     } else {
       await this.#become(saved, options);
     }
-    if (screen) this.#slot.console.recall(screen);
+    if (screen) await this.#slot.console.recall(screen);
     await this.begin(options);
     this.#emit({ type: 'restored', name, ms: monotonicMs() - begun });
   }

@@ -1,0 +1,34 @@
+import { appendFileSync, copyFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildDebianImage } from '@qmpilot/core';
+
+/** A shell on ttyS0 and nothing else, up within seconds. */
+const INIT = `#!/bin/busybox sh
+export PATH=/bin PS1='tiny# '
+busybox mount -t devtmpfs dev /dev
+exec busybox setsid busybox sh -c 'exec busybox sh -i < /dev/ttyS0 > /dev/ttyS0 2>&1'
+`;
+
+export interface TinyGuest {
+  readonly kernel: string;
+  readonly initrd: string;
+}
+
+/** The Debian image's kernel, and its initrd with another init put over it: the kernel unpacks one archive after the other. */
+export async function makeTinyGuest(dir: string): Promise<TinyGuest> {
+  const image = await buildDebianImage({ defect: 'io-uring-lock-leak' });
+  const initrd = join(dir, 'tiny.img');
+  copyFileSync(image.initrd, initrd);
+  appendFileSync(initrd, Buffer.concat([archiveMember('init', INIT, 0o100755), archiveMember('TRAILER!!!', '', 0)]));
+  return { kernel: image.kernel, initrd };
+}
+
+/** Documentation/driver-api/early-userspace/buffer-format.rst: `newc`, header and data padded to four bytes. */
+function archiveMember(name: string, text: string, mode: number): Buffer {
+  const data = Buffer.from(text);
+  const fields = [1, mode, 0, 0, 1, 0, data.length, 0, 0, 0, 0, name.length + 1, 0];
+  const head = Buffer.from(`070701${fields.map((field) => field.toString(16).padStart(8, '0')).join('')}${name}\0`);
+  const padded = (bytes: Buffer) => Buffer.concat([bytes, Buffer.alloc((4 - (bytes.length % 4)) % 4)]);
+  return Buffer.concat([padded(head), padded(data)]);
+}
+
