@@ -1,9 +1,16 @@
 import { KernelLineFilter } from './kernel-lines.js';
 import { TerminalView } from './terminal-view.js';
 
-/** `CSI ? 47 h` and its younger forms: a full-screen program begins. */
-const ENTER = /\x1b\[\?(?:1049|1047|47)h/;
-const LONGEST_ENTER = 8;
+/**
+ * A full-screen program begins: the alternate buffer, or on terminals that have none (a serial getty says TERM=vt220) a screen that is
+ * cleared. Either way what is shown before does not matter any more.
+ */
+const BEGIN = /\x1b\[\?(?:1049|1047|47)h|\x1b\[(?:H|1;1H)?\x1b\[[02]?J|\x1b\[2J/;
+const LONGEST_BEGIN = 12;
+/** A full-screen program moves the cursor about: `CSI row ; column H`, `CSI top ; bottom r`. */
+const ADDRESSES = /\x1b\[[\d;]*[Hfr]/;
+/** So much without one is lines after lines: a shell, or the log of a boot. */
+const LINES_LIMIT = 4096;
 /** How long a byte that may begin a line of the kernel is kept from the program's view. */
 const RELEASE_MS = 250;
 
@@ -15,7 +22,7 @@ class Terminal extends TerminalView {
 
 /**
  * A second terminal, without lines of the kernel. It lives from a full-screen program's beginning to its end: such a program
- * starts on an empty screen, so nothing from before is missed, and a flood of kernel lines without one costs nothing.
+ * starts on an empty screen, so nothing from before is missed, and a flood of lines without one costs nothing.
  */
 export class ProgramView {
   readonly #screen: TerminalView;
@@ -23,6 +30,7 @@ export class ProgramView {
   readonly #filter = new KernelLineFilter();
   #terminal: Terminal | undefined;
   #tail = '';
+  #sinceAddress = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(screen: TerminalView, onChange: () => void) {
@@ -36,22 +44,23 @@ export class ProgramView {
 
   feed(chunk: Uint8Array): void {
     if (this.#terminal) {
-      this.#write(this.#filter.push(chunk));
-      this.#releaseLater();
+      this.#take(this.#filter.push(chunk));
       return;
     }
     const seam = this.#tail.length;
     const text = this.#tail + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1');
-    this.#tail = text.slice(-LONGEST_ENTER);
-    const enter = ENTER.exec(text);
-    if (!enter) {
+    this.#tail = text.slice(-LONGEST_BEGIN);
+    const begin = BEGIN.exec(text);
+    if (!begin) {
       this.#filter.note(chunk);
       return;
     }
-    const at = Math.max(0, enter.index + enter[0].length - seam);
+    const at = Math.max(0, begin.index + begin[0].length - seam);
     this.#filter.note(chunk.subarray(0, at));
     this.#terminal = this.#start();
-    this.#terminal.xterm.write(enter[0]);
+    this.#sinceAddress = 0;
+    this.#tail = '';
+    this.#terminal.xterm.write(begin[0]);
     this.feed(chunk.subarray(at));
   }
 
@@ -78,13 +87,20 @@ export class ProgramView {
     this.#stop();
   }
 
+  #take(bytes: Buffer): void {
+    this.#sinceAddress = ADDRESSES.test(bytes.toString('latin1')) ? 0 : this.#sinceAddress + bytes.length;
+    if (this.#sinceAddress > LINES_LIMIT && this.#terminal?.alternate === false) return this.#stop();
+    this.#write(bytes);
+    this.#releaseLater();
+  }
+
   #start(): Terminal {
     const terminal = new Terminal({ columns: this.#screen.columns, rows: this.#screen.rowCount });
-    terminal.xterm.onWriteParsed(() => {
-      // The program has ended: until the next one the screen itself is what counts.
-      if (this.#terminal === terminal && !terminal.alternate) this.#stop();
-      this.#onChange();
+    // The program has ended: until the next one the screen itself is what counts.
+    terminal.xterm.buffer.onBufferChange((buffer) => {
+      if (this.#terminal === terminal && buffer.type === 'normal') queueMicrotask(() => this.#stop());
     });
+    terminal.xterm.onWriteParsed(() => this.#onChange());
     return terminal;
   }
 

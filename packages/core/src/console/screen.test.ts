@@ -48,6 +48,23 @@ describe('Screen, written over by the kernel', () => {
     expect((await screen.waitFor(/task npm ci:888/)).row).toBe(3);
   });
 
+  it.each(['\x1b[H\x1b[J', '\x1b[H\x1b[2J', '\x1b[1;1H\x1b[J'])('knows a full-screen program on a terminal without an alternate buffer too: %j', async (clear) => {
+    const screen = await screenOf(`old\r\n${HUNG}`, { columns: 40, rows: 10 });
+    for (const byte of Buffer.from(PANES.replace(ENTER, clear))) screen.feed(Buffer.of(byte));
+    screen.feed(Buffer.from(HUNG.replace('369', '370')));
+    await screen.drawn();
+    expect(screen.alternate).toBe(false);
+    expect(screen.panes().map(({ text, region }) => [text, region.rows])).toEqual([['loop', 4], ['888 Dl+', 4]]);
+  });
+
+  it('takes lines after lines for no full-screen program, although the screen was cleared before', async () => {
+    const screen = await screenOf('\x1b[H\x1b[2J');
+    expect(screen.program).not.toBe(screen);
+    screen.feed(Buffer.from('\x1b[0;32mOK\x1b[0m line\r\n'.repeat(300)));
+    await screen.drawn();
+    expect(screen.program).toBe(screen);
+  });
+
   it('goes back to the one screen when the program ends', async () => {
     const screen = await screenOf(`before\r\n${ENTER}inside${HUNG}`);
     expect(screen.program).not.toBe(screen);

@@ -69,7 +69,7 @@ export class Screen extends TerminalView {
 
   /** The screen as the running full-screen program drew it: without lines of the kernel. Without such a program, the screen itself. */
   get program(): TerminalView {
-    return this.alternate ? (this.#program.view ?? this) : this;
+    return this.#program.view ?? this;
   }
 
   /** The panes of tmux, told apart by the lines between them; a screen without such lines is one pane. */
@@ -77,9 +77,10 @@ export class Screen extends TerminalView {
     const view = this.program;
     const rows = Array.from({ length: view.rowCount }, (_, row) => view.cells(row));
     const grid = characterGrid(rows, view.columns);
-    const status = this.alternate ? statusRow(rows) : undefined;
+    const fullScreen = this.alternate || view !== this;
+    const status = fullScreen ? statusRow(rows) : undefined;
     const window = { row: status === 'top' ? 1 : 0, column: 0, rows: view.rowCount - (status ? 1 : 0), columns: view.columns };
-    this.#layout = findPanes(grid, window, this.alternate ? this.#layout : undefined);
+    this.#layout = findPanes(grid, window, fullScreen ? this.#layout : undefined);
     const { borders } = this.#layout;
     return this.#layout.panes.map((region, index) => {
       const lines = view.region(region);
