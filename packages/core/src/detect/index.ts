@@ -1,6 +1,6 @@
 export type { DStateFinding, Finding, PoweroffStallFinding, Severity, StackFrame, TaskRef } from './finding.js';
 export type { KernelLogFinding, KernelLogKind, MemoryAccess } from './kernel-log/kernel-log-finding.js';
-export { createKernelLogDetector, scan } from './kernel-log/kernel-log-detector.js';
+export { createKernelLogDetector, scan, showsTimestamps } from './kernel-log/kernel-log-detector.js';
 export type { KernelLogDetector, KernelLogDetectorOptions } from './kernel-log/kernel-log-detector.js';
 export { createDStateDetector } from './threads/d-state-detector.js';
 export type { DStateDetector, DStateOptions, StuckThread } from './threads/d-state-detector.js';

@@ -1,5 +1,5 @@
 import type { Finding } from '../detect/finding.js';
-import { createKernelLogDetector } from '../detect/kernel-log/kernel-log-detector.js';
+import { createKernelLogDetector, showsTimestamps, type KernelLogDetector } from '../detect/kernel-log/kernel-log-detector.js';
 import { createDStateDetector } from '../detect/threads/d-state-detector.js';
 import type { ThreadSample } from '../detect/threads/thread-sample.js';
 import { QmpilotError } from '../errors.js';
@@ -43,6 +43,7 @@ export interface FirstOptions extends WaitOptions {
 }
 
 const TICK_MS = 250;
+const SEEN_LINES = 5000;
 
 /** Detectors at work on one guest, until `stop()` or a restore. Times of findings are ms since the watch began. */
 export class Watch implements AsyncDisposable {
@@ -50,7 +51,7 @@ export class Watch implements AsyncDisposable {
   readonly #findings: Finding[] = [];
   readonly #listeners = new Set<(finding: Finding) => void>();
   readonly #stopped = new AbortController();
-  readonly #kernelLog = createKernelLogDetector();
+  readonly #kernelLog: KernelLogDetector;
   readonly #wantsKind: (kind: string) => boolean;
   readonly #undo: (() => void)[] = [];
   readonly #vm: Vm;
@@ -60,6 +61,8 @@ export class Watch implements AsyncDisposable {
   constructor(vm: Vm, spec: WatchSpec, signal: AbortSignal | undefined) {
     this.#vm = vm;
     this.#wantsKind = kindFilter(spec);
+    // What a program prints on the console is not the kernel's, once the kernel has been seen to print timestamps.
+    this.#kernelLog = createKernelLogDetector({ timestamped: showsTimestamps(vm.console.lastLines(SEEN_LINES)) });
     this.#undo.push(vm.console.onBytes((chunk) => this.#take(this.#kernelLog.push(chunk, this.now))));
     const timer = setInterval(() => this.#take(this.#kernelLog.tick(this.now)), TICK_MS);
     this.#undo.push(() => clearInterval(timer));

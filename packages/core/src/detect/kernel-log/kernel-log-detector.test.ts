@@ -2,7 +2,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createKernelLogDetector, scan } from './kernel-log-detector.js';
+import { createKernelLogDetector, scan, showsTimestamps } from './kernel-log-detector.js';
 import type { KernelLogFinding } from './kernel-log-finding.js';
 
 const FIXTURES = fileURLToPath(new URL('../../../../../tests/fixtures/', import.meta.url));
@@ -94,6 +94,18 @@ describe('the stream', () => {
     expect(detector.push(`${lines.slice(0, 3).join('\n')}\n`, 0)).toEqual([]);
     const [first] = detector.push(`${lines[3]}\n`, 7);
     expect(first?.task).toEqual({ comm: 'npm ci', pid: 888 });
+  });
+
+  test('a detector that begins in the middle of a log takes a program for the kernel only where nobody told it of timestamps', () => {
+    const typed = 'root@guest:~# echo x\nBUG: kernel NULL pointer dereference, address: 0000000000000010\nroot@guest:~# ';
+    const found = (timestamped: boolean) => {
+      const detector = createKernelLogDetector({ timestamped });
+      return summary([...detector.push(typed, 0), ...detector.end(0)]);
+    };
+    expect(showsTimestamps(['host login: root', '[   12.345678] random: crng init done'])).toBe(true);
+    expect(showsTimestamps(['host login: root', '[1] 12345'])).toBe(false);
+    expect(found(true)).toEqual([]);
+    expect(found(false)).toHaveLength(1);
   });
 
   test('at is the clock of whoever feeds it', () => {

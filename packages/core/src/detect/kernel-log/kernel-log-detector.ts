@@ -13,6 +13,11 @@ import type { Rule } from './rule.js';
 export interface KernelLogDetectorOptions {
   /** After how long without a further line a report counts as whole, in ms. Default 2000. */
   readonly quietMs?: number;
+  /**
+   * The kernel is known to put timestamps before its messages, so that a line without one is not its own. By default that is
+   * learnt from the first timestamp: whoever begins in the middle of a log tells it, by `showsTimestamps` of what came before.
+   */
+  readonly timestamped?: boolean;
 }
 
 /** Reads a console or kernel log as it comes. Every method gives the findings that are complete by then. */
@@ -36,7 +41,12 @@ const MAX_SEEN = 256;
 const OPENING_BYTES: ReadonlySet<number> = new Set([0x5b, 0x3c]);
 
 export function createKernelLogDetector(options: KernelLogDetectorOptions = {}): KernelLogDetector {
-  return new Engine(options.quietMs ?? 2000);
+  return new Engine(options);
+}
+
+/** Whether the kernel puts timestamps before its messages, as far as these console lines show. */
+export function showsTimestamps(lines: readonly string[]): boolean {
+  return lines.some(startsWithStamp);
 }
 
 /** All findings of a log that is there in full; `at` is the kernel's own time in ms where the log has it, else 0. */
@@ -64,13 +74,14 @@ class Engine implements KernelLogDetector {
   readonly #encoder = new TextEncoder();
   #found: KernelLogFinding[] = [];
   #cause: Cause | undefined;
-  #stamped = false;
+  #stamped: boolean;
   #lineCount = 0;
   #at = 0;
   #heldSurrogate = '';
 
-  constructor(quietMs: number) {
+  constructor({ quietMs = 2000, timestamped = false }: KernelLogDetectorOptions) {
     this.#quietMs = quietMs;
+    this.#stamped = timestamped;
   }
 
   push(chunk: string | Uint8Array, atMs: number): KernelLogFinding[] {
