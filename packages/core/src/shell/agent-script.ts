@@ -9,6 +9,10 @@ import { bashWord } from './quote.js';
  * Marks (see frames.ts): P pong, R ready for input, B stdout begins, O stdout ended and stderr begins,
  * X exit status, `k` behind it when the command was killed by Ctrl-C; while streaming: S begin,
  * e and E a piece of stderr (E: with a line end behind it), Y stderr ended. Perl, where there is one, passes stderr to the byte.
+ *
+ * QEMU drops what a virtconsole's guest writes while the host's socket is full (hw/char/virtio-console.c, flush_buf), so no more
+ * may be under way than a socket holds: for each 16 KiB the host answers a line, `.` or, for stderr of a stream, `!`. A
+ * stream in a guest without perl goes without.
  */
 const SCRIPT = String.raw`
 exec 2>/dev/null
@@ -20,14 +24,40 @@ for __qd in /run /dev/shm /tmp; do
   __qd=$__qd/qmpilot-shell.$$; mkdir -p -m 700 "$__qd"; [[ -w $__qd ]] && break
 done
 __qk=0; __qi=/dev/null; __qr=$(type -P perl)
+mkfifo "$__qd/f" "$__qd/g"; exec 6<>"$__qd/f" 5<>"$__qd/g"
 __qm() { printf "\1%s%s%d:%s" "$1" "$__qn" "\${#2}" "$2"; }
+__qR='
+  ($n, $f, $fd, $w) = @ARGV; open A, "<&=", $fd; $b = ""; $m = "\n\1$n\n";
+  sub out {
+    return if !length $_[0];
+    my $d = $f ? "\1e$n" . length($_[0]) . ":" . $_[0] : $_[0]; my $o = 0;
+    while ($o < length $d) { my $k = syswrite STDOUT, $d, length($d) - $o, $o; exit if !defined $k; $o += $k }
+    $w += length $_[0];
+    while ($w > ($f ? 16384 : 32768)) { my $a; sysread(A, $a, 64) or exit; $w -= 16384 * ($a =~ tr/.//) }
+  }
+  while (sysread STDIN, $d, 16384) {
+    if (!$f) { out($d); next }
+    $b .= $d; $i = index $b, $m;
+    if ($i >= 0) { out(substr $b, 0, $i); last }
+    $k = length $m; 1 while --$k and substr($b, -$k) ne substr($m, 0, $k);
+    out(substr $b, 0, length($b) - $k); $b = $k ? substr $b, -$k : "";
+  }
+  syswrite STDOUT, "\1Y$n" . "0:" if $f;'
 __qe() {
   [[ -s $1 ]] || return
-  local x
+  local x k
   exec 9<"$1"
   if IFS= read -r -d "" -n 32768 -u 9 x; then
     if ((\${#x} == 32768)); then printf %s "$x"; else printf "%s\0" "$x"; fi
-    cat <&9
+    set +m
+    if [[ $__qr ]]; then perl -e "$__qR" -- "$__qn" "" 3 "\${#x}" 3<&0 <&9 9<&-; else
+      k=$(wc -c <"$1")
+      for ((k -= \${#x}; k > 0; k -= 16384)); do
+        head -c 16384 <&9
+        ((k > 16384)) && IFS= read -r __ql
+      done
+    fi
+    set -m
   else
     printf %s "$x"
   fi
@@ -43,26 +73,14 @@ __qx() {
   local __qg
   __qa=; __qk=$((__qk + 1))
   if ((__qk % 64 == 0)); then __qg=("$__qd"/[oe][0-9]*); rm -f "\${__qg[@]}" & fi
-  ( __qb ) <"$__qi" >"$__qd/o$__qk" 2>"$__qd/e$__qk" &
+  ( __qb ) <"$__qi" >"$__qd/o$__qk" 2>"$__qd/e$__qk" 5>&- 6>&- &
   __qp=$!
   wait $__qp; __qs=$?
   [[ $__qa ]] && { kill -KILL -- -$__qp; __qs=137; }
   __qm B ""; __qe "$__qd/o$__qk"; __qm O ""; __qe "$__qd/e$__qk"; __qm X "$__qs$__qa"
 }
 __qy() {
-  [[ $__qr ]] && exec perl -e '
-    \$m = "\n\1$ARGV[0]\n"; \$b = "";
-    sub out { length \$_[0] and syswrite STDOUT, "\1e$ARGV[0]" . length(\$_[0]) . ":" . \$_[0] }
-    while (sysread STDIN, \$d, 4096) {
-      \$b .= \$d;
-      \$i = index \$b, \$m;
-      if (\$i >= 0) { out(substr \$b, 0, \$i); last }
-      \$k = length \$m;
-      1 while --\$k and substr(\$b, -\$k) ne substr(\$m, 0, \$k);
-      out(substr \$b, 0, length(\$b) - \$k);
-      \$b = \$k ? substr \$b, -\$k : "";
-    }
-    syswrite STDOUT, "\1Y$ARGV[0]0:"' -- "$__qn"
+  [[ $__qr ]] && exec perl -e "$__qR" -- "$__qn" 1 5 0
   local l s a=
   while :; do
     IFS= read -r -t 0.2 -n 512 l; s=$?
@@ -78,19 +96,28 @@ __qy() {
   __qm Y ""
 }
 __qw() {
-  __qa=; __qm S ""
+  __qa=
+  while IFS= read -r -n 64 -t 0.01 -u 6 __ql; do :; done
+  while IFS= read -r -n 64 -t 0.01 -u 5 __ql; do :; done
+  __qm S ""
   {
     exec 8> >(trap - INT; __qy)
-    exec > >(trap - INT; exec cat)
-    ( exec 2>&8 8>&-; __qb ) <"$__qi"
+    exec > >(trap - INT; [[ $__qr ]] && exec perl -e "$__qR" -- "$__qn" "" 6 0; exec cat)
+    ( exec 2>&8 5>&- 6>&- 8>&-; __qb ) <"$__qi"
     __qs=$?
     printf "\n\1%s\n" "$__qn" >&8
     __qm X "$__qs"
   } &
   __qp=$!
-  wait $__qp
-  [[ $__qa ]] && { kill -KILL -- -$__qp; __qm X 137k; __qm Y ""; }
-  until IFS= read -r __ql; [[ $__ql == ": qmpilot done $__qn $__qn" ]]; do :; done
+  while :; do
+    __ql=; IFS= read -r __ql || (($? > 128)) || exit
+    [[ $__qa ]] && { __qa=; kill -KILL -- -$__qp; __qm X 137k; __qm Y ""; }
+    case $__ql in
+      .) printf . >&6 ;;
+      !) printf . >&5 ;;
+      ": qmpilot done $__qn $__qn") break ;;
+    esac
+  done
   kill -KILL -- -$__qp
 }
 __qh() {

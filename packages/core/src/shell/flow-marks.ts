@@ -1,8 +1,10 @@
+import type { Channel } from '../console/channel.js';
 import { awaitWithin, type WaitOptions } from '../util/deadline.js';
 import { deferred } from '../util/deferred.js';
 import type { ExecStream } from './exec-stream.js';
 import type { Mark } from './frames.js';
 import { describeCommand } from './shell.js';
+import { Window } from './window.js';
 
 /** How long a killed command may take to say that it ended. */
 const KILL_MS = 5000;
@@ -19,12 +21,15 @@ export class FlowMarks {
   /** The newline of the last line of stderr: the one that ends the stream is not the command's. */
   #newline = false;
 
-  constructor(stream: ExecStream) {
+  readonly #windows: { readonly stdout: Window; readonly stderr: Window };
+
+  constructor(stream: ExecStream, channel: Channel) {
     this.#stream = stream;
+    this.#windows = { stdout: new Window(channel, '.'), stderr: new Window(channel, '!') };
   }
 
   bytes(bytes: Buffer): void {
-    if (this.#running && this.#exitCode === undefined) this.#stream.push('stdout', Buffer.from(bytes));
+    if (this.#running && this.#exitCode === undefined) this.#push('stdout', bytes);
   }
 
   /** `e` is a piece of stderr; `E` one with a line end behind it, which is the command's if more follows. */
@@ -33,11 +38,17 @@ export class FlowMarks {
     if ((letter === 'e' || letter === 'E') && !this.#stderrEnded) {
       if (this.#newline) this.#stream.push('stderr', NEWLINE);
       this.#newline = letter === 'E';
-      this.#stream.push('stderr', Buffer.from(payload));
+      this.#push('stderr', payload);
     }
     if (letter === 'Y') this.#stderrEnded = true;
     if (letter === 'X') this.#exitCode ??= Number.parseInt(payload.toString(), 10);
     if (this.#exitCode !== undefined && this.#stderrEnded) this.#ended.resolve();
+  }
+
+  /** The guest may send more only when the reader has room. */
+  #push(from: 'stdout' | 'stderr', bytes: Buffer): void {
+    this.#stream.push(from, Buffer.from(bytes));
+    void this.#stream.room.then(() => this.#windows[from].take(bytes.length));
   }
 
   /** The shell is lost. */

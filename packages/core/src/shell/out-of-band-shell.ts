@@ -14,6 +14,7 @@ import {
   abandoned, checkCommand, DEFAULT_MAX_OUTPUT, describeCommand, execResult, outputLimit, requireSuccess, type ExecOptions, type ExecResult, type Shell,
 } from './shell.js';
 import { Turns } from './turns.js';
+import { Window } from './window.js';
 
 /** Input up to this size travels inside the request; more goes by itself, in blocks. */
 const INLINE_INPUT = 2048;
@@ -88,7 +89,7 @@ export class OutOfBandShell implements Shell {
    */
   stream(command: string, options: ExecOptions = {}): ExecStream {
     checkCommand(command, options);
-    const stream = new ExecStream(command, this.kind, () => this.#channel.hold());
+    const stream = new ExecStream(command, this.kind);
     const { signal } = options;
     const stop = () => stream.stop(new AbortedError(describeCommand(command), signal?.reason));
     signal?.addEventListener('abort', stop, { once: true });
@@ -187,6 +188,7 @@ export class OutOfBandShell implements Shell {
     let into: Buffer[] | undefined;
     let endedMs = 0;
     let length = 0;
+    let window = new Window(this.#channel, '.');
     let stray = '';
     const limit = options.maxOutput ?? DEFAULT_MAX_OUTPUT;
     const take = (bytes: Buffer, broken: (error: unknown) => void) => {
@@ -194,6 +196,7 @@ export class OutOfBandShell implements Shell {
       length += bytes.length;
       if (length > limit) broken(outputLimit(command, limit));
       else into.push(Buffer.from(bytes));
+      window.take(bytes.length);
     };
     // While a command runs the agent says nothing: a prompt is that of the bash which came in its place.
     const raw = (chunk: Buffer, broken: (error: unknown) => void) => {
@@ -207,7 +210,9 @@ export class OutOfBandShell implements Shell {
     };
     const mark = ({ letter }: Mark) => {
       if (letter === 'B') [into, endedMs] = [stdout, monotonicMs() - began];
-      if (letter === 'O') [into, length] = [stderr, 0];
+      if (letter !== 'O') return;
+      [into, length] = [stderr, 0];
+      window = new Window(this.#channel, '.');
     };
     let failure: unknown;
     const { timeout, signal } = options;
@@ -229,7 +234,7 @@ export class OutOfBandShell implements Shell {
   async #stream(stream: ExecStream, command: string, options: ExecOptions): Promise<void> {
     const input = await this.#sendInput(options);
     const nonce = newNonce();
-    const marks = new FlowMarks(stream);
+    const marks = new FlowMarks(stream, this.#channel);
     const reader = new FrameReader(nonce, (bytes) => marks.bytes(bytes), (mark) => marks.mark(mark));
     const undo = [this.#channel.onData((chunk) => reader.push(chunk)), ...this.#breaks((error) => marks.fail(error))];
     try {
@@ -293,6 +298,7 @@ export class OutOfBandShell implements Shell {
     });
     let broken: ((error: unknown) => void) | undefined;
     const hear = (chunk: Buffer) => {
+      if (end) return;
       reader.push(chunk);
       how.raw?.(chunk, (error) => broken?.(error));
     };

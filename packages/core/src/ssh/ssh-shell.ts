@@ -5,7 +5,7 @@ import { commandText } from '../shell/command-text.js';
 import { collect, ExecStream } from '../shell/exec-stream.js';
 import { shWord } from '../shell/quote.js';
 import { checkCommand, describeCommand, requireSuccess, type ExecOptions, type ExecResult, type Shell } from '../shell/shell.js';
-import { awaitWithin, type WaitOptions } from '../util/deadline.js';
+import { awaitWithin, pause, type WaitOptions } from '../util/deadline.js';
 import { EndMark } from './end-mark.js';
 import { remoteCommand } from './guest-script.js';
 
@@ -22,6 +22,7 @@ export interface SshTarget {
 
 const CONNECT_MS = 30_000;
 const KILL_MS = 5000;
+const EXEC_TRIES = 6;
 
 /** Commands over SSH; several may run at the same time. The connection is made when first needed, and again when it was lost. */
 export class SshShell implements Shell {
@@ -152,9 +153,17 @@ export class SshShell implements Shell {
   }
 
   async #open(client: Client, command: string): Promise<ClientChannel> {
-    return awaitWithin<ClientChannel>({ awaited: `${this.name} to take a command` }, { timeout: CONNECT_MS }, (resolve, reject) => {
-      client.exec(command, (error, channel) => (error ? reject(this.#lost(error)) : resolve(channel)));
-    });
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await awaitWithin<ClientChannel>({ awaited: `${this.name} to take a command` }, { timeout: CONNECT_MS }, (resolve, reject) => {
+          client.exec(command, (error, channel) => (error ? reject(this.#lost(error)) : resolve(channel)));
+        });
+      } catch (error) {
+        // dropbear refuses while it still takes leave of the command before; a refused command has not begun.
+        if (tries === EXEC_TRIES || !isQmpilotError(error, 'SHELL_LOST') || !error.message.endsWith('Unable to exec')) throw error;
+        await pause(50 * tries);
+      }
+    }
   }
 
   async #client(options: WaitOptions): Promise<Client> {
