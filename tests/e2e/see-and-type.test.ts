@@ -31,7 +31,8 @@ describe('the graphical console', () => {
     // What X has and the tables leave out, as the Linux console does not agree.
     const left = { gb: '²³ßµ', de: '¬', fr: 'ß¬' }[layout];
     const plain = [...new Set(Object.values(XKB[layout]).flat())].filter((character) => character !== null && !/[\u0300-\u036f]/.test(character) && !left.includes(character)).join('');
-    const accents = { gb: '', de: '^`\u00b4', fr: '^\u00a8\u00ea\u00cb' }[layout];
+    // An acute or a diaeresis with the space bar is ' or " to the Linux console (drivers/tty/vt/keyboard.c, ret_diacr).
+    const accents = { gb: '', de: '^`', fr: '^\u00ea\u00cb' }[layout];
     await vm.keyboard.type(`cat > /run/${layout}\n${plain}${accents}\n`, { layout });
     await vm.keyboard.press('C-d', { layout });
     await vm.keyboard.type(`touch /run/${layout}.done\n`, { layout });
@@ -122,7 +123,7 @@ function keySymbol(layout: KeyboardLayout, code: number, modifiers: number): num
   const level = { 0: 0, 1: 1, 2: 2, 4: 0, 8: 0 }[modifiers] ?? 0;
   const character = XKB[layout][code]?.[level];
   if (!character) return 0x200;
-  if (DEAD.includes(character)) return 0xd00 + DEAD.indexOf(character);
+  if (DEAD.includes(character)) return 0x400 + DEAD.indexOf(character);
   const point = character.codePointAt(0) ?? 0;
   if (modifiers === 4) return /[a-z]/.test(character) ? point & 0x1f : 0x200;
   if (modifiers === 8) return 0x800 + (point & 0x7f);
