@@ -80,7 +80,7 @@ describe('attach, to a QEMU that was started by hand', () => {
 
   it('follows a poweroff to its end', async () => {
     await using again = await attach(sockets());
-    expect(await again.poweroff({ timeout: '1m' })).toMatchObject({ outcome: 'off', shutdownReason: 'guest-shutdown' });
+    expect(await again.poweroff({ timeout: '1m' })).toMatchObject({ outcome: 'clean', shutdownReason: 'guest-shutdown' });
   });
 
   it('says so where there is no QEMU', async () => {

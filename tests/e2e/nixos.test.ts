@@ -60,7 +60,7 @@ describe('a guest started by a script with the interface of qemu-vm.nix, root on
   });
 
   it('powers off', async () => {
-    expect(await vm.poweroff({ timeout: '1m' })).toMatchObject({ outcome: 'off', shutdownReason: 'guest-shutdown' });
+    expect(await vm.poweroff({ timeout: '1m' })).toMatchObject({ outcome: 'clean', shutdownReason: 'guest-shutdown' });
   });
 });
 

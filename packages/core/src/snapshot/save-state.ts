@@ -67,7 +67,7 @@ async function setUp({ qmp }: Machine, state: SavedState, version: QemuVersion):
   await qmp.execute('migrate-set-parameters', { 'max-bandwidth': BANDWIDTH });
 }
 
-async function migrate({ qmp }: Machine, uri: string, options: WaitOptions): Promise<void> {
+async function migrate({ qmp, process: qemu }: Machine, uri: string, options: WaitOptions): Promise<void> {
   const ended = qmp.waitFor('MIGRATION', {
     signal: options.signal,
     timeout: options.timeout ?? SAVE_TIMEOUT_MS,
@@ -79,6 +79,7 @@ async function migrate({ qmp }: Machine, uri: string, options: WaitOptions): Pro
   if (data.status === 'completed') return;
   const info = await qmp.execute('query-migrate');
   throw new QmpilotError('SNAPSHOT', `QEMU could not save its state: ${info['error-desc'] ?? data.status}`, {
+    evidence: { stderr: qemu.stderr() },
     hint: 'the vm goes on; is there room for the state?',
   });
 }
