@@ -18,7 +18,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   snapshot: ['qemu', 'qmp'],
   vm: ['snapshot', 'guests', 'detect', 'shell', 'console', 'qemu', 'qmp'],
   records: ['statistics', 'detect', 'vm'],
-  ssh: ['vm', 'shell'],
+  ssh: ['shell'],
   report: ['records', 'statistics', 'detect'],
   repro: ['report', 'records', 'statistics', 'vm', 'guests', 'detect', 'console', 'qemu'],
 };

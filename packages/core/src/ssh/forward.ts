@@ -1,9 +1,16 @@
 import { QmpilotError } from '../errors.js';
 import type { WaitOptions } from '../util/deadline.js';
-import type { Vm } from '../vm/vm.js';
+import type { ExecOptions, ExecResult } from '../shell/shell.js';
+
+/** What SSH needs of a `Vm`. */
+export interface SshGuest {
+  readonly name: string;
+  readonly qmp: { executeUntyped<T>(command: string, args?: object, options?: WaitOptions): Promise<T> };
+  exec(command: string, options?: ExecOptions): Promise<ExecResult>;
+}
 
 /** A loopback port of the host, picked by QEMU, that leads to `port` of the guest; the one that is there already if there is one. */
-export async function forwardPort(vm: Vm, port: number, options: WaitOptions): Promise<number> {
+export async function forwardPort(vm: SshGuest, port: number, options: WaitOptions): Promise<number> {
   const monitor = (line: string) => vm.qmp.executeUntyped<string>('human-monitor-command', { 'command-line': line }, options);
   const known = findForward(await monitor('info usernet'), port);
   if (known !== undefined) return known;

@@ -2,11 +2,11 @@ import ssh2 from 'ssh2';
 import { QmpilotError } from '../errors.js';
 import { tailLines } from '../shell/shell.js';
 import type { WaitOptions } from '../util/deadline.js';
-import type { Vm } from '../vm/vm.js';
-import { forwardPort } from './forward.js';
+import { forwardPort, type SshGuest } from './forward.js';
 import { GUEST_PORT, setUpScript } from './guest-script.js';
 import { SshShell, type SshTarget } from './ssh-shell.js';
 
+export type { SshGuest } from './forward.js';
 export { SshShell, type SshTarget } from './ssh-shell.js';
 
 export interface OpenSshOptions extends WaitOptions {
@@ -21,7 +21,7 @@ export interface OpenSshOptions extends WaitOptions {
  * @throws {USAGE} when the guest has no network, no daemon or no such user
  * @throws {SHELL_LOST} {TIMEOUT} {ABORTED}
  */
-export async function openSsh(vm: Vm, options: OpenSshOptions = {}): Promise<SshShell> {
+export async function openSsh(vm: SshGuest, options: OpenSshOptions = {}): Promise<SshShell> {
   const user = options.user ?? 'root';
   const key = ssh2.utils.generateKeyPairSync('ed25519', { comment: `qmpilot-${vm.name}` });
   const target = async (wait: WaitOptions): Promise<SshTarget> => {
