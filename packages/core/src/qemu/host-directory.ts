@@ -13,13 +13,19 @@ import { QmpilotError } from '../errors.js';
 export interface HostDirectories {
   /** On disk: overlays, state files. */
   readonly disk: string;
-  /** On tmpfs where there is one, else the same as `disk`: RAM files. */
+  /** For RAM files: in `$QMPILOT_RAM_DIR`, else on tmpfs where there is one, else the same as `disk`. */
   readonly memory: string;
+  /** `$QMPILOT_RAM_DIR` was set: RAM files go nowhere else. */
+  readonly memoryWasNamed: boolean;
 }
 
 const PREFIX = 'qmpilot-';
 const OWNER_FILE = 'owner';
 const SHM = '/dev/shm';
+/** statfs(2). */
+const TMPFS_MAGIC = 0x01021994;
+/** What QEMU and the guest's neighbours need beside a RAM file. */
+const RAM_MARGIN = 256 * 2 ** 20;
 
 let current: Promise<HostDirectories> | undefined;
 let reaper: ChildProcess | undefined;
@@ -50,7 +56,8 @@ export async function releaseHostDirectories(): Promise<void> {
 }
 
 async function create(): Promise<HostDirectories> {
-  const parents = [...new Set([temporaryParent(), (await isUsable(SHM)) ? SHM : temporaryParent()])];
+  const named = process.env['QMPILOT_RAM_DIR'] || undefined;
+  const parents = [...new Set([temporaryParent(), named ?? ((await isUsable(SHM)) ? SHM : temporaryParent())])];
   for (const parent of parents) await sweep(parent);
   try {
     const made = [];
@@ -62,11 +69,11 @@ async function create(): Promise<HostDirectories> {
     const disk = made[0] ?? '';
     const memory = made[1] ?? disk;
     reaper = startReaper([...new Set([disk, memory])]);
-    return { disk, memory };
+    return { disk, memory, memoryWasNamed: named !== undefined };
   } catch (cause) {
     throw new QmpilotError('NO_SPACE', `no private folder could be made in ${parents.join(' or ')}`, {
       cause,
-      hint: 'make room there, or set TMPDIR to a folder that is yours',
+      hint: 'make room there, or set TMPDIR and QMPILOT_RAM_DIR to folders that are yours',
     });
   }
 }
@@ -179,15 +186,28 @@ export async function makeVmDirectory(directories: HostDirectories): Promise<str
   return mkdtemp(join(directories.disk, 'vm-'));
 }
 
-/** A fresh folder for RAM files with room for `bytes`: in memory if it has it, else on disk. */
-export async function chooseRamDirectory(directories: HostDirectories, bytes: number): Promise<string> {
-  for (const candidate of [directories.memory, directories.disk]) {
-    const { bavail, bsize } = await statfs(candidate);
-    if (bavail * bsize > bytes + 256 * 1024 * 1024) return candidate;
-  }
-  throw new QmpilotError('NO_SPACE', `no room for ${Math.round(bytes / 2 ** 20)} MiB of guest RAM in ${directories.memory} or ${directories.disk}`, {
-    hint: 'free some room, set TMPDIR to a larger disk, or give the guest less memory',
+/**
+ * The folder for a RAM file of `bytes`: in memory if there is room, else on disk.
+ * @throws {NO_SPACE}
+ */
+export async function chooseRamDirectory({ memory, disk, memoryWasNamed }: HostDirectories, bytes: number): Promise<string> {
+  const candidates = memoryWasNamed ? [memory] : [...new Set([memory, disk])];
+  const free = await Promise.all(candidates.map(freeBytes));
+  const chosen = candidates.find((_, index) => (free[index] ?? 0) > bytes + RAM_MARGIN);
+  if (chosen !== undefined) return chosen;
+  const mebibytes = (size: number) => `${Math.floor(size / 2 ** 20)} MiB`;
+  const found = candidates.map((path, index) => `${path} (${mebibytes(free[index] ?? 0)} free)`).join(' or ');
+  throw new QmpilotError('NO_SPACE', `no room for ${mebibytes(bytes)} of guest RAM in ${found}`, {
+    hint: 'free some room, set QMPILOT_RAM_DIR to a folder on a larger disk, or give the guest less memory',
   });
+}
+
+/** What is on tmpfs takes memory: its own limit is not the only one. */
+async function freeBytes(path: string): Promise<number> {
+  const { bavail, bsize, type } = await statfs(path);
+  if (type !== TMPFS_MAGIC) return bavail * bsize;
+  const available = /^MemAvailable: +(\d+) kB$/m.exec(await readFile('/proc/meminfo', 'utf8').catch(() => ''))?.[1];
+  return Math.min(bavail * bsize, available === undefined ? Infinity : Number(available) * 1024);
 }
 
 export async function ensurePrivateDirectory(path: string): Promise<void> {

@@ -1,5 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isQmpilotError } from '../errors.js';
+import type { RamSpec } from '../qemu/command-line.js';
 import { chooseRamDirectory } from '../qemu/host-directory.js';
 import type { SnapshotContext } from './context.js';
 
@@ -7,6 +9,17 @@ import type { SnapshotContext } from './context.js';
 export async function newRamFile(context: SnapshotContext, memoryMiB: number): Promise<string> {
   const parent = await chooseRamDirectory(context.directories, memoryMiB * 2 ** 20);
   return join(await mkdtemp(join(parent, 'ram-')), 'ram');
+}
+
+/** RAM in a shared file, which templates need; where there is no room for one, in QEMU's own memory, and that is said. */
+export async function planRam(context: SnapshotContext, memoryMiB: number, tell: (message: string) => void): Promise<RamSpec> {
+  try {
+    return { kind: 'file', path: await newRamFile(context, memoryMiB), share: true };
+  } catch (error) {
+    if (!isQmpilotError(error, 'NO_SPACE') || context.directories.memoryWasNamed) throw error;
+    tell(`${error.message}: snapshots of this vm will hold all of its RAM, and restores take longer`);
+    return { kind: 'anonymous' };
+  }
 }
 
 export async function removeRamFile(path: string): Promise<void> {

@@ -10,7 +10,7 @@ import { acquireHostDirectories, makeVmDirectory, releaseHostDirectories } from 
 import { startMachine } from '../qemu/machine.js';
 import type { SnapshotContext } from '../snapshot/context.js';
 import { overlayDisks } from '../snapshot/overlay.js';
-import { newRamFile, removeRamFile } from '../snapshot/ram-file.js';
+import { planRam, removeRamFile } from '../snapshot/ram-file.js';
 import { SnapshotStore } from '../snapshot/store.js';
 import { monotonicMs } from '../util/clock.js';
 import { parseDuration } from '../util/duration.js';
@@ -82,7 +82,7 @@ async function startVm(
   const directory = await makeVmDirectory(context.directories);
   const memoryMiB = atLeastOne(options.memoryMiB ?? guest.memoryMiB, 'memoryMiB');
   const cpus = atLeastOne(options.cpus ?? guest.cpus, 'cpus');
-  const ramFile = await newRamFile(context, memoryMiB);
+  const ram = await planRam(context, memoryMiB, options.onProgress ?? (() => {}));
   try {
     const first = join(directory, 'm0');
     await mkdir(first, { mode: 0o700 });
@@ -93,7 +93,7 @@ async function startVm(
       cpu: defaultCpu(accelerator.accelerator),
       cpus,
       memoryMiB,
-      ram: { kind: 'file', path: ramFile, share: true },
+      ram,
       ...(guest.kernel && { kernel: guest.kernel }),
       disks,
       virtioConsoles: guest.virtioConsoles,
@@ -112,7 +112,7 @@ async function startVm(
     };
     return family.makeVm(machine, directory);
   } catch (error) {
-    await removeRamFile(ramFile);
+    if (ram.path !== undefined) await removeRamFile(ram.path);
     await rm(directory, { recursive: true, force: true });
     throw error;
   }
