@@ -33,7 +33,7 @@ describe('a Debian guest', () => {
 
   it('has root logged in on the serial console', async () => {
     await vm.console.type('echo "uid $(id -u) on $(tty)"\n');
-    expect((await vm.console.expect(/uid \d+ on \S+/)).text).toBe('uid 0 on /dev/ttyS0');
+    expect((await vm.console.expect(/uid \d+ on \S+\n/)).text).toBe('uid 0 on /dev/ttyS0\n');
   });
 
   it('is put back by restore: RAM, disk and what the serial console runs; shells and console go on working', async () => {
