@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { pid } from 'node:process';
 import { Duplex } from 'node:stream';
 import { QmpilotError } from '../errors.js';
 import { deferred } from '../util/deferred.js';
@@ -41,6 +42,9 @@ export interface SpawnOptions {
   /** Gets the lines of standard output and standard error; unset, standard output goes nowhere. */
   readonly onLine?: ((line: string) => void) | undefined;
 }
+
+/** A parent that died before the signal was asked for sends none: whoever has another parent by now must not begin. Arguments pass as they are. */
+const UNLESS_ORPHANED = '[ "$PPID" = "$0" ] && exec "$@"';
 
 /** How long after QEMU's end something else may hold its standard error (a daemon that its script started), in ms. */
 const LINGER_MS = 500;
@@ -97,7 +101,7 @@ export class QemuProcess implements QemuHandle {
   static async spawn(options: SpawnOptions): Promise<QemuProcess> {
     // Ends QEMU with this process, SIGKILL included; the reaper does it where setpriv is missing.
     const setpriv = await which('setpriv');
-    const [command, prefix] = setpriv ? [setpriv, ['--pdeathsig', 'KILL', '--', options.path]] : [options.path, []];
+    const [command, prefix] = setpriv ? [setpriv, ['--pdeathsig', 'KILL', '--', '/bin/sh', '-c', UNLESS_ORPHANED, String(pid), options.path]] : [options.path, []];
     const child = spawn(command, [...prefix, ...options.args], {
       ...(options.env && { env: options.env }),
       ...(options.cwd !== undefined && { cwd: options.cwd }),
