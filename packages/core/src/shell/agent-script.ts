@@ -115,7 +115,7 @@ __qw() {
     case $__ql in
       .) printf . >&6 ;;
       !) printf . >&5 ;;
-      ": qmpilot done $__qn $__qn") break ;;
+      ": qmpilot "*) break ;;
     esac
   done
   kill -KILL -- -$__qp

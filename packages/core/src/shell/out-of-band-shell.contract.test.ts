@@ -141,6 +141,12 @@ describe('OutOfBandShell on a bash with prompt and echo', () => {
     expect((await shell.exec('echo on', { timeout: 5000 })).stdout).toBe('on\n');
   });
 
+  it('kills a streamed command that says nothing when its time is up, and goes on', async () => {
+    const stream = shell.stream('trap "" INT TERM; sleep 60', { timeout: 300 });
+    await expect(stream.result).rejects.toMatchObject({ code: 'TIMEOUT' });
+    expect((await shell.exec('echo on', { timeout: 2000 })).stdout).toBe('on\n');
+  });
+
   it('streams 20 MB to a slow reader without loss and without holding them', async () => {
     let bytes = 0;
     for await (const chunk of shell.stream('head -c 20000000 /dev/zero')) {

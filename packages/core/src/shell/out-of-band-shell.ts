@@ -239,12 +239,13 @@ export class OutOfBandShell implements Shell {
     const undo = [this.#channel.onData((chunk) => reader.push(chunk)), ...this.#breaks((error) => marks.fail(error))];
     try {
       await this.#channel.write(line('flow', nonce, `__qc=${bashWord(commandText(command, options))} ${input}`));
-      await marks.end({ timeout: options.timeout }, () => this.#channel.write('\x03'));
-      await this.#channel.write(line('done', nonce, ''));
+      // The line end is for bash's `read`, which does not return for a signal.
+      await marks.end({ timeout: options.timeout }, () => this.#channel.write('\x03\n'));
     } catch (error) {
       this.#synced = false;
       throw error;
     } finally {
+      await this.#channel.write(line('done', nonce, '')).catch(() => (this.#synced = false));
       for (const end of undo) end();
     }
   }
