@@ -20,6 +20,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   records: ['statistics', 'detect', 'vm'],
   ssh: ['shell'],
   report: ['records', 'statistics', 'detect'],
+  vitest: ['report', 'vm', 'guests', 'detect', 'console'],
   repro: ['report', 'records', 'statistics', 'vm', 'guests', 'detect', 'console', 'qemu'],
 };
 

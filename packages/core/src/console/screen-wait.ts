@@ -34,6 +34,11 @@ export function waitForText(screen: Screen, pattern: string | RegExp, options: S
   return waitUntil(screen, awaited, () => firstMatch(views(screen, options), find), options);
 }
 
+/** What `waitFor` would give at once; undefined when it would wait. */
+export function findOnScreen(screen: Screen, pattern: string | RegExp, part: ScreenPart = {}): ScreenMatch | undefined {
+  return firstMatch(views(screen, part), finder(pattern));
+}
+
 export function waitUntil<T>(
   screen: Screen, awaited: string, probe: (screen: Screen) => T | undefined, options: WaitOptions & ScreenPart,
 ): Promise<T> {

@@ -1,0 +1,63 @@
+import type { MatcherState } from 'vitest';
+import { formatShutdown } from '../detect/shutdown/format-shutdown.js';
+import { findOnScreen, type ScreenWaitOptions } from '../console/screen-wait.js';
+import type { Screen } from '../console/screen.js';
+import { isQmpilotError, QmpilotError } from '../errors.js';
+import { safeLine } from '../report/safe-text.js';
+import type { PoweroffOptions } from '../vm/poweroff.js';
+import { describeFindings, kernelFindings, type KernelFindingsOptions } from './kernel-findings.js';
+import { lastLines, requireScreen, requireVm, withinTest } from './received.js';
+
+interface MatcherResult {
+  readonly pass: boolean;
+  readonly message: () => string;
+}
+
+const POWEROFF_MS = 180_000;
+const SHOW_MS = 30_000;
+
+async function toPowerOffCleanly(this: MatcherState, received: unknown, options: PoweroffOptions = {}): Promise<MatcherResult> {
+  const vm = requireVm(received, 'toPowerOffCleanly');
+  const report = await vm.poweroff({ ...withinTest(vm, POWEROFF_MS), ...options });
+  const story = [formatShutdown(report), ...lastLines(vm)].join('\n');
+  if (report.outcome === 'killed') throw new QmpilotError('QEMU_EXITED', `whether the guest would have powered off cannot be told: ${story}`);
+  return {
+    pass: report.outcome === 'clean',
+    message: () => `expected the vm ${this.isNot ? 'not ' : ''}to power off cleanly, and it ${report.outcome === 'clean' ? 'did' : `did not: ${report.outcome}`}\n${story}`,
+  };
+}
+
+function toHaveNoKernelFindings(this: MatcherState, received: unknown, options: KernelFindingsOptions = {}): MatcherResult {
+  const vm = requireVm(received, 'toHaveNoKernelFindings');
+  const found = kernelFindings(vm, options);
+  return {
+    pass: found.length === 0,
+    message: () => (this.isNot ? ['expected reports of the kernel on the console, and there are none', ...lastLines(vm)].join('\n') : describeFindings(vm, found)),
+  };
+}
+
+async function toShow(this: MatcherState, received: unknown, pattern: string | RegExp, options: ScreenWaitOptions = {}): Promise<MatcherResult> {
+  const screen = requireScreen(received, 'toShow');
+  const wait = { ...withinTest(received, SHOW_MS), ...options };
+  const name = pattern instanceof RegExp ? String(pattern) : JSON.stringify(pattern);
+  try {
+    if (this.isNot) await screen.waitUntil(`${name} to go from the screen`, () => (findOnScreen(screen, pattern, options) ? undefined : true), wait);
+    else await screen.waitFor(pattern, wait);
+    return { pass: !this.isNot, message: () => '' };
+  } catch (error) {
+    if (!isQmpilotError(error, 'TIMEOUT')) throw error;
+    const hint = options.pane === undefined || error.hint === undefined ? '' : `; ${error.hint}`;
+    const message = `expected the screen ${this.isNot ? 'not ' : ''}to show ${name}: ${error.message}${hint}\n${frame(screen)}`;
+    return { pass: this.isNot, message: () => message };
+  }
+}
+
+/** The screen as it is, with an edge, so that its empty rows and columns can be seen. */
+function frame(screen: Screen): string {
+  const rows = screen.text().split('\n');
+  const edge = `+${'-'.repeat(screen.columns)}+`;
+  return [edge, ...rows.map((row) => `|${safeLine(row).padEnd(screen.columns)}|`), edge].join('\n');
+}
+
+/** For `expect.extend`, where vms are made in another way than by `createVmTest`. */
+export const vmMatchers = { toPowerOffCleanly, toHaveNoKernelFindings, toShow };

@@ -1,0 +1,126 @@
+import { showsTimestamps } from '../detect/kernel-log/kernel-log-detector.js';
+import { QmpilotError } from '../errors.js';
+import type { GuestDescription } from '../guests/guest.js';
+import { parseDuration, type Duration } from '../util/duration.js';
+import { boot, type BootOptions } from '../vm/boot.js';
+import type { SnapshotPool, TakeOptions } from '../vm/pool.js';
+import { findPrepared, keepPrepared, type PreparedRequest } from '../vm/prepared.js';
+import type { Snapshot } from '../vm/snapshot.js';
+import type { Vm } from '../vm/vm.js';
+import { describeStartFailure } from './start-failure.js';
+
+export interface PrepareVmContext {
+  /** Fires when `bootTimeout` is over. */
+  readonly signal: AbortSignal;
+}
+
+export interface VmGuestOptions {
+  /** What is booted, once for each worker. */
+  readonly guest: GuestDescription;
+  /** How it is booted. */
+  readonly boot?: Omit<BootOptions, 'signal' | 'onProgress'> | undefined;
+  /** Called once with the booted vm; every test starts from the moment at which it returns. */
+  readonly prepare?: ((vm: Vm, context: PrepareVmContext) => Promise<void> | void) | undefined;
+  /** For all of it: making the image where it is missing, boot, `prepare`, snapshot. Default 10 min. */
+  readonly bootTimeout?: Duration | undefined;
+  /**
+   * A name for the state that `prepare` makes, to be changed with `prepare` and all that it reads: the snapshot is then kept in the
+   * cache, and other workers and later runs start from it without booting. Default: each worker boots.
+   */
+  readonly keep?: string | undefined;
+  /** Forks that wait loaded and paused for the next tests; default 1. */
+  readonly pool?: number | undefined;
+  /** Lines about what takes long, for people. */
+  readonly onProgress?: ((message: string) => void) | undefined;
+}
+
+export const DEFAULT_BOOT_TIMEOUT = '10m';
+const SNAPSHOT = 'vitest';
+
+/** A guest at the moment that tests start from. Closing it ends every vm that was taken. */
+export class VmGuest implements AsyncDisposable {
+  readonly snapshot: Snapshot;
+  /** The kernel prints timestamps before its lines; false where that is not known. */
+  readonly timestamped: boolean;
+  readonly #pool: SnapshotPool;
+  readonly #taken = new Set<Vm>();
+  #closing: Promise<void> | undefined;
+
+  /** @internal */
+  constructor(snapshot: Snapshot, options: { readonly pool: number; readonly timestamped: boolean }) {
+    this.snapshot = snapshot;
+    this.timestamped = options.timestamped;
+    this.#pool = snapshot.pool({ size: options.pool });
+  }
+
+  /** A vm of one's own at that moment. It has to be closed, and is closed with the guest at the latest. */
+  async take(options: TakeOptions = {}): Promise<Vm> {
+    const vm = await this.#pool.take(options);
+    for (const old of this.#taken) if (old.failure) this.#taken.delete(old);
+    this.#taken.add(vm);
+    return vm;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([...this.#taken].map((vm) => vm.close()));
+    await this.#pool.close();
+    await this.snapshot.close();
+  }
+}
+
+/**
+ * Boots, prepares and saves a guest, or opens the snapshot that an earlier run kept of it.
+ * @throws what `boot`, `prepare` and `snapshot` throw, told in full in the message: it is all that a test's report shows
+ */
+export async function startGuest(options: VmGuestOptions): Promise<VmGuest> {
+  const signal = AbortSignal.timeout(parseDuration(options.bootTimeout ?? DEFAULT_BOOT_TIMEOUT, 'bootTimeout'));
+  const pool = options.pool ?? 1;
+  const request = requestOf(options, signal);
+  try {
+    const kept = request && (await findPrepared(request));
+    if (kept) return new VmGuest(kept, { pool, timestamped: false });
+  } catch (error) {
+    throw describeStartFailure(error, options, { signal });
+  }
+  return bootGuest(options, { signal, pool, request });
+}
+
+interface Start {
+  readonly signal: AbortSignal;
+  readonly pool: number;
+  readonly request: PreparedRequest | undefined;
+}
+
+async function bootGuest(options: VmGuestOptions, { signal, pool, request }: Start): Promise<VmGuest> {
+  let vm: Vm | undefined;
+  let console: string[] = [];
+  try {
+    vm = await boot(options.guest, { ...options.boot, signal, onProgress: options.onProgress });
+    await options.prepare?.(vm, { signal });
+    const snapshot = await vm.snapshot(SNAPSHOT, { signal });
+    if (snapshot.strategy === 'internal') {
+      throw new QmpilotError('SNAPSHOT', `tests need a vm each, and this guest cannot be forked: ${snapshot.reason}`, { hint: 'leave out what only one QEMU can have' });
+    }
+    if (request) await keepPrepared(snapshot, request);
+    // The pool holds the snapshot from here on; the vm itself has done its work.
+    return new VmGuest(snapshot, { pool, timestamped: showsTimestamps(vm.console.lines()) });
+  } catch (error) {
+    console = vm?.console.lastLines(20) ?? [];
+    throw describeStartFailure(error, options, { signal, prepared: vm !== undefined, console });
+  } finally {
+    await vm?.close();
+  }
+}
+
+function requestOf({ keep, guest, boot: bootOptions, onProgress }: VmGuestOptions, signal: AbortSignal): PreparedRequest | undefined {
+  return keep === undefined ? undefined : { name: `${guest.name}-${keep}`, guest, boot: bootOptions, source: keep, signal, onProgress };
+}
