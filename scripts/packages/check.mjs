@@ -1,0 +1,32 @@
+// Whether the packages are fit to be published: what is in the tarballs, how they resolve, how large they are, what they bring along, and
+// whether they work where they are installed.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pnpm, ROOT } from '../host.mjs';
+import { pack } from './pack.mjs';
+import { smoke } from './smoke/smoke.mjs';
+
+const step = (name) => console.error(`-- ${name}`);
+const folder = mkdtempSync(join(tmpdir(), 'qmpilot-pack-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+
+step('licenses');
+pnpm('exec', 'node', 'scripts/packages/licenses.mjs');
+
+const packed = pack(folder);
+for (const { manifest, tarball } of packed) {
+  step(`publint ${manifest.name}`);
+  pnpm('exec', 'publint', 'run', tarball, '--strict');
+  if (!manifest.exports) continue;
+  step(`attw ${manifest.name}`);
+  // ES modules only, by decision: `require` of them works on every Node.js that is supported.
+  pnpm('exec', 'attw', tarball, '--profile', 'esm-only', '--no-definitely-typed', '--format', 'ascii', '--quiet');
+}
+
+step('install and use');
+const [project] = (await smoke(packed, {}, folder)).slice(-1);
+
+// All declarations, ours and those that they import, as a user's compiler sees them.
+step('types');
+pnpm('exec', 'tsc', '--ignoreConfig', '--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext', '--types', 'node', '--typeRoots', join(ROOT, 'node_modules', '@types'), join(project, 'use-types.ts'));
