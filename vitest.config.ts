@@ -42,6 +42,11 @@ export default defineConfig({
       },
       {
         resolve: { alias },
+        // Two at a time: a fault waits more than it works.
+        test: { name: 'faults', include: ['tests/faults/**/*.test.ts'], testTimeout: 3_600_000, hookTimeout: 600_000, fileParallelism: false, maxConcurrency: 2 },
+      },
+      {
+        resolve: { alias },
         test: {
           name: 'e2e',
           include: ['tests/e2e/**/*.test.ts'],

@@ -1,0 +1,61 @@
+import { existsSync, rmSync } from 'node:fs';
+import { bindReadOnly, fill, freeze, memoryGroup, mountSmall, unmount, type MemoryGroup } from '../host-tools.js';
+import type { FaultRun } from '../fault-run.js';
+import { type FaultKind, inAttempt, type Injection } from './fault-kind.js';
+
+/** Of the guest's 128 MiB file and what qmpilot wants free beside it, a little more. */
+const RAM_MIB = 400;
+const NO_ROOM = /NO_SPACE|no room|No space|ENOSPC|cannot be written|no private folder|could not be noted|SIGBUS|disk is full/;
+
+const filled = (name: string, mebibytes: number): Partial<FaultKind> => ({
+  setUp: (run) => mountSmall(run.path(name), mebibytes),
+  inject: async ({ run }: Injection) => {
+    fill(run.path(name));
+    return undefined;
+  },
+  mend: (run) => rmSync(run.path(name, 'filler'), { force: true }),
+});
+
+const groups = new Map<FaultRun, MemoryGroup>();
+
+export const HOST_FAULTS: readonly FaultKind[] = [
+  { name: 'no room under the run directory', exits: [1, 125], says: NO_ROOM, ...filled('out', 32) },
+  { name: 'no room under the RAM directory', exits: [0, 1, 125], says: NO_ROOM, ...filled('ram', RAM_MIB) },
+  { name: 'no room under TMPDIR', exits: [0, 1, 125], says: NO_ROOM, ...filled('tmp', 64) },
+  inAttempt('no room for the overlay of a disk', 'fills-disk', [0, 1, 125], NO_ROOM, {
+    setUp: (run) => mountSmall(run.path('tmp'), 64),
+  }),
+  {
+    name: 'a read-only run directory', exits: [2], says: /cannot be written: .*(EROFS|EACCES|EPERM|read-only)/,
+    setUp: (run) => bindReadOnly(run.path('out')),
+    mend: (run) => unmount(run.path('out')),
+  },
+  {
+    name: 'the run directory becomes read-only', exits: [1, 2], says: /cannot be written: .*(EROFS|EACCES|EPERM|read-only)/,
+    async inject({ run }) {
+      for (const path of [run.dir, `${run.dir}/attempts`]) {
+        const why = existsSync(path) ? freeze(path, true) : undefined;
+        if (why !== undefined) return why;
+      }
+      return undefined;
+    },
+    mend: (run) => {
+      for (const path of [run.dir, `${run.dir}/attempts`]) if (existsSync(path)) freeze(path, false);
+    },
+  },
+  {
+    name: 'no descriptors left', exits: [0, 1, 2, 125], says: /EMFILE|too many open files|descriptors/i,
+    start: (_, random) => ({ before: `ulimit -n ${26 + Math.floor(random() * 40)}` }),
+  },
+  {
+    name: 'no memory left: a cgroup with a limit', exits: [0, 1, 125, 'SIGKILL', 134, 'SIGABRT'], says: /SIGKILL|out of memory|out-of-memory|memory|QMP|console ttyS0 was ended/,
+    setUp(run, random) {
+      const group = memoryGroup(`qmpilot-faults-${process.pid}-${Math.floor(random() * 1e9)}`, 120 + Math.floor(random() * 150));
+      if (typeof group === 'string') return group;
+      groups.set(run, group);
+      return undefined;
+    },
+    start: (run) => ({ before: `echo $$ > ${groups.get(run)?.join ?? '/dev/null'}` }),
+    mend: (run) => groups.get(run)?.remove(),
+  },
+];

@@ -1,0 +1,26 @@
+import { statSync } from 'node:fs';
+import type { FaultRun, RunEnd } from '../fault-run.js';
+import { type FaultKind, inAttempt } from './fault-kind.js';
+
+const MOST_MEMORY_MIB = 500;
+const MOST_CONSOLE = 64 << 20;
+
+function bounded(run: FaultRun, { peakMiB }: RunEnd): string[] {
+  const sizes = Array.from({ length: 8 }, (_, index) => statSync(run.path('out', 'run', 'attempts', String(index + 1).padStart(4, '0'), 'console.log'), { throwIfNoEntry: false })?.size ?? 0);
+  return [
+    ...(peakMiB <= MOST_MEMORY_MIB ? [] : [`the controller took ${peakMiB} MiB`]),
+    ...(Math.max(...sizes) <= MOST_CONSOLE ? [] : [`a console.log has ${Math.max(...sizes)} bytes`]),
+  ];
+}
+
+export const SCENARIO_FAULTS: readonly FaultKind[] = [
+  inAttempt('the scenario throws', 'throws', [0, 1], /the scenario threw Error: this scenario throws/),
+  inAttempt('the scenario never returns', 'never-returns', [0, 1], /^$/),
+  inAttempt('the scenario floods notes and files', 'floods', [0, 1], /^$/, { check: bounded }),
+  inAttempt('an exception that the scenario does not catch', 'uncaught', [125], /caught by nobody/),
+  inAttempt('a rejection that the scenario does not handle', 'unhandled', [125], /handled by nobody/),
+  inAttempt('the scenario takes all of the heap', 'out-of-heap', [134, 'SIGABRT'], /heap out of memory|heap limit/),
+  inAttempt('the guest panics', 'panic', [1], /^$/),
+  inAttempt('the guest reboots again and again', 'reboot-loop', [0, 1], /^$/),
+  inAttempt('the guest prints as fast as it can', 'guest-flood', [0, 1], /^$/, { check: bounded }),
+];
