@@ -26,10 +26,14 @@ const MISDEEDS: Readonly<Record<string, Attempt>> = {
     const kept: number[][] = [];
     for (;;) kept.push(Array.from({ length: 100_000 }, (_, index) => index * 1.5));
   },
+  'out-of-memory': async () => {
+    const kept: Buffer[] = [];
+    for (;;) kept.push(Buffer.alloc(16 << 20, 1));
+  },
   'panic': (vm, { signal }) => inGuest(vm, 'busybox mount -t proc proc /proc; echo c > /proc/sysrq-trigger', signal),
   'reboot-loop': (vm, { signal }) => inGuest(vm, 'busybox reboot -f', signal),
   'guest-flood': (vm, { signal }) => inGuest(vm, 'busybox yes 0123456789012345678901234567890123456789012345678901234567890', signal),
-  'fills-disk': (vm, { signal }) => inGuest(vm, 'busybox dd if=/dev/urandom of=/dev/vda bs=1048576 count=200; busybox sync; echo written', signal),
+  'fills-disk': (vm, { signal }) => inGuest(vm, 'busybox dd if=/dev/zero of=/dev/vda bs=1048576 count=100 conv=fsync', signal),
 };
 
 async function inGuest(vm: Parameters<Attempt>[0], command: string, signal: AbortSignal): Promise<void> {

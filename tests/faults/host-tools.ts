@@ -75,7 +75,7 @@ export function bindReadOnly(path: string): string | undefined {
 export interface MemoryGroup {
   /** Write a pid here to put the process, and what it starts, under the limit. */
   readonly join: string;
-  readonly remove: () => void;
+  readonly remove: () => unknown;
 }
 
 /** A cgroup with a limit of memory, of version 1 or 2; a string says why there is none. */
@@ -85,7 +85,7 @@ export function memoryGroup(name: string, mebibytes: number): MemoryGroup | stri
   try {
     mkdirSync(path);
     writeFileSync(join(path, version1 ? 'memory.limit_in_bytes' : 'memory.max'), String(mebibytes << 20));
-    return { join: join(path, 'cgroup.procs'), remove: () => rmdirSync(path) };
+    return { join: join(path, 'cgroup.procs'), remove: () => existsSync(path) && rmdirSync(path) };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

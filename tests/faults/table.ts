@@ -11,7 +11,7 @@ export function formatTable(results: ReadonlyMap<string, readonly FaultResult[]>
   const rows = [...results].map(([kind, all]) => {
     const made = all.filter(({ skipped }) => skipped === undefined);
     const sum = (of: (result: FaultResult) => number) => made.reduce((total, result) => total + of(result), 0);
-    const exits = [...Map.groupBy(made, ({ exit }) => exit)].map(([exit, { length }]) => `${exit} (${length})`).toSorted().join(', ');
+    const exits = [...new Set(made.map(({ exit }) => exit))].toSorted().map((exit) => `${exit} (${made.filter((one) => one.exit === exit).length})`).join(', ');
     const skipped = all.find((result) => result.skipped !== undefined)?.skipped?.trim();
     return { made: made.length, row: `| ${kind} | ${made.length} | ${sum(({ finished }) => finished)} | ${sum(({ inconclusive }) => inconclusive)} | ${sum(({ lost }) => lost.length)} | ${sum(({ left }) => left.length)} | ${sum(({ wrong }) => wrong.length)} | ${exits || `not made: ${skipped ?? ''}`} |` };
   });

@@ -5,6 +5,7 @@ import { EXIT, exitCodeOf } from './exit-codes.js';
 import { InterruptedError } from './interrupt.js';
 import { createProgram } from './program.js';
 import { renderError } from './render/errors.js';
+import { watchForUncaught } from './uncaught.js';
 
 // A reader that has seen enough (`| head`) is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? EXIT.fine : EXIT.cannotTell));
@@ -12,6 +13,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.
 const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 const version = typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : '0';
 
+watchForUncaught();
 try {
   await createProgram(version).parseAsync();
 } catch (error) {

@@ -22,11 +22,11 @@ const cut = (fd: number) => async ({ run, controller, random }: Injection) => {
 };
 
 export const QEMU_FAULTS: readonly FaultKind[] = [
-  { name: 'QEMU gets SIGKILL', exits: ANY_END, says: /QEMU .*(killed by SIGKILL|exited|ended)|QMP|console ttyS0 was ended/, inject: signalled('SIGKILL') },
-  { name: 'QEMU gets SIGTERM', exits: ANY_END, says: /QEMU .*(killed|exited|ended)|QMP|console ttyS0 was ended/, inject: signalled('SIGTERM') },
-  { name: 'QEMU gets SIGSTOP', exits: ANY_END, says: /QEMU .*(stopped|does not answer|stands still)/, inject: signalled('SIGSTOP') },
+  { name: 'QEMU gets SIGKILL', exits: ANY_END, says: /QEMU .*(killed by SIGKILL|exited|ended)|QEMU closed the link|QMP|console ttyS0 was ended/, inject: signalled('SIGKILL') },
+  { name: 'QEMU gets SIGTERM', exits: ANY_END, says: /QEMU .*(killed|exited|ended)|QEMU closed the link|QMP|console ttyS0 was ended/, inject: signalled('SIGTERM') },
+  { name: 'QEMU gets SIGSTOP', exits: ANY_END, says: /QEMU .*has been stopped by a signal/, inject: signalled('SIGSTOP') },
   {
-    name: 'QEMU gets SIGSTOP, and SIGCONT a second later', exits: ANY_END, says: /QEMU .*(stopped|does not answer|stands still)/,
+    name: 'QEMU gets SIGSTOP, and SIGCONT a second later', exits: ANY_END, says: /^$/,
     async inject(injection) {
       const qemus = await injection.run.qemus(injection.controller);
       signalAll(qemus, 'SIGSTOP');
@@ -35,6 +35,6 @@ export const QEMU_FAULTS: readonly FaultKind[] = [
       return undefined;
     },
   },
-  { name: 'the QMP socket is cut', exits: ANY_END, says: /QMP|QEMU .*(killed|exited|ended)/, inject: cut(QMP_FD) },
+  { name: 'the QMP socket is cut', exits: ANY_END, says: /QEMU closed the link|QMP|QEMU .*(killed|exited|ended)/, inject: cut(QMP_FD) },
   { name: 'the console socket is cut', exits: ANY_END, says: /console ttyS0 was ended|CONSOLE_CLOSED/, inject: cut(CONSOLE_FD) },
 ];

@@ -19,7 +19,7 @@ export const SCENARIO_FAULTS: readonly FaultKind[] = [
   inAttempt('the scenario floods notes and files', 'floods', [0, 1], /^$/, { check: bounded }),
   inAttempt('an exception that the scenario does not catch', 'uncaught', [125], /caught by nobody/),
   inAttempt('a rejection that the scenario does not handle', 'unhandled', [125], /handled by nobody/),
-  inAttempt('the scenario takes all of the heap', 'out-of-heap', [134, 'SIGABRT'], /heap out of memory|heap limit/),
+  inAttempt('the scenario takes all of the heap', 'out-of-heap', [134, 'SIGABRT'], /heap out of memory|heap limit/, { heapMiB: 96 }),
   inAttempt('the guest panics', 'panic', [1], /^$/),
   inAttempt('the guest reboots again and again', 'reboot-loop', [0, 1], /^$/),
   inAttempt('the guest prints as fast as it can', 'guest-flood', [0, 1], /^$/, { check: bounded }),

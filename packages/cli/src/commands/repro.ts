@@ -8,6 +8,7 @@ import { loadScenario } from '../load-scenario.js';
 import { RunDisplay } from '../progress/run-display.js';
 import { githubAnnotations, guardedCommands } from '../render/github.js';
 import { renderSummary } from '../render/summary.js';
+import { unlessUncaught } from '../uncaught.js';
 
 interface ReproOptions {
   readonly attempts?: number;
@@ -70,7 +71,7 @@ async function run(file: string, options: ReproOptions, github: boolean): Promis
   const display = new RunDisplay(RunDisplay.kind(options.quiet === true));
   try {
     const summary = await interruptible(
-      (signal) =>
+      (interrupted) => unlessUncaught((uncaught) =>
         runScenario(scenario, {
           attempts: options.attempts,
           forks: options.forks,
@@ -83,13 +84,13 @@ async function run(file: string, options: ReproOptions, github: boolean): Promis
           shard: options.shard,
           seed: options.seed,
           source,
-          signal,
+          signal: AbortSignal.any([interrupted, uncaught]),
           onEvent: (event) => {
             display.show(event);
             if (json && event.type === 'attempt') display.print(`${JSON.stringify(event.record)}\n`);
             if (json && event.type === 'summary') display.print(`${JSON.stringify(event.summary)}\n`);
           },
-        }),
+        })),
       (text) => display.say(text),
     );
     display.close();

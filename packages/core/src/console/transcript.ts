@@ -13,7 +13,7 @@ export interface TranscriptWriter {
 export class FileTranscript implements TranscriptWriter {
   readonly path: string;
   #fd: number | undefined;
-  #failure: unknown;
+  #failure: Error | undefined;
   #bytes = 0;
 
   /** Appends to `path`, which is created with mode 0600. */
@@ -36,7 +36,7 @@ export class FileTranscript implements TranscriptWriter {
         this.#bytes += count;
       }
     } catch (error) {
-      this.#failure = error;
+      this.#failure = error instanceof Error ? error : new Error(String(error));
     }
   }
 
@@ -46,7 +46,7 @@ export class FileTranscript implements TranscriptWriter {
     closeSync(this.#fd);
     this.#fd = undefined;
     if (this.#failure === undefined) return;
-    throw new QmpilotError('NO_SPACE', `the transcript ${this.path} is incomplete: it ends after ${this.#bytes} bytes`, {
+    throw new QmpilotError('NO_SPACE', `the transcript ${this.path} is incomplete: it ends after ${this.#bytes} bytes (${this.#failure.message})`, {
       cause: this.#failure,
       hint: 'make room on that file system',
     });

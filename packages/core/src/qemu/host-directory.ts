@@ -59,18 +59,19 @@ async function create(): Promise<HostDirectories> {
   const named = process.env['QMPILOT_RAM_DIR'] || undefined;
   const parents = [...new Set([temporaryParent(), named ?? ((await isUsable(SHM)) ? SHM : temporaryParent())])];
   for (const parent of parents) await sweep(parent);
+  const made: string[] = [];
   try {
-    const made = [];
     for (const parent of parents) {
       const path = await mkdtemp(join(parent, PREFIX));
-      await writeFile(join(path, OWNER_FILE), ownerText(process.pid), { mode: 0o600 });
       made.push(path);
+      await writeFile(join(path, OWNER_FILE), ownerText(process.pid), { mode: 0o600 });
     }
     const disk = made[0] ?? '';
     const memory = made[1] ?? disk;
     reaper = startReaper([...new Set([disk, memory])]);
     return { disk, memory, memoryWasNamed: named !== undefined };
   } catch (cause) {
+    for (const path of made) await rm(path, { recursive: true, force: true }).catch(() => {});
     throw new QmpilotError('NO_SPACE', `no private folder could be made in ${parents.join(' or ')}`, {
       cause,
       hint: 'make room there, or set TMPDIR and QMPILOT_RAM_DIR to folders that are yours',

@@ -7,6 +7,7 @@ import { atLeast, type QemuBinary } from './binary.js';
 import { buildArguments, type MachineSpec, type StartSpec } from './command-line.js';
 import { exitError, QemuProcess, type QemuHandle } from './process.js';
 import { readBackArguments } from './read-back.js';
+import { onStopped } from './stopped.js';
 
 export interface SavedState {
   readonly path: string;
@@ -76,7 +77,7 @@ export async function startIncoming(spec: MachineSpec, options: StartOptions & {
     const uri = byName ? `file:${incoming.path}` : `fd:${FIRST_FD + channelsOf(spec)}`;
     const machine = await start(spec, options, byName ? undefined : file.fd);
     const load = (wait: WaitOptions) =>
-      loadState(machine, incoming, uri, wait).catch(async (error: unknown) => {
+      unlessStopped(machine.process, loadState(machine, incoming, uri, wait)).catch(async (error: unknown) => {
         throw await startError(machine.process, true, error);
       });
     return { machine, load };
@@ -108,7 +109,7 @@ async function start(spec: MachineSpec, options: StartOptions, stateFd: number |
   const [virtio, agent] = [ports.slice(0, consoles), ports[consoles]];
   if (!qmpStream || !serial) throw new QmpilotError('QEMU_START', 'QEMU was started without its channels');
   try {
-    const qmp = await QmpClient.fromStream(qmpStream, { signal: options.signal, timeout: options.timeout });
+    const qmp = await unlessStopped(process, QmpClient.fromStream(qmpStream, { signal: options.signal, timeout: options.timeout }));
     return { spec, directory: options.directory, process, qmp, serial, virtio, agent };
   } catch (error) {
     throw await startError(process, options.incoming !== undefined, error);
@@ -145,6 +146,17 @@ async function loadState({ qmp }: Machine, state: SavedState, uri: string, { sig
       return status === 'inmigrate' ? undefined : status;
     },
   );
+}
+
+/** A QEMU that is stopped by a signal is not waited for. */
+async function unlessStopped<T>({ pid }: QemuHandle, answer: Promise<T>): Promise<T> {
+  let forget = () => {};
+  const stopped = new Promise<never>((_, reject) => (forget = onStopped(pid, reject)));
+  try {
+    return await Promise.race([answer, stopped]);
+  } finally {
+    forget();
+  }
 }
 
 /** QEMU's own message says more than a link that ended: wait for it, then leave nothing running. */

@@ -48,6 +48,7 @@ export async function runAttempt(vm: Vm, scenario: Scenario, options: AttemptOpt
     vm.onEvent((event) => {
       if (event.type === 'finding') return;
       files.event({ ...event, at: event.at - begun });
+      if (event.type === 'qmp' && event.event === 'BLOCK_IO_ERROR' && event.data['nospace'] === true) end.abort(noRoom(event.data));
       if (event.type === 'poweroff') onEvent({ type: 'poweroff', index, phase: event.phase, timeoutMs: poweroffMs });
     }),
     listen(options.signal, () => end.abort(options.signal?.reason)),
@@ -109,6 +110,13 @@ export async function runAttempt(vm: Vm, scenario: Scenario, options: AttemptOpt
     fork,
     findings: distinct(findings),
   };
+}
+
+/** QEMU has paused the guest: it cannot go on, and no attempt after it could. */
+function noRoom({ 'node-name': node, device }: Readonly<Record<string, unknown>>): QmpilotError {
+  return new QmpilotError('NO_SPACE', `there is no room for what the guest writes to its disk ${String(node || device)}`, {
+    hint: 'make room in TMPDIR, where the overlays of disks are, or point it to a larger file system; --resume goes on with the run',
+  });
 }
 
 /** The kernel reports the same hung task again and again. */

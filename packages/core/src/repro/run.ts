@@ -1,4 +1,4 @@
-import { QmpilotError } from '../errors.js';
+import { isQmpilotError, QmpilotError } from '../errors.js';
 import type { AttemptRecord, RunEvent, RunSummary } from '../records/records.js';
 import type { RunSession } from '../records/run-file.js';
 import { summarize } from '../records/summarize.js';
@@ -90,7 +90,8 @@ class Run {
       this.#tell({ type: 'summary', summary });
       return summary;
     } catch (error) {
-      const interrupted = this.#options.signal?.aborted === true;
+      const { signal } = this.#options;
+      const interrupted = signal?.aborted === true && !isQmpilotError(signal.reason);
       const message = error instanceof Error ? error.message : String(error);
       // A disk that is full takes no note either: what has failed is said by the error.
       await this.#note({ end: interrupted ? 'interrupted' : 'failed', message }).catch(() => {});

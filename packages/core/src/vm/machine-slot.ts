@@ -5,7 +5,8 @@ import { QmpilotError } from '../errors.js';
 import type { PreparedGuest } from '../guests/guest.js';
 import { AGENT_PORT } from '../qemu/command-line.js';
 import type { Machine } from '../qemu/machine.js';
-import { exitError } from '../qemu/process.js';
+import { exitError, QemuProcess } from '../qemu/process.js';
+import { onStopped } from '../qemu/stopped.js';
 import { GuestAgent } from '../qmp/guest-agent/guest-agent.js';
 import { OutOfBandShell } from '../shell/out-of-band-shell.js';
 import { deferred } from '../util/deferred.js';
@@ -28,6 +29,8 @@ export class MachineSlot {
   #ended = deferred<QmpilotError>();
   #failure: QmpilotError | undefined;
   #endsExpected = 0;
+  /** We have stopped it ourselves. */
+  #held = false;
   /** Former machines on their way out. */
   readonly #going = new Set<Promise<void>>();
 
@@ -78,11 +81,14 @@ export class MachineSlot {
   async exchange(dispose: (old: Machine) => Promise<void>, start: () => Promise<Machine>): Promise<void> {
     // A guest in a busy loop must not take the processor that loading needs.
     this.#machine.process.sendSignal('SIGSTOP');
+    this.#held = true;
     try {
       this.replace(await start(), dispose);
     } catch (error) {
       this.#machine.process.sendSignal('SIGCONT');
       throw error;
+    } finally {
+      this.#held = false;
     }
   }
 
@@ -127,7 +133,9 @@ export class MachineSlot {
       if (event === 'VSERPORT_CHANGE' && data.id === AGENT_PORT && !data.open) this.agent?.interrupt();
       this.#emit({ type: 'qmp', event, data: { ...data } });
     });
+    const forget = machine.process instanceof QemuProcess ? onStopped(machine.process.pid, (error) => this.#onStopped(machine, error)) : () => {};
     void machine.process.exited.then(() => {
+      forget();
       if (machine === this.#machine && this.#endsExpected === 0) this.#onExit(machine);
     });
     this.#emit({ type: 'started', pid: machine.process.pid });
@@ -140,10 +148,20 @@ export class MachineSlot {
   }
 
   #onExit({ process }: Machine): void {
-    if (!process.exit || this.#failure) return;
-    this.#failure = exitError('it was running', process.exit, process.stderr(), process.pid);
-    this.#emit({ type: 'ended', message: this.#failure.message });
-    this.#ended.resolve(this.#failure);
+    if (process.exit) this.#fail(exitError('it was running', process.exit, process.stderr(), process.pid));
+  }
+
+  #onStopped(machine: Machine, error: QmpilotError): void {
+    if (machine !== this.#machine || this.#held) return;
+    this.#fail(error);
+    void machine.process.kill();
+  }
+
+  #fail(error: QmpilotError): void {
+    if (this.#failure) return;
+    this.#failure = error;
+    this.#emit({ type: 'ended', message: error.message });
+    this.#ended.resolve(error);
   }
 
   #shellOn(console: string | undefined): OutOfBandShell | undefined {

@@ -41,7 +41,7 @@ export class Journal {
     const path = resolve(dir);
     let fd: number | undefined;
     try {
-      await mkdir(path, { recursive: true, mode: 0o700 });
+      await makeDirectory(path);
       if ((await readdir(path)).length > 0) throw notEmpty(path);
       fd = openSync(join(path, ATTEMPTS), constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_EXCL, 0o600);
       if (!(await lockFile(fd, path))) throw inUse(path);
@@ -147,6 +147,15 @@ export async function readRunFile(dir: string): Promise<RunFile> {
     throw new QmpilotError('USAGE', `${path} cannot be read`, { cause, hint: 'name a folder that qmpilot repro wrote' });
   }
   return parseRunFile(text, path);
+}
+
+/** On a read-only file system a recursive mkdir of Node.js says ENOENT; a plain one says why. */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+  } catch {
+    await mkdir(path, { mode: 0o700 });
+  }
 }
 
 function notEmpty(path: string): QmpilotError {
