@@ -1,6 +1,6 @@
 // Whether the packages are fit to be published: what is in the tarballs, how they resolve, how large they are, what they bring along, and
 // whether they work where they are installed.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pnpm, ROOT } from '../host.mjs';
@@ -11,8 +11,14 @@ const step = (name) => console.error(`-- ${name}`);
 const folder = mkdtempSync(join(tmpdir(), 'qmpilot-pack-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
+step('knip: files, exports and dependencies that nothing uses');
+pnpm('exec', 'knip', '--treat-config-hints-as-errors');
+step('size');
+pnpm('exec', 'size-limit');
 step('licenses');
 pnpm('exec', 'node', 'scripts/packages/licenses.mjs');
+step('changesets');
+pnpm('exec', 'node', 'scripts/packages/changesets.mjs');
 
 const packed = pack(folder);
 for (const { manifest, tarball } of packed) {
@@ -24,8 +30,12 @@ for (const { manifest, tarball } of packed) {
   pnpm('exec', 'attw', tarball, '--profile', 'esm-only', '--no-definitely-typed', '--format', 'ascii', '--quiet');
 }
 
+// The peers in the versions that the tests use: npm installs no optional one by itself.
+const { devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+const peers = Object.fromEntries(packed.flatMap(({ manifest }) => Object.keys(manifest.peerDependencies ?? {})).map((name) => [name, devDependencies[name]]));
+
 step('install and use');
-const [project] = (await smoke(packed, {}, folder)).slice(-1);
+const [project] = (await smoke(packed, peers, folder)).slice(-1);
 
 // All declarations, ours and those that they import, as a user's compiler sees them.
 step('types');

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** A Debian suite whose QEMU is tested beside the host's own: 10.0. */
-export const OTHER_SUITE = 'trixie';
+const OTHER_SUITE = 'trixie';
 
 /** The folder of that QEMU; fetched by `npm run setup`, or now. Throws, with apt's words, where it cannot be had. */
 export function otherQemu(): { readonly system: string; readonly image: string; readonly agent: string } {

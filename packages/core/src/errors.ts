@@ -120,7 +120,7 @@ export function isQmpilotError(error: unknown, code?: ErrorCode): error is Qmpil
 }
 
 /** `850 ms`, `12.3 s`, `2 min 5 s`: durations as messages show them. */
-export function formatMs(ms: number): string {
+function formatMs(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1000);

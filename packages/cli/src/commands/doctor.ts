@@ -18,7 +18,7 @@ export function registerDoctor(program: Command): void {
     });
 }
 
-export function renderCheck({ status, name, detail, remedy }: HostCheck): string {
+function renderCheck({ status, name, detail, remedy }: HostCheck): string {
   const line = `${status.padEnd(4)}  ${name.padEnd(22)}${visible(detail)}\n`;
   return remedy === undefined ? line : `${line}${' '.repeat(28)}-> ${remedy}\n`;
 }

@@ -108,7 +108,7 @@ async function fileOfRun(resume: string | undefined): Promise<string> {
   throw new QmpilotError('USAGE', `${resume} does not say which scenario file it is a run of`, { hint: 'name the file, too' });
 }
 
-export function exitCode({ reproduced, clean, goal }: RunSummary): number {
+function exitCode({ reproduced, clean, goal }: RunSummary): number {
   if (goal) {
     if (goal.decision === 'open') return EXIT.cannotTell;
     // Whichever way the goal is put: a rate above the limit is the bug, one below is its absence.

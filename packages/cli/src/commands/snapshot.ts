@@ -30,7 +30,7 @@ export function registerSnapshot(program: Command): void {
 }
 
 /** Name, guest, QEMU, RAM, size really used, age. */
-export function renderKept({ name, guest, qemu, memoryMiB, bytes, savedAt }: KeptSnapshot, now: number): string {
+function renderKept({ name, guest, qemu, memoryMiB, bytes, savedAt }: KeptSnapshot, now: number): string {
   const version = /^[\d.]+/.exec(qemu)?.[0] ?? qemu;
   return visible(`${name}  ${guest}  QEMU ${version}  ${memoryMiB} MiB RAM  ${(bytes / 2 ** 20).toFixed(0)} MiB on disk  ${age(now - Date.parse(savedAt))}`);
 }

@@ -2,7 +2,7 @@ import { renameSync } from 'node:fs';
 import { FileTranscript, type TranscriptWriter } from '@qmpilot/core';
 
 /** Two files of this size are kept: a guest that prints for ever does not fill the disk. */
-export const MAX_LOG_BYTES = 32 << 20;
+const MAX_LOG_BYTES = 32 << 20;
 
 /** A vm's console in `console.log`; what is older than its last 32 MiB is in `console.log.1`, what is older still is gone. */
 export class ConsoleLog implements TranscriptWriter {

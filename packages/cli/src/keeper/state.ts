@@ -28,7 +28,7 @@ const MAX_SOCKET_PATH = 107;
 const STARTING_MS = 20_000;
 
 /** `$QMPILOT_STATE`, else `$XDG_STATE_HOME/qmpilot`, else `~/.local/state/qmpilot`. */
-export function stateRoot(env: NodeJS.ProcessEnv = process.env): string {
+function stateRoot(env: NodeJS.ProcessEnv = process.env): string {
   const own = env['QMPILOT_STATE'];
   if (own && isAbsolute(own)) return own;
   const xdg = env['XDG_STATE_HOME'];

@@ -83,7 +83,7 @@ function shownForks(forks: readonly ForkState[], room: number): { readonly shown
 }
 
 /** `0:42`, `1:05:09`. */
-export function clock(ms: number): string {
+function clock(ms: number): string {
   const all = Math.max(0, Math.round(ms / 1000));
   const [hours, minutes, seconds] = [Math.floor(all / 3600), Math.floor(all / 60) % 60, all % 60];
   const padded = (value: number) => String(value).padStart(2, '0');

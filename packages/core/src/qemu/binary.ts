@@ -20,7 +20,7 @@ export interface QemuBinary {
 }
 
 /** The oldest QEMU that the tests run on. */
-export const OLDEST_QEMU = '7.2';
+const OLDEST_QEMU = '7.2';
 
 /** An absolute path of `name` on PATH, or undefined. */
 export async function which(name: string, path = process.env['PATH'] ?? ''): Promise<string | undefined> {
@@ -37,7 +37,7 @@ export async function which(name: string, path = process.env['PATH'] ?? ''): Pro
 }
 
 /** @throws {TOOL_MISSING} when the text is not QEMU's `--version` */
-export function parseQemuVersion(output: string): QemuVersion {
+function parseQemuVersion(output: string): QemuVersion {
   const match = /QEMU emulator version ((\d+)\.(\d+)\.(\d+)[^\n]*)/.exec(output);
   if (!match) {
     throw new QmpilotError('TOOL_MISSING', `this is not a QEMU system emulator: ${JSON.stringify(output.slice(0, 80))}`);

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { lstat, mkdir, mkdtemp, readdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
+import { lstat, mkdtemp, readdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { QmpilotError } from '../errors.js';
@@ -209,12 +209,4 @@ async function freeBytes(path: string): Promise<number> {
   if (type !== TMPFS_MAGIC) return bavail * bsize;
   const available = /^MemAvailable: +(\d+) kB$/m.exec(await readFile('/proc/meminfo', 'utf8').catch(() => ''))?.[1];
   return Math.min(bavail * bsize, available === undefined ? Infinity : Number(available) * 1024);
-}
-
-export async function ensurePrivateDirectory(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
-  const info = await lstat(path);
-  if (!info.isDirectory() || info.uid !== process.getuid?.()) {
-    throw new QmpilotError('USAGE', `${path} is not a folder of this user`, { hint: 'name another folder, or remove it' });
-  }
 }

@@ -1,6 +1,6 @@
 import { duplexPair, type Duplex } from 'node:stream';
 
-export const GREETING = { QMP: { version: { qemu: { major: 7, minor: 2, micro: 0 }, package: '' }, capabilities: ['oob'] } };
+const GREETING = { QMP: { version: { qemu: { major: 7, minor: 2, micro: 0 }, package: '' }, capabilities: ['oob'] } };
 
 export interface Asked {
   readonly execute?: string;

@@ -9,7 +9,7 @@ export interface Mark {
   readonly payload: Buffer;
 }
 
-export const NONCE_LENGTH = 16;
+const NONCE_LENGTH = 16;
 /** `0x01`, letter, nonce, at most 5 digits, `:`. */
 const HEAD_LIMIT = 2 + NONCE_LENGTH + 6;
 

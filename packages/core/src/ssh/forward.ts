@@ -26,7 +26,7 @@ export async function forwardPort(vm: SshGuest, port: number, options: WaitOptio
 }
 
 /** Reads QEMU's `info usernet`: protocol, descriptor, source address and port, destination address and port. */
-export function findForward(usernet: string, port: number): number | undefined {
+function findForward(usernet: string, port: number): number | undefined {
   for (const line of usernet.split('\n')) {
     const match = /^\s*TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+(\d+)\s/.exec(line);
     if (match && Number(match[2]) === port) return Number(match[1]);

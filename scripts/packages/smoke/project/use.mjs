@@ -1,4 +1,4 @@
-// Runs in a project that has the two packages and nothing else: `node use.mjs VERSION IMAGE_KEY`.
+// Runs in a project that has the two packages and Vitest, the optional peer: `node use.mjs VERSION IMAGE_KEY`.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -29,6 +29,9 @@ for (const specifier of specifiers) {
   assert.deepEqual(Object.keys(require(specifier)).sort(), names.sort(), `require of ${specifier}`);
 }
 await assert.rejects(import('@qmpilot/core/dist/index.js'), { code: 'ERR_PACKAGE_PATH_NOT_EXPORTED' });
+
+const tests = spawnSync(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', '--dir', '.'], { encoding: 'utf8' });
+assert.equal(tests.status, 0, tests.stdout + tests.stderr);
 
 // The library.
 const LOG = '[  243.194357] INFO: task npm ci:888 blocked for more than 122 seconds.\n';

@@ -28,7 +28,7 @@ export interface ScriptFolders {
 }
 
 /** Tells the guest's login shells that somebody drives them who wants a prompt. */
-export const DRIVEN = 'qmpilot.driven=1';
+const DRIVEN = 'qmpilot.driven=1';
 
 /** What the first start showed to be wrong. */
 export interface Corrections {

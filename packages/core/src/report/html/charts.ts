@@ -54,7 +54,7 @@ function floorOf(curves: readonly NamedCurve[]): number {
 }
 
 /** At most seven times from 0, at round distances. */
-export function timeTicks(most: number): number[] {
+function timeTicks(most: number): number[] {
   const distances = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 12e5, 18e5, 36e5, 72e5, 216e5, 432e5, 864e5];
   const distance = distances.find((one) => most / one <= 6) ?? niceCeiling(most / 6);
   return Array.from({ length: Math.floor(most / distance) + 1 }, (_, index) => index * distance);

@@ -27,7 +27,7 @@ ${reasons.map(({ reason, attempts }) => html`<div class="failure reason"><div cl
 </section>`;
 }
 
-export function mergeGroups(runs: readonly AnalyzedRun[]): MergedGroup[] {
+function mergeGroups(runs: readonly AnalyzedRun[]): MergedGroup[] {
   const merged = new Map<string, { group: FailureGroup; seen: (readonly number[])[] }>();
   for (const [run, { analysis }] of runs.entries()) {
     for (const group of analysis.groups) {

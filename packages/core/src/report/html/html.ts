@@ -28,7 +28,7 @@ function render(value: HtmlValue): string {
 }
 
 /** Text as it stands in HTML; what terminals and text layout would act on is spelled out. */
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return safeText(text).replace(/[&<>"'`]/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 

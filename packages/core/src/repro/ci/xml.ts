@@ -9,7 +9,7 @@ export function xmlText(text: string): string {
 }
 
 /** The same for an attribute: line ends and tabs are kept as they are. */
-export function xmlAttribute(text: string): string {
+function xmlAttribute(text: string): string {
   return xmlText(text).replaceAll('\n', '&#10;').replaceAll('\r', '&#13;').replaceAll('\t', '&#9;');
 }
 

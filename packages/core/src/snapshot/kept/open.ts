@@ -52,7 +52,7 @@ export async function openKept(path: string, context: SnapshotContext): Promise<
 }
 
 /** What keeps this host from loading the snapshot; undefined when nothing does. */
-export async function whyUnfit(folder: string, manifest: KeptManifest, { binary }: Pick<SnapshotContext, 'binary'>): Promise<QmpilotError | undefined> {
+async function whyUnfit(folder: string, manifest: KeptManifest, { binary }: Pick<SnapshotContext, 'binary'>): Promise<QmpilotError | undefined> {
   const refuse = (message: string, hint: string) => new QmpilotError('SNAPSHOT', `the snapshot at ${folder} ${message}`, { hint });
   if (manifest.qemu !== binary.version.text) {
     return refuse(`was saved by QEMU ${manifest.qemu} with the machine ${manifest.machineType}, and this is QEMU ${binary.version.text}`, 'name the QEMU that saved it by $QMPILOT_QEMU, or keep the snapshot anew');
