@@ -30,6 +30,35 @@ describe('a guest started by a script with the interface of qemu-vm.nix, root on
     expect((await vm.console.expect(/\/dev\/\S+ of root/)).text).toBe('/dev/ttyS0 of root');
   });
 
+  it('is saved, restored and forked as its script described it: RAM and both disks', async () => {
+    await vm.expectOk('mkfs.ext4 -q /dev/vdb; mkdir -p /mnt; mount /dev/vdb /mnt; echo one | tee /root/state /run/state /mnt/state; sync');
+    await vm.snapshot('one');
+    await vm.expectOk('echo two | tee /root/state /run/state /mnt/state; sync');
+    const [fork] = await vm.fork('one');
+    try {
+      expect((await fork?.exec('cat /root/state /run/state /mnt/state'))?.stdout).toBe('one\none\none\n');
+      expect(fork?.facts.commandLine.join(' ')).toMatch(/-machine accel=kvm:tcg -cpu max -name nixos -m 768 .*-device virtio-keyboard -usb .*-nographic .*-incoming defer/);
+      await fork?.expectOk('echo three > /root/state; sync');
+    } finally {
+      await fork?.close();
+    }
+    expect((await vm.exec('cat /root/state')).stdout).toBe('two\n');
+    await vm.restore('one');
+    expect((await vm.exec('cat /root/state /run/state /mnt/state')).stdout).toBe('one\none\none\n');
+    expect((await vm.exec('ip -o link show ens3 | grep -c UP')).stdout).toBe('1\n');
+  });
+
+  it('is saved again after a restore, and inside its own QEMU on its qcow2 disks', async () => {
+    await vm.expectOk('echo inside > /run/state');
+    await vm.snapshot('inside', { strategy: 'internal' });
+    await vm.expectOk('echo gone > /run/state');
+    await vm.restore('inside');
+    expect((await vm.exec('cat /run/state')).stdout).toBe('inside\n');
+    await vm.snapshot('two');
+    await vm.restore('two');
+    expect((await vm.exec('cat /run/state')).stdout).toBe('inside\n');
+  });
+
   it('powers off', async () => {
     expect(await vm.poweroff({ timeout: '1m' })).toMatchObject({ outcome: 'clean', shutdownReason: 'guest-shutdown' });
   });
@@ -50,6 +79,20 @@ describe('a guest that knows nothing of us: root on tmpfs, a serial port of its 
     await vm.console.type('tty\n');
     await vm.console.expect('/dev/hvc4');
     expect(readFileSync(log(), 'utf8')).toContain('Linux version');
+  });
+
+  it('is saved and forked; the fork does not write to what the first one has on the host', async () => {
+    await vm.expectOk('echo memory > /root/state');
+    await vm.snapshot('one');
+    const size = readFileSync(log()).length;
+    const [fork] = await vm.fork('one');
+    try {
+      await fork?.expectOk('echo loud > /dev/ttyS0');
+      expect((await fork?.exec('cat /root/state'))?.stdout).toBe('memory\n');
+    } finally {
+      await fork?.close();
+    }
+    expect(readFileSync(log()).length).toBe(size);
   });
 
   it('stalls and ends like any other: a shell answers while the shutdown runs', async () => {

@@ -7,7 +7,7 @@ import { Cleanup } from '../util/cleanup.js';
 import { monotonicMs } from '../util/clock.js';
 import type { SnapshotContext } from './context.js';
 import type { ForkStart, FrozenMachine } from './frozen.js';
-import { forkDisks, freezeDisks, unfreezeDisks, type FrozenDisk } from './overlay.js';
+import { dropNames, forkDisks, freezeDisks, type FrozenDisk } from './overlay.js';
 import { newRamFile, removeRamFile } from './ram-file.js';
 import { prepareSave } from './save-state.js';
 
@@ -49,7 +49,6 @@ async function freezeInto(machine: Machine, context: SnapshotContext, options: F
   const directory = await mkdtemp(join(directories.disk, 'snapshot-'));
   undo.add('the folder of the snapshot', () => rm(directory, { recursive: true, force: true }));
   const disks = await freezeDisks(machine.spec.disks, directory);
-  undo.add('the disks', () => unfreezeDisks(machine.spec.disks, disks));
   const template = strategy === 'template';
   const machineType = await resolveMachineType(machine);
   const copy = template && machine.spec.ram.share !== true ? await startCopy(machine, disks, directory, context, options, undo) : undefined;
@@ -79,6 +78,7 @@ async function freezeInto(machine: Machine, context: SnapshotContext, options: F
   const pausedMs = monotonicMs() - begun;
 
   save.close();
+  await dropNames(machine.spec.disks, disks);
   await copy?.close();
   const written = disks.flatMap(({ spec: { file }, pristine }) => (pristine === undefined ? [] : [file]));
   await Promise.all([state.path, ...written].map((path) => chmod(path, 0o400)));

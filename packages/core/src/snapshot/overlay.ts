@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { copyFile, rename } from 'node:fs/promises';
+import { copyFile, link, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { QmpilotError } from '../errors.js';
@@ -76,8 +76,8 @@ export interface FrozenDisk {
 }
 
 /**
- * Moves a machine's files into the snapshot's folder, where forks find them; a machine that still runs goes on with the files
- * it has open, and from its end on nothing writes to them.
+ * Gives a machine's files another name in the snapshot's folder, where forks find them. A machine that still runs keeps its own
+ * until `dropNames`: QEMU opens a file anew, by its name, when it gives up writing to it.
  */
 export async function freezeDisks(disks: readonly DiskSpec[], directory: string): Promise<FrozenDisk[]> {
   return Promise.all(
@@ -85,7 +85,7 @@ export async function freezeDisks(disks: readonly DiskSpec[], directory: string)
       if (spec.readOnly) return { spec, pristine: undefined };
       if (spec.foreign) return withPristine(spec, directory);
       const frozen = { ...spec, file: join(directory, `${spec.id}.qcow2`) };
-      await rename(spec.file, frozen.file);
+      await link(spec.file, frozen.file);
       return withPristine(frozen, directory);
     }),
   );
@@ -97,11 +97,11 @@ async function withPristine(spec: DiskSpec, directory: string): Promise<FrozenDi
   return { spec, pristine };
 }
 
-/** Puts the files back under the names that the machine knows. */
-export async function unfreezeDisks(disks: readonly DiskSpec[], frozen: readonly FrozenDisk[]): Promise<void> {
+/** Takes away the names that the machine knows, once it writes to its files no more. */
+export async function dropNames(disks: readonly DiskSpec[], frozen: readonly FrozenDisk[]): Promise<void> {
   for (const [index, { spec }] of frozen.entries()) {
     const original = disks[index];
-    if (original && original.file !== spec.file) await rename(spec.file, original.file);
+    if (original && original.file !== spec.file) await rm(original.file, { force: true });
   }
 }
 
