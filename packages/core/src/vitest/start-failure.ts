@@ -14,7 +14,7 @@ export function describeStartFailure(error: unknown, options: VmGuestOptions, { 
   const own = error instanceof QmpilotError ? error : undefined;
   const name = options.guest.name;
   const what = prepared ? `the guest ${name} is up, but was not made ready for the tests` : `the guest ${name} did not start, so no test of it was run`;
-  const why = signal.aborted && isQmpilotError(error, 'ABORTED') ? `bootTimeout is over (${error.message})` : error instanceof Error ? error.message : String(error);
+  const why = signal.aborted && isQmpilotError(error, 'ABORTED') ? `${endOf(signal)} (${error.message})` : error instanceof Error ? error.message : String(error);
   const lines = own?.evidence.console && own.evidence.console.length > 0 ? own.evidence.console : console;
   const text = [
     `${what}: ${why}`,
@@ -23,4 +23,8 @@ export function describeStartFailure(error: unknown, options: VmGuestOptions, { 
     ...(lines.length === 0 ? [] : ['its console, at the end:', ...lines.slice(-20).map((line) => `  ${safeLine(line)}`)]),
   ].join('\n');
   return new QmpilotError(own?.code ?? 'SCENARIO', text, own ? {} : { cause: error });
+}
+
+function endOf({ reason }: AbortSignal): string {
+  return reason instanceof Error && reason.name === 'TimeoutError' ? 'bootTimeout is over' : String(reason);
 }

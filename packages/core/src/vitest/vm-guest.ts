@@ -44,6 +44,7 @@ export class VmGuest implements AsyncDisposable {
   readonly timestamped: boolean;
   readonly #pool: SnapshotPool;
   readonly #taken = new Set<Vm>();
+  readonly #stayWithRunner: () => void;
   #closing: Promise<void> | undefined;
 
   /** @internal */
@@ -51,6 +52,7 @@ export class VmGuest implements AsyncDisposable {
     this.snapshot = snapshot;
     this.timestamped = options.timestamped;
     this.#pool = snapshot.pool({ size: options.pool });
+    this.#stayWithRunner = onRunnerGone(() => void this.close());
   }
 
   /** A vm of one's own at that moment. It has to be closed, and is closed with the guest at the latest. */
@@ -58,7 +60,9 @@ export class VmGuest implements AsyncDisposable {
     const vm = await this.#pool.take(options);
     for (const old of this.#taken) if (old.failure) this.#taken.delete(old);
     this.#taken.add(vm);
-    return vm;
+    if (!this.#closing) return vm;
+    await vm.close();
+    throw new QmpilotError('CLOSED', 'the guest was closed');
   }
 
   close(): Promise<void> {
@@ -71,8 +75,9 @@ export class VmGuest implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([...this.#taken].map((vm) => vm.close()));
+    this.#stayWithRunner();
     await this.#pool.close();
+    await Promise.all([...this.#taken].map((vm) => vm.close()));
     await this.snapshot.close();
   }
 }
@@ -82,7 +87,17 @@ export class VmGuest implements AsyncDisposable {
  * @throws what `boot`, `prepare` and `snapshot` throw, told in full in the message: it is all that a test's report shows
  */
 export async function startGuest(options: VmGuestOptions): Promise<VmGuest> {
-  const signal = AbortSignal.timeout(parseDuration(options.bootTimeout ?? DEFAULT_BOOT_TIMEOUT, 'bootTimeout'));
+  const gone = new AbortController();
+  const forget = onRunnerGone(() => gone.abort(new Error('Vitest has ended')));
+  try {
+    const limit = AbortSignal.timeout(parseDuration(options.bootTimeout ?? DEFAULT_BOOT_TIMEOUT, 'bootTimeout'));
+    return await openOrBoot(options, AbortSignal.any([limit, gone.signal]));
+  } finally {
+    forget();
+  }
+}
+
+async function openOrBoot(options: VmGuestOptions, signal: AbortSignal): Promise<VmGuest> {
   const pool = options.pool ?? 1;
   const request = requestOf(options, signal);
   try {
@@ -119,6 +134,12 @@ async function bootGuest(options: VmGuestOptions, { signal, pool, request }: Sta
   } finally {
     await vm?.close();
   }
+}
+
+/** Vitest's workers outlive it when it is ended by a signal, and go on with their tests: no QEMU is to stay for those. */
+function onRunnerGone(call: () => void): () => void {
+  process.once('disconnect', call);
+  return () => void process.off('disconnect', call);
 }
 
 function requestOf({ keep, guest, boot: bootOptions, onProgress }: VmGuestOptions, signal: AbortSignal): PreparedRequest | undefined {
