@@ -32,6 +32,11 @@ describe('KernelLineFilter', () => {
     expect(filtered(`a${HUNG}[  369.652117]       Not tainted 6.6.58 #1-NixOS\r\nb`)).toBe('ab');
   });
 
+  it('takes records that have one time, or the times of two CPUs in disorder, with bytes of the program between them', () => {
+    const lines = ['54.142053] INFO: task', '54.142053] Tainted', '54.142050] Call Trace:', '54.142053] task:iou'].map((text) => `[   ${text}\r\n`);
+    expect(filtered(lines.map((line, index) => `${line}${index}`).join(''))).toBe('0123');
+  });
+
   it('leaves what dmesg shows of lines that the console had before', () => {
     const shown = '[    1.500000] Linux version\r\n[  369.652117] INFO: task\r\n';
     expect(filtered(`${HUNG}$ dmesg\r\n${shown}`)).toBe(`$ dmesg\r\n${shown}`);

@@ -2,17 +2,21 @@
 const LINE = /\[ {0,4}(\d{1,10}\.\d{6})\](?:\[ *[TC]\d{1,10}\])? [^\n\x1b]{0,2000}\n/g;
 /** A piece at the end of a chunk that may still become such a line. */
 const UNFINISHED = /\[(?: {0,4}(?:\d{1,10}(?:\.(?:\d{0,5}|\d{6}(?:\](?:\[(?: *(?:[TC](?:\d{1,10}(?:\])?)?)?)?)?(?: [^\n\x1b]{0,2000})?)?)?)?)?)$/;
+/** Records of two CPUs may come in the other order, by so many seconds. */
+const DISORDER_S = 0.1;
+const REMEMBERED = 512;
 /** How far from its end a chunk is searched for the time of the kernel's last line. */
 const LOOK_BACK = 4096;
 
 /**
  * Takes the kernel's own lines out of what a program writes to the same serial line. The kernel writes a line whole, wherever
  * the program is, in the middle of an escape sequence or of a character as well; without it the program's bytes are
- * as they were. A line that is not younger than the kernel's last one is the program's: `dmesg` shows such.
+ * as they were. A line that is older than the kernel's last one, or has come before, is the program's: `dmesg` shows such.
  */
 export class KernelLineFilter {
   #held = '';
   #last = -1;
+  readonly #recent = new Set<string>();
 
   /** What is held back until more tells whether it is the kernel's. */
   get holds(): boolean {
@@ -26,9 +30,10 @@ export class KernelLineFilter {
     let previousEnd = -1;
     for (const match of text.matchAll(LINE)) {
       const time = Number(match[1]);
-      // A record of several lines has one time.
-      if (time < this.#last || (time === this.#last && match.index !== previousEnd)) continue;
-      this.#last = time;
+      // A record of several lines may have the same line twice.
+      const again = this.#recent.has(match[0]) && match.index !== previousEnd;
+      if (time < this.#last - DISORDER_S || again) continue;
+      this.#remember(match[0], time);
       kept += text.slice(from, match.index);
       from = match.index + match[0].length;
       previousEnd = from;
@@ -50,12 +55,22 @@ export class KernelLineFilter {
   note(chunk: Uint8Array): void {
     const end = chunk.subarray(-LOOK_BACK);
     const text = Buffer.from(end.buffer, end.byteOffset, end.byteLength).toString('latin1');
-    for (const match of text.matchAll(LINE)) this.#last = Math.max(this.#last, Number(match[1]));
+    for (const match of text.matchAll(LINE)) this.#remember(match[0], Number(match[1]));
   }
 
   /** Another moment of the guest: its clock may stand earlier. */
   reset(): void {
     this.#held = '';
     this.#last = -1;
+    this.#recent.clear();
+  }
+
+  #remember(line: string, time: number): void {
+    this.#last = Math.max(this.#last, time);
+    this.#recent.add(line);
+    for (const oldest of this.#recent) {
+      if (this.#recent.size <= REMEMBERED) break;
+      this.#recent.delete(oldest);
+    }
   }
 }

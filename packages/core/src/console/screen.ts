@@ -2,9 +2,6 @@ import { QmpilotError } from '../errors.js';
 import { Listeners } from './listeners.js';
 import { characterGrid, findPanes, paneTitle, statusRow, type PaneLayout } from './panes.js';
 import { ProgramView } from './program-view.js';
-import { renderHtml } from './render-html.js';
-import { renderSvg } from './render-svg.js';
-import type { RenderOptions, ScreenImage } from './screen-image.js';
 import { settle, waitForText, waitUntil, type ScreenMatch, type ScreenWaitOptions, type SettleOptions } from './screen-wait.js';
 import { TerminalView, type ScreenOptions, type ScreenRegion } from './terminal-view.js';
 import type { WaitOptions } from '../util/deadline.js';
@@ -93,21 +90,6 @@ export class Screen extends TerminalView {
     const panes = this.panes();
     if (typeof selector === 'number') return panes.at(selector);
     return panes.find((pane) => (selector === 'active' ? pane.active : pane.title.includes(selector.title)));
-  }
-
-  /** What is shown now, as a value. */
-  image(): ScreenImage {
-    return { columns: this.columns, rows: Array.from({ length: this.rowCount }, (_, row) => this.cells(row)), cursor: this.cursor };
-  }
-
-  /** What is shown now as an SVG picture that needs nothing else; text of the guest is escaped. */
-  toSvg(options: RenderOptions = {}): string {
-    return renderSvg(this.image(), options);
-  }
-
-  /** What is shown now as a `<pre>` element with inline styles; text of the guest is escaped. */
-  toHtml(options: RenderOptions = {}): string {
-    return renderHtml(this.image(), options);
   }
 
   /** Changes this side's size only; `console.resize` tells the guest as well. */

@@ -1,6 +1,9 @@
 import unicode11 from '@xterm/addon-unicode11';
 import type { IBuffer, Terminal } from '@xterm/headless';
 import headless from '@xterm/headless';
+import { renderHtml } from './render-html.js';
+import { renderSvg } from './render-svg.js';
+import type { RenderOptions, ScreenImage } from './screen-image.js';
 import { readCells, type ScreenCell } from './screen-cell.js';
 
 export interface ScreenOptions {
@@ -86,6 +89,21 @@ export class TerminalView {
   cells(row: number): ScreenCell[] {
     const line = this.#line(row);
     return line ? readCells(line) : [];
+  }
+
+  /** What is shown now, as a value. */
+  image(): ScreenImage {
+    return { columns: this.columns, rows: Array.from({ length: this.rowCount }, (_, row) => this.cells(row)), cursor: this.cursor };
+  }
+
+  /** What is shown now as an SVG picture that needs nothing else; text of the guest is escaped. */
+  toSvg(options: RenderOptions = {}): string {
+    return renderSvg(this.image(), options);
+  }
+
+  /** What is shown now as a `<pre>` element with inline styles; text of the guest is escaped. */
+  toHtml(options: RenderOptions = {}): string {
+    return renderHtml(this.image(), options);
   }
 
   dispose(): void {
