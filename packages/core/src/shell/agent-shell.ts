@@ -34,7 +34,7 @@ export class AgentShell implements Shell {
     await this.ping({ timeout: 60_000, ...options });
   }
 
-  exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
+  async exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
     return collect(this.#start(command, options, false), options.maxOutput);
   }
 

@@ -71,7 +71,7 @@ export class OutOfBandShell implements Shell {
     return this.#synced;
   }
 
-  exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
+  async exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
     checkCommand(command, options);
     return this.#turns.take(describeCommand(command), options.signal, async () => {
       await this.#prepare(options);

@@ -47,7 +47,7 @@ export class SshShell implements Shell {
     if (result.exitCode !== 0) throw new QmpilotError('SHELL_LOST', `${this.name} does not run commands`);
   }
 
-  exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
+  async exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
     return collect(this.stream(command, options), options.maxOutput);
   }
 

@@ -59,7 +59,7 @@ export class SerialShell implements Shell {
     return this.ready({ timeout: 5000, ...options });
   }
 
-  exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
+  async exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
     return collect(this.stream(command, options), options.maxOutput);
   }
 
