@@ -16,6 +16,7 @@ import { monotonicMs } from '../util/clock.js';
 import { parseDuration } from '../util/duration.js';
 import type { WaitOptions } from '../util/deadline.js';
 import type { VmFamily } from './family.js';
+import { awaitPrompt } from './await-prompt.js';
 import { startScriptedVm } from './boot-script.js';
 import { startShells } from './start-shells.js';
 import { Vm } from './vm.js';
@@ -143,7 +144,7 @@ async function awaitReady(vm: Vm, guest: PreparedGuest, options: BootOptions): P
     await Promise.all([
       guest.shell === undefined ? undefined : vm.shell.ready(wait),
       vm.samplingShell?.ready(wait),
-      guest.login && vm.console.expect(guest.login.prompt, { ...wait, from: 0 }),
+      guest.login && awaitPrompt(vm.console, guest.login.prompt, wait),
     ]);
   } catch (error) {
     const reason: unknown = failed.signal.reason;
