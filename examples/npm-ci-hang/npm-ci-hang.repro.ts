@@ -52,6 +52,8 @@ export default defineScenario({
   guest: debian({ defect: 'io-uring-lock-leak' }),
   guests: { nixos: original },
   timeout: '2m',
+  // All that `prepare` leaves is in the guest: the next run begins there.
+  keep: true,
 
   async prepare(vm, { note }) {
     // The kernel's own report comes after 120 s by default.

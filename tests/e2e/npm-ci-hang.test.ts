@@ -21,7 +21,7 @@ afterAll(() => rmSync(join(dir, '..'), { recursive: true, force: true }));
 it('the main job: catches the hang of npm ci with its three findings, and sees clean attempts too', async () => {
   const before = leftovers();
   const args = [join(ROOT, 'packages/cli/dist/bin.js'), 'repro', join(ROOT, 'examples/npm-ci-hang/npm-ci-hang.repro.ts')];
-  const child = spawn(process.execPath, [...args, '--attempts', '6', '--seed', SEED, '--out', dir, '--json'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [...args, '--attempts', '6', '--seed', SEED, '--out', dir, '--json', '--fresh'], { stdio: ['ignore', 'pipe', 'inherit'] });
   let stdout = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   expect(await new Promise((resolve) => child.once('close', resolve))).toBe(1);

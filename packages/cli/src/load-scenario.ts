@@ -1,13 +1,13 @@
 import { isScenario, QmpilotError, type Scenario } from '@qmpilot/core';
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createJiti } from 'jiti';
+import { hashScenario } from './scenario-source.js';
 
 export interface LoadedScenario {
   readonly scenario: Scenario;
-  /** For run.json: where it came from, and the hash of its text. */
+  /** For run.json: where it came from, and the hash of its text and of what it imports from beside it. */
   readonly source: { readonly file: string; readonly sha256: string };
 }
 
@@ -38,5 +38,5 @@ export async function loadScenario(name: string): Promise<LoadedScenario> {
   if (!isScenario(exported)) {
     throw new QmpilotError('SCENARIO', `${name} exports no scenario`, { hint: 'export default defineScenario({ guest, attempt }), from @qmpilot/core' });
   }
-  return { scenario: exported, source: { file, sha256: createHash('sha256').update(text).digest('hex') } };
+  return { scenario: exported, source: { file, sha256: await hashScenario(file, text) } };
 }

@@ -2,6 +2,7 @@ import { AbortedError, QmpilotError } from '../errors.js';
 import type { RunEvent } from '../records/records.js';
 import { monotonicMs } from '../util/clock.js';
 import { boot } from '../vm/boot.js';
+import { findPrepared, keepPrepared, type PreparedRequest } from '../vm/prepared.js';
 import type { Snapshot } from '../vm/snapshot.js';
 import type { Vm } from '../vm/vm.js';
 import type { AttemptFiles } from './run-directory/attempt-files.js';
@@ -15,37 +16,99 @@ export interface PrepareOptions {
   /** When `files` began, on the monotonic clock. */
   readonly begun: number;
   readonly tell: (event: RunEvent) => void;
+  /** Unset, no prepared guest of another run is used, and none is kept. */
+  readonly keep?: { readonly source: string; readonly fresh: boolean; readonly cacheDir: string | undefined } | undefined;
 }
 
 export interface PreparedVm {
   /** Paused: it is there for its snapshot. */
   readonly vm: Vm;
   readonly snapshot: Snapshot;
-  readonly prepared: { readonly ms: number; readonly snapshotMs: number; readonly from: 'boot' };
+  readonly prepared: { readonly ms: number; readonly snapshotMs: number; readonly from: 'boot' | 'kept' };
+  /** Ends the vm, when the snapshot has been kept. */
+  readonly close: () => Promise<void>;
 }
 
 const SNAPSHOT = 'prepared';
 
 /**
- * Boots the guest, has the scenario prepare it, and takes the snapshot that every attempt starts from.
+ * Gives the snapshot that every attempt starts from: one that an earlier run kept, else boots the guest and has the scenario prepare it.
  * @throws what `boot` throws, and SCENARIO when `prepare` throws
  */
 export async function prepareVm(scenario: Scenario, options: PrepareOptions): Promise<PreparedVm> {
+  const begun = monotonicMs();
+  const note = (message: string) => {
+    options.files.event({ type: 'note', text: message });
+    options.tell({ type: 'progress', message });
+  };
+  const request = keepRequest(scenario, options, note);
+  if (request && options.keep?.fresh === false) {
+    const kept = await openPrepared(request, begun, note);
+    if (kept) {
+      options.tell({ type: 'prepared', ...kept.prepared });
+      return kept;
+    }
+  }
+  const booted = await bootAndPrepare(scenario, options, note);
+  const keeping = request && booted.snapshot.strategy !== 'internal' ? keepInBackground(booted.snapshot, request, note) : undefined;
+  const close = async () => {
+    await keeping;
+    await booted.vm.close();
+  };
+  return { ...booted, close };
+}
+
+/** What the prepared guest is known by in later runs; undefined when it cannot be used there. */
+function keepRequest(scenario: Scenario, { keep, signal }: PrepareOptions, onProgress: (message: string) => void): PreparedRequest | undefined {
+  if (!keep || !(scenario.keep ?? scenario.prepare === undefined)) return undefined;
+  const { source, cacheDir } = keep;
+  return { name: scenario.name ?? scenario.guest.name, guest: scenario.guest, boot: scenario.boot, source, signal, onProgress, cacheDir };
+}
+
+/** Undefined when none is kept; one that does not load is said, and the guest boots. */
+async function openPrepared(request: PreparedRequest, begun: number, note: (message: string) => void): Promise<PreparedVm | undefined> {
+  const snapshot = await findPrepared(request);
+  if (!snapshot) return undefined;
+  try {
+    const [vm] = await snapshot.fork({ signal: request.signal, clock: 'keep' });
+    if (!vm) throw new QmpilotError('SNAPSHOT', 'the kept snapshot gave no guest');
+    await vm.pause({ signal: request.signal });
+    note(`the guest ${request.guest.name} as it was prepared at ${snapshot.savedAt} (--fresh prepares it anew)`);
+    const close = async () => {
+      await vm.close();
+      await snapshot.close();
+    };
+    return { vm, snapshot, prepared: { ms: Math.round(monotonicMs() - begun), snapshotMs: Math.round(snapshot.pausedMs), from: 'kept' }, close };
+  } catch (error) {
+    await snapshot.close();
+    if (request.signal?.aborted) throw error;
+    note(`the kept snapshot of the prepared guest does not load (${error instanceof Error ? error.message : String(error)}): booting`);
+    return undefined;
+  }
+}
+
+/** Never rejects: a run does not fail for what only the next one would need. */
+async function keepInBackground(snapshot: Snapshot, request: PreparedRequest, note: (message: string) => void): Promise<void> {
+  try {
+    await keepPrepared(snapshot, { ...request, replace: true });
+  } catch (error) {
+    if (request.signal?.aborted) return;
+    note(`the prepared guest was not kept for later runs: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+async function bootAndPrepare(scenario: Scenario, options: PrepareOptions, note: (message: string) => void): Promise<Omit<PreparedVm, 'close'>> {
   const { files, signal = new AbortController().signal, tell } = options;
   const begun = monotonicMs();
-  const onProgress = (message: string) => {
-    files.event({ type: 'note', text: message });
-    tell({ type: 'progress', message });
-  };
   const onStart = (started: Vm) => {
     started.console.setTranscript(files.console);
     started.onEvent((event) => files.event({ ...event, at: event.at - options.begun }));
   };
-  const vm = await (options.boot ?? boot)(scenario.guest, { ...scenario.boot, signal, onProgress, onStart });
+  const vm = await (options.boot ?? boot)(scenario.guest, { ...scenario.boot, signal, onProgress: note, onStart });
   try {
     tell({ type: 'booted', facts: vm.facts, ms: monotonicMs() - begun });
     const prepareBegun = monotonicMs();
-    await scenario.prepare?.(vm, { signal, note: onProgress });
+    await scenario.prepare?.(vm, { signal, note });
     const snapshot = await vm.snapshot(SNAPSHOT, { signal });
     await vm.pause({ signal });
     vm.console.setTranscript(undefined);

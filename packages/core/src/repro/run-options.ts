@@ -33,9 +33,13 @@ export interface RunOptions extends StopOptions {
   readonly seed?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: ((event: RunEvent) => void) | undefined;
-  /** Where the scenario came from: kept in run.json, and compared by a resume. */
+  /** Where the scenario came from: kept in run.json, and compared by a resume. Without it no prepared guest is kept. */
   readonly source?: { readonly file: string; readonly sha256: string } | undefined;
-  /** Another way to a vm than `boot`. */
+  /** Boot and prepare the guest anew, although an earlier run has kept it; what is kept afterwards is the new one. Default false. */
+  readonly fresh?: boolean | undefined;
+  /** Where guests are kept; default `cacheRoot()`. */
+  readonly cacheDir?: string | undefined;
+  /** Another way to a vm than `boot`; none is kept then. */
   readonly boot?: typeof boot | undefined;
 }
 

@@ -108,8 +108,8 @@ class Run {
       prepared.snapshot.strategy === 'internal'
         ? { forks: 1, reason: 'the snapshot lives in one QEMU' }
         : chooseForks(this.#options.forks, facts, todo.length, hostCapacity());
-    const sourceOf = ({ vm, snapshot }: PreparedVm): VmSource => (snapshot.strategy === 'internal' ? restoringSource(vm, snapshot) : poolSource(vm, snapshot, forks));
-    const supply = new Supply(sourceOf(prepared), async () => sourceOf(await this.#prepare()), (error) =>
+    const sourceOf = (one: PreparedVm): VmSource => (one.snapshot.strategy === 'internal' ? restoringSource(one) : poolSource(one, forks));
+    const supply = new Supply(sourceOf(prepared), async () => sourceOf(await this.#prepare({ fresh: true })), (error) =>
       this.#tell({ type: 'progress', message: `the snapshot gives no guests any more (${error instanceof Error ? error.message : String(error)}): booting again` }),
     );
     try {
@@ -161,18 +161,19 @@ class Run {
     this.#tell({ type: 'attempt', record });
   }
 
-  async #prepare(): Promise<PreparedVm> {
+  async #prepare({ fresh = this.#options.fresh === true } = {}): Promise<PreparedVm> {
     const begun = monotonicMs();
     const files = await this.#journal.beginPrepare(() => monotonicMs() - begun);
     try {
-      const { signal, boot } = this.#options;
-      const prepared = await prepareVm(this.#scenario, { boot, signal, files, begun, tell: this.#tell });
+      const { signal, boot, source, cacheDir } = this.#options;
+      const keep = boot === undefined && source !== undefined ? { source: source.sha256, fresh, cacheDir } : undefined;
+      const prepared = await prepareVm(this.#scenario, { boot, keep, signal, files, begun, tell: this.#tell });
       try {
         this.#compare(prepared);
         await this.#journal.update({ facts: prepared.vm.facts, prepared: prepared.prepared });
         return prepared;
       } catch (error) {
-        await prepared.vm.close();
+        await prepared.close();
         throw error;
       }
     } finally {

@@ -39,6 +39,11 @@ export interface Scenario {
   readonly boot?: Omit<BootOptions, 'signal' | 'onProgress' | 'onStart'>;
   /** Once after boot; what it leaves is the snapshot that every attempt starts from. */
   prepare?(vm: Vm, context: PrepareContext): Promise<void>;
+  /**
+   * Keeps the prepared guest, so that the next run begins with its first attempt, without booting. Default: only without a
+   * `prepare`, for what that leaves in variables or reads from files is in no snapshot. Say `true` when all of it is in the guest.
+   */
+  readonly keep?: boolean;
   /** One try, on a guest just restored. Returning, or running out of time, without a finding is `clean`. */
   attempt(vm: Vm, context: AttemptContext): Promise<void>;
   /** What to look for; `poweroff` asks for one when the attempt has ended, and a stall is a finding. */

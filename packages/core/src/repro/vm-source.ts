@@ -1,7 +1,7 @@
 import { monotonicMs } from '../util/clock.js';
 import type { WaitOptions } from '../util/deadline.js';
-import type { Snapshot } from '../vm/snapshot.js';
 import type { Vm } from '../vm/vm.js';
+import type { PreparedVm } from './prepared-vm.js';
 
 /** A guest at the snapshot, for one attempt. */
 export interface TakenVm {
@@ -25,8 +25,8 @@ export interface VmSource {
 /** Loading a fork takes 0.1 s; on a host that is short of everything, more. */
 const TAKE_TIMEOUT = '2m';
 
-/** Warm forks of a snapshot of `vm`, which is closed with the source. */
-export function poolSource(vm: Vm, snapshot: Snapshot, size: number): VmSource {
+/** Warm forks of a prepared guest, which is closed with the source. */
+export function poolSource({ snapshot, close }: PreparedVm, size: number): VmSource {
   const pool = snapshot.pool({ size });
   return {
     async take(options) {
@@ -35,20 +35,20 @@ export function poolSource(vm: Vm, snapshot: Snapshot, size: number): VmSource {
     },
     async close() {
       await pool.close();
-      await vm.close();
+      await close();
     },
   };
 }
 
 /** For a snapshot that lives in one QEMU: the same vm is put back again and again, one attempt at a time. */
-export function restoringSource(vm: Vm, snapshot: Snapshot): VmSource {
+export function restoringSource({ vm, snapshot, close }: PreparedVm): VmSource {
   return {
     async take({ onStart, ...options }) {
       onStart?.(vm);
       await vm.restore(snapshot.name, { timeout: TAKE_TIMEOUT, ...options });
       return { vm, release: async () => {} };
     },
-    close: () => vm.close(),
+    close,
   };
 }
 

@@ -22,14 +22,14 @@ export async function openSnapshot(path: string, options: OpenSnapshotOptions = 
   const context = { binary, directories: await acquireHostDirectories() };
   try {
     const { manifest, frozen } = await openKept(path, context);
-    const { name, strategy, reason, savedAt, pausedMs, accelerator } = manifest;
+    const { name, strategy, reason, savedAt, pausedMs, accelerator, screen } = manifest;
     const snapshots = new SnapshotStore();
     const family: VmFamily = {
       guest: guestOf(manifest.guest), context, accelerator, snapshots,
       makeVm: (machine, directory) => new Vm(family, machine, directory),
     };
     const info = { name, strategy, reason, savedAt, pausedMs };
-    snapshots.add({ ...info, saved: frozen });
+    snapshots.add({ ...info, saved: frozen, screen: screen && { ...screen, bytes: Buffer.from(screen.base64, 'base64') } });
     return new Snapshot(family, info, async () => {
       await snapshots.release();
       await releaseHostDirectories();

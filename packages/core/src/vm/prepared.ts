@@ -30,7 +30,9 @@ export interface PreparedRequest {
  * @throws what preparing the guest throws
  */
 export async function findPrepared(request: PreparedRequest): Promise<Snapshot | undefined> {
-  const path = join(keptDirectory(request.cacheDir), await preparedName(request));
+  const name = await preparedName(request);
+  if (name === undefined) return undefined;
+  const path = join(keptDirectory(request.cacheDir), name);
   try {
     await readManifest(path);
   } catch {
@@ -51,12 +53,14 @@ export async function findPrepared(request: PreparedRequest): Promise<Snapshot |
 /**
  * Keeps a snapshot for `findPrepared`, and removes the least recently used ones when all together take more than `maxBytes`
  * (default 8 GiB). Another process that keeps the same at the same time does no harm.
- * @returns the folder, which holds `manifest.json`
+ * @returns the folder, which holds `manifest.json`; undefined for a guest with a start script, whose files are its own
  * @throws what `snapshot.keep` throws
  */
-export async function keepPrepared(snapshot: Snapshot, request: PreparedRequest & { readonly maxBytes?: number }): Promise<string> {
+export async function keepPrepared(snapshot: Snapshot, request: PreparedRequest & { readonly maxBytes?: number; readonly replace?: boolean }): Promise<string | undefined> {
   const name = await preparedName(request);
+  if (name === undefined) return undefined;
   const path = join(await ensureKeptDirectory(request.cacheDir), name);
+  if (request.replace === true) await discard(path);
   try {
     await snapshot.keep(path, { signal: request.signal });
   } catch (error) {
@@ -67,9 +71,10 @@ export async function keepPrepared(snapshot: Snapshot, request: PreparedRequest 
   return path;
 }
 
-async function preparedName(request: PreparedRequest): Promise<string> {
+async function preparedName(request: PreparedRequest): Promise<string | undefined> {
   const { signal, onProgress, boot = {}, cacheDir } = request;
   const guest = await request.guest.prepare({ signal, onProgress, cacheDir });
+  if (guest.script) return undefined;
   const binary = await findQemu(boot.qemu);
   const { accelerator } = await chooseAccelerator({ binary, kernel: guest.kernel?.kernel, wanted: boot.accelerator }, { signal });
   const parts = {
@@ -82,6 +87,7 @@ async function preparedName(request: PreparedRequest): Promise<string> {
     cpus: boot.cpus ?? guest.cpus,
     memoryMiB: boot.memoryMiB ?? guest.memoryMiB,
     network: guest.network,
+    display: boot.display ?? guest.display ?? 'none',
     consoles: guest.virtioConsoles,
     guestAgent: guest.guestAgent ?? false,
     arguments: boot.qemuArguments ?? [],

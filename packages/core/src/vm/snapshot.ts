@@ -69,6 +69,7 @@ export class Snapshot implements SnapshotInfo, AsyncDisposable {
       frozen, accelerator, binary: context.binary, signal: options.signal,
       info: { name, strategy, reason, savedAt, pausedMs },
       guest: describeGuest(guest),
+      screen: snapshots.get(this.name).screen,
     });
   }
 

@@ -9,7 +9,7 @@ import type { QemuBinary } from '../../qemu/binary.js';
 import type { DiskSpec } from '../../qemu/command-line.js';
 import { baseImage, flattenOverlay } from '../overlay.js';
 import type { FrozenMachine } from '../frozen.js';
-import type { SnapshotInfo } from '../store.js';
+import type { SnapshotInfo, StoredScreen } from '../store.js';
 import { identify, type FileIdentity } from './file-identity.js';
 import { MANIFEST, type KeptManifest } from './manifest.js';
 
@@ -19,6 +19,7 @@ export interface KeepRequest {
   readonly frozen: FrozenMachine;
   readonly info: SnapshotInfo;
   readonly guest: KeptManifest['guest'];
+  readonly screen: StoredScreen | undefined;
   readonly accelerator: AcceleratorChoice;
   readonly binary: QemuBinary;
   readonly signal?: AbortSignal | undefined;
@@ -33,7 +34,7 @@ const identities = new Map<string, Promise<FileIdentity>>();
  * @throws {NO_SPACE} {TOOL_MISSING} {ABORTED}
  */
 export async function keepFrozen(path: string, request: KeepRequest): Promise<KeptManifest> {
-  const { frozen, info, guest, accelerator, binary } = request;
+  const { frozen, info, guest, screen, accelerator, binary } = request;
   const target = resolve(path);
   if (await exists(target)) throw new QmpilotError('USAGE', `${target} is there already`, { hint: 'name another path, or remove it first' });
   const parent = dirname(target);
@@ -68,6 +69,7 @@ export async function keepFrozen(path: string, request: KeepRequest): Promise<Ke
       spec: { ...spec, disks, ram: frozen.ramFile === undefined ? { kind: 'anonymous' } : { kind: 'file', path: 'ram', share: false } },
       mappedRam: frozen.state.mappedRam === true,
       guest,
+      ...(screen && { screen: { base64: Buffer.from(screen.bytes).toString('base64'), columns: screen.columns, rows: screen.rows } }),
       files: await sync(partial),
       bases: [...bases.values()],
     };

@@ -28,6 +28,8 @@ export interface KeptManifest extends SnapshotInfo {
   /** The guest as it was described, without what JSON cannot hold. */
   readonly guest: Readonly<Record<string, unknown>> & { readonly name: string; readonly key: string };
   readonly files: readonly KeptFile[];
+  /** What the console showed, where it was known. */
+  readonly screen?: { readonly base64: string; readonly columns: number; readonly rows: number };
   /** Images that the disks go on reading from. */
   readonly bases: readonly FileIdentity[];
 }

@@ -1,0 +1,38 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { dirname, relative, resolve } from 'node:path';
+
+/** `import ... from './x'`, `export ... from './x'`, `import('./x')`, `require('./x')`. */
+const RELATIVE_IMPORT = /(?:\bfrom|\bimport|\brequire)\s*\(?\s*(['"])(\.{1,2}\/[^'"\n]+)\1/g;
+const ENDINGS = ['', '.ts', '.mts', '.js', '.mjs', '.json', '/index.ts', '/index.js'];
+
+/** The hash of a scenario's text and of all that it imports by relative paths; that of the text alone when it imports nothing. */
+export async function hashScenario(file: string, text: Buffer): Promise<string> {
+  const found = new Map([[file, text]]);
+  for (const [from, contents] of found) {
+    for (const [, , wanted = ''] of contents.toString().matchAll(RELATIVE_IMPORT)) {
+      const module = await readModule(resolve(dirname(from), wanted));
+      if (module) found.set(module.path, module.text);
+    }
+  }
+  if (found.size === 1) return sha256(text);
+  const parts = [...found].map(([path, contents]) => `${relative(dirname(file), path)} ${sha256(contents)}\n`).toSorted();
+  return sha256(Buffer.from(parts.join('')));
+}
+
+async function readModule(path: string): Promise<{ readonly path: string; readonly text: Buffer } | undefined> {
+  // TypeScript is imported under the name of what it compiles to.
+  const candidates = [...ENDINGS.map((ending) => path + ending), path.replace(/\.([cm]?)js$/, '.$1ts')];
+  for (const candidate of candidates) {
+    try {
+      return { path: candidate, text: await readFile(candidate) };
+    } catch {
+      // Another ending may fit.
+    }
+  }
+  return undefined;
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

@@ -1,0 +1,82 @@
+import { spawn } from 'node:child_process';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { AttemptRecord, RunFile } from '@qmpilot/core';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { leftovers, leftoversSince } from './leftovers.js';
+import { makeTinyGuest, type TinyGuest } from './tiny-guest.js';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const BIN = join(ROOT, 'packages/cli/dist/bin.js');
+
+let dir: string;
+let guest: TinyGuest;
+let before: string[];
+beforeAll(async () => {
+  before = leftovers();
+  dir = mkdtempSync(join(tmpdir(), 'qmpilot-kept-runs-'));
+  guest = await makeTinyGuest(dir);
+  cpSync(join(ROOT, 'tests/e2e/scenarios/tiny.repro.ts'), join(dir, 'tiny.repro.ts'));
+  writeFileSync(join(dir, 'beside.ts'), 'export const keep = true;\n');
+  const scenario = readFileSync(join(dir, 'tiny.repro.ts'), 'utf8').replace("name: 'tiny',", "name: 'tiny', keep,");
+  writeFileSync(join(dir, 'tiny.repro.ts'), `import { keep } from './beside.js';\n${scenario}`);
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+interface Ran {
+  readonly from: string | undefined;
+  readonly attempts: readonly unknown[];
+  readonly stderr: string;
+}
+
+async function repro(name: string, ...args: readonly string[]): Promise<Ran> {
+  const env = { ...process.env, TINY_KERNEL: guest.kernel, TINY_INITRD: guest.initrd, QMPILOT_CACHE: join(dir, 'cache') };
+  const child = spawn(process.execPath, [BIN, 'repro', 'tiny.repro.ts', '--attempts', '3', '--seed', '7', '--out', name, ...args], { cwd: dir, env, stdio: ['ignore', 'ignore', 'pipe'] });
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  if (code !== 0 && code !== 1) throw new Error(stderr);
+  const run: RunFile = JSON.parse(readFileSync(join(dir, name, 'run.json'), 'utf8'));
+  const records = readFileSync(join(dir, name, 'attempts.jsonl'), 'utf8').trim().split('\n').map((line): AttemptRecord => JSON.parse(line));
+  const attempts = records.map(({ index, outcome, seed }) => ({ index, outcome, seed })).toSorted((one, other) => one.index - other.index);
+  return { from: run.prepared?.from, attempts, stderr };
+}
+
+const kept = () => readdirSync(join(dir, 'cache', 'snapshots'));
+
+it('a second run of a scenario begins from the guest that the first one prepared, screen and all, with the same outcomes', async () => {
+  const first = await repro('first');
+  expect(first).toMatchObject({ from: 'boot' });
+  const names = kept();
+  expect(names).toEqual([expect.stringMatching(/^tiny-[0-9a-f]{16}$/)]);
+  const second = await repro('second');
+  expect(second).toMatchObject({ from: 'kept', attempts: first.attempts, stderr: expect.stringContaining('no boot') });
+  expect(kept()).toEqual(names);
+});
+
+it('boots when told to, and when what the scenario is made of has changed', async () => {
+  expect(await repro('fresh', '--fresh')).toMatchObject({ from: 'boot' });
+  expect(kept()).toHaveLength(1);
+  writeFileSync(join(dir, 'beside.ts'), 'export const keep = true; // and more\n');
+  expect(await repro('changed')).toMatchObject({ from: 'boot' });
+  expect(kept()).toHaveLength(2);
+});
+
+it('boots when the kept guest is not whole or does not load, says so, and keeps another', async () => {
+  const [one = '', other = ''] = kept().map((name) => join(dir, 'cache', 'snapshots', name));
+  for (const path of [one, other]) truncateSync(join(path, 'state'), 100);
+  const short = await repro('short');
+  expect(short).toMatchObject({ from: 'boot', stderr: expect.stringContaining('not whole: state') });
+  expect(await repro('whole')).toMatchObject({ from: 'kept', attempts: short.attempts });
+
+  for (const path of kept().map((name) => join(dir, 'cache', 'snapshots', name))) {
+    const state = readFileSync(join(path, 'state'));
+    writeFileSync(join(path, 'state'), Buffer.alloc(state.length, 0x5a));
+  }
+  const garbled = await repro('garbled');
+  expect(garbled).toMatchObject({ from: 'boot', attempts: short.attempts, stderr: expect.stringContaining('does not load') });
+  expect(await repro('again')).toMatchObject({ from: 'kept' });
+  await expect.poll(() => leftoversSince(before), { timeout: 10_000 }).toEqual([]);
+});
