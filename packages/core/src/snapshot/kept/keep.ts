@@ -38,6 +38,7 @@ export async function keepFrozen(path: string, request: KeepRequest): Promise<Ke
   const target = resolve(path);
   if (await exists(target)) throw new QmpilotError('USAGE', `${target} is there already`, { hint: 'name another path, or remove it first' });
   const parent = dirname(target);
+  await removeUnfinished(parent);
   const partial = join(parent, `.${basename(target)}.partial-${process.pid}-${Date.now().toString(36)}`);
   try {
     await mkdir(partial, { recursive: true, mode: 0o700 });
