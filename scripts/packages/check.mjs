@@ -11,8 +11,6 @@ const step = (name) => console.error(`-- ${name}`);
 const folder = mkdtempSync(join(tmpdir(), 'qmpilot-pack-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
-step('knip: files, exports and dependencies that nothing uses');
-pnpm('exec', 'knip', '--treat-config-hints-as-errors');
 step('size');
 pnpm('exec', 'size-limit');
 step('licenses');

@@ -30,7 +30,8 @@ export interface UntypedOptions extends WaitOptions {
   readonly outOfBand?: boolean | undefined;
 }
 
-type WithOptionalJobId<A> = Omit<A, 'job-id'> & { readonly 'job-id'?: string };
+/** Arguments of a job command: without an id it gets one. */
+export type WithOptionalJobId<A> = Omit<A, 'job-id'> & { readonly 'job-id'?: string };
 
 /** Opens a new stream to the same QEMU. */
 export type Redial = (options: WaitOptions) => Promise<Duplex>;

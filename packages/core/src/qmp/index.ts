@@ -1,10 +1,11 @@
 export { DEFAULT_COMMAND_TIMEOUT, DEFAULT_HANDSHAKE_TIMEOUT } from './session.js';
-export { QmpClient, type StreamOptions, type UntypedOptions } from './client.js';
+export { QmpClient, type Redial, type StreamOptions, type UntypedOptions, type WithOptionalJobId } from './client.js';
 export { connect, MAX_SOCKET_PATH, type ConnectOptions, type QmpAddress, type SocketAddress } from './connect.js';
 export { EventStream, type EventStreamOptions } from './event-stream.js';
 export type { EventFilter, EventListener, WaitForOptions } from './events.js';
 export { DEFAULT_MESSAGE_LIMIT, LineFramer } from './framing.js';
 export type { Greeting } from './greeting.js';
+export type { ExecuteArguments } from './typed.js';
 export type { GuestArguments, GuestCommandName, GuestCommands, GuestReturn } from './guest-agent/commands.js';
 export { connectGuestAgent } from './guest-agent/connect.js';
 export { DEFAULT_AGENT_TIMEOUT, GuestAgent, type GuestAgentOptions, type OpenAgentStream } from './guest-agent/guest-agent.js';

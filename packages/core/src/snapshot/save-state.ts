@@ -128,7 +128,7 @@ async function explain({ qmp }: Machine, error: unknown): Promise<unknown> {
 }
 
 /** QEMU's own reasons why this machine cannot be saved now; empty when it can. */
-export async function whatBlocks(qmp: Machine['qmp']): Promise<readonly string[]> {
+async function whatBlocks(qmp: Machine['qmp']): Promise<readonly string[]> {
   const info = await qmp.execute('query-migrate');
   return info['blocked-reasons'] ?? [];
 }

@@ -7,6 +7,7 @@ export { createVmTest } from './vm-test.js';
 export type { VmTest, VmTestContext, VmTestOptions } from './vm-test.js';
 export type { PrepareVmContext, VmGuest } from './vm-guest.js';
 export { vmMatchers } from './matchers.js';
+export type { MatcherResult } from './matchers.js';
 export type { KernelFindingsOptions } from './kernel-findings.js';
 export type { VmArtifact } from './attach.js';
 

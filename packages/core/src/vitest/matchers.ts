@@ -8,7 +8,7 @@ import type { PoweroffOptions } from '../vm/poweroff.js';
 import { describeFindings, kernelFindings, type KernelFindingsOptions } from './kernel-findings.js';
 import { lastLines, requireScreen, requireVm, withinTest } from './received.js';
 
-interface MatcherResult {
+export interface MatcherResult {
   readonly pass: boolean;
   readonly message: () => string;
 }

@@ -5,7 +5,7 @@ import { QmpilotError } from '../../errors.js';
 import type { GuestDescription, PreparedGuest, SerialLogin } from '../guest.js';
 import { installable, nixBuild, type FlakeSource } from './nix-build.js';
 
-interface CommonOptions {
+export interface NixosCommonOptions {
   /** Default the name of the script's host. */
   readonly name?: string;
   /**
@@ -29,7 +29,7 @@ interface CommonOptions {
   readonly login?: SerialLogin;
 }
 
-export type NixosOptions = CommonOptions &
+export type NixosOptions = NixosCommonOptions &
   (
     | {
         /** A flake, as `nix` takes it: `.`, `github:owner/repo`. It is built when the guest is. */
