@@ -1,7 +1,7 @@
 type State = 'text' | 'escape' | 'escape-rest' | 'csi' | 'string' | 'string-escape';
 
-/** Where the fast path has to stop: every control character, of C0, C1 and DEL, but tab and line feed. */
-const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
+/** Where the fast path has to stop: every control character, of C0, C1 and DEL, but tab, line feed and CR LF. */
+const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]|\r(?!\n)/g;
 
 /**
  * Takes terminal bytes and gives text: control sequences (ECMA-48) and controls are left out, `CR LF` is one
@@ -24,7 +24,7 @@ export class PlainText {
         CONTROL.lastIndex = index;
         const stop = CONTROL.exec(input)?.index ?? input.length;
         if (stop > index) {
-          output += this.#settleReturn(input.charCodeAt(index)) + input.slice(index, stop);
+          output += this.#settleReturn(input.charCodeAt(index)) + input.slice(index, stop).replaceAll('\r\n', '\n');
           index = stop;
           continue;
         }
@@ -35,11 +35,11 @@ export class PlainText {
     return output;
   }
 
-  /** A carriage return waits for what follows it: a line feed swallows it. */
+  /** A carriage return waits for what follows it: a line feed, or another one, swallows it. */
   #settleReturn(next: number): string {
     if (!this.#returns) return '';
     this.#returns = false;
-    return next === 0x0a ? '' : '\r';
+    return next === 0x0a || next === 0x0d ? '' : '\r';
   }
 
   #control(code: number): string {
