@@ -19,6 +19,8 @@ const PROGRAMS = {
   mke2fs: 'e2fsprogs',
   setpriv: 'util-linux',
   tmux: 'tmux',
+  zsh: 'zsh',
+  fish: 'fish',
   chromium: 'chromium',
   busybox: 'busybox-static',
 };

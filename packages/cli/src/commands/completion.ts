@@ -24,9 +24,14 @@ compdef _qmpilot qmpilot
 `,
   fish: `function __qmpilot_complete
   set -l words (commandline -opc) (commandline -ct)
-  qmpilot complete -- $words[2..-1] 2>/dev/null
+  set -l fitting (qmpilot complete -- $words[2..-1] 2>/dev/null)
+  if set -q fitting[1]
+    printf '%s\\n' $fitting
+  else
+    __fish_complete_path $words[-1]
+  end
 end
-complete -c qmpilot -a '(__qmpilot_complete)'
+complete -c qmpilot -f -a '(__qmpilot_complete)'
 `,
 };
 
