@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { AbortedError, isQmpilotError, QmpilotError } from '../errors.js';
+import { isQmpilotError, QmpilotError } from '../errors.js';
 import type { GuestAgent } from '../qmp/guest-agent/guest-agent.js';
 import { awaitWithin, pause, type WaitOptions } from '../util/deadline.js';
 import { killCommand, parseSurvey, removeSpool, SURVEY, wrapCommand, type AgentSurroundings } from './agent-commands.js';
-import { collect, ExecStream } from './exec-stream.js';
+import { collect, ExecStream, startStream } from './exec-stream.js';
 import { checkCommand, describeCommand, requireSuccess, type ExecOptions, type ExecResult, type Shell } from './shell.js';
 
 const READ_BYTES = 1 << 20;
@@ -59,20 +59,11 @@ export class AgentShell implements Shell {
   #start(command: string, options: ExecOptions, live: boolean): ExecStream {
     checkCommand(command, options);
     const stream = new ExecStream(command, this.kind);
-    const { signal } = options;
-    const stop = () => stream.stop(new AbortedError(describeCommand(command), signal?.reason));
     const close = () => stream.stop(this.#closed.signal.reason);
-    if (signal?.aborted) stop();
     if (this.#closed.signal.aborted) close();
-    signal?.addEventListener('abort', stop, { once: true });
     this.#closed.signal.addEventListener('abort', close, { once: true });
-    void this.#run(stream, options, live)
-      .catch((error: unknown) => stream.fail(this.#lost(error)))
-      .finally(() => {
-        signal?.removeEventListener('abort', stop);
-        this.#closed.signal.removeEventListener('abort', close);
-      });
-    return stream;
+    const run = () => this.#run(stream, options, live).finally(() => this.#closed.signal.removeEventListener('abort', close));
+    return startStream(stream, options.signal, run, (error) => this.#lost(error));
   }
 
   async #run(stream: ExecStream, options: ExecOptions, live: boolean): Promise<void> {

@@ -1,7 +1,7 @@
-import { isQmpilotError } from '../errors.js';
+import { AbortedError, isQmpilotError } from '../errors.js';
 import { deferred } from '../util/deferred.js';
 import { monotonicMs } from '../util/clock.js';
-import { abandoned, DEFAULT_MAX_OUTPUT, execResult, outputLimit, type ExecResult, type ShellKind } from './shell.js';
+import { abandoned, DEFAULT_MAX_OUTPUT, describeCommand, execResult, outputLimit, type ExecResult, type ShellKind } from './shell.js';
 
 export interface ExecChunk {
   readonly from: 'stdout' | 'stderr';
@@ -123,6 +123,19 @@ export class ExecStream implements AsyncIterable<ExecChunk> {
     this.#room.resolve();
     release?.();
   }
+}
+
+/** Runs the stream's command by `run`, until `signal` stops it; `failure` makes the error that people see. */
+export function startStream(
+  stream: ExecStream, signal: AbortSignal | undefined, run: (stream: ExecStream) => Promise<void>, failure: (error: unknown) => unknown = (error) => error,
+): ExecStream {
+  const stop = () => stream.stop(new AbortedError(describeCommand(stream.command), signal?.reason));
+  if (signal?.aborted) stop();
+  signal?.addEventListener('abort', stop, { once: true });
+  void run(stream)
+    .catch((error: unknown) => stream.fail(failure(error)))
+    .finally(() => signal?.removeEventListener('abort', stop));
+  return stream;
 }
 
 /** All of a stream as one result. @throws {OUTPUT_LIMIT} when an output is longer than `limit`: the command is killed */

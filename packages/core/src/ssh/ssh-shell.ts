@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import ssh2, { type Client, type ClientChannel } from 'ssh2';
-import { AbortedError, isQmpilotError, QmpilotError } from '../errors.js';
+import { isQmpilotError, QmpilotError } from '../errors.js';
 import { commandText } from '../shell/command-text.js';
-import { collect, ExecStream } from '../shell/exec-stream.js';
+import { collect, ExecStream, startStream } from '../shell/exec-stream.js';
 import { shWord } from '../shell/quote.js';
 import { checkCommand, describeCommand, requireSuccess, type ExecOptions, type ExecResult, type Shell } from '../shell/shell.js';
 import { awaitWithin, pause, type WaitOptions } from '../util/deadline.js';
@@ -66,16 +66,11 @@ export class SshShell implements Shell {
         channel?.stderr.resume();
       };
     });
-    const { signal } = options;
-    const stop = () => stream.stop(new AbortedError(describeCommand(command), signal?.reason));
-    if (signal?.aborted) stop();
-    signal?.addEventListener('abort', stop, { once: true });
-    void this.#run(stream, options, (made) => {
-      channel = made;
-    })
-      .catch((error: unknown) => stream.fail(error))
-      .finally(() => signal?.removeEventListener('abort', stop));
-    return stream;
+    return startStream(stream, options.signal, () =>
+      this.#run(stream, options, (made) => {
+        channel = made;
+      }),
+    );
   }
 
   close(): void {

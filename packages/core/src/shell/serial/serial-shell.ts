@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Console } from '../../console/console.js';
-import { AbortedError, isQmpilotError, QmpilotError } from '../../errors.js';
+import { isQmpilotError, QmpilotError } from '../../errors.js';
 import { monotonicMs } from '../../util/clock.js';
 import { type WaitOptions } from '../../util/deadline.js';
 import { parseDuration } from '../../util/duration.js';
-import { collect, ExecStream } from '../exec-stream.js';
+import { collect, ExecStream, startStream } from '../exec-stream.js';
 import { checkCommand, describeCommand, requireSuccess, type ExecOptions, type ExecResult, type Shell } from '../shell.js';
 import { Turns } from '../turns.js';
 import { Prompt } from './prompt.js';
@@ -74,20 +74,19 @@ export class SerialShell implements Shell {
     if (source.join('').length > LONGEST_SOURCE) {
       throw new QmpilotError('USAGE', `a command over the serial console may have some ${LONGEST_SOURCE} bytes`, { hint: "run 'bash -s' and give the script as `input`" });
     }
-    const stream = new ExecStream(command, this.kind);
     const { signal } = options;
-    const stop = () => stream.stop(new AbortedError(describeCommand(command), signal?.reason));
-    signal?.addEventListener('abort', stop, { once: true });
-    void this.#turns
-      .take(describeCommand(command), signal, async () => {
-        const restore = await this.#prompt.take({ signal });
-        const settle = await this.#run(stream, nonce, source, options);
-        await restore();
-        settle();
-      })
-      .catch((error: unknown) => stream.fail(this.#lost(error)))
-      .finally(() => signal?.removeEventListener('abort', stop));
-    return stream;
+    return startStream(
+      new ExecStream(command, this.kind),
+      signal,
+      (stream) =>
+        this.#turns.take(describeCommand(command), signal, async () => {
+          const restore = await this.#prompt.take({ signal });
+          const settle = await this.#run(stream, nonce, source, options);
+          await restore();
+          settle();
+        }),
+      (error) => this.#lost(error),
+    );
   }
 
   close(): void {
