@@ -93,10 +93,15 @@ describe('a vm under a name, from one command to the next', () => {
     tmux('send-keys', '-t', 'two', 'echo typed by $((1 + 1))', 'Enter');
     await expect.poll(() => pane('one'), { timeout: 20_000 }).toContain('typed by 2\n');
     expect(tmux('display-message', '-p', '-t', 'one', '#{pane_title}')).not.toContain('title-of-the-guest');
-    tmux('send-keys', '-t', 'one', 'C-]');
+    // The guest's terminal follows that of whoever came or changed last.
+    tmux('resize-window', '-t', 'two', '-x', '90', '-y', '25');
+    await expect.poll(async () => (await qmpilot('exec', 'web', 'stty -F /dev/ttyS0 size')).stdout, { timeout: 20_000 }).toBe('25 90\n');
+    tmux('resize-window', '-t', 'two', '-x', '100', '-y', '30');
+    // Leaving twice is leaving once; the second may reach the shell behind.
+    tmux('send-keys', '-t', 'one', 'C-]', 'C-]');
     await expect.poll(() => pane('one'), { timeout: 20_000 }).toContain('the vm goes on');
     // The terminal is as it was: the shell echoes and edits again.
-    tmux('send-keys', '-t', 'one', 'echo back at $((40 + 2))', 'Enter');
+    tmux('send-keys', '-t', 'one', 'C-u', 'echo back at $((40 + 2))', 'Enter');
     await expect.poll(() => pane('one'), { timeout: 20_000 }).toContain('back at 42\n');
     tmux('send-keys', '-t', 'two', 'echo still $((2 + 2))', 'Enter');
     await expect.poll(() => pane('two'), { timeout: 20_000 }).toContain('still 4\n');

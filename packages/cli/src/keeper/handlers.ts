@@ -14,7 +14,8 @@ export function vmHandlers(hosted: HostedVm, fork: (from: HostedVm, snapshot: st
 
     async exec({ args, signal, send }) {
       const { command, input, user, cwd, timeout } = args;
-      const stream = vm.shell.stream(command, { signal, timeout, user, cwd, ...(input !== undefined && { input: Buffer.from(input, 'base64') }) });
+      const shell = await vm.bestShell({ signal });
+      const stream = shell.stream(command, { signal, timeout, user, cwd, ...(input !== undefined && { input: Buffer.from(input, 'base64') }) });
       for await (const { from, bytes } of stream) await send({ from, bytes: bytes.toString('base64') });
       const { exitCode, durationMs } = await stream.result;
       return { exitCode, durationMs };

@@ -3,13 +3,20 @@ import type { Call } from './server.js';
 
 /**
  * A client at the serial console: it gets the screen as it stands and then every byte, and what it sends is typed. Any number of
- * them at once: they see the same, and type into the same.
+ * them at once: they see the same, and type into the same. The guest's terminal has the size of the client's that told it last.
  */
-export async function monitorConsole(vm: Vm, { signal, send, onMessage }: Call<'console'>): Promise<null> {
+export async function monitorConsole(vm: Vm, { args, signal, send, onMessage }: Call<'console'>): Promise<null> {
   const { screen } = vm.console;
-  onMessage(({ bytes }) => {
+  // Out of band only: whoever sits down must not have `stty` typed at whatever runs there.
+  const resize = async (columns: number, rows: number) => {
+    if (vm.samplingShell && (columns !== screen.columns || rows !== screen.rowCount)) await vm.console.resize(columns, rows, { signal });
+  };
+  let resizing = resize(args.columns ?? screen.columns, args.rows ?? screen.rowCount).catch(() => {});
+  onMessage(({ bytes, columns, rows }) => {
     if (typeof bytes === 'string') vm.console.send(Buffer.from(bytes, 'base64'), { signal }).catch(() => {});
+    if (typeof columns === 'number' && typeof rows === 'number') resizing = resizing.then(() => resize(columns, rows)).catch(() => {});
   });
+  await resizing;
   await screen.drawn();
   const { row, column } = screen.cursor;
   const rows = screen.rows().join('\r\n').trimEnd();

@@ -30,8 +30,8 @@ export interface Verbs {
     readonly event: { readonly from: 'stdout' | 'stderr'; readonly bytes: string };
     readonly result: { readonly exitCode: number; readonly durationMs: number };
   };
-  /** Until the client leaves. The client sends `{bytes}`; the first event draws the screen as it is. */
-  readonly console: { readonly args: object; readonly event: { readonly bytes: string }; readonly result: null };
+  /** Until the client leaves. The client sends `{bytes}`, and `{columns, rows}` of its terminal; the first event draws the screen as it is. */
+  readonly console: { readonly args: { readonly columns?: number; readonly rows?: number }; readonly event: { readonly bytes: string }; readonly result: null };
   readonly type: { readonly args: { readonly text: string }; readonly event: never; readonly result: null };
   readonly press: { readonly args: { readonly keys: readonly string[] }; readonly event: never; readonly result: null };
   readonly screen: {

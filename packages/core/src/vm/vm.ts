@@ -148,6 +148,12 @@ export class Vm extends GuestActions implements AsyncDisposable {
     return requireSuccess(await this.exec(command, options));
   }
 
+  /** The shell that `exec` would take, to stream by. Throws what `exec` throws. */
+  async bestShell(options?: Omit<OpenShellOptions, 'timeout'>): Promise<Shell> {
+    this.mustRun();
+    return this.#shells.best(options);
+  }
+
   /**
    * A further shell beside the one of `exec`, for a second command at the same time, or when the first one hangs. Close it.
    * @throws {USAGE} when the guest offers none

@@ -9,7 +9,8 @@ import { TERMINAL_RESTORE, TerminalFilter } from '../../render/terminal-filter.j
 const DETACH = 0x1d;
 
 const HELP = `
-Ctrl-] leaves; the vm goes on. Any number of terminals may be at the same console. What the guest sends is drawn, but cannot reach
+Ctrl-] leaves; the vm goes on. Any number of terminals may be at the same console; the guest's terminal takes the size of the one that
+came or changed last. What the guest sends is drawn, but cannot reach
 the clipboard, the title or the input of your terminal.`;
 
 export function registerConsole(program: Command): void {
@@ -40,13 +41,17 @@ async function attach(name: string): Promise<string> {
     if (end !== -1) detached.abort(new Error('detached'));
   };
   const onSignal = () => detached.abort(new Error('detached'));
+  const onResize = () => {
+    if (connection) sendMessage(connection, sizeOf(stdout));
+  };
   const signals = ['SIGTERM', 'SIGHUP'] as const;
   for (const signal of signals) process.on(signal, onSignal);
   try {
     stdin.setRawMode(true);
     stdin.on('data', onInput);
     stdin.resume();
-    await call(name, 'console', {}, {
+    stdout.on('resize', onResize);
+    await call(name, 'console', sizeOf(stdout), {
       signal: detached.signal,
       onConnected: (socket) => {
         connection = socket;
@@ -60,8 +65,14 @@ async function attach(name: string): Promise<string> {
     throw error;
   } finally {
     stdin.off('data', onInput);
+    stdout.off('resize', onResize);
     stdin.setRawMode(false);
     stdin.pause();
     for (const signal of signals) process.off(signal, onSignal);
   }
+}
+
+/** As far as it tells: some terminals have none. */
+function sizeOf({ columns, rows }: NodeJS.WriteStream): { readonly columns?: number; readonly rows?: number } {
+  return columns > 1 && rows > 0 ? { columns, rows } : {};
 }
