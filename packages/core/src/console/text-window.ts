@@ -1,8 +1,23 @@
-/** The last part of a growing text, addressed by positions that count from its very beginning. */
+/** So much at the end is looked at before all of the text is. */
+const TAIL = 65_536;
+/** What a look-behind, `^` and `\b` can see in front of where the search begins. */
+const LOOK_BEHIND = 1024;
+
+interface Part {
+  readonly text: string;
+  /** Position of its first character. */
+  readonly start: number;
+}
+
+/**
+ * The last part of a growing text, addressed by positions that count from its very beginning. Held as it came, and put together as
+ * far as somebody looks: a flood that nobody reads is not copied.
+ */
 export class TextWindow {
   readonly #limit: number;
-  #text = '';
+  #pieces: string[] = [];
   #start = 0;
+  #length = 0;
 
   /** @param limit characters that are kept at least; up to twice as many are held */
   constructor(limit: number) {
@@ -10,11 +25,24 @@ export class TextWindow {
   }
 
   append(piece: string): void {
-    this.#text += piece;
-    if (this.#text.length <= this.#limit * 2) return;
-    const cut = this.#text.length - this.#limit;
-    this.#text = this.#text.slice(cut);
-    this.#start += cut;
+    if (piece === '') return;
+    this.#pieces.push(piece);
+    this.#length += piece.length;
+    if (this.#length <= this.#limit * 2) return;
+    let dropped = 0;
+    let count = 0;
+    for (const { length } of this.#pieces) {
+      if (this.#length - dropped - length < this.#limit) break;
+      dropped += length;
+      count += 1;
+    }
+    this.#pieces.splice(0, count);
+    this.#forget(dropped);
+    if (this.#length <= this.#limit * 2) return;
+    const [first = ''] = this.#pieces;
+    const cut = this.#length - this.#limit;
+    this.#pieces[0] = first.slice(cut);
+    this.#forget(cut);
   }
 
   /** Position of the first character that is still held. */
@@ -24,34 +52,63 @@ export class TextWindow {
 
   /** Position behind the last character. */
   get end(): number {
-    return this.#start + this.#text.length;
+    return this.#start + this.#length;
   }
 
   /** Position of `text` at or behind `from`. */
   find(text: string, from: number): number | undefined {
-    const index = this.#text.indexOf(text, Math.max(0, from - this.#start));
-    return index < 0 ? undefined : index + this.#start;
+    const part = this.#from(from);
+    const index = part.text.indexOf(text, Math.max(0, from - part.start));
+    return index < 0 ? undefined : index + part.start;
   }
 
   /** First match that begins at or behind `from`; `expression` must have the flag `g`. */
   match(expression: RegExp, from: number): { readonly match: RegExpExecArray; readonly position: number } | undefined {
-    expression.lastIndex = Math.max(0, from - this.#start);
-    const match = expression.exec(this.#text);
-    return match ? { match, position: match.index + this.#start } : undefined;
+    const part = this.#from(from - LOOK_BEHIND);
+    expression.lastIndex = Math.max(0, from - part.start);
+    const match = expression.exec(part.text);
+    return match ? { match, position: match.index + part.start } : undefined;
   }
 
   slice(from: number, to = this.end): string {
-    return this.#text.slice(Math.max(0, from - this.#start), Math.max(0, to - this.#start));
+    const part = this.#from(from);
+    return part.text.slice(Math.max(0, from - part.start), Math.max(0, to - part.start));
   }
 
   /** The last `count` lines as they would stand on paper: what a carriage return overwrote is left out. */
   lastLines(count: number): string[] {
-    let index = this.#text.length;
-    for (let seen = 0; seen <= count && index > 0; seen += 1) index = this.#text.lastIndexOf('\n', index - 1);
-    const lines = this.#text.slice(Math.max(0, index)).split('\n').map(overwrite);
+    if (count <= 0) return [];
+    const tail = linesAtEnd(this.#from(this.end - TAIL).text, count);
+    const found = tail.cut || this.#pieces.length === 1 ? tail : linesAtEnd(this.#from(this.#start).text, count);
+    const lines = found.text.split('\n').map(overwrite);
     if (lines.at(-1) === '') lines.pop();
-    return count <= 0 ? [] : lines.slice(-count);
+    return lines.slice(-count);
   }
+
+  /** The text from at least `from` on, in one piece; it is kept so. */
+  #from(from: number): Part {
+    let first = this.#pieces.length;
+    let start = this.end;
+    while (first > 0 && start > from) {
+      first -= 1;
+      start -= this.#pieces[first]?.length ?? 0;
+    }
+    const text = this.#pieces.slice(first).join('');
+    this.#pieces.splice(first, this.#pieces.length - first, ...(text === '' ? [] : [text]));
+    return { text, start };
+  }
+
+  #forget(length: number): void {
+    this.#start += length;
+    this.#length -= length;
+  }
+}
+
+/** From the line end in front of the last `count` lines; `cut` says that it is there. */
+function linesAtEnd(text: string, count: number): { readonly text: string; readonly cut: boolean } {
+  let index = text.length;
+  for (let seen = 0; seen <= count && index > 0; seen += 1) index = text.lastIndexOf('\n', index - 1);
+  return { text: text.slice(Math.max(0, index)), cut: index > 0 };
 }
 
 function overwrite(line: string): string {
