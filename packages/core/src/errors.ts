@@ -56,6 +56,7 @@ export interface ErrorEvidence {
   readonly [name: string]: unknown;
 }
 
+/** What an error may carry beside its message. */
 export interface ErrorDetails {
   readonly cause?: unknown;
   /** What to do next, as one sentence. */
@@ -115,6 +116,7 @@ export class QmpCommandError extends QmpilotError {
   }
 }
 
+/** Whether it is an error of this library, and of this code if one is named. */
 export function isQmpilotError(error: unknown, code?: ErrorCode): error is QmpilotError {
   return error instanceof QmpilotError && (code === undefined || error.code === code);
 }

@@ -17,6 +17,7 @@ export interface ConsoleMemory {
   readonly rows: number;
 }
 
+/** How a console shows and keeps what it gets. */
 export interface ConsoleOptions {
   /** Characters of text that are kept for `expect` and `lines`; 1 MiB by default. */
   readonly window?: number;
@@ -32,6 +33,7 @@ export interface ExpectOptions extends WaitOptions {
   readonly consume?: boolean | undefined;
 }
 
+/** What `expect` found. */
 export interface ExpectMatch {
   readonly text: string;
   readonly groups: readonly (string | undefined)[];

@@ -3,6 +3,7 @@ import type { IBufferCell, IBufferLine } from '@xterm/headless';
 /** `undefined`: the terminal's default. A number: entry of the 256-colour palette. A string: `#rrggbb`. */
 export type ScreenColor = number | string | undefined;
 
+/** One cell of a screen: its character, colours and attributes. */
 export interface ScreenCell {
   /** The character with its combining marks; a space where nothing was written. */
   readonly text: string;

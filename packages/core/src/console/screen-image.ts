@@ -8,6 +8,7 @@ export interface ScreenImage {
   readonly cursor?: { readonly row: number; readonly column: number };
 }
 
+/** How a screen is drawn. */
 export interface RenderOptions {
   /** Show where the cursor stands; default true. */
   readonly cursor?: boolean;

@@ -21,6 +21,7 @@ export interface SettleOptions extends WaitOptions, ScreenPart {
   readonly quiet?: Duration | undefined;
 }
 
+/** Where and what a wait on the screen found. */
 export interface ScreenMatch {
   readonly text: string;
   readonly groups: readonly (string | undefined)[];

@@ -6,6 +6,7 @@ import { renderSvg } from './render-svg.js';
 import type { RenderOptions, ScreenImage } from './screen-image.js';
 import { readCells, type ScreenCell } from './screen-cell.js';
 
+/** The size of a terminal. */
 export interface ScreenOptions {
   /** 80 by default: what a serial tty has until somebody says otherwise. */
   readonly columns?: number;

@@ -1,6 +1,7 @@
 /** `error`: the kernel or the system failed. `warning`: it complained. `info`: worth knowing, no failure by itself. */
 export type Severity = 'error' | 'warning' | 'info';
 
+/** One frame of a stack as the kernel printed it. */
 export interface StackFrame {
   /** Function, without offset: `__mutex_lock`. Compiler suffixes (`.constprop.0`) are kept in `raw` only. */
   readonly function: string;
@@ -14,6 +15,7 @@ export interface StackFrame {
   readonly raw: string;
 }
 
+/** A task as the report names it. */
 export interface TaskRef {
   /** The kernel's name of the task, at most 15 bytes; may hold spaces (`npm ci`). */
   readonly comm: string;

@@ -1,5 +1,6 @@
 import type { Finding } from './finding.js';
 
+/** How long a console may say nothing. */
 export interface SilenceOptions {
   /** How long nothing may be heard before it counts, in ms. */
   readonly afterMs: number;
@@ -7,6 +8,7 @@ export interface SilenceOptions {
   readonly what?: string;
 }
 
+/** Finds out when a console has fallen silent. */
 export interface SilenceDetector {
   /** Something was heard. */
   heard(atMs: number): void;

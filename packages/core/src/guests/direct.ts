@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { QmpilotError } from '../errors.js';
 import type { GuestDescription, GuestDisk, SerialLogin } from './guest.js';
 
+/** The files that a guest of one's own boots from, and how it is reached. */
 export interface DirectOptions {
   readonly name?: string;
   /** Kernel image that QEMU loads itself. Without it the first disk must boot by the firmware. */

@@ -43,6 +43,7 @@ export interface PreparedGuest {
   readonly display?: 'none' | 'std';
 }
 
+/** What a guest gets while it is made ready to be booted. */
 export interface PrepareContext {
   readonly signal?: AbortSignal | undefined;
   /** Lines about long work, for people. */

@@ -18,6 +18,7 @@ export interface GuestImage {
   readonly bytes: number;
 }
 
+/** What is known of an image in the cache. */
 export interface ImageManifest {
   readonly v: 1;
   /** `debian` or `debian+io-uring-lock-leak`. */

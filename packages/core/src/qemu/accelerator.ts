@@ -20,6 +20,7 @@ export interface AcceleratorChoice {
   readonly provenAt?: string;
 }
 
+/** What an accelerator is chosen for: the kernel that has to run under it. */
 export interface AcceleratorRequest {
   readonly binary: QemuBinary;
   /** The guest's kernel: KVM counts only once this one has printed its banner under it. */

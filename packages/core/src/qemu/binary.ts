@@ -6,6 +6,7 @@ import { QmpilotError } from '../errors.js';
 
 const run = promisify(execFile);
 
+/** QEMU's version, and the text that it was read from. */
 export interface QemuVersion {
   readonly major: number;
   readonly minor: number;
@@ -14,6 +15,7 @@ export interface QemuVersion {
   readonly text: string;
 }
 
+/** A QEMU that was found: its path and its version. */
 export interface QemuBinary {
   readonly path: string;
   readonly version: QemuVersion;

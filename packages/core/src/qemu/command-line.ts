@@ -20,6 +20,7 @@ export interface RamSpec {
   readonly share?: boolean;
 }
 
+/** A kernel that QEMU loads itself (`-kernel`), with its initrd and command line. */
 export interface KernelSpec {
   readonly kernel: string;
   readonly initrd?: string;

@@ -1,5 +1,6 @@
 import { QmpilotError } from '../errors.js';
 
+/** How many events a stream holds for a slow reader, and when it ends. */
 export interface EventStreamOptions {
   /** How many events may wait for a slow reader (default 10 000). */
   readonly capacity?: number;

@@ -4,6 +4,7 @@ import { linkEnded } from './calls.js';
 import { EventStream, type EventStreamOptions } from './event-stream.js';
 import type { QmpEvent, QmpEventName, QmpEventOf, UntypedQmpEvent } from './protocol.js';
 
+/** Called with each event that is meant. */
 export type EventListener<E extends UntypedQmpEvent = QmpEvent> = (event: E) => void;
 
 /** Which events are meant: those of one name, of several, or those for which a function holds. */

@@ -1,6 +1,7 @@
 import type { QmpClient } from './client.js';
 import type { QmpEvent, QmpReturn } from './protocol.js';
 
+/** How far a job of QEMU has come. */
 export interface JobProgress {
   /** QEMU's word: `running`, `ready`, `pending`, ... */
   readonly status: string;

@@ -26,6 +26,7 @@ export interface AttemptRecord {
   readonly findings: readonly (Finding & { readonly times: number })[];
 }
 
+/** What a run came to. */
 export interface RunSummary {
   readonly v: 1;
   readonly type: 'summary';

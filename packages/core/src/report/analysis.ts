@@ -45,6 +45,7 @@ export interface RunAnalysis extends Count {
 
 const SEVERITIES: readonly Severity[] = ['error', 'warning', 'info'];
 
+/** Rates, survival and failures of one run. */
 export function analyze({ attempts }: Pick<RunInput, 'attempts'>): RunAnalysis {
   const of = (outcome: AttemptRecord['outcome']) => attempts.filter((attempt) => attempt.outcome === outcome);
   const [reproduced, clean, inconclusive] = [of('reproduced'), of('clean'), of('inconclusive')];

@@ -20,6 +20,7 @@ export interface RunDescription {
   readonly sessions: readonly { readonly startedAt?: string; readonly forks?: number; readonly end?: string; readonly message?: string }[];
 }
 
+/** One line of what a run ran on. */
 export interface Fact {
   readonly name: string;
   readonly value: string;

@@ -12,6 +12,7 @@ export interface ReportData {
   readonly comparisons: readonly Comparison[];
 }
 
+/** The numbers of one run. */
 export interface RunData {
   readonly label: string;
   readonly dir: string;
@@ -34,6 +35,7 @@ export interface RunData {
   readonly notes: readonly string[];
 }
 
+/** All numbers of a report as data, for `--json` and other programs. */
 export function reportData(inputs: readonly RunInput[]): ReportData {
   const analyses = inputs.map(analyze);
   return {

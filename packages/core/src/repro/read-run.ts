@@ -7,6 +7,7 @@ import { parseJsonLines } from '../report/json-values.js';
 import { mergeShards } from '../report/merge-shards.js';
 import { parseAttemptLines, parseRunDescription } from '../report/parse-run.js';
 
+/** How much of a run directory is read. */
 export interface ReadRunOptions {
   /** Where the report will lie: links to the attempts start there. Default the run directory. */
   readonly from?: string | undefined;

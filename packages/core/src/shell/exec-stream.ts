@@ -3,6 +3,7 @@ import { deferred } from '../util/deferred.js';
 import { monotonicMs } from '../util/clock.js';
 import { abandoned, DEFAULT_MAX_OUTPUT, describeCommand, execResult, outputLimit, type ExecResult, type ShellKind } from './shell.js';
 
+/** A piece of the output of a command at work. */
 export interface ExecChunk {
   readonly from: 'stdout' | 'stderr';
   readonly bytes: Buffer;

@@ -1,5 +1,6 @@
 import type { Count } from './wilson.js';
 
+/** The p-values of Fisher's exact test, two-sided and one-sided. */
 export interface FisherResult {
   /** Either way: the probability, if the rates are equal, of a table at most as probable as this one. */
   readonly twoSided: number;

@@ -6,6 +6,7 @@ export interface Observation {
   readonly failed: boolean;
 }
 
+/** The curve from one failure to the next. */
 export interface SurvivalStep {
   readonly time: number;
   readonly atRisk: number;
@@ -17,6 +18,7 @@ export interface SurvivalStep {
   readonly interval: readonly [number, number];
 }
 
+/** How long attempts lasted without a failure, with its interval. */
 export interface SurvivalCurve {
   /** One step for each time at which something failed or was censored, in order. */
   readonly steps: readonly SurvivalStep[];

@@ -34,6 +34,7 @@ export function parseShare(text: string, name = 'the share'): number {
   throw new QmpilotError('USAGE', `${name}: ${JSON.stringify(text)} is not between 0 and 1`, { hint: 'write 0.03, or 3%' });
 }
 
+/** The goal as `parseRateGoal` reads it: `rate<0.01@95%`. */
 export function formatRateGoal({ relation, rate, confidence }: RateGoal): string {
   return `rate${relation}${rate}@${Number((confidence * 100).toPrecision(12))}%`;
 }

@@ -8,6 +8,7 @@ import { watchCpus } from './cpu-activity.js';
 import type { LifeRecorder } from './life-recorder.js';
 import type { Vm } from './vm.js';
 
+/** How long `vm.diagnose` looks, and what counts as quiet. */
 export interface DiagnoseOptions extends Pick<WaitOptions, 'signal'> {
   /** From when on a console that says nothing counts as silent; default 10 s. */
   readonly quiet?: Duration | undefined;
@@ -17,6 +18,7 @@ export interface DiagnoseOptions extends Pick<WaitOptions, 'signal'> {
   readonly shellTimeout?: Duration | undefined;
 }
 
+/** The state of a vm seen from outside, with what it was concluded from. */
 export interface VmDiagnosis extends Diagnosis {
   /** What it was concluded from. */
   readonly signs: LifeSigns;

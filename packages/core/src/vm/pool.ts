@@ -5,6 +5,7 @@ import { loadFork } from './fork.js';
 import type { RestoreOptions } from './vm-snapshots.js';
 import type { Vm } from './vm.js';
 
+/** How many forks a pool keeps ready, and how long. */
 export interface PoolOptions {
   /** How many forks are kept loaded and paused; default 2. Each costs some 30 MiB until it is taken. */
   readonly size?: number;

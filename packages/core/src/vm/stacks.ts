@@ -5,6 +5,7 @@ import { isQmpilotError, QmpilotError } from '../errors.js';
 import type { Shell } from '../shell/shell.js';
 import type { WaitOptions } from '../util/deadline.js';
 
+/** Where one thread stands, in the kernel and in its program. */
 export interface ThreadStacks {
   readonly tid: number;
   readonly comm: string;
@@ -18,6 +19,7 @@ export interface ThreadStacks {
   readonly user?: readonly GdbFrame[];
 }
 
+/** Where the threads of a process stand. */
 export interface ProcessStacks {
   readonly pid: number;
   readonly comm: string;

@@ -24,6 +24,7 @@ export interface Wait<T = unknown> {
   readonly probe: (target: WaitTarget, signal: AbortSignal) => Promise<WaitState<T>>;
 }
 
+/** How long and how often a wait looks. */
 export interface WaitForOptions extends Omit<PollOptions, 'interval'> {
   /** Between two looks, in ms; default 200. */
   readonly interval?: number | undefined;
@@ -105,6 +106,7 @@ function isThere<T>(value: T): value is Exclude<T, undefined | null | false> {
   return value !== undefined && value !== null && value !== false;
 }
 
+/** How a systemd unit is waited for. */
 export interface UnitWait {
   /** What is waited for; default `active`. */
   readonly state?: 'active' | 'inactive' | 'failed';

@@ -10,6 +10,7 @@ import { BootWatch, BOOT_LITERALS } from './boot-watch.js';
 import { RULES } from './rules.js';
 import type { Rule } from './rule.js';
 
+/** What a kernel log detector takes for granted. */
 export interface KernelLogDetectorOptions {
   /** After how long without a further line a report counts as whole, in ms. Default 2000. */
   readonly quietMs?: number;
@@ -40,6 +41,7 @@ const MAX_SEEN = 256;
 /** `[` and `<`: with one of them the kernel's prefix begins. */
 const OPENING_BYTES: ReadonlySet<number> = new Set([0x5b, 0x3c]);
 
+/** A detector for one boot's log, which may come in pieces of any size. */
 export function createKernelLogDetector(options: KernelLogDetectorOptions = {}): KernelLogDetector {
   return new Engine(options);
 }

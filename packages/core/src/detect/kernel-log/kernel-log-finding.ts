@@ -44,6 +44,7 @@ export type KernelLogKind =
   | 'reboot'
   | 'rust-panic';
 
+/** The access that a sanitizer or a fault reports. */
 export interface MemoryAccess {
   readonly kind: 'read' | 'write' | 'free' | 'execute' | 'unknown';
   /** Bytes. */

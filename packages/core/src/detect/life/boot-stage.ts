@@ -1,6 +1,7 @@
 /** How far a guest came on its way up, in this order. */
 export type BootStage = 'nothing' | 'firmware' | 'boot-loader' | 'kernel' | 'initramfs' | 'init' | 'login';
 
+/** How far a boot has come by its console. */
 export interface BootProgress {
   readonly stage: BootStage;
   /** The line that says why it does not go on, where there is one: text of the guest. */

@@ -50,6 +50,7 @@ export type LifeState =
   /** Nothing is heard, and the CPUs could not be looked at. */
   | 'silent';
 
+/** The state that a vm's signs of life show, and why. */
 export interface Diagnosis {
   readonly state: LifeState;
   /** Why, as a sentence. */

@@ -37,6 +37,7 @@ export interface ShutdownReport {
   readonly evidence: readonly string[];
 }
 
+/** Follows a shutdown by what console, QMP and systemd say of it. */
 export interface ShutdownDetector {
   /** The shutdown was asked for. */
   requested(atMs: number): void;

@@ -19,6 +19,7 @@ export type ShutdownVerdict =
   /** QEMU was ended from outside, or died, before the guest had come to an end. */
   | 'killed';
 
+/** What a shutdown came to, and why. */
 export interface ShutdownJudgement {
   readonly outcome: ShutdownVerdict;
   /** Why, as a sentence; holds text of the guest. */

@@ -14,6 +14,7 @@ export interface GdbFrame {
   readonly library?: string;
 }
 
+/** One thread of gdb's `thread apply all bt`. */
 export interface GdbThread {
   /** gdb's number of the thread; absent for a backtrace that belongs to no named thread. */
   readonly number?: number;

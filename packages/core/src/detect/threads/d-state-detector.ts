@@ -2,6 +2,7 @@ import type { DStateFinding, TaskRef } from '../finding.js';
 import { chooseFunction } from '../kernel-log/frame-choice.js';
 import type { BlockedThread, ThreadSample } from './thread-sample.js';
 
+/** Which threads count, and when one is stuck. */
 export interface DStateOptions {
   /** Names of threads or processes that count; default all. */
   readonly comm?: RegExp;
@@ -19,6 +20,7 @@ export interface StuckThread {
   readonly stuckMs: number;
 }
 
+/** Finds threads that stay in D state without having run. */
 export interface DStateDetector {
   /** Takes a sample made at `atMs`; gives each thread once, when it has been stuck for `forMs`. */
   push(sample: ThreadSample, atMs: number): DStateFinding[];

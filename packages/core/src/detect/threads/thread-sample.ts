@@ -28,6 +28,7 @@ export interface BlockedThread {
   readonly stack?: readonly StackFrame[];
 }
 
+/** The threads in D state at one moment. */
 export interface ThreadSample {
   /** Seconds since the guest booted. */
   readonly uptime?: number;

@@ -3,6 +3,7 @@ import { touchImage } from '../image-cache.js';
 import { buildDebianImage } from './build.js';
 import { checkOptions, imageName, type DebianImageOptions } from './recipe.js';
 
+/** How the Debian guest is built and started. */
 export interface DebianOptions extends DebianImageOptions {
   /** Virtual CPUs; default 2. */
   readonly cpus?: number;

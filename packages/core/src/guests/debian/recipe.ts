@@ -9,6 +9,7 @@ export type Defect = 'io-uring-lock-leak';
 
 export const DEFECTS: readonly Defect[] = ['io-uring-lock-leak'];
 
+/** What goes into a Debian image beside Debian. */
 export interface DebianImageOptions {
   /** Build this kernel module into the image; /usr/lib/qmpilot/load-defect loads it. Default none. */
   readonly defect?: Defect | undefined;

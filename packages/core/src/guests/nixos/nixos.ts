@@ -5,6 +5,7 @@ import { QmpilotError } from '../../errors.js';
 import type { GuestDescription, PreparedGuest, SerialLogin } from '../guest.js';
 import { installable, nixBuild, type FlakeSource } from './nix-build.js';
 
+/** What holds for a NixOS guest whichever way its start script comes. */
 export interface NixosCommonOptions {
   /** Default the name of the script's host. */
   readonly name?: string;

@@ -7,6 +7,7 @@ import type { ExecuteArguments } from '../typed.js';
 import { UNANSWERED, type GuestArguments, type GuestCommandName, type GuestReturn } from './commands.js';
 import { AgentSession, UNREACHABLE_HINT } from './session.js';
 
+/** How large a guest agent's messages may be. */
 export interface GuestAgentOptions {
   /** The largest message taken, in bytes (default 64 MiB). */
   readonly limit?: number | undefined;

@@ -1,5 +1,6 @@
 import type { WaitOptions } from '../../util/deadline.js';
 
+/** How far a copy has come. */
 export interface CopyProgress {
   /** Bytes of the archive so far. */
   readonly bytes: number;
@@ -17,6 +18,7 @@ export interface SkippedEntry {
   readonly reason: string;
 }
 
+/** What a copy has brought over, and what it left out. */
 export interface CopyReport {
   readonly files: number;
   /** Of the files' content. */
