@@ -17,22 +17,24 @@ export class PlainText {
   }
 
   #strip(input: string): string {
-    let output = '';
+    // Joined once: a string that grows by the piece keeps all its pieces.
+    const output: string[] = [];
     let index = 0;
     while (index < input.length) {
       if (this.#state === 'text') {
         CONTROL.lastIndex = index;
         const stop = CONTROL.exec(input)?.index ?? input.length;
         if (stop > index) {
-          output += this.#settleReturn(input.charCodeAt(index)) + input.slice(index, stop).replaceAll('\r\n', '\n');
+          output.push(this.#settleReturn(input.charCodeAt(index)), input.slice(index, stop).replaceAll('\r\n', '\n'));
           index = stop;
           continue;
         }
       }
-      output += this.#control(input.charCodeAt(index));
+      const said = this.#control(input.charCodeAt(index));
+      if (said !== '') output.push(said);
       index += 1;
     }
-    return output;
+    return output.join('');
   }
 
   /** A carriage return waits for what follows it: a line feed, or another one, swallows it. */
