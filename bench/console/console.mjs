@@ -22,15 +22,17 @@ const inputs = [
 
 try {
   const failures = [];
-  console.log('| log | to a file alone, MB/s | and text | and detectors | and screen: all at once |');
-  console.log('|---|---:|---:|---:|---:|');
+  console.log('| log | to a file alone, MB/s | and text | and detectors | and screen: all at once | all, MB per CPU second |');
+  console.log('|---|---:|---:|---:|---:|---:|');
   for (const { name, parts } of inputs) {
     const chunks = cut(Buffer.concat(parts));
     const floor = best(() => toFile(chunks));
     const text = await bestOf(() => feed(chunks, {}));
     const detectors = await bestOf(() => feed(chunks, { detectors: true }));
+    const before = process.cpuUsage();
     const all = await bestOf(() => feed(chunks, { detectors: true, screen: true }));
-    console.log(`| ${name} | ${[floor, text, detectors, all].map((value) => value.toFixed(0)).join(' | ')} |`);
+    const { user, system } = process.cpuUsage(before);
+    console.log(`| ${name} | ${[floor, text, detectors, all, (RUNS * BYTES) / (user + system)].map((value) => value.toFixed(0)).join(' | ')} |`);
     if (all < MB_PER_S) failures.push(`${name}: ${all.toFixed(1)} MB/s is below ${MB_PER_S} MB/s`);
   }
   if (!process.argv.includes('--no-guest')) {
