@@ -4,7 +4,8 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { boot, debian, findPrepared, keepPrepared, openSnapshot, type Snapshot, type Vm } from '@qmpilot/core';
+import { boot, debian, direct, findPrepared, keepPrepared, openSnapshot, type Snapshot, type Vm } from '@qmpilot/core';
+import { makeTinyGuest } from './tiny-guest.js';
 import { boundCache, listKept, removeKept } from '../../packages/core/src/snapshot/kept/cache.js';
 
 const GUEST = debian({ defect: 'io-uring-lock-leak' });
@@ -177,5 +178,23 @@ describe('the strategy file', () => {
     const [fork] = await template.fork();
     expect((await fork?.exec('cat /run/nonce /root/nonce'))?.stdout).toBe('ram\ndisk\n');
     await fork?.close();
+  });
+});
+
+describe('what stands in the way of a snapshot', () => {
+  it('is said before one is tried, with the remedy, and the vm goes on', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'blockers-test-'));
+    const files = await makeTinyGuest(folder);
+    const guest = direct({ name: 'tiny', ...files, append: 'console=ttyS0 quiet', cpus: 1, memoryMiB: 128, login: { prompt: /tiny# $/ } });
+    const vm = await boot(guest, { qemuArguments: ['-blockdev', 'null-co,node-name=none,size=1048576', '-device', 'nvme,serial=1,drive=none'] });
+    try {
+      expect(await vm.snapshotBlockers()).toEqual([{ reason: expect.stringContaining('nvme'), remedy: expect.stringContaining('leave out of the guest') }]);
+      await expect(vm.snapshot('one')).rejects.toMatchObject({ code: 'SNAPSHOT', message: expect.stringMatching(/cannot be saved: .*nvme/), hint: expect.any(String) });
+      await vm.console.type('echo $((40 + 2))\n');
+      await vm.console.expect('42');
+    } finally {
+      await vm.close();
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 });

@@ -51,6 +51,7 @@ export type { GuestDescription, GuestDisk, PrepareContext as GuestPrepareContext
 export { findImage, listImages, removeImages } from './guests/image-cache.js';
 export type { GuestImage, ImageManifest } from './guests/image-cache.js';
 
+export type { SnapshotBlocker } from './snapshot/blockers.js';
 export type { SnapshotInfo } from './snapshot/store.js';
 export type { SnapshotStrategy } from './snapshot/strategy.js';
 export { attach } from './vm/attach.js';

@@ -107,6 +107,8 @@ async function bootAndPrepare(scenario: Scenario, options: PrepareOptions, note:
   const vm = await (options.boot ?? boot)(scenario.guest, { ...scenario.boot, signal, onProgress: note, onStart });
   try {
     tell({ type: 'booted', facts: vm.facts, ms: monotonicMs() - begun });
+    // What `prepare` may still mend, but would have worked for in vain otherwise.
+    for (const { reason, remedy } of await vm.snapshotBlockers()) note(`warning: at present this guest cannot be saved: ${reason}; ${remedy}`);
     const prepareBegun = monotonicMs();
     await scenario.prepare?.(vm, { signal, note });
     const snapshot = await vm.snapshot(SNAPSHOT, { signal });

@@ -32,6 +32,9 @@ class ScriptedVm {
     return () => {};
   }
   async pause() {}
+  async snapshotBlockers() {
+    return [];
+  }
   async snapshot(name: string) {
     return { name, strategy: 'template', pausedMs: 1, pool: () => ({ take: (options: object) => this.#take(options), close: async () => {} }) };
   }

@@ -1,3 +1,12 @@
+import { QmpilotError } from '../errors.js';
+
+/** What keeps a vm from being saved, and what to do about it. */
+export interface SnapshotBlocker {
+  /** In QEMU's words where it is QEMU that refuses. */
+  readonly reason: string;
+  readonly remedy: string;
+}
+
 /** QEMU's reasons (`query-migrate`: `blocked-reasons`) in the words of who can mend them. */
 interface Remedy {
   readonly reason: RegExp;
@@ -19,4 +28,9 @@ const REMEDIES: readonly Remedy[] = [
 export function remedyFor(reasons: readonly string[]): string {
   const known = REMEDIES.find(({ reason }) => reasons.some((text) => reason.test(text)));
   return known?.hint ?? 'leave out of the guest what QEMU names';
+}
+
+/** That a vm cannot be saved for these reasons, and what to do about it. */
+export function blockedError(reasons: readonly string[], cause?: unknown): QmpilotError {
+  return new QmpilotError('SNAPSHOT', `this vm cannot be saved: ${reasons.join('; ')}`, { cause, hint: remedyFor(reasons) });
 }

@@ -1,6 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isQmpilotError } from '../errors.js';
+import { isQmpilotError, type QmpilotError } from '../errors.js';
 import type { RamSpec } from '../qemu/command-line.js';
 import { chooseRamDirectory } from '../qemu/host-directory.js';
 import type { SnapshotContext } from './context.js';
@@ -9,6 +9,17 @@ import type { SnapshotContext } from './context.js';
 export async function newRamFile(context: SnapshotContext, memoryMiB: number): Promise<string> {
   const parent = await chooseRamDirectory(context.directories, memoryMiB * 2 ** 20);
   return join(await mkdtemp(join(parent, 'ram-')), 'ram');
+}
+
+/** Why there is no room for a RAM file; undefined when there is. */
+export async function whyNoRamFile({ directories }: SnapshotContext, memoryMiB: number): Promise<QmpilotError | undefined> {
+  try {
+    await chooseRamDirectory(directories, memoryMiB * 2 ** 20);
+    return undefined;
+  } catch (error) {
+    if (!isQmpilotError(error, 'NO_SPACE')) throw error;
+    return error;
+  }
 }
 
 /** RAM in a shared file, which templates need; where there is no room for one, in QEMU's own memory, and that is said. */

@@ -8,7 +8,7 @@ import { atLeast, type QemuVersion } from '../qemu/binary.js';
 import type { Machine, SavedState } from '../qemu/machine.js';
 import { MAX_SOCKET_PATH } from '../qmp/connect.js';
 import { awaitWithin, type WaitOptions } from '../util/deadline.js';
-import { remedyFor } from './blockers.js';
+import { blockedError } from './blockers.js';
 
 export interface SaveOptions extends WaitOptions {
   readonly version: QemuVersion;
@@ -121,14 +121,11 @@ async function explain({ qmp }: Machine, error: unknown): Promise<unknown> {
   if (!isQmpilotError(error, 'QMP_COMMAND') && !isQmpilotError(error, 'SNAPSHOT')) return error;
   const blocked = await whatBlocks(qmp).catch(() => []);
   if (blocked.length === 0) return error;
-  return new QmpilotError('SNAPSHOT', `this vm cannot be saved: ${blocked.join('; ')}`, {
-    cause: error,
-    hint: remedyFor(blocked),
-  });
+  return blockedError(blocked, error);
 }
 
 /** QEMU's own reasons why this machine cannot be saved now; empty when it can. */
-async function whatBlocks(qmp: Machine['qmp']): Promise<readonly string[]> {
+export async function whatBlocks(qmp: Machine['qmp']): Promise<readonly string[]> {
   const info = await qmp.execute('query-migrate');
   return info['blocked-reasons'] ?? [];
 }

@@ -5,8 +5,10 @@ import { mustBeForkable } from '../qemu/inspect.js';
 import type { Machine } from '../qemu/machine.js';
 import { freeze } from '../snapshot/freeze.js';
 import { startFork, type FrozenMachine } from '../snapshot/frozen.js';
+import { blockedError, remedyFor, type SnapshotBlocker } from '../snapshot/blockers.js';
 import { loadInternal, saveInternal, type InternalSnapshot } from '../snapshot/internal.js';
-import { removeRamFile } from '../snapshot/ram-file.js';
+import { removeRamFile, whyNoRamFile } from '../snapshot/ram-file.js';
+import { whatBlocks } from '../snapshot/save-state.js';
 import { chooseStrategy, type SnapshotStrategy } from '../snapshot/strategy.js';
 import { monotonicMs, wallTime } from '../util/clock.js';
 import type { WaitOptions } from '../util/deadline.js';
@@ -59,11 +61,22 @@ export class VmSnapshots {
     snapshots.checkNew(name);
     const begun = monotonicMs();
     const choice = chooseStrategy(this.#slot.machine.spec, options.strategy);
+    const reasons = await whatBlocks(this.#slot.machine.qmp);
+    if (reasons.length > 0) throw blockedError(reasons);
     const { saved, pausedMs } = choice.strategy === 'internal' ? await this.#saveInternal(options) : await this.#freeze(choice.strategy, options);
     const info = { name, ...choice, savedAt: wallTime(), pausedMs };
     snapshots.add({ ...info, saved, screen: this.#slot.console.remember() });
     this.#emit({ type: 'snapshot', name, ms: monotonicMs() - begun });
     return new Snapshot(this.#family, info);
+  }
+
+  /** The body of `vm.snapshotBlockers`. */
+  async blockers(options: SnapshotOptions): Promise<readonly SnapshotBlocker[]> {
+    const { spec, qmp } = this.#slot.machine;
+    const { strategy } = chooseStrategy(spec, options.strategy);
+    const reasons = [...(await whatBlocks(qmp)), ...(strategy === 'internal' ? [] : (spec.readBack?.obstacles ?? []))];
+    const ram = strategy === 'template' && spec.ram.share !== true ? await whyNoRamFile(this.#family.context, spec.memoryMiB) : undefined;
+    return [...reasons.map((reason) => ({ reason, remedy: remedyFor([reason]) })), ...(ram ? [{ reason: ram.message, remedy: ram.hint ?? '' }] : [])];
   }
 
   /** The body of `vm.restore`. */

@@ -8,6 +8,7 @@ import type { Machine } from '../qemu/machine.js';
 import type { QmpClient } from '../qmp/client.js';
 import type { OutOfBandShell } from '../shell/out-of-band-shell.js';
 import { requireSuccess, type ExecResult, type Shell } from '../shell/shell.js';
+import type { SnapshotBlocker } from '../snapshot/blockers.js';
 import type { SnapshotInfo } from '../snapshot/store.js';
 import { monotonicMs } from '../util/clock.js';
 import type { WaitOptions } from '../util/deadline.js';
@@ -178,6 +179,14 @@ export class Vm extends GuestActions implements AsyncDisposable {
   async copyOut(from: string, to: string, options: CopyOptions = {}): Promise<CopyReport> {
     this.mustRun();
     return copyOut(await this.#shells.best(options), from, to, options);
+  }
+
+  /**
+   * Why `vm.snapshot(name, options)` would fail now: a share that is mounted, a device of the host, no room for RAM; empty when nothing
+   * is known to stand in its way. Nothing is tried.
+   */
+  snapshotBlockers(options: SnapshotOptions = {}): Promise<readonly SnapshotBlocker[]> {
+    return this.#snapshots.blockers(options);
   }
 
   /**
