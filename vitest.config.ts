@@ -50,6 +50,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['tests/e2e/**/*.test.ts'],
+          maxConcurrency: 2,
           testTimeout: 600_000,
           hookTimeout: 600_000,
           fileParallelism: false,
