@@ -7,13 +7,14 @@ await vm.console.resize(100, 40);
 
 await vm.console.type('cd /root/project; gdb -q --args node $(which npm) ci\n');
 await screen.waitFor(/\(gdb\) *$/, { timeout: '2m' });
-await vm.console.type('set pagination off\nset debuginfod enabled off\nrun\n');
+await vm.console.type('set pagination off\nset confirm off\nset debuginfod enabled off\nrun\n');
 // Its own threads tell that the event loop has begun.
 await screen.waitFor(/New Thread/, { timeout: '2m' });
 await vm.console.press('C-c');
 await screen.waitFor(/received signal SIGINT[^]*\(gdb\) *$/, { timeout: '2m' });
-await vm.console.type('where\n');
-await screen.waitFor(/where\n[^]*_start[^]*\(gdb\) *$/, { timeout: '1m' });
+// Any thread may have got the signal; the first one is the one that runs JavaScript.
+await vm.console.type('thread 1\nwhere\n');
+await screen.waitFor(/_start[^]*\(gdb\) *$/, { timeout: '1m' });
 for (const frame of parseGdbBacktrace(screen.toText())) console.log(`#${frame.level} ${frame.function}`);
 await vm.console.type('kill\nquit\n');
 
