@@ -49,13 +49,6 @@ it('each example has its line in examples/README.md', () => {
 });
 
 describe.concurrent('each example runs, and prints what it says', () => {
-  it('stacks.ts', async () => {
-    const { code, stdout, all } = await example('stacks.ts');
-    expect(all).toMatch(/^#0 [^]*^#\d+ main$[^]*^#\d+ _start$/m);
-    expect(stdout).toMatch(/^node \(S\): kernel \S*epoll\S*, user epoll_p?wait$/m);
-    expect(code).toBe(0);
-  });
-
   it('api-tour.ts', async () => {
     const { code, stdout } = await example('api-tour.ts');
     expect(stdout).toMatch(/^kernel 6\.1\.\S+, exit code 3\n42 is the answer\nstate: before\nfound: kernel panic: sysrq triggered crash\npoweroff: (?:clean|slow): the machine powered off[^]*\n +\d+\.\d s  gone        QEMU is gone\n[^]*QMP sent SHUTDOWN \(guest-shutdown\)/);
@@ -76,11 +69,11 @@ describe.concurrent('each example runs, and prints what it says', () => {
   });
 
   it('snapshot-retries.ts: some attempts lose a count, and all are counted', async () => {
-    const { code, stdout, all } = await example('snapshot-retries.ts', '12');
-    expect(all).toMatch(/^attempt 12: /m);
-    const [, lost, share, low, high] = (/^lost in (\d+) of 12 attempts: (\d+) %, with 95 % confidence between (\d+) % and (\d+) %$/m.exec(stdout) ?? []).map(Number);
+    const { code, stdout, all } = await example('snapshot-retries.ts', '8');
+    expect(all).toMatch(/^attempt 8: /m);
+    const [, lost, share, low, high] = (/^lost in (\d+) of 8 attempts: (\d+) %, with 95 % confidence between (\d+) % and (\d+) %$/m.exec(stdout) ?? []).map(Number);
     expect(stdout.match(/: a count was lost/g) ?? []).toHaveLength(lost ?? -1);
-    expect(share).toBe(Math.round((100 * (lost ?? 0)) / 12));
+    expect(share).toBe(Math.round((100 * (lost ?? 0)) / 8));
     expect(low).toBeLessThanOrEqual(share ?? -1);
     expect(high).toBeGreaterThanOrEqual(share ?? 0);
     expect(code).toBe(0);
