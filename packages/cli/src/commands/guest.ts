@@ -2,6 +2,7 @@ import { buildDebianImage, listImages, QmpilotError, removeImages, type Defect, 
 import { InvalidArgumentError, type Command } from 'commander';
 import { interruptible } from '../interrupt.js';
 import { visible } from '../render/visible.js';
+import { renderJson } from '../render/json.js';
 
 interface JsonOption {
   readonly json?: boolean;
@@ -50,7 +51,7 @@ function show(image: GuestImage, { json }: JsonOption): void {
   const { name, kernelRelease, builtAt } = manifest;
   process.stdout.write(
     json === true
-      ? `${JSON.stringify({ v: 1, type: 'image', key, name, kernelRelease, builtAt, bytes, dir })}\n`
+      ? `${renderJson({ v: 1, type: 'image', key, name, kernelRelease, builtAt, bytes, dir }, false)}\n`
       : `${key}  ${name.padEnd(26)}  kernel ${kernelRelease}  ${(bytes / 2 ** 20).toFixed(0)} MiB  ${builtAt}\n`,
   );
 }

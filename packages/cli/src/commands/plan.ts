@@ -2,6 +2,7 @@ import { chanceOfAllClean, cleanAttemptsNeeded, cleanAttemptsNeededAfter, parseS
 import { InvalidArgumentError, type Command } from 'commander';
 import { duration, wholeNumber } from '../arguments.js';
 import { longMs } from '../render/durations.js';
+import { renderJson } from '../render/json.js';
 
 interface PlanOptions {
   readonly rate?: number;
@@ -48,7 +49,7 @@ export function registerPlan(program: Command): void {
       const attemptMs = options.attemptTime ?? plan.attemptMs;
       const totalMs = attemptMs === undefined ? undefined : Math.ceil(plan.cleanAttempts / options.jobs) * attemptMs;
       if (options.json === true) {
-        process.stdout.write(`${JSON.stringify({ v: 1, type: 'plan', cleanAttempts: plan.cleanAttempts, confidence: options.confidence, watched: plan.watched, totalMs })}\n`);
+        process.stdout.write(`${renderJson({ v: 1, type: 'plan', cleanAttempts: plan.cleanAttempts, confidence: options.confidence, watched: plan.watched, totalMs }, false)}\n`);
         return;
       }
       const time = totalMs === undefined || attemptMs === undefined ? '' : `  at ${longMs(attemptMs)} each${options.jobs > 1 ? `, ${options.jobs} at a time` : ''}: ${longMs(totalMs)}\n`;

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { EXIT } from '../exit-codes.js';
 import { openInBrowser } from '../open-in-browser.js';
 import { visible } from '../render/visible.js';
+import { renderJson } from '../render/json.js';
 
 interface ReportOptions {
   readonly out?: string;
@@ -36,7 +37,7 @@ export function registerReport(program: Command): void {
       }
       if (options.json === true || options.markdown === true) {
         const runs = await readRuns(dirs, { evidence: false });
-        process.stdout.write(options.json === true ? `${JSON.stringify(reportData(runs))}\n` : runs.map(renderMarkdown).join('\n'));
+        process.stdout.write(options.json === true ? `${renderJson(reportData(runs), false)}\n` : runs.map(renderMarkdown).join('\n'));
         return;
       }
       const path = await writeReport(dirs, options.out ?? (dirs.length > 1 ? COMPARISON : undefined));

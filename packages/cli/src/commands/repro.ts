@@ -9,6 +9,7 @@ import { RunDisplay } from '../progress/run-display.js';
 import { githubAnnotations, guardedCommands } from '../render/github.js';
 import { renderSummary } from '../render/summary.js';
 import { unlessUncaught } from '../uncaught.js';
+import { renderJson } from '../render/json.js';
 
 interface ReproOptions {
   readonly attempts?: number;
@@ -90,8 +91,8 @@ async function run(file: string, options: ReproOptions, github: boolean): Promis
           signal: AbortSignal.any([interrupted, uncaught]),
           onEvent: (event) => {
             display.show(event);
-            if (json && event.type === 'attempt') display.print(`${JSON.stringify(event.record)}\n`);
-            if (json && event.type === 'summary') display.print(`${JSON.stringify(event.summary)}\n`);
+            if (json && event.type === 'attempt') display.print(`${renderJson(event.record, false)}\n`);
+            if (json && event.type === 'summary') display.print(`${renderJson(event.summary, false)}\n`);
           },
         })),
       (text) => display.say(text),

@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { createKernelLogDetector } from '@qmpilot/core/detect';
 import type { KernelLogFinding, Severity } from '@qmpilot/core/detect';
 import { visible } from '../render/visible.js';
+import { renderJson } from '../render/json.js';
 
 const SEVERITIES: readonly Severity[] = ['info', 'warning', 'error'];
 const TICK_MS = 500;
@@ -63,7 +64,7 @@ async function scanOne(name: string, options: ScanOptions, several: boolean): Pr
   for await (const finding of findings(await openLog(name), name)) {
     if (SEVERITIES.indexOf(finding.severity) < wanted) continue;
     found = true;
-    if (options.json === true) process.stdout.write(`${JSON.stringify({ v: 1, type: 'finding', file: name, ...finding })}\n`);
+    if (options.json === true) process.stdout.write(`${renderJson({ v: 1, type: 'finding', file: name, ...finding }, false)}\n`);
     const known = failures.get(finding.signature);
     if (known === undefined) failures.set(finding.signature, { first: finding, count: 1 });
     else known.count++;

@@ -1,6 +1,7 @@
 import { listKept, QmpilotError, removeKept, type KeptSnapshot } from '@qmpilot/core';
 import type { Command } from 'commander';
 import { visible } from '../render/visible.js';
+import { renderJson } from '../render/json.js';
 
 export function registerSnapshot(program: Command): void {
   const snapshot = program.command('snapshot').description('snapshots that were kept, so that a run starts without booting');
@@ -12,7 +13,7 @@ export function registerSnapshot(program: Command): void {
     .action(async (options: { json?: boolean }) => {
       const kept = await listKept();
       for (const one of kept) {
-        process.stdout.write(options.json === true ? `${JSON.stringify({ v: 1, type: 'snapshot', ...one })}\n` : `${renderKept(one, Date.now())}\n`);
+        process.stdout.write(options.json === true ? `${renderJson({ v: 1, type: 'snapshot', ...one }, false)}\n` : `${renderKept(one, Date.now())}\n`);
       }
       if (kept.length === 0 && options.json !== true) process.stderr.write('no snapshots are kept yet: qmpilot repro keeps one of each prepared guest\n');
     });

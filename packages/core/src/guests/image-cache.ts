@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
-import { mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { QmpilotError } from '../errors.js';
 import { which } from '../qemu/binary.js';
 import { awaitWithin } from '../util/deadline.js';
 import { cacheRoot } from '../util/paths.js';
+import { ensurePrivateDirectory, isTrusted } from '../util/private-directory.js';
 
 /** An image as it is kept: a folder that appears whole, or not at all. */
 export interface GuestImage {
@@ -42,7 +43,7 @@ export async function findImage(key: string, cacheDir?: string): Promise<GuestIm
   const dir = join(imagesDirectory(cacheDir), key);
   try {
     const manifest: unknown = JSON.parse(await readFile(join(dir, IMAGE_FILES.manifest), 'utf8'));
-    if (!isManifest(manifest)) return undefined;
+    if (!isManifest(manifest) || !(await isTrusted(dir))) return undefined;
     const paths = { kernel: join(dir, IMAGE_FILES.kernel), initrd: join(dir, IMAGE_FILES.initrd), disk: join(dir, IMAGE_FILES.disk) };
     const sizes = await Promise.all(Object.values(paths).map(async (path) => (await stat(path)).blocks * 512));
     return { key, dir, ...paths, manifest, bytes: sizes.reduce((sum, size) => sum + size, 0) };
@@ -100,7 +101,7 @@ export async function removeImages(keys: readonly string[], cacheDir?: string): 
  */
 export async function withImageLock<T>(key: string, cacheDir: string | undefined, signal: AbortSignal | undefined, onWait: () => void, task: () => Promise<T>): Promise<T> {
   const directory = imagesDirectory(cacheDir);
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await ensurePrivateDirectory(directory);
   const flock = await which('flock');
   if (!flock) throw new QmpilotError('TOOL_MISSING', 'flock is not on PATH', { hint: 'on Debian: apt-get install util-linux' });
   const path = join(directory, `${key}.lock`);

@@ -8,6 +8,7 @@ import type { BootRequest } from '../../keeper/boot-request.js';
 import { startKeeper } from '../../keeper/start-keeper.js';
 import { list, type VmRecord } from '../../keeper/state.js';
 import { visible } from '../../render/visible.js';
+import { renderJson } from '../../render/json.js';
 
 interface BootCommandOptions {
   readonly name?: string;
@@ -62,7 +63,7 @@ export function registerBoot(program: Command): void {
       const status = await interruptible((signal) =>
         startKeeper(record, request, { signal, onProgress: (message) => process.stderr.write(`${visible(message)}\n`) }),
       );
-      process.stdout.write(options.json === true ? `${JSON.stringify({ v: 1, type: 'vm', ...status })}\n` : `${name}\n`);
+      process.stdout.write(options.json === true ? `${renderJson({ v: 1, type: 'vm', ...status }, false)}\n` : `${name}\n`);
     });
 
   program

@@ -7,6 +7,7 @@ import { interruptible } from '../../interrupt.js';
 import { call } from '../../keeper/client.js';
 import { list, mustFind, mustRun } from '../../keeper/state.js';
 import { visible } from '../../render/visible.js';
+import { renderJson } from '../../render/json.js';
 
 /** It came to its end, in time or late. */
 const OFF: ReadonlySet<PoweroffReport['outcome']> = new Set(['clean', 'slow']);
@@ -23,7 +24,7 @@ export function registerEnd(program: Command): void {
       const report = await interruptible((signal) =>
         call(name, 'poweroff', { timeout: options.timeout }, { signal, onEvent: ({ phase }) => void process.stderr.write(`${phase}\n`) }),
       );
-      process.stdout.write(options.json === true ? `${JSON.stringify({ v: 1, type: 'poweroff', vm: name, ...report })}\n` : `${formatShutdown(report).split('\n').map(visible).join('\n')}\n`);
+      process.stdout.write(options.json === true ? `${renderJson({ v: 1, type: 'poweroff', vm: name, ...report }, false)}\n` : `${formatShutdown(report).split('\n').map(visible).join('\n')}\n`);
       process.exitCode = OFF.has(report.outcome) ? EXIT.fine : EXIT.found;
     });
 

@@ -4,6 +4,7 @@ import { duration } from '../../arguments.js';
 import { interruptible } from '../../interrupt.js';
 import { call } from '../../keeper/client.js';
 import { TerminalFilter } from '../../render/terminal-filter.js';
+import { renderJson } from '../../render/json.js';
 
 interface ExecCommandOptions {
   readonly user?: string;
@@ -45,7 +46,7 @@ export function registerExec(program: Command): void {
           onEvent: ({ from, bytes }) => output.take(from, Buffer.from(bytes, 'base64')),
         }),
       );
-      if (options.json === true) process.stdout.write(`${JSON.stringify({ v: 1, type: 'exec', vm: name, command, exitCode, durationMs, ...output.texts() })}\n`);
+      if (options.json === true) process.stdout.write(`${renderJson({ v: 1, type: 'exec', vm: name, command, exitCode, durationMs, ...output.texts() }, false)}\n`);
       process.exitCode = exitCode;
     });
 }

@@ -7,6 +7,7 @@ import type { VmStatus } from '../../keeper/verbs.js';
 import { shortMs } from '../../render/durations.js';
 import { renderTable } from '../../render/table.js';
 import { visible } from '../../render/visible.js';
+import { renderJson } from '../../render/json.js';
 
 export function registerPs(program: Command): void {
   program
@@ -18,7 +19,7 @@ export function registerPs(program: Command): void {
       const vms = (await list()).filter(({ life }) => life !== 'ended' || options.all === true);
       const rows = await Promise.all(vms.map(describe));
       const shown = rows.filter((row) => row !== undefined);
-      if (options.json === true) for (const row of shown) process.stdout.write(`${JSON.stringify({ v: 1, type: 'vm', ...row })}\n`);
+      if (options.json === true) for (const row of shown) process.stdout.write(`${renderJson({ v: 1, type: 'vm', ...row }, false)}\n`);
       else if (shown.length === 0) process.stderr.write('there are no vms: qmpilot boot --name NAME debian\n');
       else process.stdout.write(renderTable([HEAD, ...shown.map(cells)]));
     });

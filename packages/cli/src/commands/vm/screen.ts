@@ -4,6 +4,7 @@ import { Option, type Command } from 'commander';
 import { interruptible } from '../../interrupt.js';
 import { call } from '../../keeper/client.js';
 import { visible } from '../../render/visible.js';
+import { renderJson } from '../../render/json.js';
 
 interface ScreenOptions {
   readonly svg?: boolean;
@@ -22,7 +23,7 @@ export function registerScreen(program: Command): void {
     .action(async (name: string, options: ScreenOptions) => {
       const form = options.svg === true ? 'svg' : options.html === true ? 'html' : 'text';
       const { text, rows, columns, cursor } = await interruptible((signal) => call(name, 'screen', { form }, { signal }));
-      if (options.json === true) process.stdout.write(`${JSON.stringify({ v: 1, type: 'screen', vm: name, rows, columns, cursor, text: text.split('\n') })}\n`);
+      if (options.json === true) process.stdout.write(`${renderJson({ v: 1, type: 'screen', vm: name, rows, columns, cursor, text: text.split('\n') }, false)}\n`);
       else process.stdout.write(form === 'text' ? `${text.split('\n').map(visible).join('\n')}\n` : `${text}\n`);
     });
 

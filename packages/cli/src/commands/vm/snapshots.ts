@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { interruptible } from '../../interrupt.js';
 import { call } from '../../keeper/client.js';
 import { shortMs } from '../../render/durations.js';
+import { renderJson } from '../../render/json.js';
 
 /** `restore` and `fork`; `snapshot save` is with the other verbs of `snapshot`. */
 export function registerRestore(program: Command): void {
@@ -24,7 +25,7 @@ export function registerRestore(program: Command): void {
     .option('--json', 'the new vm as a JSON line')
     .action(async (name: string, snapshot: string, fork: string, options: { json?: boolean }) => {
       const status = await interruptible((signal) => call(name, 'fork', { snapshot, name: fork }, { signal }));
-      process.stdout.write(options.json === true ? `${JSON.stringify({ v: 1, type: 'vm', ...status })}\n` : `${fork}\n`);
+      process.stdout.write(options.json === true ? `${renderJson({ v: 1, type: 'vm', ...status }, false)}\n` : `${fork}\n`);
     });
 }
 

@@ -1,7 +1,8 @@
-import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import { cacheRoot } from '../../util/paths.js';
+import { ensurePrivateDirectory } from '../../util/private-directory.js';
 import { removeUnfinished, usedBytes } from './keep.js';
 import { readManifest } from './manifest.js';
 
@@ -94,6 +95,6 @@ export async function touchKept(path: string): Promise<void> {
 
 export async function ensureKeptDirectory(cacheDir?: string): Promise<string> {
   const parent = keptDirectory(cacheDir);
-  await mkdir(parent, { recursive: true, mode: 0o700 });
+  await ensurePrivateDirectory(parent);
   return parent;
 }

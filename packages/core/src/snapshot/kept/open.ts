@@ -5,6 +5,7 @@ import { whyKvmCannotOpen } from '../../qemu/accelerator.js';
 import { cpuFlags } from '../../qemu/cpu-flags.js';
 import type { SnapshotContext } from '../context.js';
 import type { FrozenMachine } from '../frozen.js';
+import { isTrusted } from '../../util/private-directory.js';
 import { createOverlay, type FrozenDisk } from '../overlay.js';
 import { differs } from './file-identity.js';
 import { readManifest, type KeptManifest } from './manifest.js';
@@ -22,6 +23,11 @@ export interface OpenedSnapshot {
 export async function openKept(path: string, context: SnapshotContext): Promise<OpenedSnapshot> {
   const folder = resolve(path);
   const manifest = await readManifest(folder);
+  if (!(await isTrusted(folder))) {
+    throw new QmpilotError('SNAPSHOT', `the snapshot at ${folder} is another user's, or others may change it: it names files that QEMU would read`, {
+      hint: 'copy it into a folder of your own, with mode 0700, if you trust who made it',
+    });
+  }
   const unfit = await whyUnfit(folder, manifest, context);
   if (unfit) throw unfit;
   const directory = await mkdtemp(join(context.directories.disk, 'snapshot-'));
