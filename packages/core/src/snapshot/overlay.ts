@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { copyFile, link, rm } from 'node:fs/promises';
+import { chmod, copyFile, link, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { QmpilotError } from '../errors.js';
@@ -15,6 +15,7 @@ const run = promisify(execFile);
  */
 export async function createOverlay(base: { readonly file: string; readonly format: string }, path: string): Promise<void> {
   await qemuImg(['create', '-q', '-f', 'qcow2', '-F', base.format, '-b', base.file, path], `no overlay of ${base.file} could be made`);
+  await chmod(path, 0o600);
 }
 
 /** One overlay at `path`, directly over `base`, with all that the chain of overlays down to it holds. */

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isQmpilotError, type QmpilotError } from '../errors.js';
 import type { RamSpec } from '../qemu/command-line.js';
@@ -8,7 +8,10 @@ import type { SnapshotContext } from './context.js';
 /** A file for RAM that only its machine, and later the snapshot made of it, uses. */
 export async function newRamFile(context: SnapshotContext, memoryMiB: number): Promise<string> {
   const parent = await chooseRamDirectory(context.directories, memoryMiB * 2 ** 20);
-  return join(await mkdtemp(join(parent, 'ram-')), 'ram');
+  const path = join(await mkdtemp(join(parent, 'ram-')), 'ram');
+  // QEMU would make it with the mode that the umask leaves; one that is there and empty it takes, and gives it its size.
+  await writeFile(path, '', { mode: 0o600 });
+  return path;
 }
 
 /** Why there is no room for a RAM file; undefined when there is. */

@@ -2,7 +2,6 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ensureKeptDirectory } from '../snapshot/kept/cache.js';
 import { ensurePrivateDirectory, isTrusted } from './private-directory.js';
 
 let dir: string;
@@ -31,10 +30,6 @@ describe('a private folder', () => {
 
   it('is refused when someone else owns it', async () => {
     await expect(ensurePrivateDirectory(somebodyElses())).rejects.toMatchObject({ code: 'USAGE', message: expect.stringContaining('not a folder of this user') });
-  });
-
-  it('is what kept snapshots lie in', async () => {
-    expect(statSync(await ensureKeptDirectory(dir)).mode & 0o777).toBe(0o700);
   });
 
   it('is not trusted when others may write to it', async () => {

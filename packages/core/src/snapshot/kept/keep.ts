@@ -56,6 +56,7 @@ export async function keepFrozen(path: string, request: KeepRequest): Promise<Ke
       }
       const name = `${spec.id}.qcow2`;
       await flattenOverlay(spec.file, image, join(partial, name));
+      await chmod(join(partial, name), 0o600);
       disks.push({ ...spec, file: name });
     }
     request.signal?.throwIfAborted();
