@@ -50,9 +50,18 @@ function parseRecord(line: string): AttemptRecord | undefined {
 
 function isRecord(value: unknown): value is AttemptRecord {
   if (typeof value !== 'object' || value === null) return false;
-  const { v, type, index, outcome, ms, findings } = value as Readonly<Record<string, unknown>>;
+  const { v, type, index, outcome, ms, findings, reason } = value as Readonly<Record<string, unknown>>;
   return (
-    v === 1 && type === 'attempt' && Number.isSafeInteger(index) && Number(index) >= 1 && typeof ms === 'number' && Array.isArray(findings) &&
+    v === 1 && type === 'attempt' && Number.isSafeInteger(index) && Number(index) >= 1 && typeof ms === 'number' && Array.isArray(findings) && findings.every(isFinding) &&
+    (reason === undefined || typeof reason === 'string') &&
     (outcome === 'reproduced' || outcome === 'clean' || outcome === 'inconclusive')
   );
+}
+
+/** What summaries and reports of all kinds of findings read. */
+function isFinding(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { kind, severity, title, signature, at, evidence } = value as Readonly<Record<string, unknown>>;
+  const texts = [kind, severity, title, signature].every((one) => typeof one === 'string');
+  return texts && typeof at === 'number' && Array.isArray(evidence) && evidence.every((line) => typeof line === 'string');
 }

@@ -63,7 +63,7 @@ export function parseRunFile(text: string, path: string): RunFile {
   }
   if (!isObject(value)) throw notARun(path, 'it holds no object');
   if (value['v'] !== 1) throw notARun(path, `it has version ${String(value['v'])}, and this qmpilot reads version 1`);
-  const { name, startedAt, seed, attempts, shard, timeoutMs, untilReproduced, until, source, sessions } = value;
+  const { name, startedAt, seed, attempts, shard, timeoutMs, untilReproduced, until, source, facts, sessions } = value;
   const fault = [
     typeof name !== 'string' && 'name',
     typeof startedAt !== 'string' && 'startedAt',
@@ -74,6 +74,7 @@ export function parseRunFile(text: string, path: string): RunFile {
     untilReproduced !== undefined && !isWhole(untilReproduced, 1) && 'untilReproduced',
     until !== undefined && typeof until !== 'string' && 'until',
     source !== undefined && !isSource(source) && 'source',
+    facts !== undefined && !isFacts(facts) && 'facts',
     !(Array.isArray(sessions) && sessions.every(isObject)) && 'sessions',
   ].find((one) => one !== false);
   if (fault !== undefined) throw notARun(path, `its ${fault} is missing or of another form`);
@@ -94,6 +95,13 @@ export function isShard(value: unknown): value is Shard {
 
 function isSource(value: unknown): boolean {
   return isObject(value) && typeof value['file'] === 'string' && typeof value['sha256'] === 'string';
+}
+
+/** What resumes and reports of all kinds read of it. */
+function isFacts(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  const { guest, qemu, accelerator } = value;
+  return isObject(guest) && typeof guest['name'] === 'string' && typeof guest['key'] === 'string' && isObject(qemu) && typeof qemu['version'] === 'string' && isObject(accelerator) && typeof accelerator['accelerator'] === 'string';
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

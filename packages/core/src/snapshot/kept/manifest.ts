@@ -50,7 +50,40 @@ export async function readManifest(path: string): Promise<KeptManifest> {
   throw new QmpilotError('SNAPSHOT', `the snapshot at ${path} was kept by another version of qmpilot`, { hint: 'remove it and keep it anew' });
 }
 
+const PLAIN_NAME = /^\w[\w.-]*$/;
+
+/** Whatever is read of it has to be there: the folder may have been made, or damaged, by anybody. */
 function isManifest(value: unknown): value is KeptManifest {
-  if (typeof value !== 'object' || value === null) return false;
-  return 'v' in value && value.v === 1 && 'spec' in value && 'files' in value && Array.isArray(value.files) && 'bases' in value && 'qemu' in value;
+  if (!isObject(value) || value['v'] !== 1) return false;
+  const { accelerator, spec, guest, files, bases, hostFlags, mappedRam } = value;
+  return (
+    ['name', 'strategy', 'reason', 'savedAt', 'qemu', 'machineType'].every((field) => typeof value[field] === 'string') &&
+    isObject(accelerator) && typeof accelerator['accelerator'] === 'string' &&
+    isObject(spec) && isSpec(spec) &&
+    isObject(guest) && typeof guest['name'] === 'string' && typeof guest['key'] === 'string' &&
+    (mappedRam === undefined || typeof mappedRam === 'boolean') && (hostFlags === undefined || areTexts(hostFlags)) &&
+    Array.isArray(files) && files.every((file) => isObject(file) && isPlainName(file['name']) && typeof file['bytes'] === 'number') &&
+    Array.isArray(bases) && bases.every((base) => isObject(base) && typeof base['path'] === 'string' && !base['path'].includes('\0') && typeof base['sha256'] === 'string')
+  );
+}
+
+function isSpec({ ram, disks, cpu, machine, cpus, memoryMiB, virtioConsoles, extra }: Readonly<Record<string, unknown>>): boolean {
+  return (
+    isObject(ram) && (ram['kind'] === 'anonymous' || ram['kind'] === 'file') && typeof cpu === 'string' && typeof machine === 'string' &&
+    typeof cpus === 'number' && typeof memoryMiB === 'number' && areTexts(virtioConsoles) && areTexts(extra) &&
+    // What is written to lies in the folder itself.
+    Array.isArray(disks) && disks.every((disk) => isObject(disk) && typeof disk['file'] === 'string' && isPlainName(disk['id']) && (disk['readOnly'] === true || isPlainName(disk['file'])))
+  );
+}
+
+function isPlainName(value: unknown): boolean {
+  return typeof value === 'string' && PLAIN_NAME.test(value);
+}
+
+function areTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string');
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
