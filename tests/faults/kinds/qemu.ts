@@ -24,7 +24,7 @@ const cut = (fd: number) => async ({ run, controller, random }: Injection) => {
 export const QEMU_FAULTS: readonly FaultKind[] = [
   { name: 'QEMU gets SIGKILL', exits: ANY_END, says: /QEMU .*(killed by SIGKILL|exited|ended)|QEMU closed the link|QMP|console ttyS0 was ended/, inject: signalled('SIGKILL') },
   { name: 'QEMU gets SIGTERM', exits: ANY_END, says: /QEMU .*(killed|exited|ended)|QEMU closed the link|QMP|console ttyS0 was ended/, inject: signalled('SIGTERM') },
-  { name: 'QEMU gets SIGSTOP', exits: ANY_END, says: /QEMU .*has been stopped by a signal/, inject: signalled('SIGSTOP') },
+  { name: 'QEMU gets SIGSTOP', exits: ANY_END, says: /QEMU .*has been stopped by a signal|--version failed/, inject: signalled('SIGSTOP') },
   {
     name: 'QEMU gets SIGSTOP, and SIGCONT a second later', exits: ANY_END, says: /^$/,
     async inject(injection) {

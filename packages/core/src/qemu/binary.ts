@@ -73,7 +73,7 @@ async function probe(name: string): Promise<QemuBinary> {
   }
   let output: string;
   try {
-    output = (await run(path, ['--version'], { timeout: 20_000 })).stdout;
+    output = (await run(path, ['--version'], { timeout: 20_000, killSignal: 'SIGKILL' })).stdout;
   } catch (cause) {
     throw new QmpilotError('TOOL_MISSING', `${path} --version failed`, { cause, hint: 'is this QEMU whole? reinstall it' });
   }

@@ -53,7 +53,7 @@ async function checkQemu(): Promise<HostCheck> {
 async function checkTool(name: string, args: readonly string[], otherwise: 'warn' | 'fail', remedy: string): Promise<HostCheck> {
   const path = await which(name);
   if (!path) return { name, status: otherwise, detail: 'not on PATH', remedy };
-  const said = await run(path, args, { timeout: 10_000 }).then(({ stdout, stderr }) => (stdout || stderr).split('\n')[0] ?? '', () => '');
+  const said = await run(path, args, { timeout: 10_000, killSignal: 'SIGKILL' }).then(({ stdout, stderr }) => (stdout || stderr).split('\n')[0] ?? '', () => '');
   return { name, status: 'ok', detail: said || path };
 }
 
@@ -61,7 +61,7 @@ async function checkUserNamespaces(): Promise<HostCheck> {
   const name = 'user namespaces';
   if (process.getuid?.() === 0) return { name, status: 'ok', detail: 'not needed: this is root' };
   if (!(await which('newuidmap'))) return { name, status: 'warn', detail: 'newuidmap is not on PATH', remedy: 'apt-get install uidmap (only to build the Debian guest)' };
-  const works = await run('unshare', ['-Ur', 'true'], { timeout: 10_000 }).then(() => true, () => false);
+  const works = await run('unshare', ['-Ur', 'true'], { timeout: 10_000, killSignal: 'SIGKILL' }).then(() => true, () => false);
   if (works) return { name, status: 'ok', detail: 'may be made by this user' };
   return { name, status: 'warn', detail: 'this user may make none', remedy: 'sysctl kernel.unprivileged_userns_clone=1 (only to build the Debian guest)' };
 }
