@@ -96,8 +96,10 @@ describe('whatever a guest prints', () => {
         detector.requested(0);
         steps.forEach((one, index) => {
           if ('text' in one) for (const piece of pieces(Buffer.from(one.text), sizes)) detector.console(piece, index);
-          else if ('jobs' in one) [detector.jobs(one.jobs, index), detector.units(one.jobs)];
-          else detector.qmpEvent(one.event, one.data, index);
+          else if ('jobs' in one) {
+            detector.jobs(one.jobs, index);
+            detector.units(one.jobs);
+          } else detector.qmpEvent(one.event, one.data, index);
         });
         const report = detector.report(steps.length);
         const judgement = judgeShutdown(report, { wanted: 'poweroff', slowAfterMs: 10 });
