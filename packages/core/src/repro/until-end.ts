@@ -1,3 +1,5 @@
+import { patientTimer } from '../util/patient-timer.js';
+
 /** The reason of the attempt's signal when its time is up: an end like any other, unless the scenario says otherwise. */
 export const TIME_UP = Symbol('the time of the attempt is up');
 
@@ -35,6 +37,5 @@ export function listen(signal: AbortSignal | undefined, act: () => void): () => 
 }
 
 export function alarm(ms: number, act: () => void): () => void {
-  const timer = setTimeout(act, Math.min(ms, 2 ** 31 - 1));
-  return () => clearTimeout(timer);
+  return patientTimer(ms, act);
 }

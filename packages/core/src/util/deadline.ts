@@ -1,6 +1,7 @@
 import { AbortedError, TimeoutError, type ErrorDetails } from '../errors.js';
 import { monotonicMs } from './clock.js';
 import { parseDuration, type Duration } from './duration.js';
+import { patientTimer } from './patient-timer.js';
 
 /** The last parameter of every operation that waits. */
 export interface WaitOptions {
@@ -42,11 +43,11 @@ export function awaitWithin<T>(
   return new Promise<T>((resolve, reject) => {
     let ended = false;
     let undo: (() => void) | void = undefined;
-    let timer: NodeJS.Timeout | undefined;
+    let stopTimer = () => {};
     const end = (settle: () => void) => {
       if (ended) return;
       ended = true;
-      clearTimeout(timer);
+      stopTimer();
       signal?.removeEventListener('abort', onAbort);
       undo?.();
       settle();
@@ -54,10 +55,7 @@ export function awaitWithin<T>(
     const onAbort = () => end(() => reject(aborted()));
     signal?.addEventListener('abort', onAbort, { once: true });
     if (timeoutMs !== undefined) {
-      timer = setTimeout(
-        () => end(() => reject(new TimeoutError(what.awaited, monotonicMs() - begun, what.details?.()))),
-        Math.min(timeoutMs, 2 ** 31 - 1),
-      );
+      stopTimer = patientTimer(timeoutMs, () => end(() => reject(new TimeoutError(what.awaited, monotonicMs() - begun, what.details?.()))));
     }
     try {
       undo = start(

@@ -1,0 +1,37 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { patientTimer } from './patient-timer.js';
+
+let now = 0;
+vi.mock('./clock.js', () => ({ monotonicMs: () => now }));
+beforeEach(() => {
+  now = 0;
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+});
+afterEach(() => vi.useRealTimers());
+
+/** Time passes, for the clock and for timers; `asleep` more of it for the clock alone. */
+function pass(ms: number, asleep = 0): void {
+  now += ms + asleep;
+  vi.advanceTimersByTime(ms);
+}
+
+it('a timer fires after its time, at once for none, and not when it was ended', () => {
+  const act = vi.fn();
+  patientTimer(2500, act);
+  patientTimer(1000, () => expect.unreachable())();
+  for (let second = 0; second < 2; second += 1) pass(1000);
+  pass(499);
+  expect(act).not.toHaveBeenCalled();
+  pass(1);
+  expect(act).toHaveBeenCalledOnce();
+});
+
+it('does not count time in which this process stood still', () => {
+  const act = vi.fn();
+  patientTimer(3000, act);
+  pass(1000, 3_600_000);
+  pass(1000);
+  expect(act).not.toHaveBeenCalled();
+  pass(1000);
+  expect(act).toHaveBeenCalledOnce();
+});
