@@ -3,29 +3,30 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pnpm, ROOT } from '../host.mjs';
+import { mustRun, ROOT } from '../host.mjs';
 import { pack } from './pack.mjs';
 import { smoke } from './smoke/smoke.mjs';
 
 const step = (name) => console.error(`-- ${name}`);
+const tool = (name, ...args) => mustRun(join(ROOT, 'node_modules', '.bin', name), args);
 const folder = mkdtempSync(join(tmpdir(), 'qmpilot-pack-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
 step('size');
-pnpm('exec', 'size-limit');
+tool('size-limit');
 step('licenses');
-pnpm('exec', 'node', 'scripts/packages/licenses.mjs');
+mustRun(process.execPath, ['scripts/packages/licenses.mjs']);
 step('changesets');
-pnpm('exec', 'node', 'scripts/packages/changesets.mjs');
+mustRun(process.execPath, ['scripts/packages/changesets.mjs']);
 
 const packed = pack(folder);
 for (const { manifest, tarball } of packed) {
   step(`publint ${manifest.name}`);
-  pnpm('exec', 'publint', 'run', tarball, '--strict');
+  tool('publint', 'run', tarball, '--strict');
   if (!manifest.exports) continue;
   step(`attw ${manifest.name}`);
   // ES modules only, by decision: `require` of them works on every Node.js that is supported.
-  pnpm('exec', 'attw', tarball, '--profile', 'esm-only', '--no-definitely-typed', '--format', 'ascii', '--quiet');
+  tool('attw', tarball, '--profile', 'esm-only', '--no-definitely-typed', '--format', 'ascii', '--quiet');
 }
 
 // The peers in the versions that the tests use: npm installs no optional one by itself.
@@ -37,4 +38,4 @@ const [project] = (await smoke(packed, peers, folder)).slice(-1);
 
 // All declarations, ours and those that they import, as a user's compiler sees them.
 step('types');
-pnpm('exec', 'tsc', '--ignoreConfig', '--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext', '--types', 'node', '--typeRoots', join(ROOT, 'node_modules', '@types'), join(project, 'use-types.ts'));
+tool('tsc', '--ignoreConfig', '--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext', '--types', 'node', '--typeRoots', join(ROOT, 'node_modules', '@types'), join(project, 'use-types.ts'));
