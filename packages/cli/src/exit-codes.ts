@@ -1,5 +1,5 @@
 import { isQmpilotError } from '@qmpilot/core';
-import { UncaughtError } from './uncaught.js';
+import { ScenarioFailure } from './uncaught.js';
 
 /** They fit `git bisect run`. */
 export const EXIT = { fine: 0, found: 1, usage: 2, cannotTell: 125 } as const;
@@ -8,6 +8,6 @@ export const EXIT = { fine: 0, found: 1, usage: 2, cannotTell: 125 } as const;
 export const SIGNAL_EXIT: Readonly<Partial<Record<NodeJS.Signals, number>>> = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
 
 export function exitCodeOf(error: unknown): number {
-  if (error instanceof UncaughtError) return EXIT.cannotTell;
+  if (error instanceof ScenarioFailure) return EXIT.cannotTell;
   return isQmpilotError(error, 'USAGE') || isQmpilotError(error, 'SCENARIO') ? EXIT.usage : EXIT.cannotTell;
 }

@@ -1,9 +1,9 @@
-import { QmpilotError } from '@qmpilot/core';
+import { isQmpilotError, QmpilotError } from '@qmpilot/core';
 import { EXIT } from './exit-codes.js';
 import { renderError } from './render/errors.js';
 
-/** What was thrown outside of any attempt, by a timer or a forgotten promise of a scenario. */
-export class UncaughtError extends QmpilotError {}
+/** A scenario failed outside of any attempt: in `prepare`, by a timer or by a forgotten promise. That is no verdict, and no misuse of the command. */
+export class ScenarioFailure extends QmpilotError {}
 
 let current: AbortController | undefined;
 
@@ -13,7 +13,7 @@ export function watchForUncaught(): void {
     const { name, message, stack } = error instanceof Error ? error : { name: 'thrown', message: String(error), stack: undefined };
     if (current) {
       current.abort(
-        new UncaughtError('SCENARIO', `${how}: ${name}: ${message}`, {
+        new ScenarioFailure('SCENARIO', `${how}: ${name}: ${message}`, {
           cause: error,
           evidence: { stderr: (stack ?? message).split('\n') },
           hint: 'await every promise in the scenario, and catch what its timers throw; --resume goes on with the run',
@@ -28,14 +28,19 @@ export function watchForUncaught(): void {
   process.on('unhandledRejection', end('the scenario left a rejected promise unhandled'));
 }
 
-/** Gives `task` a signal that fires when something is caught by nobody, so that everything is put away in order; that is thrown then. */
+/**
+ * Gives `task` a signal that fires when something is caught by nobody, so that everything is put away in order; that is thrown then.
+ * @throws {ScenarioFailure}
+ */
 export async function unlessUncaught<T>(task: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   current = controller;
   try {
     return await task(controller.signal);
   } catch (error) {
-    throw controller.signal.aborted ? controller.signal.reason : error;
+    if (controller.signal.aborted) throw controller.signal.reason;
+    if (!isQmpilotError(error, 'SCENARIO')) throw error;
+    throw new ScenarioFailure('SCENARIO', error.message, { cause: error.cause, evidence: error.evidence, ...(error.hint !== undefined && { hint: error.hint }) });
   } finally {
     current = undefined;
   }
