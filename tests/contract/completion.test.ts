@@ -26,7 +26,8 @@ beforeAll(() => {
 });
 afterAll(() => {
   tmux('kill-server');
-  rmSync(dir, { recursive: true, force: true });
+  // Shells that were just ended may still write their history there.
+  rmSync(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 });
 
 const socket = `qmpilot-tab-${process.pid}`;

@@ -33,6 +33,8 @@ export interface StartOptions {
 export class Controller {
   readonly child: ChildProcess;
   readonly ended: Promise<RunEnd>;
+  /** The first attempt has begun, or the run is over. */
+  readonly attempting: Promise<void>;
   #stdout = '';
   #stderr = '';
   #peakKiB = 0;
@@ -49,7 +51,13 @@ export class Controller {
     });
     const sampler = setInterval(() => (this.#peakKiB = Math.max(this.#peakKiB, residentKiB(this.child.pid ?? 0))), 100);
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.#stdout += text));
-    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text));
+    let begun = () => {};
+    this.attempting = new Promise((resolve) => (begun = resolve));
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr += text;
+      if (this.#stderr.includes('attempt 1 of')) begun();
+    });
+    this.child.once('close', () => begun());
     this.ended = new Promise((resolve) =>
       this.child.once('close', (code, signal) => {
         clearInterval(sampler);

@@ -15,7 +15,13 @@ export interface FaultResult extends Damage {
   readonly inconclusive: number;
 }
 
-/** Makes the fault at a random moment of a run that takes `usualMs`, resumes the run, and says what came of it. */
+/** How much of a run's time its attempts take; the rest is the boot. */
+const ATTEMPTS_SHARE = 0.4;
+
+/**
+ * Makes the fault at a random moment of a run that takes `usualMs`, resumes the run, and says what came of it. One in four comes
+ * at any time, most of which is the boot, the others while there are attempts.
+ */
 export async function makeFault(kind: FaultKind, guest: Readonly<Record<string, string>>, usualMs: number, random: () => number): Promise<FaultResult> {
   const run = new FaultRun(guest);
   const nothing = { exit: '', finished: 0, inconclusive: 0, lost: [], left: [], wrong: [] };
@@ -27,7 +33,9 @@ export async function makeFault(kind: FaultKind, guest: Readonly<Record<string, 
     const controller = run.start(options);
     let notInjected: string | undefined;
     if (kind.inject) {
-      await Promise.race([after(random() * usualMs), controller.ended]);
+      const [anyTime, moment] = [random() < 0.25, random()];
+      if (!anyTime) await controller.attempting;
+      await Promise.race([after(moment * usualMs * (anyTime ? 1 : ATTEMPTS_SHARE)), controller.ended]);
       if (controller.running) notInjected = await kind.inject({ run, controller, random });
     }
     const end = await controller.ended;
