@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const BIN = fileURLToPath(new URL('../../packages/cli/dist/bin.js', import.meta.url));
-/** Each without the files of whoever runs the tests. */
+/** Each without the files of whoever runs the tests, and without a history, which it would write when its terminal is gone. */
 const SHELLS = {
   bash: { start: 'bash --norc --noprofile -i', load: 'eval "$(qmpilot completion bash)"' },
   zsh: { start: 'zsh -f -i', load: 'autoload -U compinit; compinit -u -D; eval "$(qmpilot completion zsh)"' },
@@ -26,8 +26,7 @@ beforeAll(() => {
 });
 afterAll(() => {
   tmux('kill-server');
-  // Shells that were just ended may still write their history there.
-  rmSync(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  rmSync(dir, { recursive: true, force: true });
 });
 
 const socket = `qmpilot-tab-${process.pid}`;
@@ -39,7 +38,7 @@ describe.each(['bash', 'zsh', 'fish'] as const)('completion in %s, at a terminal
   it.skipIf(!isThere(shell))(`completes a command, a vm's name, and shows the names between which it cannot choose (needs ${shell})`, async () => {
     const { start, load } = SHELLS[shell];
     execFileSync('tmux', ['-L', socket, '-f', '/dev/null', 'new-session', '-d', '-s', shell, '-x', '100', '-y', '30',
-      `env HOME=${dir} QMPILOT_STATE=${dir}/state PATH=${dir}:$PATH LC_ALL=C.UTF-8 TERM=screen ${start}`]);
+      `env HISTFILE=/dev/null fish_history= HOME=${dir} QMPILOT_STATE=${dir}/state PATH=${dir}:$PATH LC_ALL=C.UTF-8 TERM=screen ${start}`]);
     const type = (text: string) => tmux('send-keys', '-t', shell, '-l', '--', text);
     const shown = (what: string | RegExp) =>
       expect.poll(() => tmux('capture-pane', '-p', '-t', shell), { timeout: 30_000, interval: 100 }).toMatch(what);
