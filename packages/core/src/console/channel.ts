@@ -3,6 +3,8 @@ import { QmpilotError } from '../errors.js';
 import { awaitWithin, type WaitOptions } from '../util/deadline.js';
 import { Listeners } from './listeners.js';
 
+const unheard = () => {};
+
 /**
  * A byte channel into the guest. The stream behind it can be exchanged (a restore starts a new QEMU), while
  * whoever holds the channel goes on as before. What comes in is always read, listener or not: a console
@@ -49,8 +51,9 @@ export class Channel {
       stream.off('end', onGone);
       stream.off('close', onGone);
       stream.off('error', onGone);
-      // The old end is drained and may fail unheard.
-      stream.on('error', () => {});
+      // The old end is drained and may fail unheard. It may come back: one such listener is enough.
+      stream.off('error', unheard);
+      stream.on('error', unheard);
       stream.resume();
     };
     this.#attach.emit();
