@@ -32,9 +32,7 @@ class ScriptedVm {
     return () => {};
   }
   async pause() {}
-  async snapshotBlockers() {
-    return [];
-  }
+  snapshotBlockers = async () => [];
   async snapshot(name: string) {
     return { name, strategy: 'template', pausedMs: 1, pool: () => ({ take: (options: object) => this.#take(options), close: async () => {} }) };
   }

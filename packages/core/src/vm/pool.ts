@@ -7,7 +7,7 @@ import type { Vm } from './vm.js';
 
 /** How many forks a pool keeps ready, and how long. */
 export interface PoolOptions {
-  /** How many forks are kept loaded and paused; default 2. Each costs some 30 MiB until it is taken. */
+  /** How many forks are kept loaded and paused; default 2. What a fork costs in memory is in docs/benchmarks.md. */
   readonly size?: number;
   /** Closes the pool when it fires; vms that were taken go on. */
   readonly signal?: AbortSignal | undefined;
