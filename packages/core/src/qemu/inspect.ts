@@ -3,7 +3,8 @@ import { QmpilotError } from '../errors.js';
 import type { QmpClient } from '../qmp/client.js';
 import type { WaitOptions } from '../util/deadline.js';
 import type { DiskSpec, MachineSpec } from './command-line.js';
-import { optionValue, parseOption, type Argument, type ReadBack } from './read-back.js';
+import { obstaclesOf } from './obstacles.js';
+import { optionValue, type Argument, type ReadBack } from './read-back.js';
 
 /** What QMP tells of a machine that somebody else described. */
 export interface Inspection {
@@ -81,7 +82,7 @@ interface Started {
 export function readBackFrom(
   { theirs, cwd, overrides, console }: Started, inspection: Inspection, isOurs: (file: string) => boolean,
 ): { readonly readBack: ReadBack; readonly disks: readonly DiskSpec[] } {
-  const obstacles: string[] = [];
+  const obstacles = obstaclesOf(theirs);
   const drives: { argument: number; disk: string }[] = [];
   const disks = inspection.disks.map((disk, index) => {
     const file = resolve(cwd, disk.file);
@@ -91,16 +92,19 @@ export function readBackFrom(
     const id = given?.name === 'blockdev' ? (disk.node ?? disk.id) : `qmpilot-${/^[\w-]+$/.test(disk.id) ? disk.id : index}`;
     const named: DiskSpec = { ...disk, id, file, ...(!isOurs(file) && { foreign: true }) };
     if (disk.readOnly) return named;
-    if (!given || (given.name === 'blockdev' && given.value?.startsWith('{'))) obstacles.push(`the disk ${disk.id} (${disk.file}) is not given by -drive or -blockdev, so that a fork cannot have one of its own`);
+    if (!given || (given.name === 'blockdev' && given.value?.startsWith('{'))) {
+      obstacles.push({
+        reason: `the disk ${disk.id} (${disk.file}) is not given by -drive or -blockdev, so that a fork cannot have one of its own`,
+        remedy: 'give it by -drive file=...,id=...',
+      });
+    }
     else drives.push({ argument, disk: named.id });
     return named;
   });
-  const tpm = theirs.find(({ name, value }) => name === 'tpmdev' && parseOption(value ?? '')[0]?.[0] === 'emulator');
-  if (tpm) obstacles.push('its TPM is an emulator (swtpm) outside of QEMU, which ends with this QEMU and cannot be forked: virtualisation.tpm.enable = false');
-  if (theirs.some(({ name }) => name === 'snapshot')) obstacles.push('it was started with -snapshot, so that what its disks hold ends with this QEMU');
-  if (theirs.some(({ name }) => name === 'daemonize')) obstacles.push('it was started with -daemonize');
   const [ramId = 'pc.ram', ...further] = inspection.ram.ids;
-  if (further.length > 0) obstacles.push(`its memory has several backends (${[ramId, ...further].join(', ')}), of NUMA or hot-plugged memory`);
+  if (further.length > 0) {
+    obstacles.push({ reason: `its memory has several backends (${[ramId, ...further].join(', ')}), of NUMA or hot-plugged memory`, remedy: 'give it one: -m alone, or -machine memory-backend=' });
+  }
   return { readBack: { arguments: theirs, cwd, ram: { id: ramId, bytes: inspection.ram.bytes }, drives, obstacles, console, overrides }, disks };
 }
 
@@ -135,7 +139,8 @@ export function specOf(
 /** @throws {SNAPSHOT} when no fork can be built from what this machine was started with, and so no template be made */
 export function mustBeForkable({ readBack }: Pick<MachineSpec, 'readBack'>): void {
   if (!readBack || readBack.obstacles.length === 0) return;
-  throw new QmpilotError('SNAPSHOT', `this vm cannot be restored in another QEMU: ${readBack.obstacles.join('; ')}`, {
-    hint: "the strategy 'internal' stays in this QEMU: it needs a writable qcow2 disk",
+  const { obstacles } = readBack;
+  throw new QmpilotError('SNAPSHOT', `this vm cannot be restored in another QEMU: ${obstacles.map(({ reason }) => reason).join('; ')}`, {
+    hint: `${obstacles.map(({ remedy }) => remedy).join('; ')}; or take the strategy 'internal', which stays in this QEMU: it needs a writable qcow2 disk`,
   });
 }

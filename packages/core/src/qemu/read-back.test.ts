@@ -14,7 +14,7 @@ const INSPECTION: Inspection = {
 };
 /** As a NixOS 24.05 start script with a store image, EFI and a few options of its own hands it to QEMU. */
 const SCRIPT =
-  '-machine accel=kvm:tcg -cpu max -name nixos -m 1024 -smp 4 -device virtio-rng-pci -net nic,netdev=user.0,model=virtio -netdev user,id=user.0,hostfwd=tcp::2222-:22 ' +
+  '-machine accel=kvm:tcg -cpu max -name nixos -m 1024 -smp 4 -device virtio-rng-pci -net nic,netdev=user.0,model=virtio -netdev user,id=user.0,restrict=on ' +
   '-drive file=/tmp/vm/run0/store.img,format=raw,id=drive1,if=none,index=1 -device virtio-blk-pci,bootindex=2,drive=drive1 -device virtio-keyboard -usb ' +
   '-drive if=pflash,format=raw,unit=0,readonly=on,file=/nix/store/x/OVMF_CODE.fd -drive if=pflash,format=raw,unit=1,readonly=off,file=efi-vars.fd ' +
   '-kernel /k -initrd /i -nographic -serial file:/tmp/log -chardev socket,id=c0,path=/tmp/s,server=on -device pvpanic-pci -s';
@@ -31,7 +31,7 @@ function fork(script: string, inspection = INSPECTION): { words: string; spec: M
 describe("a fork of a script's machine", () => {
   it('has its devices in their order, overlays in place of its disks, the RAM file under the name that the state has, and our channels', () => {
     expect(fork(SCRIPT).words).toBe(
-      '-machine accel=kvm:tcg -cpu max -name nixos -m 1024 -smp 4 -device virtio-rng-pci -net nic,netdev=user.0,model=virtio -netdev user,id=user.0,hostfwd=tcp::2222-:22 ' +
+      '-machine accel=kvm:tcg -cpu max -name nixos -m 1024 -smp 4 -device virtio-rng-pci -net nic,netdev=user.0,model=virtio -netdev user,id=user.0,restrict=on ' +
         '-drive id=drive1,if=none,index=1,file=/fork/qmpilot-drive1.qcow2,format=qcow2,node-name=qmpilot-drive1 -device virtio-blk-pci,bootindex=2,drive=drive1 -device virtio-keyboard -usb ' +
         '-drive if=pflash,format=raw,unit=0,readonly=on,file=/nix/store/x/OVMF_CODE.fd ' +
         '-drive if=pflash,unit=1,readonly=off,file=/fork/qmpilot-pflash1.qcow2,format=qcow2,node-name=qmpilot-pflash1 ' +
@@ -65,11 +65,14 @@ describe("a fork of a script's machine", () => {
 
   it.each([
     ['a TPM', '-chardev socket,id=chrtpm,path=/x -tpmdev emulator,id=tpm_dev_0,chardev=chrtpm -device tpm-tis,tpmdev=tpm_dev_0', /swtpm.*tpm\.enable = false/],
+    ['a virtiofs share', '-chardev socket,id=fs0,path=/x -device vhost-user-fs-pci,chardev=fs0,tag=src', /virtiofs share 'src'.*one QEMU alone/],
+    ['a port of the host', '-netdev user,id=n,hostfwd=tcp::2222-:22', /hostfwd=tcp::2222-:22.*forwardPorts/],
+    ['a device of the host', '-device vfio-pci,host=01:00.0', /device of the host \(vfio-pci\)/],
     ['-snapshot', '-snapshot', /-snapshot/],
     ['a disk of another form', '-hda /tmp/vm/run0/store.img', /drive1.*not given by -drive/],
   ])('is refused for %s, with the reason', (_what, extra, message) => {
     const script = extra.startsWith('-hda') ? extra : `${SCRIPT} ${extra}`;
-    expect(fork(script).spec.readBack?.obstacles.join()).toMatch(message);
+    expect(fork(script).spec.readBack?.obstacles.map(({ reason, remedy }) => `${reason}: ${remedy}`).join()).toMatch(message);
   });
 
   it('has no obstacle otherwise', () => {

@@ -1,3 +1,4 @@
+import type { Obstacle } from './obstacles.js';
 import { escapeValue, option, type DiskSpec, type MachineSpec, type StartSpec } from './command-line.js';
 
 /** One option of QEMU's command line, without its dash; a bare word is a disk image, named ``. */
@@ -19,7 +20,7 @@ export interface ReadBack {
   /** Which argument gives which disk of the spec. */
   readonly drives: readonly { readonly argument: number; readonly disk: string }[];
   /** Why no fork can be built from it; empty when one can. */
-  readonly obstacles: readonly string[];
+  readonly obstacles: readonly Obstacle[];
   /** What our console is in the guest: a serial port, or the last of the virtio consoles where the script has serial ports. */
   readonly console: 'serial' | 'virtio';
   /** Arguments that drove the first start beside those that every start has. */

@@ -1,6 +1,8 @@
 import { QmpilotError } from '../errors.js';
+import type { DiskSpec } from '../qemu/command-line.js';
 import type { Machine } from '../qemu/machine.js';
 import type { WaitOptions } from '../util/deadline.js';
+import type { SnapshotBlocker } from './blockers.js';
 
 /** A snapshot inside the qcow2 overlays of one running machine: it lives and ends with that QEMU. */
 export interface InternalSnapshot {
@@ -10,6 +12,22 @@ export interface InternalSnapshot {
 }
 
 let count = 0;
+
+/** What stands in the way of an internal snapshot before QEMU is asked. */
+export function internalBlockers({ disks, readBack }: Machine['spec']): readonly SnapshotBlocker[] {
+  if (disks.some(canHold)) return [];
+  const [obstacle] = readBack?.obstacles ?? [];
+  return [{
+    reason: 'an internal snapshot needs a writable qcow2 disk to hold the RAM, and this guest has none',
+    remedy: obstacle
+      ? `give it one (qmpilot.snapshot.stateDiskMiB in NixOS): no other strategy does, for ${obstacle.reason}; to mend that: ${obstacle.remedy}`
+      : "use the strategy 'template', which needs no disk",
+  }];
+}
+
+function canHold({ format, readOnly }: DiskSpec): boolean {
+  return format === 'qcow2' && !readOnly;
+}
 
 /**
  * Saves RAM, devices and disks into the machine's overlays (QMP `snapshot-save`).
@@ -40,12 +58,9 @@ export async function removeInternal({ machine, tag }: InternalSnapshot): Promis
 }
 
 function where({ spec }: Machine, tag: string): { tag: string; vmstate: string; devices: readonly string[] } {
-  const devices = spec.disks.filter((disk) => disk.format === 'qcow2' && !disk.readOnly).map((disk) => disk.node ?? disk.id);
-  const [vmstate] = devices;
-  if (vmstate === undefined) {
-    throw new QmpilotError('SNAPSHOT', 'an internal snapshot needs a writable qcow2 disk to hold the RAM, and this guest has none', {
-      hint: "use the strategy 'template', which needs no disk",
-    });
-  }
+  const devices = spec.disks.filter(canHold).map((disk) => disk.node ?? disk.id);
+  const [vmstate = ''] = devices;
+  const [blocker] = internalBlockers(spec);
+  if (blocker) throw new QmpilotError('SNAPSHOT', blocker.reason, { hint: blocker.remedy });
   return { tag, vmstate, devices };
 }

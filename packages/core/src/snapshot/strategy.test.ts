@@ -23,6 +23,13 @@ describe('the choice of a strategy', () => {
     expect(chooseStrategy(machine(extra), undefined)).toMatchObject({ strategy: 'internal', reason: expect.stringContaining('second QEMU') });
   });
 
+  it('stays in the one QEMU that a script or somebody else started, where a second one cannot have what it has', () => {
+    const obstacles = [{ reason: 'it has a port', remedy: 'none' }];
+    const readBack = { arguments: [], cwd: '/', ram: { id: 'pc.ram', bytes: 1 }, drives: [], obstacles, console: 'serial' as const, overrides: [] };
+    expect(chooseStrategy({ ...machine(), readBack }, undefined)).toEqual({ strategy: 'internal', reason: 'a second QEMU cannot stand in for this one: it has a port' });
+    expect(chooseStrategy({ ...machine(), readBack: { ...readBack, obstacles: [] } }, undefined).strategy).toBe('template');
+  });
+
   it('is not misled by other arguments', () => {
     for (const argument of ['-device', 'virtio-net-pci,netdev=net0', 'usb-tablet', '-cpu', 'max']) {
       expect(chooseStrategy(machine([argument]), undefined).strategy).toBe('template');

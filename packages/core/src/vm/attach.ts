@@ -5,6 +5,7 @@ import { AttachedQemu, listenerOf } from '../qemu/attached-qemu.js';
 import { acquireHostDirectories, makeVmDirectory, releaseHostDirectories } from '../qemu/host-directory.js';
 import { inspectMachine, readBackFrom, specOf } from '../qemu/inspect.js';
 import type { Machine } from '../qemu/machine.js';
+import type { Obstacle } from '../qemu/obstacles.js';
 import { parseArguments } from '../qemu/read-back.js';
 import type { QmpClient } from '../qmp/client.js';
 import { connect, dial } from '../qmp/connect.js';
@@ -25,6 +26,8 @@ export interface AttachOptions extends WaitOptions {
   /** Default `attached`. */
   readonly name?: string | undefined;
 }
+
+const ATTACHED: Obstacle = { reason: 'its QEMU was attached to, and belongs to whoever started it', remedy: 'start it by boot()' };
 
 /**
  * Takes hold of a QEMU that somebody else started (libvirt, a script). What needs no other QEMU works: QMP, console, shells,
@@ -73,7 +76,7 @@ async function vmOn(qmp: QmpClient, channels: { readonly serial: Duplex; readonl
   const directories = await acquireHostDirectories();
   const directory = await makeVmDirectory(directories);
   const machine: Machine = {
-    spec: specOf(inspection, disks, { ...readBack, obstacles: ['its QEMU was attached to, and belongs to whoever started it'] }, { virtioConsoles: consoles }),
+    spec: specOf(inspection, disks, { ...readBack, obstacles: [ATTACHED] }, { virtioConsoles: consoles }),
     directory, process, qmp, serial: channels.serial, virtio: channels.virtio, agent: undefined,
   };
   const family: VmFamily = {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { QmpilotError } from '../errors.js';
@@ -96,7 +96,9 @@ async function startOnce(
   const diskImage = base && (await overlayOf(base, join(scratch, 'root.qcow2')));
   const console = corrections.ownSerial ? `hvc${guest.virtioConsoles.length}` : undefined;
   const corrected = { ...script, cpus: options.cpus ?? script.cpus, memoryMiB: options.memoryMiB ?? script.memoryMiB };
-  const call = scriptCall(dropUndefined(corrected), { home, scratch }, { console, diskImage }, corrections, process.env);
+  const efiVariables = script.efiVariables && join(scratch, 'efi-vars.fd');
+  if (script.efiVariables && efiVariables) await copyWritable(script.efiVariables, efiVariables);
+  const call = scriptCall(dropUndefined(corrected), { home, scratch }, { console, diskImage, efiVariables }, corrections, process.env);
   return startScript({
     path: script.path,
     arguments: [...call.arguments, ...(options.qemuArguments ?? [])],
@@ -113,6 +115,11 @@ async function startOnce(
 
 function dropUndefined({ cpus, memoryMiB, ...rest }: Omit<ScriptSpec, 'cpus' | 'memoryMiB'> & { cpus: number | undefined; memoryMiB: number | undefined }): ScriptSpec {
   return { ...rest, ...(cpus !== undefined && { cpus }), ...(memoryMiB !== undefined && { memoryMiB }) };
+}
+
+async function copyWritable(from: string, to: string): Promise<void> {
+  await copyFile(from, to);
+  await chmod(to, 0o600);
 }
 
 async function overlayOf(base: string, path: string): Promise<string> {

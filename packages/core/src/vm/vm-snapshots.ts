@@ -6,7 +6,7 @@ import type { Machine } from '../qemu/machine.js';
 import { freeze } from '../snapshot/freeze.js';
 import { startFork, type FrozenMachine } from '../snapshot/frozen.js';
 import { blockedError, remedyFor, type SnapshotBlocker } from '../snapshot/blockers.js';
-import { loadInternal, saveInternal, type InternalSnapshot } from '../snapshot/internal.js';
+import { internalBlockers, loadInternal, saveInternal, type InternalSnapshot } from '../snapshot/internal.js';
 import { removeRamFile, whyNoRamFile } from '../snapshot/ram-file.js';
 import { whatBlocks } from '../snapshot/save-state.js';
 import { chooseStrategy, type SnapshotStrategy } from '../snapshot/strategy.js';
@@ -74,9 +74,10 @@ export class VmSnapshots {
   async blockers(options: SnapshotOptions): Promise<readonly SnapshotBlocker[]> {
     const { spec, qmp } = this.#slot.machine;
     const { strategy } = chooseStrategy(spec, options.strategy);
-    const reasons = [...(await whatBlocks(qmp)), ...(strategy === 'internal' ? [] : (spec.readBack?.obstacles ?? []))];
+    const reasons = await whatBlocks(qmp);
+    const machine = strategy === 'internal' ? internalBlockers(spec) : (spec.readBack?.obstacles ?? []);
     const ram = strategy === 'template' && spec.ram.share !== true ? await whyNoRamFile(this.#family.context, spec.memoryMiB) : undefined;
-    return [...reasons.map((reason) => ({ reason, remedy: remedyFor([reason]) })), ...(ram ? [{ reason: ram.message, remedy: ram.hint ?? '' }] : [])];
+    return [...reasons.map((reason) => ({ reason, remedy: remedyFor([reason]) })), ...machine, ...(ram ? [{ reason: ram.message, remedy: ram.hint ?? '' }] : [])];
   }
 
   /** The body of `vm.restore`. */

@@ -5,6 +5,8 @@ export interface ScriptSpec {
   readonly env: Readonly<Record<string, string>>;
   /** A disk image to begin with; it is never written. Unset, the script makes a new one where it wants one. */
   readonly diskImage?: string;
+  /** EFI variables to begin with (`$NIX_EFI_VARS`): the guest writes to a copy. */
+  readonly efiVariables?: string;
   /** Added to the kernel's command line. */
   readonly kernelParameters: readonly string[];
   /** Unset, the script's own. */
@@ -25,6 +27,12 @@ export interface ScriptFolders {
   readonly scratch: string;
   /** The vm's own, for all starts. */
   readonly home: string;
+}
+
+interface ScriptFiles {
+  readonly console: string | undefined;
+  readonly diskImage: string | undefined;
+  readonly efiVariables: string | undefined;
 }
 
 /** Tells the guest's login shells that somebody drives them who wants a prompt. */
@@ -49,10 +57,10 @@ export interface Corrections {
 
 /**
  * @param console the name of our console in the guest, where the script has taken ttyS0
- * @param diskImage the file for NIX_DISK_IMAGE; unset, the script uses its own
+ * @param diskImage the file for NIX_DISK_IMAGE, as `efiVariables` that for NIX_EFI_VARS; unset, the script uses its own
  */
 export function scriptCall(
-  spec: ScriptSpec, folders: ScriptFolders, { console, diskImage }: { readonly console: string | undefined; readonly diskImage: string | undefined },
+  spec: ScriptSpec, folders: ScriptFolders, { console, diskImage, efiVariables }: ScriptFiles,
   corrections: Corrections, inherited: NodeJS.ProcessEnv,
 ): ScriptCall {
   const env: NodeJS.ProcessEnv = { ...inherited, ...spec.env };
@@ -62,6 +70,7 @@ export function scriptCall(
       NIX_SWTPM_DIR: `${folders.scratch}/swtpm`,
       ...env,
       ...(diskImage !== undefined && { NIX_DISK_IMAGE: diskImage }),
+      ...(efiVariables !== undefined && { NIX_EFI_VARS: efiVariables }),
       TMPDIR: folders.scratch,
       USE_TMPDIR: '1',
       QEMU_KERNEL_PARAMS: parameters,

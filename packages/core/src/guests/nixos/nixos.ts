@@ -62,18 +62,18 @@ export function nixos(options: NixosOptions): GuestDescription {
     async prepare(context = {}) {
       const built = options.script ?? (await nixBuild({ flake: flakeOf(options.flake), attribute: options.attribute }, context));
       const path = await findScript(built, options.script === undefined ? options : undefined);
-      const inherited = options.env?.['NIX_DISK_IMAGE'] ?? process.env['NIX_DISK_IMAGE'];
-      const image = options.diskImage ?? (inherited === undefined || inherited === '' ? undefined : inherited);
-      const diskImage = image && resolve(image);
-      if (diskImage) await mustBeReadable(diskImage);
+      const inherited = (variable: string) => options.env?.[variable] ?? process.env[variable] ?? '';
+      const diskImage = await readable('disk image', options.diskImage ?? inherited('NIX_DISK_IMAGE'), 'leave diskImage (and $NIX_DISK_IMAGE) out for a new one');
+      const efiVariables = await readable('file of EFI variables', inherited('NIX_EFI_VARS'), 'leave $NIX_EFI_VARS out for a new one');
       const withShells = options.shells !== 'none';
       return {
         name,
-        key: await keyOf(path, diskImage, options),
+        key: await keyOf(path, [diskImage, efiVariables], options),
         script: {
           path,
           env: options.env ?? {},
           ...(diskImage && { diskImage }),
+          ...(efiVariables && { efiVariables }),
           kernelParameters: options.kernelParameters ?? [],
           ...(options.cpus !== undefined && { cpus: options.cpus }),
           ...(options.memoryMiB !== undefined && { memoryMiB: options.memoryMiB }),
@@ -144,17 +144,20 @@ async function mustRun(path: string): Promise<string> {
   }
 }
 
-async function mustBeReadable(path: string): Promise<void> {
+async function readable(what: string, named: string, hint: string): Promise<string | undefined> {
+  if (named === '') return undefined;
+  const path = resolve(named);
   await access(path, constants.R_OK).catch((cause: unknown) => {
-    throw new QmpilotError('USAGE', `the disk image ${path} cannot be read`, { cause, hint: 'leave diskImage (and $NIX_DISK_IMAGE) out for a new one' });
+    throw new QmpilotError('USAGE', `the ${what} ${path} cannot be read`, { cause, hint });
   });
+  return path;
 }
 
-async function keyOf(script: string, diskImage: string | undefined, options: NixosOptions): Promise<string> {
+async function keyOf(script: string, files: readonly (string | undefined)[], options: NixosOptions): Promise<string> {
   const key = createHash('sha256').update(await realpath(script)).update('\0').update(await readFile(script));
-  if (diskImage) {
-    const { size, mtimeMs } = await stat(diskImage);
-    key.update(`\0${diskImage}\0${size}\0${mtimeMs}`);
+  for (const file of files.filter((one) => one !== undefined)) {
+    const { size, mtimeMs } = await stat(file);
+    key.update(`\0${file}\0${size}\0${mtimeMs}`);
   }
   return key.update(JSON.stringify([options.env, options.kernelParameters, options.cpus, options.memoryMiB])).digest('hex').slice(0, 32);
 }
