@@ -4,6 +4,7 @@
   lib,
   stdenvNoCC,
   runCommand,
+  cacert,
   nodejs,
 }:
 let
@@ -21,6 +22,8 @@ in
       outputHashAlgo = null;
       outputHashMode = "flat";
       preferLocalBuild = true;
+      # Whether Node.js brings certificates of its own is up to how it was built.
+      NODE_EXTRA_CA_CERTS = "${cacert}/etc/ssl/certs/ca-bundle.crt";
       impureEnvVars = lib.fetchers.proxyImpureEnvVars;
       buildCommand = ''
         export HOME=$TMPDIR

@@ -6,6 +6,7 @@
   util-linux,
   e2fsprogs,
   shadow,
+  swtpm,
   nixfmt-rfc-style,
 }:
 mkShell {
@@ -15,6 +16,7 @@ mkShell {
     util-linux
     e2fsprogs
     shadow
+    swtpm
     nixfmt-rfc-style
   ];
 }

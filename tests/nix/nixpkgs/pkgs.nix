@@ -32,6 +32,7 @@ let
     mkShell = package "shell";
 
     bashInteractive = named "5.2" "bash-interactive";
+    cacert = named "3" "nss-cacert";
     e2fsprogs = named "1.47" "e2fsprogs";
     gdb = named "14.2" "gdb";
     libuv = named "1.48.0" "libuv" // {
@@ -45,6 +46,7 @@ let
     nodejs_22 = named "22.4.1" "nodejs";
     qemu = named "9" "qemu";
     shadow = named "4" "shadow";
+    swtpm = named "0.9" "swtpm";
     strace = named "6" "strace";
     tmux = named "3.4" "tmux";
     util-linux = named "2.40" "util-linux";
