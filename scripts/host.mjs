@@ -23,6 +23,7 @@ const PROGRAMS = {
   fish: 'fish',
   chromium: 'chromium',
   busybox: 'busybox-static',
+  swtpm: 'swtpm',
 };
 
 function isOnPath(name) {

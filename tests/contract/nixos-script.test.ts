@@ -107,6 +107,34 @@ describe('nixos({ script })', () => {
     }
   });
 
+  it('says that a virtiofs share keeps the vm from being saved, in whichever way, and what mends it', async () => {
+    // Debian's virtiofsd wants to be root, in a namespace of its own at least.
+    const asRoot = process.getuid?.() === 0 ? '' : `unshare --map-root-user --mount sh -c 'mount -t tmpfs run /run && exec "$@"' sh `;
+    const path = script(
+      'mkdir "$TMPDIR/share"',
+      `${asRoot}/usr/lib/qemu/virtiofsd --socket-path="$TMPDIR/fs" -o source="$TMPDIR/share" -o sandbox=chroot > /dev/null 2>&1 &`,
+      'until [ -S "$TMPDIR/fs" ]; do sleep 0.05; done',
+      `${QEMU} -object memory-backend-memfd,id=memory,size=64M,share=on -machine memory-backend=memory -chardev socket,id=fs,path="$TMPDIR/fs" -device vhost-user-fs-pci,chardev=fs,tag=src "$@"`,
+    );
+    await started(nixos({ script: path }), async (vm) => {
+      const ofQemu = { reason: expect.stringMatching(/^non-migratable device: .*\/vhost-user-fs$/), remedy: expect.stringMatching(/leave the virtiofs share out of the guest.*qmpilot\.snapshot\.enable = true/) };
+      expect(await vm.snapshotBlockers({ strategy: 'internal' })).toContainEqual(ofQemu);
+      expect(await vm.snapshotBlockers({ strategy: 'file' })).toEqual([
+        ofQemu, { reason: expect.stringMatching(/virtiofs share 'src'\) is served by a process outside of QEMU/), remedy: expect.stringMatching(/leave that share/) },
+      ]);
+      await expect(vm.snapshot('refused')).rejects.toMatchObject({ code: 'SNAPSHOT', message: expect.stringMatching(/cannot be saved: non-migratable device/), hint: expect.stringMatching(/virtiofs share/) });
+    });
+  });
+
+  it('says that a forwarded port of the host belongs to one QEMU, before a second one is started', async () => {
+    const path = script(`${QEMU} -netdev user,id=user.0,"$QEMU_NET_OPTS" -device virtio-net-pci,netdev=user.0 "$@"`);
+    await started(nixos({ script: path, env: { QEMU_NET_OPTS: 'hostfwd=tcp:127.0.0.1:0-:22' } }), async (vm) => {
+      expect(await vm.snapshotBlockers({ strategy: 'file' })).toEqual([{ reason: expect.stringMatching(/^it has a port of the host \(hostfwd=tcp:127\.0\.0\.1:0-:22\)/), remedy: expect.stringMatching(/QEMU_NET_OPTS/) }]);
+      await expect(vm.snapshot('refused', { strategy: 'file' })).rejects.toMatchObject({ code: 'SNAPSHOT', message: expect.stringMatching(/cannot be restored in another QEMU: it has a port of the host/) });
+      await expect(vm.snapshot('refused')).rejects.toMatchObject({ code: 'SNAPSHOT', message: expect.stringMatching(/needs a writable qcow2 disk/), hint: expect.stringMatching(/stateDiskMiB.*hostfwd/) });
+    });
+  });
+
   it.each([
     ['a script that exits at once', () => script('echo "no such store path" >&2', 'exit 3'), 'QEMU_START', /exited with status 3.*no such store path/],
     ['a script that exits in silence', () => script('exit 0'), 'QEMU_START', /exited with status 0 before/],
@@ -132,6 +160,7 @@ describe('nixos({ script })', () => {
     await refused({ script: join(dir, 'none') }).toMatchObject({ code: 'USAGE', message: expect.stringMatching(/no start script at/) });
     await refused({ script: join(dir, 'result') }).toMatchObject({ code: 'USAGE', message: expect.stringMatching(/has no bin\/run-\*-vm \(it has hello\)/) });
     await refused({ script: join(dir, 'plain') }).toMatchObject({ code: 'USAGE', message: expect.stringMatching(/not executable/) });
+    await refused({ script: script('exit 0'), env: { NIX_EFI_VARS: join(dir, 'none.fd') } }).toMatchObject({ code: 'USAGE', message: expect.stringMatching(/file of EFI variables .* cannot be read/) });
     await refused({ script: script('exit 0'), diskImage: join(dir, 'none.qcow2') }).toMatchObject({ code: 'USAGE', message: expect.stringMatching(/disk image .* cannot be read/) });
     const both: unknown = { flake: '.', attribute: 'x', script: 'y' };
     expect(() => nixos(both as Parameters<typeof nixos>[0])).toThrow(/either a flake with an attribute, or a finished script/);

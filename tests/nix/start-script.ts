@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { appendFileSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildDebianImage } from '@qmpilot/core';
@@ -5,7 +6,12 @@ import { ROOT } from './nix-harness.js';
 
 export interface StartScript {
   readonly root?: 'disk' | 'tmpfs';
-  readonly shares?: 'on' | 'off';
+  /** The 9p shares of qemu-vm.nix; `mounted`: the guest mounts them, as the stock one does, which takes a kernel that has 9p. */
+  readonly shares?: 'on' | 'mounted' | 'off';
+  /** As `virtualisation.useEFIBoot`, with Debian's OVMF. */
+  readonly efi?: 'on' | 'off';
+  /** As `virtualisation.tpm.enable`: swtpm. */
+  readonly tpm?: 'on' | 'off';
   readonly graphics?: 'on' | 'off';
   /** An empty qcow2 as `virtualisation.emptyDiskImages` makes it. */
   readonly emptyDisk?: 'on' | 'off';
@@ -18,17 +24,21 @@ export interface StartScript {
 /** Writes `bin/run-nixos-vm` into a folder; it boots the Debian guest. */
 export async function writeStartScript(folder: string, settings: StartScript = {}): Promise<string> {
   const image = await buildDebianImage({ defect: 'io-uring-lock-leak' });
-  const { root = 'disk', shares = 'off', graphics = 'off', emptyDisk = 'off', options = '', diskImage = './nixos.qcow2' } = settings;
+  const { root = 'disk', shares = 'off', graphics = 'off', emptyDisk = 'off', efi = 'off', tpm = 'off', options = '', diskImage = './nixos.qcow2' } = settings;
   mkdirSync(join(folder, 'bin'), { recursive: true });
   let { initrd } = image;
+  let { kernel } = image;
   if (root === 'tmpfs') {
     initrd = join(folder, 'initrd');
     copyFileSync(image.initrd, initrd);
-    appendFileSync(initrd, archive('init', TMPFS_INIT));
+    const drivers = shares === 'mounted' ? fetched('fetch-kernel.sh') : undefined;
+    if (drivers) kernel = join(drivers, 'vmlinuz');
+    appendFileSync(initrd, archive({ init: TMPFS_INIT, ...(drivers && driverFiles(drivers)) }));
   }
   const values = {
-    qemu_img: 'qemu-img', qemu: process.env['QMPILOT_QEMU'] || 'qemu-system-x86_64', kernel: image.kernel, initrd, image: image.disk,
-    name: 'nixos', memory: '768', cores: '2', root, shares, graphics, empty_disk: emptyDisk, options, disk_image: diskImage,
+    qemu_img: 'qemu-img', qemu: process.env['QMPILOT_QEMU'] || 'qemu-system-x86_64', kernel, initrd, image: image.disk,
+    name: 'nixos', memory: '768', cores: '2', root, shares, graphics, empty_disk: emptyDisk, options,
+    efi: efi === 'on' ? fetched('fetch-ovmf.sh') : 'off', tpm, disk_image: diskImage,
   };
   const header = Object.entries(values).map(([name, value]) => `${name}='${value.replaceAll("'", `'\\''`)}'`);
   const path = join(folder, 'bin', 'run-nixos-vm');
@@ -40,24 +50,44 @@ export async function writeStartScript(folder: string, settings: StartScript = {
 const TMPFS_INIT = `#!/bin/busybox sh
 export PATH=/bin
 busybox mount -t devtmpfs dev /dev
-while read -r module; do busybox insmod "/modules/$module"; done < /modules/order
+drivers=/modules
+[ -e /drivers/order ] && drivers=/drivers
+while read -r module; do busybox insmod "$drivers/$module"; done < $drivers/order
 until [ -b /dev/vda ]; do busybox sleep 0.1; done
 busybox mkdir -p /store /memory
 busybox mount -t ext4 -o ro /dev/vda /store
-busybox insmod /store/lib/modules/*/kernel/fs/overlayfs/overlay.ko
+[ -e /drivers/order ] || busybox insmod /store/lib/modules/*/kernel/fs/overlayfs/overlay.ko
 busybox mount -t tmpfs -o mode=755 root /memory
 busybox mkdir /memory/upper /memory/work
 busybox mount -t overlay -o lowerdir=/store,upperdir=/memory/upper,workdir=/memory/work root /root
+if [ -e /drivers/order ]; then
+  for share in 'nix-store /nix/.ro-store' 'xchg /tmp/xchg' 'shared /tmp/shared'; do
+    set -- $share
+    busybox mkdir -p "/root$2"
+    busybox mount -t 9p -o trans=virtio,version=9p2000.L,msize=16384 "$1" "/root$2"
+  done
+fi
 exec busybox switch_root /root /sbin/init
 `;
 
-/** A cpio archive (newc) with one executable file: the kernel lays it over those before it. */
-function archive(name: string, content: string): Buffer {
-  const entry = (entryName: string, data: Buffer, mode: number) => {
-    const fields = [1, mode, 0, 0, 1, 0, data.length, 0, 0, 0, 0, entryName.length + 1, 0];
-    const head = `070701${fields.map((field) => field.toString(16).padStart(8, '0')).join('')}${entryName}\0`;
+/** The folder that a script of scripts/debian has put into the cache, by the host's apt. */
+function fetched(script: 'fetch-kernel.sh' | 'fetch-ovmf.sh'): string {
+  return execFileSync('sh', [join(ROOT, 'scripts/debian', script)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim();
+}
+
+function driverFiles(folder: string): Record<string, Buffer> {
+  const names = ['order', ...readFileSync(join(folder, 'order'), 'utf8').trim().split('\n')];
+  return Object.fromEntries(names.map((name) => [`drivers/${name}`, readFileSync(join(folder, name))]));
+}
+
+/** A cpio archive (newc) with executable files, in `drivers/` or beside it: the kernel lays it over those before it. */
+function archive(files: Readonly<Record<string, string | Buffer>>): Buffer {
+  const padded = (data: Buffer) => Buffer.concat([data, Buffer.alloc((4 - (data.length % 4)) % 4)]);
+  const entry = (name: string, data: Buffer, mode: number) => {
+    const fields = [1, mode, 0, 0, 1, 0, data.length, 0, 0, 0, 0, name.length + 1, 0];
+    const head = `070701${fields.map((field) => field.toString(16).padStart(8, '0')).join('')}${name}\0`;
     return Buffer.concat([padded(Buffer.from(head)), padded(data)]);
   };
-  const padded = (data: Buffer) => Buffer.concat([data, Buffer.alloc((4 - (data.length % 4)) % 4)]);
-  return Buffer.concat([entry(name, Buffer.from(content), 0o100755), entry('TRAILER!!!', Buffer.alloc(0), 0)]);
+  const members = Object.entries(files).map(([name, content]) => entry(name, Buffer.from(content), 0o100755));
+  return Buffer.concat([entry('drivers', Buffer.alloc(0), 0o040755), ...members, entry('TRAILER!!!', Buffer.alloc(0), 0)]);
 }
