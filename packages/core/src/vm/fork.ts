@@ -10,24 +10,31 @@ import type { Vm } from './vm.js';
 
 let forkCount = 0;
 
+export interface LoadedFork {
+  readonly vm: Vm;
+  /** Resolves when its screen shows what the snapshot's did. */
+  readonly drawn: Promise<void>;
+}
+
 /**
  * A vm that starts where the snapshot was made, loaded and paused. It holds the family's snapshots and the host's folders
  * until it is closed.
  * @throws {SNAPSHOT} for an internal snapshot, or one that does not load
  * @throws {NO_SPACE} {TIMEOUT} {ABORTED}: nothing is left then
  */
-export async function loadFork(family: VmFamily, name: string, options: WaitOptions): Promise<Vm> {
+export async function loadFork(family: VmFamily, name: string, options: WaitOptions): Promise<LoadedFork> {
   const frozen = family.snapshots.frozen(name);
   const { screen } = family.snapshots.get(name);
   const directories = await acquireHostDirectories();
   family.snapshots.retain();
   const directory = join(directories.disk, `fork-${(forkCount += 1)}`);
   try {
-    await mkdir(directory, { mode: 0o700 });
-    const machine = await startFork(frozen, { ...options, name: 'fork', binary: family.context.binary, directory });
+    // A folder of its own in that of the vm: it goes when a restore puts another machine there.
+    const own = join(directory, 'm0');
+    await mkdir(own, { mode: 0o700, recursive: true });
+    const machine = await startFork(frozen, { ...options, name: 'fork', binary: family.context.binary, directory: own });
     const vm = family.makeVm(machine, directory);
-    if (screen) await vm.console.recall(screen);
-    return vm;
+    return { vm, drawn: screen ? vm.console.recall(screen) : Promise.resolve() };
   } catch (error) {
     await rm(directory, { recursive: true, force: true });
     await family.snapshots.release();
@@ -49,9 +56,10 @@ export async function forkAll(family: VmFamily, name: string, options: ForkOptio
 }
 
 async function forkOne(family: VmFamily, name: string, options: ForkOptions): Promise<Vm> {
-  const vm = await loadFork(family, name, options);
+  const { vm, drawn } = await loadFork(family, name, options);
   try {
     await vm.begin(options);
+    await drawn;
     return vm;
   } catch (error) {
     await vm.close();
