@@ -79,6 +79,23 @@ describe('a kept snapshot', () => {
     }
   });
 
+  it('sets clock and seed also in a guest that has no perl, or lost the helper that waits for it', async () => {
+    await using snapshot = await openSnapshot(path);
+    const [fork] = await snapshot.fork();
+    if (!fork) throw new Error('no fork');
+    await using vm = fork;
+    await vm.settled;
+    await vm.expectOk('pkill -9 qmpilot-settle; mv "$(type -P perl)" /root/perl');
+    await vm.snapshot('without');
+    const later = new Date(Date.now() + 600_000);
+    await vm.restore('without', { clock: later });
+    await vm.settled;
+    const { stdout } = await vm.exec('date +%s; cat /run/qmpilot/seed; pgrep -c qmpilot-settle');
+    const [seconds, seed, helpers] = stdout.trim().split('\n').map(Number);
+    expect(Math.abs((seconds ?? 0) * 1000 - later.getTime())).toBeLessThan(20_000);
+    expect([seed, helpers]).toEqual([vm.seed, 0]);
+  });
+
   it('ten minutes later by the clock: no hung task, lockup or stall is reported, timers go on, and consoles, disk and RNG work', async () => {
     await using snapshot = await openSnapshot(path);
     const later = new Date(Date.now() + 600_000);

@@ -74,10 +74,13 @@ export class SnapshotPool implements AsyncDisposable {
       try {
         options.onStart?.(vm);
         await vm.begin(options);
+        // Not at once: the guest that was taken needs the processor for its first answer.
+        void vm.settled.then(() => this.#fill());
         return vm;
       } catch (error) {
         const died = vm.failure !== undefined || isQmpilotError(error, 'QMP_LINK');
         await vm.close();
+        this.#fill();
         if (!died) throw error;
       }
     }
@@ -96,10 +99,7 @@ export class SnapshotPool implements AsyncDisposable {
   #next(options: RestoreOptions): Promise<Vm> {
     if (this.#closing) return Promise.reject(closed());
     const vm = this.#loaded.shift();
-    if (vm) {
-      this.#fill();
-      return Promise.resolve(vm);
-    }
+    if (vm) return Promise.resolve(vm);
     return awaitWithin<Vm>({ awaited: `a fork of the snapshot ${this.#snapshot}` }, options, (give, fail) => {
       const waiter = { give, fail };
       this.#waiters.push(waiter);
@@ -112,9 +112,10 @@ export class SnapshotPool implements AsyncDisposable {
   }
 
   #fill(): void {
+    if (this.#closing) return;
     this.#filling ??= this.#load().finally(() => {
       this.#filling = undefined;
-      if (this.#waiters.length > 0 && !this.#closing) this.#fill();
+      if (this.#waiters.length > 0) this.#fill();
     });
   }
 
@@ -123,7 +124,8 @@ export class SnapshotPool implements AsyncDisposable {
     const { signal } = this.#closed;
     while (!signal.aborted && this.#loaded.length < this.size + this.#waiters.length) {
       try {
-        const vm = await loadFork(this.#family, this.#snapshot, { signal });
+        const { vm, drawn } = await loadFork(this.#family, this.#snapshot, { signal });
+        await drawn;
         void vm.ended.then(() => this.#replace(vm));
         this.#offer(vm);
       } catch (error) {

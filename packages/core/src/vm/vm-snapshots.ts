@@ -15,7 +15,7 @@ import type { WaitOptions } from '../util/deadline.js';
 import type { NewVmEvent } from './events.js';
 import type { VmFamily } from './family.js';
 import type { MachineSlot } from './machine-slot.js';
-import { settle } from './settle.js';
+import { prepareSettling, settle } from './settle.js';
 import { Snapshot } from './snapshot.js';
 
 export interface SnapshotOptions extends WaitOptions {
@@ -63,6 +63,7 @@ export class VmSnapshots {
     const choice = chooseStrategy(this.#slot.machine.spec, options.strategy);
     const reasons = await whatBlocks(this.#slot.machine.qmp);
     if (reasons.length > 0) throw blockedError(reasons);
+    await this.#prepareGuest();
     const { saved, pausedMs } = choice.strategy === 'internal' ? await this.#saveInternal(options) : await this.#freeze(choice.strategy, options);
     const info = { name, ...choice, savedAt: wallTime(), pausedMs };
     snapshots.add({ ...info, saved, screen: this.#slot.console.remember() });
@@ -90,8 +91,9 @@ export class VmSnapshots {
     } else {
       await this.#become(saved, options);
     }
-    if (screen) await this.#slot.console.recall(screen);
+    const drawn = screen && this.#slot.console.recall(screen);
     await this.begin(options);
+    await drawn;
     this.#emit({ type: 'restored', name, ms: monotonicMs() - begun });
   }
 
@@ -160,6 +162,12 @@ export class VmSnapshots {
     const directory = join(this.#directory, `m${(this.#folders += 1)}`);
     await mkdir(directory, { recursive: true, mode: 0o700 });
     return directory;
+  }
+
+  /** What makes a guest quick to put back. One that does not answer is saved as it is. */
+  async #prepareGuest(): Promise<void> {
+    const { sampling } = this.#slot;
+    if (sampling?.answers && (await this.#isRunning())) await prepareSettling(sampling).catch(() => {});
   }
 
   async #isRunning(): Promise<boolean> {
