@@ -3,8 +3,10 @@ import { bashWord } from './quote.js';
 /*
  * The agent is a loop in bash. A request is one line, `: qmpilot VERB NONCE ARGUMENTS NONCE`: to a shell that is no
  * agent it is the null command, and a line that lost its end is not carried out. On a guest emulated
- * by TCG each program costs tens of milliseconds, so a command that uses builtins only starts none but the
- * subshell it runs in: its output goes to files in a tmpfs, and `read` and `printf` bring it out.
+ * by TCG each program costs tens of milliseconds and each fork several, so a command that uses builtins only starts none: the
+ * subshell it runs in was forked while the command before ran (`__qf`) and waits for a line on its fifo, of two in turn; the command
+ * is in the file `c`. Its output goes to files in a tmpfs, and `read` and `printf` bring it out. When the agent is gone the fifos
+ * end, and so does the subshell.
  *
  * Marks (see frames.ts): P pong, R ready for input, B stdout begins, O stdout ended and stderr begins,
  * X exit status, `k` behind it when the command was killed by Ctrl-C; while streaming: S begin,
@@ -23,8 +25,9 @@ unset __qA; set -m; trap __qa=k INT
 for __qd in /run /dev/shm /tmp; do
   __qd=$__qd/qmpilot-shell.$$; mkdir -p -m 700 "$__qd"; [[ -w $__qd ]] && break
 done
-__qk=0; __qi=/dev/null; __qr=$(type -P perl)
-mkfifo "$__qd/f" "$__qd/g"; exec 6<>"$__qd/f" 5<>"$__qd/g"
+__qk=0; __qi=; __qr=$(type -P perl)
+mkfifo "$__qd/f" "$__qd/g" "$__qd/0" "$__qd/1"
+exec 6<>"$__qd/f" 5<>"$__qd/g" 4<>"$__qd/0" 7<"$__qd/0" 3<>"$__qd/1" 8<"$__qd/1"
 __qm() { printf "\1%s%s%d:%s" "$1" "$__qn" "\${#2}" "$2"; }
 __qR='
   ($n, $f, $fd, $w) = @ARGV; open A, "<&=", $fd; $b = ""; $m = "\n\1$n\n";
@@ -64,20 +67,56 @@ __qe() {
   exec 9<&-
   : >"$1"
 }
-__qb() {
+__qB() {
   trap - INT
   if [[ $__qL ]]; then LC_ALL=$__qL; else unset LC_ALL; fi
-  eval "unset -v \${!__q@}; set --; $__qc"
+  set --
+}
+__qu() { if (($1 % 2)); then read -t 0 -u 8; else read -t 0 -u 7; fi; }
+__qt() { if (($1 % 2)); then IFS= read -r -u 8 __ql; else IFS= read -r -u 7 __ql; fi; }
+__qf() {
+  __qk=$((__qk + 1))
+  while __qu $__qk; do __qt $__qk; done
+  (
+    __qB; exec 3>&- 4>&- 5>&- 6>&-
+    __qt $__qk || exit
+    exec 7<&- 8<&-
+    . "$__qd/c"
+    [[ $__qi ]] && exec <"$__qi"
+    eval "unset -v \${!__q@}; $__qc"
+  ) </dev/null >"$__qd/o$__qk" 2>"$__qd/e$__qk" &
+  __qp=$!
 }
 __qx() {
-  local __qg
-  __qa=; __qk=$((__qk + 1))
-  if ((__qk % 64 == 0)); then __qg=("$__qd"/[oe][0-9]*); rm -f "\${__qg[@]}" & fi
-  ( __qb ) <"$__qi" >"$__qd/o$__qk" 2>"$__qd/e$__qk" 5>&- 6>&- &
-  __qp=$!
-  wait $__qp; __qs=$?
-  [[ $__qa ]] && { kill -KILL -- -$__qp; __qs=137; }
-  __qm B ""; __qe "$__qd/o$__qk"; __qm O ""; __qe "$__qd/e$__qk"; __qm X "$__qs$__qa"
+  local __qK __qP __qO __qE __qF __qG
+  if ! printf "__qi=; %s\n" "$__ql" >"$__qd/c"; then
+    printf "\1B%s0:\1O%s0:%s: no room for the command\n\1X%s3:125" "$__qn" "$__qn" "$__qd" "$__qn"
+    return
+  fi
+  for __qj in 1 2; do
+    __qa=
+    kill -0 $__qp || __qf
+    __qK=$__qk __qP=$__qp
+    if ((__qK % 2)); then printf "\n" >&3; else printf "\n" >&4; fi
+    __qf
+    wait $__qP; __qs=$?
+    [[ $__qa ]] && { kill -KILL -- -$__qP; __qs=137; break; }
+    __qu $__qK || break
+  done
+  if { [[ ! -s $__qd/o$__qK ]] || ! IFS= read -r -d "" -n 32768 __qO <"$__qd/o$__qK"; } &&
+     { [[ ! -s $__qd/e$__qK ]] || ! IFS= read -r -d "" -n 32768 __qE <"$__qd/e$__qK"; }; then
+    __qs=$__qs$__qa
+    printf "\1B%s0:%s\1O%s0:%s\1X%s%d:%s" "$__qn" "$__qO" "$__qn" "$__qE" "$__qn" "\${#__qs}" "$__qs"
+    [[ $__qO ]] && : >"$__qd/o$__qK"
+    [[ $__qE ]] && : >"$__qd/e$__qK"
+  else
+    __qm B ""; __qe "$__qd/o$__qK"; __qm O ""; __qe "$__qd/e$__qK"; __qm X "$__qs$__qa"
+  fi
+  if ((__qK % 64 == 0)); then
+    __qG=()
+    for __qF in "$__qd"/[oe][0-9]*; do [[ $__qF == *[oe]$__qk ]] || __qG+=("$__qF"); done
+    rm -f "\${__qG[@]}" &
+  fi
 }
 __qy() {
   [[ $__qr ]] && exec perl -e "$__qR" -- "$__qn" 1 5 0
@@ -96,6 +135,7 @@ __qy() {
   __qm Y ""
 }
 __qw() {
+  local p
   __qa=
   while IFS= read -r -n 64 -t 0.01 -u 6 __ql; do :; done
   while IFS= read -r -n 64 -t 0.01 -u 5 __ql; do :; done
@@ -103,28 +143,29 @@ __qw() {
   {
     exec 8> >(trap - INT; __qy)
     exec > >(trap - INT; [[ $__qr ]] && exec perl -e "$__qR" -- "$__qn" "" 6 0; exec cat)
-    ( exec 2>&8 5>&- 6>&- 8>&-; __qb ) <"$__qi"
+    ( exec 2>&8 3>&- 4>&- 5>&- 6>&- 7<&- 8>&-; __qB; eval "unset -v \${!__q@}; $__qc" ) <"\${__qi:-/dev/null}"
     __qs=$?
     printf "\n\1%s\n" "$__qn" >&8
     __qm X "$__qs"
   } &
-  __qp=$!
+  p=$!
   while :; do
     __ql=; IFS= read -r __ql || (($? > 128)) || exit
-    [[ $__qa ]] && { __qa=; kill -KILL -- -$__qp; __qm X 137k; __qm Y ""; }
+    [[ $__qa ]] && { __qa=; kill -KILL -- -$p; __qm X 137k; __qm Y ""; }
     case $__ql in
       .) printf . >&6 ;;
       !) printf . >&5 ;;
       ": qmpilot "*) break ;;
     esac
   done
-  kill -KILL -- -$__qp
+  kill -KILL -- -$p
 }
 __qh() {
   set +m; stty -isig; __qm R ""
   if (($2)); then head -c "$1" >>"$__qd/i"; else head -c "$1" >"$__qd/i"; fi
   __qs=$?; stty isig; set -m; __qm X "$__qs"
 }
+__qf
 while :; do
   IFS= read -r __ql || { (($? > 128)) && continue; exit; }
   __qn=\${__ql:15:16}
@@ -133,9 +174,10 @@ while :; do
   case $__qv in
     ping) __qm P "" ;;
     quit) __qm P ""; exit ;;
-    exec) eval "$__ql"; __qx ;;
-    flow) eval "$__ql"; __qw ;;
+    exec) __qx ;;
+    flow) __qi=; eval "$__ql"; __qw ;;
     recv) __qh $__ql ;;
+    here) eval "$__ql"; __qm X "$?" ;;
   esac
 done
 `.replaceAll('\\$', '$');

@@ -9,7 +9,7 @@ const INPUT_BLOCK = 1 << 20;
 
 /** Brings a command's input into the guest; gives the assignment that names where it is. */
 export async function sendInput(link: OutOfBandLink, { input, signal }: ExecOptions): Promise<string> {
-  if (input === undefined || input.length === 0) return '__qi=/dev/null';
+  if (input === undefined || input.length === 0) return '';
   const bytes = Buffer.from(input);
   if (bytes.length <= INLINE_INPUT) return `__qi=$__qd/i; printf ${printfFormat(bytes)} >"$__qi"`;
   for (let at = 0; at < bytes.length; at += INPUT_BLOCK) {

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Channel } from '../console/channel.js';
 import { OutOfBandShell } from './out-of-band-shell.js';
@@ -37,7 +38,7 @@ describe('OutOfBandShell on a bash with prompt and echo', () => {
     ['background children', '(sleep 30; echo late) & echo now', { stdout: 'now\n' }],
     ['nothing at all', ':', {}],
     ['no terminal as output', '[ -t 0 ] || [ -t 1 ] || [ -t 2 ] || echo none', { stdout: 'none\n' }],
-    ['no positional parameters and none of our variables', 'echo "$#" ${!__q@}', { stdout: '0\n' }],
+    ['no positional parameters and none of our variables', 'echo "$#" ${!__q@} $(compgen -v | grep -x "[a-z]")', { stdout: '0\n' }],
   ];
   it.each(table)('runs a command with %s', async (_title, command, want) => {
     const result = await shell.exec(command, { timeout: '10s' });
@@ -102,6 +103,26 @@ describe('OutOfBandShell on a bash with prompt and echo', () => {
   it('runs concurrent calls one after the other, in order', async () => {
     const results = await Promise.all(Array.from({ length: 150 }, (_, i) => shell.exec(`echo ${i}`)));
     expect(results.map((r) => r.stdout).join('')).toBe(Array.from({ length: 150 }, (_, i) => `${i}\n`).join(''));
+  });
+
+  it('runs a command also when the subshell that waited for it was killed', async () => {
+    await shell.exec('for p in $(pgrep -P $$); do [ "$p" = $BASHPID ] || kill -9 "$p"; done');
+    expect(await shell.exec('echo here; exit 7')).toMatchObject({ stdout: 'here\n', exitCode: 7 });
+  });
+
+  it('keeps the files of a few commands only', async () => {
+    for (let count = 0; count < 130; count += 1) await shell.exec(':');
+    const files = Number((await shell.exec('ls /run/qmpilot-shell.$$ /dev/shm/qmpilot-shell.$$ /tmp/qmpilot-shell.$$ 2>/dev/null | wc -l')).stdout);
+    expect(files).toBeLessThan(150);
+  });
+
+  it('leaves no subshell behind when the agent is killed', async () => {
+    const own = shellOn('bash --norc').shell;
+    const pids = (await own.exec('echo $$; pgrep -P $$ | grep -v "^$BASHPID$"')).stdout.trim().split('\n').map(Number);
+    expect(pids.length).toBeGreaterThan(1);
+    process.kill(pids[0] ?? 0, 'SIGKILL');
+    await expect.poll(() => pids.filter((pid) => existsSync(`/proc/${pid}/cmdline`) && readFileSync(`/proc/${pid}/cmdline`).length > 0), { timeout: 5000 }).toEqual([]);
+    own.close();
   });
 
   it('answers again after stale bytes and a restore to the same agent', async () => {
