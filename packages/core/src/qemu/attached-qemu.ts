@@ -47,17 +47,34 @@ export class AttachedQemu implements QemuHandle {
   }
 }
 
+export interface RunningQemu {
+  readonly pid: number;
+  readonly args: readonly string[];
+}
+
 /** The process that listens on a unix socket, as far as this user may look; undefined otherwise. */
-export async function listenerOf(path: string): Promise<{ readonly pid: number; readonly args: readonly string[] } | undefined> {
+export async function listenerOf(path: string): Promise<RunningQemu | undefined> {
   const table = await readFile('/proc/net/unix', 'utf8').catch(() => '');
   const inodes = table.split('\n').map((line) => line.trim().split(/\s+/)).filter((fields) => fields.slice(7).join(' ') === path).map((fields) => `socket:[${fields[6]}]`);
   if (inodes.length === 0) return undefined;
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0').slice(0, -1);
-    if (!/qemu|kvm/.test(basename(words[0] ?? ''))) continue;
+    const running = await qemuAt(pid);
+    if (!running) continue;
     const files = await readdir(`/proc/${pid}/fd`).catch(() => []);
     const links = await Promise.all(files.map((file) => readlink(`/proc/${pid}/fd/${file}`).catch(() => '')));
-    if (links.some((link) => inodes.includes(link))) return { pid: Number(pid), args: words };
+    if (links.some((link) => inodes.includes(link))) return running;
   }
   return undefined;
+}
+
+/** The process of a virtual CPU's thread, which QMP names: found also where its files belong to another user. */
+export async function ownerOfThread(thread: number | undefined): Promise<RunningQemu | undefined> {
+  const status = thread === undefined ? '' : await readFile(`/proc/${thread}/status`, 'utf8').catch(() => '');
+  const pid = /^Tgid:\t(\d+)$/m.exec(status)?.[1];
+  return pid === undefined ? undefined : qemuAt(pid);
+}
+
+async function qemuAt(pid: string): Promise<RunningQemu | undefined> {
+  const args = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0').slice(0, -1);
+  return /qemu|kvm/.test(basename(args[0] ?? '')) ? { pid: Number(pid), args } : undefined;
 }

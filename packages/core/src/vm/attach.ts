@@ -1,7 +1,8 @@
 import { Duplex } from 'node:stream';
 import { isQmpilotError, QmpilotError } from '../errors.js';
 import type { PreparedGuest } from '../guests/guest.js';
-import { AttachedQemu, listenerOf } from '../qemu/attached-qemu.js';
+import { AttachedQemu, listenerOf, ownerOfThread } from '../qemu/attached-qemu.js';
+import { checkFreeSocket, listChardevs, whereTheyLead, type Chardevs } from '../qemu/chardevs.js';
 import { acquireHostDirectories, makeVmDirectory, releaseHostDirectories } from '../qemu/host-directory.js';
 import { inspectMachine, readBackFrom, specOf } from '../qemu/inspect.js';
 import type { Machine } from '../qemu/machine.js';
@@ -34,14 +35,16 @@ const ATTACHED: Obstacle = { reason: 'its QEMU was attached to, and belongs to w
  * detectors, SysRq, poweroff, and snapshots of the strategy `internal`. Templates and forks do not, and say so. The guest is left
  * as it is, running or paused; closing the vm lets go of it, and QEMU goes on.
  * @throws {USAGE} for a path that cannot be a socket's
- * @throws {QMP_LINK} when nothing listens there, or it is not QMP
+ * @throws {QMP_LINK} when nothing listens there, this user may not, or it is not QMP
+ * @throws {CONSOLE_CLOSED} when a console or shell is no socket, or another client holds it
  * @throws {TIMEOUT} when QEMU does not greet within `timeout` (default 10 s): another client may hold the monitor
  * @throws {ABORTED}
  */
 export async function attach(options: AttachOptions): Promise<Vm> {
   const { signal, timeout } = options;
   const streams: Duplex[] = [];
-  const open = async (path: string) => {
+  const open = async (name: 'console' | 'shell' | 'samplingShell', path: string, monitor: QmpClient) => {
+    await checkFreeSocket(name, path, monitor, { signal, timeout });
     const stream = await dial({ path }, { signal, timeout });
     streams.push(stream);
     return stream;
@@ -49,9 +52,12 @@ export async function attach(options: AttachOptions): Promise<Vm> {
   let qmp: QmpClient | undefined;
   try {
     qmp = await connect({ path: options.qmp }, { signal, timeout }).catch(explain);
-    const serial = options.console === undefined ? noConsole() : await open(options.console);
-    const shells = [options.shell, options.samplingShell];
-    const virtio = await Promise.all(shells.flatMap((path) => (path === undefined ? [] : [open(path)])));
+    const serial = options.console === undefined ? noConsole(await listChardevs(qmp, { signal, timeout })) : await open('console', options.console, qmp);
+    const virtio: Duplex[] = [];
+    for (const name of ['shell', 'samplingShell'] as const) {
+      const path = options[name];
+      if (path !== undefined) virtio.push(await open(name, path, qmp));
+    }
     return await vmOn(qmp, { serial, virtio, streams }, options);
   } catch (error) {
     for (const stream of streams) stream.destroy();
@@ -61,7 +67,8 @@ export async function attach(options: AttachOptions): Promise<Vm> {
 }
 
 async function vmOn(qmp: QmpClient, channels: { readonly serial: Duplex; readonly virtio: readonly Duplex[]; readonly streams: readonly Duplex[] }, options: AttachOptions): Promise<Vm> {
-  const [inspection, listener] = await Promise.all([inspectMachine(qmp, options), listenerOf(options.qmp)]);
+  const [inspection, cpus] = await Promise.all([inspectMachine(qmp, options), qmp.execute('query-cpus-fast', undefined, options)]);
+  const listener = (await listenerOf(options.qmp)) ?? (await ownerOfThread(cpus[0]?.['thread-id']));
   const { version } = qmp.greeting;
   const text = [version.major, version.minor, version.micro].join('.');
   const consoles = ['shell', 'samplingShell'].filter((name) => (name === 'shell' ? options.shell : options.samplingShell) !== undefined);
@@ -96,18 +103,20 @@ async function vmOn(qmp: QmpClient, channels: { readonly serial: Duplex; readonl
 
 /** A monitor that another client holds lets us connect, and says nothing. */
 function explain(error: unknown): never {
-  if (!isQmpilotError(error, 'TIMEOUT')) throw error;
-  throw new QmpilotError('TIMEOUT', error.message, {
-    cause: error,
-    hint: 'another client may hold this monitor, as libvirt does: give QEMU a second one (-qmp unix:PATH,server=on,wait=off)',
-  });
+  if (isQmpilotError(error, 'TIMEOUT')) {
+    throw new QmpilotError('TIMEOUT', error.message, {
+      cause: error,
+      hint: 'another client may hold this monitor, as libvirt does: give QEMU a second one (-qmp unix:PATH,server=on,wait=off)',
+    });
+  }
+  throw error;
 }
 
-function noConsole(): Duplex {
+function noConsole(chardevs: Chardevs): Duplex {
   return new Duplex({
     read() {},
     write(_chunk, _encoding, callback) {
-      callback(new QmpilotError('USAGE', 'this vm was attached to without a console', { hint: 'name its socket: attach({ qmp, console })' }));
+      callback(new QmpilotError('USAGE', 'this vm was attached to without a console', { hint: `name its socket: attach({ qmp, console }); ${whereTheyLead(chardevs)}` }));
     },
   });
 }
