@@ -39,7 +39,11 @@ say('forks, restores and warm forks measured');
 const pss = await measurePss(vm, 'idle');
 const growth = await measureGrowth(vm, 'idle');
 const perMinute = { forks: growth.perMinute, reboots: 60_000 / median(rows.coldBoot) };
+const together = await measureTogether(vm, 'idle');
 say('memory and growth measured');
+await vm.snapshot('reboots', { reboots: true });
+rows.forkReboots = (await measureForks(vm, 'reboots')).answer;
+const pssReboots = await measurePss(vm, 'reboots');
 
 // The same guest with 400 MiB of its RAM touched: what loadvm has to read.
 await vm.restore('idle');
@@ -121,6 +125,25 @@ async function measureGrowth(of, name) {
   return { before, after, perMinute: ATTEMPTS / minutes };
 }
 
+/** As many at once as the siblings above, until as many attempts are done as before. */
+async function measureTogether(of, name) {
+  const before = usage();
+  const pool = of.pool(name, { size: SIBLINGS });
+  const begun = performance.now();
+  let left = ATTEMPTS;
+  const work = async () => {
+    while (left-- > 0) {
+      const fork = await pool.take();
+      await fork.shell.exec(TRIGGER, { timeout: '2m' });
+      await fork.close();
+    }
+  };
+  await Promise.all(Array.from({ length: SIBLINGS }, work));
+  const minutes = (performance.now() - begun) / 60_000;
+  await pool.close();
+  return { before, after: usage(), perMinute: ATTEMPTS / minutes };
+}
+
 function usage() {
   globalThis.gc?.();
   const children = readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && parentOf(pid) === process.pid).length;
@@ -166,18 +189,22 @@ function print() {
     ['fork: spawn until the shell answers (a builtin), 1 GiB, ms', shown(rows.fork1)],
     ['... the same, 4 GiB', shown(rows.fork4)],
     ["... until `exec('echo hi')` has ended as well, 1 GiB", shown(rows.echo1)],
+    ['... of a snapshot whose guests can reboot (`reboots: true`)', shown(rows.forkReboots)],
     ['restore in place until the answer, ms', shown(rows.restore)],
     ['warm fork until the answer, ms', shown(rows.warm)],
     ["... until `exec('echo hi')` has ended as well", shown(rows.warmEcho)],
     ['400 MiB touched: fork until the answer, ms', shown(rows.forkDirty)],
     ['400 MiB touched: loadvm (`snapshot-load`) until the answer, ms', shown(rows.loadvm)],
     [`PSS of an idle fork with ${SIBLINGS - 1} siblings, MiB`, shown(pss)],
+    ['... of a snapshot whose guests can reboot', shown(pssReboots)],
   ];
   console.log('| | median | min - max |\n|---|---:|---:|');
   for (const [name, text] of lines) console.log(`| ${name} | ${text} |`);
   const { before, after } = growth;
   console.log(`\nAttempts per minute of \`${TRIGGER}\`: ${perMinute.forks.toFixed(0)} with forks, ${perMinute.reboots.toFixed(1)} with a vm that boots for each (${(perMinute.forks / perMinute.reboots).toFixed(0)} x).`);
-  console.log(`After ${ATTEMPTS} attempts: ${Object.keys(before).map((key) => `${key} ${before[key].toFixed(0)} -> ${after[key].toFixed(0)}`).join(', ')}.\n`);
+  const growthText = (one) => Object.keys(one.before).map((key) => `${key} ${one.before[key].toFixed(0)} -> ${one.after[key].toFixed(0)}`).join(', ');
+  console.log(`After ${ATTEMPTS} attempts: ${growthText(growth)}.`);
+  console.log(`${ATTEMPTS} more, ${SIBLINGS} at once, ${together.perMinute.toFixed(0)} a minute: ${growthText(together)}.\n`);
   const bounds = [
     ['save pause, ms', median(rows.saved), 30],
     ['fork until the answer, ms', median(rows.fork1), 100],

@@ -31,7 +31,7 @@ describe('a kept snapshot', () => {
     try {
       nonce = (await vm.exec('od -An -N8 -tx8 /dev/urandom | tee /run/nonce')).stdout;
       await vm.expectOk('echo disk > /root/nonce; sync');
-      const snapshot = await vm.snapshot('prepared');
+      const snapshot = await vm.snapshot('prepared', { reboots: true });
       expect(snapshot).toMatchObject({ strategy: 'template' });
       await snapshot.keep(path);
       await expect(snapshot.keep(path)).rejects.toMatchObject({ code: 'USAGE' });
@@ -77,6 +77,21 @@ describe('a kept snapshot', () => {
     } finally {
       await Promise.all(forks.map((fork) => fork.close()));
     }
+  });
+
+  it('starts guests that can be rebooted where that was asked for, and a rebooted one is told from a restored one', async () => {
+    await using snapshot = await openSnapshot(path);
+    const [fork] = await snapshot.fork();
+    if (!fork) throw new Error('no fork');
+    await using vm = fork;
+    expect(await vm.restoredFrom()).toMatchObject({ name: 'prepared', nonce: snapshot.nonce });
+    await vm.qmp.execute('system_reset');
+    await vm.console.expect('Linux version', { timeout: '60s' });
+    await vm.console.expect(/root@\S+/, { timeout: '2m' });
+    await vm.shell.reset({ timeout: '30s' });
+    expect(await vm.restoredFrom()).toBeUndefined();
+    await vm.restore('prepared');
+    expect(await vm.restoredFrom()).toMatchObject({ name: 'prepared' });
   });
 
   it('sets clock and seed also in a guest that has no perl, or lost the helper that waits for it', async () => {

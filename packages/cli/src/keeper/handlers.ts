@@ -46,7 +46,7 @@ export function vmHandlers(hosted: HostedVm, fork: (from: HostedVm, snapshot: st
     },
 
     async snapshot({ args, signal }) {
-      const { name, strategy, reason, savedAt, pausedMs } = await vm.snapshot(args.snapshot, { signal });
+      const { name, strategy, reason, savedAt, pausedMs } = await vm.snapshot(args.snapshot, { signal, reboots: true });
       return { name, strategy, reason, savedAt, pausedMs };
     },
 

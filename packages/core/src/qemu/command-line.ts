@@ -36,6 +36,8 @@ export interface MachineSpec {
   readonly memoryMiB: number;
   readonly ram: RamSpec;
   readonly kernel?: KernelSpec;
+  /** Gives `kernel` also to a machine that loads a state: its guest can reboot. QEMU reads both files each time, and holds them. */
+  readonly reboots?: boolean;
   readonly disks: readonly DiskSpec[];
   /** Names of the virtio consoles, in the guest's order: hvc0, hvc1, ... */
   readonly virtioConsoles: readonly string[];
@@ -121,7 +123,7 @@ export function buildArguments(spec: MachineSpec, start: StartSpec): string[] {
     '-rtc', 'base=utc,clock=host',
     ...spec.disks.flatMap(diskArguments),
     ...networkArguments(spec.network),
-    ...(spec.kernel && !start.incoming ? kernelArguments(spec.kernel) : []),
+    ...(spec.kernel && (!start.incoming || spec.reboots) ? kernelArguments(spec.kernel) : []),
     ...(start.incoming ? ['-incoming', 'defer'] : []),
     ...spec.extra,
   ];

@@ -15,6 +15,8 @@ export interface FreezeOptions extends Omit<ForkStart, 'binary'> {
   readonly strategy: FrozenMachine['strategy'];
   /** Let the guest run on afterwards. */
   readonly resume: boolean;
+  /** Forks get the kernel that the guest boots by. */
+  readonly reboots?: boolean | undefined;
 }
 
 export interface Freeze {
@@ -56,7 +58,10 @@ async function freezeInto(machine: Machine, context: SnapshotContext, options: F
   const ramFile = template ? source.spec.ram.path : undefined;
   const state: SavedState = { path: join(directory, 'state'), ramInFile: template, mappedRam: !template && atLeast(binary.version, 9) };
   await writeFile(state.path, '', { mode: 0o600 });
-  const spec: MachineSpec = { ...machine.spec, ram: ramFile === undefined ? { kind: 'anonymous' } : { kind: 'file', path: ramFile, share: false } };
+  const spec: MachineSpec = {
+    ...machine.spec, ...(options.reboots && { reboots: true }),
+    ram: ramFile === undefined ? { kind: 'anonymous' } : { kind: 'file', path: ramFile, share: false },
+  };
   const successor = await startIncoming({ ...spec, disks: await forkDisks(disks, options.directory) }, { ...options, binary, incoming: state });
   undo.add('the successor', () => successor.machine.process.kill());
   const prepare = async () => {

@@ -23,6 +23,13 @@ export interface SnapshotInfo {
   readonly savedAt: string;
   /** How long the guest stood still for it, in ms. */
   readonly pausedMs: number;
+  /** Random, and in no file but the RAM of the guests that were put back to it; missing where the guest had no shell that answered. */
+  readonly nonce?: string;
+}
+
+/** What of it people see. */
+export function infoOf({ name, strategy, reason, savedAt, pausedMs, nonce }: SnapshotInfo): SnapshotInfo {
+  return { name, strategy, reason, savedAt, pausedMs, ...(nonce !== undefined && { nonce }) };
 }
 
 /** The snapshots of a vm and all its forks; removed when the last of them is closed. */
@@ -44,7 +51,7 @@ export class SnapshotStore {
   }
 
   list(): readonly SnapshotInfo[] {
-    return [...this.#snapshots.values()].map(({ name, strategy, reason, savedAt, pausedMs }) => ({ name, strategy, reason, savedAt, pausedMs }));
+    return [...this.#snapshots.values()].map(infoOf);
   }
 
   /** Removes this folder with the last vm of the family. */

@@ -1,7 +1,7 @@
 import { findQemu } from '../qemu/binary.js';
 import { acquireHostDirectories, releaseHostDirectories } from '../qemu/host-directory.js';
 import { openKept } from '../snapshot/kept/open.js';
-import { SnapshotStore } from '../snapshot/store.js';
+import { infoOf, SnapshotStore } from '../snapshot/store.js';
 import type { VmFamily } from './family.js';
 import { guestOf } from './guest-record.js';
 import { Snapshot } from './snapshot.js';
@@ -22,13 +22,13 @@ export async function openSnapshot(path: string, options: OpenSnapshotOptions = 
   const context = { binary, directories: await acquireHostDirectories() };
   try {
     const { manifest, frozen } = await openKept(path, context);
-    const { name, strategy, reason, savedAt, pausedMs, accelerator, screen } = manifest;
+    const { accelerator, screen } = manifest;
     const snapshots = new SnapshotStore();
     const family: VmFamily = {
       guest: guestOf(manifest.guest), context, accelerator, snapshots,
       makeVm: (machine, directory) => new Vm(family, machine, directory),
     };
-    const info = { name, strategy, reason, savedAt, pausedMs };
+    const info = infoOf(manifest);
     snapshots.add({ ...info, saved: frozen, screen: screen && { ...screen, bytes: Buffer.from(screen.base64, 'base64') } });
     return new Snapshot(family, info, async () => {
       await snapshots.release();

@@ -12,6 +12,8 @@ export interface SettleOptions {
 const SYS_CLOCK_SETTIME = 227;
 const RNDRESEEDCRNG = 0x5207;
 const DIRECTORY = '/run/qmpilot';
+/** In a tmpfs: a guest that booted anew has lost it. */
+export const NONCE_FILE = `${DIRECTORY}/nonce`;
 /** How long the helper may take before a program is started in its place, in seconds. */
 const HELPER_PATIENCE_S = 5;
 const TIMEOUT = '20s';
@@ -28,13 +30,14 @@ const HELPER = [
 ].join(';');
 
 /**
- * Starts a helper in the guest that a snapshot then holds: to start a program under TCG takes half a second of a processor in
+ * Leaves `nonce` in the guest's RAM, and starts a helper that a snapshot then holds: to start a program under TCG takes half a second of a processor in
  * each fork, for nothing of it is translated yet. Where there is no perl, `settle` does without.
  */
-export async function prepareSettling(shell: OutOfBandShell): Promise<void> {
+export async function prepareSettling(shell: OutOfBandShell, nonce: string): Promise<void> {
   const start = `mkdir -p -m 700 ${DIRECTORY} && cd ${DIRECTORY} && rm -f ask answer && mkfifo -m 600 ask answer && { setsid perl -e '${HELPER}' <>ask 1<>answer 2>/dev/null & echo $! >helper; } && exec 3<>ask 4<>answer`;
   const tryOut = `printf '%s\\n' '-1 0 00' >&3; IFS= read -r -t ${HELPER_PATIENCE_S} ok <&4; [[ $ok == y ]]`;
-  await shell.exec(`${isHelperThere()} || { type -P perl && ${start} && { ${tryOut} || kill -9 "$(<helper)"; }; }`, { timeout: '10s' });
+  const mark = `{ [[ -d ${DIRECTORY} ]] || mkdir -p -m 700 ${DIRECTORY}; } && echo ${nonce} >${NONCE_FILE} || exit`;
+  await shell.expectOk(`${mark}; ${isHelperThere()} || { type -P perl && ${start} && { ${tryOut} || kill -9 "$(<helper)"; }; } || :`, { timeout: '10s' });
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { AcceleratorChoice } from '../qemu/accelerator.js';
 import { keepFrozen } from '../snapshot/kept/keep.js';
-import type { SnapshotInfo } from '../snapshot/store.js';
+import { infoOf, type SnapshotInfo } from '../snapshot/store.js';
 import type { SnapshotStrategy } from '../snapshot/strategy.js';
 import type { VmFamily } from './family.js';
 import { forkAll } from './fork.js';
@@ -22,6 +22,7 @@ export class Snapshot implements SnapshotInfo, AsyncDisposable {
   readonly reason: string;
   readonly savedAt: string;
   readonly pausedMs: number;
+  readonly nonce?: string;
   readonly #family: VmFamily;
 
   readonly #onClose: () => Promise<void>;
@@ -35,6 +36,7 @@ export class Snapshot implements SnapshotInfo, AsyncDisposable {
     this.reason = info.reason;
     this.savedAt = info.savedAt;
     this.pausedMs = info.pausedMs;
+    if (info.nonce !== undefined) this.nonce = info.nonce;
     this.#family = family;
   }
 
@@ -64,10 +66,9 @@ export class Snapshot implements SnapshotInfo, AsyncDisposable {
   async keep(path: string, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     const { snapshots, guest, accelerator, context } = this.#family;
     const frozen = snapshots.frozen(this.name);
-    const { name, strategy, reason, savedAt, pausedMs } = this;
     await keepFrozen(path, {
       frozen, accelerator, binary: context.binary, signal: options.signal,
-      info: { name, strategy, reason, savedAt, pausedMs },
+      info: infoOf(this),
       guest: describeGuest(guest),
       screen: snapshots.get(this.name).screen,
     });

@@ -1,4 +1,4 @@
-import { randomInt } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mustBeForkable } from '../qemu/inspect.js';
@@ -7,6 +7,7 @@ import { freeze } from '../snapshot/freeze.js';
 import { startFork, type FrozenMachine } from '../snapshot/frozen.js';
 import { blockedError, remedyFor, type SnapshotBlocker } from '../snapshot/blockers.js';
 import { internalBlockers, loadInternal, saveInternal, type InternalSnapshot } from '../snapshot/internal.js';
+import type { SnapshotInfo } from '../snapshot/store.js';
 import { removeRamFile, whyNoRamFile } from '../snapshot/ram-file.js';
 import { whatBlocks } from '../snapshot/save-state.js';
 import { chooseStrategy, type SnapshotStrategy } from '../snapshot/strategy.js';
@@ -21,6 +22,11 @@ import { Snapshot } from './snapshot.js';
 export interface SnapshotOptions extends WaitOptions {
   /** Default: the fastest that this machine allows; the snapshot says which, and why. */
   readonly strategy?: SnapshotStrategy;
+  /**
+   * The guest, and those that are put back to the snapshot, can be rebooted although they boot by `-kernel`: each QEMU then reads kernel
+   * and initrd and holds them, 16 MiB of Debian's. Default false; a guest that boots from its disk can always be rebooted.
+   */
+  readonly reboots?: boolean;
 }
 
 export interface RestoreOptions extends WaitOptions {
@@ -63,9 +69,9 @@ export class VmSnapshots {
     const choice = chooseStrategy(this.#slot.machine.spec, options.strategy);
     const reasons = await whatBlocks(this.#slot.machine.qmp);
     if (reasons.length > 0) throw blockedError(reasons);
-    await this.#prepareGuest();
+    const nonce = await this.#prepareGuest();
     const { saved, pausedMs } = choice.strategy === 'internal' ? await this.#saveInternal(options) : await this.#freeze(choice.strategy, options);
-    const info = { name, ...choice, savedAt: wallTime(), pausedMs };
+    const info = { name, ...choice, savedAt: wallTime(), pausedMs, ...(nonce !== undefined && { nonce }) };
     snapshots.add({ ...info, saved, screen: this.#slot.console.remember() });
     this.#emit({ type: 'snapshot', name, ms: monotonicMs() - begun });
     return new Snapshot(this.#family, info);
@@ -132,13 +138,13 @@ export class VmSnapshots {
     return { saved, pausedMs: monotonicMs() - begun };
   }
 
-  async #freeze(strategy: FrozenMachine['strategy'], options: WaitOptions): Promise<{ saved: FrozenMachine; pausedMs: number }> {
+  async #freeze(strategy: FrozenMachine['strategy'], { reboots, ...options }: SnapshotOptions): Promise<{ saved: FrozenMachine; pausedMs: number }> {
     const { machine } = this.#slot;
     mustBeForkable(machine.spec);
     const directory = await this.#newFolder();
     try {
       const { frozen, successor, pausedMs } = await freeze(machine, this.#family.context, {
-        ...options, strategy, name: this.#name, directory, resume: await this.#isRunning(),
+        ...options, strategy, name: this.#name, directory, resume: await this.#isRunning(), reboots,
       });
       // Its RAM file and its disks are the snapshot's now.
       this.#slot.replace(successor, (old) => rm(old.directory, { recursive: true, force: true }));
@@ -164,10 +170,17 @@ export class VmSnapshots {
     return directory;
   }
 
-  /** What makes a guest quick to put back. One that does not answer is saved as it is. */
-  async #prepareGuest(): Promise<void> {
+  /** The body of `vm.restoredFrom`. */
+  whose(nonce: string): SnapshotInfo | undefined {
+    return this.#family.snapshots.list().find((snapshot) => snapshot.nonce === nonce);
+  }
+
+  /** What makes a guest quick to put back, and known again by the nonce that is given. One that does not answer is saved as it is. */
+  async #prepareGuest(): Promise<string | undefined> {
     const { sampling } = this.#slot;
-    if (sampling?.answers && (await this.#isRunning())) await prepareSettling(sampling).catch(() => {});
+    if (!sampling?.answers || !(await this.#isRunning())) return undefined;
+    const nonce = randomBytes(16).toString('hex');
+    return prepareSettling(sampling, nonce).then(() => nonce, () => undefined);
   }
 
   async #isRunning(): Promise<boolean> {

@@ -28,6 +28,7 @@ import { diagnose, type DiagnoseOptions, type VmDiagnosis } from './diagnose.js'
 import { killAndSee, type KillOptions } from './kill-and-see.js';
 import { LifeRecorder } from './life-recorder.js';
 import { sysRq, type SysrqOptions } from './sysrq.js';
+import { NONCE_FILE } from './settle.js';
 import { VmSnapshots, type ForkOptions, type RestoreOptions, type SnapshotOptions } from './vm-snapshots.js';
 import { VmShells, type OpenShellOptions, type VmExecOptions } from './vm-shells.js';
 import { Watch, type WatchSpec } from './watch.js';
@@ -212,6 +213,14 @@ export class Vm extends GuestActions implements AsyncDisposable {
     this.#family.snapshots.get(name);
     await this.#stopWatches();
     await this.#snapshots.restore(name, options);
+  }
+
+  /**
+   * Asks the guest itself which snapshot it was put back to, by a number that is held in its RAM alone: undefined when it was rebooted
+   * since, or never was in one. Throws what `exec` throws.
+   */
+  async restoredFrom(options: WaitOptions = {}): Promise<SnapshotInfo | undefined> {
+    return this.#snapshots.whose((await this.exec(`cat ${NONCE_FILE}`, options)).stdout.trim());
   }
 
   /**

@@ -60,7 +60,9 @@ export async function keepFrozen(path: string, request: KeepRequest): Promise<Ke
       disks.push({ ...spec, file: name });
     }
     request.signal?.throwIfAborted();
-    const { kernel: _unused, ...spec } = frozen.spec;
+    const { kernel: own, ...spec } = frozen.spec;
+    const kernel = frozen.spec.reboots ? own : undefined;
+    for (const file of [kernel?.kernel, kernel?.initrd]) if (file !== undefined) bases.set(file, await identityOf(file));
     const manifest: KeptManifest = {
       v: 1,
       ...info,
@@ -68,7 +70,7 @@ export async function keepFrozen(path: string, request: KeepRequest): Promise<Ke
       machineType: frozen.machineType,
       accelerator,
       ...(frozen.spec.cpu.startsWith('host') && { hostFlags: await cpuFlags() }),
-      spec: { ...spec, disks, ram: frozen.ramFile === undefined ? { kind: 'anonymous' } : { kind: 'file', path: 'ram', share: false } },
+      spec: { ...spec, ...(kernel && { kernel }), disks, ram: frozen.ramFile === undefined ? { kind: 'anonymous' } : { kind: 'file', path: 'ram', share: false } },
       mappedRam: frozen.state.mappedRam === true,
       guest,
       ...(screen && { screen: { base64: Buffer.from(screen.bytes).toString('base64'), columns: screen.columns, rows: screen.rows } }),

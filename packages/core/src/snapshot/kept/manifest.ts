@@ -30,7 +30,7 @@ export interface KeptManifest extends SnapshotInfo {
   readonly files: readonly KeptFile[];
   /** What the console showed, where it was known. */
   readonly screen?: { readonly base64: string; readonly columns: number; readonly rows: number };
-  /** Images that the disks go on reading from. */
+  /** Images that the disks go on reading from, and the kernel of a guest that can reboot. */
   readonly bases: readonly FileIdentity[];
 }
 
@@ -61,19 +61,23 @@ function isManifest(value: unknown): value is KeptManifest {
     isObject(accelerator) && typeof accelerator['accelerator'] === 'string' &&
     isObject(spec) && isSpec(spec) &&
     isObject(guest) && typeof guest['name'] === 'string' && typeof guest['key'] === 'string' &&
-    (mappedRam === undefined || typeof mappedRam === 'boolean') && (hostFlags === undefined || areTexts(hostFlags)) &&
+    (value['nonce'] === undefined || typeof value['nonce'] === 'string') && (mappedRam === undefined || typeof mappedRam === 'boolean') && (hostFlags === undefined || areTexts(hostFlags)) &&
     Array.isArray(files) && files.every((file) => isObject(file) && isPlainName(file['name']) && typeof file['bytes'] === 'number') &&
     Array.isArray(bases) && bases.every((base) => isObject(base) && typeof base['path'] === 'string' && !base['path'].includes('\0') && typeof base['sha256'] === 'string')
   );
 }
 
-function isSpec({ ram, disks, cpu, machine, cpus, memoryMiB, virtioConsoles, extra }: Readonly<Record<string, unknown>>): boolean {
+function isSpec({ kernel, ram, disks, cpu, machine, cpus, memoryMiB, virtioConsoles, extra }: Readonly<Record<string, unknown>>): boolean {
   return (
-    isObject(ram) && (ram['kind'] === 'anonymous' || ram['kind'] === 'file') && typeof cpu === 'string' && typeof machine === 'string' &&
+    isKernel(kernel) && isObject(ram) && (ram['kind'] === 'anonymous' || ram['kind'] === 'file') && typeof cpu === 'string' && typeof machine === 'string' &&
     typeof cpus === 'number' && typeof memoryMiB === 'number' && areTexts(virtioConsoles) && areTexts(extra) &&
     // What is written to lies in the folder itself.
     Array.isArray(disks) && disks.every((disk) => isObject(disk) && typeof disk['file'] === 'string' && isPlainName(disk['id']) && (disk['readOnly'] === true || isPlainName(disk['file'])))
   );
+}
+
+function isKernel(value: unknown): boolean {
+  return value === undefined || (isObject(value) && typeof value['kernel'] === 'string' && typeof value['append'] === 'string' && (value['initrd'] === undefined || typeof value['initrd'] === 'string'));
 }
 
 function isPlainName(value: unknown): boolean {
