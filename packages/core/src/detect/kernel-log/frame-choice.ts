@@ -7,7 +7,7 @@ const MACHINERY = [
   '_{0,4}dump_stack',
   'dump_(?:header|trace|backtrace)',
   'show_(?:stack|trace|regs)',
-  'print_(?:address_description|report|memory|tainted|bad_pte|circular|deadlock|usage|irq|unlock|lock)',
+  'print_(?:address_description|report|trailer|section|page_info|memory|tainted|bad_pte|circular|deadlock|usage|irq|unlock|lock)',
   '_{0,4}kasan_',
   '_{0,4}asan_',
   'check_(?:memory_region|region_inline|unlock_deadlock|noncircular|prev|prevs|deadlock|preemption_disabled)',
@@ -15,6 +15,7 @@ const MACHINERY = [
   'kmsan_',
   '_{0,4}msan_',
   'kcsan_',
+  'poison_slab_object|check_(?:slab|page)_allocation|end_report|report_access$',
   '_{0,4}tsan_',
   'kfence_',
   'ubsan_',
@@ -126,7 +127,7 @@ const ALLOCATORS = [
   'k?v?free$|kfree|kvfree|kzfree|vfree|vunmap|__vunmap|__vfree|do_slab_free|free_to_partial|qlink|qlist|quarantine|per_cpu_remove_cache',
   '_{0,4}(?:alloc|free)_(?:pages|frozen|unref|one|zeroed|contig|pcp)|_{0,4}folio_alloc|get_page_from|get_free|__get_free|free_pages|__free_(?:pages|slab)|alloc_pages|prep_new_page|post_alloc|bad_page|free_page|free_pcp|check_(?:new|free)|rmqueue|__rmqueue|free_tail|__free_pages',
   'pcpu_|__alloc_percpu|alloc_percpu|free_percpu|mempool_|percpu_ref_init',
-  'vmalloc|__vmalloc|kvmalloc|krealloc|stack_depot|set_track|save_stack|track_',
+  'vmalloc|__vmalloc|kvmalloc|krealloc|stack_depot|set_track|save_stack',
   'idr_|ida_|radix_tree_node_alloc|xas_(?:alloc|nomem)|mas_alloc|mt_alloc|maple_alloc',
 ];
 

@@ -26,6 +26,9 @@ const FACILITY = /^kern {0,4}:[a-z]{3,8} {0,4}: /;
 /** syslog and journal: `Nov 24 06:00:00 host kernel: `. */
 const SYSLOG =
   /^(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,6})?|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?) [^ ]{1,64} ([^ :[]{1,64})(?:\[\d{1,10}\])?: /;
+const MAX_PATH = 128;
+/** What stands right before a line of the log that a program shows as text: a quotation mark, or `FILE:LINE:` of a search. */
+const QUOTES = /["'`]$|(?:^|\s)[\w~+-]{0,64}[./][\w./~+-]{1,96}:(?:\d{1,9}:)?$/;
 // eslint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f]/g;
 
@@ -60,14 +63,18 @@ function plain(text: string, prefixed: boolean, foreign: boolean): KernelLine {
  * context had printed without a line end.
  */
 function findStamp(line: string): KernelLine | undefined {
+  let quoted = false;
   let last = STAMP_AT_START.exec(line) ?? undefined;
   const from = last === undefined ? 0 : last[0].length;
   // A second one ends as every timestamp does; to look for that first is cheaper than to try at every bracket.
   if (line.indexOf('] ', from) !== -1) {
     STAMP.lastIndex = from;
-    for (let match = STAMP.exec(line); match !== null; match = STAMP.exec(line)) last = match;
+    for (let match = STAMP.exec(line); match !== null; match = STAMP.exec(line)) {
+      if (QUOTES.test(line.slice(Math.max(0, match.index - MAX_PATH), match.index))) quoted = true;
+      else last = match;
+    }
   }
-  if (last === undefined) return undefined;
+  if (last === undefined) return quoted ? plain(line, false, true) : undefined;
   return {
     text: line.slice(last.index + last[0].length, last.index + last[0].length + MAX_TEXT),
     prefixed: true,

@@ -4,7 +4,7 @@ import type { SplitLine } from './line-splitter.js';
 import { parseKernelLine, startsWithStamp } from './kernel-line.js';
 import type { KernelLine } from './kernel-line.js';
 import type { KernelLogFinding } from './kernel-log-finding.js';
-import { OpenReport } from './open-report.js';
+import { INLINED, OpenReport } from './open-report.js';
 import { describeReport } from './report-finding.js';
 import { BootWatch, BOOT_LITERALS } from './boot-watch.js';
 import { RULES } from './rules.js';
@@ -259,7 +259,10 @@ class Engine implements KernelLogDetector {
 
 /** A second report of one kind is a second failure, once the first has its stack. */
 function belongsTo(open: OpenReport, rule: Rule): boolean {
-  if (rule.continues?.includes(open.rule.kind) !== true || open.ended) return false;
+  if (open.ended) return false;
+  // A symbolized log repeats the header for each function that the compiler put into the next.
+  if (open.rule.kind === rule.kind && INLINED.test(open.lines.at(-1) ?? '')) return true;
+  if (rule.continues?.includes(open.rule.kind) !== true) return false;
   return rule.follows === true || open.rule.kind !== rule.kind || !open.hasTrace;
 }
 

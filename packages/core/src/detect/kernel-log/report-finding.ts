@@ -3,6 +3,7 @@ import { chooseFunction, isCertain, isSkipped, syscallName } from './frame-choic
 import type { SkipSet } from './frame-choice.js';
 import { functionName } from './frames.js';
 import type { KernelLogFinding, MemoryAccess } from './kernel-log-finding.js';
+import { INLINED } from './open-report.js';
 import type { OpenReport } from './open-report.js';
 import { COMMON_SKIP } from './rule.js';
 import type { Rule } from './rule.js';
@@ -13,7 +14,6 @@ const BY_TASK = /\bby task (.{1,64}?)\/(\d+)(?: on cpu (\d+))?/;
 const TASK_LINE = /^task:(.{1,64}?) +state:\w.{0,40}? pid:(\d+)/;
 const LEAK_TASK = /comm "(.{1,64}?)", pid (\d+)/;
 const LOCK_AT = /\bat: ?(?:\[<[0-9a-f]+>\] ?)?([A-Za-z_$.][\w.$]*)(?:\+0x|$| )/;
-const INLINED = /\[inline\]\s*$/;
 /** kernel/workqueue.c */
 const LAST_FUNCTION = /^\s*last function: ([\w.]+)/;
 /** Hardware tags know no size. */
@@ -123,7 +123,7 @@ function chosenFunction(report: OpenReport, stack: readonly StackFrame[]): strin
       return chooseFunction(traces[0]?.frames.slice(0, 1) ?? [], skip) ?? chooseFunction(stack, skip);
     case 'trace':
     case 'last-trace':
-      return chooseFunction(stack, skip);
+      return chooseFunction(stack, skip) ?? chooseFunction(stack, COMMON_SKIP);
   }
 }
 

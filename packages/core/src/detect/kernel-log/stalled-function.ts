@@ -51,12 +51,13 @@ function representative(stack: readonly StackFrame[], skip: readonly SkipSet[]):
 /** Each trace with the program counters where they were printed, from the interrupt on. */
 function stalledStacks(traces: readonly Trace[], counters: readonly ProgramCounter[]): StackFrame[][] {
   const at = (trace: number, depth: number) => counters.filter((counter) => counter.trace === trace && counter.depth === depth).map(({ frame }) => frame);
-  const stacks = traces.map(({ frames }, index) => {
+  const stacks = traces.flatMap(({ frames }, index) => {
     const ahead = at(index, 0).slice(-1);
     const inner = frames.flatMap((frame, depth) => [...(depth === 0 ? [] : at(index + 1, depth)), frame]);
     const whole = [...inner, ...at(index + 1, frames.length)];
-    // With the registers in front, the stack is what was interrupted already.
-    return ahead.length > 0 ? [...ahead, ...whole] : fromInterrupt(whole);
+    const interrupted = fromInterrupt(whole);
+    // With the registers in front, the stack is what was interrupted already; or else it shows the watchdog on top.
+    return ahead.length > 0 ? [[...ahead, ...whole], interrupted] : [interrupted];
   });
   return [...stacks, at(traces.length, 0)];
 }

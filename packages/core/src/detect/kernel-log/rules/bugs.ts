@@ -45,7 +45,7 @@ export const BUGS: readonly Rule[] = [
     title: 'kernel BUG in {function}',
     from: 'pc',
     skip: [...COMMON_SKIP, 'skb'],
-    continues: ['list-corruption', 'usercopy', 'slab-corruption', 'rust-panic', 'bug', 'kasan'],
+    continues: ['list-corruption', 'usercopy', 'slab-corruption', 'rust-panic', 'bug', 'kasan', 'busy-inodes'],
     fatal: true,
   },
   {
@@ -156,10 +156,17 @@ export const BUGS: readonly Rule[] = [
   {
     ...WARN,
     kind: 'warning',
+    pattern: warning('(?:[\\w./-]*/)?mm/page_alloc\\.c', '__alloc_frozen_pages\\w*'),
+    title: 'WARNING in {function}',
+    skip: [],
+  },
+  {
+    ...WARN,
+    kind: 'warning',
     pattern: warning('[\\w./+-]{1,128}', "[^\\s+\\[\\],]{1,128}"),
     title: 'WARNING in {function}',
     skip: WARN_SKIP,
-    continues: ['refcount', 'odebug', 'list-corruption'],
+    continues: ['refcount', 'odebug', 'list-corruption', 'busy-inodes'],
   },
   {
     ...WARN,
@@ -168,6 +175,7 @@ export const BUGS: readonly Rule[] = [
     title: 'WARNING in {function}',
     from: 'pc',
     skip: WARN_SKIP,
+    continues: ['oops'],
   },
   {
     kind: 'warning',

@@ -122,7 +122,8 @@ export const FAULTS: readonly Rule[] = [
     ...FAULT,
     kind: 'oops',
     literals: ['CFI failure'],
-    pattern: /^CFI failure (?:at|\()/,
+    pattern: /^CFI failure (?:at (?<function>[A-Za-z_$.][^\s+]{0,200})|at|\()/,
+    from: 'header',
     title: 'CFI failure in {function}',
   },
   {

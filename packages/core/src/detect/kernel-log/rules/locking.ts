@@ -103,6 +103,14 @@ export const LOCKING: readonly Rule[] = [
     skip: LOCK_SKIP,
   },
   {
+    kind: 'bug',
+    severity: 'error',
+    literals: ['BUG: MAX_'],
+    pattern: /^BUG: (?<what>MAX_(?:LOCKDEP|LOCK|STACK)_[A-Z_]{3,32} too low!)/,
+    title: 'BUG: {what}',
+    from: 'none',
+  },
+  {
     kind: 'atomic-sleep',
     severity: 'error',
     literals: ['BUG: sleeping function called'],

@@ -8,7 +8,7 @@ const PANIC_RULE = { kind: 'kernel-panic', severity: 'error', literals: ['Kernel
 export const PANICS: readonly Rule[] = [
   {
     ...PANIC_RULE,
-    pattern: new RegExp(`${PANIC}(?<message>stack-protector: Kernel stack is corrupted in: (?<function>[^\\s+]{1,200}).{0,80})`),
+    pattern: new RegExp(`${PANIC}(?<message>stack-protector: Kernel stack is corrupted in: (?:[0-9a-f]{8,16}$|(?<function>[^\\s+]{1,200})).{0,80})`),
     title: 'kernel panic: stack is corrupted in {function}',
     from: 'header',
     skip: COMMON_SKIP,

@@ -40,7 +40,7 @@ export const RESOURCES: readonly Rule[] = [
     pattern: /^VFS: Busy inodes after unmount of/,
     title: 'VFS: Busy inodes after unmount (use-after-free)',
     from: 'none',
-    single: true,
+    patience: 2,
   },
   {
     kind: 'busy-inodes',
