@@ -13,8 +13,11 @@ const SUITE = 'bookworm';
 /** Seconds until the kernel has said it all; the stalls are noticed late. */
 const WAYS = {
   healthy: 4, crash: 4, killinit: 4, poops: 4, oom: 30, ioerr: 8, hang: 20, hangq: 20, hungpanic: 20, kthread: 20, lockup: 40, rcu: 60,
-  null: 4, page: 4, gpf: 4, exec: 4, ud: 4, divide: 4, bug: 4, warn: 4, warn_on: 4, panic: 4, refcount: 4, list: 4, atomic: 4, stack: 4, dblfree: 4,
+  null: 4, page: 4, gpf: 4, exec: 4, ud: 4, divide: 4, bug: 4, warn: 4, warn_on: 4, panic: 4, refcount: 4, list: 4, atomic: 4, stack: 4, dblfree: 4, canary: 4,
 };
+/** Of the others, what the kernel prints before its first program starts is left out. */
+const WHOLE = new Set(['healthy', 'panic']);
+const LAST_OF_BOOT = /^.*Freeing unused kernel image \(initmem\)/m;
 
 let inode = 0;
 const [out, ...names] = process.argv.slice(2);
@@ -65,7 +68,8 @@ async function capture(name) {
   await Promise.all([once(qemu, 'exit'), once(stream, 'close')]);
   clearTimeout(timer);
   // A compiled path of this host is of no use to anybody.
-  writeFileSync(file, Buffer.from(readFileSync(file, 'latin1').replaceAll('/tmp/fail.c', 'fail/fail.c'), 'latin1'));
+  const log = readFileSync(file, 'latin1').replaceAll('/tmp/fail.c', 'fail/fail.c');
+  writeFileSync(file, Buffer.from(WHOLE.has(name) ? log : log.slice(Math.max(0, log.search(LAST_OF_BOOT))), 'latin1'));
   console.log(`${file}: ${readFileSync(file).length} bytes`);
 }
 

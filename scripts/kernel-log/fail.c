@@ -36,6 +36,14 @@ static noinline void demo_refcount(void)
 	refcount_inc(&count);
 }
 
+static noinline void demo_canary(void)
+{
+	char buffer[8];
+
+	memset(buffer, 1, strlen(how) * 16);
+	pr_info("%*ph\n", 8, buffer);
+}
+
 static noinline void demo_list(void)
 {
 	static LIST_HEAD(head);
@@ -102,6 +110,7 @@ static int __init fail_init(void)
 		{ "divide", demo_divide }, { "bug", demo_bug }, { "warn", demo_warn }, { "warn_on", demo_warn_on },
 		{ "panic", demo_panic }, { "refcount", demo_refcount }, { "list", demo_list }, { "atomic", demo_atomic },
 		{ "lockup", demo_lockup }, { "rcu", demo_rcu }, { "dblfree", demo_double_free }, { "hang", demo_hang },
+		{ "canary", demo_canary },
 	};
 	size_t i;
 
