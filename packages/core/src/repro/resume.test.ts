@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -83,6 +83,27 @@ describe('a run directory', () => {
 
   it('says that there is no run in a folder without one', async () => {
     await expect(Journal.reopen(join(dir, 'none'))).rejects.toMatchObject({ code: 'USAGE' });
+  });
+
+  it('is begun anew where a start was killed at any point before run.json, and nowhere else', async () => {
+    const path = join(dir, 'run');
+    const left: (() => Promise<unknown>)[] = [() => mkdir(path), () => writeFile(join(path, 'attempts.jsonl'), ''), () => mkdir(join(path, 'attempts')), () => writeFile(join(path, 'run.json.partial'), '{"v"')];
+    for (let steps = 1; steps <= left.length; steps += 1) {
+      for (const step of left.slice(0, steps)) await step();
+      await expect(Journal.reopen(path)).rejects.toMatchObject({ code: 'USAGE', hint: expect.stringContaining('begin it again, with --out') });
+      (await Journal.create(path, RUN)).close();
+      const journal = await Journal.reopen(path);
+      expect([journal.run, journal.records]).toEqual([RUN, []]);
+      journal.close();
+      await rm(path, { recursive: true });
+    }
+    for (const [name, text] of [['attempts.jsonl', 'x'], ['mine.txt', ''], ['run.json', '{}']] as const) {
+      await mkdir(path);
+      await writeFile(join(path, name), text);
+      await expect(Journal.create(path, RUN)).rejects.toMatchObject({ code: 'USAGE', message: expect.stringContaining('is not empty') });
+      expect(await readdir(path)).toEqual([name]);
+      await rm(path, { recursive: true });
+    }
   });
 
   it('ends an attempt whose evidence cannot be kept by one error, thrown into nobody', async () => {

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import { parseAttempts } from '../../records/attempts-file.js';
 import type { AttemptRecord, RunSummary } from '../../records/records.js';
@@ -34,7 +34,8 @@ export class Journal {
   }
 
   /**
-   * @throws {USAGE} when the directory is there and not empty
+   * The directory may be there when it is empty, or holds no more than what a start that was killed before run.json left.
+   * @throws {USAGE} when anything else is in it, or another process works there
    * @throws {NO_SPACE} {USAGE} when it cannot be made or written
    */
   static async create(dir: string, run: RunFile): Promise<Journal> {
@@ -42,16 +43,17 @@ export class Journal {
     let fd: number | undefined;
     try {
       await makeDirectory(path);
-      if ((await readdir(path)).length > 0) throw notEmpty(path);
-      fd = openSync(join(path, ATTEMPTS), constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_EXCL, 0o600);
+      if (!(await isFresh(path))) throw notEmpty(path);
+      fd = openSync(join(path, ATTEMPTS), constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, 0o600);
       if (!(await lockFile(fd, path))) throw inUse(path);
-      await mkdir(join(path, 'attempts'), { mode: 0o700 });
+      // Only now: another process may have begun a run here until a moment ago.
+      if (!(await isFresh(path))) throw notEmpty(path);
+      await mkdir(join(path, 'attempts'), { recursive: true, mode: 0o700 });
       const journal = new Journal(path, fd, run);
       await journal.update({});
       return journal;
     } catch (cause) {
       if (fd !== undefined) closeSync(fd);
-      if (cause instanceof Error && 'code' in cause && cause.code === 'EEXIST') throw notEmpty(path);
       throw cannotWrite(path, cause);
     }
   }
@@ -137,6 +139,21 @@ export class Journal {
   }
 }
 
+/** Holds nothing, or what stands there for a moment while a run begins: run.json comes last. */
+async function isFresh(path: string): Promise<boolean> {
+  const isEmpty = {
+    [ATTEMPTS]: async (file: string) => (await stat(file)).size === 0,
+    attempts: async (folder: string) => (await readdir(folder)).length === 0,
+    'run.json.partial': async () => true,
+  };
+  for (const name of await readdir(path)) if (!isKey(isEmpty, name) || !(await isEmpty[name](join(path, name)))) return false;
+  return true;
+}
+
+function isKey<T extends object>(object: T, key: PropertyKey): key is keyof T {
+  return Object.hasOwn(object, key);
+}
+
 /** @throws {USAGE} when there is none, or it is damaged */
 export async function readRunFile(dir: string): Promise<RunFile> {
   const path = join(resolve(dir), 'run.json');
@@ -144,7 +161,11 @@ export async function readRunFile(dir: string): Promise<RunFile> {
   try {
     text = await readFile(path, 'utf8');
   } catch (cause) {
-    throw new QmpilotError('USAGE', `${path} cannot be read`, { cause, hint: 'name a folder that qmpilot repro wrote' });
+    const begun = await isFresh(dirname(path)).catch(() => false);
+    throw new QmpilotError('USAGE', `${path} cannot be read`, {
+      cause,
+      hint: begun ? 'a run that was killed while it began is nothing to go on with: begin it again, with --out and the same folder' : 'name a folder that qmpilot repro wrote',
+    });
   }
   return parseRunFile(text, path);
 }
