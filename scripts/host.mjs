@@ -24,6 +24,7 @@ const PROGRAMS = {
   chromium: 'chromium',
   busybox: 'busybox-static',
   swtpm: 'swtpm',
+  xmllint: 'libxml2-utils',
 };
 
 function isOnPath(name) {

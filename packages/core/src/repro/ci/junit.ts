@@ -6,20 +6,22 @@ const MAX_LINES = 60;
 
 /**
  * The attempts as JUnit's XML, which CI systems show: one test case each. A reproduced attempt is a failure, an inconclusive one
- * an error.
+ * an error. Valid by the schemas of Jenkins and of Ant's reports, the strictest there is: hence `package`, `id` and the empty streams.
  */
 export function toJUnit(run: RunFile, records: readonly AttemptRecord[]): string {
   const sorted = records.toSorted((one, other) => one.index - other.index);
   const count = (outcome: AttemptRecord['outcome']) => sorted.filter((record) => record.outcome === outcome).length;
-  const totals = { tests: sorted.length, failures: count('reproduced'), errors: count('inconclusive'), skipped: 0, time: seconds(sorted.reduce((sum, { ms }) => sum + ms, 0)) };
+  const totals = { tests: sorted.length, failures: count('reproduced'), errors: count('inconclusive'), time: seconds(sorted.reduce((sum, { ms }) => sum + ms, 0)) };
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
-    `<testsuites${xmlAttributes({ name: 'qmpilot', tests: totals.tests, failures: totals.failures, errors: totals.errors, time: totals.time })}>`,
-    `  <testsuite${xmlAttributes({ name: run.name, ...totals, timestamp: run.startedAt.replace(/\.\d+Z$/, '') })}>`,
+    '<testsuites>',
+    `  <testsuite${xmlAttributes({ name: nameOf(run), package: 'qmpilot', id: 0, hostname: 'localhost', timestamp: timestamp(run.startedAt), ...totals })}>`,
     '    <properties>',
     ...Object.entries(properties(run)).flatMap(([name, value]) => (value === undefined ? [] : [`      <property${xmlAttributes({ name, value })}/>`])),
     '    </properties>',
     ...sorted.map((record) => testCase(run, record)),
+    '    <system-out/>',
+    '    <system-err/>',
     '  </testsuite>',
     '</testsuites>',
     '',
@@ -42,7 +44,7 @@ function properties({ seed, attempts, shard, until, source, facts }: RunFile): R
 }
 
 function testCase(run: RunFile, record: AttemptRecord): string {
-  const open = `    <testcase${xmlAttributes({ name: `attempt ${record.index}`, classname: run.name, time: seconds(record.ms) })}`;
+  const open = `    <testcase${xmlAttributes({ name: `attempt ${record.index}`, classname: nameOf(run), time: seconds(record.ms) })}`;
   if (record.outcome === 'clean') return `${open}/>`;
   const [first] = record.findings.filter(({ severity }) => severity === 'error');
   const body =
@@ -63,6 +65,14 @@ function details({ findings, seed }: AttemptRecord): string {
   ]);
   const more = lines.length - MAX_LINES;
   return [`seed ${seed}`, ...lines.slice(0, MAX_LINES), ...(more > 0 ? [`(${more} more lines in findings.json)`] : [])].join('\n');
+}
+
+const nameOf = ({ name }: RunFile) => name.trim() || 'run';
+
+/** UTC without a zone, as the schema has it; a run whose beginning is not known began at the epoch. */
+function timestamp(iso: string): string {
+  const at = new Date(iso);
+  return new Date(Number.isNaN(at.getTime()) ? 0 : at).toISOString().slice(0, 19);
 }
 
 function seconds(ms: number): string {
