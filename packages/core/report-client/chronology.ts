@@ -23,7 +23,7 @@ const text = (value: unknown) => (typeof value === 'string' ? value : undefined)
 const number = (value: unknown) => (typeof value === 'number' && Number.isFinite(value) ? value : undefined);
 const object = (value: unknown): Event => (typeof value === 'object' && value !== null ? (value as Event) : {});
 
-const NAMES = ['QMP', 'Commands', 'Guest', 'Findings', 'Shutdown', 'Notes'] as const;
+const NAMES = ['QMP', 'Commands', 'Keys', 'Guest', 'Findings', 'Shutdown', 'Notes'] as const;
 
 /** The events of an attempt as lanes of one time axis; lanes without any are left out. */
 export function lanesOf(events: readonly Event[], endMs: number): Lane[] {
@@ -43,7 +43,7 @@ export function lanesOf(events: readonly Event[], endMs: number): Lane[] {
         put('Commands', at, `${text(event['command']) ?? ''} → ${text(event['error']) ?? `exit ${number(event['exitCode']) ?? '?'}`}`, event['exitCode'] === 0 ? 'plain' : 'warning', ms);
         break;
       case 'typed':
-        put('Commands', at, `typed ${JSON.stringify(text(event['text']) ?? '')}`, 'info');
+        put('Keys', at, typedLabel(event), 'info');
         break;
       case 'snapshot':
       case 'restored':
@@ -81,6 +81,13 @@ export function lanesOf(events: readonly Event[], endMs: number): Lane[] {
     put('Shutdown', to, `poweroff: ${phase}`, phase === 'off' ? 'info' : 'plain', to - at);
   }
   return [...lanes].filter(([, items]) => items.length > 0).map(([name, items]) => ({ name, items }));
+}
+
+function typedLabel(event: Event): string {
+  const keys = Array.isArray(event['keys']) ? event['keys'].filter((key) => typeof key === 'string') : undefined;
+  const what = text(event['text']);
+  const typed = what !== undefined ? `typed ${JSON.stringify(what)}` : keys !== undefined ? `pressed ${keys.join(' ')}` : 'typed a secret';
+  return event['into'] === 'keyboard' ? `${typed} on the keyboard` : typed;
 }
 
 function linesOf(evidence: unknown): string[] {

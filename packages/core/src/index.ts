@@ -18,7 +18,7 @@ export type { HostCheck } from './qemu/doctor.js';
 
 export { Channel } from './console/channel.js';
 export { Console } from './console/console.js';
-export type { ConsoleMemory, ConsoleOptions, ExpectMatch, ExpectOptions } from './console/console.js';
+export type { ConsoleMemory, ConsoleOptions, ExpectMatch, ExpectOptions, Typed, TypeOptions } from './console/console.js';
 export type { Pane, PaneSelector, Screen } from './console/screen.js';
 export type { ScreenCell, ScreenColor } from './console/screen-cell.js';
 export type { RenderOptions, ScreenImage } from './console/screen-image.js';

@@ -88,6 +88,15 @@ describe('Console', () => {
     expect(await reading).toBe(`${text}\r\x02d`);
   });
 
+  it('tells what is typed and pressed, in order, but no secret and no bytes that were sent as such', async () => {
+    const { console } = setUp();
+    const typed: unknown[] = [];
+    console.onTyped((one) => typed.push(one));
+    await Promise.all([console.type('npm ci\n'), console.type('pass\n', { secret: true }), console.send(Buffer.from('x'))]);
+    await console.press('C-b', 'd');
+    expect(typed).toEqual([{ text: 'npm ci\n' }, {}, { keys: ['C-b', 'd'] }]);
+  });
+
   it('refuses an unknown key and sends nothing', async () => {
     const { console, far } = setUp();
     await expect(console.press('a', 'Entre')).rejects.toMatchObject({ code: 'USAGE' });

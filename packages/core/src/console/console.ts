@@ -17,6 +17,17 @@ export interface ConsoleMemory {
   readonly rows: number;
 }
 
+export interface TypeOptions extends WaitOptions {
+  /** Keeps the text out of what is recorded; what the guest echoes of it is on the console all the same. Default false. */
+  readonly secret?: boolean | undefined;
+}
+
+/** What was typed: a text, or keys by their names; neither when it is a secret. */
+export interface Typed {
+  readonly text?: string;
+  readonly keys?: readonly string[];
+}
+
 /** How a console shows and keeps what it gets. */
 export interface ConsoleOptions {
   /** Characters of text that are kept for `expect` and `lines`; 1 MiB by default. */
@@ -60,6 +71,7 @@ export class Console {
   readonly #text: TextWindow;
   readonly #bytes = new Listeners<Buffer>();
   readonly #grown = new Listeners<void>();
+  readonly #typed = new Listeners<Typed>();
   #tail = new ByteTail(REPLAY_BYTES);
   readonly #undo: (() => void)[];
   readonly #options: ConsoleOptions;
@@ -101,13 +113,14 @@ export class Console {
   }
 
   /**
-   * Sends text as keystrokes; a line feed is the Enter key (CR). Paced, and in order with other calls.
+   * Sends text as keystrokes; a line feed is the Enter key (CR). Paced, and in order with other calls. It is recorded with the vm's
+   * events, unless it is `secret`.
    * @throws {CONSOLE_CLOSED}
    * @throws {ABORTED}
    * @throws {TIMEOUT} when `options.timeout` is given and the guest's side takes no more
    */
-  type(text: string, options: WaitOptions = {}): Promise<void> {
-    return this.send(Buffer.from(text.replace(/\r?\n/g, '\r')), options);
+  type(text: string, { secret = false, ...options }: TypeOptions = {}): Promise<void> {
+    return this.#send(Buffer.from(text.replace(/\r?\n/g, '\r')), options, () => this.#typed.emit(secret ? {} : { text }));
   }
 
   /**
@@ -117,10 +130,12 @@ export class Console {
    */
   async press(...keys: readonly string[]): Promise<void> {
     const applicationCursor = this.#screen?.applicationCursorKeys ?? false;
-    for (const bytes of keys.map((key) => keyBytes(key, { applicationCursor }))) {
+    for (const [index, bytes] of keys.map((key) => keyBytes(key, { applicationCursor })).entries()) {
       await this.#typing;
       await pause(PRESS_PAUSE_MS);
-      await this.send(Buffer.from(bytes));
+      await this.#send(Buffer.from(bytes), {}, () => {
+        if (index === 0) this.#typed.emit({ keys });
+      });
     }
   }
 
@@ -135,9 +150,14 @@ export class Console {
     await (this.#options.setSize ?? ((...[, , fallback]) => fallback()))(columns, rows, type, options);
   }
 
-  /** Sends bytes as they are; paced and ordered like `type`. */
+  /** Sends bytes as they are; paced and ordered like `type`, and not recorded. */
   send(bytes: Uint8Array, options: WaitOptions = {}): Promise<void> {
+    return this.#send(bytes, options);
+  }
+
+  #send(bytes: Uint8Array, options: WaitOptions, onBegin?: () => void): Promise<void> {
     const sent = this.#typing.then(async () => {
+      onBegin?.();
       for (let at = 0; at < bytes.length; at += TYPE_BYTES) {
         if (at > 0) await pause(TYPE_PAUSE_MS, options.signal);
         await this.channel.write(bytes.subarray(at, at + TYPE_BYTES), options);
@@ -199,6 +219,11 @@ export class Console {
     return this.#bytes.add(listener);
   }
 
+  /** What is typed and pressed, when it begins to be sent. */
+  onTyped(listener: (typed: Typed) => void): () => void {
+    return this.#typed.add(listener);
+  }
+
   /** What the screen shows, for another console that is to show the same. */
   remember(): ConsoleMemory {
     return { bytes: this.#tail.bytes(), columns: this.screen.columns, rows: this.screen.rowCount };
@@ -226,6 +251,7 @@ export class Console {
     this.#screen?.dispose();
     this.#transcript = undefined;
     this.#bytes.clear();
+    this.#typed.clear();
   }
 
   #take(chunk: Buffer): void {

@@ -86,15 +86,25 @@ describe('Screen, written over by the kernel', () => {
 describe('Screen.settle', () => {
   it('waits until a part stands still, whatever goes on elsewhere', async () => {
     const screen = await screenOf('one\r\n');
+    const stop = new AbortController();
+    const whole = screen.settle({ quiet: 60_000, timeout: 120_000, signal: stop.signal }).then(() => 'settled', ({ code }: { code: string }) => code);
+    let above: string[] | undefined;
+    void screen.settle({ quiet: 50, row: 0 }).then((rows) => (above = rows));
     let count = 0;
-    const busy = setInterval(() => screen.feed(Buffer.from(`\x1b[5;1Hclock ${(count += 1)}\x1b[2;1H`)), 5);
-    try {
-      await expect(screen.settle({ quiet: 100, timeout: 400 })).rejects.toMatchObject({ code: 'TIMEOUT', awaited: 'the screen to stand still for 100 ms' });
-      expect(await screen.settle({ quiet: 100, row: 0 })).toEqual(['one']);
-    } finally {
-      clearInterval(busy);
+    while (above === undefined) {
+      screen.feed(Buffer.from(`\x1b[5;1Hclock ${(count += 1)}\x1b[2;1H`));
+      await screen.drawn();
+      await new Promise(setImmediate);
     }
+    expect(above).toEqual(['one']);
+    stop.abort();
+    expect(await whole).toBe('ABORTED');
     expect((await screen.settle({ quiet: 50 }))[4]).toBe(`clock ${count}`);
+  });
+
+  it('says what it waited for when nothing ever stands still', async () => {
+    const screen = await screenOf('one');
+    await expect(screen.settle({ quiet: 60_000, timeout: 30 })).rejects.toMatchObject({ code: 'TIMEOUT', awaited: 'the screen to stand still for 60000 ms' });
   });
 
   it('says which panes there are when the one named is not', async () => {

@@ -2,6 +2,7 @@ import type { Console } from '../console/console.js';
 import { QmpilotError } from '../errors.js';
 import type { QmpClient } from '../qmp/client.js';
 import type { OutOfBandShell } from '../shell/out-of-band-shell.js';
+import type { NewVmEvent } from './events.js';
 import { Keyboard } from './keyboard.js';
 import { takeScreenshot, type ScreenshotOptions } from './screenshot.js';
 import { readStacks, type ProcessStacks, type StacksOptions } from './stacks.js';
@@ -19,10 +20,16 @@ export abstract class GuestActions {
   /** @throws {CLOSED} {QEMU_EXITED} when there is no running machine */
   protected abstract mustRun(): void;
 
-  readonly #keyboard = new Keyboard(() => {
-    this.mustRun();
-    return this.qmp;
-  });
+  /** @internal */
+  abstract emit(event: NewVmEvent): void;
+
+  readonly #keyboard = new Keyboard(
+    () => {
+      this.mustRun();
+      return this.qmp;
+    },
+    (typed) => this.emit({ type: 'typed', into: 'keyboard', ...typed }),
+  );
 
   /** The keyboard of the graphical console: tty1 of a Linux guest. */
   get keyboard(): Keyboard {

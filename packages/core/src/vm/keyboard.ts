@@ -1,10 +1,11 @@
 import { QmpilotError } from '../errors.js';
+import type { TypeOptions, Typed } from '../console/console.js';
 import type { QmpClient } from '../qmp/client.js';
 import { keyboardRead } from './keyboard-pace.js';
 import { pause, type WaitOptions } from '../util/deadline.js';
 import { layoutTable, strokesOf, strokesOfText, type KeyboardLayout, type KeyStroke } from './keyboard-layouts.js';
 
-export interface KeyboardOptions extends WaitOptions {
+export interface KeyboardOptions extends TypeOptions {
   /** What the guest takes its keyboard for; default `us`. */
   readonly layout?: KeyboardLayout | undefined;
   /** Between two strokes, in ms, beside waiting until the guest has read the keyboard; default 0. */
@@ -23,11 +24,13 @@ const NAMED: Readonly<Record<string, string>> = {
 /** The keyboard of the graphical console, over QMP's `input-send-event`. Calls are carried out one after the other. */
 export class Keyboard {
   readonly #qmp: () => QmpClient;
+  readonly #onTyped: (typed: Typed) => void;
   #turn: Promise<void> = Promise.resolve();
 
   /** @internal Use `vm.keyboard`. */
-  constructor(qmp: () => QmpClient) {
+  constructor(qmp: () => QmpClient, onTyped: (typed: Typed) => void) {
     this.#qmp = qmp;
+    this.#onTyped = onTyped;
   }
 
   /**
@@ -36,7 +39,7 @@ export class Keyboard {
    * @throws {TIMEOUT} {ABORTED} {QMP_LINK}
    */
   async type(text: string, options: KeyboardOptions = {}): Promise<void> {
-    await this.#send(strokesOfText(options.layout ?? 'us', text), options);
+    await this.#send(strokesOfText(options.layout ?? 'us', text), options, { text });
   }
 
   /**
@@ -46,7 +49,7 @@ export class Keyboard {
   async press(key: string, ...more: readonly (string | KeyboardOptions)[]): Promise<void> {
     const options = more.find((one): one is KeyboardOptions => typeof one === 'object') ?? {};
     const keys = [key, ...more.filter((one): one is string => typeof one === 'string')];
-    await this.#send(keys.flatMap((one) => pressed(one, options.layout ?? 'us')), options);
+    await this.#send(keys.flatMap((one) => pressed(one, options.layout ?? 'us')), options, { keys });
   }
 
   /** @internal Presses `keys` together and lets go of them, by QEMU's names. */
@@ -54,8 +57,9 @@ export class Keyboard {
     await this.#inTurn(async () => sendEvents(this.#qmp(), keys, options));
   }
 
-  #send(strokes: readonly KeyStroke[], options: KeyboardOptions): Promise<void> {
+  #send(strokes: readonly KeyStroke[], options: KeyboardOptions, typed: Typed): Promise<void> {
     return this.#inTurn(async () => {
+      this.#onTyped(options.secret === true ? {} : typed);
       for (const { key, shift, altgr, control, alt } of strokes) {
         const held = [control && 'ctrl', alt && 'alt', shift && 'shift', altgr && 'alt_r'].filter((name) => typeof name === 'string');
         await sendEvents(this.#qmp(), [...held, key], options);

@@ -65,6 +65,7 @@ export class Vm extends GuestActions implements AsyncDisposable {
     this.#snapshots = new VmSnapshots({ name: this.name, family, slot: this.#slot, directory, emit });
     this.#shells = new VmShells(family.guest, this.#slot);
     this.console = this.#slot.console;
+    this.console.onTyped((typed) => emit({ type: 'typed', into: 'console', ...typed }));
     this.#life = new LifeRecorder(this.console, (listener) => this.onEvent(listener));
   }
 
