@@ -32,7 +32,7 @@ export class RunDisplay {
   }
 
   show(event: RunEvent): void {
-    if (event.type === 'run') this.#attempts = event.done.length + event.todo;
+    if (event.type === 'run') this.#attempts = event.attempts;
     if (event.type === 'forks') this.#parallel = event.forks > 1;
     this.#state.take(event, performance.now());
     if (this.#kind === 'quiet' || this.#repeated.has(event)) return;

@@ -32,7 +32,7 @@ const facts = {
   guest: { name: HOSTILE, key: '', kernelRelease: HOSTILE }, commandLine: [],
 } as const;
 const EVENTS: readonly RunEvent[] = [
-  { type: 'run', dir: '', todo: 2, done: [] },
+  { type: 'run', dir: '', attempts: 2, todo: 2, done: [] },
   { type: 'progress', message: HOSTILE },
   { type: 'booted', facts, ms: 1 },
   { type: 'attempt-started', index: 1, fork: 1 },

@@ -10,7 +10,7 @@ export function renderEvent(event: RunEvent, attempts: number, parallel: boolean
     case 'progress':
       return event.message.split('\n').map(visible).join('\n');
     case 'run':
-      return event.done.length > 0 ? `${event.done.length} attempts are finished, ${event.todo} are left` : undefined;
+      return runLine(event);
     case 'booted':
       return `guest ${visible(event.facts.guest.name)}, kernel ${visible(event.facts.guest.kernelRelease ?? 'of its own')}: up after ${shortMs(event.ms)}`;
     case 'prepared':
@@ -35,6 +35,14 @@ export function renderEvent(event: RunEvent, attempts: number, parallel: boolean
     case 'summary':
       return undefined;
   }
+}
+
+function runLine({ shard, attempts, done, todo }: Extract<RunEvent, { type: 'run' }>): string | undefined {
+  const parts = [
+    ...(shard === undefined ? [] : [`shard ${shard.index} of ${shard.count}: ${done.length + todo} of the run's ${attempts} attempts`]),
+    ...(done.length === 0 ? [] : [`${done.length} attempts are finished, ${todo} are left`]),
+  ];
+  return parts.length === 0 ? undefined : parts.join('; ');
 }
 
 /** The kernel says the same again and again: people read it once an attempt. */

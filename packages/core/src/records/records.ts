@@ -1,5 +1,6 @@
 import type { Finding } from '../detect/finding.js';
 import type { VmFacts } from '../vm/facts.js';
+import type { Shard } from './run-file.js';
 
 /** `inconclusive`: we could not tell (QEMU died, the scenario threw). It counts neither way. */
 export type Outcome = 'reproduced' | 'clean' | 'inconclusive';
@@ -50,8 +51,11 @@ export interface RunSummary {
 /** What happens during a run, for whoever shows it. */
 export type RunEvent =
   | { readonly type: 'progress'; readonly message: string }
-  /** The run directory is there; `done` attempts are in it already, `todo` are still to be made. */
-  | { readonly type: 'run'; readonly dir: string; readonly todo: number; readonly done: readonly AttemptRecord[] }
+  /**
+   * The run directory is there; `done` attempts are in it already, `todo` are still to be made. `attempts`: of the whole run, all
+   * shards together, which is what the indices count to.
+   */
+  | { readonly type: 'run'; readonly dir: string; readonly attempts: number; readonly shard?: Shard; readonly todo: number; readonly done: readonly AttemptRecord[] }
   | { readonly type: 'booted'; readonly facts: VmFacts; readonly ms: number }
   | { readonly type: 'prepared'; readonly ms: number; readonly snapshotMs: number; readonly from: 'boot' | 'kept' }
   /** How many attempts run in parallel, and why so many. */

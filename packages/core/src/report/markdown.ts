@@ -59,9 +59,17 @@ function failure({ title, kind, attempts, medianAt }: FailureGroup, { attempts: 
   return `${span(generalTitle(title, kind))}: ${attempts.length} of ${all}${medianAt === null ? '' : `, after ${duration(medianAt)} (median)`}`;
 }
 
-function reproduction({ run, attempts }: RunInput): string {
-  const { source, seed, name } = run;
-  const words = ['qmpilot', 'repro', source?.file.split('/').at(-1) ?? `${name}.repro.ts`, '--attempts', String(attempts.length), ...(seed === undefined ? [] : ['--seed', String(seed)])];
+function reproduction({ run, attempts, shards }: RunInput): string {
+  const { source, seed, name, shard } = run;
+  const words = [
+    'qmpilot', 'repro', source?.file.split('/').at(-1) ?? `${name}.repro.ts`,
+    // Of a run that was cut off as well: with the seed the same attempts are made, and those that failed are among them.
+    '--attempts', String(run.attempts ?? attempts.length),
+    ...(shard === undefined || shards !== undefined ? [] : ['--shard', `${shard.index}/${shard.count}`]),
+    ...(run.until === undefined ? [] : ['--until', run.until]),
+    ...(run.untilReproduced === undefined ? [] : ['--until-reproduced', String(run.untilReproduced)]),
+    ...(seed === undefined ? [] : ['--seed', String(seed)]),
+  ];
   const facts = [source !== undefined && source.sha256 !== '' && `The scenario's SHA-256 is ${span(source.sha256)}.`, run.guest !== undefined && `The guest is ${span(run.guest)}${run.kernel === undefined ? '' : ` with kernel ${span(run.kernel)}`}.`];
   return [fence(words.map((word) => commandLine([word])).join(' ')), ...facts.filter((fact) => fact !== false)].join('\n\n');
 }

@@ -78,7 +78,7 @@ class Run {
     const { run, records, repaired, dir } = this.#journal;
     const todo = this.#stop.reached === undefined ? pendingIndices(run, records) : [];
     if (repaired) this.#tell({ type: 'progress', message: 'the last line of attempts.jsonl was cut off: its attempt runs again' });
-    this.#tell({ type: 'run', dir, todo: todo.length, done: [...records] });
+    this.#tell({ type: 'run', dir, attempts: run.attempts, ...(run.shard && { shard: run.shard }), todo: todo.length, done: [...records] });
     await this.#note({});
     try {
       const all = todo.length === 0 || (await this.#attempts(todo));
