@@ -31,13 +31,17 @@ describe('a guest of which nothing is heard', () => {
     expect(await vm.diagnose({ quiet: '1s', shellTimeout: '2s' })).toMatchObject({ state: 'spinning', signs: { shellAnswers: false } });
   });
 
-  it('has panicked, as its console shows, and a poweroff says so too', async () => {
+  it('has panicked, as its console and pvpanic show, and a poweroff says so too', async () => {
     const off = vm.poweroff({ via: 'none', timeout: '1m' });
     await vm.console.type('echo c > /proc/sysrq-trigger\n');
     const report = await off;
     expect(report).toMatchObject({ outcome: 'panicked', reason: expect.stringContaining('sysrq triggered crash') });
     expect(formatShutdown(report)).toMatch(/^poweroff: panicked: the kernel panicked/);
-    expect(await vm.diagnose({ shellTimeout: '1s' })).toMatchObject({ state: 'panicked', reason: expect.stringContaining('sysrq triggered crash') });
+    expect(await vm.diagnose({ shellTimeout: '1s' })).toMatchObject({
+      state: 'panicked',
+      reason: expect.stringMatching(/^the guest told QEMU that its kernel panicked: .*sysrq triggered crash/),
+      signs: { pvpanic: true },
+    });
   });
 
   it('is rebooted, when that was asked for', async () => {

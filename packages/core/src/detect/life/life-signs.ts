@@ -84,7 +84,10 @@ function silent(cpus: readonly CpuActivity[], unheard: string): Diagnosis {
     const names = spinning.map(({ index }) => index).join(', ');
     return { state: 'spinning', reason: `${unheard}; ${spinning.length} of ${cpus.length} virtual CPUs never rest (${spinning.length === 1 ? 'CPU' : 'CPUs'} ${names})` };
   }
-  if (known.every(rests)) return { state: 'idle', reason: `${unheard}; all ${cpus.length} virtual CPUs are idle: whatever should go on waits` };
+  if (known.every(rests)) {
+    const all = cpus.length === 1 ? 'its virtual CPU is' : `all ${cpus.length} virtual CPUs are`;
+    return { state: 'idle', reason: `${unheard}; ${all} idle: whatever should go on waits` };
+  }
   return { state: 'working', reason: `${unheard}; the virtual CPUs are at work and rest now and then` };
 }
 
