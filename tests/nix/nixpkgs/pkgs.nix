@@ -1,15 +1,17 @@
 # Packages as names: enough to be put into a text, and to be asked how they would be built.
-{ lib }:
-let
-  package =
+{
+  lib,
+  package ?
     name: attrs:
     attrs
     // {
       inherit name;
       type = "derivation";
       outPath = "/nix/store/00000000000000000000000000000000-${name}";
-    };
-  named = version: pname: package "${pname}-${version}" { inherit pname version; };
+    },
+  named ? version: pname: package "${pname}-${version}" { inherit pname version; },
+}:
+let
 
   callPackage =
     file: arguments:
