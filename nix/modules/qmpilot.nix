@@ -14,6 +14,9 @@ let
   # Only configurations that import qemu-vm.nix have a start script.
   hasStartScript = options ? virtualisation && options.virtualisation ? qemu;
 
+  # A configuration without it has one beside it (nixos-rebuild build-vm), where these options hold as well.
+  hasVmVariant = options ? virtualisation && options.virtualisation ? vmVariant;
+
   shellUnit = console: {
     name = "qmpilot-shell-${console}";
     value = {
@@ -139,7 +142,7 @@ in
     {
       assertions = [
         {
-          assertion = cfg.snapshot.enable -> hasStartScript;
+          assertion = cfg.snapshot.enable -> hasStartScript || hasVmVariant;
           message = "qmpilot.snapshot.enable needs virtualisation/qemu-vm.nix among the imports.";
         }
         {

@@ -170,6 +170,11 @@ describe('nixosModules.qmpilot', () => {
     expect(value).toEqual({ units: ['qmpilot-shell-hvc3'], level: 3, sysctl: { 'kernel.sysrq': 0 }, user: 'ann' });
   });
 
+  it('leaves snapshots to the vm that stands beside a configuration without qemu-vm.nix', async () => {
+    const value = await nix.expression('let c = nixos { options.virtualisation.vmVariant = lib.mkOption { type = lib.types.anything; default = { }; }; config.qmpilot = { enable = true; snapshot.enable = true; }; }; in builtins.attrNames c.system.build.units');
+    expect(value).toEqual(['qmpilot-shell-hvc0', 'qmpilot-shell-hvc1']);
+  });
+
   it.each([
     ['a console that is none', 'qmpilot.shell.consoles = [ "ttyS0" ];', /qmpilot\.shell\.consoles\.\*' is not of type `string matching/],
     ['a timeout of 0', 'qmpilot.hungTask.timeout = 0;', /qmpilot\.hungTask\.timeout' is not of type `null or positive integer'/],
