@@ -25,6 +25,7 @@ const PROGRAMS = {
   busybox: 'busybox-static',
   swtpm: 'swtpm',
   xmllint: 'libxml2-utils',
+  shellcheck: 'shellcheck',
 };
 
 function isOnPath(name) {

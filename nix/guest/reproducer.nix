@@ -37,8 +37,8 @@ let
     runtimeInputs = [ pkgs.tmux ];
     text = ''
       cd /root/project
-      tmux has-session -t npm-ci 2> /dev/null && exec tmux attach-session -t npm-ci
-      tmux new-session -d -s npm-ci
+      # Both consoles log in at the same moment: the second one comes too late, and looks on.
+      tmux new-session -d -s npm-ci 2> /dev/null || exec tmux attach-session -t npm-ci
       tmux send-keys -t npm-ci 'while true; do npm ci; done' Enter
       tmux split-window -t npm-ci
       tmux send-keys -t npm-ci "watch -d 'ps -p \$(pidof \"npm ci\") u'" Enter
