@@ -57,7 +57,7 @@ describe('reproducer, run by bash and tmux', () => {
   });
   afterAll(async () => {
     if (consoles.length > 0) tmux('kill-server');
-    await Promise.all(consoles.map((child) => child.exitCode ?? once(child, 'exit')));
+    await Promise.all(consoles.filter(({ exitCode }) => exitCode === null).map((child) => once(child, 'exit')));
   });
 
   it('makes the three panes once, though several consoles log in at the same moment, and all of them show it', async () => {
