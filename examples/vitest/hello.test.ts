@@ -10,7 +10,7 @@ test('says hello', async ({ vm }) => {
 test('is started again when it is killed', async ({ vm }) => {
   await vm.expectOk('systemctl kill -s KILL hello');
   await vm.until(async () => (await vm.exec(GET)).stdout.endsWith('hello\n'), { awaited: 'another hello' });
-  expect(vm).toHaveNoKernelFindings();
+  await expect(vm).toHaveNoKernelFindings();
 });
 
 test('shows its state to who logs in', async ({ vm }) => {

@@ -20,8 +20,11 @@ declare module 'vitest' {
      * default). Await it. A stall fails with what systemd waits for; `timeout` is 3 min by default, or what is left of the test's time.
      */
     toPowerOffCleanly(options?: PoweroffOptions): Promise<void>;
-    /** The kernel of a `Vm` has reported no failure since the test began, or since the vm was restored in it. */
-    toHaveNoKernelFindings(options?: KernelFindingsOptions): void;
+    /**
+     * The kernel of a `Vm` has reported no failure since the test began, or since the vm was restored in it. Await it: it waits until
+     * what the kernel has printed so far is here, some 50 ms where the console is silent, 4 s at most.
+     */
+    toHaveNoKernelFindings(options?: KernelFindingsOptions): Promise<void>;
     /**
      * Waits until the screen of a `Vm` (or `Console`, or `Screen`) shows the text; with `.not`, until it does not. Await it. `timeout`
      * is 30 s by default, or what is left of the test's time.

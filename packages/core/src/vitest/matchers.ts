@@ -6,10 +6,13 @@ import { isQmpilotError, QmpilotError } from '../errors.js';
 import { safeLine } from '../report/safe-text.js';
 import type { PoweroffOptions } from '../vm/poweroff.js';
 import { describeFindings, kernelFindings, type KernelFindingsOptions } from './kernel-findings.js';
+import { consoleDrained } from './drained.js';
 import { lastLines, requireScreen, requireVm, withinTest } from './received.js';
 
+/** What Vitest makes a message of. */
 export interface MatcherResult {
   readonly pass: boolean;
+  /** Says why it failed; made only when it is shown. */
   readonly message: () => string;
 }
 
@@ -27,8 +30,9 @@ async function toPowerOffCleanly(this: MatcherState, received: unknown, options:
   };
 }
 
-function toHaveNoKernelFindings(this: MatcherState, received: unknown, options: KernelFindingsOptions = {}): MatcherResult {
+async function toHaveNoKernelFindings(this: MatcherState, received: unknown, options: KernelFindingsOptions = {}): Promise<MatcherResult> {
   const vm = requireVm(received, 'toHaveNoKernelFindings');
+  await consoleDrained(vm, withinTest(vm, 0).signal);
   const found = kernelFindings(vm, options);
   return {
     pass: found.length === 0,
@@ -60,4 +64,11 @@ function frame(screen: Screen): string {
 }
 
 /** For `expect.extend`, where vms are made in another way than by `createVmTest`. */
-export const vmMatchers = { toPowerOffCleanly, toHaveNoKernelFindings, toShow };
+export const vmMatchers = {
+  /** Asks the guest to power off and follows it to its end. */
+  toPowerOffCleanly,
+  /** Waits until the console is drained, and takes what the kernel has reported. */
+  toHaveNoKernelFindings,
+  /** Waits until the screen shows a text, or with `.not` until it does not. */
+  toShow,
+};
