@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { basename } from 'node:path';
 import { QmpilotError } from '../errors.js';
 import type { RunEvent } from '../records/records.js';
 import { isShard, type RunFile, type Shard } from '../records/run-file.js';
@@ -10,6 +11,7 @@ import type { Scenario } from './scenario.js';
 import { seedOfText } from './seed.js';
 import type { StopOptions } from './stop-rule.js';
 
+/** How `runScenario` makes the attempts, and where they are kept. */
 export interface RunOptions extends StopOptions {
   /** How many attempts; default 10, or what the run that is resumed has. All shards together. */
   readonly attempts?: number | undefined;
@@ -31,7 +33,9 @@ export interface RunOptions extends StopOptions {
   readonly acceptChanges?: boolean | undefined;
   /** Whole number; the same gives the attempts the same seeds. Default random; with `shard`, the same for the same scenario. */
   readonly seed?: number | undefined;
+  /** Interrupts the run: it rejects with ABORTED, and what was finished is kept. */
   readonly signal?: AbortSignal | undefined;
+  /** Called for everything that happens during the run; what it throws ends the run. */
   readonly onEvent?: ((event: RunEvent) => void) | undefined;
   /** Where the scenario came from: kept in run.json, and compared by a resume. Without it no prepared guest is kept. */
   readonly source?: { readonly file: string; readonly sha256: string } | undefined;
@@ -51,7 +55,7 @@ export function describeRun(scenario: Scenario, options: RunOptions): RunFile {
   if (shard !== undefined && !isShard(shard)) throw new QmpilotError('USAGE', `shard: ${JSON.stringify(shard)} is none`, { hint: 'the second of five is { index: 2, count: 5 }' });
   return {
     v: 1,
-    name: scenario.name ?? 'run',
+    name: scenario.name ?? nameOfFile(source?.file) ?? 'run',
     startedAt: wallTime(),
     seed: options.seed ?? (shard === undefined ? randomInt(2 ** 47) : seedOfText(source?.sha256 ?? scenario.name ?? '')),
     attempts: wholeNumber(options.attempts ?? DEFAULT_ATTEMPTS, 'attempts'),
@@ -63,6 +67,11 @@ export function describeRun(scenario: Scenario, options: RunOptions): RunFile {
     environment: readEnvironment(),
     sessions: [],
   };
+}
+
+/** `spool` of `/home/me/spool.repro.ts`. */
+function nameOfFile(file: string | undefined): string | undefined {
+  return file === undefined ? undefined : basename(file).replace(/(?:\.repro)?\.[cm]?[jt]s$/, '') || undefined;
 }
 
 /** `runs/NAME-TIME`. */
