@@ -48,6 +48,7 @@ class Emitter {
       '',
       'export type Empty = Record<string, never>;',
       '',
+      '/** Arguments and results of each command, by its name. */',
       `export interface ${commandsName} {`,
       ...commands.flatMap((root) => this.#command(root)),
       '}',
@@ -55,7 +56,7 @@ class Emitter {
     if (eventsName !== undefined) {
       const outOfBand = commands.filter((c) => c.outOfBand).map((c) => quote(c.name));
       out.push('', '/** Commands that QEMU also runs out of band. */', `export type OutOfBandCommand = ${outOfBand.join(' | ') || 'never'};`);
-      out.push('', `export interface ${eventsName} {`, ...events.flatMap((root) => this.#event(root)), '}');
+      out.push('', '/** The data of each event, by its name. */', `export interface ${eventsName} {`, ...events.flatMap((root) => this.#event(root)), '}');
     }
     const nodes = [...this.#schema.nodes.values()].flatMap((node) => {
       const name = this.#names.get(node.key);

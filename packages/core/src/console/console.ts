@@ -210,6 +210,7 @@ export class Console {
     return this.#text.lastLines(Number.MAX_SAFE_INTEGER);
   }
 
+  /** The last lines that are still held, oldest first. */
   lastLines(count: number): string[] {
     return this.#text.lastLines(count);
   }

@@ -115,6 +115,7 @@ export class Screen extends TerminalView {
     this.#program.timeJump();
   }
 
+  /** Calls `listener` when something was drawn; gives the function that ends it. */
   onChange(listener: () => void): () => void {
     return this.#changes.add(listener);
   }
@@ -153,6 +154,7 @@ export class Screen extends TerminalView {
     this.whenIdle(() => this.#ends.emit(error));
   }
 
+  /** Lets go of the terminal; those who wait are not told. */
   override dispose(): void {
     super.dispose();
     this.#program.dispose();

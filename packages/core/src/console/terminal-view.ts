@@ -107,6 +107,7 @@ export class TerminalView {
     return renderHtml(this.image(), options);
   }
 
+  /** Lets go of the terminal. */
   dispose(): void {
     this.terminal.dispose();
   }

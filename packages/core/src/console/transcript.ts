@@ -3,6 +3,7 @@ import { QmpilotError } from '../errors.js';
 
 /** Takes the raw bytes of a console, in order. */
 export interface TranscriptWriter {
+  /** Takes bytes as they came; does not throw. */
   write(chunk: Uint8Array): void;
 }
 
@@ -27,6 +28,7 @@ export class FileTranscript implements TranscriptWriter {
     return this.#bytes;
   }
 
+  /** Writes at once; the first failure is kept, and thrown by `close`. */
   write(chunk: Uint8Array): void {
     if (this.#fd === undefined || this.#failure !== undefined) return;
     try {

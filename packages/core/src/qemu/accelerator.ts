@@ -10,6 +10,7 @@ import type { QemuBinary } from './binary.js';
 import { acquireHostDirectories, makeVmDirectory, releaseHostDirectories } from './host-directory.js';
 import { QemuProcess } from './process.js';
 
+/** What runs the guest's CPUs: KVM in hardware, TCG in software. */
 export type Accelerator = 'kvm' | 'tcg';
 
 /** Which accelerator is used, and why: shown to people, kept in run.json. */

@@ -234,6 +234,7 @@ export class QmpClient implements AsyncDisposable {
     this.#session.link.end(undefined);
   }
 
+  /** Closes it: for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

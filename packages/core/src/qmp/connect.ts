@@ -10,12 +10,14 @@ import { DEFAULT_HANDSHAKE_TIMEOUT } from './session.js';
 /** Linux gives `sun_path` 108 bytes, the last of them a NUL: unix(7). */
 export const MAX_SOCKET_PATH = 107;
 
+/** Where a QMP server listens: a unix socket by its path, or a TCP port. */
 export type SocketAddress =
   /** A unix socket: `-qmp unix:PATH,server=on,wait=off`. */
   | { readonly path: string }
   /** Anyone who reaches a TCP port of QMP owns the VM and the user that runs it: it must be allowed by name. */
   | { readonly host: string; readonly port: number; readonly allowTcp: true };
 
+/** What `connect` takes: an address, or a stream that is open already. */
 export type QmpAddress =
   | SocketAddress
   /** Any byte stream, such as an inherited socket pair. */

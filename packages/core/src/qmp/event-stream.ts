@@ -54,6 +54,7 @@ export class EventStream<E> implements AsyncIterableIterator<E>, AsyncDisposable
     return this.#kept.length - this.#head;
   }
 
+  /** Adds an event; when the queue is full, what its options say happens. */
   push(event: E): void {
     if (this.#ended) return;
     const waiter = this.#waiters.shift();
@@ -72,6 +73,7 @@ export class EventStream<E> implements AsyncIterableIterator<E>, AsyncDisposable
     this.#kept.push(event);
   }
 
+  /** Ends the stream behind what waits in it; with an error, which is thrown once. */
   end(failure: QmpilotError | undefined): void {
     if (this.#ended) return;
     this.#ended = true;
@@ -83,6 +85,7 @@ export class EventStream<E> implements AsyncIterableIterator<E>, AsyncDisposable
     for (const waiter of others) waiter.resolve({ done: true, value: undefined });
   }
 
+  /** The next event; waits for it. Rejects with the error that ended the stream. */
   next(): Promise<IteratorResult<E>> {
     const event = this.#take();
     if (event) return Promise.resolve({ done: false, value: event.value });
@@ -92,6 +95,7 @@ export class EventStream<E> implements AsyncIterableIterator<E>, AsyncDisposable
     });
   }
 
+  /** Ends the stream from the reader's side: what `break` in a `for await` calls. */
   return(): Promise<IteratorResult<E>> {
     this.end(undefined);
     this.#failure = undefined;
@@ -100,10 +104,12 @@ export class EventStream<E> implements AsyncIterableIterator<E>, AsyncDisposable
     return Promise.resolve({ done: true, value: undefined });
   }
 
+  /** The stream itself: `for await (const event of stream)`. */
   [Symbol.asyncIterator](): this {
     return this;
   }
 
+  /** Ends the stream: for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.return();
   }

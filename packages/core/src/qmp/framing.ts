@@ -39,6 +39,7 @@ export class LineFramer {
     return this.#held.toString('utf8', 0, Math.min(bytes, this.#size));
   }
 
+  /** Forgets the line that has begun. */
   reset(): void {
     // A buffer of usual size serves the next message too: getting fresh pages costs as much as copying.
     if (!this.#owned || this.#held.length > KEPT) {

@@ -2,12 +2,15 @@ import { isObject, type JsonObject } from './link.js';
 import type { OutOfBandCommand, QmpCommands, QmpEvents } from './schema/generated/qmp.js';
 
 export type { OutOfBandCommand, QmpCommands, QmpEvents } from './schema/generated/qmp.js';
+/** A command that the schema of QEMU 7.2 to 11.1 knows. */
 export type QmpCommandName = keyof QmpCommands;
 /** The arguments of a command, as QEMU 7.2 to 11.1 take them: `QmpArguments<'blockdev-add'>`. */
 export type QmpArguments<C extends QmpCommandName> = QmpCommands[C]['arguments'];
 /** What a command returns: `QmpReturn<'query-status'>`. */
 export type QmpReturn<C extends QmpCommandName> = QmpCommands[C]['returns'];
+/** A command that QEMU runs out of band, while others are at work. */
 export type QmpOutOfBandCommandName = OutOfBandCommand;
+/** An event that the schema of QEMU 7.2 to 11.1 knows. */
 export type QmpEventName = keyof QmpEvents;
 
 /** Commands that start a job of the id given as `job-id`. */

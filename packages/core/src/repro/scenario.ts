@@ -25,11 +25,15 @@ export interface AttemptContext {
   readonly report: (finding: Finding) => void;
 }
 
+/** What `prepare` is given beside the vm. */
 export interface PrepareContext {
+  /** Fires when the run is interrupted. */
   readonly signal: AbortSignal;
+  /** A line for people and for the journal. */
   readonly note: (text: string) => void;
 }
 
+/** What `qmpilot repro` runs: a guest, what is done to it once and then each time, and what counts as a failure. */
 export interface Scenario {
   readonly name?: string;
   readonly guest: GuestDescription;
@@ -83,6 +87,7 @@ export function onGuest(scenario: Scenario, name: string): Scenario {
   });
 }
 
+/** Whether a value, as a file exported it, is a scenario. */
 export function isScenario(value: unknown): value is Scenario {
   return typeof value === 'object' && value !== null && BRAND in value;
 }

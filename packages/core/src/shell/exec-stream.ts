@@ -41,6 +41,7 @@ export class ExecStream implements AsyncIterable<ExecChunk> {
     return this.#result.promise;
   }
 
+  /** Output in the order in which it came; ends with the command. */
   async *[Symbol.asyncIterator](): AsyncGenerator<ExecChunk> {
     try {
       for (;;) {

@@ -4,8 +4,14 @@ import type { ExecOptions, ExecResult } from '../shell/shell.js';
 
 /** What SSH needs of a `Vm`. */
 export interface SshGuest {
+  /** How messages call it. */
   readonly name: string;
-  readonly qmp: { executeUntyped<T>(command: string, args?: object, options?: WaitOptions): Promise<T> };
+  /** Its session with QEMU, which forwards the port. */
+  readonly qmp: {
+    /** As of `QmpClient`. */
+    executeUntyped<T>(command: string, args?: object, options?: WaitOptions): Promise<T>;
+  };
+  /** Runs a command as root, to put the key in its place. */
   exec(command: string, options?: ExecOptions): Promise<ExecResult>;
 }
 

@@ -5,6 +5,7 @@ import type { Vm } from '../vm/vm.js';
 import { VmEvidence } from './evidence.js';
 import { lastLines } from './received.js';
 
+/** Which findings `toHaveNoKernelFindings` counts. */
 export interface KernelFindingsOptions {
   /** What counts, and all that is worse; default `warning`. */
   readonly severity?: Severity | undefined;

@@ -9,6 +9,7 @@ import type { Snapshot } from '../vm/snapshot.js';
 import type { Vm } from '../vm/vm.js';
 import { describeStartFailure } from './start-failure.js';
 
+/** What `prepare` is given beside the vm. */
 export interface PrepareVmContext {
   /** Fires when `bootTimeout` is over. */
   readonly signal: AbortSignal;
@@ -65,11 +66,13 @@ export class VmGuest implements AsyncDisposable {
     throw new QmpilotError('CLOSED', 'the guest was closed');
   }
 
+  /** Ends the forks that wait, and every vm that was taken. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
+  /** Closes it: for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -8,6 +8,7 @@ import { VmEvidence } from './evidence.js';
 import { vmMatchers } from './matchers.js';
 import { DEFAULT_BOOT_TIMEOUT, startGuest, type VmGuest, type VmGuestOptions } from './vm-guest.js';
 
+/** What `createVmTest` takes. */
 export interface VmTestOptions extends VmGuestOptions {
   /** Folder for the evidence of failed tests, from the project's root; `false` writes none. Default `vm-artifacts`. */
   readonly artifacts?: string | false | undefined;
@@ -15,6 +16,7 @@ export interface VmTestOptions extends VmGuestOptions {
   readonly watch?: Pick<WatchSpec, 'dState' | 'silence'> | undefined;
 }
 
+/** The fixtures of a test. */
 export interface VmTestContext {
   /** A vm of this test alone, forked from the guest's snapshot when the test begins, ended when it ends. */
   readonly vm: Vm;
@@ -22,6 +24,7 @@ export interface VmTestContext {
   readonly guest: VmGuest;
 }
 
+/** A `test` of Vitest with those fixtures; `test.extend` adds more. */
 export type VmTest = TestAPI<VmTestContext>;
 
 const DEFAULT_ARTIFACTS = 'vm-artifacts';

@@ -1,5 +1,6 @@
 import { QmpilotError } from '../errors.js';
 
+/** What the guest takes its keyboard for, by the names of XKB. */
 export type KeyboardLayout = 'us' | 'gb' | 'de' | 'fr';
 
 /** One key, by QEMU's name of its place (QKeyCode: what a US keyboard has there), with what is held meanwhile. */

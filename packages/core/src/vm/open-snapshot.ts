@@ -7,6 +7,7 @@ import { guestOf } from './guest-record.js';
 import { Snapshot } from './snapshot.js';
 import { Vm } from './vm.js';
 
+/** How a kept snapshot is opened. */
 export interface OpenSnapshotOptions {
   /** QEMU's binary; default `$QMPILOT_QEMU`, else `qemu-system-x86_64` on PATH. It has to be the one that saved. */
   readonly qemu?: string | undefined;

@@ -92,6 +92,7 @@ export class SnapshotPool implements AsyncDisposable {
     return this.#closing;
   }
 
+  /** Closes it: for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -19,6 +19,7 @@ export interface PreparedRequest {
   /** A hash of the code that prepares the guest, and of all it reads. */
   readonly source: string;
   readonly signal?: AbortSignal | undefined;
+  /** Lines about what takes long, for people. */
   readonly onProgress?: ((message: string) => void) | undefined;
   /** Default `cacheRoot()`. */
   readonly cacheDir?: string | undefined;

@@ -6,6 +6,7 @@ import type { QmpClient } from '../qmp/client.js';
 import type { WaitOptions } from '../util/deadline.js';
 import { encodePng, parsePpm } from './ppm-to-png.js';
 
+/** Limit of `vm.screenshot`: 30 s by default. */
 export type ScreenshotOptions = WaitOptions;
 
 /**

@@ -9,6 +9,7 @@ import { describeGuest } from './guest-record.js';
 import type { ForkOptions } from './vm-snapshots.js';
 import type { Vm } from './vm.js';
 
+/** What a snapshot was taken of, and what its forks run on. */
 export interface SnapshotFacts {
   readonly guest: { readonly name: string; readonly key: string };
   readonly accelerator: AcceleratorChoice;
@@ -80,6 +81,7 @@ export class Snapshot implements SnapshotInfo, AsyncDisposable {
     return this.#closing;
   }
 
+  /** Closes it: for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -304,6 +304,7 @@ export class Vm extends GuestActions implements AsyncDisposable {
     await this.qmp.execute('stop', undefined, options);
   }
 
+  /** Lets them run again. @throws {TIMEOUT} {ABORTED} */
   async resume(options: WaitOptions = {}): Promise<void> {
     this.mustRun();
     await this.qmp.execute('cont', undefined, options);
@@ -315,6 +316,7 @@ export class Vm extends GuestActions implements AsyncDisposable {
     return this.#closing;
   }
 
+  /** Closes it: for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -13,6 +13,7 @@ export interface WaitTarget {
   readonly ended: Promise<QmpilotError>;
 }
 
+/** What one look found: the value that was waited for, or in words what was there instead, for the timeout's message. */
 export type WaitState<T> = { readonly met: true; readonly value: T } | { readonly met: false; readonly saw: string };
 
 /**
@@ -21,6 +22,7 @@ export type WaitState<T> = { readonly met: true; readonly value: T } | { readonl
  */
 export interface Wait<T = unknown> {
   readonly awaited: string;
+  /** Looks once, without waiting; the signal fires when the wait is over. */
   readonly probe: (target: WaitTarget, signal: AbortSignal) => Promise<WaitState<T>>;
 }
 

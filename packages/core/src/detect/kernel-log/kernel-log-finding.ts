@@ -1,5 +1,6 @@
 import type { Finding } from '../finding.js';
 
+/** What kind of failure the kernel reported. */
 export type KernelLogKind =
   | 'hung-task'
   | 'task-cannot-die'

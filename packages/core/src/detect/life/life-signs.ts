@@ -28,6 +28,7 @@ export interface LifeSigns {
   readonly cpus: readonly CpuActivity[];
 }
 
+/** What a guest of which nothing is heard is doing. */
 export type LifeState =
   /** QEMU's process has ended. */
   | 'qemu-gone'

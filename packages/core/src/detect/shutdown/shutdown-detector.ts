@@ -41,6 +41,7 @@ export interface ShutdownReport {
 export interface ShutdownDetector {
   /** The shutdown was asked for. */
   requested(atMs: number): void;
+  /** Console output as it came, at that time. */
   console(chunk: string | Uint8Array, atMs: number): void;
   /** An event of QMP: POWERDOWN, SHUTDOWN, RESET and GUEST_PANICKED count. */
   qmpEvent(name: string, data: Readonly<Record<string, unknown>>, atMs: number): void;
@@ -52,7 +53,9 @@ export interface ShutdownDetector {
   processesOf(unit: string, processes: readonly TaskRef[]): void;
   /** The guest said no to whoever asked for it. */
   refused(message: string): void;
+  /** QEMU's process has ended. */
   qemuExited(atMs: number): void;
+  /** The verdict as far as it can be told at that time. */
   report(atMs: number): ShutdownReport;
   /** The shutdown as a finding, for whoever decides that it took too long. */
   finding(atMs: number): PoweroffStallFinding;

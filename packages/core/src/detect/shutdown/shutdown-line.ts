@@ -1,5 +1,6 @@
 import { parseTimeSpan } from './time-span.js';
 
+/** How far a shutdown has come, in order; `gone`: QEMU ended without a word of it. */
 export type ShutdownPhase = 'requested' | 'units' | 'final-kill' | 'unmount' | 'power-off' | 'off' | 'gone';
 
 /** What one console line says about a shutdown. */

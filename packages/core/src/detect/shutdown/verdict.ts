@@ -6,6 +6,7 @@ import { formatTimeSpan } from './time-span.js';
 /** What was asked of the system. */
 export type ShutdownWish = 'poweroff' | 'reboot' | 'halt';
 
+/** How a shutdown ended, or that it did not. */
 export type ShutdownVerdict =
   /** It came to the end that was asked for, in time. */
   | 'clean'

@@ -1,5 +1,6 @@
 import type { BlockedThread, ThreadSample } from './thread-sample.js';
 
+/** What SIGKILL did to a process. */
 export type KillOutcome =
   /** Nothing changed: the process is there as before. */
   | 'no-effect'

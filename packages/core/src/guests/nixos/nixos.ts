@@ -30,6 +30,7 @@ export interface NixosCommonOptions {
   readonly login?: SerialLogin;
 }
 
+/** What `nixos` takes: how the VM is described, and one of the ways to its start script. */
 export type NixosOptions = NixosCommonOptions &
   (
     | {

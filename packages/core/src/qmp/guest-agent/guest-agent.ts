@@ -91,6 +91,7 @@ export class GuestAgent implements AsyncDisposable {
     this.#session?.close();
   }
 
+  /** Closes it: for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

@@ -9,6 +9,7 @@ export interface CopyProgress {
 }
 
 export interface CopyOptions extends WaitOptions {
+  /** Called as the copy goes on. */
   readonly onProgress?: ((progress: CopyProgress) => void) | undefined;
 }
 

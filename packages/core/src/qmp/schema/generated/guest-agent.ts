@@ -6,6 +6,7 @@
 
 export type Empty = Record<string, never>;
 
+/** Arguments and results of each command, by its name. */
 export interface GuestCommands {
   'guest-exec': { arguments: GuestExecArguments; returns: GuestExec };
   'guest-exec-status': { arguments: GuestExecStatusArguments; returns: GuestExecStatus };

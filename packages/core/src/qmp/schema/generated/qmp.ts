@@ -7,6 +7,7 @@
 
 export type Empty = Record<string, never>;
 
+/** Arguments and results of each command, by its name. */
 export interface QmpCommands {
   'add-fd': { arguments: AddFdArguments; returns: AddFdReturn };
   add_client: { arguments: AddClientArguments; returns: Empty };
@@ -323,6 +324,7 @@ export interface QmpCommands {
 /** Commands that QEMU also runs out of band. */
 export type OutOfBandCommand = 'migrate-pause' | 'migrate-recover' | 'query-yank' | 'yank';
 
+/** The data of each event, by its name. */
 export interface QmpEvents {
   ACPI_DEVICE_OST: AcpiDeviceOstData;
   BALLOON_CHANGE: BalloonChangeData;
