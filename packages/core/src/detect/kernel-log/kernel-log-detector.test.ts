@@ -36,6 +36,22 @@ describe('names every failure as the field does, and nothing else', () => {
   });
 });
 
+test.each([
+  ['BUG: key ffff888021d8a000 has not been registered!', 'BUG: key ADDR has not been registered!'],
+  ['WARNING: stack going in the wrong direction? at do_ipt_it+0x1/0x2', 'WARNING: stack going in the wrong direction? in do_ipt_it'],
+  ["WARNING: can't access registers at entry_it+0x49/0xbe", "WARNING: can't access registers in entry_it"],
+  ['WARNING: stack recursion on stack type 2', 'WARNING: stack recursion'],
+  ['e1000 0000:00:03.0 eth0: NETDEV WATCHDOG: CPU: 0: transmit queue 0 timed out 5056 ms', 'NETDEV WATCHDOG: eth0: transmit queue timed out'],
+])('one line that counts behind the kernel’s prefix: %s', (text, title) => {
+  expect(scan(`[   12.345678] ${text}\n`).map((finding) => finding.title)).toEqual([title]);
+});
+
+test('lines of a log that a program shows are not the kernel’s', () => {
+  const line = '[   12.345678] BUG: kernel NULL pointer dereference, address: 0000000000000010';
+  for (const shown of [`"${line}" was expected`, `+ echo '${line}'`, `logs/boot.txt:12:${line}`, `dmesg.txt:${line}`]) expect(scan(`[    1.000000] up\n${shown}\n`), shown).toEqual([]);
+  for (const drawn of [`root@guest:~# ${line}`, `│ ${line}`, `login: ${line}`]) expect(scan(`[    1.000000] up\n${drawn}\n`), drawn).toHaveLength(1);
+});
+
 describe('console captures', () => {
   test('a healthy boot and poweroff find nothing', () => {
     expect(scan(read('console/healthy.raw'))).toEqual([]);

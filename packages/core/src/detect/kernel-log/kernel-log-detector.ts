@@ -1,3 +1,4 @@
+import { AskedBacktraces } from './asked-backtraces.js';
 import { compileLiterals } from './literal-matcher.js';
 import { LineSplitter } from './line-splitter.js';
 import type { SplitLine } from './line-splitter.js';
@@ -70,6 +71,7 @@ class Engine implements KernelLogDetector {
   readonly #quietMs: number;
   readonly #lines = new LineSplitter(MATCHER);
   readonly #open = new Map<string, OpenReport>();
+  readonly #backtraces = new AskedBacktraces();
   readonly #boot = new BootWatch();
   /** Headers with their kernel time: a log printed twice (dmesg, a second console) is not a second failure. */
   readonly #seen = new Set<string>();
@@ -148,7 +150,7 @@ class Engine implements KernelLogDetector {
   }
 
   #addToOpen(line: KernelLine, raw: string): void {
-    const context = this.#contextOf(line);
+    const context = this.#backtraces.contextOf(line, this.#open);
     const report = this.#open.get(context);
     if (report === undefined || report.add(line, raw, this.#at)) return;
     this.#close(context, false);

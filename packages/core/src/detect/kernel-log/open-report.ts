@@ -21,7 +21,7 @@ const TRACE_LABEL =
 const STRUCTURE =
   /^[ \t]*(?:(?:Not t|T)ainted|"echo 0 |task:|<\/?[A-Z#]{2,10}>|CPU: ?\d|CPU \d+ |PID: |Comm: |Hardware name|Workqueue: |(?:RIP|EIP|RSP|ESP|EFLAGS|Code|CR2|FS|GS|CS|DR\d|Modules linked|Process |pstate|Mem abort|Data abort|swapper|Stack|pc|lr|sp|ra|gp|epc|tp|status|NIP|LR|REGS|MSR|CFAR|GPR\d\d|PKRU|PGD|P4D|PUD|PMD|PTE|Oops|Internal error|Preemption disabled|INFO: (?:lockdep is|Stall ended|task .{1,64} blocked on)|irq event stamp|hardirqs last|softirqs last|in_atomic|preempt_count|RCU nest|Read of size|Write of size|Free of addr|The buggy|which belongs|Memory state|[0-9a-f]{16}: |>[0-9a-f]{8}|\(t=|\(detected|Possible timer|rcu(?:_\w+)?: |Unless |comm "|hex dump|page:|flags:|raw:|locks? held|#\d+: |either |stack backtrace|Kernel Offset|note: |Object |Redzone|Padding|Slab 0x|INFO: (?:Slab|Object|Freed|Allocated|0x)|\d+ locks? held|Showing |other info|ret_from|Hardware|WARNING: CPU|RAX|RBP|RDX|R[0-9]{2}|[re][a-d]x|x\d{1,2} ?:|r\d{1,2} ?:|[a-z]\d{1,2} ?:|ESR|EC |SET |EA |FSC|FSR|CM |ISV|\[[0-9a-f]{8,16}\] |#PF|---\[|={8}|-{8}|Disabling lock|Rebooting|Shutting down|Dumping|Value changed|Reported by|Bytes|Key type|hung_task|sched_show|Future hung|khungtaskd|last function|blocked on|but task|is trying|at:|page dumped|page last|page_owner|addr:|file:|BUG: Bad rss))/;
 /** As a symbolized log marks what the compiler put into its caller. */
-export const INLINED = /\[inline\]\s*$/;
+export const INLINED = /\[inline\](?:\s*$|, CPU#)/;
 const END_MARKER = /^(?:---\[ end |Rebooting in \d)/;
 
 /** A header that was seen and the lines behind it, until the report is over. All of it bounded. */
@@ -38,6 +38,8 @@ export class OpenReport {
   lastAt: number;
   panic: string | undefined;
   dropped = false;
+  /** Other CPUs were told to print their backtraces into it. */
+  asksBacktraces = false;
   interleaved = false;
   /** Same report as one already seen: followed to its end, not told. */
   readonly repeated: boolean;
@@ -133,6 +135,7 @@ export class OpenReport {
       return true;
     }
     if (TRACE_LABEL.test(text)) {
+      if (text.startsWith('Sending NMI')) this.asksBacktraces = true;
       this.#label = text.trim();
       this.#inTrace = false;
       return true;

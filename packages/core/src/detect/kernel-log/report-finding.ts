@@ -15,7 +15,7 @@ const TASK_LINE = /^task:(.{1,64}?) +state:\w.{0,40}? pid:(\d+)/;
 const LEAK_TASK = /comm "(.{1,64}?)", pid (\d+)/;
 const LOCK_AT = /\bat: ?(?:\[<[0-9a-f]+>\] ?)?([A-Za-z_$.][\w.$]*)(?:\+0x|$| )/;
 /** kernel/workqueue.c */
-const LAST_FUNCTION = /^\s*last function: ([\w.]+)/;
+const LAST_FUNCTION = /^\s*(?:last function: |preempt=0x[0-9a-f]{1,16} .{0,40}workfn=)([\w.]+)/;
 /** Hardware tags know no size. */
 const SIZED_ACCESS = /^(Read|Write) (?:of size (\d+))?(?: ?at addr (?:0x)?([0-9a-f]+))?/;
 const FREED = /^Free of addr (?:0x)?([0-9a-f]+)/;
@@ -31,7 +31,8 @@ export function describeReport(report: OpenReport, ending: { readonly after?: st
   const access = memoryAccess(report);
   const task = taskOf(report);
   const cpu = cpuOf(report);
-  const title = fillTitle(rule.title, { ...groups, ...(name === undefined ? { function: undefined } : { function: name }) }, access);
+  const filled = fillTitle(rule.title, { ...groups, ...(name === undefined ? { function: undefined } : { function: name }) }, access);
+  const title = rule.general === true ? filled.replace(/\b(?:0x)?[0-9a-f]{8,16}\b/g, 'ADDR').replace(/\b\d{3,}\b/g, 'NUM') : filled;
   return {
     kind: rule.kind,
     // What made the kernel panic is a failure, even where the kernel only meant to warn.

@@ -49,6 +49,8 @@ export interface Rule {
   readonly single?: boolean;
   /** Lines of no known form that may stand within the report; default 10 before a trace, 4 behind it. */
   readonly patience?: number;
+  /** Addresses in the title become `ADDR`, long numbers `NUM`: they differ from one time to the next. */
+  readonly general?: boolean;
   /** Counts only behind a kernel prefix: the words are too common otherwise. */
   readonly vague?: boolean;
   /** The consequence of what was reported shortly before: `always`, or only when there was something. */

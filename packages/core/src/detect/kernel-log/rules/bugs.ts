@@ -187,6 +187,17 @@ export const BUGS: readonly Rule[] = [
     single: true,
   },
   {
+    kind: 'warning',
+    severity: 'warning',
+    literals: ['WARNING: '],
+    pattern:
+      /^WARNING: (?<what>stack going in the wrong direction\?|can't (?:access|dereference) registers|stack recursion)(?: at (?:0x)?[0-9a-f]{4,16} for ip)?(?: (?:at|in) (?<function>[A-Za-z_$.][^\s+]{0,200})(?:\+0x[0-9a-f]+\/0x[0-9a-f]+)?| on stack type \d+)?/,
+    title: 'WARNING: {what} in {function}',
+    from: 'header',
+    single: true,
+    vague: true,
+  },
+  {
     kind: 'bad-page',
     severity: 'error',
     literals: ['BUG: Bad page'],
@@ -225,6 +236,16 @@ export const BUGS: readonly Rule[] = [
   {
     kind: 'rust-panic',
     severity: 'error',
+    literals: ['rust_kernel: panicked at '],
+    pattern: /^rust_kernel: panicked at (?:'[^']{0,256}', )?[\w./-]{1,200}:\d+(?::\d+)?:?/,
+    title: 'rust panic in {function}',
+    from: 'pc',
+    skip: COMMON_SKIP,
+    fatal: true,
+  },
+  {
+    kind: 'rust-panic',
+    severity: 'error',
     literals: ['panicked at '],
     pattern: /^(?:rust_kernel|[\w-]{1,64}): panicked at (?:'[^']{0,256}', )?[\w./-]{1,200}:\d+(?::\d+)?:?/,
     title: 'rust panic in {function}',
@@ -244,4 +265,5 @@ export const ANY_BUG: Rule = {
   title: 'BUG: {what}',
   from: 'none',
   vague: true,
+  general: true,
 };

@@ -144,7 +144,7 @@ export const LOCKING: readonly Rule[] = [
     severity: 'error',
     literals: ['BUG: workqueue leaked'],
     pattern:
-      /^BUG: workqueue leaked (?:lock or atomic|atomic, lock or RCU): (?<comm>.{1,64}?)\/0x[0-9a-f]+\/(?<pid>\d+)(?: {1,8}last function: (?<function>[\w.]+))?/,
+      /^BUG: workqueue leaked (?:lock or atomic|atomic, lock or RCU): (?<comm>.{1,64}?)(?:\/0x[0-9a-f]+\/|\[)(?<pid>\d+)(?: {1,8}last function: (?<function>[\w.]+))?/,
     title: 'BUG: workqueue leaked lock or atomic in {function}',
     from: 'header',
     patience: 16,

@@ -90,6 +90,15 @@ export const RESOURCES: readonly Rule[] = [
     single: true,
   },
   {
+    kind: 'io-error',
+    severity: 'warning',
+    literals: ['NETDEV WATCHDOG: '],
+    pattern: /^[\w.-]{1,64} [\w.:-]{1,64} (?<dev>[\w.-]{1,32})(?: \([^)]{1,64}\))?: NETDEV WATCHDOG: CPU: \d+: transmit queue/,
+    title: 'NETDEV WATCHDOG: {dev}: transmit queue timed out',
+    from: 'none',
+    single: true,
+  },
+  {
     kind: 'oom-kill',
     severity: 'warning',
     literals: ['ut of memory'],
