@@ -13,7 +13,7 @@ export interface Comparison {
   readonly adjusted: boolean;
   /** The rate's change, later - first, with Newcombe's 95 % interval. */
   readonly change: { readonly difference: number; readonly interval: readonly [number, number] } | null;
-  /** When this run has no failure and that shows nothing yet: how many more clean attempts would, at 95 %, one-sided. */
+  /** When this run has no failure and that shows nothing yet: how many more clean attempts would. */
   readonly cleanAttemptsLeft: number | null;
 }
 
@@ -35,6 +35,8 @@ export function compareRuns([first, ...others]: readonly Count[]): readonly Comp
 
 function cleanLeft(first: Count, other: Count): number | null {
   if (first.failures === 0 || other.failures > 0) return null;
-  const left = cleanAttemptsNeededAfter(first, 1 - ALPHA) - other.attempts;
-  return left > 0 ? left : null;
+  // One-sided, as `plan` says, it is never more; the verdict here is two-sided.
+  let needed = Math.max(cleanAttemptsNeededAfter(first, 1 - ALPHA), other.attempts + 1);
+  while (fisherExact(first, { failures: 0, attempts: needed }).twoSided >= ALPHA) needed += 1;
+  return needed - other.attempts;
 }
