@@ -39,3 +39,9 @@ test('a user address is no frame', () => {
 test('what the compiler appended to a name is not part of the function', () => {
   expect(['a.isra.0', 'a.part.0.cold', 'a.llvm.123', 'a.constprop.0.isra.1', 'a'].map(functionName)).toEqual(['a', 'a', 'a', 'a', 'a']);
 });
+
+test('a BPF program is the same failure whatever its code hashes to', () => {
+  expect(functionName('bpf_prog_6deef7357e7b4530')).toBe('bpf_prog_ADDR');
+  expect(functionName('bpf_prog_6deef7357e7b4530_F')).toBe('bpf_prog_ADDR_F');
+  expect(functionName('bpf_prog_load')).toBe('bpf_prog_load');
+});

@@ -16,6 +16,8 @@ const INLINE_FRAME = /^[ \t]+(?:\? )?([A-Za-z_][\w.]*) [\w./-]+\.[chSrs]+:\d+ \[
 /** The instruction that was running, in every machine's spelling. */
 const PC =
   /^[ \t]*(?:(?:RIP|EIP|IP): (?:[0-9a-f]{4}:)?(?:\[<[0-9a-f]+>\][ \t]*)*|RIP[ \t]+\[<[0-9a-f]+>\][ \t]*|(?:EIP|PC) is at |pc : |epc : |epc   : [0-9a-f]+ |NIP \[[0-9a-f]+\] |ERA: [0-9a-f]+ |[rp]c[ \t]*:[ \t]*(?:[0-9a-f]{8,16} )?|Krnl PSW : [0-9a-f ]+\()([A-Za-z_$.][^\s+()[\]]*)\+(0x[0-9a-f]+\/0x[0-9a-f]+)(?: \[([\w-]+)[^\]]*\])?/;
+/** The name of a BPF program begins with a hash of its code; the field writes `bpf_prog_ADDR`. */
+const BPF_PROGRAM = /^bpf_prog_[0-9a-f]{16}(?=_|$)/;
 const COMPILER_SUFFIX = /\.(?:constprop|isra|part|cold|llvm|lto_priv|cfi|cfi_jt)(?:\.[\w.]*)?$/;
 
 export function parseFrame(text: string): StackFrame | undefined {
@@ -42,7 +44,7 @@ export function parseProgramCounter(text: string): StackFrame | undefined {
 }
 
 export function functionName(symbol: string): string {
-  return symbol.replace(COMPILER_SUFFIX, '');
+  return symbol.replace(COMPILER_SUFFIX, '').replace(BPF_PROGRAM, 'bpf_prog_ADDR');
 }
 
 function frame(symbol: string, raw: string, uncertain: boolean, module: string | undefined): StackFrame {
