@@ -1,4 +1,4 @@
-// pnpm test:fuzz [--time 60s]: random bytes against the parsers. A failure prints the seed and the smallest bytes that fail.
+// pnpm test:fuzz [--time 10m]: random bytes against the parsers, so long each; a minute by default. A failure prints the seed and the smallest bytes that fail.
 import { parseArgs } from 'node:util';
 import { pnpm } from './host.mjs';
 

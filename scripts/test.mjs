@@ -5,8 +5,8 @@ import './setup.mjs';
 // The contract tests run on a second QEMU as well, and fail where it cannot be had.
 run('sh', ['scripts/qmp-schema/fetch-qemu.sh', 'trixie'], { stdio: ['ignore', 'ignore', 'inherit'] });
 
-// A minute in CI, which sets the variable.
-process.env.QMPILOT_FUZZ_TIME ??= '6s';
+// Of each fuzz test: a minute in CI, which sets the variable.
+process.env.QMPILOT_FUZZ_TIME ??= '1s';
 for (const check of ['lint', 'typecheck', 'check:packages', 'docs:api', 'test:unit', 'test:fuzz', 'test:contract', 'test:browser', 'test:faults', 'test:e2e']) {
   console.error(`\n== ${check}`);
   pnpm('--silent', 'run', check);
