@@ -1,4 +1,6 @@
+import { join } from 'node:path';
 import { defineScenario, direct } from '@qmpilot/core';
+import { fill } from './host-tools.js';
 
 const { TINY_KERNEL: kernel = '', TINY_INITRD: initrd = '', TINY_DISK: disk = '', FAULT: fault = '', FAULT_AT: faultAt = '' } = process.env;
 
@@ -36,6 +38,22 @@ const MISDEEDS: Readonly<Record<string, Attempt>> = {
   'fills-disk': (vm, { signal }) => inGuest(vm, 'busybox dd if=/dev/zero of=/dev/vda bs=1048576 count=100 conv=fsync', signal),
 };
 
+type Prepare = NonNullable<Parameters<typeof defineScenario>[0]['prepare']>;
+
+/** The same while the guest is prepared. None of them returns before it is told to. */
+const PREPARE_MISDEEDS: Readonly<Record<string, Prepare>> = {
+  'fills-disk': (vm, { signal }) => inGuest(vm, 'busybox dd if=/dev/zero of=/dev/vda bs=1048576 count=100 conv=fsync', signal),
+  'fills-ram': (vm, { signal }) => {
+    fill(process.env['QMPILOT_RAM_DIR'] ?? '');
+    return inGuest(vm, 'busybox dd if=/dev/zero of=/dev/null bs=60M count=1', signal);
+  },
+  'fills-run-directory': (vm, { signal, note }) => {
+    fill(join(process.env['QMPILOT_FAULT_RUN'] ?? '', 'out'));
+    note(`there is no room for this: ${'x'.repeat(10_000)}`);
+    return inGuest(vm, 'true', signal);
+  },
+};
+
 async function inGuest(vm: Parameters<Attempt>[0], command: string, signal: AbortSignal): Promise<void> {
   await vm.console.type(`${command}\n`, { signal });
   await new Promise((resolve) => signal.addEventListener('abort', resolve));
@@ -49,9 +67,11 @@ export default defineScenario({
     disks: [{ id: 'disk', file: disk, format: 'raw' }], login: { prompt: /tiny# $/ },
   }),
   boot: { qemuArguments: ['-boot', 'reboot-timeout=100'] },
-  async prepare(vm, { signal }) {
+  async prepare(vm, context) {
+    const { signal } = context;
     await vm.console.type('while read -r module; do busybox insmod /modules/$module; done < /modules/order; mark=$((6 * 7)); echo "mark is $mark"\n');
     await vm.console.expect(/mark is 42/, { signal });
+    if (faultAt === 'prepare') await PREPARE_MISDEEDS[fault]?.(vm, context);
   },
   async attempt(vm, context) {
     const { index, seed, signal, report } = context;

@@ -25,6 +25,11 @@ export interface FaultKind {
   readonly mend?: (run: FaultRun) => void;
 }
 
+/** A fault of the scenario while it prepares the guest: it waits for ever then, so that what ends the run is not the scenario. */
+export function inPrepare(name: string, fault: string, exits: FaultKind['exits'], says: RegExp, more: Partial<FaultKind>): FaultKind {
+  return { name, exits, says, ...more, start: () => ({ env: { FAULT: fault, FAULT_AT: 'prepare' } }) };
+}
+
 /** A fault of the scenario or of its guest, in one attempt of the run. */
 export function inAttempt(name: string, fault: string, exits: FaultKind['exits'], says: RegExp, { heapMiB, ...more }: Partial<FaultKind> & { readonly heapMiB?: number } = {}): FaultKind {
   const limit = heapMiB === undefined ? {} : { NODE_OPTIONS: `--max-old-space-size=${heapMiB}` };

@@ -1,19 +1,20 @@
 import { existsSync, rmSync } from 'node:fs';
 import { bindReadOnly, fill, freeze, memoryGroup, mountSmall, unmount, type MemoryGroup } from '../host-tools.js';
 import type { FaultRun } from '../fault-run.js';
-import { type FaultKind, inAttempt, type Injection } from './fault-kind.js';
+import { type FaultKind, inAttempt, inPrepare, type Injection } from './fault-kind.js';
 
 /** Of the guest's 128 MiB file and what qmpilot wants free beside it, a little more. */
 const RAM_MIB = 400;
 const NO_ROOM = /NO_SPACE|no room|No space|ENOSPC|cannot be written|no private folder|could not be noted|SIGBUS|disk is full/;
 
+const remove = (name: string) => (run: FaultRun) => rmSync(run.path(name, 'filler'), { force: true });
 const filled = (name: string, mebibytes: number): Partial<FaultKind> => ({
   setUp: (run) => mountSmall(run.path(name), mebibytes),
   inject: async ({ run }: Injection) => {
     fill(run.path(name));
     return undefined;
   },
-  mend: (run) => rmSync(run.path(name, 'filler'), { force: true }),
+  mend: remove(name),
 });
 
 const groups = new Map<FaultRun, MemoryGroup>();
@@ -38,6 +39,17 @@ export const HOST_FAULTS: readonly FaultKind[] = [
   inAttempt('no room for the overlay of a disk', 'fills-disk', [125], NO_ROOM, {
     setUp: (run) => mountSmall(run.path('tmp'), 16),
     check: (_, { code, stderr }) => (code === 125 && /no room for what the guest writes to its disk/.test(stderr) ? [] : [`the full disk was not noticed: ${code} ${stderr}`]),
+  }),
+  inPrepare('preparing, no room for the overlay', 'fills-disk', [125], /no room for what the guest writes to its disk.*the file system of .*\/tmp has/, {
+    setUp: (run) => mountSmall(run.path('tmp'), 16),
+  }),
+  inPrepare('preparing, no room for RAM', 'fills-ram', [125], /SIGBUS.*the file system of .*\/ram\/.* has no room for the guest's RAM/, {
+    setUp: (run) => mountSmall(run.path('ram'), RAM_MIB),
+    mend: remove('ram'),
+  }),
+  inPrepare('preparing, no room for the run directory', 'fills-run-directory', [125], /\/out\/run.* cannot be written: ENOSPC/, {
+    setUp: (run) => mountSmall(run.path('out'), 32),
+    mend: remove('out'),
   }),
   {
     name: 'a read-only run directory', exits: [2], says: /cannot be written: .*(EROFS|EACCES|EPERM|read-only)/,

@@ -167,7 +167,7 @@ async function startError(process: QemuHandle, loading: boolean, error: unknown)
   const { exit } = process;
   await process.kill();
   if (!ended || !exit) return error;
-  const { message, evidence, hint } = exitError(doing, exit, process.stderr(), process.pid);
+  const { message, evidence, hint } = exitError(doing, exit, process.stderr(), process.pid, process.args);
   return new QmpilotError(loading ? 'SNAPSHOT' : 'QEMU_START', message, {
     cause: error,
     evidence: { ...evidence, commandLine: process.args },

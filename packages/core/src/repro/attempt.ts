@@ -4,6 +4,7 @@ import { monotonicMs, wallTime } from '../util/clock.js';
 import { parseDuration, type Duration } from '../util/duration.js';
 import type { Vm } from '../vm/vm.js';
 import type { AttemptRecord, RunEvent } from '../records/records.js';
+import { onFullDisk } from './full-disk.js';
 import type { AttemptFiles } from './run-directory/attempt-files.js';
 import type { Scenario } from './scenario.js';
 import { alarm, listen, TIME_UP, untilEnd } from './until-end.js';
@@ -48,9 +49,9 @@ export async function runAttempt(vm: Vm, scenario: Scenario, options: AttemptOpt
     vm.onEvent((event) => {
       if (event.type === 'finding') return;
       files.event({ ...event, at: event.at - begun });
-      if (event.type === 'qmp' && event.event === 'BLOCK_IO_ERROR' && event.data['nospace'] === true) end.abort(noRoom(event.data));
       if (event.type === 'poweroff') onEvent({ type: 'poweroff', index, phase: event.phase, timeoutMs: poweroffMs });
     }),
+    onFullDisk(vm, (error) => end.abort(error)),
     listen(options.signal, () => end.abort(options.signal?.reason)),
     listen(options.broken, () => end.abort(options.broken.reason)),
     alarm(timeoutMs, () => end.abort(TIME_UP)),
@@ -110,13 +111,6 @@ export async function runAttempt(vm: Vm, scenario: Scenario, options: AttemptOpt
     fork,
     findings: distinct(findings),
   };
-}
-
-/** QEMU has paused the guest: it cannot go on, and no attempt after it could. */
-function noRoom({ 'node-name': node, device }: Readonly<Record<string, unknown>>): QmpilotError {
-  return new QmpilotError('NO_SPACE', `there is no room for what the guest writes to its disk ${String(node || device)}`, {
-    hint: 'make room in TMPDIR, where the overlays of disks are, or point it to a larger file system; --resume goes on with the run',
-  });
 }
 
 /** The kernel reports the same hung task again and again. */

@@ -5,12 +5,16 @@ import { boot } from '../vm/boot.js';
 import { findPrepared, keepPrepared, type PreparedRequest } from '../vm/prepared.js';
 import type { Snapshot } from '../vm/snapshot.js';
 import type { Vm } from '../vm/vm.js';
+import { onFullDisk } from './full-disk.js';
 import type { AttemptFiles } from './run-directory/attempt-files.js';
 import type { Scenario } from './scenario.js';
+import { untilEnd } from './until-end.js';
 
 export interface PrepareOptions {
   readonly boot?: typeof boot | undefined;
   readonly signal: AbortSignal | undefined;
+  /** Ends it: its console and events cannot be kept. */
+  readonly broken: AbortSignal;
   /** Takes the console and the events of boot and `prepare`. */
   readonly files: AttemptFiles;
   /** When `files` began, on the monotonic clock. */
@@ -98,19 +102,26 @@ async function keepInBackground(snapshot: Snapshot, request: PreparedRequest, no
 }
 
 async function bootAndPrepare(scenario: Scenario, options: PrepareOptions, note: (message: string) => void): Promise<Omit<PreparedVm, 'close'>> {
-  const { files, signal = new AbortController().signal, tell } = options;
+  const { files, broken, tell } = options;
   const begun = monotonicMs();
+  const failed = new AbortController();
+  const fail = (error: unknown) => failed.abort(error);
+  const signal = AbortSignal.any([failed.signal, broken, ...(options.signal ? [options.signal] : [])]);
   const onStart = (started: Vm) => {
     started.console.setTranscript(files.console);
+    onFullDisk(started, fail);
     started.onEvent((event) => files.event({ ...event, at: event.at - options.begun }));
   };
-  const vm = await (options.boot ?? boot)(scenario.guest, { ...scenario.boot, signal, onProgress: note, onStart });
+  const vm = await (options.boot ?? boot)(scenario.guest, { ...scenario.boot, signal, onProgress: note, onStart }).catch((error: unknown) => {
+    throw options.signal?.aborted === true ? error : (reasonOf(failed.signal, broken) ?? error);
+  });
   try {
     tell({ type: 'booted', facts: vm.facts, ms: monotonicMs() - begun });
     // What `prepare` may still mend, but would have worked for in vain otherwise.
     for (const { reason, remedy } of await vm.snapshotBlockers()) note(`warning: at present this guest cannot be saved: ${reason}; ${remedy}`);
     const prepareBegun = monotonicMs();
-    await scenario.prepare?.(vm, { signal, note });
+    void vm.ended.then(fail);
+    if (scenario.prepare) await untilEnd(scenario.prepare(vm, { signal, note }), signal);
     const snapshot = await vm.snapshot(SNAPSHOT, { signal });
     await vm.pause({ signal });
     vm.console.setTranscript(undefined);
@@ -120,8 +131,15 @@ async function bootAndPrepare(scenario: Scenario, options: PrepareOptions, note:
   } catch (error) {
     const console = vm.console.lastLines(20);
     await vm.close();
-    if (signal.aborted) throw new AbortedError('the guest to be prepared', signal.reason);
+    if (options.signal?.aborted) throw new AbortedError('the guest to be prepared', options.signal.reason);
+    const reason = reasonOf(failed.signal, broken);
+    if (reason !== undefined) throw reason;
     if (error instanceof QmpilotError) throw error;
     throw new QmpilotError('SCENARIO', `the prepare of this scenario threw ${String(error)}`, { cause: error, evidence: { console } });
   }
+}
+
+/** What went wrong beside the scenario, of which its own error is a consequence. */
+function reasonOf(...signals: readonly AbortSignal[]): unknown {
+  return signals.find(({ aborted }) => aborted)?.reason;
 }

@@ -163,11 +163,12 @@ class Run {
 
   async #prepare({ fresh = this.#options.fresh === true } = {}): Promise<PreparedVm> {
     const begun = monotonicMs();
-    const files = await this.#journal.beginPrepare(() => monotonicMs() - begun);
+    const broken = new AbortController();
+    const files = await this.#journal.beginPrepare(() => monotonicMs() - begun, (error) => broken.abort(error));
     try {
       const { signal, boot, source, cacheDir } = this.#options;
       const keep = boot === undefined && source !== undefined ? { source: source.sha256, fresh, cacheDir } : undefined;
-      const prepared = await prepareVm(this.#scenario, { boot, keep, signal, files, begun, tell: this.#tell });
+      const prepared = await prepareVm(this.#scenario, { boot, keep, signal, broken: broken.signal, files, begun, tell: this.#tell });
       try {
         this.#compare(prepared);
         await this.#journal.update({ facts: prepared.vm.facts, prepared: prepared.prepared });

@@ -148,7 +148,7 @@ export class MachineSlot {
   }
 
   #onExit({ process }: Machine): void {
-    if (process.exit) this.#fail(exitError('it was running', process.exit, process.stderr(), process.pid));
+    if (process.exit) this.#fail(exitError('it was running', process.exit, process.stderr(), process.pid, process.args));
   }
 
   #onStopped(machine: Machine, error: QmpilotError): void {

@@ -103,8 +103,8 @@ export class Journal {
   }
 
   /** The same for boot and `prepare`. */
-  async beginPrepare(now: () => number): Promise<AttemptFiles> {
-    return this.#folder('prepare', now, () => {});
+  async beginPrepare(now: () => number, onFailure: (error: unknown) => void): Promise<AttemptFiles> {
+    return this.#folder('prepare', now, onFailure);
   }
 
   /** @throws {NO_SPACE} when it cannot be written; the attempts before are whole */

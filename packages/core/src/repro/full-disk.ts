@@ -1,0 +1,32 @@
+import { statfs } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { QmpilotError } from '../errors.js';
+import type { Vm } from '../vm/vm.js';
+
+/**
+ * Calls `act` when QEMU has paused the guest because there is no room for what it writes: it cannot go on, and no guest after it
+ * could. Gives the function that ends it.
+ */
+export function onFullDisk(vm: Vm, act: (error: QmpilotError) => void): () => void {
+  return vm.onEvent((event) => {
+    if (event.type !== 'qmp' || event.event !== 'BLOCK_IO_ERROR' || event.data['nospace'] !== true) return;
+    const { 'node-name': node, device } = event.data;
+    void free(tmpdir()).then((room) =>
+      act(
+        new QmpilotError('NO_SPACE', `there is no room for what the guest writes to its disk ${String(node || device)}: ${room}`, {
+          hint: 'make room in TMPDIR, where the overlays of disks are, or point it to a larger file system; --resume goes on with the run',
+        }),
+      ),
+    );
+  });
+}
+
+async function free(path: string): Promise<string> {
+  try {
+    const { bavail, blocks, bsize } = await statfs(path);
+    const mebibytes = (count: number) => Math.floor((count * bsize) / 2 ** 20);
+    return `the file system of ${path} has ${mebibytes(bavail)} of ${mebibytes(blocks)} MiB free`;
+  } catch {
+    return `the file system of ${path} is full`;
+  }
+}
