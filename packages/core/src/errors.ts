@@ -79,14 +79,17 @@ export class QmpilotError extends Error {
   }
 }
 
-/** A wait ran out of time. `awaited` and `waitedMs` say for what and how long. */
+/** A wait ran out of time. `awaited` and `waitedMs` say for what and how long, `starvedMs` for how much of it a QEMU of ours got no processor. */
 export class TimeoutError extends QmpilotError {
   override readonly name = 'TimeoutError';
   readonly awaited: string;
   readonly waitedMs: number;
+  readonly starvedMs: number;
 
-  constructor(awaited: string, waitedMs: number, details: ErrorDetails = {}) {
-    super('TIMEOUT', `waited ${formatMs(waitedMs)} for ${awaited}, in vain`, details);
+  constructor(awaited: string, waitedMs: number, { starvedMs = 0, ...details }: ErrorDetails & { readonly starvedMs?: number } = {}) {
+    const starved = starvedMs < 100 ? '' : `; QEMU was starved of a processor, or stopped, for ${formatMs(starvedMs)} of it`;
+    super('TIMEOUT', `waited ${formatMs(waitedMs)} for ${awaited}, in vain${starved}`, details);
+    this.starvedMs = starvedMs;
     this.awaited = awaited;
     this.waitedMs = waitedMs;
   }

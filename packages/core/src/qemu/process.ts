@@ -1,10 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { dirname } from 'node:path';
 import { pid } from 'node:process';
 import { Duplex } from 'node:stream';
 import { QmpilotError } from '../errors.js';
 import { deferred } from '../util/deferred.js';
 import { awaitWithin, type WaitOptions } from '../util/deadline.js';
 import { Ring } from '../util/ring.js';
+import { watchStarvation } from '../util/starvation.js';
 import { which } from './binary.js';
 import { forgetChild, recordChild } from './host-directory.js';
 
@@ -58,6 +60,7 @@ export class QemuProcess implements QemuHandle {
   /** Resolves when the process is gone, however it went. */
   readonly exited: Promise<QemuExit>;
   #exit: QemuExit | undefined;
+  #unwatch: () => void;
   readonly #child: ChildProcess;
   readonly #stderr = new Ring<string>(200);
 
@@ -96,6 +99,8 @@ export class QemuProcess implements QemuHandle {
     // `close` comes after standard error was read to its end.
     child.once('close', (code, signal) => gone({ code, signal }));
     this.exited = end.promise;
+    this.#unwatch = watchStarvation(pid);
+    child.once('exit', () => this.#unwatch());
   }
 
   static async spawn(options: SpawnOptions): Promise<QemuProcess> {
@@ -144,6 +149,9 @@ export class QemuProcess implements QemuHandle {
   }
 
   sendSignal(signal: NodeJS.Signals): void {
+    // One that we hold ourselves does not starve.
+    if (signal === 'SIGSTOP' || signal === 'SIGCONT') this.#unwatch();
+    if (signal === 'SIGCONT' && !this.#exit) this.#unwatch = watchStarvation(this.pid);
     this.#child.kill(signal);
   }
 
@@ -161,11 +169,21 @@ export class QemuProcess implements QemuHandle {
 }
 
 /** The error for a QEMU that ended unasked: what it said last is in the message. */
-export function exitError(doing: string, exit: QemuExit, stderr: readonly string[], pid: number): QmpilotError {
+export function exitError(doing: string, exit: QemuExit, stderr: readonly string[], pid: number, args: readonly string[] = []): QmpilotError {
   const how = exit.signal ? `was killed by ${exit.signal}` : exit.code === null ? 'ended' : `exited with status ${exit.code}`;
   const said = stderr.at(-1);
+  if (exit.signal === 'SIGBUS') return outOfRam(`QEMU (pid ${pid}) ${how} while ${doing}`, args);
   return new QmpilotError('QEMU_EXITED', `QEMU (pid ${pid}) ${how} while ${doing}${said ? `; it said: ${said}` : ''}`, {
     evidence: { stderr },
     hint: said ? "see QEMU's message above" : 'look for the out-of-memory killer in the host kernel log (dmesg)',
+  });
+}
+
+/** The file of the guest's RAM has holes until the guest writes, and then no room was left to fill one. */
+function outOfRam(message: string, args: readonly string[]): QmpilotError {
+  const file = args.flatMap((arg) => /mem-path=((?:[^,]|,,)+)/.exec(arg)?.[1]?.replaceAll(',,', ',') ?? [])[0];
+  const where = file === undefined ? 'no memory' : `the file system of ${dirname(file)} has no room`;
+  return new QmpilotError('QEMU_EXITED', `${message}: ${where} for the guest's RAM`, {
+    hint: 'make room there, set QMPILOT_RAM_DIR to a folder on a larger file system, or give the guest less memory',
   });
 }

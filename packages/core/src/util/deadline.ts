@@ -7,7 +7,7 @@ import { patientTimer } from './patient-timer.js';
 export interface WaitOptions {
   /** Cancels the wait; the operation rejects with ABORTED. */
   readonly signal?: AbortSignal | undefined;
-  /** The longest the operation may take; it then rejects with TIMEOUT. */
+  /** The longest the operation may take; it then rejects with TIMEOUT. While QEMU gets no processor, up to three times as much is added. */
   readonly timeout?: Duration | undefined;
 }
 
@@ -55,7 +55,7 @@ export function awaitWithin<T>(
     const onAbort = () => end(() => reject(aborted()));
     signal?.addEventListener('abort', onAbort, { once: true });
     if (timeoutMs !== undefined) {
-      stopTimer = patientTimer(timeoutMs, () => end(() => reject(new TimeoutError(what.awaited, monotonicMs() - begun, what.details?.()))));
+      stopTimer = patientTimer(timeoutMs, (starvedMs) => end(() => reject(new TimeoutError(what.awaited, monotonicMs() - begun, { ...what.details?.(), starvedMs }))));
     }
     try {
       undo = start(

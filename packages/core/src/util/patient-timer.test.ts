@@ -2,9 +2,12 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { patientTimer } from './patient-timer.js';
 
 let now = 0;
+let starved = 0;
 vi.mock('./clock.js', () => ({ monotonicMs: () => now }));
+vi.mock('./starvation.js', () => ({ starvedMs: () => starved }));
 beforeEach(() => {
   now = 0;
+  starved = 0;
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
 });
 afterEach(() => vi.useRealTimers());
@@ -34,4 +37,19 @@ it('does not count time in which this process stood still', () => {
   expect(act).not.toHaveBeenCalled();
   pass(1000);
   expect(act).toHaveBeenCalledOnce();
+});
+
+it('does not count time in which QEMU was starved, three times its own length at most, and says how long it was', () => {
+  const act = vi.fn();
+  patientTimer(2000, act);
+  for (let second = 0; second < 4; second += 1) {
+    starved += 750;
+    pass(1000);
+  }
+  expect(act).not.toHaveBeenCalled();
+  for (let second = 0; second < 4; second += 1) {
+    starved += 5000;
+    pass(1000);
+  }
+  expect(act).toHaveBeenCalledExactlyOnceWith(6000);
 });

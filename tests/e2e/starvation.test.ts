@@ -1,0 +1,84 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { boot, direct, type Vm } from '@qmpilot/core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeTinyGuest } from './tiny-guest.js';
+
+let dir: string;
+let vm: Vm;
+/** What the work of the guest takes when nothing stands in its way, in ms. */
+let usualMs: number;
+
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'qmpilot-starvation-'));
+  const guest = await makeTinyGuest(dir);
+  vm = await boot(direct({ name: 'tiny', ...guest, append: 'console=ttyS0 quiet', cpus: 1, memoryMiB: 128, login: { prompt: /tiny# $/ } }));
+  const begun = performance.now();
+  await work('5m');
+  usualMs = performance.now() - begun;
+});
+afterAll(async () => {
+  await vm?.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+let turn = 0;
+
+/** Counts, which takes the guest's processor and nothing else. */
+async function work(timeout: string | number): Promise<void> {
+  turn += 1;
+  await vm.console.type(`n=0; while [ $n -lt 60000 ]; do n=$((n + 1)); done; echo "turn ${turn} of $((6 * 7))"\n`);
+  await vm.console.expect(`turn ${turn} of 42`, { timeout });
+}
+
+/** Lets QEMU run for a quarter of the time. */
+function stopAndGo(): () => void {
+  const { pid } = vm;
+  let running = true;
+  let timer: NodeJS.Timeout;
+  const turnOver = () => {
+    running = !running;
+    process.kill(pid, running ? 'SIGCONT' : 'SIGSTOP');
+    timer = setTimeout(turnOver, running ? 100 : 300);
+  };
+  turnOver();
+  return () => {
+    clearTimeout(timer);
+    process.kill(pid, 'SIGCONT');
+  };
+}
+
+/** QEMU on one processor together with three that want all of it. */
+function crowd(): () => void {
+  spawnSync('taskset', ['-a', '-p', '-c', '0', String(vm.pid)]);
+  const loops = [1, 2, 3].map(() => spawn('taskset', ['-c', '0', 'sh', '-c', 'while :; do :; done'], { stdio: 'ignore' }));
+  return () => {
+    for (const loop of loops) loop.kill('SIGKILL');
+    spawnSync('taskset', ['-a', '-p', 'ffffffff', String(vm.pid)]);
+  };
+}
+
+describe.each([['stopped and continued again and again', stopAndGo], ['in a crowd on one processor', crowd]])('a QEMU that is %s', (_, starve) => {
+  it('is waited for beyond the limit, as it could do little in that time, and the error says so when it is too much', async () => {
+    const end = starve();
+    try {
+      const begun = performance.now();
+      await work(1.7 * usualMs);
+      expect(performance.now() - begun).toBeGreaterThan(1.7 * usualMs);
+      await expect(work(0.3 * usualMs)).rejects.toMatchObject({
+        code: 'TIMEOUT', message: expect.stringMatching(/^waited .* s for "turn .*, in vain; QEMU was starved of a processor, or stopped, for .* of it$/),
+      });
+    } finally {
+      end();
+    }
+    await vm.console.expect(`turn ${turn} of 42`, { timeout: '5m' });
+  });
+});
+
+it('a guest that is not starved is waited for as long as was said', async () => {
+  const begun = performance.now();
+  await expect(vm.console.expect('never', { timeout: 1500 })).rejects.toMatchObject({ code: 'TIMEOUT', starvedMs: 0 });
+  expect(performance.now() - begun).toBeLessThan(6000);
+});
