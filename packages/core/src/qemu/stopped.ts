@@ -7,14 +7,17 @@ const LOOKS = 5;
 
 /**
  * Calls `act` once when the process has stood still by a signal (SIGSTOP) for five seconds of ours: nothing that is asked of it will
- * be answered. A debugger's stop (`t`) is not one. Gives the function that ends it.
+ * be answered. A debugger's stop (`t`) is not one, nor many short ones. Gives the function that ends it.
  */
 export function onStopped(pid: number, act: (error: QmpilotError) => void): () => void {
   let seen = 0;
+  let ran = '';
   const timer = setInterval(() => void look(), LOOK_MS);
   timer.unref();
   const look = async () => {
-    seen = (await isStopped(pid)) ? seen + 1 : 0;
+    const before = ran;
+    ran = await timeOnCpu(pid);
+    seen = !(await isStopped(pid)) ? 0 : ran === before ? seen + 1 : 1;
     if (seen < LOOKS) return;
     clearInterval(timer);
     act(
@@ -30,4 +33,10 @@ export function onStopped(pid: number, act: (error: QmpilotError) => void): () =
 async function isStopped(pid: number): Promise<boolean> {
   const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
   return stat.slice(stat.lastIndexOf(')') + 2).startsWith('T');
+}
+
+/** Nanoseconds, by schedstat: being continued costs some. Always the same where the kernel does not tell. */
+async function timeOnCpu(pid: number): Promise<string> {
+  const schedstat = await readFile(`/proc/${pid}/schedstat`, 'latin1').catch(() => '');
+  return schedstat.split(' ')[0] ?? '';
 }
