@@ -1,5 +1,6 @@
 // What many attempts, many vms and a flood do to the controller: pnpm bench:load [--restores N] [--write]   (build first).
 // --write puts table and picture into docs/. The guest is tests/e2e/tiny-guest.ts; nothing may grow, fail, or keep others waiting.
+import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +14,10 @@ const LANES = 2;
 const SAMPLES = 100;
 const VMS = 16;
 const CALLS = 1000;
+const FLOOD_SECONDS = 60;
+/** QEMU's end of the serial console, by qemu/machine.ts. */
+const CONSOLE_FD = 4;
+const FLOOD = fileURLToPath(new URL('../../tests/faults/flood.pl', import.meta.url));
 const DOCS = fileURLToPath(new URL('../../docs/', import.meta.url));
 const say = (text) => process.stderr.write(`${text}\n`);
 
@@ -45,7 +50,8 @@ try {
     `| its descriptors | ${delta('descriptors', '')} |`,
     `| disk and RAM files | ${delta('disk', 'MiB')} |`,
     `| ${VMS} vms at once: start, answer, stop | all ${many.answered}; up after ${many.up.toFixed(1)} s, stopped within ${many.stopped.toFixed(1)} s |`,
-    `| QMP's answers while another vm's console floods (${flood.rate.toFixed(1)} MB/s) | p99 ${flood.flooded.toFixed(1)} ms; without the flood ${flood.quiet.toFixed(1)} ms |`,
+    `| QMP's answers while another vm's console brings ${flood.rate.toFixed(0)} MB/s for ${FLOOD_SECONDS} s | p99 ${flood.flooded.toFixed(1)} ms; without the flood ${flood.quiet.toFixed(1)} ms |`,
+    `| memory of the controller meanwhile | ${flood.before.toFixed(0)} MiB before, ${flood.most.toFixed(0)} MiB at most |`,
   ].join('\n');
   process.stdout.write(`${table}\n`);
   if (process.argv.includes('--write')) {
@@ -54,7 +60,7 @@ try {
     writeFileSync(join(DOCS, 'load.svg'), drawCurves(restores.samples));
   }
   const grew = ['memory', 'descriptors', 'disk'].filter((field) => last[field] > first[field] * 1.3 + 8);
-  if (grew.length > 0 || restores.failed > 0 || many.answered < VMS || flood.flooded > flood.quiet + 50) {
+  if (grew.length > 0 || restores.failed > 0 || many.answered < VMS || flood.flooded > flood.quiet + 50 || flood.most > flood.before + 100) {
     say(`out of bounds: ${grew.join(', ')}`);
     process.exitCode = 1;
   }
@@ -133,21 +139,29 @@ async function beside() {
     const quiet = await p99(other);
     let bytes = 0;
     loud.console.onBytes((chunk) => (bytes += chunk.length));
-    await loud.console.type('busybox yes 01234567890123456789012345678901234567890123456789\n');
+    const before = memory();
+    let most = before;
+    const sampler = setInterval(() => (most = Math.max(most, memory())), 200);
     const begun = performance.now();
-    const flooded = await p99(other);
-    return { quiet, flooded, rate: bytes / 1000 / (performance.now() - begun) };
+    const flood = spawn('perl', [FLOOD, String(loud.pid), String(CONSOLE_FD), String(FLOOD_SECONDS)], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const ended = new Promise((resolve) => flood.once('close', resolve));
+    const flooded = await p99(other, () => flood.exitCode === null);
+    await ended;
+    clearInterval(sampler);
+    return { quiet, flooded, before, most, rate: bytes / 1000 / (performance.now() - begun) };
   } finally {
     await Promise.all([loud.close(), other.close()]);
   }
 }
 
-async function p99(vm) {
+const memory = () => process.memoryUsage().rss / 2 ** 20;
+
+async function p99(vm, goOn = (call) => call < CALLS) {
   const times = [];
-  for (let call = 0; call < CALLS; call += 1) {
+  for (let call = 0; goOn(call); call += 1) {
     const begun = performance.now();
     await vm.qmp.execute('query-status');
     times.push(performance.now() - begun);
   }
-  return times.toSorted((one, other) => one - other)[Math.floor(CALLS * 0.99)];
+  return times.toSorted((one, other) => one - other)[Math.floor(times.length * 0.99)];
 }

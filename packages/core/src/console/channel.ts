@@ -4,6 +4,8 @@ import { awaitWithin, type WaitOptions } from '../util/deadline.js';
 import { Listeners } from './listeners.js';
 
 const unheard = () => {};
+/** libuv reads a stream 32 times before it looks at another: one that never ends would keep QMP waiting. */
+const BYTES_A_TURN = 1 << 17;
 
 /**
  * A byte channel into the guest. The stream behind it can be exchanged (a restore starts a new QEMU), while
@@ -16,6 +18,7 @@ export class Channel {
   #unhook: (() => void) | undefined;
   #state: 'detached' | 'attached' | 'ended' | 'closed' = 'detached';
   #holds = 0;
+  #taken = 0;
   #filter: ((chunk: Buffer) => Buffer) | undefined;
   readonly #data = new Listeners<Buffer>();
   readonly #end = new Listeners<QmpilotError>();
@@ -147,6 +150,11 @@ export class Channel {
   }
 
   #take(chunk: Buffer): void {
+    this.#taken += chunk.length;
+    if (this.#taken > BYTES_A_TURN) {
+      this.#taken = 0;
+      setImmediate(this.hold());
+    }
     const rest = this.#filter ? this.#filter(chunk) : chunk;
     if (rest.length > 0) this.#data.emit(rest);
   }
