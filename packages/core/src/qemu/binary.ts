@@ -75,7 +75,7 @@ async function probe(name: string): Promise<QemuBinary> {
   try {
     output = (await run(path, ['--version'], { timeout: 20_000, killSignal: 'SIGKILL' })).stdout;
   } catch (cause) {
-    throw new QmpilotError('TOOL_MISSING', `${path} --version failed`, { cause, hint: 'is this QEMU whole? reinstall it' });
+    throw new QmpilotError('TOOL_MISSING', `QEMU does not tell its version: ${path} --version failed: ${whyFailed(cause)}`, { cause, hint: 'is this QEMU whole? reinstall it' });
   }
   const version = parseQemuVersion(output);
   if (version.major < 7 || (version.major === 7 && version.minor < 2)) {
@@ -89,4 +89,11 @@ async function probe(name: string): Promise<QemuBinary> {
 /** Whether this QEMU is at least `major.minor`. */
 export function atLeast(version: QemuVersion, major: number, minor = 0): boolean {
   return version.major > major || (version.major === major && version.minor >= minor);
+}
+
+/** What `execFile` rejects with has the signal, or the program's last words behind the command. */
+function whyFailed(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  if ('signal' in cause && typeof cause.signal === 'string') return `it was killed by ${cause.signal}`;
+  return cause.message.trim().split('\n').at(-1) ?? '';
 }

@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeBoot, formatBootProgress } from '../detect/life/boot-stage.js';
-import { QmpilotError } from '../errors.js';
+import { isQmpilotError, QmpilotError } from '../errors.js';
 import type { GuestDescription, PreparedGuest } from '../guests/guest.js';
 import { chooseAccelerator, defaultCpu, type Accelerator } from '../qemu/accelerator.js';
 import { findQemu } from '../qemu/binary.js';
@@ -14,7 +14,7 @@ import { planRam, removeRamFile } from '../snapshot/ram-file.js';
 import { SnapshotStore } from '../snapshot/store.js';
 import { monotonicMs } from '../util/clock.js';
 import { parseDuration } from '../util/duration.js';
-import type { WaitOptions } from '../util/deadline.js';
+import { pause, type WaitOptions } from '../util/deadline.js';
 import type { VmFamily } from './family.js';
 import { awaitPrompt } from './await-prompt.js';
 import { startScriptedVm } from './boot-script.js';
@@ -147,6 +147,8 @@ async function awaitReady(vm: Vm, guest: PreparedGuest, options: BootOptions): P
       guest.login && awaitPrompt(vm.console, guest.login.prompt, wait),
     ]);
   } catch (error) {
+    // A console ends a moment before its QEMU has.
+    if (isQmpilotError(error, 'CONSOLE_CLOSED')) await Promise.race([vm.ended, pause(2000)]);
     const reason: unknown = failed.signal.reason;
     if (failed.signal.aborted && reason instanceof QmpilotError) throw reason;
     if (!(error instanceof QmpilotError) || options.signal?.aborted) throw error;
