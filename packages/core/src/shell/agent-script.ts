@@ -169,10 +169,10 @@ __qf
 while :; do
   IFS= read -r __ql || { (($? > 128)) && continue; exit; }
   __qn=\${__ql:15:16}
+  [[ $__ql == ": qmpilot ping $__qn $__qn" ]] && { printf "\1P%s0:" "$__qn"; continue; }
   [[ $__ql == ": qmpilot "????" $__qn "* && $__ql == *" $__qn" ]] || continue
   __qv=\${__ql:10:4}; __ql=\${__ql:32}; __ql=\${__ql% *}
   case $__qv in
-    ping) __qm P "" ;;
     quit) __qm P ""; exit ;;
     exec) __qx ;;
     flow) __qi=; eval "$__ql"; __qw ;;
