@@ -38,6 +38,8 @@ export interface Machine {
   readonly virtio: readonly Duplex[];
   /** The port of the guest agent, where `spec.guestAgent` asks for one. */
   readonly agent: Duplex | undefined;
+  /** It did not boot here: its guest is the one of a saved state. */
+  readonly loaded?: boolean;
 }
 
 const FIRST_FD = 3;
@@ -110,7 +112,7 @@ async function start(spec: MachineSpec, options: StartOptions, stateFd: number |
   if (!qmpStream || !serial) throw new QmpilotError('QEMU_START', 'QEMU was started without its channels');
   try {
     const qmp = await unlessStopped(process, QmpClient.fromStream(qmpStream, { signal: options.signal, timeout: options.timeout }));
-    return { spec, directory: options.directory, process, qmp, serial, virtio, agent };
+    return { spec, directory: options.directory, process, qmp, serial, virtio, agent, loaded: options.incoming !== undefined };
   } catch (error) {
     throw await startError(process, options.incoming !== undefined, error);
   }

@@ -10,6 +10,8 @@ import { checkCommand, describeCommand, requireSuccess, type ExecOptions, type E
 import { Turns } from './turns.js';
 
 const PONG_MS = 300;
+/** Where an agent is known to be: 8 guests put back at once on two cores take a second to answer. */
+const EXPECTED_PONG_MS = 3000;
 
 /**
  * Commands over a tty that nobody else uses, such as a virtio console (/dev/hvc0): answers also while the
@@ -22,10 +24,15 @@ export class OutOfBandShell implements Shell {
   readonly #link: OutOfBandLink;
   readonly #turns: Turns;
   readonly #onClose: (() => void) | undefined;
+  readonly #firstPongMs: number;
   #closed = false;
 
-  /** @param options.onClose called once, by `close`, while the channel can still be used */
-  constructor(channel: Channel, options: { readonly name?: string; readonly onClose?: () => void } = {}) {
+  /**
+   * @param options.onClose called once, by `close`, while the channel can still be used
+   * @param options.hasAgent the guest's side is most likely an agent already, as in a guest that was put back
+   */
+  constructor(channel: Channel, options: { readonly name?: string; readonly onClose?: () => void; readonly hasAgent?: boolean } = {}) {
+    this.#firstPongMs = options.hasAgent ? EXPECTED_PONG_MS : PONG_MS;
     this.name = options.name ?? `shell on ${channel.name}`;
     this.#link = new OutOfBandLink(channel, this.name);
     this.#onClose = options.onClose;
@@ -138,7 +145,7 @@ export class OutOfBandShell implements Shell {
       for (let tries = 0; ; tries += 1) {
         // A first try may meet half a line of before; later ones also whatever a person left there.
         const install = tries === 0 ? '' : (tries > 2 ? '\x03\n' : '\n') + agentInstallation();
-        const patience = tries === 0 && !this.#link.everAnswered ? PONG_MS : Math.min(500 * 2 ** tries, 4000);
+        const patience = tries === 0 && !this.#link.everAnswered ? this.#firstPongMs : Math.min(500 * 2 ** tries, 4000);
         try {
           await this.#link.ping({ signal, timeout: patience }, install);
           return;

@@ -166,7 +166,7 @@ export class MachineSlot {
 
   #shellOn(console: string | undefined): OutOfBandShell | undefined {
     const channel = console === undefined ? undefined : this.#virtio.get(console);
-    return channel && new OutOfBandShell(channel);
+    return channel && new OutOfBandShell(channel, { hasAgent: this.#machine.loaded === true });
   }
 }
 
