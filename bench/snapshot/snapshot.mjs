@@ -101,7 +101,7 @@ async function measureWarm(of, name) {
 }
 
 async function measurePss(of, name) {
-  const forks = await of.fork(name, { count: SIBLINGS });
+  const forks = await of.fork(name, { count: SIBLINGS + 1 });
   await Promise.all(forks.map((fork) => fork.settled));
   const sizes = forks.map(({ pid }) => Number(/^Pss: +(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))[1]) / 1024);
   await Promise.all(forks.map((fork) => fork.close()));
@@ -195,7 +195,7 @@ function print() {
     ["... until `exec('echo hi')` has ended as well", shown(rows.warmEcho)],
     ['400 MiB touched: fork until the answer, ms', shown(rows.forkDirty)],
     ['400 MiB touched: loadvm (`snapshot-load`) until the answer, ms', shown(rows.loadvm)],
-    [`PSS of an idle fork with ${SIBLINGS - 1} siblings, MiB`, shown(pss)],
+    [`PSS of an idle fork with ${SIBLINGS} siblings, MiB`, shown(pss)],
     ['... of a snapshot whose guests can reboot', shown(pssReboots)],
   ];
   console.log('| | median | min - max |\n|---|---:|---:|');

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { call } from '../../keeper/client.js';
 import { sendMessage } from '../../keeper/wire.js';
 import { TERMINAL_RESTORE, TerminalFilter } from '../../render/terminal-filter.js';
+import { visible } from '../../render/visible.js';
 
 /** Ctrl-]: what telnet and virsh leave by. */
 const DETACH = 0x1d;
@@ -25,7 +26,7 @@ export function registerConsole(program: Command): void {
       }
       process.stderr.write(`at the console of ${name}; Ctrl-] leaves\r\n`);
       const reason = await attach(name);
-      process.stderr.write(`${TERMINAL_RESTORE}\r\n${reason}\n`);
+      process.stderr.write(`${TERMINAL_RESTORE}\r\n${visible(reason)}\n`);
     });
 }
 

@@ -68,10 +68,21 @@ interface Output {
   texts(): object;
 }
 
-function collector(): Output {
+/** What is kept for the one line of --json, in bytes; a guest can write without end. */
+const JSON_LIMIT = 64 * 2 ** 20;
+
+/** @throws {OUTPUT_LIMIT} from `take`, which ends the command */
+export function collector(limit = JSON_LIMIT): Output {
   const kept: Record<'stdout' | 'stderr', Buffer[]> = { stdout: [], stderr: [] };
+  let length = 0;
   return {
-    take: (from, bytes) => void kept[from].push(bytes),
+    take: (from, bytes) => {
+      length += bytes.length;
+      if (length > limit) {
+        throw new QmpilotError('OUTPUT_LIMIT', `the command wrote more than ${limit} bytes, and was killed`, { hint: 'leave out --json: output is then passed on as it comes' });
+      }
+      kept[from].push(bytes);
+    },
     texts: () => ({ stdout: Buffer.concat(kept.stdout).toString(), stderr: Buffer.concat(kept.stderr).toString() }),
   };
 }
