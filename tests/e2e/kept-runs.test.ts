@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,8 +31,8 @@ interface Ran {
   readonly stderr: string;
 }
 
-async function repro(name: string, ...args: readonly string[]): Promise<Ran> {
-  const env = { ...process.env, TINY_KERNEL: guest.kernel, TINY_INITRD: guest.initrd, QMPILOT_CACHE: join(dir, 'cache') };
+async function repro(name: string, { cache = join(dir, 'cache'), args = [] }: { readonly cache?: string; readonly args?: readonly string[] } = {}): Promise<Ran> {
+  const env = { ...process.env, TINY_KERNEL: guest.kernel, TINY_INITRD: guest.initrd, QMPILOT_CACHE: cache };
   const child = spawn(process.execPath, [BIN, 'repro', 'tiny.repro.ts', '--attempts', '3', '--seed', '7', '--out', name, ...args], { cwd: dir, env, stdio: ['ignore', 'ignore', 'pipe'] });
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
@@ -56,8 +56,30 @@ it('a second run of a scenario begins from the guest that the first one prepared
   expect(kept()).toEqual(names);
 });
 
+it('two runs that keep the same guest at once both end well, and leave one for the next', async () => {
+  rmSync(join(dir, 'cache', 'snapshots'), { recursive: true });
+  const both = await Promise.all([repro('one'), repro('other')]);
+  expect(both[0].attempts).toEqual(both[1].attempts);
+  expect(kept()).toEqual([expect.stringMatching(/^tiny-[0-9a-f]{16}$/)]);
+  expect(await repro('next')).toMatchObject({ from: 'kept', attempts: both[0].attempts });
+});
+
+it('a cache that is full costs the next run its quick start, and nothing else', async (context) => {
+  const cache = join(dir, 'small');
+  mkdirSync(cache);
+  if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8m,mode=0700', 'qmpilot-small', cache]).status !== 0) context.skip('no tmpfs can be mounted here');
+  try {
+    const full = await repro('full', { cache });
+    expect(full).toMatchObject({ from: 'boot', stderr: expect.stringMatching(/not kept.*room|room.*not kept|no space/is) });
+    expect(full.attempts).toHaveLength(3);
+    expect(readdirSync(join(cache, 'snapshots'))).toEqual([]);
+  } finally {
+    spawnSync('umount', ['-l', cache]);
+  }
+});
+
 it('boots when told to, and when what the scenario is made of has changed', async () => {
-  expect(await repro('fresh', '--fresh')).toMatchObject({ from: 'boot' });
+  expect(await repro('fresh', { args: ['--fresh'] })).toMatchObject({ from: 'boot' });
   expect(kept()).toHaveLength(1);
   writeFileSync(join(dir, 'beside.ts'), 'export const keep = true; // and more\n');
   expect(await repro('changed')).toMatchObject({ from: 'boot' });
