@@ -73,9 +73,10 @@ describe.each([['stopped and continued again and again', stopAndGo], ['in a crow
   });
 });
 
-it('a wait that nobody starved is as long as was said', async () => {
+it('what was not starved of a wait is as long as was said, whatever else the host has to do', async () => {
   const error: unknown = await vm.console.expect('never', { timeout: 1500 }).catch((thrown: unknown) => thrown);
   if (!(error instanceof TimeoutError)) throw error;
-  expect(error.waitedMs).toBeGreaterThanOrEqual(1500);
-  expect(error.starvedMs).toBeLessThan(0.5 * error.waitedMs);
+  const counted = error.waitedMs - error.starvedMs;
+  expect(counted).toBeGreaterThan(1400);
+  expect(counted).toBeLessThan(1500 + 1000);
 });
