@@ -9,8 +9,8 @@ import { launch, openFile } from '../browser/chromium.js';
 import { leftovers, leftoversSince } from './leftovers.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-/** Attempts 1 and 5 leak early, the others far behind the end of an attempt, however fast the host is. */
-const SEED = '90567';
+/** Attempts 1 and 2 leak within the first second or two, 3 and 4 five times as late as an attempt ends: whatever load does to the host. */
+const SEED = '690067';
 
 let dir: string;
 beforeAll(() => {
@@ -21,13 +21,13 @@ afterAll(() => rmSync(join(dir, '..'), { recursive: true, force: true }));
 it('the main job: catches the hang of npm ci with its three findings, and sees clean attempts too', async () => {
   const before = leftovers();
   const args = [join(ROOT, 'packages/cli/dist/bin.js'), 'repro', join(ROOT, 'examples/npm-ci-hang/npm-ci-hang.repro.ts')];
-  const child = spawn(process.execPath, [...args, '--attempts', '6', '--seed', SEED, '--out', dir, '--json', '--fresh'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [...args, '--attempts', '4', '--seed', SEED, '--out', dir, '--json', '--fresh'], { stdio: ['ignore', 'pipe', 'inherit'] });
   let stdout = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   expect(await new Promise((resolve) => child.once('close', resolve))).toBe(1);
   const lines = stdout.trim().split('\n').map((line): unknown => JSON.parse(line));
   const attempts = lines.slice(0, -1) as AttemptRecord[];
-  expect(lines.at(-1) as RunSummary).toMatchObject({ attempts: 6, inconclusive: 0 });
+  expect(lines.at(-1) as RunSummary).toMatchObject({ attempts: 4, inconclusive: 0 });
 
   expect(attempts.map(({ outcome }) => outcome)).toEqual(expect.arrayContaining(['reproduced', 'clean']));
   const whole = attempts.find(({ findings }) => ['d-state', 'hung-task', 'poweroff-stall'].every((kind) => findings.some((finding) => finding.kind === kind)));
@@ -50,7 +50,7 @@ it('the report of that run opens in Chromium without an error or a request, and 
   try {
     const { page, errors, requests } = await openFile(context, join(dir, 'report.html'));
     await page.locator('#viewer .lanes').waitFor();
-    expect(await page.locator('h1').textContent()).toMatch(/^\d of 6 attempts fails?$/);
+    expect(await page.locator('h1').textContent()).toMatch(/^\d of 4 attempts fails?$/);
     expect(await page.locator('#failures').textContent()).toMatch(/INFO: task hung in/);
     await page.locator('.lanes circle.error', { hasText: 'INFO: task hung' }).last().click({ force: true });
     expect(await page.locator('.lines .chosen').textContent()).toMatch(/INFO: task .* blocked for more than \d+ seconds/);
