@@ -18,6 +18,10 @@ class Terminal extends TerminalView {
   get xterm() {
     return this.terminal;
   }
+
+  show(bytes: Uint8Array): void {
+    this.draw(bytes);
+  }
 }
 
 /**
@@ -111,7 +115,7 @@ export class ProgramView {
   }
 
   #write(bytes: Buffer): void {
-    if (bytes.length > 0) this.#terminal?.xterm.write(bytes);
+    if (bytes.length > 0) this.#terminal?.show(bytes);
   }
 
   #releaseLater(): void {

@@ -147,3 +147,31 @@ describe('Screen as a picture', () => {
     expect(() => screen.resize(0, 1)).toThrow(expect.objectContaining({ code: 'USAGE' }));
   });
 });
+
+describe('a screen of a hostile guest', () => {
+  it.each(['L', 'M', 'S', 'T', 'I', 'Z', 'b'])('is not kept busy by a count of two billion in CSI %s', async (final) => {
+    const screen = await screenOf(`one\x1b[2147483647${final}\x1b[2;1Htwo`, { columns: 20, rows: 4 });
+    expect(screen.text()).toBe('one\ntwo');
+    // What a program of some use says does what it did.
+    expect((await screenOf('\x1b[2;1Htwo\x1b[1;1H\x1b[2b\x1b[1Lone', { columns: 20, rows: 4 })).text()).toBe('one\n\ntwo');
+  });
+
+  it('keeps nothing of links, and little of a string that nothing ends', async () => {
+    const screen = new Screen({ columns: 20, rows: 4 });
+    const held = () => process.memoryUsage().heapUsed;
+    const before = held();
+    for (let round = 0; round < 40; round += 1) {
+      const links = Array.from({ length: 2000 }, (_, index) => `\x1b]8;;http://x/${round}/${index}/${'x'.repeat(40)}\x07`).join('');
+      screen.feed(Buffer.from(`\r${links}link`));
+      await screen.drawn();
+    }
+    for (let round = 0; round < 40; round += 1) {
+      screen.feed(Buffer.from((round === 0 ? '\r\n\x1b]0;' : '') + 'x'.repeat(100_000)));
+      await screen.drawn();
+    }
+    expect((held() - before) / 2 ** 20).toBeLessThan(100);
+    screen.feed(Buffer.from('\x1b[H\x1b[2Jé'.repeat(9) + 'end'));
+    await screen.drawn();
+    expect(screen.text()).toBe('éend');
+  });
+});

@@ -48,7 +48,7 @@ export class Screen extends TerminalView {
   feed(chunk: Uint8Array): boolean {
     this.#backlog += chunk.length;
     this.#program.feed(chunk);
-    this.terminal.write(chunk, () => {
+    this.draw(chunk, () => {
       this.#backlog -= chunk.length;
     });
     return this.#backlog > BACKLOG_LIMIT;

@@ -22,9 +22,23 @@ export interface ScreenRegion {
   readonly columns: number;
 }
 
+/** Sequences with a count that xterm.js carries out one by one, up to 2147483647 of them, while nothing else runs. */
+const BY_ROW = ['L', 'M', 'S', 'T'] as const;
+const BY_COLUMN = ['I', 'Z', 'b'] as const;
+/** Between such pieces of what is drawn, others get their turn: 64 KiB of resets take a second. */
+const PIECE_BYTES = 4096;
+/** What a program may say to the terminal in one string, such as a title: xterm.js keeps 10 million characters of one that nothing ends. */
+const STRING_BYTES = 1 << 18;
+const CANCEL = '\x18';
+/** BEL, CAN, SUB and ESC end a string. */
+const ENDS_STRING = new Set([0x07, 0x18, 0x1a, 0x1b]);
+/** OSC 8: nothing here shows a link, and xterm.js forgets none while its line stands. */
+const HYPERLINK = 8;
+
 /** What a terminal shows: read it, it changes by itself. */
 export class TerminalView {
   protected readonly terminal: Terminal;
+  #unended = 0;
 
   constructor(options: ScreenOptions = {}) {
     this.terminal = new headless.Terminal({
@@ -37,6 +51,29 @@ export class TerminalView {
     // Emoji are two columns wide for tmux and today's terminals; xterm.js by itself goes by Unicode 6.
     this.terminal.loadAddon(new unicode11.Unicode11Addon());
     this.terminal.unicode.activeVersion = '11';
+    // A count beyond the screen is none that a program has any use for: it is left out.
+    const leaveOut = (limit: () => number) => (params: readonly (number | readonly number[])[]) => Number(params[0]) > limit();
+    for (const final of BY_ROW) this.terminal.parser.registerCsiHandler({ final }, leaveOut(() => this.rowCount));
+    for (const final of BY_COLUMN) this.terminal.parser.registerCsiHandler({ final }, leaveOut(() => this.columns));
+    this.terminal.parser.registerOscHandler(HYPERLINK, () => true);
+  }
+
+  /** Interprets `chunk`, a piece at a time; `drawn` is called when all of it is on the screen. */
+  protected draw(chunk: Uint8Array, drawn?: () => void): void {
+    for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
+      const piece = chunk.subarray(at, at + PIECE_BYTES);
+      this.terminal.write(piece, at + PIECE_BYTES < chunk.length ? undefined : drawn);
+      this.#endString(piece);
+    }
+  }
+
+  /** Where no string is open, CAN does nothing; it must not come in the middle of a character. */
+  #endString(piece: Uint8Array): void {
+    const end = piece.findLastIndex((byte) => ENDS_STRING.has(byte));
+    this.#unended = end < 0 ? this.#unended + piece.length : piece.length - end - 1;
+    if (this.#unended < STRING_BYTES || (piece.at(-1) ?? 0) >= 0x80) return;
+    this.terminal.write(CANCEL);
+    this.#unended = 0;
   }
 
   get columns(): number {
