@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { isQmpilotError, QmpilotError } from '../errors.js';
 import type { GuestAgent } from '../qmp/guest-agent/guest-agent.js';
 import { awaitWithin, pause, type WaitOptions } from '../util/deadline.js';
+import { readCount, readHandle, readPid, readPiece, readStatus, type AgentStatus } from './agent-answers.js';
 import { killCommand, parseSurvey, removeSpool, SURVEY, wrapCommand, type AgentSurroundings } from './agent-commands.js';
+import { readExitCode } from './exit-code.js';
 import { collect, ExecStream, startStream } from './exec-stream.js';
 import { checkCommand, describeCommand, requireSuccess, type ExecOptions, type ExecResult, type Shell } from './shell.js';
 
@@ -110,31 +112,31 @@ export class AgentShell implements Shell {
       const status = await this.#status(pid, signal, undefined, live ? async () => {
         for (const from of ['stdout', 'stderr'] as const) await pass(from);
       } : undefined);
-      const [out, err] = [status['out-data'], status['err-data']].map((text) => Buffer.from(text ?? '', 'base64'));
-      const line = out?.indexOf(10) ?? -1;
-      const match = /^(\d{1,3})( spooled)?$/.exec(out?.toString('latin1', 0, Math.max(line, 0)) ?? '');
-      if (!out || !match) {
+      const { out, err } = status;
+      const line = out.indexOf(10);
+      const match = /^(\d{1,3})( spooled)?$/.exec(out.toString('latin1', 0, Math.max(line, 0)));
+      if (!match) {
         throw new QmpilotError('SHELL_LOST', `${this.name} could not start ${describeCommand(stream.command)}`, {
-          evidence: { stderr: (err ?? Buffer.alloc(0)).toString().split('\n').slice(-5) },
+          evidence: { stderr: err.toString().split('\n').slice(-5) },
           hint: 'it needs a shell, mkdir and a folder that root can write to',
         });
       }
       if (match[2]) for (const from of ['stdout', 'stderr'] as const) await pass(from);
       else {
         stream.push('stdout', out.subarray(line + 1));
-        stream.push('stderr', err ?? Buffer.alloc(0));
+        stream.push('stderr', err);
       }
-      return { exitCode: Number(match[1]), spooled: match[2] !== undefined };
+      return { exitCode: readExitCode(match[1] ?? '', this.name), spooled: match[2] !== undefined };
     } finally {
       for (const file of Object.values(files)) await file.close();
     }
   }
 
-  async #status(pid: number, signal: AbortSignal | undefined, timeout: number | undefined, between?: () => Promise<void>) {
+  async #status(pid: number, signal: AbortSignal | undefined, timeout: number | undefined, between?: () => Promise<void>): Promise<AgentStatus> {
     const limit = timeout === undefined ? undefined : AbortSignal.timeout(timeout);
     for (let wait = FIRST_POLL_MS; ; wait = Math.min(wait * 1.5, LAST_POLL_MS)) {
       await pause(wait, signal);
-      const status = await this.#agent.execute('guest-exec-status', { pid }, { ...CALL, signal });
+      const status = readStatus(await this.#agent.execute('guest-exec-status', { pid }, { ...CALL, signal }));
       if (status.exited) return status;
       limit?.throwIfAborted();
       await between?.();
@@ -142,29 +144,29 @@ export class AgentShell implements Shell {
   }
 
   async #spawn(script: string, shell: string, input?: Buffer): Promise<number> {
-    const { pid } = await this.#agent.execute(
+    const answer = await this.#agent.execute(
       'guest-exec',
       { path: shell, arg: ['-c', script], 'capture-output': true, ...(input && input.length > 0 && { 'input-data': input.toString('base64') }) },
       CALL,
     );
-    return pid;
+    return readPid(answer);
   }
 
   /** Runs a script of ours to its end. */
   async #give(script: string, shell: string): Promise<string> {
     const status = await this.#status(await this.#spawn(script, shell), undefined, 60_000);
-    return Buffer.from(status['out-data'] ?? '', 'base64').toString();
+    return status.out.toString();
   }
 
   async #spoolInput(input: Buffer, directory: string, signal: AbortSignal | undefined): Promise<void> {
     await this.#give(`umask 77; mkdir -p ${directory}`, this.#surroundings?.shell ?? '/bin/sh');
-    const handle = await this.#agent.execute('guest-file-open', { path: `${directory}/i`, mode: 'w' }, CALL);
+    const handle = readHandle(await this.#agent.execute('guest-file-open', { path: `${directory}/i`, mode: 'w' }, CALL));
     try {
       for (let at = 0; at < input.length; ) {
-        const { count } = await this.#agent.execute(
-          'guest-file-write', { handle, 'buf-b64': input.subarray(at, at + INLINE_INPUT).toString('base64') }, { ...CALL, signal },
-        );
-        if (count <= 0) throw new QmpilotError('NO_SPACE', 'the guest could not keep the input of a command', { hint: 'make room in its /run' });
+        const piece = input.subarray(at, at + INLINE_INPUT);
+        const answer = await this.#agent.execute('guest-file-write', { handle, 'buf-b64': piece.toString('base64') }, { ...CALL, signal });
+        const count = readCount(answer, piece.length);
+        if (count === 0) throw new QmpilotError('NO_SPACE', 'the guest could not keep the input of a command', { hint: 'make room in its /run' });
         at += count;
       }
     } finally {
@@ -210,15 +212,14 @@ class SpooledFile {
   async read(signal: AbortSignal): Promise<Buffer> {
     if (this.#handle === undefined) {
       try {
-        this.#handle = await this.#agent.execute('guest-file-open', { path: this.#path, mode: 'r' }, { ...CALL, signal });
+        this.#handle = readHandle(await this.#agent.execute('guest-file-open', { path: this.#path, mode: 'r' }, { ...CALL, signal }));
       } catch (error) {
         // The command has not come so far as to make it.
         if (isQmpilotError(error, 'QMP_COMMAND')) return Buffer.alloc(0);
         throw error;
       }
     }
-    const piece = await this.#agent.execute('guest-file-read', { handle: this.#handle, count: READ_BYTES }, { ...CALL, signal });
-    return Buffer.from(piece['buf-b64'], 'base64');
+    return readPiece(await this.#agent.execute('guest-file-read', { handle: this.#handle, count: READ_BYTES }, { ...CALL, signal }));
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,7 @@
-import { AbortedError, isQmpilotError } from '../errors.js';
+import { AbortedError, isQmpilotError, QmpilotError } from '../errors.js';
 import { deferred } from '../util/deferred.js';
 import { monotonicMs } from '../util/clock.js';
+import { Gathered } from './gathered.js';
 import { abandoned, DEFAULT_MAX_OUTPUT, describeCommand, execResult, outputLimit, type ExecResult, type ShellKind } from './shell.js';
 
 /** A piece of the output of a command at work. */
@@ -11,6 +12,10 @@ export interface ExecChunk {
 
 /** Bytes that wait for the reader before the guest is made to wait. */
 const QUEUE_LIMIT = 1 << 20;
+/** Of a guest that does not wait, as one without perl cannot: the command is killed then. */
+const QUEUE_END = 64 << 20;
+/** What a piece costs beside its bytes: a million of one byte each are not a megabyte. */
+const PIECE_COST = 128;
 
 /** A running command's output as it comes, and its end. Iterate it once; a slow reader slows the command down. */
 export class ExecStream implements AsyncIterable<ExecChunk> {
@@ -21,6 +26,7 @@ export class ExecStream implements AsyncIterable<ExecChunk> {
   readonly #stopped = deferred<unknown>();
   readonly #began = monotonicMs();
   #queue: ExecChunk[] = [];
+  #head = 0;
   #queued = 0;
   #wake = () => {};
   #release: (() => void) | undefined;
@@ -45,8 +51,8 @@ export class ExecStream implements AsyncIterable<ExecChunk> {
   async *[Symbol.asyncIterator](): AsyncGenerator<ExecChunk> {
     try {
       for (;;) {
-        for (let chunk = this.#queue.shift(); chunk; chunk = this.#queue.shift()) {
-          this.#queued -= chunk.bytes.length;
+        for (let chunk = this.#next(); chunk; chunk = this.#next()) {
+          this.#queued -= chunk.bytes.length + PIECE_COST;
           if (this.#queued === 0) this.#letGo();
           yield chunk;
         }
@@ -83,7 +89,13 @@ export class ExecStream implements AsyncIterable<ExecChunk> {
   push(from: ExecChunk['from'], bytes: Buffer): void {
     if (this.#discard || this.#over || bytes.length === 0) return;
     this.#queue.push({ from, bytes });
-    this.#queued += bytes.length;
+    this.#queued += bytes.length + PIECE_COST;
+    if (this.#queued > QUEUE_END) {
+      this.stop(new QmpilotError('OUTPUT_LIMIT', `${describeCommand(this.command)} gave more than ${QUEUE_END} bytes that nobody has read yet, and was killed`, {
+        hint: 'read it faster, or have it write to a file: this guest cannot be made to wait',
+      }));
+      return this.discard();
+    }
     if (this.#queued > QUEUE_LIMIT && !this.#release) {
       this.#room = deferred();
       this.#release = this.#hold?.() ?? (() => {});
@@ -95,6 +107,7 @@ export class ExecStream implements AsyncIterable<ExecChunk> {
   discard(): void {
     this.#discard = true;
     this.#queue = [];
+    this.#head = 0;
     this.#queued = 0;
     this.#letGo();
   }
@@ -117,6 +130,16 @@ export class ExecStream implements AsyncIterable<ExecChunk> {
     this.#result.reject(error);
     this.#letGo();
     this.#wake();
+  }
+
+  /** Not by `shift`, which moves all that is behind it. */
+  #next(): ExecChunk | undefined {
+    const chunk = this.#queue[this.#head];
+    this.#head += 1;
+    if (chunk && this.#head < this.#queue.length) return chunk;
+    this.#queue = [];
+    this.#head = 0;
+    return chunk;
   }
 
   #letGo(): void {
@@ -142,14 +165,12 @@ export function startStream(
 
 /** All of a stream as one result. @throws {OUTPUT_LIMIT} when an output is longer than `limit`: the command is killed */
 export async function collect(stream: ExecStream, limit = DEFAULT_MAX_OUTPUT): Promise<ExecResult> {
-  const chunks = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
-  const lengths = { stdout: 0, stderr: 0 };
-  const output = (from: ExecChunk['from']) => Buffer.concat(chunks[from]);
+  const outputs = { stdout: new Gathered(), stderr: new Gathered() };
+  const output = (from: ExecChunk['from']) => outputs[from].bytes();
   try {
     for await (const { from, bytes } of stream) {
-      lengths[from] += bytes.length;
-      chunks[from].push(bytes);
-      if (lengths[from] > limit) throw outputLimit(stream.command, limit);
+      outputs[from].push(bytes);
+      if (outputs[from].length > limit) throw outputLimit(stream.command, limit);
     }
     const { command, via, exitCode, durationMs, consoleLines } = await stream.result;
     return execResult({

@@ -2,6 +2,7 @@ import type { Channel } from '../console/channel.js';
 import { awaitWithin, type WaitOptions } from '../util/deadline.js';
 import { deferred } from '../util/deferred.js';
 import type { ExecStream } from './exec-stream.js';
+import { readExitCode } from './exit-code.js';
 import type { Mark } from './frames.js';
 import { describeCommand } from './shell.js';
 import { Window } from './window.js';
@@ -41,8 +42,16 @@ export class FlowMarks {
       this.#push('stderr', payload);
     }
     if (letter === 'Y') this.#stderrEnded = true;
-    if (letter === 'X') this.#exitCode ??= Number.parseInt(payload.toString(), 10);
+    if (letter === 'X') this.#exit(payload.toString());
     if (this.#exitCode !== undefined && this.#stderrEnded) this.#ended.resolve();
+  }
+
+  #exit(said: string): void {
+    try {
+      this.#exitCode ??= readExitCode(said, 'the guest');
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   /** The guest may send more only when the reader has room. */

@@ -4,6 +4,8 @@ import { commandText } from './command-text.js';
 import type { ExecStream } from './exec-stream.js';
 import { FlowMarks } from './flow-marks.js';
 import { FrameReader, type Mark } from './frames.js';
+import { Gathered } from './gathered.js';
+import { readExitCode } from './exit-code.js';
 import { sendInput } from './out-of-band-input.js';
 import { newNonce, requestLine, type OutOfBandLink } from './out-of-band-link.js';
 import { bashWord } from './quote.js';
@@ -14,18 +16,16 @@ import { Window } from './window.js';
 export async function runCommand(link: OutOfBandLink, via: ShellKind, command: string, options: ExecOptions): Promise<ExecResult> {
   const input = await sendInput(link, options);
   const began = monotonicMs();
-  const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
-  let into: Buffer[] | undefined;
+  const [stdout, stderr] = [new Gathered(), new Gathered()];
+  let into: Gathered | undefined;
   let endedMs = 0;
-  let length = 0;
   let window = new Window(link.channel, '.');
   let stray = '';
   const limit = options.maxOutput ?? DEFAULT_MAX_OUTPUT;
   const take = (bytes: Buffer, broken: (error: unknown) => void) => {
     if (!into) return;
-    length += bytes.length;
-    if (length > limit) broken(outputLimit(command, limit));
-    else into.push(Buffer.from(bytes));
+    if (into.length + bytes.length > limit) broken(outputLimit(command, limit));
+    else into.push(bytes);
     window.take(bytes.length);
   };
   // While a command runs the agent says nothing: a prompt is that of the bash which came in its place.
@@ -39,9 +39,10 @@ export async function runCommand(link: OutOfBandLink, via: ShellKind, command: s
     }));
   };
   const mark = ({ letter }: Mark) => {
-    if (letter === 'B') [into, endedMs] = [stdout, monotonicMs() - began];
-    if (letter !== 'O') return;
-    [into, length] = [stderr, 0];
+    // Each once: a guest that says them again must not begin to count anew.
+    if (letter === 'B' && !into) [into, endedMs] = [stdout, monotonicMs() - began];
+    if (letter !== 'O' || into === stderr) return;
+    into = stderr;
     window = new Window(link.channel, '.');
   };
   let failure: unknown;
@@ -56,9 +57,9 @@ export async function runCommand(link: OutOfBandLink, via: ShellKind, command: s
       failure = error;
     },
   });
-  const [stdoutBytes, stderrBytes] = [Buffer.concat(stdout), Buffer.concat(stderr)];
+  const [stdoutBytes, stderrBytes] = [stdout.bytes(), stderr.bytes()];
   if (failure !== undefined) throw abandoned(failure, command, stdoutBytes, stderrBytes);
-  return execResult({ command, via, exitCode: Number.parseInt(end.payload.toString(), 10), stdoutBytes, stderrBytes, durationMs: endedMs });
+  return execResult({ command, via, exitCode: readExitCode(end.payload.toString(), link.name), stdoutBytes, stderrBytes, durationMs: endedMs });
 }
 
 /** One command, its outputs as they come. */

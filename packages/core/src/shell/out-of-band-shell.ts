@@ -4,6 +4,7 @@ import { monotonicMs } from '../util/clock.js';
 import { awaitWithin, type WaitOptions } from '../util/deadline.js';
 import { agentInstallation } from './agent-script.js';
 import { ExecStream, startStream } from './exec-stream.js';
+import { readExitCode } from './exit-code.js';
 import { runCommand, streamCommand } from './out-of-band-exec.js';
 import { OutOfBandLink } from './out-of-band-link.js';
 import { checkCommand, describeCommand, requireSuccess, type ExecOptions, type ExecResult, type Shell } from './shell.js';
@@ -90,7 +91,7 @@ export class OutOfBandShell implements Shell {
       await this.#prepare(options);
       try {
         const { payload } = await this.#link.request('here', code, options, { last: 'X' });
-        return Number.parseInt(payload.toString(), 10);
+        return readExitCode(payload.toString(), this.name);
       } catch (error) {
         this.#link.answers = false;
         throw error;

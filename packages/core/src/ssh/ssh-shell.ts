@@ -3,6 +3,7 @@ import ssh2, { type Client, type ClientChannel } from 'ssh2';
 import { isQmpilotError, QmpilotError } from '../errors.js';
 import { commandText } from '../shell/command-text.js';
 import { collect, ExecStream, startStream } from '../shell/exec-stream.js';
+import { readExitCode } from '../shell/exit-code.js';
 import { shWord } from '../shell/quote.js';
 import { checkCommand, describeCommand, requireSuccess, type ExecOptions, type ExecResult, type Shell } from '../shell/shell.js';
 import { awaitWithin, pause, type WaitOptions } from '../util/deadline.js';
@@ -23,6 +24,8 @@ export interface SshTarget {
 const CONNECT_MS = 30_000;
 const KILL_MS = 5000;
 const EXEC_TRIES = 6;
+/** A mark and a process number. */
+const FIRST_LINE = 256;
 
 /** Commands over SSH; several may run at the same time. The connection is made when first needed, and again when it was lost. */
 export class SshShell implements Shell {
@@ -93,15 +96,15 @@ export class SshShell implements Shell {
       if (pid !== undefined) return stream.push('stderr', bytes);
       head = Buffer.concat([head, bytes]);
       const end = head.indexOf(10);
-      if (end < 0) return;
-      pid = head.toString('latin1', nonce.length + 1, end);
+      if (end < 0 && head.length < FIRST_LINE) return;
+      pid = head.toString('latin1', nonce.length + 1, Math.max(end, 0));
       stream.push('stderr', head.subarray(end + 1));
     };
     try {
-      const exitCode = await awaitWithin<number>({ awaited: `${describeCommand(stream.command)} in the guest` }, { timeout: options.timeout }, (resolve, reject) => {
+      const said = await awaitWithin<string>({ awaited: `${describeCommand(stream.command)} in the guest` }, { timeout: options.timeout }, (resolve, reject) => {
         const look = () => {
           const code = /^(\d{1,3})\n/.exec(outputs.stderr.tail ?? '')?.[1];
-          if (code !== undefined && outputs.stdout.tail !== undefined) resolve(Number(code));
+          if (code !== undefined && outputs.stdout.tail !== undefined) resolve(code);
         };
         channel.on('data', (chunk: Buffer) => {
           outputs.stdout.push(chunk);
@@ -124,7 +127,7 @@ export class SshShell implements Shell {
         channel.end(Buffer.from(options.input ?? ''));
         void stream.stopped.then(reject);
       });
-      stream.finish(exitCode);
+      stream.finish(readExitCode(said, this.name));
     } catch (error) {
       stream.discard();
       if (!isQmpilotError(error, 'SHELL_LOST')) await this.#kill(client, pid, channel);

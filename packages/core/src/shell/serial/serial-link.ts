@@ -3,6 +3,11 @@ import { QmpilotError } from '../../errors.js';
 import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
 import { cksum, unshift } from './shifted.js';
 
+/** The guest sends blocks of 64 KiB in base64; what is longer is none of them. */
+const LONGEST_LINE = 1 << 17;
+/** It waits for an answer behind each: more is not asked for, and is asked for again if it was. */
+const MOST_FRAMES = 16;
+
 /** A block that came whole, or, where the sums differ, not. */
 export interface SerialFrame {
   readonly number: number;
@@ -100,7 +105,7 @@ export class SerialLink implements Disposable {
         text = text.replaceAll('\x07', '');
       }
       const lines = (this.#pending + text).split('\n');
-      this.#pending = lines.pop() ?? '';
+      this.#pending = (lines.pop() ?? '').slice(-LONGEST_LINE);
       for (const line of lines) this.#line(line);
       this.#wake();
     }
@@ -118,6 +123,6 @@ export class SerialLink implements Disposable {
     this.#head = undefined;
     const payload = Buffer.from(line, 'base64');
     const whole = payload.length === Number(length) && cksum(payload) === Number(sum);
-    this.#frames.push({ number: Number(number), letter, payload, whole });
+    if (this.#frames.length < MOST_FRAMES) this.#frames.push({ number: Number(number), letter, payload, whole });
   }
 }

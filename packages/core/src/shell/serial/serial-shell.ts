@@ -5,6 +5,7 @@ import { monotonicMs } from '../../util/clock.js';
 import { type WaitOptions } from '../../util/deadline.js';
 import { parseDuration } from '../../util/duration.js';
 import { collect, ExecStream, startStream } from '../exec-stream.js';
+import { readExitCode } from '../exit-code.js';
 import { checkCommand, describeCommand, requireSuccess, type ExecOptions, type ExecResult, type Shell } from '../shell.js';
 import { Turns } from '../turns.js';
 import { Prompt } from './prompt.js';
@@ -146,7 +147,7 @@ export class SerialShell implements Shell {
       }
       if (frame.letter === 'x') {
         if (failure) return { number: frame.number, error: failure.error };
-        return { number: frame.number, exitCode: Number(frame.payload.toString()) };
+        return { number: frame.number, exitCode: readExitCode(frame.payload.toString().trim(), this.name) };
       }
       if (failure) {
         number = frame.number;

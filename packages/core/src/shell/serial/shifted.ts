@@ -3,7 +3,7 @@
  * typed ever has: the letters of base64 to 0xC0..0xFF, space to 0x82, line feed to 0x83. Everything else on the line is
  * somebody else's, wherever it was put in between.
  */
-const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+export const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 
 /** The translation as arguments of tr(1), behind `tr -d =`. */
 export const SHIFT = `tr 'A-Za-z0-9+/ \\n' '\\300-\\377\\202\\203'`;
