@@ -31,7 +31,7 @@ const MACHINERY = [
   'exc_',
   '(?:asm_|sysvec_)',
   'do_error_trap',
-  'do_(?:invalid_op|general_protection|trap|undefinstr|divide_error|stack_segment|bounds|mem_abort|translation_fault|bad_area|kernel_fault)',
+  'do_(?:invalid_op|general_protection|trap|undefinstr|divide_error|stack_segment|bounds|mem_abort|translation_fault|bad_area|kernel_fault|tag_|alignment_fault|sea$|bad$|sp_pc_abort|serror)',
   '__do_kernel_fault',
   '_{0,4}die(?:$|_)',
   'oops_',

@@ -8,6 +8,9 @@ test.each([
   [' xfs_buf_iowait+0x22/0xc0 [xfs]', { function: 'xfs_buf_iowait', module: 'xfs' }],
   [' xfs_buf_iowait+0x22/0xc0 [xfs 0123456789abcdef]', { function: 'xfs_buf_iowait', module: 'xfs' }],
   [' vfs_read+0x1/0x2 fs/read_write.c:468', { function: 'vfs_read' }],
+  ['io_sq_thread (io_uring/sqpoll.c:240 (discriminator 1) io_uring/sqpoll.c:300) ', { function: 'io_sq_thread' }],
+  ['? cpuusage_read (kernel/sched/cpuacct.c:200) ', { function: 'cpuusage_read', uncertain: true }],
+  ['xfs_buf_iowait (./include/linux/completion.h:1 fs/xfs/xfs_buf.c:1) xfs', { function: 'xfs_buf_iowait', module: 'xfs' }],
   [' memset include/linux/string.h:391 [inline]', { function: 'memset' }],
   [' [<ffffffff815114a9>] ? io_schedule+0x99/0x120', { function: 'io_schedule', uncertain: true }],
   ['[<ffffffff80002016>] do_one_initcall+0x4a/0x1f2', { function: 'do_one_initcall' }],
@@ -21,6 +24,7 @@ test.each([
 test.each([
   'RIP: 0010:demo+0x16/0x20',
   'RIP: 0010:[<ffffffffa0001234>]  [<ffffffffa0001234>] demo+0x14/0x40 [demo]',
+  'RIP: 0010:demo (drivers/demo.c:12 (discriminator 2)) demo',
   'EIP: demo+0x16/0x20',
   'pc : demo+0x18/0x40 [demo]',
   'PC is at demo+0x18/0x40',

@@ -12,6 +12,9 @@ test.each([
   ['\u001b[12;1H text\u001b[K[   24.634921] BUG: x', 24.634921, undefined],
   ['[   24.100000] cut off by another CPU[   24.634921] BUG: x', 24.634921, undefined],
   ['2026-11-24T06:00:00Z [   24.634921] BUG: x', 24.634921, undefined],
+  ['[   24.634921] host-1.example kernel: BUG: x', 24.634921, undefined],
+  ['4,1001,24634921,-;BUG: x', 24.634921, undefined],
+  ['4,1001,24634921,-,caller=T123;BUG: x', 24.634921, 'T123'],
 ])('the message behind %j', (raw, time, caller) => {
   expect(parseKernelLine(raw)).toEqual({ text: 'BUG: x', prefixed: true, foreign: false, time, caller });
 });

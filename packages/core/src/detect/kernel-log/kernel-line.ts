@@ -26,6 +26,10 @@ const FACILITY = /^kern {0,4}:[a-z]{3,8} {0,4}: /;
 /** syslog and journal: `Nov 24 06:00:00 host kernel: `. */
 const SYSLOG =
   /^(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,6})?|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?) [^ ]{1,64} ([^ :[]{1,64})(?:\[\d{1,10}\])?: /;
+/** `journalctl -o short-monotonic` has the host behind the timestamp. */
+const MONOTONIC = /^[\w.-]{1,64} kernel: /;
+/** A record as `/dev/kmsg` gives it: `4,1001,10000002,-,caller=T12;`; Documentation/ABI/testing/dev-kmsg. */
+const KMSG = /^\d{1,4},\d{1,12},(\d{1,16}),[^;,]{1,4}(?:,caller=([TC]\d{1,10}))?(?:,[^;]{1,64})?;/;
 const MAX_PATH = 128;
 /** What stands right before a line of the log that a program shows as text: a quotation mark, or `FILE:LINE:` of a search. */
 const QUOTES = /["'`]$|(?:^|\s)[\w~+-]{0,64}[./][\w./~+-]{1,96}:(?:\d{1,9}:)?$/;
@@ -46,6 +50,8 @@ export function parseKernelLine(raw: string, plainText = false): KernelLine {
     const match = form.exec(line);
     if (match !== null) return plain(line.slice(match[0].length), true, false);
   }
+  const record = KMSG.exec(line);
+  if (record !== null) return { ...plain(line.slice(record[0].length), true, false), time: Number(record[1]) / 1e6, caller: record[2] };
   return plain(line, false, false);
 }
 
@@ -75,8 +81,9 @@ function findStamp(line: string): KernelLine | undefined {
     }
   }
   if (last === undefined) return quoted ? plain(line, false, true) : undefined;
+  const text = line.slice(last.index + last[0].length, last.index + last[0].length + MAX_TEXT);
   return {
-    text: line.slice(last.index + last[0].length, last.index + last[0].length + MAX_TEXT),
+    text: text.includes(' kernel: ') ? text.replace(MONOTONIC, '') : text,
     prefixed: true,
     foreign: false,
     time: Number(last[1]),

@@ -46,6 +46,35 @@ test.each([
   expect(scan(`[   12.345678] ${text}\n`).map((finding) => finding.title)).toEqual([title]);
 });
 
+test('words that a command was told to print are not the kernel’s, where nothing else can tell', () => {
+  const words = 'BUG: KASAN: use-after-free in demo+0x1/0x2';
+  expect(scan(`root@guest:~# echo ${words}\n${words}\nroot@guest:~# `)).toEqual([]);
+  expect(scan(`${words}\n`)).toHaveLength(1);
+});
+
+describe('what only a register or a later line says', () => {
+  const report = (lines: readonly string[]) => scan(lines.map((line) => `[   12.345678] ${line}\n`).join(''))[0];
+  const arm64 = (...abort: string[]) =>
+    report(['Unable to handle kernel paging request at virtual address ffff800012345678', 'Mem abort info:', ...abort, 'Internal error: Oops: 96000047 [#1] SMP', 'pc : demo+0x1/0x2']);
+
+  test.each([
+    ['arm64 write', arm64('  ESR = 0x96000047', '  EC = 0x25: DABT (current EL), IL = 32 bits', 'Data abort info:', '  CM = 0, WnR = 1'), 'write'],
+    ['arm64 read', arm64('  EC = 0x25: DABT (current EL), IL = 32 bits', 'Data abort info:', '  CM = 0, WnR = 0, TnD = 0, TagAccess = 0'), 'read'],
+    ['arm64 call', arm64('  EC = 0x21: IABT (current EL), IL = 32 bits'), 'execute'],
+    ['riscv write', report(['Unable to handle kernel paging request at virtual address ffffffd800000000', 'Oops [#1]', 'epc : demo+0x12/0x40', 'status: 0000000200000120 badaddr: ffffffd800000000 cause: 000000000000000f']), 'write'],
+    ['nothing said', report(['Unable to handle kernel paging request at virtual address ffffffd800000000', 'Oops [#1]', 'epc : demo+0x12/0x40']), 'unknown'],
+  ])('%s', (_, finding, kind) => {
+    expect(finding?.access).toMatchObject({ kind, address: expect.stringMatching(/^ffff/) });
+  });
+
+  test('the CPU of a stall is the one that stalls, and the task of a lock report stands in its second line', () => {
+    const stall = report(['rcu: INFO: rcu_sched self-detected stall on CPU', 'rcu: \t3-....: (5249 ticks this GP) idle=14f/1/0x4000000000000002', 'Task dump for CPU 3:', 'Call trace:', ' demo+0x1/0x2']);
+    expect(stall?.cpu).toBe(3);
+    const held = report(['WARNING: lock held when returning to user space!', '5.19.0 #0 Not tainted', '------------', 'demo:1/55 is leaving the kernel with locks still held!']);
+    expect(held?.task).toEqual({ comm: 'demo:1', pid: 55 });
+  });
+});
+
 test('lines of a log that a program shows are not the kernel’s', () => {
   const line = '[   12.345678] BUG: kernel NULL pointer dereference, address: 0000000000000010';
   for (const shown of [`"${line}" was expected`, `+ echo '${line}'`, `logs/boot.txt:12:${line}`, `dmesg.txt:${line}`]) expect(scan(`[    1.000000] up\n${shown}\n`), shown).toEqual([]);

@@ -76,6 +76,8 @@ class Engine implements KernelLogDetector {
   /** Headers with their kernel time: a log printed twice (dmesg, a second console) is not a second failure. */
   readonly #seen = new Set<string>();
   readonly #encoder = new TextEncoder();
+  /** What may be a command that was typed: when it prints words of its own, those are not the kernel's. */
+  #typed = '';
   #found: KernelLogFinding[] = [];
   #cause: Cause | undefined;
   #stamped: boolean;
@@ -129,6 +131,9 @@ class Engine implements KernelLogDetector {
     if (this.#stamped && !line.prefixed && !this.#boot.unpacks(line)) return;
     this.#watchBoot(line, raw, hit);
     const header = hit ? matchRule(line) : undefined;
+    const echoed = header !== undefined && !line.prefixed && this.#typed.includes(line.text);
+    this.#typed = hit && header === undefined && !line.prefixed ? line.text : '';
+    if (echoed) return;
     if (header === undefined) this.#addToOpen(line, raw);
     else this.#head(header.rule, header.match, line, raw);
   };

@@ -166,6 +166,15 @@ export class OpenReport {
   }
 }
 
+/** The first line of the report that has this form. */
+export function firstMatch(report: OpenReport, form: RegExp): RegExpExecArray | undefined {
+  for (const line of report.lines) {
+    const match = form.exec(line);
+    if (match !== null) return match;
+  }
+  return undefined;
+}
+
 function decode(raw: string): string {
   for (let i = 0; i < raw.length; i++) {
     if (raw.charCodeAt(i) > 0x7f) return Buffer.from(raw, 'latin1').toString('utf8');

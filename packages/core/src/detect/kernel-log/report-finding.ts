@@ -3,24 +3,24 @@ import { chooseFunction, isCertain, isSkipped, syscallName } from './frame-choic
 import type { SkipSet } from './frame-choice.js';
 import { functionName } from './frames.js';
 import type { KernelLogFinding, MemoryAccess } from './kernel-log-finding.js';
-import { INLINED } from './open-report.js';
+import { memoryAccess } from './memory-access.js';
+import { firstMatch, INLINED } from './open-report.js';
 import type { OpenReport } from './open-report.js';
-import { COMMON_SKIP } from './rule.js';
+import { BARE_SKIP, COMMON_SKIP } from './rule.js';
 import type { Rule } from './rule.js';
 import { stalledFunction } from './stalled-function.js';
 
 const CPU_LINE = /^[ \t]*CPU: ?(\d+) (?:UID: \d+ )?PID: (\d+) Comm: (.{1,64}?) +(?:Not tainted|Tainted:|Kdump:|G[ EWO]|P[ EWO])/;
 const BY_TASK = /\bby task (.{1,64}?)\/(\d+)(?: on cpu (\d+))?/;
+/** The CPUs that a stall was detected on: `rcu: \t1-....: (10499 ticks this GP) ...`. */
+const STALLED_CPU = /^(?:rcu: )?\s*(\d{1,5})-[.!?a-zA-Z]{1,8}: \(/;
+/** kernel/locking/lockdep.c, before any stack. */
+const LOCK_TASK = /^(.{1,64}?)\/(\d{1,10})(?: \[HC\d.{1,40}\])? (?:is (?:trying to|freeing|leaving|exiting)|just changed the state|takes:)/;
 const TASK_LINE = /^task:(.{1,64}?) +state:\w.{0,40}? pid:(\d+)/;
 const LEAK_TASK = /comm "(.{1,64}?)", pid (\d+)/;
 const LOCK_AT = /\bat: ?(?:\[<[0-9a-f]+>\] ?)?([A-Za-z_$.][\w.$]*)(?:\+0x|$| )/;
 /** kernel/workqueue.c */
 const LAST_FUNCTION = /^\s*(?:last function: |preempt=0x[0-9a-f]{1,16} .{0,40}workfn=)([\w.]+)/;
-/** Hardware tags know no size. */
-const SIZED_ACCESS = /^(Read|Write) (?:of size (\d+))?(?: ?at addr (?:0x)?([0-9a-f]+))?/;
-const FREED = /^Free of addr (?:0x)?([0-9a-f]+)/;
-const SUPERVISOR_ACCESS = /^#PF: \w+ (read|write|instruction fetch)/;
-const RACE_ACCESS = /^(read|write|read-write)(?: \([^)]{1,40}\))? to 0x([0-9a-f]+) of (\d+) bytes/;
 
 /** What an ended report says, as data. */
 export function describeReport(report: OpenReport, ending: { readonly after?: string; readonly cut: boolean }): KernelLogFinding {
@@ -124,7 +124,7 @@ function chosenFunction(report: OpenReport, stack: readonly StackFrame[]): strin
       return chooseFunction(traces[0]?.frames.slice(0, 1) ?? [], skip) ?? chooseFunction(stack, skip);
     case 'trace':
     case 'last-trace':
-      return chooseFunction(stack, skip) ?? chooseFunction(stack, COMMON_SKIP);
+      return chooseFunction(stack, skip) ?? chooseFunction(stack, COMMON_SKIP) ?? chooseFunction(stack, BARE_SKIP);
   }
 }
 
@@ -161,7 +161,7 @@ function taskOf(report: OpenReport): TaskRef | undefined {
   if (comm !== undefined && number !== undefined) return { comm: decode(comm), pid: Number(number) };
   const cpu = firstMatch(report, CPU_LINE);
   if (cpu !== undefined) return { comm: decode(cpu[3] ?? ''), pid: Number(cpu[2]) };
-  for (const form of [BY_TASK, LEAK_TASK, TASK_LINE]) {
+  for (const form of [BY_TASK, LEAK_TASK, TASK_LINE, LOCK_TASK]) {
     const found = firstMatch(report, form);
     if (found !== undefined) return { comm: decode(found[1] ?? ''), pid: Number(found[2]) };
   }
@@ -170,7 +170,9 @@ function taskOf(report: OpenReport): TaskRef | undefined {
 
 function cpuOf(report: OpenReport): number | undefined {
   const { cpu, cpu2, self } = report.match.groups ?? {};
-  const number = cpu ?? cpu2 ?? self ?? firstMatch(report, CPU_LINE)?.[1] ?? firstMatch(report, BY_TASK)?.[3];
+  const stalled = report.rule.kind === 'rcu-stall' ? report.lines.flatMap((line) => STALLED_CPU.exec(line)?.[1] ?? []) : [];
+  const number =
+    cpu ?? cpu2 ?? self ?? (stalled.length === 1 ? stalled[0] : undefined) ?? firstMatch(report, CPU_LINE)?.[1] ?? firstMatch(report, BY_TASK)?.[3];
   return number === undefined ? undefined : Number(number);
 }
 
@@ -180,33 +182,6 @@ function speaksOfOthers(report: OpenReport): boolean {
   const named = cpu ?? cpu2;
   const behind = named === undefined ? undefined : firstMatch(report, CPU_LINE)?.[1];
   return behind !== undefined && report.rule.kind !== 'workqueue-lockup' && Number(behind) !== Number(named);
-}
-
-function memoryAccess(report: OpenReport): MemoryAccess | undefined {
-  const sized = firstMatch(report, SIZED_ACCESS);
-  if (sized !== undefined) {
-    return { kind: sized[1] === 'Read' ? 'read' : 'write', ...(sized[2] === undefined ? {} : { size: Number(sized[2]) }), ...(sized[3] === undefined ? {} : { address: sized[3] }) };
-  }
-  const race = firstMatch(report, RACE_ACCESS);
-  if (race !== undefined) {
-    return { kind: race[1] === 'read' ? 'read' : 'write', size: Number(race[3]), address: race[2] ?? '' };
-  }
-  const freed = firstMatch(report, FREED);
-  if (freed !== undefined) return { kind: 'free', address: freed[1] ?? '' };
-  const { access, address } = report.match.groups ?? {};
-  const supervisor = firstMatch(report, SUPERVISOR_ACCESS)?.[1];
-  const word = access ?? supervisor;
-  if (word === undefined && address === undefined) return undefined;
-  const kind = word === 'read' || word === 'write' ? word : word === undefined ? 'unknown' : 'execute';
-  return { kind, ...(address === undefined ? {} : { address }) };
-}
-
-function firstMatch(report: OpenReport, form: RegExp): RegExpExecArray | undefined {
-  for (const line of report.lines) {
-    const match = form.exec(line);
-    if (match !== null) return match;
-  }
-  return undefined;
 }
 
 function decode(latin1: string): string {

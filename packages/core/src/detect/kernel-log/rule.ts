@@ -60,3 +60,5 @@ export interface Rule {
 }
 
 export const COMMON_SKIP: readonly SkipSet[] = ['machinery', 'primitives', 'locks', 'allocators', 'common'];
+/** What is left to pass over where common code and nothing else is on the stack. */
+export const BARE_SKIP: readonly SkipSet[] = ['machinery', 'primitives', 'locks', 'allocators'];

@@ -210,11 +210,22 @@ export const BUGS: readonly Rule[] = [
   {
     kind: 'bad-page',
     severity: 'error',
-    literals: ['BUG: Bad ', 'BUG: non-zero ', 'BUG: bad page'],
+    literals: ['BUG: Bad '],
     pattern:
-      /^BUG: (?<what>Bad page map|Bad rss-counter state|Bad swap file entry|non-zero (?:nr_ptes|nr_pmds|pgtables_bytes) on freeing mm)(?: in process (?<comm>.{1,64}) {1,4}(?:pfn|pte|pmd):)?/,
+      /^BUG: (?<what>Bad page map|Bad swap file entry)(?: in process (?<comm>.{1,64}) {1,4}(?:pfn|pte|pmd):)?/,
     title: 'BUG: {what}',
     from: 'none',
+  },
+  {
+    kind: 'bad-page',
+    severity: 'error',
+    literals: ['BUG: Bad rss', 'BUG: non-zero '],
+    pattern: /^BUG: (?<what>Bad rss-counter state|non-zero (?:nr_ptes|nr_pmds|pgtables_bytes) on freeing mm)/,
+    title: 'BUG: {what}',
+    from: 'none',
+    // One look at the books of a dying process: a line for each counter that is off.
+    continues: ['bad-page'],
+    follows: true,
   },
   {
     kind: 'slab-corruption',

@@ -9,6 +9,8 @@ const RAISED_BY: readonly KernelLogKind[] = [
   'list-corruption',
   'usercopy',
   'slab-corruption',
+  'ubsan',
+  'busy-inodes',
   'rust-panic',
   'bug',
   'null-deref',

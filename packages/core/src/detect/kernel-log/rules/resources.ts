@@ -63,7 +63,7 @@ export const RESOURCES: readonly Rule[] = [
     kind: 'filesystem-error',
     severity: 'warning',
     literals: ['EXT4-fs error', 'EXT3-fs error', 'EXT2-fs error'],
-    pattern: new RegExp(`^(?<what>EXT[234]-fs error) ?${DEVICE}: (?<function>[a-z]\\w{1,64})(?::\\d+)?`),
+    pattern: new RegExp(`^(?<what>EXT[234]-fs error) ?${DEVICE}(?:: | in )(?<function>[a-z]\\w{1,64})(?::\\d+)?`),
     title: '{what} in {function}',
     from: 'header',
     single: true,
@@ -73,7 +73,7 @@ export const RESOURCES: readonly Rule[] = [
     severity: 'warning',
     literals: ['XFS (', 'BTRFS', 'F2FS-fs', 'FAT-fs', 'JBD2: ', 'EXT4-fs', 'SQUASHFS error', 'EROFS', 'NILFS', 'gfs2: '],
     pattern: new RegExp(
-      `^(?:(?<xfs>XFS) ${DEVICE}: (?:Metadata (?:corruption|CRC error|I/O error)|Corruption (?:warning|detected|of in-memory)|metadata I/O error|log I/O error|Filesystem has been shut down|Internal error)|(?<btrfs>BTRFS)(?:: | )(?:error|critical)[ :]|(?<f2fs>F2FS-fs) ${DEVICE}: .{0,40}(?:corrupt|inconsistent|fail)|(?<fat>FAT-fs) ${DEVICE}: error|(?<jbd>JBD2): (?:Detected IO errors|Error -?\\d+ detected)|(?<ext4>EXT4-fs) ${DEVICE}: (?:Remounting filesystem read-only|previous I/O error|delayed block allocation failed|failed to convert)|(?<squash>SQUASHFS) error: |(?<nilfs>NILFS) ${DEVICE}: (?:error|bad)|(?<gfs>gfs2): fsid=[^ ]{1,64} (?:fatal|withdraw))`,
+      `^(?:(?<xfs>XFS) ${DEVICE}: (?:Metadata (?:corruption|CRC error|I/O error)|Corruption (?:warning|detected|of in-memory)|metadata I/O error|log I/O error|Filesystem has been shut down|Internal error)|(?<btrfs>BTRFS)(?:: | )(?:error|critical)[ :]|(?<f2fs>F2FS-fs) ${DEVICE}: .{0,40}(?:corrupt|inconsistent|fail)|(?<fat>FAT-fs) ${DEVICE}: error|(?<jbd>JBD2): (?:Detected IO errors|Error -?\\d+ detected)|(?<ext4>EXT4-fs) ${DEVICE}: (?:previous I/O error|delayed block allocation failed|failed to convert)|(?<squash>SQUASHFS) error: |(?<nilfs>NILFS) ${DEVICE}: (?:error|bad)|(?<gfs>gfs2): fsid=[^ ]{1,64} (?:fatal|withdraw))`,
     ),
     title: 'file system error: {xfs}{btrfs}{f2fs}{fat}{jbd}{ext4}{squash}{nilfs}{gfs}',
     from: 'none',
@@ -86,6 +86,25 @@ export const RESOURCES: readonly Rule[] = [
     pattern:
       /^(?:blk_update_request: |print_req_error: |end_request: )?(?:(?:critical )?I\/O error, dev (?!fd\d)(?<dev>[\w.!-]{1,32}), sector|Buffer I\/O error on dev(?:ice)? (?!fd\d)(?<dev2>[\w.!-]{1,32})|critical (?:medium|target|space allocation|nexus) error, dev (?<dev3>[\w.!-]{1,32}), sector|lost async page write)/,
     title: 'I/O error on {dev}{dev2}{dev3}',
+    from: 'none',
+    single: true,
+  },
+  {
+    kind: 'io-error',
+    severity: 'warning',
+    literals: ['nvme'],
+    pattern:
+      /^nvme (?<dev>nvme\d{1,4}): (?:I\/O (?:tag )?\d{1,6} .{0,80}timeout, |controller is down; will reset|Device not ready; aborting|Disabling device after reset failure|Removing after probe failure)/,
+    title: 'I/O timeout on {dev}',
+    from: 'none',
+    single: true,
+  },
+  {
+    kind: 'io-error',
+    severity: 'warning',
+    literals: ['Disk failure on '],
+    pattern: /^md\/\w{1,16}:\w{1,32}: Disk failure on (?<dev>[\w-]{1,32}), disabling device/,
+    title: 'disk failure on {dev}',
     from: 'none',
     single: true,
   },

@@ -3,6 +3,18 @@ import { COMMON_SKIP } from '../rule.js';
 
 const FUNCTION = '(?<function>[^\\s+\\[\\]]{1,200})(?:\\+0x[0-9a-f]+/0x[0-9a-f]+)?';
 
+/** What `report_ubsan_failure()` of lib/ubsan.c says, and the name that the whole report has for it. */
+const TRAPPED_CHECKS = [
+  ['array index out of bounds', 'array-index-out-of-bounds'],
+  ['shift out of bounds', 'shift-out-of-bounds'],
+  ['divide/remainder overflow', 'division-overflow'],
+  ['integer \\w{3,16} overflow', 'signed-integer-overflow'],
+  ['loading invalid value', 'invalid-load'],
+  ['alignment assumption', 'alignment-assumption'],
+  ['type mismatch', 'type-mismatch'],
+  ['[a-z][a-z/ ]{1,40}', 'undefined-behaviour'],
+] as const;
+
 /** mm/kasan/report.c, mm/kmsan/report.c, kernel/kcsan/report.c, mm/kfence/report.c, lib/ubsan.c */
 export const SANITIZERS: readonly Rule[] = [
   {
@@ -109,4 +121,17 @@ export const SANITIZERS: readonly Rule[] = [
     from: 'trace',
     skip: ['machinery', 'primitives'],
   },
+  // CONFIG_UBSAN_TRAP: a trapping instruction stands for the report, and only the kind of check is known.
+  ...TRAPPED_CHECKS.map(
+    ([words, what]): Rule => ({
+      kind: 'ubsan',
+      severity: 'error',
+      literals: ['UBSAN: '],
+      pattern: new RegExp(`^(?:Internal error: )?UBSAN: ${words}(?: at |: )`),
+      title: `UBSAN: ${what} in {function}`,
+      from: 'pc',
+      skip: ['machinery', 'primitives'],
+      fatal: true,
+    }),
+  ),
 ];
