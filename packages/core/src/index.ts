@@ -80,7 +80,7 @@ export { listKept, removeKept } from './snapshot/kept/cache.js';
 export type { KeptSnapshot } from './snapshot/kept/cache.js';
 export type { Snapshot, SnapshotFacts } from './vm/snapshot.js';
 export type { Vm } from './vm/vm.js';
-export type { CopyOptions, CopyProgress, CopyReport, SkippedEntry } from './vm/copy/copy.js';
+export type { CopyOptions, CopyOutOptions, CopyProgress, CopyReport, SkippedEntry } from './vm/copy/copy.js';
 export type { OpenShellOptions, VmExecOptions, VmShellKind } from './vm/vm-shells.js';
 export type { ForkOptions, RestoreOptions, SnapshotOptions } from './vm/vm-snapshots.js';
 export type { FirstOptions, Watch, WatchSpec } from './vm/watch.js';

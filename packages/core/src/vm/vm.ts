@@ -12,7 +12,7 @@ import type { SnapshotBlocker } from '../snapshot/blockers.js';
 import type { SnapshotInfo } from '../snapshot/store.js';
 import { monotonicMs } from '../util/clock.js';
 import type { WaitOptions } from '../util/deadline.js';
-import type { CopyOptions, CopyReport } from './copy/copy.js';
+import type { CopyOptions, CopyOutOptions, CopyReport } from './copy/copy.js';
 import { copyIn } from './copy/copy-in.js';
 import { copyOut } from './copy/copy-out.js';
 import type { NewVmEvent, VmEvent } from './events.js';
@@ -177,8 +177,13 @@ export class Vm extends GuestActions implements AsyncDisposable {
     return copyIn(await this.#shells.best(options), from, to, options);
   }
 
-  /** The same, out of the guest. Devices, and links that lead out of the tree, are left out: `skipped` of the report names them. */
-  async copyOut(from: string, to: string, options: CopyOptions = {}): Promise<CopyReport> {
+  /**
+   * The same, out of the guest. Devices, and links that lead out of the tree, are left out: `skipped` of the report names them; the right
+   * of others to write is not copied.
+   * @throws {USAGE} {COPY_FAILED} {TIMEOUT} {ABORTED} {SHELL_LOST} {NO_SPACE}
+   * @throws {OUTPUT_LIMIT} for an archive of more than `maxBytes` (8 GiB by default)
+   */
+  async copyOut(from: string, to: string, options: CopyOutOptions = {}): Promise<CopyReport> {
     this.mustRun();
     return copyOut(await this.#shells.best(options), from, to, options);
   }

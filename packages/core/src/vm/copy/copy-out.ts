@@ -6,14 +6,18 @@ import tar from 'tar-stream';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import { shWord } from '../../shell/quote.js';
 import type { Shell } from '../../shell/shell.js';
-import type { CopyOptions, CopyReport } from './copy.js';
+import type { CopyOutOptions, CopyReport } from './copy.js';
 import { Extraction } from './extract.js';
 
 /** What is at the path in the guest decides what `to` becomes: a file, or a folder. Links and devices are looked at, not through. */
 const LOOK = 'if [ -d "$p" ] && [ ! -L "$p" ]; then echo tree; elif [ -f "$p" ]; then echo file; elif [ -e "$p" ] || [ -L "$p" ]; then echo other; else echo none; fi';
 
+const MAX_BYTES = 8 * 2 ** 30;
+/** Between two entries, or two pieces of content, come a header, a long name and what fills up a block of tar. */
+const MOST_BETWEEN = 1 << 20;
+
 /** The body of `vm.copyOut`. */
-export async function copyOut(shell: Shell, from: string, to: string, options: CopyOptions): Promise<CopyReport> {
+export async function copyOut(shell: Shell, from: string, to: string, options: CopyOutOptions): Promise<CopyReport> {
   const path = guestPath(from);
   const kind = (await shell.expectOk(`p=${shWord(path)}; ${LOOK}`, options)).stdout.trim();
   if (kind !== 'file' && kind !== 'tree') {
@@ -30,27 +34,36 @@ export async function copyOut(shell: Shell, from: string, to: string, options: C
     const extraction = new Extraction(into);
     await receive(shell, kind, path, extraction, options);
     const report = await extraction.end();
-    if (kind === 'file' && report.files !== 1) throw new QmpilotError('COPY_FAILED', `the guest did not send ${path}`);
-    await rename(kind === 'tree' ? into : join(into, 'file'), target);
+    const whole = kind === 'tree' ? into : join(into, 'file');
+    if (kind === 'file' && !(await lstat(whole).catch(() => undefined))?.isFile()) throw new QmpilotError('COPY_FAILED', `the guest did not send ${path}`);
+    await rename(whole, target).catch((cause: unknown) => {
+      throw new QmpilotError('COPY_FAILED', `${target} could not be written`, { cause, hint: 'was something put there meanwhile?' });
+    });
+    if (kind === 'tree') await extraction.seal(target);
     return report;
   } finally {
     await rm(work, { recursive: true, force: true });
   }
 }
 
-async function receive(shell: Shell, kind: string, path: string, extraction: Extraction, options: CopyOptions): Promise<void> {
+async function receive(shell: Shell, kind: string, path: string, extraction: Extraction, options: CopyOutOptions): Promise<void> {
   // A file comes under a name of our choice; a link that leads to one is followed.
   const source = kind === 'tree'
     ? `exec tar -cf - -C ${shWord(path)} .`
     : `d=$(mktemp -d) || exit 1; trap 'rm -rf "$d"' EXIT; ln -s ${shWord(path)} "$d/file" && tar -chf - -C "$d" file`;
   const stream = shell.stream(source, { signal: options.signal, timeout: options.timeout });
+  const limit = options.maxBytes ?? MAX_BYTES;
   let said = '';
   let bytes = 0;
+  let progressAt = 0;
   const archive = async function* () {
     for await (const chunk of stream) {
       if (chunk.from === 'stderr') said = (said + chunk.bytes.toString()).slice(-2000);
       else {
         bytes += chunk.bytes.length;
+        if (bytes > limit) throw new QmpilotError('OUTPUT_LIMIT', `${path} in the guest is more than ${limit} bytes of archive`, { hint: 'raise maxBytes, or copy less' });
+        // tar-stream holds a header's long name whole, however long the header says it is.
+        if (bytes - progressAt > MOST_BETWEEN + chunk.bytes.length) throw new QmpilotError('COPY_FAILED', 'the guest sent an archive in which nothing comes');
         options.onProgress?.({ bytes, entries: extraction.entries });
         yield chunk.bytes;
       }
@@ -58,7 +71,16 @@ async function receive(shell: Shell, kind: string, path: string, extraction: Ext
   };
   const extract = tar.extract();
   const entries = (async () => {
-    for await (const entry of extract) await extraction.add(entry.header, entry);
+    const watched = async function* (content: AsyncIterable<Uint8Array>) {
+      for await (const piece of content) {
+        progressAt = bytes;
+        yield piece;
+      }
+    };
+    for await (const entry of extract) {
+      progressAt = bytes;
+      await extraction.add(entry.header, watched(entry));
+    }
   })();
   try {
     await Promise.all([pipeline(Readable.from(archive()), extract), entries]);

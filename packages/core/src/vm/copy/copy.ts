@@ -13,6 +13,14 @@ export interface CopyOptions extends WaitOptions {
   readonly onProgress?: ((progress: CopyProgress) => void) | undefined;
 }
 
+export interface CopyOutOptions extends CopyOptions {
+  /**
+   * How many bytes of the guest's archive are taken, file headers included; 8 GiB by default. A guest could send without an end.
+   * @throws {OUTPUT_LIMIT} when it sends more: nothing is kept then
+   */
+  readonly maxBytes?: number | undefined;
+}
+
 /** What was not copied, and why: data, for a guest may hold anything. */
 export interface SkippedEntry {
   readonly name: string;

@@ -1,15 +1,23 @@
 import { constants } from 'node:fs';
 import { chmod, mkdir, open, symlink, utimes } from 'node:fs/promises';
-import { dirname, join, normalize, posix } from 'node:path';
+import { dirname, join, normalize } from 'node:path';
 import type { Headers } from 'tar-stream';
 import { QmpilotError } from '../../errors.js';
 import type { CopyReport, SkippedEntry } from './copy.js';
+
+/** Of a million entries; and so much is remembered of the names of those that are made last or left out. */
+const MOST_ENTRIES = 1_000_000;
+const MOST_REMEMBERED = 256 << 20;
+/** PATH_MAX of Linux. */
+const LONGEST_NAME = 4096;
+/** What came from a guest is not for others to change. */
+const MODE = 0o755;
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 
 /**
  * Puts the entries of an archive from a guest into a folder of the host that nobody else has: a name never leads out of it, nothing
- * is written through a link (links are made last), an entry never replaces another, and devices are not made.
+ * is written through a link (links are made last), an entry never replaces another, devices are not made, and nobody else may write.
  */
 export class Extraction {
   readonly #root: string;
@@ -19,6 +27,7 @@ export class Extraction {
   #files = 0;
   #bytes = 0;
   #entries = 0;
+  #remembered = 0;
 
   constructor(root: string) {
     this.#root = root;
@@ -28,36 +37,57 @@ export class Extraction {
     return this.#entries;
   }
 
-  /** @throws {COPY_FAILED} for a name that leads out of the folder, or comes twice: no honest tar makes those */
+  /**
+   * @throws {COPY_FAILED} for a name that leads out of the folder, or comes twice: no honest tar makes those; for a million entries
+   * @throws {NO_SPACE}
+   */
   async add(header: Headers, content: AsyncIterable<Uint8Array>): Promise<void> {
     this.#entries += 1;
+    if (this.#entries > MOST_ENTRIES) throw new QmpilotError('COPY_FAILED', `the guest sent more than ${MOST_ENTRIES} files, folders and links`, { hint: 'copy parts of the tree, or an archive of it' });
     const name = insideName(header.name);
     const path = join(this.#root, name);
-    const mode = (header.mode ?? 0o644) & 0o777;
-    const mtime = header.mtime ?? new Date();
-    try {
+    const mode = (header.mode ?? 0o644) & MODE;
+    const mtime = header.mtime && Number.isFinite(header.mtime.getTime()) ? header.mtime : new Date();
+    await writing(name, async () => {
       if (header.type === 'file' || header.type === 'contiguous-file') return await this.#file(path, mode, mtime, content);
       if (header.type === 'directory') {
         await mkdir(path, { recursive: true, mode: 0o700 });
+        this.#remember(path);
         this.#folders.push({ path, mode, mtime });
       } else if (header.type === 'symlink') this.#link(name, path, header.linkname ?? '');
-      else this.#skipped.push({ name, reason: `a ${header.type ?? 'thing of unknown kind'} is not copied` });
-    } catch (cause) {
-      if (cause instanceof QmpilotError) throw cause;
-      const full = cause instanceof Error && 'code' in cause && cause.code === 'ENOSPC';
-      throw new QmpilotError(full ? 'NO_SPACE' : 'COPY_FAILED', `${name} could not be written: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
-    }
+      else this.#skip(name, `a ${header.type ?? 'thing of unknown kind'} is not copied`);
+    });
     for await (const _ of content);
   }
 
-  /** Makes the links, and gives the folders their modes and times. */
+  /** Makes the links, and gives the folders their times and modes: the root's is for `seal`, when it is in its place. */
   async end(): Promise<CopyReport> {
-    for (const { path, target } of this.#links) await symlink(target, path);
-    for (const { path, mode, mtime } of this.#folders.toReversed()) {
-      await utimes(path, mtime, mtime);
-      await chmod(path, mode);
+    for (const { path, target } of this.#links) await writing(path.slice(this.#root.length + 1), () => symlink(target, path));
+    // The deepest first: one that nobody may enter is closed when all below it is done.
+    const depth = (path: string) => path.split('/').length;
+    for (const { path, mode, mtime } of this.#folders.toSorted((one, other) => depth(other.path) - depth(one.path))) {
+      await writing(path, async () => {
+        await utimes(path, mtime, mtime);
+        if (path !== this.#root) await chmod(path, mode);
+      });
     }
     return { files: this.#files, bytes: this.#bytes, skipped: this.#skipped };
+  }
+
+  /** Gives the root, which lies at `path` now, the mode that it has in the guest. */
+  async seal(path: string): Promise<void> {
+    const root = this.#folders.findLast((folder) => folder.path === this.#root);
+    if (root) await chmod(path, root.mode);
+  }
+
+  #remember(...texts: readonly string[]): void {
+    for (const { length } of texts) this.#remembered += length;
+    if (this.#remembered > MOST_REMEMBERED) throw new QmpilotError('COPY_FAILED', 'the names that the guest sent are longer than any honest tree’s');
+  }
+
+  #skip(name: string, reason: string): void {
+    this.#remember(name, reason);
+    this.#skipped.push({ name, reason });
   }
 
   async #file(path: string, mode: number, mtime: Date, content: AsyncIterable<Uint8Array>): Promise<void> {
@@ -76,18 +106,35 @@ export class Extraction {
     this.#files += 1;
   }
 
+  /**
+   * Only climbs at its beginning, from where the link itself lies: behind a name, which may be another link's, `..` may lead anywhere.
+   */
   #link(name: string, path: string, target: string): void {
-    const leads = posix.normalize(posix.join(posix.dirname(name), target));
-    if (target === '' || target.startsWith('/') || leads === '..' || leads.startsWith('../')) {
-      this.#skipped.push({ name, reason: `a link that leads out of the copied tree, to ${target.slice(0, 200)}` });
-    } else this.#links.push({ path, target });
+    const parts = target.split('/').filter((part) => part !== '' && part !== '.');
+    const climbs = parts.findIndex((part) => part !== '..');
+    const up = climbs < 0 ? parts.length : climbs;
+    const out = target.startsWith('/') || up > name.split('/').length - 1 || parts.lastIndexOf('..') >= up;
+    if (target === '' || out) return this.#skip(name, `a link that leads out of the copied tree, or may do so, to ${target.slice(0, 200)}`);
+    this.#remember(path, target);
+    this.#links.push({ path, target });
+  }
+}
+
+async function writing(name: string, task: () => Promise<void>): Promise<void> {
+  try {
+    await task();
+  } catch (cause) {
+    if (cause instanceof QmpilotError) throw cause;
+    const full = cause instanceof Error && 'code' in cause && (cause.code === 'ENOSPC' || cause.code === 'EDQUOT');
+    const why = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+    throw new QmpilotError(full ? 'NO_SPACE' : 'COPY_FAILED', `${JSON.stringify(name.slice(0, 200))} could not be written: ${why}`, { cause });
   }
 }
 
 function insideName(name: string): string {
   const parts = name.split('/');
-  if (name === '' || name.startsWith('/') || parts.includes('..') || name.includes('\0')) {
-    throw new QmpilotError('COPY_FAILED', `the guest sent an entry that leads out of the copied tree: ${JSON.stringify(name.slice(0, 200))}`, {
+  if (name === '' || name.length > LONGEST_NAME || name.startsWith('/') || parts.includes('..') || name.includes('\0')) {
+    throw new QmpilotError('COPY_FAILED', `the guest sent an entry that leads out of the copied tree, or none could have: ${JSON.stringify(name.slice(0, 200))}`, {
       hint: 'no honest tar sends such names: nothing was kept',
     });
   }
