@@ -9,15 +9,20 @@ import { makeTinyGuest } from './tiny-guest.js';
 
 const isRoot = process.getuid?.() === 0;
 /** Commas, signs and words of a shell, where QEMU or a shell could take them for more than a name. */
-const NAME = "a,b=c $(touch pwned) ;'x";
+const NAME = "a,b=c $(touch pwned) ;'x\"\n-\u00e9%s\\";
 
 let dir: string;
 let own: string;
+let kept: string;
 let vm: Vm;
+/** What is made is to be closed by itself, not by luck. */
+const umask = process.umask(0);
 const before = { tmp: process.env['TMPDIR'], ram: process.env['QMPILOT_RAM_DIR'] };
 beforeAll(async () => {
-  dir = mkdtempSync(join(tmpdir(), 'qmpilot-hardening-'));
-  own = join(dir, 'own');
+  dir = mkdtempSync(join(tmpdir(), 'qh-'));
+  // Short, for QEMU before 8.2 connects to a socket in it.
+  own = join(dir, NAME);
+  kept = join(dir, `kept ${NAME}`);
   mkdirSync(own);
   const guest = await makeTinyGuest(dir);
   const disk = join(dir, `${NAME}.raw`);
@@ -36,6 +41,7 @@ afterAll(async () => {
     else process.env[name] = value;
   }
   rmSync(dir, { recursive: true, force: true });
+  process.umask(umask);
 });
 
 const everything = (path: string) => readdirSync(path, { recursive: true, encoding: 'utf8' }).map((name) => join(path, name));
@@ -79,8 +85,8 @@ describe('files of a vm', () => {
     expect(openToOthers(everything(own))).toEqual([]);
     await fork?.close();
     const snapshot = await vm.snapshot('kept');
-    await snapshot.keep(join(dir, 'kept'));
-    expect(openToOthers([join(dir, 'kept'), ...everything(join(dir, 'kept'))])).toEqual([]);
+    await snapshot.keep(kept);
+    expect(openToOthers([kept, ...everything(kept)])).toEqual([]);
   });
 
   it.skipIf(!isRoot)('cannot be read by another user', () => {
@@ -90,14 +96,14 @@ describe('files of a vm', () => {
     const look = (path: string) => spawnSync('setpriv', ['--reuid', '65534', '--regid', '65534', '--clear-groups', 'ls', path], { encoding: 'utf8' });
     expect(look(own).stderr + look(join(own, folder)).stderr).toMatch(/Permission denied/);
     expect(look(join(own, folder)).status).not.toBe(0);
-    expect(look(join(dir, 'kept')).status).not.toBe(0);
+    expect(look(kept).status).not.toBe(0);
   });
 
   it('are not loaded by QEMU when others could have changed them', async () => {
-    chmodSync(join(dir, 'kept'), 0o777);
-    await expect(openSnapshot(join(dir, 'kept'))).rejects.toMatchObject({ code: 'SNAPSHOT', message: expect.stringContaining('others may change it') });
-    chmodSync(join(dir, 'kept'), 0o700);
-    await using snapshot = await openSnapshot(join(dir, 'kept'));
+    chmodSync(kept, 0o777);
+    await expect(openSnapshot(kept)).rejects.toMatchObject({ code: 'SNAPSHOT', message: expect.stringContaining('others may change it') });
+    chmodSync(kept, 0o700);
+    await using snapshot = await openSnapshot(kept);
     expect(snapshot.name).toBe('kept');
   });
 });

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { lstat, mkdtemp, readdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -64,7 +64,7 @@ async function create(): Promise<HostDirectories> {
     for (const parent of parents) {
       const path = await mkdtemp(join(parent, PREFIX));
       made.push(path);
-      await writeFile(join(path, OWNER_FILE), ownerText(process.pid), { mode: 0o600 });
+      await writeFile(join(path, OWNER_FILE), ownerText(), { mode: 0o600 });
     }
     const disk = made[0] ?? '';
     const memory = made[1] ?? disk;
@@ -92,9 +92,37 @@ async function isUsable(path: string): Promise<boolean> {
   }
 }
 
-/** `PID START`: the start time (field 22 of /proc/PID/stat) tells a reused pid from the owner. */
-function ownerText(pid: number): string {
+/** `PID START`: the start time (field 22 of /proc/PID/stat) tells a reused pid from the one that was noted. */
+function childText(pid: number): string {
   return `${pid} ${startTime(pid) ?? '?'}\n`;
+}
+
+/** The same of the owner, and where its pid means anything: containers may share /tmp or /dev/shm, and see no process of each other. */
+function ownerText(): string {
+  return `${childText(process.pid).trim()} ${pidNamespace()} ${bootId()}\n`;
+}
+
+function pidNamespace(): string {
+  try {
+    return readlinkSync('/proc/self/ns/pid');
+  } catch {
+    return '?';
+  }
+}
+
+function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return '?';
+  }
+}
+
+/** Nobody can tell from here of a process in another pid namespace: then it is not. */
+function isGone(owner: string): boolean {
+  const [, pid, started, namespace, boot] = /^(\d+) (\d+) (\S+) (\S+)$/.exec(owner.trim()) ?? [];
+  if (pid === undefined || (namespace !== pidNamespace() && boot === bootId())) return false;
+  return startTime(Number(pid)) !== started;
 }
 
 function startTime(pid: number): string | undefined {
@@ -114,8 +142,7 @@ async function sweep(parent: string): Promise<void> {
     try {
       const info = await lstat(path);
       if (!info.isDirectory() || info.uid !== process.getuid?.()) continue;
-      const [pid, started] = (await readFile(join(path, OWNER_FILE), 'utf8')).trim().split(' ');
-      if (!pid || startTime(Number(pid)) === started) continue;
+      if (!isGone(await readFile(join(path, OWNER_FILE), 'utf8'))) continue;
       for (const file of await readdir(path)) {
         if (file.endsWith('.pid')) killRecorded(await readFile(join(path, file), 'utf8'));
       }
@@ -127,13 +154,13 @@ async function sweep(parent: string): Promise<void> {
 }
 
 function killRecorded(text: string): void {
-  const [pid, started] = text.trim().split(' ');
-  if (pid && startTime(Number(pid)) === started) process.kill(Number(pid), 'SIGKILL');
+  const [, pid, started] = /^(\d+) (\d+)$/.exec(text.trim()) ?? [];
+  if (started !== undefined && startTime(Number(pid)) === started) process.kill(Number(pid), 'SIGKILL');
 }
 
 /** Notes a child so that the reaper and the sweep can end it; `setpriv` has usually done so before them. */
 export async function recordChild(directory: string, pid: number): Promise<void> {
-  await writeFile(join(directory, `${pid}.pid`), ownerText(pid), { mode: 0o600 });
+  await writeFile(join(directory, `${pid}.pid`), childText(pid), { mode: 0o600 });
 }
 
 export async function forgetChild(directory: string, pid: number): Promise<void> {
@@ -151,6 +178,8 @@ for dir; do
   for file in "$dir"/*.pid; do
     [ -r "$file" ] || continue
     read -r pid started < "$file" || continue
+    case $pid in ''|*[!0-9]*) continue ;; esac
+    [ -n "$started" ] || continue
     read -r stat 2>/dev/null < "/proc/$pid/stat" || continue
     set_rest=\${stat##*) }
     n=0; start=

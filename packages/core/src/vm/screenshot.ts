@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isQmpilotError, QmpilotError } from '../errors.js';
+import { acquireHostDirectories, releaseHostDirectories } from '../qemu/host-directory.js';
 import type { QmpClient } from '../qmp/client.js';
 import type { WaitOptions } from '../util/deadline.js';
 import { encodePng, parsePpm } from './ppm-to-png.js';
@@ -14,9 +14,12 @@ export type ScreenshotOptions = WaitOptions;
  * libpng: so the PNG is made here.
  */
 export async function takeScreenshot(qmp: QmpClient, options: ScreenshotOptions): Promise<Buffer> {
-  const directory = await mkdtemp(join(tmpdir(), 'qmpilot-shot-'));
-  const filename = join(directory, 'screen.ppm');
+  // Where it goes also when this process is killed meanwhile.
+  const { disk } = await acquireHostDirectories();
+  let directory: string | undefined;
   try {
+    directory = await mkdtemp(join(disk, 'shot-'));
+    const filename = join(directory, 'screen.ppm');
     await qmp.executeUntyped('screendump', { filename }, { timeout: '30s', ...options });
     return encodePng(parsePpm(await readFile(filename)));
   } catch (error) {
@@ -26,6 +29,7 @@ export async function takeScreenshot(qmp: QmpClient, options: ScreenshotOptions)
       hint: "boot it with display: 'std'; vm.console.screen shows the serial console without one",
     });
   } finally {
-    await rm(directory, { recursive: true, force: true });
+    if (directory !== undefined) await rm(directory, { recursive: true, force: true });
+    await releaseHostDirectories();
   }
 }

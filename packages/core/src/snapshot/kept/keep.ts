@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { access, chmod, link, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { access, chmod, link, lstat, mkdir, mkdtemp, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { QmpilotError } from '../../errors.js';
@@ -39,9 +39,11 @@ export async function keepFrozen(path: string, request: KeepRequest): Promise<Ke
   if (await exists(target)) throw new QmpilotError('USAGE', `${target} is there already`, { hint: 'name another path, or remove it first' });
   const parent = dirname(target);
   await removeUnfinished(parent);
-  const partial = join(parent, `.${basename(target)}.partial-${process.pid}-${Date.now().toString(36)}`);
+  let partial: string | undefined;
   try {
-    await mkdir(partial, { recursive: true, mode: 0o700 });
+    await mkdir(parent, { recursive: true, mode: 0o700 });
+    // A name that nobody can have put there before: what is in it is a secret.
+    partial = await mkdtemp(join(parent, `.${basename(target)}.partial-${process.pid}-`));
     await copyFile(frozen.state.path, join(partial, 'state'));
     if (frozen.ramFile !== undefined) await copyFile(frozen.ramFile, join(partial, 'ram'));
     const disks: DiskSpec[] = [];
@@ -83,16 +85,19 @@ export async function keepFrozen(path: string, request: KeepRequest): Promise<Ke
     await syncFolder(parent);
     return manifest;
   } catch (error) {
-    await rm(partial, { recursive: true, force: true });
+    if (partial !== undefined) await rm(partial, { recursive: true, force: true });
     throw asKeepError(target, error);
   }
 }
 
-/** Removes what writers that were killed left in `parent`. */
+/** Removes what writers of this user that were killed left in `parent`, which may be anybody's. */
 export async function removeUnfinished(parent: string): Promise<void> {
   for (const name of await readdir(parent).catch(() => [])) {
     const pid = /^\..+\.partial-(\d+)-\w+$/.exec(name)?.[1];
-    if (pid !== undefined && !(await exists(`/proc/${pid}`))) await rm(join(parent, name), { recursive: true, force: true });
+    if (pid === undefined || (await exists(`/proc/${pid}`))) continue;
+    const path = join(parent, name);
+    const info = await lstat(path).catch(() => undefined);
+    if (info?.isDirectory() && info.uid === process.getuid?.()) await rm(path, { recursive: true, force: true });
   }
 }
 
