@@ -1,10 +1,16 @@
+import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { defineScenario, direct } from '@qmpilot/core';
 import { fill } from './host-tools.js';
 
 const { TINY_KERNEL: kernel = '', TINY_INITRD: initrd = '', TINY_DISK: disk = '', FAULT: fault = '', FAULT_AT: faultAt = '' } = process.env;
 
 type Attempt = NonNullable<Parameters<typeof defineScenario>[0]>['attempt'];
+
+const FLOOD = fileURLToPath(new URL('flood.pl', import.meta.url));
+/** Of QEMU's end of the serial console, by qemu/machine.ts. */
+const CONSOLE_FD = 4;
 
 /** What goes wrong in one attempt of the run, by its own doing or its guest's. */
 const MISDEEDS: Readonly<Record<string, Attempt>> = {
@@ -35,6 +41,13 @@ const MISDEEDS: Readonly<Record<string, Attempt>> = {
   'panic': (vm, { signal }) => inGuest(vm, 'busybox mount -t proc proc /proc; echo c > /proc/sysrq-trigger', signal),
   'reboot-loop': (vm, { signal }) => inGuest(vm, 'busybox reboot -f', signal),
   'guest-flood': (vm, { signal }) => inGuest(vm, 'busybox yes 0123456789012345678901234567890123456789012345678901234567890', signal),
+  'virtio-flood': (vm, { signal }) => inGuest(vm, 'busybox dd if=/dev/zero of=/dev/hvc0 bs=65536', signal),
+  // No guest under TCG prints more than some MB/s: this writes in its place, as fast as the console is read.
+  'console-flood': async (vm, { signal }) => {
+    const flood = spawn('perl', [FLOOD, String(vm.pid), String(CONSOLE_FD), '60'], { stdio: 'ignore' });
+    await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    flood.kill();
+  },
   'fills-disk': (vm, { signal }) => inGuest(vm, 'busybox dd if=/dev/zero of=/dev/vda bs=1048576 count=100 conv=fsync', signal),
 };
 
@@ -63,7 +76,7 @@ async function inGuest(vm: Parameters<Attempt>[0], command: string, signal: Abor
 export default defineScenario({
   name: 'faults',
   guest: direct({
-    name: 'tiny', kernel, initrd, append: 'console=ttyS0 quiet', cpus: 1, memoryMiB: 128,
+    name: 'tiny', kernel, initrd, append: 'console=ttyS0 quiet', cpus: 1, memoryMiB: 128, virtioConsoles: ['hvc0'],
     disks: [{ id: 'disk', file: disk, format: 'raw' }], login: { prompt: /tiny# $/ },
   }),
   boot: { qemuArguments: ['-boot', 'reboot-timeout=100'] },

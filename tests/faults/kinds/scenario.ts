@@ -5,12 +5,24 @@ import { type FaultKind, inAttempt } from './fault-kind.js';
 const MOST_MEMORY_MIB = 500;
 const MOST_CONSOLE = 64 << 20;
 
+function logSizes(run: FaultRun): number[] {
+  return Array.from({ length: 8 }, (_, index) => statSync(run.path('out', 'run', 'attempts', String(index + 1).padStart(4, '0'), 'console.log'), { throwIfNoEntry: false })?.size ?? 0);
+}
+
 function bounded(run: FaultRun, { peakMiB }: RunEnd): string[] {
-  const sizes = Array.from({ length: 8 }, (_, index) => statSync(run.path('out', 'run', 'attempts', String(index + 1).padStart(4, '0'), 'console.log'), { throwIfNoEntry: false })?.size ?? 0);
+  const sizes = logSizes(run);
   return [
     ...(peakMiB <= MOST_MEMORY_MIB ? [] : [`the controller took ${peakMiB} MiB`]),
     ...(Math.max(...sizes) <= MOST_CONSOLE ? [] : [`a console.log has ${Math.max(...sizes)} bytes`]),
   ];
+}
+
+/** What no guest under TCG prints on a serial port within an attempt, many times over. */
+const FLOOD = 8 << 20;
+
+function flooded(run: FaultRun): string[] {
+  const most = Math.max(...logSizes(run));
+  return most >= FLOOD ? [] : [`the console brought ${most} bytes only`];
 }
 
 export const SCENARIO_FAULTS: readonly FaultKind[] = [
@@ -23,4 +35,6 @@ export const SCENARIO_FAULTS: readonly FaultKind[] = [
   inAttempt('the guest panics', 'panic', [1], /^$/),
   inAttempt('the guest reboots again and again', 'reboot-loop', [0, 1], /^$/),
   inAttempt('the guest prints as fast as it can', 'guest-flood', [0, 1], /^$/, { check: bounded }),
+  inAttempt('the guest writes to a virtio console as fast as it can', 'virtio-flood', [0, 1], /^$/, { check: bounded }),
+  inAttempt('the console brings as much as is read', 'console-flood', [0, 1], /^$/, { check: (run, end) => [...bounded(run, end), ...flooded(run)] }),
 ];
