@@ -15,7 +15,8 @@ const PHASE: Readonly<Record<ShutdownReport['phase'], string>> = {
 /** A shutdown as a small timeline for people, one line each, without control characters: the verdict first, then when each phase began. */
 export function formatShutdown(report: ShutdownReport & ShutdownJudgement & { readonly wanted: ShutdownWish }): string {
   const begun = report.phases[0]?.at ?? 0;
-  const times = report.phases.map(({ phase, at }) => `  ${seconds(at - begun)}  ${phase.padEnd(10)}  ${PHASE[phase]}`);
+  const words = report.init === 'other' ? { ...PHASE, units: 'services are stopped' } : PHASE;
+  const times = report.phases.map(({ phase, at }) => `  ${seconds(at - begun)}  ${phase.padEnd(10)}  ${words[phase]}`);
   const waits = openJobs(report).map((job) => `${job.type} ${describeJob(job)}`);
   const open = report.end === 'running' ? [...waits, ...(report.processes.length === 0 ? [] : [nameTasks(report.processes)])] : [];
   const slow = report.jobs.filter(({ ended, elapsed }) => ended && elapsed > 0).map((job) => `  waited for ${job.type} ${describeJob(job)}`);

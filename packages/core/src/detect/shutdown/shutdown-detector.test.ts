@@ -77,6 +77,71 @@ describe('createShutdownDetector', () => {
     expect(detector.finding(2)).toMatchObject({ unit: 'user@0.service', elapsed: 130_000, limit: 240_000, limits: [120_000, 240_000] });
   });
 
+  const said = (...chunks: string[]) => {
+    const detector = createShutdownDetector();
+    detector.requested(0);
+    chunks.forEach((chunk, index) => detector.console(`${chunk}\r\n`, (index + 1) * 1000));
+    return detector.report((chunks.length + 1) * 1000);
+  };
+  const phases = (...chunks: string[]) => said(...chunks).phases.map(({ phase }) => phase);
+
+  it.each([
+    ['A stop job is running for /mnt/data', '[FAILED] Failed unmounting /mnt/data.'],
+    ['A stop job is running for /mnt/data', '[  OK  ] Unmounted /mnt/data.'],
+    ['Job mnt-data.mount/stop running', '[  OK  ] Unmounted mnt-data.mount - /mnt/data.'],
+    ['A stop job is running for /dev/vdb', '[  OK  ] Deactivated swap /dev/vdb.'],
+    ['A stop job is running for Demo', '[ TIME ] Timed out stopping Demo.'],
+    ['A stop job is running for Demo', '[  OK  ] Stopped (with error) Demo.'],
+    ['A stop job is running for Demo Socket', '[  OK  ] Closed Demo Socket.'],
+  ])('takes the end of a job of any unit for its end: %s, %s', (job, end) => {
+    const drawn = `[*     ] ${job} (9s / 1min 30s)`;
+    expect(said(drawn).jobs).toMatchObject([{ ended: false, elapsed: 9000 }]);
+    expect(said(drawn, end).jobs).toMatchObject([{ ended: true }]);
+  });
+
+  it('knows a shortened description again on a console without UTF-8', () => {
+    const { jobs } = said('[*     ] A stop job is running for User Man...for UID 1000 (9s / 2min)', '[*     ] A stop job is running for User Manager for UID 1000 (10s / 2min)');
+    expect(jobs).toMatchObject([{ unit: 'user@1000.service', description: 'User Manager for UID 1000', elapsed: 10_000 }]);
+  });
+
+  it('takes the last list of what systemd-shutdown waits for, names in parentheses included', () => {
+    const first = 'systemd-shutdown[1]: Waiting for process: 812 ((sd-pam)), 900 (npm ci)';
+    expect(said(first).processes).toEqual([{ pid: 812, comm: '(sd-pam)' }, { pid: 900, comm: 'npm ci' }]);
+    expect(said(first, 'systemd-shutdown[1]: Waiting for process: 900 (npm ci)').processes).toEqual([{ pid: 900, comm: 'npm ci' }]);
+    const killed = said(first, 'systemd-shutdown[1]: Sending SIGKILL to PID 812 ((sd-pam)).', 'systemd-shutdown[1]: Sending SIGKILL to PID 900 (npm ci).');
+    expect(killed.processes).toHaveLength(2);
+  });
+
+  it.each(['Shutdown', 'Power-Off', 'System Power Off', 'Final Step', 'Late Shutdown Services', 'Unmount All Filesystems', 'umount.target - Unmount All Filesystems'])(
+    'knows the target %s, older spellings included',
+    (target) => {
+      expect(phases(`[  OK  ] Reached target ${target}.`)).toEqual(['requested', 'units']);
+    },
+  );
+
+  it.each([
+    ['busybox', ['The system is going down NOW!', 'Sent SIGTERM to all processes', 'Sent SIGKILL to all processes', 'Requesting system poweroff'], ['final-kill', 'power-off']],
+    ['OpenRC', [' * Stopping sshd ...', ' * Terminating remaining processes ...', ' * Killing remaining processes ...', ' * Remounting remaining filesystems read-only ...'], ['units', 'final-kill', 'unmount']],
+    ['runit', ['- runit: enter stage: /etc/runit/3', '=> Waiting for services to stop...', '=> Sending TERM signal to processes...', '=> Unmounting filesystems, disabling swap...'], ['units', 'final-kill', 'unmount']],
+    ['sysvinit', ['INIT: Switching to runlevel: 0', '[ ok ] Asking all remaining processes to terminate...done.', '[ ok ] Unmounting local filesystems...done.', '[info] Will now halt.'], ['units', 'final-kill', 'unmount', 'power-off']],
+  ])('follows a shutdown by %s, and does not speak of systemd then', (_, lines, expected) => {
+    expect(phases(...lines)).toEqual(['requested', ...expected]);
+    for (let count = 1; count <= lines.length; count += 1) {
+      const report = said(...lines.slice(0, count));
+      expect(judgeShutdown(report, WISH).reason).not.toMatch(/systemd/);
+      expect(formatShutdown({ ...report, ...judgeShutdown(report, WISH), wanted: 'poweroff' })).not.toMatch(/systemd/);
+    }
+  });
+
+  it.each([
+    ['[   50.100000] reboot: Power off not available: System halted instead', 'halted'],
+    ['[   50.100000] kexec_core: Starting new kernel', 'rebooted'],
+    ["[   50.100000] reboot: Restarting system with command 'bootloader'", 'rebooted'],
+    ['[   50.100000][    T1] reboot: Power down', 'off'],
+  ])('knows the kernel’s last word %s', (line, end) => {
+    expect(said(line).end).toBe(end);
+  });
+
   it('knows what systemd-shutdown waits for', () => {
     const detector = createShutdownDetector();
     detector.requested(0);

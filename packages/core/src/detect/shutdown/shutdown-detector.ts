@@ -31,6 +31,8 @@ export interface ShutdownReport {
   readonly shutdownEvent: boolean;
   readonly shutdownReason?: string;
   readonly panic?: string;
+  /** `other`: no systemd, but busybox, sysvinit, OpenRC or runit, by their words. */
+  readonly init?: 'other';
   /** What the guest answered instead of going down. */
   readonly refusal?: string;
   /** The last lines that said something about it; text of the guest. */
@@ -62,6 +64,7 @@ export interface ShutdownDetector {
 }
 
 const ORDER: readonly ShutdownPhase[] = ['requested', 'units', 'final-kill', 'unmount', 'power-off', 'off', 'gone'];
+const OTHER_INIT = { units: 'services are stopped', 'final-kill': 'what is left is killed', unmount: 'file systems are unmounted' } as const;
 const MAX_EVIDENCE = 30;
 const MAX_PROCESSES = 64;
 
@@ -83,6 +86,7 @@ class Detector implements ShutdownDetector {
   #shutdownEvent = false;
   #shutdownReason: string | undefined;
   #panic: string | undefined;
+  #otherInit = false;
 
   requested(atMs: number): void {
     this.#requestedAt ??= atMs;
@@ -143,6 +147,7 @@ class Detector implements ShutdownDetector {
       shutdownEvent: this.#shutdownEvent,
       ...(this.#shutdownReason === undefined ? {} : { shutdownReason: this.#shutdownReason }),
       ...(this.#panic === undefined ? {} : { panic: this.#panic }),
+      ...(this.#otherInit ? { init: 'other' } : {}),
       ...(this.#refusal === undefined ? {} : { refusal: this.#refusal }),
       evidence: [...this.#evidence],
     };
@@ -152,7 +157,7 @@ class Detector implements ShutdownDetector {
     const report = this.report(atMs);
     const job = report.phase === 'units' || report.phase === 'requested' ? report.jobs.find(({ ended }) => !ended) : undefined;
     const phase = stalledPhase(report.phase, job);
-    const where = job === undefined ? phaseText(phase, report.processes) : (job.unit ?? job.description ?? 'a job');
+    const where = job === undefined ? phaseText(phase, report) : (job.unit ?? job.description ?? 'a job');
     return {
       kind: 'poweroff-stall',
       severity: 'error',
@@ -188,10 +193,14 @@ class Detector implements ShutdownDetector {
         break;
       case 'phase':
         // A word that a running system may print as well counts only once the end was asked for.
-        if (item.sure || this.#requestedAt !== undefined) this.#reach(item.phase, atMs);
+        if (!item.sure && this.#requestedAt === undefined) break;
+        // systemd says what is asked for in the same words.
+        if (item.by === 'other-init' && item.phase !== 'requested') this.#otherInit = true;
+        this.#reach(item.phase, atMs);
         break;
-      case 'process':
-        if (this.#processes.size < MAX_PROCESSES) this.#processes.set(item.pid, { comm: item.comm, pid: item.pid });
+      case 'processes':
+        if (item.all) this.#processes.clear();
+        for (const task of item.left) if (this.#processes.size < MAX_PROCESSES) this.#processes.set(task.pid, task);
         break;
       case 'end':
         this.#finish(item.how === 'power-off' ? 'off' : item.how === 'reboot' ? 'rebooted' : 'halted', atMs);
@@ -254,11 +263,12 @@ function stalledPhase(phase: ShutdownPhase, job: ShutdownJob | undefined): Power
   return phase === 'requested' ? 'unknown' : 'unmount';
 }
 
-function phaseText(phase: PoweroffStallFinding['phase'], processes: readonly TaskRef[]): string {
+function phaseText(phase: PoweroffStallFinding['phase'], { processes, init }: ShutdownReport): string {
+  if (phase === 'unknown') return 'nothing was heard of it';
+  if (init === 'other') return OTHER_INIT[phase];
   const names = processes.slice(0, 3).map(({ comm, pid }) => `${comm} (${pid})`).join(', ');
   if (phase === 'final-kill') return names === '' ? 'systemd-shutdown kills what is left' : `systemd-shutdown waits for ${names}`;
-  if (phase === 'unmount') return 'systemd-shutdown unmounts and detaches';
-  return phase === 'units' ? 'systemd stops its units' : 'nothing was heard of it';
+  return phase === 'unmount' ? 'systemd-shutdown unmounts and detaches' : 'systemd stops its units';
 }
 
 /** Without what differs from one boot to the next: the number of a session. */

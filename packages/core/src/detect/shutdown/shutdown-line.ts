@@ -1,3 +1,5 @@
+import type { TaskRef } from '../finding.js';
+import { OTHER_INIT_LITERALS, readOtherInit } from './other-inits.js';
 import { parseTimeSpan } from './time-span.js';
 
 /** How far a shutdown has come, in order; `gone`: QEMU ended without a word of it. */
@@ -5,7 +7,7 @@ export type ShutdownPhase = 'requested' | 'units' | 'final-kill' | 'unmount' | '
 
 /** What one console line says about a shutdown. */
 export type ShutdownLine =
-  | { readonly type: 'phase'; readonly phase: ShutdownPhase; readonly sure: boolean }
+  | { readonly type: 'phase'; readonly phase: ShutdownPhase; readonly sure: boolean; readonly by?: 'other-init' }
   | {
       readonly type: 'job';
       /** Unit, where the line names it; else `description`. Either may be shortened by an ellipsis. */
@@ -16,7 +18,8 @@ export type ShutdownLine =
       readonly limit?: number;
     }
   | { readonly type: 'unit'; readonly verb: 'stopping' | 'stopped'; readonly unit?: string; readonly description: string; readonly sure: boolean }
-  | { readonly type: 'process'; readonly pid: number; readonly comm: string }
+  /** `all`: these and no others are left. */
+  | { readonly type: 'processes'; readonly left: readonly TaskRef[]; readonly all: boolean }
   | { readonly type: 'end'; readonly how: 'power-off' | 'reboot' | 'halt' }
   | { readonly type: 'panic'; readonly message: string }
   | { readonly type: 'boot' };
@@ -27,30 +30,40 @@ export const SHUTDOWN_LITERALS: readonly string[] = [
   ' running (',
   'Stopping ',
   'Stopped ',
+  'Unmounted ',
+  'Deactivated swap ',
+  'Closed ',
+  'Removed slice ',
+  'Failed unmounting ',
+  'Failed deactivating ',
+  'Timed out ',
   'Reached target ',
   'systemd-shutdown[',
   'shutdown[1]',
   'reboot: ',
   'Kernel panic - not syncing',
+  'Starting new kernel',
   'Linux version ',
-  'The system is going down',
-  'The system will ',
-  'Sent SIG',
-  'Requesting system ',
-  'System is ',
+  ...OTHER_INIT_LITERALS,
 ];
 
 // systemd src/core/manager.c, manager_print_jobs_in_progress().
 const JOB_BY_UNIT = /Job ([^ /]{1,256})\/([a-z-]{1,24}) running \(([^()/]{1,40}) \/ ([^()/]{1,40})\)/;
 const JOB_BY_DESCRIPTION = /A ([a-z-]{1,24}) job is running for (.{1,256}?) \(([^()/]{1,40}) \/ ([^()/]{1,40})\)/;
 const STAMP = /\[ {0,12}\d{1,10}\.\d{6}\]/;
-const UNIT_STATUS = /(?:^|\] {0,3}|: | {3})(Stopping|Stopped)(?: target)? (.{1,256}?)(?:\.\.\.|\.)$/;
+// The messages of src/core/{service,scope,mount,swap,socket,slice}.c for a job that has ended, well or not.
+const UNIT_STATUS =
+  /(?:^|\] {0,3}|: | {3})(Stopping|(?:Stopped|Unmounted|Deactivated swap|Closed|Removed slice)(?: \(with error\))?|Failed (?:unmounting|deactivating swap)|Timed out (?:stopping|unmounting|deactivating swap))(?: target)? (.{1,256}?)(?:\.\.\.|\.)$/;
 const UNIT_NAME = /^([^ ]{1,256}\.(?:service|scope|slice|target|mount|automount|socket|swap|timer|path|device)) - (.{1,256})$/;
 const RUN_STATE_TARGET = /^(?:multi-user\.target|graphical\.target|Multi-User System|Graphical Interface)/;
 // systemd src/shutdown/shutdown.c.
 const SHUTDOWN_TOOL = /(?:^|[\] ])(?:systemd-)?shutdown(?:\[\d{1,10}\])?: (.{1,300})$/;
 const WAITING = /^(?:Waiting for process(?:es)?: |Sending SIGKILL to PID )(.{1,256})$/;
-const PROCESS = /(\d{1,10}) \(([^()]{1,64})\)/g;
+/** A comm may be in parentheses of its own: `812 ((sd-pam))`. */
+const PROCESS = /(\d{1,10}) \((\([^()]{1,64}\)|[^()]{1,64})\)/g;
+// Before systemd 250, `Shutdown` and `Power-Off`.
+const DOWN_TARGET =
+  /Reached target (?:(?:poweroff|reboot|halt|kexec|shutdown|final|umount)\.target|(?:System )?(?:Power[ -]Off|Reboot|Halt|Shutdown)\.|Final Step|Late Shutdown Services|Unmount All Filesystems)/;
 
 export function readShutdownLine(line: string): ShutdownLine[] {
   const job = readJob(line);
@@ -80,10 +93,10 @@ function readJob(line: string): ShutdownLine | undefined {
 function readShutdownTool(message: string): ShutdownLine[] {
   const waiting = WAITING.exec(message);
   if (waiting !== null) {
-    const processes = [...(waiting[1] ?? '').matchAll(PROCESS)].slice(0, 32);
+    const left = [...(waiting[1] ?? '').matchAll(PROCESS)].slice(0, 32).map(([, pid, comm]) => ({ pid: Number(pid), comm: comm ?? '' }));
     return [
       { type: 'phase', phase: 'final-kill', sure: true },
-      ...processes.map(([, pid, comm]) => ({ type: 'process', pid: Number(pid), comm: comm ?? '' }) as const),
+      { type: 'processes', left, all: message.startsWith('Waiting') },
     ];
   }
   if (/^(?:Powering off|Rebooting|Halting system)/.test(message)) return [{ type: 'phase', phase: 'power-off', sure: true }];
@@ -98,14 +111,15 @@ function readKernel(line: string): ShutdownLine[] {
   const panic = /Kernel panic - not syncing(?:: (.{0,200}))?/.exec(line);
   if (panic !== null) return [{ type: 'panic', message: panic[1] ?? '' }];
   // kernel/reboot.c
-  const end = /(?:^|\] )reboot: (Power down|Restarting system|System halted)/.exec(line)?.[1];
+  const end = /(?:^|\] )reboot: (Power down|Restarting system|System halted|Power off not available: System halted)/.exec(line)?.[1];
   if (end !== undefined) {
     return [{ type: 'end', how: end === 'Power down' ? 'power-off' : end === 'Restarting system' ? 'reboot' : 'halt' }];
   }
+  if (/(?:^|\] )(?:kexec_core: )?Starting new kernel/.test(line)) return [{ type: 'end', how: 'reboot' }];
   return /(?:^|\] )Linux version \d/.test(line) ? [{ type: 'boot' }] : [];
 }
 
-/** Units of systemd, and what busybox and sysvinit print. */
+/** Units of systemd, and what other inits print. */
 function readInit(line: string): ShutdownLine[] {
   const status = UNIT_STATUS.exec(line);
   if (status !== null) {
@@ -121,15 +135,7 @@ function readInit(line: string): ShutdownLine[] {
       },
     ];
   }
-  if (/Reached target (?:(?:poweroff|reboot|halt|shutdown|final)\.target|System (?:Power Off|Reboot|Halt|Shutdown))/.test(line)) {
-    return [{ type: 'phase', phase: 'units', sure: true }];
-  }
-  if (/^(?:Sent SIG(?:TERM|KILL) to all processes|Sending SIG(?:TERM|KILL) to all processes)/.test(line)) {
-    return [{ type: 'phase', phase: 'final-kill', sure: false }];
-  }
-  if (/^Requesting system (?:poweroff|reboot|halt)/.test(line)) return [{ type: 'phase', phase: 'power-off', sure: false }];
-  if (/(?:The system is going down|The system will (?:power off|reboot|halt)|System is (?:powering down|rebooting|halting))/.test(line)) {
-    return [{ type: 'phase', phase: 'requested', sure: false }];
-  }
-  return [];
+  if (DOWN_TARGET.test(line)) return [{ type: 'phase', phase: 'units', sure: true }];
+  const phase = readOtherInit(line);
+  return phase === undefined ? [] : [{ type: 'phase', phase, sure: false, by: 'other-init' }];
 }

@@ -46,7 +46,8 @@ const MAX_JOBS = 256;
 const MAX_LIMITS = 64;
 const MAX_UNITS = 1024;
 const MAX_PROCESSES = 64;
-const ELLIPSIS = '…';
+/** systemd's special_glyph(): the second where the console knows no UTF-8. */
+const ELLIPSES = ['…', '...'] as const;
 
 /** Puts together what the console, `systemctl list-jobs` and `systemctl show` say about the same jobs. */
 export class StopJobs {
@@ -61,6 +62,7 @@ export class StopJobs {
   ): void {
     const job = this.#find(seen.unit, seen.description) ?? this.#add(seen.unit, seen.description, seen.job, atMs);
     if (job === undefined) return;
+    if (seen.description !== undefined && isShortened(job.description)) job.description = seen.description;
     job.type = seen.job;
     job.elapsed = seen.elapsed;
     job.shown = true;
@@ -117,7 +119,7 @@ export class StopJobs {
 
   /** `Stopping UNIT - DESCRIPTION...` names both. */
   named(unit: string, description: string): void {
-    if (unit.includes(ELLIPSIS) || description.includes(ELLIPSIS)) return;
+    if (isShortened(unit) || isShortened(description)) return;
     const known = this.#units.get(unit);
     if (known === undefined) this.#know(unit, { description, slice: undefined, cgroup: undefined, limit: undefined });
   }
@@ -142,7 +144,7 @@ export class StopJobs {
   #describe(job: Job): ShutdownJob {
     const unit = job.unit ?? this.#unitCalled(job.description) ?? guessUnit(job.description);
     const known = unit === undefined ? undefined : this.#units.get(unit);
-    const whole = job.description?.includes(ELLIPSIS) === true ? undefined : job.description;
+    const whole = isShortened(job.description) ? undefined : job.description;
     const description = known?.description ?? whole ?? job.description;
     const slice = known?.slice ?? guessSlice(unit, description);
     const processes = unit === undefined ? undefined : this.#processes.get(unit);
@@ -205,10 +207,16 @@ function sameText(one: string, other: string): boolean {
 }
 
 function fits(shortened: string, whole: string): boolean {
-  const cut = shortened.indexOf(ELLIPSIS);
-  if (cut === -1) return false;
-  const [head, tail] = [shortened.slice(0, cut), shortened.slice(cut + 1)];
-  return whole.length >= head.length + tail.length && whole.startsWith(head) && whole.endsWith(tail);
+  return ELLIPSES.some((ellipsis) => {
+    const cut = shortened.indexOf(ellipsis);
+    if (cut === -1) return false;
+    const [head, tail] = [shortened.slice(0, cut), shortened.slice(cut + ellipsis.length)];
+    return whole.length >= head.length + tail.length && whole.startsWith(head) && whole.endsWith(tail);
+  });
+}
+
+function isShortened(text: string | undefined): boolean {
+  return text !== undefined && ELLIPSES.some((ellipsis) => text.includes(ellipsis));
 }
 
 function present(text: string | undefined): string | undefined {

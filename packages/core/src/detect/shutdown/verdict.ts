@@ -62,10 +62,12 @@ function stallReason(report: ShutdownReport): string {
     case 'requested':
       return 'nothing was heard of it';
     case 'units':
-      return 'systemd still stops its units';
+      return report.init === 'other' ? 'services are still being stopped' : 'systemd still stops its units';
     case 'final-kill':
+      if (report.init === 'other') return 'what is left is still being killed';
       return report.processes.length === 0 ? 'systemd-shutdown still kills what is left' : `systemd-shutdown still waits for ${nameTasks(report.processes)}`;
     case 'unmount':
+      if (report.init === 'other') return 'file systems are still being unmounted';
       return 'systemd-shutdown still unmounts and detaches file systems and devices';
     case 'power-off':
     case 'off':
