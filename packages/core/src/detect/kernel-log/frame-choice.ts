@@ -68,12 +68,12 @@ const PRIMITIVES = [
   '_{0,4}mem(?:cpy|set|move|cmp|chr|scan|zero|chr_inv)',
   'str(?:len|nlen|cpy|ncpy|lcpy|scpy|cmp|ncmp|casecmp|ncasecmp|cat|ncat|lcat|chr|rchr|str|sep|dup|ndup|spn|pbrk|nchr)',
   'sized_strscpy',
-  '_{0,4}(?:copy_(?:from|to)_user|copy_user|copy_in_user|raw_copy|clear_user|get_user|put_user|asm_copy|arch_copy)',
+  '_{0,4}(?:copy_(?:from|to)_user|copy_user|copy_in_user|raw_copy|clear_user|(?:get|put)_user(?:$|_(?:nocheck|bad|\\d))|asm_copy|arch_copy)',
   '_{0,1}copy_(?:from|to)_iter|instrument_',
-  'rep_(?:movs|stos)|clear_page|copy_page$',
+  'rep_(?:movs|stos)|clear_page(?:$|_(?:erms|rep|orig))|copy_page$',
   '_?find_(?:first|next|last)_(?:zero_)?bit',
   '_{0,4}(?:test|set|clear|change|test_and_set|test_and_clear)_bit',
-  '(?:arch_)?(?:raw_)?atomic(?:64|_long)?_',
+  '(?:arch_)?(?:raw_)?atomic(?:64|_long)?_(?!notifier|open|check|commit|flush)',
   'refcount_',
   '_{0,4}refcount_',
   'kref_(?:get|put)',
@@ -83,7 +83,7 @@ const PRIMITIVES = [
   '_{0,4}stack_chk_fail',
   'kvm_fastop_exception',
   '*(?:read|write)_once_\\w*nocheck|read_word_at_a_time|_indirect_thunk_|ref_tracker|seqprop_assert|assertfail|assfail',
-  '_{0,4}rb_|list_replace|klist_|_{0,4}wake_up|complete$|copy(?:in|out)$|copy_(?:page|folio)_(?:to|from)_iter|crc\\d|crc_itu_t|rhashtable_lookup|_{0,4}phys_addr',
+  '_{0,4}rb_(?:insert|erase|first|last|next|prev|replace|link|rotate|find|add|left|right)|list_replace|klist_|_{0,4}wake_up|complete$|copy(?:in|out)$|copy_(?:page|folio)_(?:to|from)_iter|crc\\d|crc_itu_t|rhashtable_lookup|_{0,4}phys_addr',
   '(?:read|write)[bwlq]$|logic_(?:in|out)|cleanup_srcu_struct|get_taint$|extract_(?:user|iter)_to_sg|memdup',
 ];
 
@@ -96,7 +96,7 @@ const PRINTING = [
 
 /** Common code of objects, devices, inodes and deferred work: the failure is its caller's. */
 const COMMON_CODE = [
-  'kobject_|add_uevent_var|get_device_parent|device_(?:add|del|unregister|destroy|release|for_each_child|remove_file)|devres_release_all|put_device$|sysfs_remove|tty_unregister_device',
+  'kobject_|add_uevent_var|get_device_parent|device_(?:add$|del|unregister|destroy|release|for_each_child|remove_file)|devres_release_all|put_device$|sysfs_remove|tty_unregister_device',
   'hwrng_unregister|i2c_del_adapter|_{0,4}unregister_client|rollback_registered|unregister_netdev',
   'dummy_urb_enqueue|usb_(?:kill_urb|kill_anchored_urbs|control_msg|hcd_submit_urb|submit_urb)',
   '*flush_work|cancel_work_sync|_{0,4}cancel_work_timer|try_to_grab_pending|(?:flush|drain|destroy)_workqueue|queue_(?:delayed_)?work|insert_work|kthread_stop|del_timer|lock_timer_base|timer_delete_sync|_{0,4}mod_timer$|sk_stop_timer_sync',
@@ -110,7 +110,7 @@ const LOCKS = [
   'rwlock_bug|spin_(?:bug|dump)|debug_spin',
   'rt_(?:spin|read|write|mutex)_|__rt_mutex|rtlock_|rt_mutex',
   '_{0,4}mutex_(?:lock|trylock|unlock)|__mutex|__ww_mutex|ww_mutex',
-  '(?:__)?down(?:$|_)|(?:__)?up(?:$|_)',
+  '(?:__)?(?:down|up)(?:$|_(?:read|write|interruptible|killable|trylock|timeout|common))',
   'rwsem_|call_rwsem|percpu_(?:down|up|rwsem)|__percpu_|rwbase_',
   'lock_(?:acquire|release|is_held|contended|downgrade|set)',
   '_{0,4}lock_(?:acquire|release)|validate_chain|mark_(?:lock|usage|held)|register_lock|assign_lock_key|look_up_lock|reacquire_held|save_trace|valid_state|debug_check_no_locks',
@@ -125,7 +125,7 @@ const ALLOCATORS = [
   '_{0,4}kmem_cache|kmem_|create_object|__kmalloc|__do_kmalloc|_{0,4}do_krealloc',
   '_{0,4}slab_|slab_|slub_|___slab|__slab|new_slab|allocate_slab|cache_(?:alloc|free|grow|flusharray)|_{0,4}cache_free|object_err|alloc_slab|check_(?:bytes|object|slab)|free_(?:consistency|debug)|alloc_(?:debug|consistency)',
   'k?v?free$|kfree|kvfree|kzfree|vfree|vunmap|__vunmap|__vfree|do_slab_free|free_to_partial|qlink|qlist|quarantine|per_cpu_remove_cache',
-  '_{0,4}(?:alloc|free)_(?:pages|frozen|unref|one|zeroed|contig|pcp)|_{0,4}folio_alloc|get_page_from|get_free|__get_free|free_pages|__free_(?:pages|slab)|alloc_pages|prep_new_page|post_alloc|bad_page|free_page|free_pcp|check_(?:new|free)|rmqueue|__rmqueue|free_tail|__free_pages',
+  '_{0,4}(?:alloc|free)_(?:pages|frozen|unref|one|zeroed|contig|pcp)|_{0,4}folio_alloc|prepare_alloc_pages|should_fail_alloc|get_page_from|get_free|__get_free|free_pages|__free_(?:pages|slab)|alloc_pages|prep_new_page|post_alloc|bad_page|free_page|free_pcp|check_(?:new|free)|rmqueue|__rmqueue|free_tail|__free_pages',
   'pcpu_|__alloc_percpu|alloc_percpu|free_percpu|mempool_|percpu_ref_init',
   'vmalloc|__vmalloc|kvmalloc|krealloc|stack_depot|set_track|save_stack',
   'idr_|ida_|radix_tree_node_alloc|xas_(?:alloc|nomem)|mas_alloc|mt_alloc|maple_alloc',

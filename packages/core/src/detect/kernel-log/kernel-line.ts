@@ -15,21 +15,23 @@ export interface KernelLine {
 const MAX_TEXT = 1000;
 const ESC = '\u001b';
 
-/** The console's own form: `<4>[   12.345678][  T123] `; formats in kernel/printk/printk.c. */
-const STAMP = /(?:<\d{1,3}>)?\[ {0,12}(\d{1,10}\.\d{6})\](?: ?\[ {0,12}([TC]\d{1,10})[^\]\n]{0,32}\])? ?/g;
+/** The console's own form: `<4>[   12.345678][  T123] `; formats in kernel/printk/printk.c. `dmesg -d` adds `<    0.000012>`. */
+const STAMP = /(?:<\d{1,3}>)?\[ {0,12}(\d{1,10}\.\d{6})(?: < {0,12}\d{1,10}\.\d{6}>)?\](?: ?\[ {0,12}([TC]\d{1,10})[^\]\n]{0,32}\])? ?/g;
 const STAMP_AT_START = new RegExp(`^${STAMP.source}`);
 const LEVEL = /^<\d{1,3}>/;
-/** `dmesg -T`, `dmesg --time-format iso`, `dmesg -x`. */
+/** `dmesg -T`, `-H` (the first line of a minute, then the others), `--time-format iso`, `-x`. */
 const DMESG =
-  /^(?:[a-z]{3,8} {0,4}:[a-z]{3,8} {0,4}: )?(?:\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}\] |\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{6}[+-]\d\d:\d\d )/;
+  /^(?:[a-z]{3,8} {0,4}:[a-z]{3,8} {0,4}: )?(?:\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}\] |\[[A-Z][a-z]{2} {0,2}\d{1,2} \d\d:\d\d\] |\[ {0,6}\+\d{1,7}\.\d{6}\] |\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{6}[+-]\d\d:\d\d )/;
 const FACILITY = /^kern {0,4}:[a-z]{3,8} {0,4}: /;
-/** syslog and journal: `Nov 24 06:00:00 host kernel: `. */
+/** syslog and journal: `Nov 24 06:00:00 host kernel: `; also `-o short-full` and `short-unix`. */
 const SYSLOG =
-  /^(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,6})?|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?) [^ ]{1,64} ([^ :[]{1,64})(?:\[\d{1,10}\])?: /;
+  /^(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,6})?|[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})? [A-Z+\d-]{1,6}|\d{9,11}\.\d{6}|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?) [^ ]{1,64} ([^ :[]{1,64})(?:\[\d{1,10}\])?: /;
 /** `journalctl -o short-monotonic` has the host behind the timestamp. */
 const MONOTONIC = /^[\w.-]{1,64} kernel: /;
 /** A record as `/dev/kmsg` gives it: `4,1001,10000002,-,caller=T12;`; Documentation/ABI/testing/dev-kmsg. */
 const KMSG = /^\d{1,4},\d{1,12},(\d{1,16}),[^;,]{1,4}(?:,caller=([TC]\d{1,10}))?(?:,[^;]{1,64})?;/;
+/** RFC 5424: `<4>1 TIME HOST APP PROCID MSGID - `. */
+const SYSLOG_5424 = /^<\d{1,3}>1 [^ ]{1,40} [^ ]{1,64} ([^ ]{1,64}) [^ ]{1,64} [^ ]{1,64} - /;
 const MAX_PATH = 128;
 /** What stands right before a line of the log that a program shows as text: a quotation mark, or `FILE:LINE:` of a search. */
 const QUOTES = /["'`]$|(?:^|\s)[\w~+-]{0,64}[./][\w./~+-]{1,96}:(?:\d{1,9}:)?$/;
@@ -41,7 +43,7 @@ export function parseKernelLine(raw: string, plainText = false): KernelLine {
   const line = plainText ? raw : (raw.includes(ESC) ? stripEscapes(raw) : raw).replace(CONTROL, '');
   const stamp = findStamp(line);
   if (stamp !== undefined) return stamp;
-  const syslog = SYSLOG.exec(line);
+  const syslog = SYSLOG.exec(line) ?? SYSLOG_5424.exec(line);
   if (syslog !== null) {
     const own = syslog[1] === 'kernel';
     return plain(line.slice(syslog[0].length), own, !own);

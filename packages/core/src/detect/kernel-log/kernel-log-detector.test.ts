@@ -46,6 +46,13 @@ test.each([
   expect(scan(`[   12.345678] ${text}\n`).map((finding) => finding.title)).toEqual([title]);
 });
 
+test('a stall on a CPU that idles is whole without a backtrace', () => {
+  const lines = ['rcu: INFO: rcu_sched detected stalls on CPUs/tasks:', '\t1-...!: (0 ticks this GP) idle=2c4/0/0x0', '\t(detected by 0, t=6002 jiffies, g=3641, q=2)'];
+  const stall = (...more: string[]) => scan([...lines, ...more].map((line) => `[   12.345678] ${line}\n`).join(''));
+  expect(stall('Sending NMI from CPU 0 to CPUs 1:', 'NMI backtrace for cpu 1 skipped: idling at native_safe_halt+0xe/0x10')).toMatchObject([{ cut: false, cpu: 1 }]);
+  expect(stall()).toMatchObject([{ cut: true }]);
+});
+
 test('words that a command was told to print are not the kernel’s, where nothing else can tell', () => {
   const words = 'BUG: KASAN: use-after-free in demo+0x1/0x2';
   expect(scan(`root@guest:~# echo ${words}\n${words}\nroot@guest:~# `)).toEqual([]);

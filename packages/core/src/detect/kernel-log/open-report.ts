@@ -22,6 +22,8 @@ const STRUCTURE =
   /^[ \t]*(?:(?:Not t|T)ainted|"echo 0 |task:|<\/?[A-Z#]{2,10}>|CPU: ?\d|CPU \d+ |PID: |Comm: |Hardware name|Workqueue: |(?:RIP|EIP|RSP|ESP|EFLAGS|Code|CR2|FS|GS|CS|DR\d|Modules linked|Process |pstate|Mem abort|Data abort|swapper|Stack|pc|lr|sp|ra|gp|epc|tp|status|NIP|LR|REGS|MSR|CFAR|GPR\d\d|PKRU|PGD|P4D|PUD|PMD|PTE|Oops|Internal error|Preemption disabled|INFO: (?:lockdep is|Stall ended|task .{1,64} blocked on)|irq event stamp|hardirqs last|softirqs last|in_atomic|preempt_count|RCU nest|Read of size|Write of size|Free of addr|The buggy|which belongs|Memory state|[0-9a-f]{16}: |[0-9a-f]{4}: +[0-9a-f]{8} |[>#*][0-9a-f]{8}|Register [a-z0-9]{1,4} information: |Flags: |Control: |Exception stack|(?:PC|LR) is at|Krnl |R:\d T:\d|Last Breaking|\$ {0,2}\d{1,2} {0,3}: |(?:Status|Cause|BadVA|PrId|CRMD|PRMD|EUEN|ECFG|ESTAT|BADV|PRID) {0,2}: |\(t=|\(detected|Possible timer|rcu(?:_\w+)?: |Unless |comm "|hex dump|page:|flags:|raw:|locks? held|#\d+: |either |stack backtrace|Kernel Offset|note: |Object |Redzone|Padding|Slab 0x|INFO: (?:Slab|Object|Freed|Allocated|0x)|\d+ locks? held|Showing |other info|ret_from|Hardware|WARNING: CPU|RAX|RBP|RDX|R[0-9]{2}|[re][a-d]x|x\d{1,2} ?:|r\d{1,2} ?:|[a-z]\d{1,2} ?:|ESR|EC |SET |EA |FSC|FSR|CM |ISV|\[[0-9a-f]{8,16}\] |#PF|---\[|={8}|-{8}|Disabling lock|Rebooting|Shutting down|Dumping|Value changed|Reported by|Bytes|Key type|hung_task|sched_show|Future hung|khungtaskd|last function|blocked on|but task|is trying|at:|page dumped|page last|page_owner|addr:|file:|BUG: Bad rss))/;
 /** As a symbolized log marks what the compiler put into its caller. */
 export const INLINED = /\[inline\](?:\s*$|, CPU#)/;
+/** lib/nmi_backtrace.c */
+const SKIPPED_BACKTRACE = /^NMI backtrace for cpu \d+ skipped: idling/;
 const END_MARKER = /^(?:---\[ end |Rebooting in \d)/;
 
 /** A header that was seen and the lines behind it, until the report is over. All of it bounded. */
@@ -84,6 +86,8 @@ export class OpenReport {
   get lacksWhole(): boolean {
     if (this.rule.secondary === 'always') return true;
     if (this.rule.single === true || this.rule.from === 'none' || this.hasTrace || this.counters.length > 0) return false;
+    // A CPU that idles has no backtrace to print.
+    if (this.lines.some((line) => SKIPPED_BACKTRACE.test(line))) return false;
     return this.rule.kind !== 'hung-task' && this.rule.kind !== 'lock-held';
   }
 

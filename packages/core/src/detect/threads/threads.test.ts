@@ -120,12 +120,14 @@ describe('parseBlockedTasks', () => {
         '[  100.000002] npm ci          D    0   888    880 0x00004006',
         '[  100.000005]  __schedule+0x34d/0x9e0',
         '[  100.000006] jbd2/sda1-8     D14568   213      2 0x80000000',
+        '[  100.000007] bash            D ffff8800bba2fca8     0  1234   1200 0x00000000',
         '[  100.000008] task:busy            state:R  running task     stack:0     pid:91    tgid:90    ppid:1      flags:0x00004000',
       ].join('\n'),
     );
     expect(tasks).toMatchObject([
       { comm: 'npm ci', state: 'D', pid: 888, kernelThread: false, stack: [{ function: '__schedule' }] },
       { comm: 'jbd2/sda1-8', state: 'D', pid: 213, kernelThread: true },
+      { comm: 'bash', state: 'D', pid: 1234, kernelThread: false },
       { comm: 'busy', state: 'R', pid: 91, tgid: 90 },
     ]);
   });

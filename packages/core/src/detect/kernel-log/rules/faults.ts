@@ -123,6 +123,14 @@ export const FAULTS: readonly Rule[] = [
   {
     ...FAULT,
     kind: 'oops',
+    literals: [' [#'],
+    pattern: new RegExp(`${TRAP}(?<what>int3|debug|bounds|overflow|device not available|iret exception|fpu exception|simd exception|coprocessor segment overrun): [0-9a-f]{4} \\[#`),
+    title: '{what} in {function}',
+    continues: RAISED_BY,
+  },
+  {
+    ...FAULT,
+    kind: 'oops',
     literals: ['CFI failure'],
     pattern: /^CFI failure (?:at (?<function>[A-Za-z_$.][^\s+]{0,200})|at|\()/,
     from: 'header',

@@ -71,12 +71,21 @@ export const RESOURCES: readonly Rule[] = [
   {
     kind: 'filesystem-error',
     severity: 'warning',
-    literals: ['XFS (', 'BTRFS', 'F2FS-fs', 'FAT-fs', 'JBD2: ', 'EXT4-fs', 'SQUASHFS error', 'EROFS', 'NILFS', 'gfs2: '],
+    literals: ['XFS (', 'BTRFS', 'F2FS-fs', 'FAT-fs', 'JBD2: ', 'EXT4-fs', 'SQUASHFS error', 'EROFS', 'NILFS', 'gfs2: ', 'ERROR (device ', 'REISERFS error'],
     pattern: new RegExp(
-      `^(?:(?<xfs>XFS) ${DEVICE}: (?:Metadata (?:corruption|CRC error|I/O error)|Corruption (?:warning|detected|of in-memory)|metadata I/O error|log I/O error|Filesystem has been shut down|Internal error)|(?<btrfs>BTRFS)(?:: | )(?:error|critical)[ :]|(?<f2fs>F2FS-fs) ${DEVICE}: .{0,40}(?:corrupt|inconsistent|fail)|(?<fat>FAT-fs) ${DEVICE}: error|(?<jbd>JBD2): (?:Detected IO errors|Error -?\\d+ detected)|(?<ext4>EXT4-fs) ${DEVICE}: (?:previous I/O error|delayed block allocation failed|failed to convert)|(?<squash>SQUASHFS) error: |(?<nilfs>NILFS) ${DEVICE}: (?:error|bad)|(?<gfs>gfs2): fsid=[^ ]{1,64} (?:fatal|withdraw))`,
+      `^(?:(?<xfs>XFS) ${DEVICE}: (?:Metadata (?:corruption|CRC error|I/O error)|Corruption (?:warning|detected|of in-memory)|metadata I/O error|log I/O error|Filesystem has been shut down|Internal error)|(?<btrfs>BTRFS)(?:: | )(?:error|critical)[ :]|(?<f2fs>F2FS-fs) ${DEVICE}: .{0,40}(?:corrupt|inconsistent|fail)|(?<fat>(?:ex)?FAT-fs) ${DEVICE}: error|(?<jbd>JBD2): (?:Detected IO errors|Error -?\\d+ detected)|(?<ext4>EXT4-fs) ${DEVICE}: (?:previous I/O error|delayed block allocation failed|failed to convert)|(?<squash>SQUASHFS) error: |(?<nilfs>NILFS) ${DEVICE}: (?:error|bad)|(?<gfs>gfs2): fsid=[^ ]{1,64} (?:fatal|withdraw)|(?<ocfs>OCFS2): ERROR ${DEVICE}: |(?<reiser>REISERFS) error ${DEVICE}: )`,
     ),
-    title: 'file system error: {xfs}{btrfs}{f2fs}{fat}{jbd}{ext4}{squash}{nilfs}{gfs}',
+    title: 'file system error: {xfs}{btrfs}{f2fs}{fat}{jbd}{ext4}{squash}{nilfs}{gfs}{ocfs}{reiser}',
     from: 'none',
+    single: true,
+  },
+  {
+    kind: 'filesystem-error',
+    severity: 'warning',
+    literals: ['ERROR: (device '],
+    pattern: new RegExp(`^ERROR: ${DEVICE}: (?<function>[a-zA-Z]\\w{1,48}): `),
+    title: 'JFS error in {function}',
+    from: 'header',
     single: true,
   },
   {
@@ -92,7 +101,7 @@ export const RESOURCES: readonly Rule[] = [
   {
     kind: 'io-error',
     severity: 'warning',
-    literals: ['nvme'],
+    literals: ['nvme nvme'],
     pattern:
       /^nvme (?<dev>nvme\d{1,4}): (?:I\/O (?:tag )?\d{1,6} .{0,80}timeout, |controller is down; will reset|Device not ready; aborting|Disabling device after reset failure|Removing after probe failure)/,
     title: 'I/O timeout on {dev}',
