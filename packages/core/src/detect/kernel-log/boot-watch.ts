@@ -5,6 +5,7 @@ export const BOOT_LITERALS: readonly string[] = [
   'Linux version ',
   'Booting Linux on ',
   'reboot: ',
+  'Resetting',
   'kexec_core: Starting new kernel',
   'Starting new kernel',
   'Booting the kernel',
@@ -14,7 +15,9 @@ export const BOOT_LITERALS: readonly string[] = [
 const BANNER = /^Linux version \d+\.\d+[^ ]* \(/;
 /** arch/x86/boot/compressed/misc.c: before the kernel has a log. */
 const DECOMPRESSOR = /(?:^|done\.[ \r\n]*)Booting the kernel\b/;
-const DELIBERATE = /^(?:reboot: (?:Restarting system|Power down|System halted)|kexec_core: Starting new kernel|Starting new kernel)/;
+/** kernel/reboot.c, kernel/kexec_core.c, drivers/tty/sysrq.c */
+const DELIBERATE =
+  /^(?:reboot: (?:Restarting system|Power down|System halted|Power off not available)|(?:sysrq: )?(?:SysRq : )?Resetting$|kexec_core: Starting new kernel|Starting new kernel)/;
 /** What the kernel prints next after its banner: without timestamps the banner alone may be `cat /proc/version`. */
 const AFTER_BANNER =
   /^(?:Command line: |Kernel command line: |KERNEL supported cpus|Machine model: |OF: fdt|BIOS-provided|SBI |Disabled fast string|x86\/|random: |efi: |printk: |earlycon: )/;

@@ -32,6 +32,8 @@ const MONOTONIC = /^[\w.-]{1,64} kernel: /;
 const KMSG = /^\d{1,4},\d{1,12},(\d{1,16}),[^;,]{1,4}(?:,caller=([TC]\d{1,10}))?(?:,[^;]{1,64})?;/;
 /** RFC 5424: `<4>1 TIME HOST APP PROCID MSGID - `. */
 const SYSLOG_5424 = /^<\d{1,3}>1 [^ ]{1,40} [^ ]{1,64} ([^ ]{1,64}) [^ ]{1,64} [^ ]{1,64} - /;
+/** A pane's border (U+2500 to U+257F), as bytes. */
+const BORDER = /\u00e2[\u0094\u0095][\u0080-\u00bf]/;
 const MAX_PATH = 128;
 /** What stands right before a line of the log that a program shows as text: a quotation mark, or `FILE:LINE:` of a search. */
 const QUOTES = /["'`]$|(?:^|\s)[\w~+-]{0,64}[./][\w./~+-]{1,96}:(?:\d{1,9}:)?$/;
@@ -63,7 +65,7 @@ export function startsWithStamp(raw: string): boolean {
 }
 
 function plain(text: string, prefixed: boolean, foreign: boolean): KernelLine {
-  return { text: text.slice(0, MAX_TEXT), prefixed, foreign, time: undefined, caller: undefined };
+  return { text: withinPane(text.slice(0, MAX_TEXT)), prefixed, foreign, time: undefined, caller: undefined };
 }
 
 /**
@@ -83,7 +85,7 @@ function findStamp(line: string): KernelLine | undefined {
     }
   }
   if (last === undefined) return quoted ? plain(line, false, true) : undefined;
-  const text = line.slice(last.index + last[0].length, last.index + last[0].length + MAX_TEXT);
+  const text = withinPane(line.slice(last.index + last[0].length, last.index + last[0].length + MAX_TEXT));
   return {
     text: text.includes(' kernel: ') ? text.replace(MONOTONIC, '') : text,
     prefixed: true,
@@ -91,6 +93,12 @@ function findStamp(line: string): KernelLine | undefined {
     time: Number(last[1]),
     caller: last[2],
   };
+}
+
+/** Without what a terminal multiplexer drew to the right of the message. */
+function withinPane(text: string): string {
+  const border = text.search(BORDER);
+  return border === -1 ? text : text.slice(0, border).trimEnd();
 }
 
 /** Removes terminal sequences (ECMA-48: CSI, OSC and the two-byte ones) in one pass. */

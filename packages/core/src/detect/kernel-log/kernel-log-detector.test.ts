@@ -53,6 +53,17 @@ test('a stall on a CPU that idles is whole without a backtrace', () => {
   expect(stall()).toMatchObject([{ cut: true }]);
 });
 
+test('what a pane draws beside the kernel’s words is no part of them', () => {
+  const lines = ['WARNING: CPU: 1 PID: 5 at net/a.c:1 inner_fn net/a.c:1 [inline]', 'WARNING: CPU: 1 PID: 5 at net/a.c:1 outer_fn+0x1/0x2 net/a.c:1', 'CPU: 1 PID: 5 Comm: demo Not tainted 6.5.0 #0', 'RIP: 0010:outer_fn+0x1/0x2 net/a.c:1'];
+  const drawn = (all: readonly string[]) => scan(all.map((line, index) => `│ root@guest:~# │[   12.34567${index}] ${line.padEnd(90)}│ top\n`).join(''));
+  expect(drawn(lines)).toMatchObject([{ title: 'WARNING in outer_fn', task: { comm: 'demo', pid: 5 } }]);
+  expect(drawn(['Kernel panic - not syncing: sysrq triggered crash'])).toMatchObject([{ title: 'kernel panic: sysrq triggered crash' }]);
+});
+
+test('a title is text, whatever the bytes', () => {
+  expect(scan('[    1.000000] Kernel panic - not syncing: no init in \'/größe\'\n')).toMatchObject([{ title: "kernel panic: no init in '/größe'" }]);
+});
+
 test('words that a command was told to print are not the kernel’s, where nothing else can tell', () => {
   const words = 'BUG: KASAN: use-after-free in demo+0x1/0x2';
   expect(scan(`root@guest:~# echo ${words}\n${words}\nroot@guest:~# `)).toEqual([]);
@@ -86,6 +97,12 @@ test('lines of a log that a program shows are not the kernel’s', () => {
   const line = '[   12.345678] BUG: kernel NULL pointer dereference, address: 0000000000000010';
   for (const shown of [`"${line}" was expected`, `+ echo '${line}'`, `logs/boot.txt:12:${line}`, `dmesg.txt:${line}`]) expect(scan(`[    1.000000] up\n${shown}\n`), shown).toEqual([]);
   for (const drawn of [`root@guest:~# ${line}`, `│ ${line}`, `login: ${line}`]) expect(scan(`[    1.000000] up\n${drawn}\n`), drawn).toHaveLength(1);
+});
+
+test.each(['sysrq: Resetting', 'sysrq: SysRq : Resetting', "reboot: Restarting system with command 'kexec'", 'kexec_core: Starting new kernel'])('a boot behind %s was asked for', (asked) => {
+  const boot = '[    0.000000] Linux version 6.1.0 (a@b) (gcc) #1 SMP\n' + '[    1.500000] usb 1-1: new device\n'.repeat(40);
+  expect(scan(`${boot}[   60.000000] ${asked}\n${boot}`)).toEqual([]);
+  expect(summary(scan(`${boot}[   60.000000] usb 1-1: gone\n${boot}`))).toEqual(['reboot: unexpected kernel reboot']);
 });
 
 describe('console captures', () => {
@@ -197,6 +214,55 @@ describe('cause and consequence', () => {
   test('what comes after a fatal failure says so', () => {
     const log = read('kernel-log/written/bug-arm64.log').toString() + read('kernel-log/written/hung-io-wait.log').toString();
     expect(scan(log)[1]).toMatchObject({ kind: 'hung-task', after: 'kernel BUG in demo_bug' });
+  });
+});
+
+describe('what came before explains a panic only where it can', () => {
+  const at = (seconds: number, lines: readonly string[]) => lines.map((line, index) => `[${(seconds + index / 1e4).toFixed(6).padStart(12)}] ${line}\n`).join('');
+  const bug = (pid: number) => ['kernel BUG at fs/demo.c:1!', 'invalid opcode: 0000 [#1] SMP', `CPU: 0 PID: ${pid} Comm: demo Not tainted 6.1.0 #1`, 'RIP: 0010:demo+0x1/0x2', 'Call Trace:', ' <TASK>', ' caller+0x1/0x2', ' </TASK>'];
+  const warning = ['WARNING: CPU: 0 PID: 9 at a.c:1 demo_warn+0x1/0x2', 'CPU: 0 PID: 9 Comm: demo Not tainted 6.1.0 #1', 'Call Trace:', ' <TASK>', ' caller+0x1/0x2', ' </TASK>', '---[ end trace 0000000000000000 ]---'];
+  const kasan = ['BUG: KASAN: slab-use-after-free in demo_kasan+0x1/0x2', 'Read of size 8 at addr ffff888011d08b98 by task demo/9', 'CPU: 0 PID: 9 Comm: demo Not tainted 6.1.0 #1', 'Call Trace:', ' <TASK>', ' demo_kasan+0x1/0x2', ' </TASK>'];
+  const panic = (message: string) => [`Kernel panic - not syncing: ${message}`, 'CPU: 0 PID: 1 Comm: init Not tainted 6.1.0 #1', 'Call Trace:', ' <TASK>', ' panic+0x1/0x2', ' </TASK>'];
+  const killed = 'Attempted to kill init! exitcode=0x0000000b';
+  const KILLED = 'kernel-panic: kernel panic: Attempted to kill init!';
+
+  test.each([
+    ['init dies of its own oops', at(5, bug(1)) + at(5.01, panic(killed)), ['bug: kernel BUG in demo']],
+    ['init dies of its own oops, later', at(5, bug(1)) + at(25, panic(killed)), ['bug: kernel BUG in demo']],
+    ['init dies after the oops of another', at(5, bug(77)) + at(5.01, panic(killed)), ['bug: kernel BUG in demo', KILLED]],
+    ['init dies after a warning', at(5, warning) + at(25, panic(killed)), ['warning: WARNING in demo_warn', KILLED]],
+    ['a fatal exception right after a warning', at(5, warning) + at(5.1, panic('Fatal exception')), ['warning: WARNING in demo_warn']],
+    ['a fatal exception long after a warning', at(5, warning) + at(500, panic('Fatal exception')), ['warning: WARNING in demo_warn', 'kernel-panic: kernel panic: Fatal exception']],
+    ['a fatal exception long after an oops', at(5, bug(77)) + at(500, panic('Fatal exception')), ['bug: kernel BUG in demo']],
+    ['an NMI that nobody knows', at(5, warning) + at(6, panic('NMI: Not continuing')), ['warning: WARNING in demo_warn', 'kernel-panic: kernel panic: NMI: Not continuing']],
+    ['a fault long after a sanitizer’s report', at(5, kasan) + at(25, ['general protection fault: 0000 [#1] SMP', 'RIP: 0010:demo+0x1/0x2']), ['kasan: KASAN: slab-use-after-free Read in demo_kasan', 'general-protection-fault: general protection fault in demo']],
+  ])('%s', (_, log, expected) => {
+    expect(summary(scan(log))).toEqual(expected);
+  });
+
+  test('a lesser line long after a report comes after it', () => {
+    expect(summary(scan(at(5, kasan) + at(25, ['JBD2: Detected IO errors while flushing file data on vda1-8'])))).toEqual([
+      'kasan: KASAN: slab-use-after-free Read in demo_kasan',
+      'filesystem-error: file system error: JBD2',
+    ]);
+  });
+
+  test('a header within the stack of another report marks both, where no caller tag tells them apart', () => {
+    const cutIn = [...kasan.slice(0, 6), ...warning.slice(0, 3), ' demo_release+0x1/0x2', ...warning.slice(3)];
+    expect(scan(at(5, cutIn))).toMatchObject([{ kind: 'kasan', interleaved: true }, { kind: 'warning', interleaved: true }]);
+    expect(scan(at(5, [...kasan, ...warning]))).toMatchObject([{ interleaved: false }, { interleaved: false }]);
+  });
+
+  test('frames before its own stack are another report’s, where nothing marks where a stack ends', () => {
+    const plain = (lines: readonly string[]) => lines.filter((line) => !line.includes('TASK'));
+    const [first, second] = [plain(kasan), plain(warning)];
+    expect(scan(at(5, [...first, second[0] ?? '', ' demo_release+0x1/0x2', ...second.slice(1)]))[1]).toMatchObject({ kind: 'warning', interleaved: true });
+    expect(scan(at(5, [...first, ...second]))).toMatchObject([{ interleaved: false }, { interleaved: false }]);
+  });
+
+  test('two tasks in one report do not speak for each other', () => {
+    const second = 'CPU: 1 PID: 10 Comm: other Not tainted 6.1.0 #1';
+    expect(scan(at(5, [...kasan.slice(0, 3), second, ...kasan.slice(3)]))).toMatchObject([{ interleaved: true }]);
   });
 });
 

@@ -6,6 +6,8 @@ import { parseKernelLine, startsWithStamp } from './kernel-line.js';
 import type { KernelLine } from './kernel-line.js';
 import type { KernelLogFinding } from './kernel-log-finding.js';
 import { INLINED, OpenReport } from './open-report.js';
+import { explainedBy, explains, isDeathThroe } from './cause.js';
+import type { Cause } from './cause.js';
 import { describeReport } from './report-finding.js';
 import { BootWatch, BOOT_LITERALS } from './boot-watch.js';
 import { RULES } from './rules.js';
@@ -58,13 +60,6 @@ export function scan(log: string | Uint8Array): KernelLogFinding[] {
   return [...detector.push(log, 0), ...detector.end(0)].map((finding) =>
     finding.kernelTime === undefined ? finding : { ...finding, at: Math.round(finding.kernelTime * 1000) },
   );
-}
-
-interface Cause {
-  readonly title: string;
-  readonly fatal: boolean;
-  readonly pid: number | undefined;
-  readonly line: number;
 }
 
 class Engine implements KernelLogDetector {
@@ -168,6 +163,7 @@ class Engine implements KernelLogDetector {
 
   #head(rule: Rule, match: RegExpExecArray, line: KernelLine, raw: string): void {
     const context = this.#contextOf(line);
+    if (this.#open.get(context)?.isOver(line.time) === true) this.#close(context, false);
     const open = this.#open.get(context);
     if (rule.kind === 'kernel-panic' && this.#panicOf(open, rule, match, line, raw)) return;
     if (open !== undefined && belongsTo(open, rule)) {
@@ -184,7 +180,7 @@ class Engine implements KernelLogDetector {
       this.#emit(report, false);
       return;
     }
-    const interleaved = open !== undefined && context === '' && open.lacksBody(line.time);
+    const interleaved = open !== undefined && context === '' && open.isCutInto(line.time);
     if (open !== undefined) {
       open.interleaved ||= interleaved;
       this.#close(context, false);
@@ -192,6 +188,7 @@ class Engine implements KernelLogDetector {
     if (this.#open.size >= MAX_OPEN) this.#close([...this.#open.keys()][0] ?? '', false);
     const report = new OpenReport(rule, match, line, raw, this.#at, this.#isRepeat(line));
     report.interleaved = interleaved;
+    report.behindStack = context === '' && open?.inProgress === true;
     this.#open.set(context, report);
   }
 
@@ -199,12 +196,13 @@ class Engine implements KernelLogDetector {
   #panicOf(open: OpenReport | undefined, rule: Rule, match: RegExpExecArray, line: KernelLine, raw: string): boolean {
     const message = match.groups?.['message'] ?? '';
     const cause = open ?? (rule.secondary !== undefined ? [...this.#open.values()].at(-1) : undefined);
-    if (cause !== undefined && cause.rule.kind !== 'kernel-panic' && (rule.secondary !== undefined || cause.inProgress)) {
+    if (cause !== undefined && cause.rule.kind !== 'kernel-panic' && explainedBy(cause, rule)) {
       cause.panic = message;
       cause.continueWith(line, raw, this.#at);
       return true;
     }
-    return rule.secondary !== undefined && this.#recentCause() !== undefined;
+    const told = this.#recentCause();
+    return told !== undefined && explains(told, rule, line.time);
   }
 
   #recentCause(): Cause | undefined {
@@ -243,7 +241,7 @@ class Engine implements KernelLogDetector {
       if (report.rule.single === true) return;
       const fatal = report.rule.fatal === true || report.panic !== undefined;
       if (this.#cause?.fatal === true && !fatal) return;
-      this.#cause = { title: finding.title, fatal, pid: finding.task?.pid, line: this.#lineCount };
+      this.#cause = { title: finding.title, fatal, pid: finding.task?.pid, time: finding.kernelTime, line: this.#lineCount };
     }
   }
 
@@ -280,12 +278,4 @@ function matchRule(line: KernelLine): { readonly rule: Rule; readonly match: Reg
     if (match !== null) return { rule, match };
   }
   return undefined;
-}
-
-/** What a task that has just died does on its way out is no failure of its own. */
-function isDeathThroe(finding: KernelLogFinding, cause: Cause, report: OpenReport): boolean {
-  if (finding.panic !== undefined && report.rule.kind === 'kernel-panic') return false;
-  const sameTask = finding.task !== undefined && finding.task.pid === cause.pid;
-  const died = report.lines.some((text) => /Tainted: [A-Z ]{0,24}D/.test(text));
-  return died && sameTask && ['atomic-sleep', 'warning', 'lock-held', 'lock-state', 'rcu-usage'].includes(finding.kind);
 }

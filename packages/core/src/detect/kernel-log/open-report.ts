@@ -1,6 +1,7 @@
 import { parseFrame, parseProgramCounter } from './frames.js';
 import type { Trace } from './frames.js';
 import type { StackFrame } from '../finding.js';
+import type { KernelLogKind } from './kernel-log-finding.js';
 import type { KernelLine } from './kernel-line.js';
 import type { Rule } from './rule.js';
 
@@ -24,6 +25,8 @@ const STRUCTURE =
 export const INLINED = /\[inline\](?:\s*$|, CPU#)/;
 /** lib/nmi_backtrace.c */
 const SKIPPED_BACKTRACE = /^NMI backtrace for cpu \d+ skipped: idling/;
+/** Their stacks come without `Call Trace:`. */
+const UNLABELLED: readonly KernelLogKind[] = ['kmsan', 'kfence', 'kcsan', 'memory-leak'];
 const END_MARKER = /^(?:---\[ end |Rebooting in \d)/;
 
 /** A header that was seen and the lines behind it, until the report is over. All of it bounded. */
@@ -43,6 +46,8 @@ export class OpenReport {
   /** Other CPUs were told to print their backtraces into it. */
   asksBacktraces = false;
   interleaved = false;
+  /** It began while a stack was printed that nothing had ended: frames before its own stack are of that one. */
+  behindStack = false;
   /** Same report as one already seen: followed to its end, not told. */
   readonly repeated: boolean;
   #lastTime: number | undefined;
@@ -91,17 +96,23 @@ export class OpenReport {
     return this.rule.kind !== 'hung-task' && this.rule.kind !== 'lock-held';
   }
 
-  /** Whether a header at `time` cuts in before this report could say what it has to say. */
-  lacksBody(time: number | undefined): boolean {
-    if (this.hasTrace || this.#ended || this.rule.from === 'none') return false;
+  /** Whether a header at `time` cuts in before this report could say what it has to say, or within a stack. */
+  isCutInto(time: number | undefined): boolean {
+    if (this.#ended || this.rule.from === 'none') return false;
     if (time !== undefined && this.#lastTime !== undefined && time - this.#lastTime > MAX_PAUSE) return false;
+    if (this.hasTrace) return this.#marked && !this.dropped;
     // On a console at a low log level a hung task gets three lines and no stack.
     return this.rule.kind !== 'hung-task' || this.lines.length < 2;
   }
 
+  /** What comes at `time` comes too late to be a part of it. */
+  isOver(time: number | undefined): boolean {
+    return time !== undefined && this.#lastTime !== undefined && time - this.#lastTime > MAX_GAP;
+  }
+
   /** Takes a line of the same context. `false`: the report was over before it. */
   add(line: KernelLine, raw: string, atMs: number): boolean {
-    if (line.time !== undefined && this.#lastTime !== undefined && line.time - this.#lastTime > MAX_GAP) return false;
+    if (this.isOver(line.time)) return false;
     const known = this.#read(line.text);
     this.#idle = known ? 0 : this.#idle + 1;
     const patience = this.#ended ? 2 : (this.rule.patience ?? (this.hasTrace ? PATIENCE_AFTER_TRACE : PATIENCE_BEFORE_TRACE));
@@ -161,6 +172,7 @@ export class OpenReport {
   #pushFrame(frame: StackFrame): void {
     if (!this.#inTrace) {
       if (this.traces.length >= MAX_TRACES) return;
+      if (this.behindStack && this.traces.length === 0 && this.#label === '' && !UNLABELLED.includes(this.rule.kind)) this.interleaved = true;
       this.traces.push({ label: this.#label, frames: [] });
       this.#label = '';
       this.#inTrace = true;

@@ -2,7 +2,7 @@ import type { StackFrame, TaskRef } from '../finding.js';
 import { chooseFunction, isCertain, isSkipped, syscallName } from './frame-choice.js';
 import type { SkipSet } from './frame-choice.js';
 import { functionName } from './frames.js';
-import type { KernelLogFinding, MemoryAccess } from './kernel-log-finding.js';
+import type { KernelLogFinding, KernelLogKind, MemoryAccess } from './kernel-log-finding.js';
 import { memoryAccess } from './memory-access.js';
 import { firstMatch, INLINED } from './open-report.js';
 import type { OpenReport } from './open-report.js';
@@ -31,7 +31,7 @@ export function describeReport(report: OpenReport, ending: { readonly after?: st
   const access = memoryAccess(report);
   const task = taskOf(report);
   const cpu = cpuOf(report);
-  const filled = fillTitle(rule.title, { ...groups, ...(name === undefined ? { function: undefined } : { function: name }) }, access);
+  const filled = decode(fillTitle(rule.title, { ...groups, ...(name === undefined ? { function: undefined } : { function: name }) }, access));
   const title = rule.general === true ? filled.replace(/\b(?:0x)?[0-9a-f]{8,16}\b/g, 'ADDR').replace(/\b\d{3,}\b/g, 'NUM') : filled;
   return {
     kind: rule.kind,
@@ -46,7 +46,7 @@ export function describeReport(report: OpenReport, ending: { readonly after?: st
     ...(name === undefined ? {} : { function: name }),
     ...(header.time === undefined ? {} : { kernelTime: header.time }),
     ...(access === undefined ? {} : { access }),
-    ...(report.panic === undefined ? {} : { panic: report.panic }),
+    ...(report.panic === undefined ? {} : { panic: decode(report.panic) }),
     ...(ending.after === undefined ? {} : { after: ending.after }),
     cut: ending.cut || report.dropped,
     interleaved: report.interleaved || speaksOfOthers(report),
@@ -155,7 +155,7 @@ function lockedIn({ rule, lines, traces }: OpenReport, stack: readonly StackFram
   return chooseFunction(stack, skip) ?? chooseFunction(traces[0]?.frames ?? [], skip) ?? own[0];
 }
 
-function taskOf(report: OpenReport): TaskRef | undefined {
+export function taskOf(report: OpenReport): TaskRef | undefined {
   const { comm, pid, pid2 } = report.match.groups ?? {};
   const number = pid ?? pid2;
   if (comm !== undefined && number !== undefined) return { comm: decode(comm), pid: Number(number) };
@@ -176,8 +176,18 @@ function cpuOf(report: OpenReport): number | undefined {
   return number === undefined ? undefined : Number(number);
 }
 
-/** The header names one CPU and the lines behind it come from another. */
+/** What one task reports has one line that names it, and the panic it leads to another of the same. */
+const OF_ONE_TASK: readonly KernelLogKind[] = [
+  'null-deref', 'page-fault', 'general-protection-fault', 'invalid-opcode', 'divide-error', 'oops', 'bug', 'warning', 'refcount', 'list-corruption', 'odebug', 'usercopy',
+  'kasan', 'kmsan', 'kfence', 'ubsan', 'deadlock', 'lock-state', 'rcu-usage', 'lock-held', 'atomic-sleep',
+];
+
+/** The header names one CPU and the lines behind it come from another, or two tasks speak at once. */
 function speaksOfOthers(report: OpenReport): boolean {
+  if (OF_ONE_TASK.includes(report.rule.kind) && report.panic === undefined && !report.asksBacktraces) {
+    const tasks = new Set(report.lines.flatMap((line) => CPU_LINE.exec(line)?.[2] ?? []));
+    if (tasks.size > 1) return true;
+  }
   const { cpu, cpu2 } = report.match.groups ?? {};
   const named = cpu ?? cpu2;
   const behind = named === undefined ? undefined : firstMatch(report, CPU_LINE)?.[1];

@@ -53,8 +53,8 @@ export interface Rule {
   readonly general?: boolean;
   /** Counts only behind a kernel prefix: the words are too common otherwise. */
   readonly vague?: boolean;
-  /** The consequence of what was reported shortly before: `always`, or only when there was something. */
-  readonly secondary?: 'always' | 'perhaps';
+  /** The consequence of what was reported shortly before: `always`, only when there was something, or only when that befell init. */
+  readonly secondary?: 'always' | 'perhaps' | 'of-init';
   /** Nothing in the kernel runs on as before: what follows in this boot may be its consequence. */
   readonly fatal?: boolean;
 }

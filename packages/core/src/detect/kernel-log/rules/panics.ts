@@ -39,12 +39,12 @@ export const PANICS: readonly Rule[] = [
     pattern: new RegExp(`${PANIC}(?<message>Attempted to kill init!).{0,200}`),
     title: 'kernel panic: Attempted to kill init!',
     from: 'none',
-    secondary: 'perhaps',
+    secondary: 'of-init',
   },
   {
     ...PANIC_RULE,
     pattern: new RegExp(
-      `${PANIC}(?<message>(?:Fatal exception|Oops|(?:[A-Za-z_]{1,40}: )?panic_on_\\w{1,32} set|hung_task: blocked tasks|softlockup: hung tasks|RCU Stall|rcu_\\w{1,32}: stall|Hard LOCKUP|Attempted to kill the idle task|Aiee, killing interrupt handler|Fatal error|workqueue: panic|panic_on_|Asynchronous SError Interrupt|BUG!|kernel: panic_on_warn|NMI: Not continuing|nmi_panic|fatal exception|Unrecoverable|unrecoverable)[^\\n]{0,200}?) ?(?:\\.\\.\\.)?$`,
+      `${PANIC}(?<message>(?:Fatal exception|Oops|(?:[A-Za-z_]{1,40}: )?panic_on_\\w{1,32} set|hung_task: blocked tasks|softlockup: hung tasks|RCU Stall|rcu_\\w{1,32}: stall|Hard LOCKUP|Attempted to kill the idle task|Aiee, killing interrupt handler|Fatal error|workqueue: panic|panic_on_|Asynchronous SError Interrupt|BUG!|kernel: panic_on_warn|nmi_panic|fatal exception|Unrecoverable|unrecoverable)[^\\n]{0,200}?) ?(?:\\.\\.\\.)?$`,
     ),
     title: 'kernel panic: {message}',
     from: 'none',
