@@ -64,6 +64,19 @@ test('a title is text, whatever the bytes', () => {
   expect(scan('[    1.000000] Kernel panic - not syncing: no init in \'/größe\'\n')).toMatchObject([{ title: "kernel panic: no init in '/größe'" }]);
 });
 
+test('what the kernel says before a header is part of the evidence', () => {
+  const lines = ['[   12.000001][   T10] ------------[ cut here ]------------', '[   12.000002][   T22] usb 1-1: other', '[   12.000003][   T10] clock is not enabled', '[   12.000004][   T10] WARNING: CPU: 0 PID: 10 at drivers/clk/clk.c:1000 demo+0x1/0x2'];
+  expect(scan(lines.join('\n'))[0]?.evidence).toEqual([lines[0], lines[2], lines[3]]);
+  const late = [...lines.slice(0, 1), ...Array.from({ length: 20 }, () => '[   12.000002][   T22] usb 1-1: other'), ...lines.slice(3)];
+  expect(scan(late.join('\n'))[0]?.evidence).toEqual([lines[3]]);
+});
+
+test('a hung task has no CPU, whichever CPU the watchdog ran on', () => {
+  const lines = ['INFO: task demo:9 blocked for more than 120 seconds.', '      Not tainted 6.1.0 #1', 'Call Trace:', ' <TASK>', ' demo+0x1/0x2', ' </TASK>', 'NMI backtrace for cpu 1', 'CPU: 1 PID: 30 Comm: khungtaskd Not tainted 6.1.0 #1', 'Call Trace:', ' watchdog+0x1/0x2'];
+  expect(scan(lines.map((line) => `[  242.000001] ${line}\n`).join(''))).toMatchObject([{ task: { pid: 9 } }]);
+  expect(scan(lines.map((line) => `[  242.000001] ${line}\n`).join(''))[0]).not.toHaveProperty('cpu');
+});
+
 test('words that a command was told to print are not the kernel’s, where nothing else can tell', () => {
   const words = 'BUG: KASAN: use-after-free in demo+0x1/0x2';
   expect(scan(`root@guest:~# echo ${words}\n${words}\nroot@guest:~# `)).toEqual([]);
@@ -80,6 +93,8 @@ describe('what only a register or a later line says', () => {
     ['arm64 read', arm64('  EC = 0x25: DABT (current EL), IL = 32 bits', 'Data abort info:', '  CM = 0, WnR = 0, TnD = 0, TagAccess = 0'), 'read'],
     ['arm64 call', arm64('  EC = 0x21: IABT (current EL), IL = 32 bits'), 'execute'],
     ['riscv write', report(['Unable to handle kernel paging request at virtual address ffffffd800000000', 'Oops [#1]', 'epc : demo+0x12/0x40', 'status: 0000000200000120 badaddr: ffffffd800000000 cause: 000000000000000f']), 'write'],
+    ['KFENCE', report(['BUG: KFENCE: use-after-free read in demo+0x1/0x2', '', 'Use-after-free read at 0xffff8881a1b2c3d4 (in kfence-#141):', ' demo+0x1/0x2']), 'read'],
+    ['KFENCE free', report(['BUG: KFENCE: invalid free in demo+0x1/0x2', '', 'Invalid free of 0xffff8881a1b2c3d4 (in kfence-#3):', ' demo+0x1/0x2']), 'free'],
     ['nothing said', report(['Unable to handle kernel paging request at virtual address ffffffd800000000', 'Oops [#1]', 'epc : demo+0x12/0x40']), 'unknown'],
   ])('%s', (_, finding, kind) => {
     expect(finding?.access).toMatchObject({ kind, address: expect.stringMatching(/^ffff/) });

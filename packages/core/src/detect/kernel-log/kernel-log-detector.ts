@@ -9,6 +9,7 @@ import { INLINED, OpenReport } from './open-report.js';
 import { explainedBy, explains, isDeathThroe } from './cause.js';
 import type { Cause } from './cause.js';
 import { describeReport } from './report-finding.js';
+import { CutHere, CUT_HERE } from './cut-here.js';
 import { BootWatch, BOOT_LITERALS } from './boot-watch.js';
 import { RULES } from './rules.js';
 import type { Rule } from './rule.js';
@@ -35,7 +36,7 @@ export interface KernelLogDetector {
 }
 
 const DROPPED = 'printk messages dropped';
-const MATCHER = compileLiterals([...new Set([...RULES.flatMap(({ literals }) => literals), ...BOOT_LITERALS, DROPPED])]);
+const MATCHER = compileLiterals([...new Set([...RULES.flatMap(({ literals }) => literals), ...BOOT_LITERALS, DROPPED, CUT_HERE])]);
 /** Contexts that may be printing a report at the same time. */
 const MAX_OPEN = 8;
 /** A failure this many looked-at lines ago still explains what comes now. */
@@ -68,6 +69,7 @@ class Engine implements KernelLogDetector {
   readonly #open = new Map<string, OpenReport>();
   readonly #backtraces = new AskedBacktraces();
   readonly #boot = new BootWatch();
+  readonly #cutHere = new CutHere();
   /** Headers with their kernel time: a log printed twice (dmesg, a second console) is not a second failure. */
   readonly #seen = new Set<string>();
   readonly #encoder = new TextEncoder();
@@ -108,12 +110,13 @@ class Engine implements KernelLogDetector {
 
   readonly #wanted = (first: number): boolean => {
     this.#lineCount++;
-    return this.#open.size > 0 || this.#boot.curious || (!this.#stamped && OPENING_BYTES.has(first));
+    return this.#open.size > 0 || this.#boot.curious || this.#cutHere.curious || (!this.#stamped && OPENING_BYTES.has(first));
   };
 
   readonly #take = ({ raw, hit, plain }: SplitLine): void => {
     if (hit) this.#lineCount++;
-    if (!hit && this.#open.size === 0 && !this.#boot.curious) {
+    this.#cutHere.pass();
+    if (!hit && this.#open.size === 0 && !this.#boot.curious && !this.#cutHere.curious) {
       if (startsWithStamp(raw)) this.#noteStamp(parseKernelLine(raw));
       return;
     }
@@ -129,8 +132,10 @@ class Engine implements KernelLogDetector {
     const echoed = header !== undefined && !line.prefixed && this.#typed.includes(line.text);
     this.#typed = hit && header === undefined && !line.prefixed ? line.text : '';
     if (echoed) return;
-    if (header === undefined) this.#addToOpen(line, raw);
-    else this.#head(header.rule, header.match, line, raw);
+    if (header === undefined) {
+      this.#cutHere.read(line, raw);
+      this.#addToOpen(line, raw);
+    } else this.#head(header.rule, header.match, line, raw);
   };
 
   #noteStamp({ time }: KernelLine): void {
@@ -187,6 +192,7 @@ class Engine implements KernelLogDetector {
     }
     if (this.#open.size >= MAX_OPEN) this.#close([...this.#open.keys()][0] ?? '', false);
     const report = new OpenReport(rule, match, line, raw, this.#at, this.#isRepeat(line));
+    report.preface(this.#cutHere.linesBefore(line));
     report.interleaved = interleaved;
     report.behindStack = context === '' && open?.inProgress === true;
     this.#open.set(context, report);

@@ -7,6 +7,9 @@ const SIZED_ACCESS = /^(Read|Write) (?:of size (\d+))?(?: ?at addr (?:0x)?([0-9a
 const FREED = /^Free of addr (?:0x)?([0-9a-f]+)/;
 const SUPERVISOR_ACCESS = /^#PF: \w+ (read|write|instruction fetch)/;
 const RACE_ACCESS = /^(read|write|read-write)(?: \([^)]{1,40}\))? to 0x([0-9a-f]+) of (\d+) bytes/;
+/** mm/kfence/report.c */
+const KFENCE_ACCESS = /^(?:Out-of-bounds|Use-after-free|Invalid) (read|write) at 0x([0-9a-f]+)/;
+const KFENCE_FREE = /^Invalid free of 0x([0-9a-f]+)/;
 /** arch/arm64/mm/fault.c */
 const DATA_ABORT = /^\s*CM = \d, WnR = ([01])/;
 const INSTRUCTION_ABORT = /^\s*EC = 0x2[01]: IABT/;
@@ -24,7 +27,9 @@ export function memoryAccess(report: OpenReport): MemoryAccess | undefined {
   if (race !== undefined) {
     return { kind: race[1] === 'read' ? 'read' : 'write', size: Number(race[3]), address: race[2] ?? '' };
   }
-  const freed = firstMatch(report, FREED);
+  const guarded = firstMatch(report, KFENCE_ACCESS);
+  if (guarded !== undefined) return { kind: guarded[1] === 'read' ? 'read' : 'write', address: guarded[2] ?? '' };
+  const freed = firstMatch(report, FREED) ?? firstMatch(report, KFENCE_FREE);
   if (freed !== undefined) return { kind: 'free', address: freed[1] ?? '' };
   const { access, address } = report.match.groups ?? {};
   const word = access ?? firstMatch(report, SUPERVISOR_ACCESS)?.[1];

@@ -128,6 +128,11 @@ export class OpenReport {
     if (this.evidence.length < MAX_EVIDENCE) this.evidence.push(decode(raw).slice(0, MAX_EVIDENCE_LINE));
   }
 
+  /** What the kernel said of it before its header. */
+  preface(lines: readonly string[]): void {
+    this.evidence.unshift(...lines.map((raw) => decode(raw).slice(0, MAX_EVIDENCE_LINE)));
+  }
+
   /** A header that belongs to this report came. */
   continueWith(line: KernelLine, raw: string, atMs: number): void {
     this.#idle = 0;

@@ -170,6 +170,8 @@ export function taskOf(report: OpenReport): TaskRef | undefined {
 
 function cpuOf(report: OpenReport): number | undefined {
   const { cpu, cpu2, self } = report.match.groups ?? {};
+  // What CPU lines stand behind a blocked task are the watchdog's own and those of the CPUs that it asked.
+  if (report.rule.kind === 'hung-task' || report.rule.kind === 'task-cannot-die') return undefined;
   const stalled = report.rule.kind === 'rcu-stall' ? report.lines.flatMap((line) => STALLED_CPU.exec(line)?.[1] ?? []) : [];
   const number =
     cpu ?? cpu2 ?? self ?? (stalled.length === 1 ? stalled[0] : undefined) ?? firstMatch(report, CPU_LINE)?.[1] ?? firstMatch(report, BY_TASK)?.[3];
