@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { chmod, copyFile, link, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { QmpilotError } from '../errors.js';
+import { AbortedError, QmpilotError } from '../errors.js';
 import { which } from '../qemu/binary.js';
 import type { DiskSpec } from '../qemu/command-line.js';
 
@@ -19,8 +19,8 @@ export async function createOverlay(base: { readonly file: string; readonly form
 }
 
 /** One overlay at `path`, directly over `base`, with all that the chain of overlays down to it holds. */
-export async function flattenOverlay(overlay: string, base: ImageFile, path: string): Promise<void> {
-  await qemuImg(['convert', '-U', '-O', 'qcow2', '-B', base.file, '-F', base.format, overlay, path], `${overlay} could not be copied`);
+export async function flattenOverlay(overlay: string, base: ImageFile, path: string, signal: AbortSignal | undefined): Promise<void> {
+  await qemuImg(['convert', '-U', '-O', 'qcow2', '-B', base.file, '-F', base.format, overlay, path], `${overlay} could not be copied`, signal);
 }
 
 export interface ImageFile {
@@ -38,14 +38,15 @@ export async function baseImage(overlay: string): Promise<ImageFile> {
   throw new QmpilotError('SNAPSHOT', `qemu-img names no backing file of ${overlay}`);
 }
 
-async function qemuImg(args: readonly string[], failed: string): Promise<string> {
+async function qemuImg(args: readonly string[], failed: string, signal?: AbortSignal): Promise<string> {
   const tool = await which('qemu-img');
   if (!tool) {
     throw new QmpilotError('TOOL_MISSING', 'qemu-img is not on PATH', { hint: 'on Debian: apt-get install qemu-utils' });
   }
   try {
-    return (await run(tool, args)).stdout;
+    return (await run(tool, args, { signal })).stdout;
   } catch (cause) {
+    if (signal?.aborted) throw new AbortedError(`qemu-img ${args[0] ?? ''}`, signal.reason);
     const said = cause instanceof Error && 'stderr' in cause ? String(cause.stderr).trim() : '';
     throw new QmpilotError(/space|quota/i.test(said) ? 'NO_SPACE' : 'USAGE', `${failed}: ${said}`, {
       cause,

@@ -25,7 +25,8 @@ export async function differs(file: FileIdentity): Promise<string | undefined> {
   return (await sha256(file.path)) === file.sha256 ? undefined : 'has other contents';
 }
 
-async function sha256(path: string): Promise<string> {
+/** In the hexadecimal digits of sha256sum. */
+export async function sha256(path: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
   return hash.digest('hex');

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { access, chmod, link, lstat, mkdir, mkdtemp, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { QmpilotError } from '../../errors.js';
+import { AbortedError, isQmpilotError, QmpilotError } from '../../errors.js';
 import { cpuFlags } from '../../qemu/cpu-flags.js';
 import type { AcceleratorChoice } from '../../qemu/accelerator.js';
 import type { QemuBinary } from '../../qemu/binary.js';
@@ -10,10 +10,13 @@ import type { DiskSpec } from '../../qemu/command-line.js';
 import { baseImage, flattenOverlay } from '../overlay.js';
 import type { FrozenMachine } from '../frozen.js';
 import type { SnapshotInfo, StoredScreen } from '../store.js';
-import { identify, type FileIdentity } from './file-identity.js';
+import { identify, sha256, type FileIdentity } from './file-identity.js';
 import { MANIFEST, type KeptManifest } from './manifest.js';
 
 const run = promisify(execFile);
+
+/** Files up to this size are known by their contents too: a few ms whenever the snapshot is opened. RAM is not among them. */
+const MAX_HASHED = 8 * 2 ** 20;
 
 export interface KeepRequest {
   readonly frozen: FrozenMachine;
@@ -34,7 +37,7 @@ const identities = new Map<string, Promise<FileIdentity>>();
  * @throws {NO_SPACE} {TOOL_MISSING} {ABORTED}
  */
 export async function keepFrozen(path: string, request: KeepRequest): Promise<KeptManifest> {
-  const { frozen, info, guest, screen, accelerator, binary } = request;
+  const { frozen, info, guest, screen, accelerator, binary, signal } = request;
   const target = resolve(path);
   if (await exists(target)) throw new QmpilotError('USAGE', `${target} is there already`, { hint: 'name another path, or remove it first' });
   const parent = dirname(target);
@@ -44,12 +47,12 @@ export async function keepFrozen(path: string, request: KeepRequest): Promise<Ke
     await mkdir(parent, { recursive: true, mode: 0o700 });
     // A name that nobody can have put there before: what is in it is a secret.
     partial = await mkdtemp(join(parent, `.${basename(target)}.partial-${process.pid}-`));
-    await copyFile(frozen.state.path, join(partial, 'state'));
-    if (frozen.ramFile !== undefined) await copyFile(frozen.ramFile, join(partial, 'ram'));
+    await copyFile(frozen.state.path, join(partial, 'state'), signal);
+    if (frozen.ramFile !== undefined) await copyFile(frozen.ramFile, join(partial, 'ram'), signal);
     const disks: DiskSpec[] = [];
     const bases = new Map<string, FileIdentity>();
     for (const { spec, pristine } of frozen.disks) {
-      request.signal?.throwIfAborted();
+      signal?.throwIfAborted();
       const image = pristine === undefined ? spec : await baseImage(spec.file);
       bases.set(image.file, await identityOf(image.file));
       if (pristine === undefined) {
@@ -57,11 +60,11 @@ export async function keepFrozen(path: string, request: KeepRequest): Promise<Ke
         continue;
       }
       const name = `${spec.id}.qcow2`;
-      await flattenOverlay(spec.file, image, join(partial, name));
+      await flattenOverlay(spec.file, image, join(partial, name), signal);
       await chmod(join(partial, name), 0o600);
       disks.push({ ...spec, file: name });
     }
-    request.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     const { kernel: own, ...spec } = frozen.spec;
     const kernel = frozen.spec.reboots ? own : undefined;
     for (const file of [kernel?.kernel, kernel?.initrd]) if (file !== undefined) bases.set(file, await identityOf(file));
@@ -86,6 +89,7 @@ export async function keepFrozen(path: string, request: KeepRequest): Promise<Ke
     return manifest;
   } catch (error) {
     if (partial !== undefined) await rm(partial, { recursive: true, force: true });
+    if (signal?.aborted && !isQmpilotError(error)) throw new AbortedError(`the snapshot to be kept at ${target}`, signal.reason);
     throw asKeepError(target, error);
   }
 }
@@ -112,11 +116,11 @@ function identityOf(image: string): Promise<FileIdentity> {
 }
 
 /** A second name where that is possible, for nobody writes to either; else a copy that leaves holes what they are. */
-async function copyFile(from: string, to: string): Promise<void> {
+async function copyFile(from: string, to: string, signal: AbortSignal | undefined): Promise<void> {
   try {
     await link(from, to);
   } catch {
-    await run('cp', ['--sparse=auto', '--reflink=auto', '--', from, to]);
+    await run('cp', ['--sparse=auto', '--reflink=auto', '--', from, to], { signal });
   }
   await chmod(to, 0o600);
 }
@@ -127,7 +131,8 @@ async function sync(folder: string): Promise<KeptManifest['files']> {
       const file = await open(join(folder, name), 'r');
       try {
         await file.sync();
-        return { name, bytes: (await file.stat()).size };
+        const { size } = await file.stat();
+        return { name, bytes: size, ...(size <= MAX_HASHED && { sha256: await sha256(join(folder, name)) }) };
       } finally {
         await file.close();
       }
@@ -157,7 +162,6 @@ function asKeepError(target: string, error: unknown): unknown {
   if (/ENOSPC|EDQUOT|No space left|quota/i.test(said)) {
     return new QmpilotError('NO_SPACE', `no room to keep the snapshot at ${target}`, { cause: error, hint: 'free some room there, or name another path' });
   }
-  if (error.name === 'AbortError') return new QmpilotError('ABORTED', 'interrupted while a snapshot was kept', { cause: error });
   return new QmpilotError('SNAPSHOT', `the snapshot could not be kept at ${target}: ${error.message}`, { cause: error });
 }
 

@@ -10,6 +10,8 @@ import type { FileIdentity } from './file-identity.js';
 export interface KeptFile {
   readonly name: string;
   readonly bytes: number;
+  /** Of those that are small enough to be read whenever it is opened. */
+  readonly sha256?: string;
 }
 
 /** manifest.json of a kept snapshot: written last, so that a folder which has one is whole. */
@@ -62,7 +64,7 @@ function isManifest(value: unknown): value is KeptManifest {
     isObject(spec) && isSpec(spec) &&
     isObject(guest) && typeof guest['name'] === 'string' && typeof guest['key'] === 'string' &&
     (value['nonce'] === undefined || typeof value['nonce'] === 'string') && (mappedRam === undefined || typeof mappedRam === 'boolean') && (hostFlags === undefined || areTexts(hostFlags)) &&
-    Array.isArray(files) && files.every((file) => isObject(file) && isPlainName(file['name']) && typeof file['bytes'] === 'number') &&
+    Array.isArray(files) && files.every((file) => isObject(file) && isPlainName(file['name']) && typeof file['bytes'] === 'number' && (file['sha256'] === undefined || typeof file['sha256'] === 'string')) &&
     Array.isArray(bases) && bases.every((base) => isObject(base) && typeof base['path'] === 'string' && !base['path'].includes('\0') && typeof base['sha256'] === 'string')
   );
 }

@@ -1,14 +1,15 @@
-import { link, mkdtemp, stat, symlink } from 'node:fs/promises';
+import { link, mkdtemp, rm, stat, symlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import { whyKvmCannotOpen } from '../../qemu/accelerator.js';
 import { cpuFlags } from '../../qemu/cpu-flags.js';
 import type { SnapshotContext } from '../context.js';
 import type { FrozenMachine } from '../frozen.js';
+import { Cleanup } from '../../util/cleanup.js';
 import { isTrusted } from '../../util/private-directory.js';
 import { createOverlay, type FrozenDisk } from '../overlay.js';
-import { differs } from './file-identity.js';
-import { readManifest, type KeptManifest } from './manifest.js';
+import { differs, sha256 } from './file-identity.js';
+import { readManifest, type KeptFile, type KeptManifest } from './manifest.js';
 
 export interface OpenedSnapshot {
   readonly manifest: KeptManifest;
@@ -30,7 +31,19 @@ export async function openKept(path: string, context: SnapshotContext): Promise<
   }
   const unfit = await whyUnfit(folder, manifest, context);
   if (unfit) throw unfit;
+  const undo = new Cleanup();
+  try {
+    return { manifest, frozen: await hold(folder, manifest, context, undo) };
+  } catch (error) {
+    await undo.close().catch(() => {});
+    throw error;
+  }
+}
+
+/** Takes hold of its files, in folders of our own. */
+async function hold(folder: string, manifest: KeptManifest, context: SnapshotContext, undo: Cleanup): Promise<FrozenMachine> {
   const directory = await mkdtemp(join(context.directories.disk, 'snapshot-'));
+  undo.add('the folder', () => rm(directory, { recursive: true, force: true }));
   const held = async (name: string) => {
     await link(join(folder, name), join(directory, name)).catch(() => symlink(join(folder, name), join(directory, name)));
     return join(directory, name);
@@ -40,6 +53,7 @@ export async function openKept(path: string, context: SnapshotContext): Promise<
   if (manifest.spec.ram.kind === 'file') {
     // A folder of its own, as that of every RAM file.
     const ramFolder = await mkdtemp(join(context.directories.disk, 'ram-'));
+    undo.add('the RAM', () => rm(ramFolder, { recursive: true, force: true }));
     ramFile = join(ramFolder, 'ram');
     await link(join(folder, 'ram'), ramFile).catch(() => symlink(join(folder, 'ram'), ramFile ?? ''));
   }
@@ -54,7 +68,7 @@ export async function openKept(path: string, context: SnapshotContext): Promise<
   );
   const spec = { ...manifest.spec, ...(ramFile !== undefined && { ram: { kind: 'file' as const, path: ramFile, share: false } }) };
   const strategy = ramFile === undefined ? 'file' : 'template';
-  return { manifest, frozen: { strategy, directory, ramFile, state, spec, disks, machineType: manifest.machineType } };
+  return { strategy, directory, ramFile, state, spec, disks, machineType: manifest.machineType };
 }
 
 /** What keeps this host from loading the snapshot; undefined when nothing does. */
@@ -72,13 +86,20 @@ async function whyUnfit(folder: string, manifest: KeptManifest, { binary }: Pick
     const missing = manifest.hostFlags.filter((flag) => !here.has(flag));
     if (missing.length > 0) return refuse(`was saved on a processor with ${missing.slice(0, 8).join(', ')}, which this one lacks`, 'keep it anew on this host');
   }
-  for (const { name, bytes } of manifest.files) {
-    const info = await stat(join(folder, name)).catch(() => undefined);
-    if (info?.size !== bytes) return refuse(`is not whole: ${name} ${info ? `has ${info.size} bytes instead of ${bytes}` : 'is missing'}`, 'remove it and keep it anew');
+  for (const file of manifest.files) {
+    const why = await whyNotWhole(join(folder, file.name), file);
+    if (why) return refuse(`is not whole: ${file.name} ${why}`, 'remove it and keep it anew');
   }
   for (const base of manifest.bases) {
     const why = await differs(base);
     if (why) return refuse(`needs the image ${base.path}, which ${why}`, 'bring that image back, or keep the snapshot anew');
   }
   return undefined;
+}
+
+async function whyNotWhole(path: string, file: KeptFile): Promise<string | undefined> {
+  const info = await stat(path).catch(() => undefined);
+  if (!info) return 'is missing';
+  if (info.size !== file.bytes) return `has ${info.size} bytes instead of ${file.bytes}`;
+  return file.sha256 === undefined || (await sha256(path)) === file.sha256 ? undefined : 'has other contents';
 }
