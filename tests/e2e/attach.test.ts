@@ -32,6 +32,7 @@ afterAll(() => {
 
 describe('attach, to a QEMU that was started by hand', () => {
   let vm: Vm;
+  const diskNode = async () => (await vm.qmp.execute('query-block'))[0]?.inserted?.['node-name'];
   beforeAll(async () => {
     vm = await attach(sockets());
     await vm.shell.ready({ timeout: '2m' });
@@ -62,6 +63,9 @@ describe('attach, to a QEMU that was started by hand', () => {
     expect((await vm.exec('cat /run/state')).stdout).toBe('before\n');
     await expect(vm.snapshot('template', { strategy: 'template' })).rejects.toMatchObject({ code: 'SNAPSHOT', message: expect.stringMatching(/was attached to, and belongs to whoever started it/), hint: expect.stringMatching(/internal/) });
     await expect(vm.fork('inside')).rejects.toMatchObject({ code: 'SNAPSHOT' });
+    // As another process would, that attached before.
+    await vm.qmp.runJob('snapshot-save', { tag: 'qmpilot-1', vmstate: (await diskNode()) ?? '', devices: [(await diskNode()) ?? ''], 'job-id': 'theirs' }, {});
+    await vm.snapshot('again', { strategy: 'internal' });
     expect((await vm.exec('true')).exitCode).toBe(0);
   });
 
@@ -73,6 +77,9 @@ describe('attach, to a QEMU that was started by hand', () => {
     await vm.close();
     expect(qemu.exitCode).toBeNull();
     await using bare = await attach({ qmp: socket('qmp') });
+    // What was saved by the other process is left; of what we have saved nothing is.
+    const saved = (await bare.qmp.execute('query-block'))[0]?.inserted?.image.snapshots ?? [];
+    expect(saved.map(({ name }) => name)).toEqual(['qmpilot-1']);
     expect(await bare.qmp.execute('query-status')).toMatchObject({ running: true });
     await expect(bare.exec('true')).rejects.toMatchObject({ code: 'USAGE' });
     await expect(bare.console.type('x')).rejects.toMatchObject({ code: 'CONSOLE_CLOSED', cause: { code: 'USAGE', message: expect.stringMatching(/without a console/) } });

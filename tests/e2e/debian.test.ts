@@ -88,6 +88,13 @@ describe('a Debian guest', () => {
     await vm.expectOk('echo changed > /run/nonce');
     await vm.restore('inside');
     expect((await vm.exec('cat /run/nonce')).stdout).toBe('inside\n');
+    expect(await vm.poweroff({ timeout: '1m' })).toMatchObject({ outcome: expect.stringMatching(/clean|slow/), end: 'off' });
+    await vm.restore('inside');
+    expect((await vm.exec('cat /run/nonce; systemctl is-system-running')).stdout).toMatch(/^inside\nrunning|degraded\n$/);
+    await vm.exec('systemctl --no-block poweroff').catch(() => {});
+    expect(await vm.ended).toMatchObject({ code: 'QEMU_EXITED', message: expect.stringMatching(/the guest has powered off/) });
+    await vm.restore('inside');
+    expect((await vm.exec('cat /run/nonce')).stdout).toBe('inside\n');
     await vm.restore('one');
     await expect(vm.restore('inside')).rejects.toMatchObject({ code: 'SNAPSHOT' });
     expect((await vm.exec('cat /run/nonce')).stdout).toBe('ram\n');

@@ -218,9 +218,14 @@ describe('what stands in the way of a snapshot', () => {
     const folder = await mkdtemp(join(tmpdir(), 'blockers-test-'));
     const files = await makeTinyGuest(folder);
     const guest = direct({ name: 'tiny', ...files, append: 'console=ttyS0 quiet', cpus: 1, memoryMiB: 128, login: { prompt: /tiny# $/ } });
-    const vm = await boot(guest, { qemuArguments: ['-blockdev', 'null-co,node-name=none,size=1048576', '-device', 'nvme,serial=1,drive=none'] });
+    const raw = join(folder, 'mine.raw');
+    await writeFile(raw, Buffer.alloc(1 << 20));
+    const vm = await boot(guest, { qemuArguments: ['-blockdev', 'null-co,node-name=none,size=1048576', '-device', 'nvme,serial=1,drive=none', '-drive', `file=${raw},format=raw,if=virtio`] });
     try {
-      expect(await vm.snapshotBlockers()).toEqual([{ reason: expect.stringContaining('nvme'), remedy: expect.stringContaining('leave out of the guest') }]);
+      expect(await vm.snapshotBlockers()).toEqual([
+        { reason: expect.stringContaining('nvme'), remedy: expect.stringContaining('leave out of the guest') },
+        { reason: `the disk ${raw} has no overlay of this vm's own, and a fork would write to it as well`, remedy: expect.stringContaining('name it among the disks of the guest') },
+      ]);
       await expect(vm.snapshot('one')).rejects.toMatchObject({ code: 'SNAPSHOT', message: expect.stringMatching(/cannot be saved: .*nvme/), hint: expect.any(String) });
       await vm.console.type('echo $((40 + 2))\n');
       await vm.console.expect('42');

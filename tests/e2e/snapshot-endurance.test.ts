@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto';
 import { createReadStream, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { boot, debian, openSnapshot, type Vm } from '@qmpilot/core';
+import { boot, debian, isQmpilotError, openSnapshot, type Vm } from '@qmpilot/core';
 
 const CORE = fileURLToPath(new URL('../../packages/core/dist/index.js', import.meta.url));
 const GUEST = debian({ defect: 'io-uring-lock-leak' });
@@ -88,6 +88,130 @@ describe('one snapshot, used hard', () => {
     expect((await fork?.exec('cat /run/nonce'))?.stdout).toBe(nonce);
     await fork?.close();
     await expect.poll(qemus, { timeout: 10_000 }).toEqual([vm.pid]);
+  });
+});
+
+describe('calls that come while another is under way', () => {
+  let vm: Vm;
+  const state = async () => (await vm.exec('cat /run/state')).stdout.trim();
+  const folders = () => readdirSync(dirname(hostFolder())).length;
+  /** The vm's own folder on the host: that of its first QEMU is in it. */
+  const hostFolder = () => /file=([^,]+)\/m\d+\/|file\.filename=([^,]+)\/m\d+\//.exec(vm.facts.commandLine.join(' '))?.slice(1).find(Boolean) ?? '';
+  beforeAll(async () => {
+    vm = await boot(GUEST);
+    for (const name of ['one', 'two']) {
+      await vm.expectOk(`echo ${name} > /run/state`);
+      await vm.snapshot(name);
+    }
+  });
+  afterAll(() => vm.close());
+
+  it('a command, the serial console and a watch go on through a snapshot as if there was none', async () => {
+    const count = (word: string) => `for i in $(seq 20); do echo "${word} $i"; sleep 0.05; done`;
+    const lines = Array.from({ length: 20 }, (_, index) => index + 1);
+    await using watch = vm.watch({ dState: { interval: '100ms' } });
+    await vm.console.type(`${count('serial')}; echo all of the serial $((40 + 2))\n`);
+    const command = vm.exec(count('line'));
+    await vm.snapshot('three');
+    expect((await command).stdout.trim().split('\n')).toEqual(lines.map((line) => `line ${line}`));
+    const { before } = await vm.console.expect('all of the serial 42', { timeout: '30s' });
+    expect([...before.matchAll(/^serial (\d+)$/gm)].map((match) => Number(match[1]))).toEqual(lines);
+    expect(watch.samplingError).toBeUndefined();
+    await vm.removeSnapshot('three');
+  });
+
+  it('restores and snapshots are done one after the other; a command runs in the guest of the restore before it', async () => {
+    const [, , seen, , snapshot, again] = await Promise.all([vm.restore('one'), vm.restore('two'), state(), vm.restore('one'), vm.snapshot('third'), vm.snapshot('third').catch((error: unknown) => error)]);
+    expect(seen).toBe('one');
+    expect(await state()).toBe('one');
+    expect(again).toMatchObject({ code: 'USAGE', message: expect.stringContaining('third already') });
+    await vm.restore('two');
+    expect(await state()).toBe('two');
+    await vm.restore(snapshot.name);
+    expect(await state()).toBe('one');
+    await vm.removeSnapshot('third');
+    await expect.poll(qemus, { timeout: 10_000 }).toEqual([vm.pid]);
+  });
+
+  it('an aborted snapshot or restore leaves the guest as it was, running, and nothing of itself', async () => {
+    await vm.restore('two');
+    await vm.expectOk('echo mine > /run/state');
+    const before = folders();
+    for (const after of [0, 5, 30, 60]) {
+      for (const work of [(signal: AbortSignal) => vm.snapshot('given-up', { signal }), (signal: AbortSignal) => vm.restore('one', { signal })]) {
+        const over = new AbortController();
+        const working = work(over.signal).then(() => 'done', (error: unknown) => error);
+        await new Promise((resolve) => setTimeout(resolve, after));
+        over.abort();
+        const outcome = await working;
+        if (outcome !== 'done') expect(outcome).toMatchObject({ code: 'ABORTED' });
+        // One that was too quick for us.
+        if (vm.snapshots.some(({ name }) => name === 'given-up')) await vm.removeSnapshot('given-up');
+        expect(await state()).toMatch(/^(?:mine|one)$/);
+        await vm.expectOk('echo mine > /run/state');
+      }
+    }
+    await expect.poll(qemus, { timeout: 10_000 }).toEqual([vm.pid]);
+    expect(folders() - before).toBeLessThanOrEqual(1);
+  });
+
+  it('a restore whose new QEMU is killed while it loads fails, and the guest of before goes on', async () => {
+    for (const wait of [0, 15, 40]) {
+      await vm.expectOk(`echo ${wait} > /run/state`);
+      const { pid } = vm;
+      const restoring = vm.restore('one').then(() => 'restored', (error: unknown) => error);
+      await expect.poll(() => qemus().length, { interval: 1, timeout: 10_000 }).toBe(2);
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      for (const other of qemus().filter((one) => one !== pid)) process.kill(other, 'SIGKILL');
+      const outcome = await restoring;
+      const loaded = outcome === 'restored' || isQmpilotError(outcome, 'QEMU_EXITED');
+      if (outcome !== 'restored') expect(outcome).toMatchObject({ code: loaded ? 'QEMU_EXITED' : 'SNAPSHOT', message: expect.stringMatching(/was killed by SIGKILL while (?:loading a saved state|its guest was to run on)/) });
+      // From then on it is the new one that was killed.
+      if (loaded) await expect(vm.exec('true')).rejects.toMatchObject({ code: 'QEMU_EXITED' });
+      if (loaded) await vm.restore('one');
+      expect(await state()).toBe(loaded ? 'one' : String(wait));
+    }
+  });
+
+  it('a vm that is closed while it restores, saves or forks says so, and leaves no QEMU', async () => {
+    for (const work of [(one: Vm) => one.restore('one'), (one: Vm) => one.snapshot('late')]) {
+      for (const after of [0, 20, 50]) {
+        const [fork] = await vm.fork('one');
+        if (!fork) throw new Error('no fork');
+        const working = work(fork).then(() => 'done', (error: unknown) => error);
+        await new Promise((resolve) => setTimeout(resolve, after));
+        await fork.close();
+        const outcome = await working;
+        if (outcome !== 'done') expect(outcome).toMatchObject({ code: 'CLOSED' });
+        expect(qemus()).toEqual([vm.pid]);
+      }
+    }
+    await vm.removeSnapshot('late').catch(() => {});
+  });
+
+  it('a poweroff is followed through a snapshot that is made meanwhile, and ended by a restore', async () => {
+    await vm.restore('one');
+    await vm.expectOk("systemd-run -q --unit=stubborn -p TimeoutStopSec=8 bash -c 'trap \"\" TERM; while :; do sleep 1; done'; sleep 1");
+    const off = vm.poweroff({ timeout: '1m' });
+    await vm.console.expect(/stubborn\.service/, { timeout: '30s' });
+    await vm.snapshot('stalled');
+    expect(await off).toMatchObject({ outcome: 'clean', shutdownEvent: true });
+    await vm.restore('stalled');
+    const again = expect(vm.poweroff({ timeout: '1m', via: 'none' })).rejects.toMatchObject({ code: 'ABORTED', message: expect.stringMatching(/was restored while it was to power off/) });
+    await vm.restore('one');
+    await again;
+    expect(await state()).toBe('one');
+  });
+
+  it('forks that are being made, and a pool, outlive their vm with the snapshot', async () => {
+    const forking = vm.fork('two');
+    await using pool = vm.pool('two', { size: 1 });
+    await vm.close();
+    const [fork] = await forking;
+    expect((await fork?.exec('cat /run/state'))?.stdout).toBe('two\n');
+    await fork?.close();
+    await using taken = await pool.take({ timeout: '30s' });
+    expect((await taken.exec('cat /run/state')).stdout).toBe('two\n');
   });
 });
 

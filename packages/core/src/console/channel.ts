@@ -18,12 +18,14 @@ export class Channel {
   #unhook: (() => void) | undefined;
   #state: 'detached' | 'attached' | 'ended' | 'closed' = 'detached';
   #holds = 0;
+  #inputHolds = 0;
   #taken = 0;
   #filter: ((chunk: Buffer) => Buffer) | undefined;
   readonly #data = new Listeners<Buffer>();
   readonly #end = new Listeners<QmpilotError>();
   readonly #attach = new Listeners<void>();
   readonly #lost = new Listeners<QmpilotError>();
+  readonly #waiting = new Set<() => void>();
 
   constructor(name: string) {
     this.name = name;
@@ -41,6 +43,24 @@ export class Channel {
   attach(stream: Duplex): void {
     if (this.#state === 'closed') throw new QmpilotError('CLOSED', `console ${this.name} was closed`);
     this.detach();
+    this.#hook(stream);
+    this.#attach.emit();
+    this.#begin(stream);
+  }
+
+  /**
+   * The guest goes on behind `stream`, another QEMU's, from where it stood: nobody need know. What is written in between has to wait,
+   * by `holdInput`.
+   * @throws {CLOSED} after `close()`
+   */
+  moveTo(stream: Duplex): void {
+    if (this.#state !== 'attached') return this.attach(stream);
+    this.#unhook?.();
+    this.#hook(stream);
+    this.#begin(stream);
+  }
+
+  #hook(stream: Duplex): void {
     this.#stream = stream;
     this.#state = 'attached';
     const onData = (chunk: Buffer | string) => this.#take(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
@@ -59,8 +79,10 @@ export class Channel {
       stream.on('error', unheard);
       stream.resume();
     };
-    this.#attach.emit();
-    if (stream.destroyed) onGone();
+  }
+
+  #begin(stream: Duplex): void {
+    if (stream.destroyed) this.#onGone(stream, undefined);
     else if (this.#holds > 0) stream.pause();
     else stream.resume();
   }
@@ -82,16 +104,44 @@ export class Channel {
    * @throws {ABORTED}
    */
   write(data: string | Uint8Array, options: WaitOptions = {}): Promise<void> {
-    const stream = this.#stream;
-    if (!stream) return Promise.reject(this.#unusable('before it was written to'));
+    if (!this.#stream) return Promise.reject(this.#unusable('before it was written to'));
     return awaitWithin<void>({ awaited: `console ${this.name} to take input` }, options, (resolve, reject) => {
       const forget = this.#lost.add(reject);
-      stream.write(data, (error) => {
-        if (error) reject(this.#unusable('while it was written to', error));
-        else resolve();
-      });
-      return forget;
+      const send = () =>
+        this.#stream?.write(data, (error) => {
+          if (error) reject(this.#unusable('while it was written to', error));
+          else resolve();
+        });
+      if (this.#inputHolds > 0) this.#waiting.add(send);
+      else send();
+      return () => {
+        forget();
+        this.#waiting.delete(send);
+      };
     });
+  }
+
+  /** Resolves when all that was sent was taken, by a guest that sends no more. */
+  async drain(): Promise<void> {
+    for (let quiet = 0; quiet < 2 && this.#state === 'attached'; ) {
+      const before = this.#taken;
+      await new Promise((resolve) => setImmediate(resolve));
+      quiet = this.#holds === 0 && this.#taken === before ? quiet + 1 : 0;
+    }
+  }
+
+  /** Lets what is written wait until the returned function is called. */
+  holdInput(): () => void {
+    let held = true;
+    this.#inputHolds += 1;
+    return () => {
+      if (!held) return;
+      held = false;
+      this.#inputHolds -= 1;
+      if (this.#inputHolds > 0) return;
+      for (const send of this.#waiting) send();
+      this.#waiting.clear();
+    };
   }
 
   /** Every chunk as it comes; a listener that throws is dropped, the others do not notice. */

@@ -7,6 +7,8 @@ export interface GuestDisk {
   readonly id: string;
   readonly file: string;
   readonly format: 'qcow2' | 'raw';
+  /** The guest cannot write to it, so that vms need no overlays of it. Default false. */
+  readonly readOnly?: boolean;
 }
 
 /** How the guest's serial console comes to a shell prompt. */

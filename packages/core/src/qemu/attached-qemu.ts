@@ -7,6 +7,7 @@ import type { QemuExit, QemuHandle } from './process.js';
 
 /** A QEMU that somebody else started and will end: we hold sockets to it, nothing more. */
 export class AttachedQemu implements QemuHandle {
+  readonly isOurs = false;
   readonly pid: number;
   readonly args: readonly string[];
   readonly exited: Promise<QemuExit>;

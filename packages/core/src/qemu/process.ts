@@ -21,6 +21,8 @@ export interface QemuHandle {
   readonly args: readonly string[];
   readonly exited: Promise<QemuExit>;
   readonly exit: QemuExit | undefined;
+  /** We started it, and end it. */
+  readonly isOurs: boolean;
   stderr(): string[];
   /** Ends our hold on it: kills a QEMU of ours, lets go of another's. */
   kill(): Promise<QemuExit>;
@@ -53,6 +55,7 @@ const LINGER_MS = 500;
 
 /** One QEMU process: its inherited channels, its standard error, its end. Dies with this process. */
 export class QemuProcess implements QemuHandle {
+  readonly isOurs = true;
   readonly pid: number;
   /** The command line as it was given; that of the QEMU which a script became, once `becameQemu` was told. */
   args: readonly string[];

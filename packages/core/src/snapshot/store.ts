@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { QmpilotError } from '../errors.js';
+import type { Machine } from '../qemu/machine.js';
 import { removeFrozen, type FrozenMachine } from './frozen.js';
 import { removeInternal, type InternalSnapshot } from './internal.js';
 import type { SnapshotStrategy } from './strategy.js';
@@ -35,6 +36,7 @@ export function infoOf({ name, strategy, reason, savedAt, pausedMs, nonce }: Sna
 /** The snapshots of a vm and all its forks; removed when the last of them is closed. */
 export class SnapshotStore {
   readonly #snapshots = new Map<string, StoredSnapshot>();
+  readonly #reserved = new Set<string>();
   readonly #directories: string[] = [];
   #users = 1;
 
@@ -64,14 +66,19 @@ export class SnapshotStore {
     return [...this.#snapshots.values()].some(({ saved }) => saved.strategy === 'template' && saved.ramFile === path);
   }
 
-  /** @throws {USAGE} when the name is taken, or not made of letters, digits, `.`, `_` and `-` */
-  checkNew(name: string): void {
+  /**
+   * Keeps a name for a snapshot that is about to be made; gives the function that ends that.
+   * @throws {USAGE} when the name is taken, or not made of letters, digits, `.`, `_` and `-`
+   */
+  reserve(name: string): () => void {
     if (!/^[\w.-]{1,100}$/.test(name)) {
       throw new QmpilotError('USAGE', `${JSON.stringify(name)} is no name for a snapshot`, { hint: 'use letters, digits, ".", "_" and "-"' });
     }
-    if (this.#snapshots.has(name)) {
+    if (this.#snapshots.has(name) || this.#reserved.has(name)) {
       throw new QmpilotError('USAGE', `there is a snapshot named ${name} already`, { hint: 'choose another name, or remove that one first' });
     }
+    this.#reserved.add(name);
+    return () => void this.#reserved.delete(name);
   }
 
   add(snapshot: StoredSnapshot): void {
@@ -97,6 +104,15 @@ export class SnapshotStore {
     throw new QmpilotError('SNAPSHOT', `there is no snapshot named ${JSON.stringify(name)}`, {
       hint: names.length > 0 ? `there are: ${names.join(', ')}` : 'make one first: vm.snapshot(name)',
     });
+  }
+
+  /** Removes the internal snapshots of a machine from images that are somebody else's; never rejects. */
+  async leaveForeignDisks(machine: Machine): Promise<void> {
+    for (const [name, { saved }] of this.#snapshots) {
+      if (saved.strategy !== 'internal' || saved.machine !== machine || !saved.foreign) continue;
+      this.#snapshots.delete(name);
+      await removeInternal(saved, { timeout: '10s' }).catch(() => {});
+    }
   }
 
   async remove(name: string): Promise<void> {

@@ -1,3 +1,4 @@
+import { acquireHostDirectories, releaseHostDirectories } from '../qemu/host-directory.js';
 import type { PreparedGuest } from '../guests/guest.js';
 import type { AcceleratorChoice } from '../qemu/accelerator.js';
 import type { Machine } from '../qemu/machine.js';
@@ -13,4 +14,15 @@ export interface VmFamily {
   readonly snapshots: SnapshotStore;
   /** A further vm on a machine that was started; `directory` goes with it. */
   makeVm(machine: Machine, directory: string): Vm;
+}
+
+/** Holds the family's snapshots and the host's folders, from now on until what is given is called. */
+export function holdFamily({ snapshots }: VmFamily): () => Promise<void> {
+  snapshots.retain();
+  // They are there, for as long as there is a family.
+  acquireHostDirectories().catch(() => {});
+  return async () => {
+    await snapshots.release();
+    await releaseHostDirectories();
+  };
 }

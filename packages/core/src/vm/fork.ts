@@ -1,10 +1,9 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { QmpilotError } from '../errors.js';
-import { acquireHostDirectories, releaseHostDirectories } from '../qemu/host-directory.js';
 import { startFork } from '../snapshot/frozen.js';
 import type { WaitOptions } from '../util/deadline.js';
-import type { VmFamily } from './family.js';
+import { holdFamily, type VmFamily } from './family.js';
 import type { ForkOptions } from './vm-snapshots.js';
 import type { Vm } from './vm.js';
 
@@ -25,9 +24,9 @@ export interface LoadedFork {
 export async function loadFork(family: VmFamily, name: string, options: WaitOptions): Promise<LoadedFork> {
   const frozen = family.snapshots.frozen(name);
   const { screen } = family.snapshots.get(name);
-  const directories = await acquireHostDirectories();
-  family.snapshots.retain();
-  const directory = join(directories.disk, `fork-${(forkCount += 1)}`);
+  // At once: the vm may be closed in the next moment.
+  const release = holdFamily(family);
+  const directory = join(family.context.directories.disk, `fork-${(forkCount += 1)}`);
   try {
     // A folder of its own in that of the vm: it goes when a restore puts another machine there.
     const own = join(directory, 'm0');
@@ -37,8 +36,7 @@ export async function loadFork(family: VmFamily, name: string, options: WaitOpti
     return { vm, drawn: screen ? vm.console.recall(screen) : Promise.resolve() };
   } catch (error) {
     await rm(directory, { recursive: true, force: true });
-    await family.snapshots.release();
-    await releaseHostDirectories();
+    await release();
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { Channel } from '../console/channel.js';
 import { Console } from '../console/console.js';
+import { Listeners } from '../console/listeners.js';
 import { QmpilotError } from '../errors.js';
 import type { PreparedGuest } from '../guests/guest.js';
 import { AGENT_PORT } from '../qemu/command-line.js';
@@ -9,6 +10,7 @@ import { exitError, QemuProcess } from '../qemu/process.js';
 import { onStopped } from '../qemu/stopped.js';
 import { GuestAgent } from '../qmp/guest-agent/guest-agent.js';
 import { OutOfBandShell } from '../shell/out-of-band-shell.js';
+import type { WaitOptions } from '../util/deadline.js';
 import { deferred } from '../util/deferred.js';
 import { sizeByShell } from './console-size.js';
 import type { NewVmEvent } from './events.js';
@@ -31,6 +33,10 @@ export class MachineSlot {
   #endsExpected = 0;
   /** We have stopped it ourselves. */
   #held = false;
+  #closed = false;
+  /** Those whose QEMU stays when the guest powers off. */
+  readonly #outliving = new WeakSet<Machine>();
+  readonly #changes = new Listeners<Machine>();
   /** Former machines on their way out. */
   readonly #going = new Set<Promise<void>>();
 
@@ -42,7 +48,8 @@ export class MachineSlot {
     this.shell = this.#shellOn(guest.shell);
     this.sampling = this.#shellOn(guest.samplingShell);
     this.agent = guest.guestAgent ? new GuestAgent(() => this.#agentStream()) : undefined;
-    this.#attach(machine);
+    this.#reattach();
+    this.#follow(machine);
   }
 
   /** The channel to a virtio console; undefined when the guest has none of that name. */
@@ -64,6 +71,12 @@ export class MachineSlot {
     return this.#failure;
   }
 
+  /** @throws what the failure is, when there is no running machine */
+  mustRun(): void {
+    const failure = this.#failure;
+    if (failure) throw new QmpilotError(failure.code, failure.message, { cause: failure, hint: 'restore a snapshot, or boot again' });
+  }
+
   /** Whatever ends QEMU during `task` is no failure of the vm. */
   async expectEnd<T>(task: () => Promise<T>): Promise<T> {
     this.#endsExpected += 1;
@@ -83,7 +96,7 @@ export class MachineSlot {
     this.#machine.process.sendSignal('SIGSTOP');
     this.#held = true;
     try {
-      this.replace(await start(), dispose);
+      this.#put(await start(), dispose, () => this.#reattach());
     } catch (error) {
       this.#machine.process.sendSignal('SIGCONT');
       throw error;
@@ -92,45 +105,109 @@ export class MachineSlot {
     }
   }
 
-  /** Puts another machine there and ends the present one, with its files, in the background. */
-  replace(successor: Machine, dispose: (old: Machine) => Promise<void>): void {
-    const old = this.#machine;
-    this.#machine = successor;
-    if (this.#failure) this.#ended = deferred();
-    this.#failure = undefined;
-    this.#attach(successor);
-    const going = end(old, dispose).finally(() => this.#going.delete(going));
-    this.#going.add(going);
-  }
-
-  /** The same machine, at another moment: whoever is in the middle of something with its guest learns of it. */
-  reattach(): void {
-    this.agent?.interrupt(new QmpilotError('QMP_LINK', 'the vm was restored'));
-    this.console.channel.attach(this.#machine.serial);
-    let index = 0;
-    for (const channel of this.#virtio.values()) {
-      const stream = this.#machine.virtio[index++];
-      if (stream) channel.attach(stream);
+  /** Puts a machine there in which the same guest goes on; the consoles and shells do not notice, their input waits meanwhile. */
+  async move<T extends { readonly successor: Machine }>(dispose: (old: Machine) => Promise<void>, start: () => Promise<T>): Promise<T> {
+    const release = this.#channels().map((channel) => channel.holdInput());
+    try {
+      const started = await start();
+      await Promise.all(this.#channels().map((channel) => channel.drain()));
+      this.#put(started.successor, dispose, () => this.#moveChannels());
+      return started;
+    } finally {
+      for (const step of release) step();
     }
   }
 
-  /** Kills QEMU; final. */
+  /** Calls `listener` with the machine that is there, and with each that is put there; gives the function that ends it. */
+  onMachine(listener: (machine: Machine) => void): () => void {
+    listener(this.#machine);
+    return this.#changes.add(listener);
+  }
+
+  /**
+   * From now on QEMU stays when its guest powers off, for a snapshot that lives in it; for the vm it is the end all the same. A QEMU that
+   * was attached to does as its owner said.
+   */
+  async outlivePoweroff(options: WaitOptions): Promise<void> {
+    const machine = this.#machine;
+    if (!machine.process.isOurs) return;
+    await machine.qmp.execute('set-action', { shutdown: 'pause' }, options);
+    this.#outliving.add(machine);
+  }
+
+  /** The same machine, at another moment: whoever is in the middle of something with its guest learns of it. */
+  returnToLife(): void {
+    this.#revive();
+    this.#reattach();
+  }
+
+  #revive(): void {
+    if (this.#failure) this.#ended = deferred();
+    this.#failure = undefined;
+  }
+
+  #reattach(): void {
+    this.agent?.interrupt(new QmpilotError('QMP_LINK', 'the vm was restored'));
+    this.#eachStream((channel, stream) => channel.attach(stream));
+  }
+
+  /** Kills QEMU; final: a machine that comes later is killed at once. */
   async close(): Promise<void> {
+    this.#closed = true;
     this.#endsExpected += 1;
     this.shell?.close();
     this.sampling?.close();
     await this.agent?.close();
     await Promise.all([this.#machine.process.kill(), ...this.#going]);
+    this.#changes.clear();
     this.console.close();
     this.console.channel.close();
     for (const channel of this.#virtio.values()) channel.close();
   }
 
-  #attach(machine: Machine): void {
-    this.reattach();
+  /** Puts another machine there and ends the present one, with its files, in the background. */
+  #put(successor: Machine, dispose: (old: Machine) => Promise<void>, connect: () => void): void {
+    if (this.#closed) {
+      this.#end(successor, dispose);
+      throw new QmpilotError('CLOSED', 'the vm was closed before its next machine was there');
+    }
+    const old = this.#machine;
+    this.#machine = successor;
+    this.#revive();
+    connect();
+    this.#follow(successor);
+    this.#changes.emit(successor);
+    this.#end(old, dispose);
+  }
+
+  #end(machine: Machine, dispose: (old: Machine) => Promise<void>): void {
+    const going = end(machine, dispose).finally(() => this.#going.delete(going));
+    this.#going.add(going);
+  }
+
+  #moveChannels(): void {
+    this.agent?.interrupt(new QmpilotError('QMP_LINK', 'the vm went on in another QEMU'));
+    this.#eachStream((channel, stream) => channel.moveTo(stream));
+  }
+
+  #channels(): Channel[] {
+    return [this.console.channel, ...this.#virtio.values()];
+  }
+
+  #eachStream(connect: (channel: Channel, stream: Duplex) => void): void {
+    const { serial, virtio } = this.#machine;
+    const streams = [serial, ...virtio];
+    for (const [index, channel] of this.#channels().entries()) {
+      const stream = streams[index];
+      if (stream) connect(channel, stream);
+    }
+  }
+
+  #follow(machine: Machine): void {
     machine.qmp.on(({ event, data }) => {
       if (machine !== this.#machine) return;
       if (event === 'VSERPORT_CHANGE' && data.id === AGENT_PORT && !data.open) this.agent?.interrupt();
+      if (event === 'SHUTDOWN' && this.#outliving.has(machine) && this.#endsExpected === 0) this.#fail(poweredOff(machine));
       this.#emit({ type: 'qmp', event, data: { ...data } });
     });
     const forget = machine.process instanceof QemuProcess ? onStopped(machine.process.pid, (error) => this.#onStopped(machine, error)) : () => {};
@@ -168,6 +245,10 @@ export class MachineSlot {
     const channel = console === undefined ? undefined : this.#virtio.get(console);
     return channel && new OutOfBandShell(channel, { hasAgent: this.#machine.loaded === true });
   }
+}
+
+function poweredOff({ process }: Machine): QmpilotError {
+  return new QmpilotError('QEMU_EXITED', `the guest has powered off; its QEMU (pid ${process.pid}) stands still, for the internal snapshots in it`);
 }
 
 /** Never rejects: what cannot be removed now goes with the controller's folders. */

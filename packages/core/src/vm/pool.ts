@@ -1,6 +1,6 @@
 import { isQmpilotError, QmpilotError } from '../errors.js';
 import { awaitWithin } from '../util/deadline.js';
-import type { VmFamily } from './family.js';
+import { holdFamily, type VmFamily } from './family.js';
 import { loadFork } from './fork.js';
 import type { RestoreOptions } from './vm-snapshots.js';
 import type { Vm } from './vm.js';
@@ -38,6 +38,7 @@ export class SnapshotPool implements AsyncDisposable {
   readonly #waiters: Waiter[] = [];
   readonly #closed = new AbortController();
   readonly #undo: () => void;
+  readonly #release: () => Promise<void>;
   #filling: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -46,7 +47,7 @@ export class SnapshotPool implements AsyncDisposable {
     this.size = options.size ?? DEFAULT_SIZE;
     if (!Number.isInteger(this.size) || this.size < 1) throw new QmpilotError('USAGE', `size: ${this.size} is no size of a pool`);
     family.snapshots.get(snapshot);
-    family.snapshots.retain();
+    this.#release = holdFamily(family);
     this.#family = family;
     this.#snapshot = snapshot;
     const { signal } = options;
@@ -78,7 +79,7 @@ export class SnapshotPool implements AsyncDisposable {
         void vm.settled.then(() => this.#fill());
         return vm;
       } catch (error) {
-        const died = vm.failure !== undefined || isQmpilotError(error, 'QMP_LINK');
+        const died = vm.failure !== undefined || isQmpilotError(error, 'QMP_LINK') || isQmpilotError(error, 'QEMU_EXITED');
         await vm.close();
         this.#fill();
         if (!died) throw error;
@@ -158,7 +159,7 @@ export class SnapshotPool implements AsyncDisposable {
     for (const waiter of this.#waiters.splice(0)) waiter.fail(closed());
     await this.#filling;
     await Promise.all(this.#loaded.splice(0).map((vm) => vm.close()));
-    await this.#family.snapshots.release();
+    await this.#release();
   }
 }
 

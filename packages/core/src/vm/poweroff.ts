@@ -4,9 +4,11 @@ import type { ShutdownJob } from '../detect/shutdown/stop-jobs.js';
 import { judgeShutdown, openJobs, type ShutdownJudgement, type ShutdownWish } from '../detect/shutdown/verdict.js';
 import { isQmpilotError, QmpilotError } from '../errors.js';
 import type { Machine } from '../qemu/machine.js';
+import type { QmpEvent } from '../qmp/protocol.js';
 import { monotonicMs } from '../util/clock.js';
 import { awaitWithin, type WaitOptions } from '../util/deadline.js';
 import { parseDuration, type Duration } from '../util/duration.js';
+import type { MachineSlot } from './machine-slot.js';
 import { pollSystemd } from './poll-systemd.js';
 import type { Vm } from './vm.js';
 
@@ -35,8 +37,16 @@ const DEFAULT_TIMEOUT = '3m';
 const DEFAULT_SLOW = '1m';
 const PHASE_TICK_MS = 250;
 
+interface PoweroffTarget {
+  readonly vm: Vm;
+  /** A snapshot that is made meanwhile puts another machine there, in which the guest goes on. */
+  readonly slot: MachineSlot;
+  /** Runs `task` while the machine stays the same. */
+  readonly inTurn: <T>(task: () => Promise<T>) => Promise<T>;
+}
+
 /** The body of `vm.poweroff`. */
-export async function powerOff(vm: Vm, machine: Machine, options: PoweroffOptions): Promise<PoweroffReport> {
+export async function powerOff({ vm, slot, inTurn }: PoweroffTarget, options: PoweroffOptions): Promise<PoweroffReport> {
   const detector = createShutdownDetector();
   const begun = monotonicMs();
   const now = () => monotonicMs() - begun;
@@ -46,15 +56,17 @@ export async function powerOff(vm: Vm, machine: Machine, options: PoweroffOption
   const stop = new AbortController();
   const undo = [
     vm.console.onBytes((chunk) => detector.console(chunk, now())),
-    machine.qmp.on(({ event, data }) => detector.qmpEvent(event, { ...data }, now())),
+    onQmpEvent(slot, ({ event, data }) => detector.qmpEvent(event, { ...data }, now())),
     followPhases(vm, detector, now),
   ];
   try {
-    detector.requested(now());
-    await request(vm, machine, detector, wanted, options);
+    await inTurn(async () => {
+      detector.requested(now());
+      await request(vm, slot.machine, detector, wanted, options);
+    });
     const shell = vm.samplingShell;
     if (shell) void pollSystemd(shell, detector, now, stop.signal);
-    const ended = await awaitEnd(machine, detector, now, limit, options.signal);
+    const ended = await awaitEnd(slot, detector, now, limit, options.signal);
     if (ended) detector.qemuExited(now());
   } finally {
     stop.abort();
@@ -92,16 +104,41 @@ function requestCommand(wanted: ShutdownWish): string {
 }
 
 /** @returns whether QEMU has ended; otherwise time was up, or the guest halted or came up again */
-function awaitEnd(machine: Machine, detector: ShutdownDetector, now: () => number, limit: number, signal: AbortSignal | undefined): Promise<boolean> {
+function awaitEnd(slot: MachineSlot, detector: ShutdownDetector, now: () => number, limit: number, signal: AbortSignal | undefined): Promise<boolean> {
   return awaitWithin<boolean>({ awaited: 'the guest to power off' }, { signal }, (resolve) => {
-    void machine.process.exited.then(() => resolve(true));
+    const forget = slot.onMachine((machine) => {
+      void machine.process.exited.then(() => {
+        if (machine === slot.machine) resolve(true);
+      });
+    });
     const timer = setInterval(() => {
       const { end } = detector.report(now());
-      // After `off` QEMU exits by itself: only its exit is the end.
       if (now() >= limit || end === 'halted' || end === 'rebooted' || end === 'panicked') resolve(false);
+      // After `off` QEMU exits by itself, and only its exit is the end, unless it was told to stay (-no-shutdown, as libvirt does).
+      if (end === 'off') void isShutDown(slot.machine).then((stays) => stays && resolve(false));
     }, PHASE_TICK_MS);
-    return () => clearInterval(timer);
+    return () => {
+      clearInterval(timer);
+      forget();
+    };
   });
+}
+
+async function isShutDown({ qmp }: Machine): Promise<boolean> {
+  const { status } = await qmp.execute('query-status', undefined, { timeout: PHASE_TICK_MS }).catch(() => ({ status: 'unknown' }));
+  return status === 'shutdown';
+}
+
+function onQmpEvent(slot: MachineSlot, listener: (event: QmpEvent) => void): () => void {
+  let unhear = () => {};
+  const forget = slot.onMachine(({ qmp }) => {
+    unhear();
+    unhear = qmp.on(listener);
+  });
+  return () => {
+    forget();
+    unhear();
+  };
 }
 
 function followPhases(vm: Vm, detector: ShutdownDetector, now: () => number): () => void {

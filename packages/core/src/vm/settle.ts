@@ -33,11 +33,11 @@ const HELPER = [
  * Leaves `nonce` in the guest's RAM, and starts a helper that a snapshot then holds: to start a program under TCG takes half a second of a processor in
  * each fork, for nothing of it is translated yet. Where there is no perl, `settle` does without.
  */
-export async function prepareSettling(shell: OutOfBandShell, nonce: string): Promise<void> {
+export async function prepareSettling(shell: OutOfBandShell, nonce: string, signal: AbortSignal | undefined): Promise<void> {
   const start = `mkdir -p -m 700 ${DIRECTORY} && cd ${DIRECTORY} && rm -f ask answer && mkfifo -m 600 ask answer && { setsid perl -e '${HELPER}' <>ask 1<>answer 2>/dev/null & echo $! >helper; } && exec 3<>ask 4<>answer`;
   const tryOut = `printf '%s\\n' '-1 0 00' >&3; IFS= read -r -t ${HELPER_PATIENCE_S} ok <&4; [[ $ok == y ]]`;
   const mark = `{ [[ -d ${DIRECTORY} ]] || mkdir -p -m 700 ${DIRECTORY}; } && echo ${nonce} >${NONCE_FILE} || exit`;
-  await shell.expectOk(`${mark}; ${isHelperThere()} || { type -P perl && ${start} && { ${tryOut} || kill -9 "$(<helper)"; }; } || :`, { timeout: '10s' });
+  await shell.expectOk(`${mark}; ${isHelperThere()} || { type -P perl && ${start} && { ${tryOut} || kill -9 "$(<helper)"; }; } || :`, { signal, timeout: '10s' });
 }
 
 /**

@@ -2,7 +2,7 @@ import type { AcceleratorChoice } from '../qemu/accelerator.js';
 import { keepFrozen } from '../snapshot/kept/keep.js';
 import { infoOf, type SnapshotInfo } from '../snapshot/store.js';
 import type { SnapshotStrategy } from '../snapshot/strategy.js';
-import type { VmFamily } from './family.js';
+import { holdFamily, type VmFamily } from './family.js';
 import { forkAll } from './fork.js';
 import { SnapshotPool, type PoolOptions } from './pool.js';
 import { describeGuest } from './guest-record.js';
@@ -67,12 +67,17 @@ export class Snapshot implements SnapshotInfo, AsyncDisposable {
   async keep(path: string, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     const { snapshots, guest, accelerator, context } = this.#family;
     const frozen = snapshots.frozen(this.name);
-    await keepFrozen(path, {
-      frozen, accelerator, binary: context.binary, signal: options.signal,
-      info: infoOf(this),
-      guest: describeGuest(guest),
-      screen: snapshots.get(this.name).screen,
-    });
+    const release = holdFamily(this.#family);
+    try {
+      await keepFrozen(path, {
+        frozen, accelerator, binary: context.binary, signal: options.signal,
+        info: infoOf(this),
+        guest: describeGuest(guest),
+        screen: snapshots.get(this.name).screen,
+      });
+    } finally {
+      await release();
+    }
   }
 
   /** Lets go of a snapshot that was opened; of one that a vm made nothing is held. */

@@ -1,18 +1,22 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isQmpilotError, QmpilotError } from '../errors.js';
 import { mustBeForkable } from '../qemu/inspect.js';
 import type { Machine } from '../qemu/machine.js';
-import { freeze } from '../snapshot/freeze.js';
-import { startFork, type FrozenMachine } from '../snapshot/frozen.js';
+import { exitError } from '../qemu/process.js';
+import { Turns } from '../shell/turns.js';
+import { freeze, type Freeze } from '../snapshot/freeze.js';
+import { removeFrozen, startFork, type FrozenMachine } from '../snapshot/frozen.js';
 import { blockedError, remedyFor, type SnapshotBlocker } from '../snapshot/blockers.js';
 import { internalBlockers, loadInternal, saveInternal, type InternalSnapshot } from '../snapshot/internal.js';
 import type { SnapshotInfo } from '../snapshot/store.js';
 import { removeRamFile, whyNoRamFile } from '../snapshot/ram-file.js';
 import { whatBlocks } from '../snapshot/save-state.js';
 import { chooseStrategy, type SnapshotStrategy } from '../snapshot/strategy.js';
+import { sharedDiskBlockers, writableDisks } from '../snapshot/writable-disks.js';
 import { monotonicMs, wallTime } from '../util/clock.js';
-import type { WaitOptions } from '../util/deadline.js';
+import { awaitWithin, type WaitOptions } from '../util/deadline.js';
 import type { NewVmEvent } from './events.js';
 import type { VmFamily } from './family.js';
 import type { MachineSlot } from './machine-slot.js';
@@ -49,12 +53,16 @@ export class VmSnapshots {
   readonly #slot: MachineSlot;
   readonly #directory: string;
   readonly #emit: (event: NewVmEvent) => void;
+  readonly #turns: Turns;
+  readonly #closed = new AbortController();
+  #restores: Promise<unknown> = Promise.resolve();
   #folders = 0;
   #seed = randomInt(2 ** 48 - 1);
   #settled: Promise<void> = Promise.resolve();
 
   constructor(vm: { readonly name: string; readonly family: VmFamily; readonly slot: MachineSlot; readonly directory: string; readonly emit: (event: NewVmEvent) => void }) {
     this.#name = vm.name;
+    this.#turns = new Turns(vm.name);
     this.#family = vm.family;
     this.#slot = vm.slot;
     this.#directory = vm.directory;
@@ -63,13 +71,68 @@ export class VmSnapshots {
 
   /** The body of `vm.snapshot`. */
   async save(name: string, options: SnapshotOptions): Promise<Snapshot> {
+    const release = this.#family.snapshots.reserve(name);
+    try {
+      return await this.inTurn(`the snapshot ${name}`, options, (wait) => this.#save(name, { ...options, ...wait }));
+    } finally {
+      release();
+    }
+  }
+
+  /** The body of `vm.restore`; `leave` ends what has to do with the guest of before. */
+  restore(name: string, options: RestoreOptions, leave: () => Promise<void>): Promise<void> {
+    const restoring = this.inTurn(`the restore of ${name}`, options, async (wait) => {
+      await leave();
+      await this.#restore(name, { ...options, ...wait });
+    });
+    this.#restores = Promise.allSettled([this.#restores, restoring]);
+    return restoring;
+  }
+
+  /** Resolves when the guest is the one that the restores asked for so far have put there. */
+  async restored(options: WaitOptions): Promise<void> {
+    await awaitWithin<void>({ awaited: `the restore of ${this.#name}` }, { signal: options.signal }, (resolve) => void this.#restores.then(() => resolve()));
+  }
+
+  /**
+   * What exchanges the machine, or may not meet that, is done one after the other.
+   * @throws {CLOSED} when the vm is closed meanwhile
+   */
+  async inTurn<T>(doing: string, { signal, timeout }: WaitOptions, task: (wait: WaitOptions) => Promise<T>): Promise<T> {
+    const either = signal ? AbortSignal.any([signal, this.#closed.signal]) : this.#closed.signal;
+    try {
+      return await this.#turns.take(doing, either, () => task({ signal: either, timeout }));
+    } catch (error) {
+      if (!this.#closed.signal.aborted || signal?.aborted) throw error;
+      throw new QmpilotError('CLOSED', `the vm ${this.#name} was closed during ${doing}`, { cause: error });
+    }
+  }
+
+  /** Takes away what would stay in somebody else's disk image; never rejects. */
+  async leaveForeignDisks(): Promise<void> {
+    await this.#family.snapshots.leaveForeignDisks(this.#slot.machine);
+  }
+
+  /** Cancels what is under way. */
+  cancel(): void {
+    this.#closed.abort();
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async idle(): Promise<void> {
+    await this.#turns.take(this.#name, undefined, async () => {});
+  }
+
+  async #save(name: string, options: SnapshotOptions): Promise<Snapshot> {
+    this.#slot.mustRun();
     const { snapshots } = this.#family;
-    snapshots.checkNew(name);
     const begun = monotonicMs();
     const choice = chooseStrategy(this.#slot.machine.spec, options.strategy);
     const reasons = await whatBlocks(this.#slot.machine.qmp);
     if (reasons.length > 0) throw blockedError(reasons);
-    const nonce = await this.#prepareGuest();
+    const [shared] = choice.strategy === 'internal' ? [] : await this.#sharedDisks();
+    if (shared) throw new QmpilotError('SNAPSHOT', `this vm cannot be saved: ${shared.reason}`, { hint: shared.remedy });
+    const nonce = await this.#prepareGuest(options);
     const { saved, pausedMs } = choice.strategy === 'internal' ? await this.#saveInternal(options) : await this.#freeze(choice.strategy, options);
     const info = { name, ...choice, savedAt: wallTime(), pausedMs, ...(nonce !== undefined && { nonce }) };
     snapshots.add({ ...info, saved, screen: this.#slot.console.remember() });
@@ -82,23 +145,23 @@ export class VmSnapshots {
     const { spec, qmp } = this.#slot.machine;
     const { strategy } = chooseStrategy(spec, options.strategy);
     const reasons = await whatBlocks(qmp);
-    const machine = strategy === 'internal' ? internalBlockers(spec) : (spec.readBack?.obstacles ?? []);
+    const machine = strategy === 'internal' ? await internalBlockers(this.#slot.machine) : [...(spec.readBack?.obstacles ?? []), ...(await this.#sharedDisks())];
     const ram = strategy === 'template' && spec.ram.share !== true ? await whyNoRamFile(this.#family.context, spec.memoryMiB) : undefined;
     return [...reasons.map((reason) => ({ reason, remedy: remedyFor([reason]) })), ...machine, ...(ram ? [{ reason: ram.message, remedy: ram.hint ?? '' }] : [])];
   }
 
-  /** The body of `vm.restore`. */
-  async restore(name: string, options: RestoreOptions): Promise<void> {
+  async #restore(name: string, options: RestoreOptions): Promise<void> {
     const begun = monotonicMs();
     const { saved, screen } = this.#family.snapshots.get(name);
     if (saved.strategy === 'internal') {
       await loadInternal(this.#slot.machine, saved, options);
-      this.#slot.reattach();
+      this.#slot.returnToLife();
     } else {
       await this.#become(saved, options);
     }
     const drawn = screen && this.#slot.console.recall(screen);
-    await this.begin(options);
+    // The guest of before is gone: to give up now would leave one that stands still.
+    await this.begin({ ...(options.clock && { clock: options.clock }) });
     await drawn;
     this.#emit({ type: 'restored', name, ms: monotonicMs() - begun });
   }
@@ -115,7 +178,7 @@ export class VmSnapshots {
 
   /** Lets a machine that was loaded run on. */
   async begin(options: RestoreOptions): Promise<void> {
-    await this.#slot.machine.qmp.execute('cont', undefined, options);
+    await this.#cont(options);
     this.#seed = randomInt(2 ** 48 - 1);
     const { clock = 'host' } = options;
     const { sampling } = this.#slot;
@@ -125,6 +188,17 @@ export class VmSnapshots {
     this.#settled = settle(sampling, { clock: time, seed: this.#seed }).catch(() => {});
   }
 
+  async #cont(options: WaitOptions): Promise<void> {
+    const { qmp, process } = this.#slot.machine;
+    try {
+      await qmp.execute('cont', undefined, options);
+    } catch (error) {
+      if (!isQmpilotError(error, 'QMP_LINK')) throw error;
+      const exit = await process.waitForExit({ timeout: 1000 }).catch(() => undefined);
+      throw exit ? exitError('its guest was to run on', exit, process.stderr(), process.pid, process.args) : error;
+    }
+  }
+
   /** The machine's files go with it; a RAM file that a snapshot has taken over stays. */
   async dispose({ spec, directory }: Machine): Promise<void> {
     const { path, share } = spec.ram;
@@ -132,8 +206,14 @@ export class VmSnapshots {
     await rm(directory, { recursive: true, force: true });
   }
 
+  async #sharedDisks(): Promise<readonly SnapshotBlocker[]> {
+    const { spec, qmp } = this.#slot.machine;
+    return sharedDiskBlockers(spec, writableDisks(await qmp.execute('query-block')));
+  }
+
   async #saveInternal(options: WaitOptions): Promise<{ saved: InternalSnapshot; pausedMs: number }> {
     const begun = monotonicMs();
+    await this.#slot.outlivePoweroff(options);
     const saved = await saveInternal(this.#slot.machine, options);
     return { saved, pausedMs: monotonicMs() - begun };
   }
@@ -142,14 +222,20 @@ export class VmSnapshots {
     const { machine } = this.#slot;
     mustBeForkable(machine.spec);
     const directory = await this.#newFolder();
+    let made: Freeze | undefined;
     try {
-      const { frozen, successor, pausedMs } = await freeze(machine, this.#family.context, {
-        ...options, strategy, name: this.#name, directory, resume: await this.#isRunning(), reboots,
-      });
-      // Its RAM file and its disks are the snapshot's now.
-      this.#slot.replace(successor, (old) => rm(old.directory, { recursive: true, force: true }));
-      return { saved: frozen, pausedMs };
+      const resume = await this.#isRunning();
+      const frozen = await this.#slot.move(
+        // Its RAM file and its disks are the snapshot's now.
+        (old) => rm(old.directory, { recursive: true, force: true }),
+        async () => (made = await freeze(machine, this.#family.context, { ...options, strategy, name: this.#name, directory, resume, reboots })),
+      );
+      return { saved: frozen.frozen, pausedMs: frozen.pausedMs };
     } catch (error) {
+      if (made) {
+        await removeFrozen(made.frozen);
+        await rm(made.frozen.directory, { recursive: true, force: true });
+      }
       await rm(directory, { recursive: true, force: true });
       throw error;
     }
@@ -158,10 +244,15 @@ export class VmSnapshots {
   /** Replaces this vm's machine by a fork, loaded and paused. */
   async #become(frozen: FrozenMachine, options: WaitOptions): Promise<void> {
     const directory = await this.#newFolder();
-    await this.#slot.exchange(
-      (old) => this.dispose(old),
-      () => startFork(frozen, { ...options, name: this.#name, binary: this.#family.context.binary, directory }),
-    );
+    try {
+      await this.#slot.exchange(
+        (old) => this.dispose(old),
+        () => startFork(frozen, { ...options, name: this.#name, binary: this.#family.context.binary, directory }),
+      );
+    } catch (error) {
+      await rm(directory, { recursive: true, force: true });
+      throw error;
+    }
   }
 
   async #newFolder(): Promise<string> {
@@ -176,11 +267,11 @@ export class VmSnapshots {
   }
 
   /** What makes a guest quick to put back, and known again by the nonce that is given. One that does not answer is saved as it is. */
-  async #prepareGuest(): Promise<string | undefined> {
+  async #prepareGuest({ signal }: WaitOptions): Promise<string | undefined> {
     const { sampling } = this.#slot;
     if (!sampling?.answers || !(await this.#isRunning())) return undefined;
     const nonce = randomBytes(16).toString('hex');
-    return prepareSettling(sampling, nonce).then(() => nonce, () => undefined);
+    return prepareSettling(sampling, nonce, signal).then(() => nonce, () => undefined);
   }
 
   async #isRunning(): Promise<boolean> {

@@ -50,6 +50,10 @@ export class Vm extends GuestActions implements AsyncDisposable {
   readonly #events = new EventEmitter<{ event: [VmEvent] }>();
   readonly #life: LifeRecorder;
   readonly #watches = new Set<Watch>();
+  /** The guest as it will be after the restores asked for so far: fires when the next one puts another in its place. */
+  #guest = new AbortController();
+  /** The guests before it that are still there, the oldest first. */
+  readonly #guests = new Set([this.#guest]);
   readonly #directory: string;
   #closing: Promise<void> | undefined;
 
@@ -139,8 +143,8 @@ export class Vm extends GuestActions implements AsyncDisposable {
    * Runs a command as root in the guest by the best shell that answers; `via` of the result says which. Throws what
    * `Shell.exec` throws, and USAGE when the guest has no shell at all.
    */
-  async exec(command: string, options?: VmExecOptions): Promise<ExecResult> {
-    this.mustRun();
+  async exec(command: string, options: VmExecOptions = {}): Promise<ExecResult> {
+    await this.#ready(options);
     const result = await this.#shells.exec(command, options);
     this.emit({ type: 'exec', command, exitCode: result.exitCode, ms: result.durationMs });
     return result;
@@ -152,8 +156,8 @@ export class Vm extends GuestActions implements AsyncDisposable {
   }
 
   /** The shell that `exec` would take, to stream by. Throws what `exec` throws. */
-  async bestShell(options?: Omit<OpenShellOptions, 'timeout'>): Promise<Shell> {
-    this.mustRun();
+  async bestShell(options: Omit<OpenShellOptions, 'timeout'> = {}): Promise<Shell> {
+    await this.#ready(options);
     return this.#shells.best(options);
   }
 
@@ -162,8 +166,8 @@ export class Vm extends GuestActions implements AsyncDisposable {
    * @throws {USAGE} when the guest offers none
    * @throws {SHELL_LOST} when it does not answer
    */
-  async openShell(options?: OpenShellOptions): Promise<Shell> {
-    this.mustRun();
+  async openShell(options: OpenShellOptions = {}): Promise<Shell> {
+    await this.#ready(options);
     return this.#shells.open(options);
   }
 
@@ -173,7 +177,7 @@ export class Vm extends GuestActions implements AsyncDisposable {
    * @throws {USAGE} {COPY_FAILED} {TIMEOUT} {ABORTED} {SHELL_LOST}
    */
   async copyIn(from: string, to: string, options: CopyOptions = {}): Promise<CopyReport> {
-    this.mustRun();
+    await this.#ready(options);
     return copyIn(await this.#shells.best(options), from, to, options);
   }
 
@@ -184,7 +188,7 @@ export class Vm extends GuestActions implements AsyncDisposable {
    * @throws {OUTPUT_LIMIT} for an archive of more than `maxBytes` (8 GiB by default)
    */
   async copyOut(from: string, to: string, options: CopyOutOptions = {}): Promise<CopyReport> {
-    this.mustRun();
+    await this.#ready(options);
     return copyOut(await this.#shells.best(options), from, to, options);
   }
 
@@ -217,8 +221,10 @@ export class Vm extends GuestActions implements AsyncDisposable {
   async restore(name: string, options: RestoreOptions = {}): Promise<void> {
     this.#mustBeOpen();
     this.#family.snapshots.get(name);
-    await this.#stopWatches();
-    await this.#snapshots.restore(name, options);
+    const next = new AbortController();
+    this.#guest = next;
+    this.#guests.add(next);
+    await this.#snapshots.restore(name, options, () => this.#leaveGuests(next));
   }
 
   /**
@@ -267,11 +273,18 @@ export class Vm extends GuestActions implements AsyncDisposable {
   /**
    * Asks the guest to power off and follows it to the end, or to `timeout` (default 3 min): `outcome` says which. A stall
    * is data; QEMU is left as it is then.
-   * @throws {ABORTED} {QEMU_EXITED} {SHELL_LOST}
+   * @throws {ABORTED} also when the vm is restored meanwhile
+   * @throws {QEMU_EXITED} {SHELL_LOST}
    */
   async poweroff(options: PoweroffOptions = {}): Promise<PoweroffReport> {
-    this.mustRun();
-    const report = await this.#slot.expectEnd(() => powerOff(this, this.#slot.machine, options));
+    const restored = this.#guest.signal;
+    await this.#ready(options);
+    const signal = AbortSignal.any([restored, ...(options.signal ? [options.signal] : [])]);
+    const inTurn = <T>(task: () => Promise<T>) => this.#snapshots.inTurn('the request to power off', { signal }, task);
+    const report = await this.#slot.expectEnd(() => powerOff({ vm: this, slot: this.#slot, inTurn }, { ...options, signal })).catch((error: unknown) => {
+      if (!restored.aborted || options.signal?.aborted) throw error;
+      throw new QmpilotError('ABORTED', `the vm ${this.name} was restored while it was to power off`, { cause: error });
+    });
     if (report.finding) this.emit({ type: 'finding', finding: report.finding });
     return report;
   }
@@ -342,14 +355,35 @@ export class Vm extends GuestActions implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
+    this.#snapshots.cancel();
     await this.#stopWatches();
     this.#shells.close();
+    // A job that was cancelled must not go on in a QEMU that does.
+    if (!this.#slot.machine.process.isOurs) await this.#snapshots.idle();
+    await this.#snapshots.leaveForeignDisks();
     await this.#slot.close();
+    await this.#snapshots.idle();
     await this.#snapshots.dispose(this.#slot.machine);
     await rm(this.#directory, { recursive: true, force: true });
     await this.#family.snapshots.release();
     await releaseHostDirectories();
     this.#events.removeAllListeners();
+  }
+
+  /** Waits for a restore that was asked for before. */
+  async #ready(options: WaitOptions): Promise<void> {
+    this.#mustBeOpen();
+    await this.#snapshots.restored(options);
+    this.mustRun();
+  }
+
+  async #leaveGuests(next: AbortController): Promise<void> {
+    for (const guest of this.#guests) {
+      if (guest === next) break;
+      this.#guests.delete(guest);
+      guest.abort();
+    }
+    await this.#stopWatches();
   }
 
   async #stopWatches(): Promise<void> {
@@ -363,7 +397,6 @@ export class Vm extends GuestActions implements AsyncDisposable {
 
   protected override mustRun(): void {
     this.#mustBeOpen();
-    const { failure } = this.#slot;
-    if (failure) throw new QmpilotError(failure.code, failure.message, { cause: failure, hint: 'restore a snapshot, or boot again' });
+    this.#slot.mustRun();
   }
 }
