@@ -56,7 +56,9 @@ in
 
   formatter.${system} = pkgs.nixfmt-tree;
 
-  checks.${system} = pkgs.callPackage ./checks.nix {
+  # Not by callPackage: it would add `override` to the checks, which is none.
+  checks.${system} = import ./checks.nix {
+    inherit (pkgs) lib runCommand nixfmt-rfc-style;
     inherit qmpilot;
     inherit (self) nixosConfigurations;
   };

@@ -190,6 +190,8 @@ in
 
     (lib.optionalAttrs hasStartScript {
       virtualisation.qemu.options = mkIf cfg.pvpanic [ "-device pvpanic-pci" ];
+      # qemu-vm.nix sets services.qemuGuest.enable by this one.
+      virtualisation.qemu.guestAgent.enable = lib.mkDefault cfg.guestAgent;
     })
 
     (lib.optionalAttrs hasStartScript (

@@ -170,6 +170,12 @@ describe('nixosModules.qmpilot', () => {
     expect(value).toEqual({ units: ['qmpilot-shell-hvc3'], level: 3, sysctl: { 'kernel.sysrq': 0 }, user: 'ann' });
   });
 
+  it('has the last word on the guest agent, which qemu-vm.nix would start by itself', async () => {
+    const agent = (more: string) => nix.expression(`(nixos { imports = [ (flake + "/tests/nix/nixpkgs/nixos/modules/virtualisation/qemu-vm.nix") ]; qmpilot.enable = true; ${more} }).services.qemuGuest.enable`);
+    expect(await agent('')).toBe(true);
+    expect(await agent('qmpilot.guestAgent = false;')).toBe(false);
+  });
+
   it('leaves snapshots to the vm that stands beside a configuration without qemu-vm.nix', async () => {
     const value = await nix.expression('let c = nixos { options.virtualisation.vmVariant = lib.mkOption { type = lib.types.anything; default = { }; }; config.qmpilot = { enable = true; snapshot.enable = true; }; }; in builtins.attrNames c.system.build.units');
     expect(value).toEqual(['qmpilot-shell-hvc0', 'qmpilot-shell-hvc1']);

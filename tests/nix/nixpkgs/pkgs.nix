@@ -19,14 +19,20 @@ let
       function = import file;
       wanted = builtins.functionArgs function;
       available = lib.filterAttrs (name: _: wanted ? ${name}) (pkgs // { inherit lib; });
+      result = function (available // arguments);
     in
-    function (available // arguments);
+    # As nixpkgs' makeOverridable does, to whatever set comes out.
+    result
+    // {
+      override = changes: callPackage file (arguments // changes);
+      overrideDerivation = change: callPackage file arguments // change result;
+    };
 
   stdenv.mkDerivation =
     attrs: package (attrs.name or "${attrs.pname}-${attrs.version}") attrs;
 
   pkgs = {
-    inherit callPackage stdenv;
+    inherit callPackage lib stdenv;
     stdenvNoCC = stdenv;
     runCommand = name: attrs: buildCommand: package name (attrs // { inherit buildCommand; });
     writeText = name: text: package name { inherit text; };

@@ -32,12 +32,13 @@ in
     sharedDirectories = option (types.attrsOf (types.submodule share)) { };
     useNixStoreImage = option types.bool false;
     writableStore = option types.bool cfg.mountHostNixStore;
+    qemu.guestAgent.enable = option types.bool true;
     qemu.options = option (types.listOf types.str) [ ];
     qemu.drives = option (types.listOf (types.submodule drive)) [ ];
   };
 
   config = {
-    services.qemuGuest.enable = lib.mkDefault true;
+    services.qemuGuest.enable = cfg.qemu.guestAgent.enable;
 
     virtualisation.sharedDirectories = {
       nix-store = mkIf cfg.mountHostNixStore {
