@@ -72,6 +72,15 @@ describe('attach says what is in its way, and lets go of what it had', () => {
     }
   });
 
+  it('a QEMU that is stopped by a signal', async () => {
+    qemu.kill('SIGSTOP');
+    try {
+      await refused({ qmp: at('qmp'), timeout: '500ms' }).toMatchObject({ code: 'TIMEOUT', message: expect.stringMatching(new RegExp(`^QEMU \\(pid ${qemu.pid}\\) is stopped by a signal`)), hint: `let it go on: kill -CONT ${qemu.pid}` });
+    } finally {
+      qemu.kill('SIGCONT');
+    }
+  });
+
   it('the monitor for people in place of QMP', async () => {
     await refused({ qmp: at('hmp') }).toMatchObject({ code: 'QMP_LINK', message: expect.stringMatching(/HMP|QMP/), hint: expect.stringMatching(/-qmp/) });
   });

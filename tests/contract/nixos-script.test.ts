@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -126,6 +126,14 @@ describe('nixos({ script })', () => {
     });
   });
 
+  it('says that a fork can have no overlay of a disk in a format that is neither qcow2 nor raw', async () => {
+    execFileSync('qemu-img', ['create', '-q', '-f', 'vmdk', join(dir, 'their.vmdk'), '1M']);
+    await started(nixos({ script: script(`${QEMU} -drive file=${dir}/their.vmdk,if=virtio,id=their "$@"`) }), async (vm) => {
+      expect(await vm.snapshotBlockers({ strategy: 'file' })).toContainEqual({ reason: expect.stringMatching(/their\.vmdk\) is of the format vmdk/), remedy: expect.stringMatching(/convert/) });
+      await expect(vm.snapshot('refused', { strategy: 'file' })).rejects.toMatchObject({ code: 'SNAPSHOT', message: expect.stringMatching(/vmdk/) });
+    });
+  });
+
   it('says that a forwarded port of the host belongs to one QEMU, before a second one is started', async () => {
     const path = script(`${QEMU} -netdev user,id=user.0,"$QEMU_NET_OPTS" -device virtio-net-pci,netdev=user.0 "$@"`);
     await started(nixos({ script: path, env: { QEMU_NET_OPTS: 'hostfwd=tcp:127.0.0.1:0-:22' } }), async (vm) => {
@@ -140,6 +148,7 @@ describe('nixos({ script })', () => {
     ['a script that exits in silence', () => script('exit 0'), 'QEMU_START', /exited with status 0 before/],
     ['a QEMU that refuses its options', () => script(`${QEMU} -device teapot "$@"`), 'QEMU_START', /teapot/],
     ['a script that keeps our arguments', () => script(`${QEMU} "$@" -name other`), 'USAGE', /does not hand its arguments on/],
+    ['a script that gives QEMU nothing of us', () => script(`${QEMU} -display none -S -monitor none -serial null`), 'USAGE', /does not hand its arguments on/],
     ['a script that does not exec QEMU', () => script(`${QEMU.replace('exec ', '')} "$@"`, 'true'), 'USAGE', /runs QEMU as a child/],
     ['an -accel that this host may not have', () => script(`${QEMU.replace('-machine accel=tcg', '-accel tcg')} "$@"`), undefined, undefined],
   ])('meets %s', async (_what, make, code, message) => {
@@ -150,6 +159,42 @@ describe('nixos({ script })', () => {
       await expect(boot(nixos({ script: make() }))).rejects.toMatchObject({ code, message: expect.stringMatching(message ?? /./) });
     }
     expect(leftoversSince(before)).toEqual([]);
+  });
+
+  it('ends what the script runs, deaf to SIGTERM as it may be, when it is given up', async () => {
+    const before = leftovers();
+    const path = script("trap '' TERM", 'echo building >&2', 'sleep 1234');
+    const over = new AbortController();
+    await expect(boot(nixos({ script: path }), { signal: over.signal, onProgress: (line) => line.includes('building') && over.abort() })).rejects.toMatchObject({ code: 'ABORTED' });
+    expect(execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' })).not.toMatch(/^sleep 1234$/m);
+    expect(leftoversSince(before)).toEqual([]);
+  });
+
+  it('works in folders whose names have spaces and commas, by scripts that quote them; of those that do not it says what is wrong', async () => {
+    const parent = join(dir, 'a folder, of mine');
+    mkdirSync(parent);
+    const image = join(parent, 'read only');
+    mkdirSync(image);
+    writeFileSync(join(image, 'root.raw'), Buffer.alloc(1 << 20));
+    chmodSync(image, 0o555);
+    const before = process.env['TMPDIR'];
+    process.env['TMPDIR'] = parent;
+    try {
+      const quoting = script(`export TMPDIR; ${QEMU} -drive "file=$(echo "$NIX_DISK_IMAGE" | sed s/,/,,/g),format=qcow2,if=virtio" "$@"`);
+      const { status } = await started(nixos({ script: quoting, diskImage: join(image, 'root.raw') }), async (vm) => {
+        expect(vm.facts.commandLine.join(' ')).toContain('a folder,, of mine');
+        await vm.snapshot('one');
+        await vm.restore('one');
+        return vm.qmp.execute('query-status');
+      });
+      expect(status).toBe('running');
+      const careless = script('cd "$TMPDIR"; qemu-img create -q -f qcow2 empty0.qcow2 1M', `${QEMU} -drive file=$(pwd)/empty0.qcow2,id=drive2,if=none "$@"`);
+      await expect(boot(nixos({ script: careless }))).rejects.toMatchObject({ code: 'QEMU_START', hint: expect.stringMatching(/there is a space in .*a folder, of mine.* set TMPDIR/) });
+    } finally {
+      if (before === undefined) delete process.env['TMPDIR'];
+      else process.env['TMPDIR'] = before;
+      chmodSync(image, 0o755);
+    }
   });
 
   it('refuses what is no script, before anything is started', async () => {

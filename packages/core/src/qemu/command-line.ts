@@ -9,6 +9,8 @@ export interface DiskSpec {
   readonly readOnly?: boolean;
   /** Name of the block node, where it is not `id`. */
   readonly node?: string;
+  /** Its format, where it is one that we make no overlays of; `format` says nothing then. */
+  readonly foreignFormat?: string;
   /** The file belongs to somebody else: it is read, never moved. */
   readonly foreign?: boolean;
 }

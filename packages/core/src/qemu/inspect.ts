@@ -53,6 +53,9 @@ export async function inspectMachine(qmp: QmpClient, options: WaitOptions): Prom
   };
 }
 
+/** A file or device of the host as it is has no other format than its own. Of other formats our overlays would read what they are not. */
+const KNOWN_FORMATS: ReadonlySet<string> = new Set(['qcow2', 'raw', 'file', 'host_device']);
+
 function diskOf({ device, qdev, inserted }: BlockInfo): DiskSpec[] {
   if (!inserted) return [];
   const node = inserted['node-name'];
@@ -60,8 +63,8 @@ function diskOf({ device, qdev, inserted }: BlockInfo): DiskSpec[] {
   return [{
     id: device || node || qdev || filename,
     file: filename,
-    // Others (vmdk, luks, ...) are kept as they are named; only qcow2 and raw can be the base of our overlays.
     format: format === 'qcow2' ? 'qcow2' : 'raw',
+    ...(!KNOWN_FORMATS.has(format) && { foreignFormat: format }),
     ...(inserted.ro && { readOnly: true }),
     ...(node !== undefined && { node }),
   }];
@@ -92,6 +95,9 @@ export function readBackFrom(
     const id = given?.name === 'blockdev' ? (disk.node ?? disk.id) : `qmpilot-${/^[\w-]+$/.test(disk.id) ? disk.id : index}`;
     const named: DiskSpec = { ...disk, id, file, ...(!isOurs(file) && { foreign: true }) };
     if (disk.readOnly) return named;
+    if (disk.foreignFormat !== undefined) {
+      obstacles.push({ reason: `the disk ${disk.id} (${disk.file}) is of the format ${disk.foreignFormat}, of which a fork can have no overlay`, remedy: 'convert it: qemu-img convert -O qcow2' });
+    }
     if (!given || (given.name === 'blockdev' && given.value?.startsWith('{'))) {
       obstacles.push({
         reason: `the disk ${disk.id} (${disk.file}) is not given by -drive or -blockdev, so that a fork cannot have one of its own`,

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { dirname } from 'node:path';
-import { pid } from 'node:process';
+import { kill, pid } from 'node:process';
 import { Duplex } from 'node:stream';
 import { QmpilotError } from '../errors.js';
 import { deferred } from '../util/deferred.js';
@@ -149,6 +149,15 @@ export class QemuProcess implements QemuHandle {
     if (!this.#exit) this.#child.kill('SIGKILL');
     for (const channel of this.channels) channel.destroy();
     return this.exited;
+  }
+
+  /** Ends what a script has in the foreground. Its daemons ignore it, as a shell sets them to, and end with what they serve. */
+  interruptGroup(): void {
+    try {
+      if (!this.#exit) kill(-this.pid, 'SIGINT');
+    } catch {
+      // It has ended meanwhile.
+    }
   }
 
   sendSignal(signal: NodeJS.Signals): void {

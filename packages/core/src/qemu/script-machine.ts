@@ -40,6 +40,7 @@ export interface ScriptedQemu extends Omit<Machine, 'spec'> {
 const FIRST_FD = 3;
 /** A script may build an image of gigabytes before it starts QEMU. */
 const START_TIMEOUT = '10m';
+const LOOK_MS = 500;
 
 /**
  * Runs a start script with the interface of NixOS's `run-*-vm`: it ends in `exec qemu ... "$@"`, and so hands QEMU our arguments
@@ -69,42 +70,65 @@ export async function startScript(start: ScriptStart): Promise<ScriptedQemu> {
   let qmp: QmpClient | undefined;
   try {
     if (!qmpStream || !serial) throw new QmpilotError('QEMU_START', 'the start script was run without its channels');
-    qmp = await greet(process, qmpStream, start);
+    qmp = await greet(process, qmpStream, start, ours);
     const { words, binary, cwd } = await readProcess(process.pid, start.path);
-    const own = words.slice(-ours.length);
-    if (own.length !== ours.length || own.some((word, index) => word !== ours[index])) {
-      throw new QmpilotError('USAGE', `${start.path} does not hand its arguments on to QEMU as they are`, {
-        hint: 'it must end as NixOS\'s do: exec qemu-system-... $QEMU_OPTS "$@"',
-        evidence: { commandLine: words },
-      });
-    }
+    mustHandOn(start.path, words, ours);
     process.becameQemu(words);
     const theirs = parseArguments(words.slice(1, -ours.length));
     return { directory: start.directory, process, qmp, serial, virtio: ports.slice(0, consoles), agent: ports[consoles], binary, theirs, cwd, overrides: start.arguments, console: start.console };
   } catch (error) {
     // A QEMU that is not the process we started is reached by QMP alone.
     await qmp?.executeUntyped('quit', undefined, { timeout: 2000 }).catch(() => {});
+    process.interruptGroup();
     await process.kill();
     throw error;
   }
 }
 
 /** A daemon of the script may hold the socket pair open: QEMU's end is told by the process, not by the stream. */
-async function greet(process: QemuProcess, stream: NonNullable<QemuProcess['channels'][number]>, start: ScriptStart): Promise<QmpClient> {
+async function greet(process: QemuProcess, stream: NonNullable<QemuProcess['channels'][number]>, start: ScriptStart, ours: readonly string[]): Promise<QmpClient> {
   const ended = new AbortController();
   const signal = start.signal ? AbortSignal.any([start.signal, ended.signal]) : ended.signal;
   void process.exited.then(() => ended.abort());
+  // A QEMU that was not given our arguments has no QMP that would greet.
+  const look = setInterval(() => void whyDeaf(process.pid, start.path, ours).then((error) => error && ended.abort(error)), LOOK_MS);
   try {
     return await QmpClient.fromStream(stream, { signal, timeout: start.timeout ?? START_TIMEOUT });
   } catch (error) {
     if (start.signal?.aborted) throw error;
+    if (isQmpilotError(ended.signal.reason)) throw ended.signal.reason;
     if (isQmpilotError(error, 'QMP_LINK')) await process.waitForExit({ timeout: 2000 }).catch(() => {});
     if (!process.exit) throw error;
-    throw startFailure(start.path, process, error);
+    throw startFailure(start, process, error);
+  } finally {
+    clearInterval(look);
   }
 }
 
-function startFailure(path: string, process: QemuProcess, cause: unknown): QmpilotError {
+/** @throws {USAGE} when QEMU's command line does not end in our arguments */
+function mustHandOn(script: string, words: readonly string[], ours: readonly string[]): void {
+  const own = words.slice(-ours.length);
+  if (own.length === ours.length && own.every((word, index) => word === ours[index])) return;
+  throw new QmpilotError('USAGE', `${script} does not hand its arguments on to QEMU as they are`, {
+    hint: 'it must end as NixOS\'s do: exec qemu-system-... $QEMU_OPTS "$@"',
+    evidence: { commandLine: words },
+  });
+}
+
+/** The error for a script that has become a QEMU without our arguments; undefined while it may still come to it. */
+async function whyDeaf(pid: number, script: string, ours: readonly string[]): Promise<QmpilotError | undefined> {
+  const program = await readlink(`/proc/${pid}/exe`).catch(() => '');
+  const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0').slice(0, -1);
+  if (!/qemu-(?:system|kvm)/.test(basename(program)) || words.length === 0) return undefined;
+  try {
+    mustHandOn(script, words, ours);
+    return undefined;
+  } catch (error) {
+    return isQmpilotError(error) ? error : undefined;
+  }
+}
+
+function startFailure({ path, cwd }: ScriptStart, process: QemuProcess, cause: unknown): QmpilotError {
   const { exit } = process;
   const stderr = process.stderr();
   const lock = stderr.find((line) => /Failed to get (?:shared )?"[a-z ]+" lock/.test(line));
@@ -115,6 +139,8 @@ function startFailure(path: string, process: QemuProcess, cause: unknown): Qmpil
     evidence: { stderr },
     hint: lock
       ? 'another QEMU uses a disk image of this one: end it, or give this guest another image (NIX_DISK_IMAGE, option diskImage)'
+      : /\s/.test(cwd)
+        ? `there is a space in ${cwd}, below TMPDIR, which parts of NixOS's start scripts leave unquoted: set TMPDIR to another folder`
       : said
         ? "see the script's last words above"
         : 'it printed nothing on standard error: run it by hand to see what it does',

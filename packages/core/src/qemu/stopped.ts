@@ -30,7 +30,7 @@ export function onStopped(pid: number, act: (error: QmpilotError) => void): () =
 }
 
 /** proc_pid_stat(5): the third field, behind the name. */
-async function isStopped(pid: number): Promise<boolean> {
+export async function isStopped(pid: number): Promise<boolean> {
   const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
   return stat.slice(stat.lastIndexOf(')') + 2).startsWith('T');
 }

@@ -7,6 +7,7 @@ import { acquireHostDirectories, makeVmDirectory, releaseHostDirectories } from 
 import { inspectMachine, readBackFrom, specOf } from '../qemu/inspect.js';
 import type { Machine } from '../qemu/machine.js';
 import type { Obstacle } from '../qemu/obstacles.js';
+import { isStopped } from '../qemu/stopped.js';
 import { parseArguments } from '../qemu/read-back.js';
 import type { QmpClient } from '../qmp/client.js';
 import { connect, dial } from '../qmp/connect.js';
@@ -51,7 +52,7 @@ export async function attach(options: AttachOptions): Promise<Vm> {
   };
   let qmp: QmpClient | undefined;
   try {
-    qmp = await connect({ path: options.qmp }, { signal, timeout }).catch(explain);
+    qmp = await connect({ path: options.qmp }, { signal, timeout }).catch((error: unknown) => explain(options.qmp, error));
     const serial = options.console === undefined ? noConsole(await listChardevs(qmp, { signal, timeout })) : await open('console', options.console, qmp);
     const virtio: Duplex[] = [];
     for (const name of ['shell', 'samplingShell'] as const) {
@@ -102,11 +103,13 @@ async function vmOn(qmp: QmpClient, channels: { readonly serial: Duplex; readonl
 }
 
 /** A monitor that another client holds lets us connect, and says nothing. */
-function explain(error: unknown): never {
+async function explain(path: string, error: unknown): Promise<never> {
   if (isQmpilotError(error, 'TIMEOUT')) {
-    throw new QmpilotError('TIMEOUT', error.message, {
+    const listener = await listenerOf(path);
+    const stopped = listener !== undefined && (await isStopped(listener.pid));
+    throw new QmpilotError('TIMEOUT', stopped ? `QEMU (pid ${listener.pid}) is stopped by a signal: ${error.message}` : error.message, {
       cause: error,
-      hint: 'another client may hold this monitor, as libvirt does: give QEMU a second one (-qmp unix:PATH,server=on,wait=off)',
+      hint: stopped ? `let it go on: kill -CONT ${listener.pid}` : 'another client may hold this monitor, as libvirt does: give QEMU a second one (-qmp unix:PATH,server=on,wait=off)',
     });
   }
   throw error;
