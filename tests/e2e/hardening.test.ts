@@ -125,8 +125,15 @@ describe('the network of a guest', () => {
   ] as const)('%s: a server on the loopback of the host says %j', async (network, answer) => {
     await using guest = await boot(debian({ network }));
     await guest.exec('ip link set lo up; for card in /sys/class/net/e*; do ip link set ${card##*/} up; ip addr add 10.0.2.15/24 dev ${card##*/}; done');
-    const { stdout } = await guest.exec(`exec 3<>/dev/tcp/10.0.2.2/${port} && cat <&3`, { timeout: '20s' });
-    expect(stdout).toBe(answer);
+    const heard = async (vm: Vm | undefined) => (await vm?.exec(`exec 3<>/dev/tcp/10.0.2.2/${port} && cat <&3`, { timeout: '20s' }))?.stdout;
+    expect(await heard(guest)).toBe(answer);
+    // The same where the guest was put back, and in forks of it.
+    await guest.snapshot('up');
+    await guest.restore('up');
+    expect(await heard(guest)).toBe(answer);
+    const [fork] = await guest.fork('up');
+    expect(await heard(fork)).toBe(answer);
+    await fork?.close();
   });
 });
 

@@ -1,11 +1,19 @@
+import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { boot, direct, openSnapshot, type GuestDescription, type SnapshotStrategy, type Vm } from '@qmpilot/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { otherQemu } from '../contract/other-qemu.js';
+import { mountSmall, unmount } from '../faults/host-tools.js';
+import { leftovers, leftoversSince } from './leftovers.js';
 import { makeTinyGuest } from './tiny-guest.js';
+
+const CORE = fileURLToPath(new URL('../../packages/core/dist/index.js', import.meta.url));
 
 let folder: string;
 let guest: GuestDescription;
@@ -60,6 +68,62 @@ describe.each([
     expect(again && (await value(again))).toBe('41');
     await again?.close();
     expect(await Promise.all(files.map((name) => sha256(join(kept, name))))).toEqual(before);
+  });
+
+  it('says that there is no room for the state; the guest goes on, and is saved once there is', async ({ skip }) => {
+    const small = join(folder, 'small');
+    const before = process.env['TMPDIR'];
+    const why = mountSmall(small, 16);
+    if (why !== undefined) skip(why);
+    try {
+      process.env['TMPDIR'] = small;
+      await using vm = await boot(guest, { qemu });
+      await set(vm, '41');
+      await expect(vm.snapshot('one', { strategy: 'file' })).rejects.toMatchObject({ code: 'NO_SPACE', hint: expect.stringContaining('TMPDIR') });
+      expect(await value(vm)).toBe('41');
+      execFileSync('mount', ['-o', 'remount,size=512m', small]);
+      await vm.snapshot('one', { strategy: 'file' });
+      await set(vm, '42');
+      await vm.restore('one');
+      expect(await value(vm)).toBe('41');
+      await vm.close();
+      expect(readdirSync(small)).toEqual([]);
+    } finally {
+      if (before === undefined) delete process.env['TMPDIR'];
+      else process.env['TMPDIR'] = before;
+      unmount(small);
+    }
+  });
+});
+
+describe('a controller that is killed', () => {
+  it.each(['snapshot', 'restore', 'fork'])('in the middle of a %s leaves no QEMU and no file', async (work) => {
+    const before = leftovers();
+    const { kernel, initrd } = await makeTinyGuest(folder);
+    const script = `import { boot, direct } from ${JSON.stringify(CORE)};
+      const vm = await boot(direct({ name: 'tiny', kernel: ${JSON.stringify(kernel)}, initrd: ${JSON.stringify(initrd)}, append: 'console=ttyS0 quiet', cpus: 1, memoryMiB: 128, login: { prompt: /tiny# $/ } }));
+      await vm.snapshot('s');
+      const work = {
+        snapshot: async () => vm.snapshot('t').then(() => vm.removeSnapshot('t')),
+        restore: async () => vm.restore('s'),
+        fork: async () => Promise.all((await vm.fork('s', { count: 2 })).map((fork) => fork.close())),
+      }[${JSON.stringify(work)}];
+      for (;;) {
+        console.log('begin');
+        await work();
+      }`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const gone = once(child, 'exit');
+    let begun = 0;
+    // The third time: a moment later it is in the middle of it.
+    await new Promise<void>((resolve, reject) => {
+      child.stdout.on('data', (text: Buffer) => (begun += text.toString().split('begin').length - 1) >= 3 && resolve());
+      void gone.then(() => reject(new Error('the controller ended by itself')));
+    });
+    await new Promise((resolve) => setTimeout(resolve, 15));
+    child.kill('SIGKILL');
+    await gone;
+    await expect.poll(() => leftoversSince(before), { timeout: 10_000 }).toEqual([]);
   });
 });
 

@@ -78,6 +78,7 @@ async function migrate({ qmp, process: qemu }: Machine, uri: string, options: Wa
   const { data } = await ended;
   if (data.status === 'completed') return;
   const info = await qmp.execute('query-migrate');
+  if (/No space left|quota exceeded/i.test(info['error-desc'] ?? '')) throw noRoom(info['error-desc']);
   throw new QmpilotError('SNAPSHOT', `QEMU could not save its state: ${info['error-desc'] ?? data.status}`, {
     evidence: { stderr: qemu.stderr() },
     hint: 'the vm goes on; is there room for the state?',
@@ -116,12 +117,16 @@ function rejection(promise: Promise<unknown>): Promise<never> {
 
 async function explain({ qmp }: Machine, error: unknown): Promise<unknown> {
   if (error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')) {
-    return new QmpilotError('NO_SPACE', 'no room for the state of the vm', { cause: error, hint: 'free some room, or set TMPDIR' });
+    return noRoom(error);
   }
   if (!isQmpilotError(error, 'QMP_COMMAND') && !isQmpilotError(error, 'SNAPSHOT')) return error;
   const blocked = await whatBlocks(qmp).catch(() => []);
   if (blocked.length === 0) return error;
   return blockedError(blocked, error);
+}
+
+function noRoom(cause: unknown): QmpilotError {
+  return new QmpilotError('NO_SPACE', 'no room for the state of the vm', { cause, hint: 'free some room, or set TMPDIR' });
 }
 
 /** QEMU's own reasons why this machine cannot be saved now; empty when it can. */
