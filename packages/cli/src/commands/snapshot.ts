@@ -25,8 +25,7 @@ export function registerSnapshot(program: Command): void {
     .option('--all', 'all of them')
     .action(async (names: string[], options: { all?: boolean }) => {
       if (options.all !== true && names.length === 0) throw new QmpilotError('USAGE', 'snapshot rm: which?', { hint: 'name them as snapshot ls shows them, or say --all' });
-      const chosen = options.all === true ? (await listKept()).map(({ name }) => name) : names;
-      for (const name of await removeKept(chosen)) process.stdout.write(`${name}\n`);
+      for (const name of await removeKept(options.all === true ? 'all' : names)) process.stdout.write(`${name}\n`);
     });
 }
 

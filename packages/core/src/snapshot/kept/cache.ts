@@ -29,27 +29,39 @@ export function keptDirectory(cacheDir = cacheRoot()): string {
 
 /** All whole kept snapshots of the cache, the last used first. */
 export async function listKept(cacheDir?: string): Promise<readonly KeptSnapshot[]> {
+  const found = await Promise.all((await listFolders(cacheDir)).map((folder) => describeKept(folder).catch(() => undefined)));
+  return found.filter((one) => one !== undefined);
+}
+
+type KeptFolder = Pick<KeptSnapshot, 'name' | 'path' | 'bytes' | 'usedAt'>;
+
+/** All that takes room in the cache, the last used first: also what cannot be used, for it is damaged or of another version of qmpilot. */
+async function listFolders(cacheDir: string | undefined): Promise<readonly KeptFolder[]> {
   const parent = keptDirectory(cacheDir);
   const names = (await readdir(parent).catch(() => [])).filter((name) => !name.startsWith('.'));
-  const found = await Promise.all(names.map((name) => describeKept(name, join(parent, name)).catch(() => undefined)));
+  const found = await Promise.all(
+    names.map(async (name) => {
+      const path = join(parent, name);
+      return { name, path, bytes: await usedBytes(path), usedAt: (await stat(path)).mtime.toISOString() };
+    }).map((folder) => folder.catch(() => undefined)),
+  );
   return found.filter((one) => one !== undefined).toSorted((one, other) => other.usedAt.localeCompare(one.usedAt));
 }
 
-/** @throws {SNAPSHOT} when there is none */
-async function describeKept(name: string, path: string): Promise<KeptSnapshot> {
-  const { guest, qemu, spec, savedAt } = await readManifest(path);
-  const usedAt = (await stat(path)).mtime.toISOString();
-  return { name, path, guest: guest.name, qemu, memoryMiB: spec.memoryMiB, bytes: await usedBytes(path), savedAt, usedAt };
+/** @throws {SNAPSHOT} when it is none */
+async function describeKept(folder: KeptFolder): Promise<KeptSnapshot> {
+  const { guest, qemu, spec, savedAt } = await readManifest(folder.path);
+  return { ...folder, guest: guest.name, qemu, memoryMiB: spec.memoryMiB, savedAt };
 }
 
 /**
- * Removes kept snapshots by name, or by the beginning of a name that fits one only. What runs on one goes on.
+ * Removes kept snapshots by name, or by the beginning of a name that fits one only, or all of them. What runs on one goes on.
  * @returns the names removed
  * @throws {USAGE} when a name fits none or several; nothing is removed then
  */
-export async function removeKept(names: readonly string[], cacheDir?: string): Promise<string[]> {
-  const known = (await listKept(cacheDir)).map(({ name }) => name);
-  const chosen = names.map((wanted) => {
+export async function removeKept(names: readonly string[] | 'all', cacheDir?: string): Promise<string[]> {
+  const known = (await listFolders(cacheDir)).map(({ name }) => name);
+  const chosen = names === 'all' ? known : names.map((wanted) => {
     const fitting = known.includes(wanted) ? [wanted] : known.filter((name) => wanted !== '' && name.startsWith(wanted));
     const [name] = fitting;
     if (name !== undefined && fitting.length === 1) return name;
@@ -66,7 +78,7 @@ export async function boundCache(maxBytes: number, spare: string, cacheDir?: str
   await removeUnfinished(keptDirectory(cacheDir));
   const removed: string[] = [];
   let total = 0;
-  for (const { name, path, bytes } of await listKept(cacheDir)) {
+  for (const { name, path, bytes } of await listFolders(cacheDir)) {
     total += bytes;
     if (total <= maxBytes || name === spare) continue;
     await discard(path);
