@@ -12,6 +12,9 @@ import { bashWord } from './quote.js';
 import { abandoned, DEFAULT_MAX_OUTPUT, describeCommand, execResult, outputLimit, type ExecOptions, type ExecResult, type ShellKind } from './shell.js';
 import { Window } from './window.js';
 
+/** What a bash that is no agent says when it waits. */
+const PROMPT = /bash-\d[\w.]*[#$] $/;
+
 /** One command, its outputs whole. */
 export async function runCommand(link: OutOfBandLink, via: ShellKind, command: string, options: ExecOptions): Promise<ExecResult> {
   const input = await sendInput(link, options);
@@ -32,11 +35,7 @@ export async function runCommand(link: OutOfBandLink, via: ShellKind, command: s
   const raw = (chunk: Buffer, broken: (error: unknown) => void) => {
     if (into) return;
     stray = (stray + chunk.subarray(-64).toString('latin1')).slice(-64);
-    if (!/bash-\d[\w.]*[#$] $/.test(stray)) return;
-    link.answers = false;
-    broken(new QmpilotError('SHELL_LOST', `${link.name} ended while it ran ${describeCommand(command)}`, {
-      hint: 'a command that kills its own shell ($$ is the shell itself) ends it; the next command gets a new one',
-    }));
+    if (PROMPT.test(stray)) broken(endedWhile(link, command));
   };
   const mark = ({ letter }: Mark) => {
     // Each once: a guest that says them again must not begin to count anew.
@@ -67,8 +66,21 @@ export async function streamCommand(link: OutOfBandLink, stream: ExecStream, opt
   const input = await sendInput(link, options);
   const nonce = newNonce();
   const marks = new FlowMarks(stream, link.channel);
-  const reader = new FrameReader(nonce, (bytes) => marks.bytes(bytes), (mark) => marks.mark(mark));
-  const undo = [link.channel.onData((chunk) => reader.push(chunk)), ...link.breaks((error) => marks.fail(error))];
+  const reader = new FrameReader(nonce, (bytes) => marks.bytes(bytes), (mark) => {
+    if (mark.letter === 'G') marks.fail(endedWhile(link, stream.command));
+    else marks.mark(mark);
+  });
+  let tail = '';
+  // What looks like a prompt may be the command's output: a bash that came in the agent's place answers this line, the agent does not.
+  const suspect = (chunk: Buffer) => {
+    tail = (tail + chunk.subarray(-64).toString('latin1')).slice(-64);
+    if (PROMPT.test(tail)) void link.channel.write(` printf '\\1G%s0:' ${nonce}\n`).catch(() => {});
+  };
+  const hear = (chunk: Buffer) => {
+    reader.push(chunk);
+    suspect(chunk);
+  };
+  const undo = [link.channel.onData(hear), ...link.breaks((error) => marks.fail(error))];
   try {
     await link.channel.write(requestLine('flow', nonce, `__qc=${bashWord(commandText(stream.command, options))} ${input}`));
     // The line end is for bash's `read`, which does not return for a signal.
@@ -80,4 +92,11 @@ export async function streamCommand(link: OutOfBandLink, stream: ExecStream, opt
     await link.channel.write(requestLine('done', nonce, '')).catch(() => (link.answers = false));
     for (const end of undo) end();
   }
+}
+
+function endedWhile(link: OutOfBandLink, command: string): QmpilotError {
+  link.answers = false;
+  return new QmpilotError('SHELL_LOST', `${link.name} ended while it ran ${describeCommand(command)}`, {
+    hint: 'a command that kills its own shell ($$ is the shell itself) ends it; the next command gets a new one',
+  });
 }

@@ -195,6 +195,16 @@ describe('OutOfBandShell and its channel', () => {
     await shell.ready({ timeout: '10s' });
     await expect(shell.exec('kill -9 $$')).rejects.toMatchObject({ code: 'SHELL_LOST' });
     expect(await shell.exec('echo new', { timeout: '10s' })).toMatchObject({ stdout: 'new\n', via: 'out-of-band' });
+    await expect(shell.stream('kill -9 $$ 0', { timeout: '20s' }).result).rejects.toMatchObject({ code: 'SHELL_LOST', message: expect.stringContaining('kill -9') });
+    expect((await shell.exec('echo newer', { timeout: '10s' })).stdout).toBe('newer\n');
+  });
+
+  it('streams what looks like the prompt of a bash as any other output', async () => {
+    const { shell } = shellOn('while :; do bash --norc; done');
+    await shell.ready({ timeout: '10s' });
+    let text = '';
+    for await (const { bytes } of shell.stream("printf 'bash-5.2# '; sleep 0.2; printf 'bash-5.2# '; sleep 0.2", { timeout: '20s' })) text += bytes.toString();
+    expect(text).toBe('bash-5.2# bash-5.2# ');
   });
 
   it('rejects a running command when the channel ends', async () => {
