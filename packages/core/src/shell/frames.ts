@@ -31,10 +31,9 @@ export class FrameReader {
     for (let from = 0; ; ) {
       const at = data.indexOf(this.#nonce, from);
       if (at < 0) {
-        // The last bytes may be the beginning of a mark.
-        const keep = Math.min(data.length, NONCE_LENGTH + 1);
-        this.#bytes(data.subarray(0, data.length - keep));
-        this.#rest = Buffer.from(data.subarray(data.length - keep));
+        const held = this.#begunMark(data);
+        this.#bytes(data.subarray(0, held));
+        this.#rest = Buffer.from(data.subarray(held));
         return;
       }
       const head = at >= 2 && data[at - 2] === 0x01 ? readHead(data, at + NONCE_LENGTH) : 'none';
@@ -54,6 +53,15 @@ export class FrameReader {
       data = data.subarray(end);
       from = 0;
     }
+  }
+
+  /** Where the last bytes may be the beginning of a mark; whatever is none goes on at once. */
+  #begunMark(data: Buffer): number {
+    for (let at = data.indexOf(0x01, Math.max(0, data.length - NONCE_LENGTH - 1)); at >= 0; at = data.indexOf(0x01, at + 1)) {
+      const begun = data.subarray(at + 2);
+      if (begun.equals(this.#nonce.subarray(0, begun.length))) return at;
+    }
+    return data.length;
   }
 
   #bytes(bytes: Buffer): void {

@@ -199,6 +199,19 @@ describe('OutOfBandShell and its channel', () => {
     expect((await shell.exec('echo newer', { timeout: '10s' })).stdout).toBe('newer\n');
   });
 
+  it('streams the last bytes of a piece at once, also when they look like the beginning of a mark', async () => {
+    const { shell } = shellOn('bash --norc');
+    await shell.ready({ timeout: '10s' });
+    const stream = shell.stream("printf 'up\\n'; read -r line < /dev/null; sleep 60", { timeout: '10s' });
+    for await (const { bytes } of stream) {
+      expect(bytes.toString()).toBe('up\n');
+      break;
+    }
+    let text = '';
+    for await (const { bytes } of shell.stream("printf '\\1X'; sleep 0.1; printf '\\1\\1e0123'", { timeout: '20s' })) text += bytes.toString();
+    expect(text).toBe('\u0001X\u0001\u0001e0123');
+  });
+
   it('streams what looks like the prompt of a bash as any other output', async () => {
     const { shell } = shellOn('while :; do bash --norc; done');
     await shell.ready({ timeout: '10s' });
