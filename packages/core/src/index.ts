@@ -98,7 +98,7 @@ export type { RunEnvironment, RunFile, RunSession, Shard } from './records/run-f
 export type { AttemptRecord, Outcome, RunEvent, RunSummary } from './records/records.js';
 export { median } from './statistics/median.js';
 export { rateDifference, wilsonInterval } from './statistics/wilson.js';
-export type { Count } from './statistics/wilson.js';
+export type { Count } from './statistics/count.js';
 export { fisherExact, holm } from './statistics/fisher.js';
 export type { FisherResult } from './statistics/fisher.js';
 export { chanceOfAllClean, cleanAttemptsNeeded, cleanAttemptsNeededAfter } from './statistics/attempts-needed.js';

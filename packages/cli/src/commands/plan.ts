@@ -72,7 +72,7 @@ async function makePlan({ rate, before: counted, from, confidence }: PlanOptions
   }
   const run = from === undefined ? undefined : await ofRun(from);
   const seen = run ?? counted ?? { failures: 0, attempts: 0 };
-  const because = `after ${seen.failures} failures in ${seen.attempts} attempts, so many show at ${sure} that the rate went down (Fisher's exact test, one-sided)`;
+  const because = `after ${seen.failures} failures in ${seen.attempts} attempts, so many show at ${sure} that the rate went down (Fisher's exact test, two-sided, as in qmpilot report BEFORE AFTER)`;
   return { cleanAttempts: cleanAttemptsNeededAfter(seen, confidence), because, ...(run?.attemptMs !== undefined && { attemptMs: run.attemptMs }) };
 }
 

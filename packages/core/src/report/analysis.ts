@@ -3,7 +3,8 @@ import type { AttemptRecord } from '../records/records.js';
 import { cleanAttemptsNeededAfter } from '../statistics/attempts-needed.js';
 import { kaplanMeier, type SurvivalCurve } from '../statistics/kaplan-meier.js';
 import { median } from '../statistics/median.js';
-import { wilsonInterval, type Count } from '../statistics/wilson.js';
+import type { Count } from '../statistics/count.js';
+import { wilsonInterval } from '../statistics/wilson.js';
 import type { RunInput } from './input.js';
 
 /** One kind of failure over all attempts. */
@@ -36,7 +37,7 @@ export interface RunAnalysis extends Count {
   /** Time spent on attempts, restores included, for each failure; null without one. */
   readonly timePerFailure: number | null;
   readonly meanAttemptMs: number | null;
-  /** Clean attempts that would show, against this run, that the rate has gone down: Fisher, one-sided, 95 %. Null without a failure. */
+  /** Clean attempts that would show, against this run, that the rate has gone down: Fisher, two-sided, 95 %. Null without a failure. */
   readonly cleanToShowFix: number | null;
   readonly groups: readonly FailureGroup[];
   /** Why attempts were inconclusive, with how many. */

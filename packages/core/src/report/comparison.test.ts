@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { cleanAttemptsNeededAfter } from '../statistics/attempts-needed.js';
 import { compareRuns } from './comparison.js';
 
 describe('compareRuns', () => {
@@ -7,6 +8,8 @@ describe('compareRuns', () => {
     const after = (count: number) => compareRuns([first, { failures: 0, attempts: count }])[0];
     const left = after(1)?.cleanAttemptsLeft ?? 0;
     expect(left).toBeGreaterThan(0);
+    // What `plan` and the report before the fix have promised.
+    expect(1 + left).toBe(cleanAttemptsNeededAfter(first, 0.95));
     expect(after(1 + left)).toMatchObject({ verdict: 'lower', cleanAttemptsLeft: null });
     expect(after(left)).toMatchObject({ verdict: 'open', cleanAttemptsLeft: 1 });
   });

@@ -1,6 +1,7 @@
-import { cleanAttemptsNeededAfter } from '../statistics/attempts-needed.js';
+import { cleanAttemptsNeededAfter, isShown } from '../statistics/attempts-needed.js';
 import { fisherExact, holm } from '../statistics/fisher.js';
-import { rateDifference, type Count } from '../statistics/wilson.js';
+import type { Count } from '../statistics/count.js';
+import { rateDifference } from '../statistics/wilson.js';
 
 /** `lower`, `higher`: the rate is another than in the first run, at 95 %. `open`: no difference is shown. */
 export type ComparisonVerdict = 'lower' | 'higher' | 'open' | 'nothing-to-compare';
@@ -17,7 +18,7 @@ export interface Comparison {
   readonly cleanAttemptsLeft: number | null;
 }
 
-const ALPHA = 0.05;
+const CONFIDENCE = 0.95;
 
 /** Compares each further run with the first, the one before the fix. */
 export function compareRuns([first, ...others]: readonly Count[]): readonly Comparison[] {
@@ -28,15 +29,13 @@ export function compareRuns([first, ...others]: readonly Count[]): readonly Comp
     const p = adjusted[index] ?? 1;
     const change = rateDifference(other, first);
     const comparable = first.attempts > 0 && other.attempts > 0;
-    const verdict = !comparable ? 'nothing-to-compare' : p >= ALPHA || change === null ? 'open' : change.difference < 0 ? 'lower' : 'higher';
+    const verdict = !comparable ? 'nothing-to-compare' : !isShown(p, CONFIDENCE) || change === null ? 'open' : change.difference < 0 ? 'lower' : 'higher';
     return { verdict, p, adjusted: others.length > 1, change, cleanAttemptsLeft: verdict === 'open' ? cleanLeft(first, other) : null };
   });
 }
 
 function cleanLeft(first: Count, other: Count): number | null {
   if (first.failures === 0 || other.failures > 0) return null;
-  // One-sided, as `plan` says, it is never more; the verdict here is two-sided.
-  let needed = Math.max(cleanAttemptsNeededAfter(first, 1 - ALPHA), other.attempts + 1);
-  while (fisherExact(first, { failures: 0, attempts: needed }).twoSided >= ALPHA) needed += 1;
-  return needed - other.attempts;
+  // Of several runs each needs more than that, by Holm's correction.
+  return Math.max(cleanAttemptsNeededAfter(first, CONFIDENCE) - other.attempts, 1);
 }

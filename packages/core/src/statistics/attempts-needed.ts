@@ -1,6 +1,6 @@
 import { QmpilotError } from '../errors.js';
 import { fisherExact } from './fisher.js';
-import type { Count } from './wilson.js';
+import type { Count } from './count.js';
 
 /** Beyond this nobody waits. */
 const MOST = 10_000_000;
@@ -29,8 +29,8 @@ export function chanceOfAllClean(rate: number, attempts: number): number {
 }
 
 /**
- * The same when the rate before is known from counting only: how many clean attempts after make Fisher's exact test, one-sided,
- * say that the rate has gone down, at `confidence`.
+ * The same when the rate before is known from counting only: after how many clean attempts Fisher's exact test, two-sided as `report`
+ * makes it, says at `confidence` that the rate has gone down.
  * @throws {USAGE} when nothing failed before: there is nothing to compare with
  */
 export function cleanAttemptsNeededAfter(before: Count, confidence: number): number {
@@ -38,8 +38,8 @@ export function cleanAttemptsNeededAfter(before: Count, confidence: number): num
   if (!(before.failures >= 1 && before.failures <= before.attempts)) {
     throw new QmpilotError('USAGE', 'nothing failed before: no number of clean attempts can show a difference', { hint: 'reproduce the failure at least once first' });
   }
-  // As above: 2 of 40 is 0.05, whatever the last digit of its logarithm says.
-  const shows = (attempts: number) => fisherExact(before, { failures: 0, attempts }).greater <= (1 - confidence) * (1 + 1e-9);
+  const test = (attempts: number) => fisherExact(before, { failures: 0, attempts });
+  const shows = (attempts: number) => isShown(test(attempts).greater, confidence);
   let most = 1;
   while (!shows(most)) {
     most *= 2;
@@ -51,10 +51,21 @@ export function cleanAttemptsNeededAfter(before: Count, confidence: number): num
     if (shows(middle)) most = middle;
     else least = middle;
   }
+  // The one-sided p falls with every attempt, the two-sided one is never less.
+  while (!isShown(test(most).twoSided, confidence)) {
+    most += 1;
+    if (most > MOST) throw tooMany();
+  }
   return most;
 }
 
-function inside(value: number, name: string): void {
+/** Whether a p-value says so at `confidence`: 1 of 20 is 0.05, whatever the last digit of its logarithm says. */
+export function isShown(p: number, confidence: number): boolean {
+  return p <= (1 - confidence) * (1 + 1e-9);
+}
+
+/** @throws {USAGE} */
+export function inside(value: number, name: string): void {
   if (value > 0 && value < 1) return;
   throw new QmpilotError('USAGE', `${name}: ${value} is not between 0 and 1`, { hint: 'write 0.03, or 3%' });
 }

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { chanceOfAllClean, cleanAttemptsNeeded, cleanAttemptsNeededAfter } from './attempts-needed.js';
 import { fisherExact, holm } from './fisher.js';
+import { rateDifference, wilsonInterval } from './wilson.js';
 
 const count = (failures: number, clean: number) => ({ failures, attempts: failures + clean });
 
@@ -44,6 +45,13 @@ describe('fisherExact', () => {
         expect(result.less).toBeCloseTo(Number(less) / Number(all), 9);
       }),
     );
+  });
+
+  it.each([[5, 3], [-1, 3], [1.5, 3], [0, -1], [NaN, 3], [1, Infinity]])('refuses %d of %d, which cannot have been counted', (failures, attempts) => {
+    const impossible = { failures, attempts };
+    for (const use of [() => fisherExact(impossible, count(0, 3)), () => fisherExact(count(0, 3), impossible), () => wilsonInterval(failures, attempts), () => rateDifference(count(0, 3), impossible)]) {
+      expect(use).toThrow(expect.objectContaining({ code: 'USAGE' }));
+    }
   });
 
   it('does not care which run comes first, and never exceeds 1', () => {
@@ -97,13 +105,13 @@ describe('cleanAttemptsNeeded', () => {
 });
 
 describe('cleanAttemptsNeededAfter', () => {
-  it('is the first number at which the exact test sees the rate go down', () => {
+  it('is the first number at which the exact test, two-sided as in a report, sees the rate go down', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 12 }), fc.nat(40), fc.constantFrom(0.9, 0.95, 0.99), (failures, clean, confidence) => {
         const before = count(failures, clean);
         const needed = cleanAttemptsNeededAfter(before, confidence);
-        expect(fisherExact(before, count(0, needed)).greater).toBeLessThanOrEqual((1 - confidence) * (1 + 1e-9));
-        if (needed > 1) expect(fisherExact(before, count(0, needed - 1)).greater).toBeGreaterThan((1 - confidence) * (1 - 1e-9));
+        expect(fisherExact(before, count(0, needed)).twoSided).toBeLessThanOrEqual((1 - confidence) * (1 + 1e-9));
+        if (needed > 1) expect(fisherExact(before, count(0, needed - 1)).twoSided).toBeGreaterThan((1 - confidence) * (1 - 1e-9));
       }),
       { numRuns: 60 },
     );

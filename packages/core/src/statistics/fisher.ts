@@ -1,4 +1,4 @@
-import type { Count } from './wilson.js';
+import { checkCount, type Count } from './count.js';
 
 /** The p-values of Fisher's exact test, two-sided and one-sided. */
 export interface FisherResult {
@@ -16,8 +16,11 @@ const TIE = 1 + 1e-7;
 /**
  * Fisher's exact test of two rates: given the margins, how probable tables like this are when both fail equally often
  * (R. A. Fisher, Statistical Methods for Research Workers, 1934; the two-sided p as R's `fisher.test` has it).
+ * @throws {USAGE} for what cannot have been counted
  */
 export function fisherExact(first: Count, second: Count): FisherResult {
+  checkCount(first);
+  checkCount(second);
   const failures = first.failures + second.failures;
   const all = first.attempts + second.attempts;
   const [least, most] = [Math.max(0, failures - second.attempts), Math.min(failures, first.attempts)];

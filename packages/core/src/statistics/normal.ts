@@ -1,3 +1,5 @@
+import { QmpilotError } from '../errors.js';
+
 /** The standard normal distribution function: series near zero, continued fraction in the tails (Abramowitz and Stegun 26.2.10, 26.2.14). */
 export function normalCdf(x: number): number {
   if (x < 0) return 1 - normalCdf(-x);
@@ -27,8 +29,12 @@ export function normalQuantile(p: number): number {
   return (low + high) / 2;
 }
 
-/** The two-sided quantile of a confidence: 1.96 for 0.95. */
+/**
+ * The two-sided quantile of a confidence: 1.96 for 0.95.
+ * @throws {USAGE} when it is not between 0 and 1
+ */
 export function quantileOfConfidence(confidence: number): number {
+  if (!(confidence > 0 && confidence < 1)) throw new QmpilotError('USAGE', `the confidence: ${confidence} is not between 0 and 1`, { hint: 'write 0.95 for 95 %' });
   return -normalQuantile((1 - confidence) / 2);
 }
 

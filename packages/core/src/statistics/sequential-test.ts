@@ -1,3 +1,4 @@
+import { inside } from './attempts-needed.js';
 import type { RateGoal } from './rate-goal.js';
 
 /** `holds`: the rate is as the goal says. `refuted`: it is on the other side. `open`: more attempts are needed. */
@@ -24,7 +25,10 @@ export class SequentialTest {
   #attempts = 0;
   #decision: Decision = 'open';
 
+  /** @throws {USAGE} when rate or confidence are not between 0 and 1 */
   constructor(goal: RateGoal) {
+    inside(goal.rate, 'the rate');
+    inside(goal.confidence, 'the confidence');
     this.goal = goal;
   }
 

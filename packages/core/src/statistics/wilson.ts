@@ -1,10 +1,13 @@
+import { checkCount, type Count } from './count.js';
 import { quantileOfConfidence } from './normal.js';
 
 /**
  * The Wilson score interval of a proportion (E. B. Wilson, JASA 22, 1927; without continuity correction, method 3 of
  * Newcombe, Statistics in Medicine 17, 1998). Two-sided; `confidence` is 0.95 unless said otherwise. Null when nothing was tried.
+ * @throws {USAGE} for what cannot have been counted, or a confidence that is not between 0 and 1
  */
 export function wilsonInterval(successes: number, trials: number, confidence = 0.95): [number, number] | null {
+  checkCount({ failures: successes, attempts: trials });
   if (trials === 0) return null;
   const z = quantileOfConfidence(confidence);
   const p = successes / trials;
@@ -25,10 +28,4 @@ export function rateDifference(first: Count, second: Count, confidence = 0.95): 
     difference: p - q,
     interval: [p - q - Math.hypot(p - own[0], other[1] - q), p - q + Math.hypot(own[1] - p, q - other[0])],
   };
-}
-
-/** Attempts that came to a verdict, and how many of them failed. */
-export interface Count {
-  readonly failures: number;
-  readonly attempts: number;
 }
