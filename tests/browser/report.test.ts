@@ -78,8 +78,11 @@ describe('report.html in Chromium', () => {
     for (const second of [50, 5, 20]) {
       await slider.fill(String(second * 1000));
       expect(await page.locator('.lines .chosen').textContent()).toContain(`line of second ${second}`);
+      expect(await slider.getAttribute('aria-valuetext')).toMatch(/^\d\d?\.\d s of 1:00\.0$|^\d:\d\d\.\d of/);
       expect((await page.locator('.screen').textContent())?.trimEnd()).toMatch(new RegExp(`line of second ${second}$`));
     }
+    await page.getByRole('button', { name: 'Speed: 4×' }).click();
+    await page.getByRole('button', { name: 'Speed: 16×' }).waitFor();
     await slider.fill('59500');
     await page.getByRole('button', { name: 'Play' }).click();
     await page.locator('.now', { hasText: '1:00.0 of 1:00.0' }).waitFor();

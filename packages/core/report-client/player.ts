@@ -21,12 +21,17 @@ export class Player {
     this.#play = element('button', { type: 'button', class: 'play', 'aria-label': 'Play' }, '▶');
     this.#slider = element('input', { type: 'range', min: 0, max: Math.ceil(endMs), step: 1, value: 0, 'aria-label': 'Moment of the attempt' });
     this.#time = element('output', { class: 'now' });
-    const speed = element('button', { type: 'button', title: 'How many times faster than it was' }, `${this.#speed}×`);
+    const speed = element('button', { type: 'button', title: 'How many times faster than it was' });
+    const showSpeed = () => {
+      speed.textContent = `${this.#speed}×`;
+      speed.setAttribute('aria-label', `Speed: ${this.#speed}×`);
+    };
+    showSpeed();
     this.element = element('div', { class: 'player' }, this.#play, speed, this.#slider, this.#time);
     on(this.#play, 'click', signal, () => this.#toggle());
     on(speed, 'click', signal, () => {
       this.#speed = SPEEDS[(SPEEDS.indexOf(this.#speed) + 1) % SPEEDS.length] ?? 1;
-      speed.textContent = `${this.#speed}×`;
+      showSpeed();
     });
     on(this.#slider, 'input', signal, () => {
       this.stop();
@@ -39,6 +44,7 @@ export class Player {
     this.#at = ms;
     this.#slider.value = String(Math.round(ms));
     this.#time.textContent = `${clock(ms)} of ${clock(this.#endMs)}`;
+    this.#slider.setAttribute('aria-valuetext', this.#time.textContent);
   }
 
   stop(): void {

@@ -37,7 +37,7 @@ export function registerReport(program: Command): void {
       }
       if (options.json === true || options.markdown === true) {
         const runs = await readRuns(dirs, { evidence: false });
-        process.stdout.write(options.json === true ? `${renderJson(reportData(runs), false)}\n` : runs.map(renderMarkdown).join('\n'));
+        process.stdout.write(options.json === true ? `${renderJson(reportData(runs), false)}\n` : renderMarkdown(...runs));
         return;
       }
       const path = await writeReport(dirs, options.out ?? (dirs.length > 1 ? COMPARISON : undefined));

@@ -1,4 +1,5 @@
 import { wilsonInterval } from '@qmpilot/core';
+import { percent } from '../render/percent.js';
 import { visible } from '../render/visible.js';
 import type { ForkState, ProgressState } from './progress-state.js';
 
@@ -51,7 +52,6 @@ function rateLine({ records }: ProgressState): Piece[] {
   const count = (outcome: string) => records.filter((record) => record.outcome === outcome).length;
   const [reproduced, clean, inconclusive] = [count('reproduced'), count('clean'), count('inconclusive')];
   const interval = wilsonInterval(reproduced, reproduced + clean);
-  const percent = (value: number) => `${(value * 100).toFixed(value > 0 && value < 0.1 ? 1 : 0)} %`;
   return [
     { text: `${reproduced} reproduced`, style: reproduced > 0 ? 'red' : 'dim' },
     { text: ', ' },

@@ -1,8 +1,8 @@
 import type { RunSummary } from '@qmpilot/core';
 import { shortMs } from './durations.js';
+import { percent } from './percent.js';
 import { visible } from './visible.js';
 
-const percent = (value: number) => `${(value * 100).toFixed(0)} %`;
 
 /** The answer of a run, for people. */
 export function renderSummary(summary: RunSummary): string {

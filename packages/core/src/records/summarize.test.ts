@@ -14,6 +14,12 @@ describe('summarize', () => {
     expect(summary.rate).toBeCloseTo(2 / 3);
   });
 
+  it('counts failures of one signature under a title without the numbers of one attempt', () => {
+    const stuck = (pid: number) => ({ kind: 'd-state', severity: 'error', title: `D state: iou-sqp-${pid} (pid ${pid}, thread 9) in f`, signature: 's', at: 1, evidence: [], times: 1 }) as const;
+    const { failures } = summarize([{ ...record(1, 'reproduced'), findings: [stuck(410)] }, { ...record(2, 'reproduced'), findings: [stuck(352)] }], '/x');
+    expect(failures).toEqual([{ signature: 's', title: 'D state: iou-sqp-N in f', attempts: 2 }]);
+  });
+
   it('knows no rate when no attempt came to a verdict', () => {
     expect(summarize([record(1, 'inconclusive')], '/x')).toMatchObject({ rate: null, interval: null, medianTimeToFailureMs: null });
   });

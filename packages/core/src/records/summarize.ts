@@ -1,3 +1,4 @@
+import { generalTitle } from './general-title.js';
 import type { AttemptRecord, RunSummary } from './records.js';
 import { median } from '../statistics/median.js';
 import { wilsonInterval } from '../statistics/wilson.js';
@@ -26,7 +27,7 @@ export function summarize(records: readonly AttemptRecord[], dir: string): RunSu
 function countFailures(records: readonly AttemptRecord[]): RunSummary['failures'] {
   const failures = new Map<string, { signature: string; title: string; attempts: number }>();
   for (const { findings } of records) {
-    const own = new Map(findings.filter(({ severity }) => severity === 'error').map((finding) => [finding.signature, finding.title]));
+    const own = new Map(findings.filter(({ severity }) => severity === 'error').map(({ signature, title, kind }) => [signature, generalTitle(title, kind)]));
     for (const [signature, title] of own) {
       const known = failures.get(signature);
       if (known) known.attempts += 1;

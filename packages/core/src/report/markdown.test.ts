@@ -72,6 +72,23 @@ describe('renderMarkdown', () => {
     expect(renderMarkdown(runOf('c'.repeat(59)))).toMatch(/^# scenario: no failure in 59 attempts\n\nNo failure was seen; at 95 % confidence the rate is below 5/);
   });
 
+  it('names the reasons of attempts that could not tell', () => {
+    expect(renderMarkdown(runOf('cii'))).toContain('## What happens\n\n- inconclusive, `QEMU_EXITED: gone`: 2 of 3\n');
+  });
+
+  it('says of several runs first how they compare with the first one', () => {
+    const text = renderMarkdown(runOf('rrrrrccccc', { label: 'a|b' }), runOf('c'.repeat(40), { label: '@after' }));
+    expect(text.slice(0, text.indexOf('\n\n# '))).toMatchInlineSnapshot(`
+      "# The failure is gone
+
+      | Run | Failed | 95 % interval | |
+      |---|---|---|---|
+      | \`a\\|b\` | 5 of 10 | 24 to 76 % | compared with |
+      | \`@after\` | 0 of 40 | 0 to 8.8 % | Fisher's exact test, two-sided: p = 1.2 × 10⁻⁴. The rate changes by −50 points (95 %: −76 to −22). |"
+    `);
+    expect(text.match(/^# /gm)).toHaveLength(3);
+  });
+
   it('keeps guest text within code, so that nobody is called and nothing is rendered', () => {
     const text = renderMarkdown(runOf('', { run: { ...whole.run, name: HOSTILE, environment: [{ name: HOSTILE, value: HOSTILE }] }, attempts: [attempt(1, 'r', { findings: [finding({ title: HOSTILE, evidence: [HOSTILE, '```', '@everyone'] })] })] }));
     const outside = text.replace(/^(`{3,})text\n[^]*?\n\1$/gm, '').replace(/(`+)(?!`)[^]*?(?<!`)\1(?!`)/g, '');

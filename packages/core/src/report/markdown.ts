@@ -1,15 +1,36 @@
+import { generalTitle } from '../records/general-title.js';
+import { compareRuns } from './comparison.js';
 import { analyze, type FailureGroup, type RunAnalysis } from './analysis.js';
 import { attemptList, counted, duration, percent, percentRange } from './format.js';
 import { commandLine } from './command-line.js';
-import { generalTitle, headline } from './wording.js';
+import { comparisonHeadline, comparisonSentence, headline } from './wording.js';
 import type { RunInput } from './input.js';
 import { safeLine, safeText } from './safe-text.js';
 
 const MOST_LINES = 60;
 const MOST_GROUPS = 12;
 
-/** A text for a bug tracker, in GitHub's Markdown: what happens, how often, how to see it, on what. */
-export function renderMarkdown(input: RunInput): string {
+/**
+ * A text for a bug tracker, in GitHub's Markdown: what happens, how often, how to see it, on what. Of several runs each is told, and
+ * before them how they compare with the first one.
+ */
+export function renderMarkdown(...inputs: readonly RunInput[]): string {
+  return [...comparison(inputs), ...inputs.map(renderOne)].join('\n');
+}
+
+function comparison(inputs: readonly RunInput[]): string[] {
+  const runs = inputs.map((input) => ({ label: input.label, analysis: analyze(input) }));
+  const comparisons = compareRuns(runs.map(({ analysis }) => analysis));
+  if (comparisons.length === 0) return [];
+  const rows = runs.map(({ label, analysis }, index) => {
+    const { failures, attempts, interval } = analysis;
+    const one = comparisons[index - 1];
+    return `| ${cell(label)} | ${failures} of ${attempts} | ${interval === null ? '' : percentRange(interval).replace(' and ', ' to ')} | ${one === undefined ? 'compared with' : comparisonSentence(one)} |`;
+  });
+  return [`# ${comparisonHeadline(runs.map((run) => ({ ...run, label: 'the first' })), comparisons)}\n\n| Run | Failed | 95 % interval | |\n|---|---|---|---|\n${rows.join('\n')}\n`];
+}
+
+function renderOne(input: RunInput): string {
   const analysis = analyze(input);
   const errors = analysis.groups.filter(({ severity }) => severity === 'error');
   const main = titleGroup(errors) ?? analysis.groups[0];
@@ -18,7 +39,7 @@ export function renderMarkdown(input: RunInput): string {
   return [
     `# ${main === undefined ? escaped(input.run.name) : span(generalTitle(main.title, main.kind))}: ${headline(analysis).toLowerCase()}`,
     rate(analysis),
-    section('What happens', errors.slice(0, MOST_GROUPS).map((group) => `- ${failure(group, analysis)}`).join('\n')),
+    section('What happens', [...errors.slice(0, MOST_GROUPS).map((group) => failure(group, analysis)), ...analysis.reasons.slice(0, MOST_GROUPS).map((reason) => inconclusive(reason, analysis))].map((line) => `- ${line}`).join('\n')),
     section('How to reproduce', reproduction(input)),
     log && section('Kernel log', `${attemptOf(log)}\n\n${fence(readable(log.example.evidence).slice(0, MOST_LINES).join('\n'))}`),
     withStack && withStack !== log && section('Stack', `${attemptOf(withStack)}\n\n${fence((withStack.example.stack ?? []).map(({ raw }) => raw).join('\n'))}`),
@@ -59,6 +80,10 @@ function failure({ title, kind, attempts, medianAt }: FailureGroup, { attempts: 
   return `${span(generalTitle(title, kind))}: ${attempts.length} of ${all}${medianAt === null ? '' : `, after ${duration(medianAt)} (median)`}`;
 }
 
+function inconclusive({ reason, attempts }: RunAnalysis['reasons'][number], { total }: RunAnalysis): string {
+  return `inconclusive, ${span(reason)}: ${attempts.length} of ${total}`;
+}
+
 function reproduction({ run, attempts, shards }: RunInput): string {
   const { source, seed, name, shard } = run;
   const words = [
@@ -75,7 +100,7 @@ function reproduction({ run, attempts, shards }: RunInput): string {
 }
 
 function environment({ run }: RunInput): string {
-  const facts = run.environment.map(({ name, value }) => `| ${escaped(name)} | ${span(value).replaceAll('|', String.raw`\|`)} |`);
+  const facts = run.environment.map(({ name, value }) => `| ${escaped(name)} | ${cell(value)} |`);
   const table = facts.length === 0 ? '' : ['| | |', '|---|---|', ...facts].join('\n');
   const command = run.commandLine.length === 0 ? '' : `<details><summary>QEMU's command line</summary>\n\n${fence(commandLine(run.commandLine))}\n\n</details>`;
   return [table, command].filter((part) => part !== '').join('\n\n');
@@ -103,6 +128,9 @@ export function span(text: string): string {
   const space = safe.startsWith('`') || safe.endsWith('`') ? ' ' : '';
   return `${marks}${space}${safe}${space}${marks}`;
 }
+
+/** A code span in a table. */
+const cell = (text: string) => span(text).replaceAll('|', String.raw`\|`);
 
 /** Plain text: markup is escaped, mentions do not reach anybody. */
 function escaped(text: string): string {

@@ -17,11 +17,6 @@ export function rateSentence({ failures, rate, interval, upperBound }: RunAnalys
   return `A rate of ${percent(rate)}: between ${percentRange(interval)} with 95 % confidence.`;
 }
 
-/** Without the numbers of one attempt's processes: a group is about all of them. */
-export function generalTitle(title: string, kind: string): string {
-  return kind === 'd-state' ? title.replace(/ \(pid \d+(?:, thread \d+)?\)/, '').replace(/-\d+(?= |$)/, '-N') : title;
-}
-
 /** The answer when runs are compared: whether the rate went down. */
 export function comparisonHeadline(runs: readonly { readonly label: string; readonly analysis: RunAnalysis }[], comparisons: readonly Comparison[]): string {
   const [only] = comparisons;

@@ -2,7 +2,7 @@ import type { Finding } from '../../detect/finding.js';
 import type { FailureGroup } from '../analysis.js';
 import { attemptList, duration, ranges } from '../format.js';
 import { safeText } from '../safe-text.js';
-import { generalTitle } from '../wording.js';
+import { generalTitle } from '../../records/general-title.js';
 import type { AnalyzedRun } from './answer.js';
 import { html, type Html } from './html.js';
 
