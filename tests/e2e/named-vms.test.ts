@@ -71,6 +71,34 @@ describe('a vm under a name, from one command to the next', () => {
     expect(results.map(({ stdout }) => digest(stdout))).toEqual([1, 2, 3, 4].map((seed) => digest(expected(seed))));
   });
 
+  it('refuses options of exec where the command begins, and says where they belong', async () => {
+    expect(await qmpilot('exec', 'web', '--timeout', '5s', '--', 'true')).toMatchObject({ code: 2, stderr: expect.stringContaining('qmpilot exec --timeout ... web') });
+    expect((await qmpilot('exec', 'web', '--', '-x')).code).toBe(127);
+  });
+
+  it('says SHELL_LOST, and goes on, when a command ends the shell that runs it', async () => {
+    expect(await qmpilot('exec', 'web', 'kill -9 $$')).toMatchObject({ code: 125, stderr: expect.stringContaining('ended while it ran') });
+    expect((await qmpilot('exec', 'web', 'echo here')).stdout).toBe('here\n');
+  });
+
+  it('types a secret that is in no argument, echo and log', async () => {
+    await qmpilot('type', 'web', 'read -rs secret; echo "got ${#secret}"', '--enter');
+    expect((await qmpilotWith('correct horse\\n\n', 'type', '--stdin', '--enter', 'web')).code).toBe(0);
+    await expect.poll(async () => (await qmpilot('screen', 'web')).stdout, { timeout: 20_000 }).toContain('got 15');
+    expect((await qmpilot('logs', 'web')).stdout).not.toContain('correct horse');
+    expect(await qmpilot('type', 'web')).toMatchObject({ code: 2, stderr: expect.stringContaining('which text?') });
+  });
+
+  it('says at Ctrl-C what it ends: the command, not the vm', async () => {
+    const child = spawn(process.execPath, [BIN, 'exec', 'web', 'echo up; sleep 100'], { env: { ...process.env, QMPILOT_STATE: dir }, stdio: ['ignore', 'pipe', 'pipe'] });
+    let stderr = '';
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    child.stdout.once('data', () => child.kill('SIGINT'));
+    expect(await new Promise((resolve) => child.once('close', resolve))).toBe(130);
+    expect(stderr).toContain('killing the command');
+    await expect.poll(async () => (await qmpilot('exec', 'web', 'pgrep -xc sleep')).stdout, { timeout: 20_000 }).toBe('0\n');
+  });
+
   it('types on the console, and shows it as a screen and as a log', async () => {
     await qmpilot('type', 'web', 'echo "the answer is $((6 * 7))"\\n');
     await expect.poll(async () => (await qmpilot('screen', 'web')).stdout, { timeout: 20_000 }).toContain('the answer is 42');
@@ -113,6 +141,12 @@ describe('a vm under a name, from one command to the next', () => {
     expect((await qmpilot('exec', 'web2', 'cat /root/nonce')).code).toBe(1);
     await qmpilot('restore', 'web', 'ready');
     expect((await qmpilot('exec', 'web', 'cat /root/nonce')).code).toBe(1);
+    expect((await qmpilot('snapshot', 'ls', 'web')).stdout).toMatch(/^ready  template  \d/);
+    await qmpilot('snapshot', 'save', 'web', 'spare');
+    expect((await qmpilot('snapshot', 'drop', 'web', 'spare')).stdout).toBe('spare\n');
+    expect((await qmpilot('snapshot', 'ls', 'web', '--json')).stdout.trim().split('\n')).toHaveLength(1);
+    expect((await qmpilot('fork', 'web', 'spare', 'web3')).code).toBe(2);
+    expect((await ps()).map(({ name }) => name)).not.toContain('web3');
     expect((await qmpilot('stop', 'web2')).stdout).toBe('web2\n');
     expect((await qmpilot('exec', 'web', 'echo here')).stdout).toBe('here\n');
     expect(await qmpilot('exec', 'web2', 'true')).toMatchObject({ code: 2, stderr: expect.stringContaining('runs no more: stopped') });
@@ -131,7 +165,7 @@ describe('a vm under a name, from one command to the next', () => {
   });
 
   it('has its unknown snapshots told', async () => {
-    expect(await qmpilot('restore', 'web', 'nope')).toMatchObject({ code: 125, stderr: expect.stringMatching(/no snapshot named "nope"[^]*ready/) });
+    expect(await qmpilot('restore', 'web', 'nope')).toMatchObject({ code: 2, stderr: expect.stringMatching(/no snapshot named "nope"[^]*ready/) });
   });
 
   it('outlives a poweroff when it has a snapshot to come back from', async () => {

@@ -69,13 +69,16 @@ export async function complete(program: Command, words: readonly string[]): Prom
   return candidates.filter((candidate) => candidate !== '' && candidate.startsWith(typed)).sort();
 }
 
+/** Commands that take vms which are over. */
+const OF_ENDED: ReadonlySet<string> = new Set(['rm', 'logs']);
+
 async function operandsOf(command: Command, operands: readonly string[]): Promise<string[]> {
   const argument = command.registeredArguments[Math.min(operands.length, command.registeredArguments.length - 1)];
   if (argument === undefined || (operands.length >= command.registeredArguments.length && !argument.variadic)) return [];
   if (argument.argChoices) return [...argument.argChoices];
   switch (argument.name()) {
     case 'vm':
-      return (await list()).map(({ record }) => record.name);
+      return (await list()).filter(({ life }) => life === 'running' ? command.name() !== 'rm' : OF_ENDED.has(command.name())).map(({ record }) => record.name);
     case 'snapshot': {
       const vm = operands[0];
       // Of a command that makes a snapshot the name is new.

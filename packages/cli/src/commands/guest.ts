@@ -18,7 +18,7 @@ export function registerGuest(program: Command): void {
     .option('--defect <name>', 'with a kernel module that re-creates a bug: io-uring-lock-leak', parseDefect)
     .option('--json', 'the image as a JSON line')
     .action(async (_name: string, options: JsonOption & { defect?: Defect }) => {
-      const image = await interruptible((signal) =>
+      const image = await interruptible('ending the build', (signal) =>
         buildDebianImage({ defect: options.defect }, { signal, onProgress: (message) => process.stderr.write(`${visible(message)}\n`) }),
       );
       show(image, options);

@@ -33,7 +33,7 @@ export function registerQmp(program: Command): void {
         return;
       }
       const args = await readArguments(given);
-      process.exitCode = await interruptible((signal) => runOne(socket, command, args, options, signal));
+      process.exitCode = await interruptible('waiting no longer', (signal) => runOne(socket, command, args, options, signal));
     });
 }
 

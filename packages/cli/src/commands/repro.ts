@@ -74,6 +74,7 @@ async function run(file: string, options: ReproOptions, github: boolean): Promis
   const display = new RunDisplay(RunDisplay.kind(options.quiet === true));
   try {
     const summary = await interruptible(
+      'ending the run',
       (interrupted) => unlessUncaught((uncaught) =>
         runScenario(scenario, {
           attempts: options.attempts,

@@ -1,16 +1,19 @@
 import { listKept, QmpilotError, removeKept, type KeptSnapshot } from '@qmpilot/core';
 import type { Command } from 'commander';
+import { call } from '../keeper/client.js';
 import { visible } from '../render/visible.js';
 import { renderJson } from '../render/json.js';
 
 export function registerSnapshot(program: Command): void {
-  const snapshot = program.command('snapshot').description('snapshots that were kept, so that a run starts without booting');
+  const snapshot = program.command('snapshot').description('snapshots of named vms, and those kept on disk, so that a run starts without booting');
 
   snapshot
     .command('ls')
-    .description('list the kept snapshots, the last used first')
+    .description('list the kept snapshots, the last used first, or those of a vm')
+    .argument('[vm]', 'the name of a vm: its snapshots')
     .option('--json', 'one JSON line for each')
-    .action(async (options: { json?: boolean }) => {
+    .action(async (name: string | undefined, options: { json?: boolean }) => {
+      if (name !== undefined) return listOfVm(name, options);
       const kept = await listKept();
       for (const one of kept) {
         process.stdout.write(options.json === true ? `${renderJson({ v: 1, type: 'snapshot', ...one }, false)}\n` : `${renderKept(one, Date.now())}\n`);
@@ -27,6 +30,15 @@ export function registerSnapshot(program: Command): void {
       if (options.all !== true && names.length === 0) throw new QmpilotError('USAGE', 'snapshot rm: which?', { hint: 'name them as snapshot ls shows them, or say --all' });
       for (const name of await removeKept(options.all === true ? 'all' : names)) process.stdout.write(`${name}\n`);
     });
+}
+
+async function listOfVm(vm: string, { json }: { json?: boolean }): Promise<void> {
+  const { snapshots } = await call(vm, 'status', {});
+  for (const { name, strategy, savedAt, pausedMs } of snapshots) {
+    const one = { name, strategy, savedAt, pausedMs };
+    process.stdout.write(json === true ? `${renderJson({ v: 1, type: 'snapshot', vm, ...one }, false)}\n` : `${name}  ${strategy}  ${age(Date.now() - Date.parse(savedAt))}\n`);
+  }
+  if (snapshots.length === 0 && json !== true) process.stderr.write(`${vm} has no snapshots: qmpilot snapshot save ${vm} NAME\n`);
 }
 
 /** Name, guest, QEMU, RAM, size really used, age. */

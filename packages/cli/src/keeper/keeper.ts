@@ -1,4 +1,5 @@
 import { writeSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { boot, isQmpilotError, QmpilotError, type Vm } from '@qmpilot/core';
 import { describeGuest, type BootRequest } from './boot-request.js';
 import { HostedVm } from './hosted-vm.js';
@@ -39,7 +40,7 @@ export async function keep(request: BootRequest, record: VmRecord): Promise<void
       if (!vm) throw new QmpilotError('SNAPSHOT', `the snapshot ${snapshot} gave no fork`);
       return await host(vm, its, folder);
     } catch (error) {
-      await markEnded(folder, its, 'it could not be forked');
+      await rm(folder, { recursive: true, force: true });
       throw error;
     }
   };

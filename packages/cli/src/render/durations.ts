@@ -1,4 +1,9 @@
-/** `8.2 s`, `1:05`: short, for lists. */
+/** `60 ms`: for what takes a moment. */
+export function momentMs(ms: number): string {
+  return ms < 999.5 ? `${Math.round(ms)} ms` : shortMs(ms);
+}
+
+/** `8.2 s`, `1:05 min`: short, for lists. */
 export function shortMs(ms: number): string {
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1000);

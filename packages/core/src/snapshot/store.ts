@@ -88,7 +88,8 @@ export class SnapshotStore {
 
   /**
    * The files of a snapshot that other QEMUs can start from.
-   * @throws {SNAPSHOT} for an internal one, or when there is none of this name
+   * @throws {SNAPSHOT} for an internal one
+   * @throws {USAGE} when there is none of this name
    */
   frozen(name: string): FrozenMachine {
     const { saved } = this.get(name);
@@ -96,13 +97,13 @@ export class SnapshotStore {
     throw new QmpilotError('SNAPSHOT', `the snapshot ${name} is internal to one QEMU and cannot be forked`, { hint: "make it with the strategy 'template'" });
   }
 
-  /** @throws {SNAPSHOT} when there is none of this name */
+  /** @throws {USAGE} when there is none of this name */
   get(name: string): StoredSnapshot {
     const found = this.#snapshots.get(name);
     if (found) return found;
     const names = [...this.#snapshots.keys()];
-    throw new QmpilotError('SNAPSHOT', `there is no snapshot named ${JSON.stringify(name)}`, {
-      hint: names.length > 0 ? `there are: ${names.join(', ')}` : 'make one first: vm.snapshot(name)',
+    throw new QmpilotError('USAGE', `there is no snapshot named ${JSON.stringify(name)}`, {
+      hint: names.length > 0 ? `there are: ${names.join(', ')}` : 'make one first: vm.snapshot(name), or qmpilot snapshot save',
     });
   }
 

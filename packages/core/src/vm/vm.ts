@@ -215,7 +215,8 @@ export class Vm extends GuestActions implements AsyncDisposable {
   /**
    * Puts this vm back to where the snapshot was made, whatever state it is in, and lets it run. Watches end; consoles and
    * shells go on with the restored guest.
-   * @throws {SNAPSHOT} when there is no such snapshot, or it does not load
+   * @throws {USAGE} when there is no such snapshot
+   * @throws {SNAPSHOT} when it does not load
    * @throws {CLOSED} {TIMEOUT} {ABORTED}
    */
   async restore(name: string, options: RestoreOptions = {}): Promise<void> {
@@ -248,7 +249,7 @@ export class Vm extends GuestActions implements AsyncDisposable {
 
   /**
    * Forks of a snapshot, kept loaded and paused: taking one costs milliseconds. The pool has to be closed.
-   * @throws {SNAPSHOT} when there is no such snapshot
+   * @throws {USAGE} when there is no such snapshot
    * @throws {USAGE} for a size that is not 1 or more
    */
   pool(name: string, options: PoolOptions = {}): SnapshotPool {

@@ -35,6 +35,7 @@ connections and serves all of these commands, any number at once; QEMU ends with
   qmpilot boot --name mine --kernel bzImage --initrd initrd.img --append 'console=ttyS0' --disk root.qcow2`;
 
 const repeated = (value: string, before: readonly string[] = []) => [...before, value];
+const NONE = 'none';
 
 export function registerBoot(program: Command): void {
   program
@@ -46,8 +47,8 @@ export function registerBoot(program: Command): void {
     .option('--kernel <file>', 'a kernel of your own')
     .option('--initrd <file>', 'its initrd')
     .option('--append <text>', 'its command line (default: console=ttyS0)')
-    .option('--disk <file>', 'a disk, *.qcow2 or *.raw; written to an overlay; repeatable', repeated, [])
-    .option('--hvc <name>', 'a virtio console, repeatable: the first is hvc0', repeated, [])
+    .addOption(new Option('--disk <file>', 'a disk, *.qcow2 or *.raw; written to an overlay; repeatable').argParser(repeated).default([], NONE))
+    .addOption(new Option('--hvc <name>', 'a virtio console, repeatable: the first is hvc0').argParser(repeated).default([], NONE))
     .option('--shell <name>', 'the virtio console with a root bash, for exec')
     .addOption(new Option('--accelerator <which>', 'how guest code runs').choices(['auto', 'kvm', 'tcg']).default('auto'))
     .option('--cpus <n>', 'virtual CPUs', wholeNumber)
@@ -60,7 +61,7 @@ export function registerBoot(program: Command): void {
       const request = bootRequest(guest, options);
       const name = options.name ?? (await freeName(request.guest.kind));
       const record: VmRecord = { v: 1, name, guest: guestName(request), createdAt: new Date().toISOString() };
-      const status = await interruptible((signal) =>
+      const status = await interruptible('ending the vm', (signal) =>
         startKeeper(record, request, { signal, onProgress: (message) => process.stderr.write(`${visible(message)}\n`) }),
       );
       process.stdout.write(options.json === true ? `${renderJson({ v: 1, type: 'vm', ...status }, false)}\n` : `${name}\n`);

@@ -11,8 +11,8 @@ const DETACH = 0x1d;
 
 const HELP = `
 Ctrl-] leaves; the vm goes on. Any number of terminals may be at the same console; the guest's terminal takes the size of the one that
-came or changed last. What the guest sends is drawn, but cannot reach
-the clipboard, the title or the input of your terminal.`;
+came or changed last. What the guest sends is drawn, but cannot reach the clipboard, the title or the input of your terminal. What you
+type is not recorded; what the guest echoes is in its log, and a password prompt echoes nothing.`;
 
 export function registerConsole(program: Command): void {
   program

@@ -21,7 +21,7 @@ export function registerEnd(program: Command): void {
     .option('--json', 'the report as a JSON line')
     .addHelpText('after', '\nExit status: 0 it is off, 1 it stalled, panicked or came up again; then the vm is still there.')
     .action(async (name: string, options: { timeout?: number; json?: boolean }) => {
-      const report = await interruptible((signal) =>
+      const report = await interruptible('following it no longer', (signal) =>
         call(name, 'poweroff', { timeout: options.timeout }, { signal, onEvent: ({ phase }) => void process.stderr.write(`${phase}\n`) }),
       );
       process.stdout.write(options.json === true ? `${renderJson({ v: 1, type: 'poweroff', vm: name, ...report }, false)}\n` : `${formatShutdown(report).split('\n').map(visible).join('\n')}\n`);

@@ -4,6 +4,7 @@ import { duration } from '../../arguments.js';
 import { interruptible } from '../../interrupt.js';
 import { call } from '../../keeper/client.js';
 import { TerminalFilter } from '../../render/terminal-filter.js';
+import { readInput } from '../../read-input.js';
 import { renderJson } from '../../render/json.js';
 
 interface ExecCommandOptions {
@@ -37,10 +38,15 @@ export function registerExec(program: Command): void {
     .action(async (name: string, given: string[], options: ExecCommandOptions) => {
       const words = given[0] === '--' ? given.slice(1) : given;
       if (words.length === 0) throw new QmpilotError('USAGE', 'exec: which command?');
+      if (words === given && given[0]?.startsWith('-')) {
+        throw new QmpilotError('USAGE', `exec: ${given[0]} stands behind the name of the vm, where the command begins`, {
+          hint: `options come first: qmpilot exec ${given[0]} ... ${name} COMMAND; a command that begins so stands behind --`,
+        });
+      }
       const command = words.length === 1 ? (words[0] ?? '') : words.map(shellWord).join(' ');
-      const input = options.stdin === true ? (await readAll()).toString('base64') : undefined;
+      const input = options.stdin === true ? (await readInput()).toString('base64') : undefined;
       const output = options.json === true ? collector() : passOn();
-      const { exitCode, durationMs } = await interruptible((signal) =>
+      const { exitCode, durationMs } = await interruptible('killing the command', (signal) =>
         call(name, 'exec', { command, input, user: options.user, cwd: options.cwd, timeout: options.timeout }, {
           signal,
           onEvent: ({ from, bytes }) => output.take(from, Buffer.from(bytes, 'base64')),
@@ -55,12 +61,6 @@ export function registerExec(program: Command): void {
 function shellWord(word: string): string {
   if (word.includes('\0')) throw new QmpilotError('USAGE', 'a command cannot hold a NUL byte');
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
-}
-
-async function readAll(): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin as AsyncIterable<Buffer>) chunks.push(chunk);
-  return Buffer.concat(chunks);
 }
 
 interface Output {

@@ -43,7 +43,7 @@ async function print(file: string, write: (bytes: Buffer) => Promise<void>): Pro
 async function follow(name: string, write: (bytes: Buffer) => Promise<void>): Promise<void> {
   let drawn = false;
   try {
-    await interruptible((signal) =>
+    await interruptible('following it no longer', (signal) =>
       call(name, 'console', {}, {
         signal,
         onEvent: async ({ bytes }) => {

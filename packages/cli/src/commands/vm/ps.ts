@@ -43,12 +43,13 @@ async function describe({ record, life, directory }: NamedVm): Promise<Row | und
   }
 }
 
-const HEAD = ['NAME', 'STATUS', 'GUEST', 'AGE', 'CPUS', 'MEMORY', 'ACCEL', 'QEMU', 'SNAPSHOTS'];
+const HEAD = ['NAME', 'STATUS', 'GUEST', 'AGE', 'CPUS', 'MEMORY', 'ACCEL', 'QEMU', 'SNAPSHOTS', 'NOTE'];
 
 function cells(row: Row): string[] {
   const age = shortMs(Date.now() - Date.parse(row.startedAt));
-  const status = row.reason === undefined ? row.status : `${row.status} (${visible(row.reason)})`;
-  if (!('qemuPid' in row)) return [row.name, status, row.guest, age, '-', '-', '-', '-', ''];
-  const names = row.snapshots.map(({ name }) => name).join(',');
-  return [row.name, status, row.guest, age, String(row.cpus), `${row.memoryMiB} MiB`, row.accelerator, String(row.qemuPid), names];
+  // Last, as it may be long.
+  const note = visible(row.reason ?? '');
+  if (!('qemuPid' in row)) return [row.name, row.status, row.guest, age, '-', '-', '-', '-', '-', note];
+  const names = row.snapshots.map(({ name }) => name).join(',') || '-';
+  return [row.name, row.status, row.guest, age, String(row.cpus), `${row.memoryMiB} MiB`, row.accelerator, String(row.qemuPid), names, note];
 }

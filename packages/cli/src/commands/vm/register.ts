@@ -6,12 +6,12 @@ import { registerExec } from './exec.js';
 import { registerLogs } from './logs.js';
 import { registerPs } from './ps.js';
 import { registerScreen } from './screen.js';
-import { registerRestore, registerSnapshotSave } from './snapshots.js';
+import { registerRestore, registerSnapshotVerbs } from './snapshots.js';
 import { registerType } from './type.js';
 
 /** The verbs of vms that stay, under a name. */
 export function registerVmCommands(program: Command): void {
   for (const register of [registerBoot, registerPs, registerExec, registerConsole, registerType, registerScreen, registerRestore, registerLogs, registerEnd]) register(program);
-  const snapshot = program.commands.find((command) => command.name() === 'snapshot') ?? program.command('snapshot').description('snapshots of named vms, and those kept on disk');
-  registerSnapshotSave(snapshot);
+  const snapshot = program.commands.find((command) => command.name() === 'snapshot');
+  if (snapshot) registerSnapshotVerbs(snapshot);
 }

@@ -22,7 +22,7 @@ export function registerScreen(program: Command): void {
     .option('--json', 'one JSON line with rows and cursor')
     .action(async (name: string, options: ScreenOptions) => {
       const form = options.svg === true ? 'svg' : options.html === true ? 'html' : 'text';
-      const { text, rows, columns, cursor } = await interruptible((signal) => call(name, 'screen', { form }, { signal }));
+      const { text, rows, columns, cursor } = await interruptible('waiting no longer', (signal) => call(name, 'screen', { form }, { signal }));
       if (options.json === true) process.stdout.write(`${renderJson({ v: 1, type: 'screen', vm: name, rows, columns, cursor, text: text.split('\n') }, false)}\n`);
       else process.stdout.write(form === 'text' ? `${text.split('\n').map(visible).join('\n')}\n` : `${text}\n`);
     });
@@ -34,7 +34,7 @@ export function registerScreen(program: Command): void {
     .argument('[file]', 'where to (default: standard output)')
     .action(async (name: string, file: string | undefined) => {
       if (file === undefined && process.stdout.isTTY) throw new QmpilotError('USAGE', 'screenshot: a picture does not go to a terminal', { hint: 'name a file, or redirect it' });
-      const { png } = await interruptible((signal) => call(name, 'screenshot', {}, { signal }));
+      const { png } = await interruptible('waiting no longer', (signal) => call(name, 'screenshot', {}, { signal }));
       const bytes = Buffer.from(png, 'base64');
       if (file === undefined) process.stdout.write(bytes);
       else await writeFile(file, bytes);
