@@ -65,7 +65,7 @@ describe('waits', () => {
     expect(await vm.waitFor(all(waitForPort(4711), waitForFile('/run/there'), waitForText(/4\d is the answer/), any(waitForUnit('port'), waitForFile('/never'))))).toEqual([4711, '/run/there', '42 is the answer', { index: 0, value: { unit: 'port.service', sub: 'running' } }]);
     await expect(vm.waitForPort(4712, { timeout: '2s' })).rejects.toMatchObject({ code: 'TIMEOUT', hint: expect.stringContaining('Connection refused') });
     await expect(vm.waitForFile('/run/never', { timeout: '1s' })).rejects.toMatchObject({ hint: expect.stringContaining('No such file') });
-    await expect(vm.waitForText('never', { row: -1, timeout: '1s' })).rejects.toMatchObject({ code: 'TIMEOUT', hint: expect.stringContaining('last seen') });
+    await expect(vm.waitForText('never', { row: -1, timeout: '1s' })).rejects.toMatchObject({ code: 'TIMEOUT', message: expect.stringContaining('last seen') });
   });
 });
 

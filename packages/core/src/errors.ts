@@ -52,6 +52,8 @@ export interface ErrorEvidence {
   readonly console?: readonly string[];
   /** Last lines of QEMU's or another program's standard error. */
   readonly stderr?: readonly string[];
+  /** What the last look found instead, in words. */
+  readonly saw?: string;
   /** Anything else that helps, by name. */
   readonly [name: string]: unknown;
 }
@@ -88,7 +90,9 @@ export class TimeoutError extends QmpilotError {
 
   constructor(awaited: string, waitedMs: number, { starvedMs = 0, ...details }: ErrorDetails & { readonly starvedMs?: number } = {}) {
     const starved = starvedMs < 100 ? '' : `; QEMU was starved of a processor, or stopped, for ${formatMs(starvedMs)} of it`;
-    super('TIMEOUT', `waited ${formatMs(waitedMs)} for ${awaited}, in vain${starved}`, details);
+    const saw = details.evidence?.saw;
+    const seen = saw === undefined ? '' : `; last seen: ${saw.length > 500 ? `${saw.slice(0, 500)}...` : saw}`;
+    super('TIMEOUT', `waited ${formatMs(waitedMs)} for ${awaited}, in vain${starved}${seen}`, details);
     this.starvedMs = starvedMs;
     this.awaited = awaited;
     this.waitedMs = waitedMs;

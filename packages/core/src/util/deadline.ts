@@ -1,4 +1,5 @@
 import { AbortedError, TimeoutError, type ErrorDetails } from '../errors.js';
+import { CallerStack } from './caller-stack.js';
 import { monotonicMs } from './clock.js';
 import { parseDuration, type Duration } from './duration.js';
 import { patientTimer } from './patient-timer.js';
@@ -35,9 +36,9 @@ export function awaitWithin<T>(
   const limit = options.timeout ?? what.defaultTimeout;
   const timeoutMs = limit === undefined ? undefined : parseDuration(limit, 'timeout');
   const { signal } = options;
-  // Created here so that the stack shows the caller, not a timer.
+  const caller = new CallerStack(awaitWithin);
   const begun = monotonicMs();
-  const aborted = () => new AbortedError(what.awaited, signal?.reason, what.details?.());
+  const aborted = () => caller.on(new AbortedError(what.awaited, signal?.reason, what.details?.()), 'drop');
   if (signal?.aborted) return Promise.reject(aborted());
 
   return new Promise<T>((resolve, reject) => {
@@ -55,7 +56,7 @@ export function awaitWithin<T>(
     const onAbort = () => end(() => reject(aborted()));
     signal?.addEventListener('abort', onAbort, { once: true });
     if (timeoutMs !== undefined) {
-      stopTimer = patientTimer(timeoutMs, (starvedMs) => end(() => reject(new TimeoutError(what.awaited, monotonicMs() - begun, { ...what.details?.(), starvedMs }))));
+      stopTimer = patientTimer(timeoutMs, (starvedMs) => end(() => reject(caller.on(new TimeoutError(what.awaited, monotonicMs() - begun, { ...what.details?.(), starvedMs }), 'drop'))));
     }
     try {
       undo = start(
@@ -93,6 +94,7 @@ export async function poll<T>(
   probe: (signal: AbortSignal) => Promise<T | undefined>,
 ): Promise<T> {
   const inner = new AbortController();
+  const caller = new CallerStack(poll);
   return awaitWithin<T>(what, options, (resolve, reject) => {
     const loop = async () => {
       while (!inner.signal.aborted) {
@@ -102,7 +104,7 @@ export async function poll<T>(
       }
     };
     loop().catch((error: unknown) => {
-      if (!inner.signal.aborted) reject(error);
+      if (!inner.signal.aborted) reject(error instanceof Error ? caller.on(error, 'keep') : error);
     });
     return () => inner.abort();
   });

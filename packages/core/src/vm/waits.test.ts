@@ -21,7 +21,15 @@ describe('waits', () => {
 
   it('show what they last saw when time runs out', async () => {
     const error = await runWait(target(), all(after(1, 'a'), after(1e9, 'b')), { interval: 1, timeout: 30 }).catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ code: 'TIMEOUT', awaited: 'all of: a; b', evidence: { console: ['last line'], saw: expect.stringMatching(/^b: look \d+$/) }, hint: expect.stringContaining('last seen: b: look') });
+    expect(error).toMatchObject({ code: 'TIMEOUT', awaited: 'all of: a; b', evidence: { console: ['last line'], saw: expect.stringMatching(/^b: look \d+$/) }, message: expect.stringContaining('in vain; last seen: b: look') });
+  });
+
+  it('have the line that waited in the stack of their errors, whether time ran out or a look said no', async () => {
+    const stackOf = (wait: Wait, options: object) => runWait(target(), wait, options).catch((error: unknown) => (error instanceof Error ? error.stack : ''));
+    const late = await stackOf(after(1e9, 'a'), { interval: 1, timeout: 20 });
+    expect(late).toMatch(/^TimeoutError: waited .*; last seen: look \d+\n +at [^]*stackOf/);
+    expect(late).not.toContain('patient-timer');
+    expect(await stackOf(lost, quick)).toMatch(/^QmpilotError: it failed\n +at [^]*probe[^]*stackOf/);
   });
 
   it('end at once when what is awaited cannot come any more; any goes on with the others', async () => {
@@ -38,6 +46,6 @@ describe('waits', () => {
   it('take an error of until for "not yet", and show it', async () => {
     let calls = 0;
     expect(await runWait(target(), until(() => { calls += 1; if (calls < 3) throw new Error('too early'); return calls; }), quick)).toBe(3);
-    await expect(runWait(target(), until(() => { throw new Error('never'); }, 'luck'), { interval: 1, timeout: 20 })).rejects.toMatchObject({ awaited: 'luck', hint: 'last seen: it threw never' });
+    await expect(runWait(target(), until(() => { throw new Error('never'); }, 'luck'), { interval: 1, timeout: 20 })).rejects.toMatchObject({ awaited: 'luck', message: expect.stringContaining('last seen: it threw never') });
   });
 });

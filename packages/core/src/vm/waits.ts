@@ -39,7 +39,7 @@ const DEFAULT_TIMEOUT = '1m';
 /** The body of `vm.waitFor`. */
 export async function runWait<T>(target: WaitTarget, wait: Wait<T>, options: WaitForOptions = {}): Promise<T> {
   let saw = 'nothing yet';
-  const details = () => ({ evidence: { saw, console: target.console.lastLines(20) }, hint: `last seen: ${saw}` });
+  const details = () => ({ evidence: { saw, console: target.console.lastLines(20) } });
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
   return awaitWithin<T>({ awaited: wait.awaited, defaultTimeout: DEFAULT_TIMEOUT, details }, options, (resolve, reject) => {
@@ -139,8 +139,9 @@ export function waitForUnit(name: string, { state = 'active' }: UnitWait = {}): 
 
 async function unitFailed(target: WaitTarget, signal: AbortSignal, unit: string, why: string): Promise<QmpilotError> {
   const log = await look(target, signal, `journalctl -q -o cat -n 20 --no-pager -u ${bashWord(unit)}`);
-  return new QmpilotError('UNIT_FAILED', `the unit ${unit} failed: ${why}`, {
-    evidence: { log: typeof log === 'string' ? [] : log.stdout.trimEnd().split('\n') },
+  const lines = typeof log === 'string' ? [] : log.stdout.split('\n').filter((line) => line !== '');
+  return new QmpilotError('UNIT_FAILED', `the unit ${unit} failed: ${why}${lines.length === 0 ? '' : `; ${lines.at(-1)}`}`, {
+    evidence: { log: lines },
     hint: 'its last log lines are in evidence.log',
   });
 }

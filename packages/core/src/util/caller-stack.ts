@@ -1,0 +1,21 @@
+/** Where a call stands, to be shown by an error that is made later: by a timer, or by a look at the guest. */
+export class CallerStack {
+  readonly #place = new Error();
+
+  /** @param above the function that was called; it and what it calls are left out */
+  constructor(above: (...given: never[]) => unknown) {
+    Error.captureStackTrace(this.#place, above);
+  }
+
+  /** The error, whose stack shows the call: behind its own frames, or, for one that a timer made, in their place. */
+  on<E extends Error>(error: E, own: 'keep' | 'drop'): E {
+    const frames = framesOf(this.#place);
+    const kept = own === 'drop' ? [] : framesOf(error).filter((frame) => !frames.includes(frame));
+    error.stack = [`${error.name}: ${error.message}`, ...kept, ...frames].join('\n');
+    return error;
+  }
+}
+
+function framesOf({ stack = '' }: Error): string[] {
+  return stack.split('\n').filter((line) => /^ {4}at /.test(line));
+}
