@@ -13,6 +13,14 @@ it('runs on another of its guests by name, and is the same scenario otherwise', 
   expect(scenario.guest.name).toBe('debian');
 });
 
+it.each([
+  [{ prepair: () => Promise.resolve() }, '"prepair"', /prepare/],
+  [{ detect: { dstate: true } }, '"detect.dstate"', /dState/],
+  [{ detect: { poweroff: { timout: '3m' } } }, '"detect.poweroff.timout"', /timeout/],
+])('refuses what is no part of a scenario, and would be left out unseen: %j', (part, said, hint) => {
+  expect(() => defineScenario({ ...scenario, ...(part as object) })).toThrow(expect.objectContaining({ code: 'SCENARIO', message: expect.stringContaining(said), hint: expect.stringMatching(hint) }));
+});
+
 it.each(['windows', 'toString'])('has no guest %s, and says which it has', (name) => {
   expect(() => onGuest(scenario, name)).toThrow(expect.objectContaining({ code: 'USAGE', hint: 'it has: nixos' }));
 });

@@ -59,9 +59,18 @@ export interface Scenario {
 /** Survives two copies of this module: a scenario may be loaded by another. */
 const BRAND = Symbol.for('qmpilot.scenario');
 
+/** What there is, by where it stands: a file is run without its types being checked, and a misspelled `prepare` would be left out. */
+const KNOWN = {
+  '': ['name', 'guest', 'guests', 'boot', 'prepare', 'keep', 'attempt', 'detect', 'timeout'],
+  detect: ['kernelLog', 'hungTask', 'dState', 'silence', 'poweroff'],
+  'detect.dState': ['comm', 'for', 'interval'],
+  'detect.silence': ['for'],
+  'detect.poweroff': ['timeout', 'via'],
+} as const;
+
 /**
  * Marks and checks a scenario; a scenario file exports it as default.
- * @throws {SCENARIO} saying what is missing
+ * @throws {SCENARIO} saying what is missing, or what is no part of one
  */
 export function defineScenario(scenario: Scenario): Scenario {
   const given: Readonly<Record<string, unknown>> = { ...scenario };
@@ -70,7 +79,17 @@ export function defineScenario(scenario: Scenario): Scenario {
   if (typeof guest !== 'object' || guest === null || !('prepare' in guest)) throw fault('names no guest', 'guest: debian()');
   if (typeof given['attempt'] !== 'function') throw fault('has no attempt', 'async attempt(vm, { signal }) { ... }');
   if (given['prepare'] !== undefined && typeof given['prepare'] !== 'function') throw fault("has a prepare that is no function", 'async prepare(vm) { ... }');
+  for (const [place, known] of Object.entries(KNOWN)) {
+    const part = place.split('.').reduce<unknown>((value, key) => (key === '' ? value : isObject(value) ? value[key] : undefined), given);
+    const names: readonly string[] = known;
+    const strange = isObject(part) ? Object.keys(part).find((key) => !names.includes(key)) : undefined;
+    if (strange !== undefined) throw fault(`has ${JSON.stringify(place === '' ? strange : `${place}.${strange}`)}, which is no part of one`, `there are: ${names.join(', ')}`);
+  }
   return Object.defineProperty(scenario, BRAND, { value: true });
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
 }
 
 /**
