@@ -208,8 +208,15 @@ describe('parallel attempts', () => {
 
   it('are as many as asked for at once, and the results are those of one fork', async () => {
     let [now, most] = [0, 0];
+    // The first ones wait for each other: else a busy host may end one before the next begins.
+    let together = () => {};
+    const all = new Promise<void>((resolve) => {
+      together = resolve;
+    });
     const attempt: Scenario['attempt'] = async (vm, context) => {
       most = Math.max(most, (now += 1));
+      if (now === 4) together();
+      await all;
       await chance(vm, context);
       now -= 1;
     };
