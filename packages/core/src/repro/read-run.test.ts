@@ -26,6 +26,12 @@ async function fill(run: string, index: number, files: Readonly<Record<string, s
 }
 
 describe('readRuns', () => {
+  it.each(['{"cut', '[]', ''])('notes a run.json that says nothing: %j', async (text) => {
+    const run = await makeRun('a', 'rc');
+    await writeFile(join(run, 'run.json'), text);
+    expect(await readRuns([run])).toMatchObject([{ notes: ['run.json could not be read: what the run ran on is not known.'] }]);
+  });
+
   it('reads a run with its evidence; files of the attempt are texts, and only those', async () => {
     const run = await makeRun('a', 'rc', { attempts: 4 });
     await fill(run, 1, { 'console.log': 'hello', 'console.timing': '5 0\n', 'events.jsonl': '{"at":1,"type":"note"}\n{"cut', 'screen-start.txt': '$ ', 'sysrq-w.txt': 'w', 'vmcore': Buffer.from([1, 0, 2]), 'big.txt': 'x'.repeat(200_000) });

@@ -3,7 +3,7 @@ import { basename, join, relative, resolve } from 'node:path';
 import { QmpilotError } from '../errors.js';
 import { evidenceOrder } from '../report/evidence-order.js';
 import type { AttemptEvidence, RunInput } from '../report/input.js';
-import { parseJsonLines } from '../report/json-values.js';
+import { asObject, parseJson, parseJsonLines } from '../report/json-values.js';
 import { mergeShards } from '../report/merge-shards.js';
 import { parseAttemptLines, parseRunDescription } from '../report/parse-run.js';
 
@@ -73,6 +73,7 @@ async function readRun(dir: string, label: string, from: string, budget: number)
     folder: (index) => link(relative(from, folder(index))),
     notes: [
       ...(description === undefined ? ['run.json is missing: what the run ran on is not known.'] : []),
+      ...(description !== undefined && asObject(parseJson(description)) === undefined ? ['run.json could not be read: what the run ran on is not known.'] : []),
       ...(damaged > 0 ? [`${damaged} ${damaged === 1 ? 'line' : 'lines'} of attempts.jsonl could not be read and ${damaged === 1 ? 'is' : 'are'} left out.`] : []),
     ],
   };
