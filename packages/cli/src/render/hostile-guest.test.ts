@@ -18,7 +18,7 @@ import { visible } from './visible.js';
 /** Clipboard, title, hyperlink, a question to the terminal, a reset, DCS, and the same by C1 controls, a bell, and a turn of the text's direction. */
 const ATTACKS = [
   '\u001b]52;c;ZXZpbA==\u0007', '\u001b]0;title\u001b\\', '\u001b]8;;https://evil.example\u001b\\click\u001b]8;;\u001b\\', '\u001b[6n', '\u001bc', '\u001bP+q544e\u001b\\',
-  '\u009d52;c;ZXZpbA==\u009c', '\u009b6n', '\u0090$q\u009c', '\u0007', '\u0008\u0008', '\u202egpj.exe\u202c', '\r::error::forged', '\u007f',
+  '\u009d52;c;ZXZpbA==\u009c', '\u009b6n', '\u0090$q\u009c', '\u0007', '\u0008\u0008', '\u202egpj.exe\u202c', '\u061c', '\r::error::forged', '\u007f',
 ];
 const HOSTILE = ATTACKS.join(' ');
 const finding: Finding = { kind: 'bug', severity: 'error', title: HOSTILE, signature: HOSTILE, at: 1, evidence: [HOSTILE], task: { comm: HOSTILE, pid: 1 } };
@@ -44,7 +44,7 @@ const EVENTS: readonly RunEvent[] = [
 /** What no terminal may get: C0 but line feed and tab, DEL, C1, text direction. Colours of our own are allowed where they are said. */
 function expectHarmless(text: string, ownColours = false): void {
   const rest = ownColours ? text.replaceAll(/\u001b\[\d*m/g, '') : text;
-  expect(rest).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/);
+  expect(rest).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u202a-\u202e\u2066-\u2069]/);
   expect(rest).not.toMatch(/^::error::forged/m);
 }
 

@@ -22,6 +22,7 @@ describe('the filter between a guest and the terminal of its user', () => {
     ['a reset', '\x1bc'],
     ['mouse reports', '\x1b[?1000h'],
     ['bracketed paste', '\x1b[?2004h'],
+    ['a count that takes a terminal minutes', '\x1b[2147483647S\x1b[1;99999b'],
     ['a private string', '\x1b_payload\x1b\\'],
   ])('keeps back %s', (_what, sequence) => {
     expect(filtered(`a${sequence}b`)).toBe('ab');

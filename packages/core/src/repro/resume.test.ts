@@ -1,4 +1,4 @@
-import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -130,6 +130,15 @@ describe('the console of an attempt', () => {
     expect(await readFile(join(dir, 'console.timing'), 'utf8')).toBe('0 0\n20 3\n40 6\n');
     expect(await readFile(join(dir, 'console-end.log'), 'utf8')).toBe('opqr');
     expect([cuts, recorder.dropped]).toEqual([1, 8]);
+  });
+
+  it('that is not whole says so among the events of its attempt, with what is missing', async () => {
+    const files = new AttemptFiles(dir, () => 5);
+    for (let mebibytes = 0; mebibytes < 66; mebibytes += 1) files.console.write(Buffer.alloc(1 << 20, 'x'));
+    files.close();
+    const events = (await readFile(join(dir, 'events.jsonl'), 'utf8')).trim().split('\n').map((line): unknown => JSON.parse(line));
+    expect(events).toEqual([{ at: 5, type: 'console-cut', offset: 64 << 20 }, { at: 5, type: 'console-cut', offset: 64 << 20, dropped: 2 << 20 }]);
+    expect((await stat(join(dir, 'console.log'))).size).toBe(64 << 20);
   });
 });
 

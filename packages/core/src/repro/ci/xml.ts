@@ -1,5 +1,5 @@
 /** What XML 1.0 cannot hold in any form (section 2.2, `Char`), and text-direction marks, which would mislead whoever reads. */
-const UNUSABLE = /[^\u0009\u000a\u000d\u0020-\u007e\u00a0-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]|[\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+const UNUSABLE = /[^\u0009\u000a\u000d\u0020-\u007e\u00a0-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
 /** Text as the content of an element or an attribute; what may not stand there is spelled out as `\x1b`. */
 export function xmlText(text: string): string {

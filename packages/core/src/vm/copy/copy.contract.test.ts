@@ -125,6 +125,11 @@ describe('copyIn and copyOut', () => {
     expect(readlinkSync(join(work, 'tamed/in'))).toBe('out/evil');
   });
 
+  it('write nothing through a link that stays inside either', async () => {
+    const copying = copyOut(await hostile([[{ name: 'real', type: 'directory' }], [{ name: 'link', type: 'symlink', linkname: 'real' }], [{ name: 'link/x' }, 'x']]), join(work, 'tree'), join(work, 'through'), {});
+    await expect(copying).rejects.toMatchObject({ code: 'COPY_FAILED' });
+  });
+
   it('make no link that leads out by way of another one', async () => {
     const report = await copyOut(await hostile([
       [{ name: 'p/q/r', type: 'directory', mode: 0o755 }],
