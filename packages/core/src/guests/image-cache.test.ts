@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -16,7 +16,7 @@ afterEach(() => rm(cache, { recursive: true, force: true }));
 
 async function putImage(key: string, usedAt = new Date()): Promise<string> {
   const dir = join(imagesDirectory(cache), key);
-  await mkdir(dir, { recursive: true });
+  await mkdir(dir, { recursive: true, mode: 0o755 });
   for (const file of [IMAGE_FILES.kernel, IMAGE_FILES.initrd, IMAGE_FILES.disk]) await writeFile(join(dir, file), 'x'.repeat(5000));
   await writeFile(join(dir, IMAGE_FILES.manifest), JSON.stringify({ v: 1, name: 'debian', kernelRelease: '6.1.0', builtAt: '', buildMs: 1, packages: [] }));
   await utimes(dir, usedAt, usedAt);
@@ -41,6 +41,12 @@ describe('images in the cache', () => {
     const dir = await putImage(KEY_A);
     await writeFile(join(dir, IMAGE_FILES.manifest), text);
     expect(await findImage(KEY_A, cache)).toBeUndefined();
+  });
+
+  it('takes a folder that others may write to for no image: its kernel could be anybody’s', async () => {
+    const dir = await putImage(KEY_A);
+    await chmod(dir, 0o722);
+    expect([await findImage(KEY_A, cache), await listImages(cache)]).toEqual([undefined, []]);
   });
 
   it('lists whole images only, the last used first', async () => {

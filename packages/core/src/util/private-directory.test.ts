@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -30,6 +30,17 @@ describe('a private folder', () => {
 
   it('is refused when someone else owns it', async () => {
     await expect(ensurePrivateDirectory(somebodyElses())).rejects.toMatchObject({ code: 'USAGE', message: expect.stringContaining('not a folder of this user') });
+  });
+
+  it('is refused when it is a link, though to a folder of ours', async () => {
+    mkdirSync(join(dir, 'real'), { mode: 0o755 });
+    symlinkSync('real', join(dir, 'link'));
+    await expect(ensurePrivateDirectory(join(dir, 'link'))).rejects.toMatchObject({ code: 'USAGE' });
+    expect(statSync(join(dir, 'real')).mode & 0o777).toBe(0o755);
+  });
+
+  it.runIf(process.getuid?.() === 0)('is not trusted when someone else owns it', async () => {
+    expect(await isTrusted(somebodyElses())).toBe(false);
   });
 
   it('is not trusted when others may write to it', async () => {
