@@ -1,5 +1,5 @@
 import { describeKillEffect, type KillEffect } from '../detect/threads/kill-effect.js';
-import { THREAD_SAMPLE_SCRIPT } from '../detect/threads/thread-sample-script.js';
+import { MOST_SAMPLE, THREAD_SAMPLE_SCRIPT } from '../detect/threads/thread-sample-script.js';
 import { parseThreadSample, type ThreadSample } from '../detect/threads/thread-sample.js';
 import { QmpilotError } from '../errors.js';
 import type { Shell } from '../shell/shell.js';
@@ -25,5 +25,5 @@ export async function killAndSee(shell: Shell, pids: readonly number[], options:
 }
 
 async function sample(shell: Shell, wait: WaitOptions): Promise<ThreadSample> {
-  return parseThreadSample((await shell.expectOk(THREAD_SAMPLE_SCRIPT, wait)).stdout);
+  return parseThreadSample((await shell.expectOk(THREAD_SAMPLE_SCRIPT, { ...wait, maxOutput: MOST_SAMPLE })).stdout);
 }

@@ -1,7 +1,7 @@
 import type { Finding } from '../detect/finding.js';
 import { parseBlockedTasks, sampleOfDump } from '../detect/threads/blocked-tasks.js';
 import type { DStateDetector } from '../detect/threads/d-state-detector.js';
-import { THREAD_SAMPLE_SCRIPT } from '../detect/threads/thread-sample-script.js';
+import { MOST_SAMPLE, THREAD_SAMPLE_SCRIPT } from '../detect/threads/thread-sample-script.js';
 import { parseThreadSample, type ThreadSample } from '../detect/threads/thread-sample.js';
 import { QmpilotError } from '../errors.js';
 import { monotonicMs } from '../util/clock.js';
@@ -65,7 +65,7 @@ export class ThreadWatch {
     const shell = this.#vm.samplingShell;
     if (!shell) return undefined;
     try {
-      return parseThreadSample((await shell.exec(THREAD_SAMPLE_SCRIPT, { signal, timeout: '30s' })).stdout);
+      return parseThreadSample((await shell.exec(THREAD_SAMPLE_SCRIPT, { signal, timeout: '30s', maxOutput: MOST_SAMPLE })).stdout);
     } catch (error) {
       if (signal.aborted) throw error;
       return undefined;

@@ -69,3 +69,6 @@ export function threadSampleScript(options: { readonly stacks?: boolean } = {}):
 
 /** {@link threadSampleScript} without stacks: for one sample about every second. */
 export const THREAD_SAMPLE_SCRIPT: string = threadSampleScript();
+
+/** Bytes of a sample that are taken: many times what ten thousand blocked threads with their stacks are; a guest could send without an end. */
+export const MOST_SAMPLE = 32 << 20;
