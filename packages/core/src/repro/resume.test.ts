@@ -1,4 +1,4 @@
-import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -46,6 +46,32 @@ describe('a run directory', () => {
       const lines = (await readFile(file, 'utf8')).trim().split('\n').map((line): AttemptRecord => JSON.parse(line));
       expect(lines.map(({ index }) => index)).toEqual(isWhole ? [2, 1, 3, 4] : [2, 1, 4]);
     }
+  });
+
+  it('is not one that holds links, through which files elsewhere would be written', async () => {
+    const victim = join(dir, 'victim');
+    for (const name of ['attempts.jsonl', 'run.json.partial', 'attempts']) {
+      await rm(join(dir, 'run'), { recursive: true, force: true });
+      await mkdir(join(dir, 'run'));
+      await writeFile(victim, '');
+      await symlink(victim, join(dir, 'run', name));
+      await expect(Journal.create(join(dir, 'run'), RUN)).rejects.toMatchObject({ code: 'USAGE' });
+      expect(await readFile(victim, 'utf8')).toBe('');
+    }
+    await rm(join(dir, 'run'), { recursive: true });
+    await made();
+    await writeFile(victim, 'kept');
+    await rm(join(dir, 'run', 'attempts.jsonl'));
+    await symlink(victim, join(dir, 'run', 'attempts.jsonl'));
+    await symlink(victim, join(dir, 'run', 'run.json.partial'));
+    await expect(Journal.reopen(join(dir, 'run'))).rejects.toMatchObject({ code: 'USAGE' });
+    expect(await readFile(victim, 'utf8')).toBe('kept');
+  });
+
+  it.runIf(process.getuid?.() === 0)('is not one that another user has put there', async () => {
+    await mkdir(join(dir, 'run'));
+    await chown(join(dir, 'run'), 65_534, 65_534);
+    await expect(Journal.create(join(dir, 'run'), RUN)).rejects.toMatchObject({ code: 'USAGE', message: expect.stringContaining("another user's") });
   });
 
   it('counts an attempt once although it stands there twice', async () => {

@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import { parseAttempts } from '../../records/attempts-file.js';
@@ -35,16 +35,16 @@ export class Journal {
 
   /**
    * The directory may be there when it is empty, or holds no more than what a start that was killed before run.json left.
-   * @throws {USAGE} when anything else is in it, or another process works there
+   * @throws {USAGE} when anything else is in it, another process works there, or it is another user's
    * @throws {NO_SPACE} {USAGE} when it cannot be made or written
    */
   static async create(dir: string, run: RunFile): Promise<Journal> {
     const path = resolve(dir);
     let fd: number | undefined;
     try {
-      await makeDirectory(path);
+      if (!(await makeDirectory(path))) await mustBeOurs(path);
       if (!(await isFresh(path))) throw notEmpty(path);
-      fd = openSync(join(path, ATTEMPTS), constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, 0o600);
+      fd = openAttempts(path);
       if (!(await lockFile(fd, path))) throw inUse(path);
       // Only now: another process may have begun a run here until a moment ago.
       if (!(await isFresh(path))) throw notEmpty(path);
@@ -67,7 +67,7 @@ export class Journal {
     const run = await readRunFile(path);
     let fd: number | undefined;
     try {
-      fd = openSync(join(path, ATTEMPTS), constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, 0o600);
+      fd = openAttempts(path);
       if (!(await lockFile(fd, path))) throw inUse(path);
       // Only now: the other process may have written until a moment ago.
       const bytes = await readFile(join(path, ATTEMPTS));
@@ -139,12 +139,23 @@ export class Journal {
   }
 }
 
+function openAttempts(path: string): number {
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants;
+  return openSync(join(path, ATTEMPTS), O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
+}
+
+/** Whoever owns a folder can exchange what is in it for links to other files of ours. */
+async function mustBeOurs(path: string): Promise<void> {
+  if ((await stat(path)).uid === process.getuid?.()) return;
+  throw new QmpilotError('USAGE', `${path} is another user's`, { hint: 'name a folder that is not there yet, or one of your own, by --out' });
+}
+
 /** Holds nothing, or what stands there for a moment while a run begins: run.json comes last. */
 async function isFresh(path: string): Promise<boolean> {
   const isEmpty = {
-    [ATTEMPTS]: async (file: string) => (await stat(file)).size === 0,
-    attempts: async (folder: string) => (await readdir(folder)).length === 0,
-    'run.json.partial': async () => true,
+    [ATTEMPTS]: async (file: string) => ((info) => info.isFile() && info.size === 0)(await lstat(file)),
+    attempts: async (folder: string) => (await lstat(folder)).isDirectory() && (await readdir(folder)).length === 0,
+    'run.json.partial': async (file: string) => (await lstat(file)).isFile(),
   };
   for (const name of await readdir(path)) if (!isKey(isEmpty, name) || !(await isEmpty[name](join(path, name)))) return false;
   return true;
@@ -170,12 +181,13 @@ export async function readRunFile(dir: string): Promise<RunFile> {
   return parseRunFile(text, path);
 }
 
-/** On a read-only file system a recursive mkdir of Node.js says ENOENT; a plain one says why. */
-async function makeDirectory(path: string): Promise<void> {
+/** Whether it was not there. On a read-only file system a recursive mkdir of Node.js says ENOENT; a plain one says why. */
+async function makeDirectory(path: string): Promise<boolean> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    return (await mkdir(path, { recursive: true, mode: 0o700 })) !== undefined;
   } catch {
     await mkdir(path, { mode: 0o700 });
+    return true;
   }
 }
 

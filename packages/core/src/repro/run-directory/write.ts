@@ -1,5 +1,5 @@
 import { ftruncateSync, fsyncSync, writeSync } from 'node:fs';
-import { open, rename } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 
@@ -27,7 +27,9 @@ export function appendLine(fd: number, line: string, size: number): number {
 export async function replaceFile(dir: string, name: string, text: string): Promise<void> {
   const path = join(dir, name);
   try {
-    await using file = await open(`${path}.partial`, 'w', 0o600);
+    // What a writer that was killed left goes; nothing is written through a link of that name.
+    await rm(`${path}.partial`, { force: true });
+    await using file = await open(`${path}.partial`, 'wx', 0o600);
     await file.writeFile(text);
     await file.datasync();
     await rename(`${path}.partial`, path);
