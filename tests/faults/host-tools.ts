@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, rmdirSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmdirSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 
 export const isRoot = process.getuid?.() === 0;
 
@@ -75,8 +76,11 @@ export function bindReadOnly(path: string): string | undefined {
 export interface MemoryGroup {
   /** Write a pid here to put the process, and what it starts, under the limit. */
   readonly join: string;
-  readonly remove: () => unknown;
+  readonly remove: () => Promise<void>;
 }
+
+/** What was killed for memory is listed nowhere any more, but may not be quite gone. */
+const EMPTIED_MS = 30_000;
 
 /** A cgroup with a limit of memory, of version 1 or 2; a string says why there is none. */
 export function memoryGroup(name: string, mebibytes: number): MemoryGroup | string {
@@ -85,8 +89,19 @@ export function memoryGroup(name: string, mebibytes: number): MemoryGroup | stri
   try {
     mkdirSync(path);
     writeFileSync(join(path, version1 ? 'memory.limit_in_bytes' : 'memory.max'), String(mebibytes << 20));
-    return { join: join(path, 'cgroup.procs'), remove: () => existsSync(path) && rmdirSync(path) };
+    return { join: join(path, 'cgroup.procs'), remove: () => removeGroup(path) };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
+  }
+}
+
+async function removeGroup(path: string): Promise<void> {
+  for (const deadline = performance.now() + EMPTIED_MS; existsSync(path); ) {
+    try {
+      rmdirSync(path);
+    } catch (error) {
+      if (performance.now() > deadline) throw new Error(`${path} still holds ${readFileSync(join(path, 'cgroup.procs'), 'utf8').trim() || 'nobody'}`, { cause: error });
+      await setTimeout(100);
+    }
   }
 }

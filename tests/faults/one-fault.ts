@@ -43,7 +43,7 @@ export async function makeFault(kind: FaultKind, guest: Readonly<Record<string, 
     const tooLate = end.code === 1 && kind.inject !== undefined;
     const damage = await checkFault(run, end, { exempt, exits: tooLate ? [1] : kind.exits, says: kind.says });
     const wrong = kind.check?.(run, end) ?? [];
-    kind.mend?.(run);
+    await kind.mend?.(run);
     const before = whole(run.dir);
     const again = existsSync(run.path('out', 'run', 'run.json')) ? run.resume() : startOver(run);
     const resumed = await checkResumed(run, await again.ended, before, exempt);
@@ -56,7 +56,7 @@ export async function makeFault(kind: FaultKind, guest: Readonly<Record<string, 
       wrong: [...damage.wrong, ...wrong, ...resumed.wrong],
     };
   } finally {
-    kind.mend?.(run);
+    await kind.mend?.(run);
     for (const name of ['tmp', 'ram', 'out']) unmount(run.path(name));
     run.remove();
   }

@@ -42,3 +42,14 @@ it('begins nothing for a controller that was killed before the child asked for i
   await expect.poll(() => existsSync(`/proc/${held}`), { timeout: 10_000 }).toBe(false);
   expect(existsSync(join(dir, 'began'))).toBe(false);
 });
+
+it('tells the end of a QEMU that has not read all it was sent by its exit alone', async () => {
+  const path = program('qemu', 'exec sleep 60');
+  const qemu = await QemuProcess.spawn({ path, args: [], channels: 2, directory: dir, onLine: () => {} });
+  const resets = qemu.channels.map((channel) => new Promise<string>((resolve) => channel.once('close', () => resolve(channel.errored?.message ?? ''))));
+  for (const channel of qemu.channels) channel.write('unread');
+  qemu.sendSignal('SIGTERM');
+  expect(await qemu.exited).toEqual({ code: null, signal: 'SIGTERM' });
+  // Nobody else listens to them: an 'error' event that is not heard would end this process.
+  expect(await Promise.all(resets)).toEqual(['read ECONNRESET', 'read ECONNRESET']);
+});

@@ -72,7 +72,8 @@ export class QemuProcess implements QemuHandle {
     this.pid = pid;
     this.args = [options.path, ...options.args];
     this.channels = child.stdio.slice(3).filter((stream) => stream instanceof Duplex);
-    for (const channel of this.channels) channel.on('error', () => {});
+    // A socket pair fails with ECONNRESET when QEMU ends before it has read all; its end is told by `exited`.
+    for (const stream of [...this.channels, child.stderr, child.stdout]) stream?.on('error', () => {});
     let partial = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       const lines = (partial + text).slice(-65_536).split('\n');

@@ -101,6 +101,8 @@ async function socketWay(machine: Machine, file: string, options: WaitOptions): 
   const run = async (wait: WaitOptions) => {
     const written = new Promise<void>((resolve, reject) => {
       server.once('connection', (socket) => {
+        // Also when the file fails first: then the pipeline has let go of the socket.
+        socket.on('error', () => {});
         pipeline(socket, createWriteStream(file, { mode: 0o600, highWaterMark: 1 << 20 })).then(resolve, reject);
       });
     });
