@@ -48,7 +48,6 @@ const MACHINERY = [
   'brk_handler|bug_handler|call_break_hook|debug_exception_enter|do_debug_exception|reg_break_handler',
   'arm64_notify_die|arm64_force_sig|force_signal',
   'handle_exception$|ret_from_exception$|do_trap_',
-  'v?printk|_printk|vprintk|console_|vprintk_|printk_|uart_console|serial8250_console|univ8250',
   'lockdep_',
   '_{0,4}might_(?:sleep|resched|fault)',
   '_{0,4}schedule_bug',
@@ -86,6 +85,9 @@ const PRIMITIVES = [
   '_{0,4}rb_(?:insert|erase|first|last|next|prev|replace|link|rotate|find|add|left|right)|list_replace|klist_|_{0,4}wake_up|complete$|copy(?:in|out)$|copy_(?:page|folio)_(?:to|from)_iter|crc\\d|crc_itu_t|rhashtable_lookup|_{0,4}phys_addr',
   '(?:read|write)[bwlq]$|logic_(?:in|out)|cleanup_srcu_struct|get_taint$|extract_(?:user|iter)_to_sg|memdup',
 ];
+
+/** The way of a message to its consoles. */
+const CONSOLES = ['v?printk|_printk|vprintk|console_|vprintk_|printk_|uart_console|serial8250_console|univ8250'];
 
 /** Text for the log, and what puts it together. */
 const PRINTING = [
@@ -161,6 +163,7 @@ const STALL = [
 
 const SKIP = {
   machinery: compile(MACHINERY),
+  consoles: compile(CONSOLES),
   primitives: compile([...PRIMITIVES, ...PRINTING]),
   common: compile(COMMON_CODE),
   locks: compile(LOCKS),

@@ -97,7 +97,7 @@ function findStamp(line: string): KernelLine | undefined {
 
 /** Without what a terminal multiplexer drew to the right of the message. */
 function withinPane(text: string): string {
-  const border = text.search(BORDER);
+  const border = text.includes('\u00e2') ? text.search(BORDER) : -1;
   return border === -1 ? text : text.slice(0, border).trimEnd();
 }
 

@@ -19,18 +19,40 @@ const RISCV_ACCESS: Readonly<Record<string, MemoryAccess['kind']>> = { '1': 'exe
 
 /** What was done to which memory, as far as the report says. */
 export function memoryAccess(report: OpenReport): MemoryAccess | undefined {
-  const sized = firstMatch(report, SIZED_ACCESS);
-  if (sized !== undefined) {
-    return { kind: sized[1] === 'Read' ? 'read' : 'write', ...(sized[2] === undefined ? {} : { size: Number(sized[2]) }), ...(sized[3] === undefined ? {} : { address: sized[3] }) };
+  switch (report.rule.kind) {
+    case 'kasan':
+      return sizedAccess(report) ?? freed(report, FREED);
+    case 'kcsan':
+      return racingAccess(report);
+    case 'kfence':
+      return guardedAccess(report) ?? freed(report, KFENCE_FREE) ?? faultingAccess(report);
+    default:
+      return faultingAccess(report);
   }
-  const race = firstMatch(report, RACE_ACCESS);
-  if (race !== undefined) {
-    return { kind: race[1] === 'read' ? 'read' : 'write', size: Number(race[3]), address: race[2] ?? '' };
-  }
-  const guarded = firstMatch(report, KFENCE_ACCESS);
-  if (guarded !== undefined) return { kind: guarded[1] === 'read' ? 'read' : 'write', address: guarded[2] ?? '' };
-  const freed = firstMatch(report, FREED) ?? firstMatch(report, KFENCE_FREE);
-  if (freed !== undefined) return { kind: 'free', address: freed[1] ?? '' };
+}
+
+function sizedAccess(report: OpenReport): MemoryAccess | undefined {
+  const [, word, size, address] = firstMatch(report, SIZED_ACCESS) ?? [];
+  if (word === undefined) return undefined;
+  return { kind: word === 'Read' ? 'read' : 'write', ...(size === undefined ? {} : { size: Number(size) }), ...(address === undefined ? {} : { address }) };
+}
+
+function racingAccess(report: OpenReport): MemoryAccess | undefined {
+  const [, word, address, size] = firstMatch(report, RACE_ACCESS) ?? [];
+  return word === undefined || address === undefined ? undefined : { kind: word === 'read' ? 'read' : 'write', size: Number(size), address };
+}
+
+function guardedAccess(report: OpenReport): MemoryAccess | undefined {
+  const [, word, address] = firstMatch(report, KFENCE_ACCESS) ?? [];
+  return word === undefined || address === undefined ? undefined : { kind: word === 'read' ? 'read' : 'write', address };
+}
+
+function freed(report: OpenReport, form: RegExp): MemoryAccess | undefined {
+  const address = firstMatch(report, form)?.[1];
+  return address === undefined ? undefined : { kind: 'free', address };
+}
+
+function faultingAccess(report: OpenReport): MemoryAccess | undefined {
   const { access, address } = report.match.groups ?? {};
   const word = access ?? firstMatch(report, SUPERVISOR_ACCESS)?.[1];
   if (word === undefined && address === undefined) return undefined;

@@ -142,7 +142,9 @@ export class OpenReport {
     this.keep(line.text, raw);
   }
 
-  #read(text: string): boolean {
+  #read(line: string): boolean {
+    // Where kmemleak writes to the log, it puts its name before every line.
+    const text = line.startsWith('kmemleak: ') ? line.slice('kmemleak: '.length) : line;
     const frame = parseFrame(text);
     const counter = frame === undefined || text.includes(': ') ? parseProgramCounter(text) : undefined;
     if (counter !== undefined) {

@@ -4,7 +4,8 @@ import { COMMON_SKIP } from '../rule.js';
 
 /** Lockdep heads its reports `WARNING:`; before 4.14 `[ INFO: ... ]`, some `[ BUG: ... ]`. */
 const HEAD = '^(?:\\[ )?(?:WARNING|INFO|BUG): ';
-const LOCK_SKIP: readonly SkipSet[] = COMMON_SKIP;
+/** A console's lock is as good a reason as any other. */
+const LOCK_SKIP: readonly SkipSet[] = COMMON_SKIP.filter((name) => name !== 'consoles');
 const DEPENDENCY = { severity: 'error', from: 'lock', skip: LOCK_SKIP, patience: 60 } as const;
 
 /** kernel/locking/lockdep.c, kernel/sched/core.c, lib/smp_processor_id.c, kernel/workqueue.c */

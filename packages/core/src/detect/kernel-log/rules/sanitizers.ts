@@ -110,7 +110,7 @@ export const SANITIZERS: readonly Rule[] = [
     pattern: /^UBSAN: Undefined behaviour in [\w./-]{1,200}:\d+/,
     title: 'UBSAN: undefined-behaviour in {function}',
     from: 'trace',
-    skip: ['machinery', 'primitives'],
+    skip: ['machinery', 'consoles', 'primitives'],
   },
   {
     kind: 'ubsan',
@@ -119,7 +119,7 @@ export const SANITIZERS: readonly Rule[] = [
     pattern: /^(?:Internal error: )?UBSAN: (?<what>[a-z][a-z -]{1,40}) in [\w./-]{1,200}:\d+/,
     title: 'UBSAN: {what} in {function}',
     from: 'trace',
-    skip: ['machinery', 'primitives'],
+    skip: ['machinery', 'consoles', 'primitives'],
   },
   // CONFIG_UBSAN_TRAP: a trapping instruction stands for the report, and only the kind of check is known.
   ...TRAPPED_CHECKS.map(
@@ -130,7 +130,7 @@ export const SANITIZERS: readonly Rule[] = [
       pattern: new RegExp(`^(?:Internal error: )?UBSAN: ${words}(?: at |: )`),
       title: `UBSAN: ${what} in {function}`,
       from: 'pc',
-      skip: ['machinery', 'primitives'],
+      skip: ['machinery', 'consoles', 'primitives'],
       fatal: true,
     }),
   ),
