@@ -12,6 +12,9 @@ import { Extraction } from './extract.js';
 /** What is at the path in the guest decides what `to` becomes: a file, or a folder. Links and devices are looked at, not through. */
 const LOOK = 'if [ -d "$p" ] && [ ! -L "$p" ]; then echo tree; elif [ -f "$p" ]; then echo file; elif [ -e "$p" ] || [ -L "$p" ]; then echo other; else echo none; fi';
 
+/** tar takes as many bytes as a file says that it has, and those of /proc and /sys say what is not so: these are read to their end first. */
+const ONE_FILE = 'case $(readlink -f "$p") in /proc/*|/sys/*) cp -pL "$p" "$d/file" ;; *) ln -s "$p" "$d/file" ;; esac';
+
 const MAX_BYTES = 8 * 2 ** 30;
 /** Between two entries, or two pieces of content, come a header, a long name and what fills up a block of tar. */
 const MOST_BETWEEN = 1 << 20;
@@ -50,7 +53,7 @@ async function receive(shell: Shell, kind: string, path: string, extraction: Ext
   // A file comes under a name of our choice; a link that leads to one is followed.
   const source = kind === 'tree'
     ? `exec tar -cf - -C ${shWord(path)} .`
-    : `d=$(mktemp -d) || exit 1; trap 'rm -rf "$d"' EXIT; ln -s ${shWord(path)} "$d/file" && tar -chf - -C "$d" file`;
+    : `p=${shWord(path)}; d=$(mktemp -d) || exit 1; trap 'rm -rf "$d"' EXIT; ${ONE_FILE} && tar -chf - -C "$d" file`;
   const stream = shell.stream(source, { signal: options.signal, timeout: options.timeout });
   const limit = options.maxBytes ?? MAX_BYTES;
   let said = '';

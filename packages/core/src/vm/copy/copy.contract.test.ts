@@ -32,6 +32,13 @@ afterAll(() => {
   rmSync(work, { recursive: true });
 });
 
+describe('a file of the kernel', () => {
+  it.each(['/proc/version', '/sys/kernel/rcu_expedited'])('comes with what is in it, whatever size it says that it has: %s', async (path) => {
+    await copyOut(shell, path, join(work, 'of-the-kernel'), { timeout: '30s' });
+    expect(readFileSync(join(work, 'of-the-kernel'), 'utf8')).toBe(readFileSync(path, 'utf8'));
+  });
+});
+
 function checkTree(folder: string): void {
   expect(readdirSync(folder).toSorted()).toEqual(['big', 'empty', 'link', 'sub dir']);
   expect(readFileSync(join(folder, 'big')).equals(readFileSync(join(work, 'tree/big')))).toBe(true);
