@@ -115,13 +115,18 @@ describe('a project that uses @qmpilot/core/vitest', () => {
     expect(message('powers off with a service that does not stop')).toMatch(/expected the vm to power off cleanly, and it did not: stalled\n[^]*waits for stop stubborn\.service [^]*the console, at the end:\n[^]*stubborn/);
   });
 
+  it('is told of a wait in vain where it stands in the test, what was there instead, and what to do', () => {
+    expect(message('waits for a unit that failed')).toMatch(/the unit broken\.service failed: exit-code, status 3; it said last: no such thing\n[^]*fail\.test\.ts:\d+/);
+    expect(run.output).toContain('qmpilot: the last lines of its log are in error.evidence.log');
+  });
+
   it('gets the evidence of each failed test in a folder of its own, and among Vitest’s attachments', () => {
     const failed = tests('/fail.test.ts').filter(({ status }) => status === 'failed');
-    expect(failed).toHaveLength(5);
+    expect(failed).toHaveLength(6);
     const retried = test('passes when it is tried again');
     expect(retried.status).toBe('passed');
     const folders = [...failed, retried].map(({ meta }) => meta.qmpilot?.artifacts ?? 'none');
-    expect(new Set(folders).size).toBe(6);
+    expect(new Set(folders).size).toBe(7);
     for (const folder of folders) {
       expect(folder).toMatch(/\/artifacts\/fail\.test\.ts\/[\w.-]+$/);
       expect(readdirSync(folder).sort()).toEqual(['about.json', 'console.log', 'events.jsonl', 'findings.json', 'screen.svg', 'screen.txt', 'screenshot.png']);
@@ -132,13 +137,13 @@ describe('a project that uses @qmpilot/core/vitest', () => {
     expect(JSON.parse(artifact('the kernel is fine', 'findings.json').toString())).toMatchObject([{ kind: 'null-deref' }]);
     expect(JSON.parse(artifact('goes over its time', 'about.json').toString())).toMatchObject({ test: 'goes over its time', errors: [expect.stringContaining('timed out')], guest: { name: 'debian+io-uring-lock-leak' } });
     expect(artifact('goes over its time', 'screenshot.png').subarray(1, 4).toString()).toBe('PNG');
-    expect(readdirSync(join(dir, 'attachments'))).toHaveLength(6 * 7);
+    expect(readdirSync(join(dir, 'attachments'))).toHaveLength(7 * 7);
   });
 
   it('has no evidence of a test that was skipped, or failed as it should', () => {
     expect(test('is skipped on the way')).toMatchObject({ status: 'skipped', meta: {} });
     expect(test('fails as it should')).toMatchObject({ status: 'passed', meta: {} });
-    expect(readdirSync(join(dir, 'artifacts/fail.test.ts'))).toHaveLength(6);
+    expect(readdirSync(join(dir, 'artifacts/fail.test.ts'))).toHaveLength(7);
   });
 
   it('starts without booting from what an earlier run kept, and leaves no QEMU when it is interrupted', async () => {

@@ -1,5 +1,6 @@
 import { isAbsolute, join, relative } from 'node:path';
 import { recordArtifact, type RunnerTask, type RunnerTestCase, type TestArtifactBase } from 'vitest';
+import { safeLine } from '../report/safe-text.js';
 import type { Vm } from '../vm/vm.js';
 import { artifactFolder } from './artifact-folder.js';
 import { writeArtifacts } from './artifacts.js';
@@ -24,12 +25,18 @@ export async function attachEvidence(test: RunnerTestCase, root: string, vm: Vm,
   const about = { test: test.fullTestName, file: test.file.name, errors: test.result?.errors?.map(({ message }) => message) ?? [] };
   const files = await writeArtifacts(directory, vm, evidence, about);
   test.meta.qmpilot = { artifacts: directory };
+  // Vitest prints the message of an error, and not what else it has.
+  for (const hint of hintsOf(test)) console.error(`qmpilot: ${safeLine(hint)}`);
   console.error(`qmpilot: the evidence of this failure is in ${shorter(directory, project)}`);
   await recordArtifact(test, {
     type: 'qmpilot:vm',
     directory,
     attachments: files.map(({ path, contentType }) => ({ path, contentType })),
   });
+}
+
+function hintsOf({ result }: RunnerTestCase): string[] {
+  return (result?.errors ?? []).flatMap((error) => ('hint' in error && typeof error['hint'] === 'string' ? [error['hint']] : []));
 }
 
 /** `file.name` is the file's path from there. */

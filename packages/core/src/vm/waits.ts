@@ -140,9 +140,11 @@ export function waitForUnit(name: string, { state = 'active' }: UnitWait = {}): 
 async function unitFailed(target: WaitTarget, signal: AbortSignal, unit: string, why: string): Promise<QmpilotError> {
   const log = await look(target, signal, `journalctl -q -o cat -n 20 --no-pager -u ${bashWord(unit)}`);
   const lines = typeof log === 'string' ? [] : log.stdout.split('\n').filter((line) => line !== '');
-  return new QmpilotError('UNIT_FAILED', `the unit ${unit} failed: ${why}${lines.length === 0 ? '' : `; ${lines.at(-1)}`}`, {
+  // Its own last words, not systemd's about it.
+  const own = lines.findLast((line) => !line.startsWith(`${unit}: `) && !/^(?:Started|Starting|Stopped|Failed to start) /.test(line));
+  return new QmpilotError('UNIT_FAILED', `the unit ${unit} failed: ${why}${own === undefined ? '' : `; it said last: ${own}`}`, {
     evidence: { log: lines },
-    hint: 'its last log lines are in evidence.log',
+    hint: 'the last lines of its log are in error.evidence.log',
   });
 }
 
