@@ -27,7 +27,7 @@ export function parseFrame(text: string): StackFrame | undefined {
     const match = FRAME.exec(text);
     if (match !== null) return frame(match[2] ?? '', text, match[1] !== undefined, match[4]);
   }
-  if (text.includes('.') && text.includes(' (')) {
+  if (text.includes('.c:') || text.includes('.rs:')) {
     const match = DECODED_FRAME.exec(text);
     if (match !== null) return frame(match[2] ?? '', text, match[1] !== undefined, match[3]);
   }
@@ -44,7 +44,7 @@ export function parseFrame(text: string): StackFrame | undefined {
 
 /** The frame of a program counter line (`RIP: 0010:func+0x1/0x2`); a user address has no name and gives none. */
 export function parseProgramCounter(text: string): StackFrame | undefined {
-  if (!text.includes('+0x') && !text.includes(' (')) return undefined;
+  if (!text.includes('+0x') && !text.includes('.c:')) return undefined;
   const match = PC.exec(text);
   if (match === null) return undefined;
   return frame(match[1] ?? '', match[2] === undefined ? text : `${match[1]}+${match[2]}`, false, match[3]);

@@ -198,7 +198,8 @@ export function firstMatch(report: OpenReport, form: RegExp): RegExpExecArray | 
   return undefined;
 }
 
-function decode(raw: string): string {
+/** Text of bytes that were read as Latin-1. */
+export function decode(raw: string): string {
   for (let i = 0; i < raw.length; i++) {
     if (raw.charCodeAt(i) > 0x7f) return Buffer.from(raw, 'latin1').toString('utf8');
   }

@@ -4,7 +4,7 @@ import type { SkipSet } from './frame-choice.js';
 import { functionName } from './frames.js';
 import type { KernelLogFinding, KernelLogKind, MemoryAccess } from './kernel-log-finding.js';
 import { memoryAccess } from './memory-access.js';
-import { firstMatch, INLINED } from './open-report.js';
+import { decode, firstMatch, INLINED } from './open-report.js';
 import type { OpenReport } from './open-report.js';
 import { BARE_SKIP, COMMON_SKIP } from './rule.js';
 import type { Rule } from './rule.js';
@@ -194,8 +194,4 @@ function speaksOfOthers(report: OpenReport): boolean {
   const named = cpu ?? cpu2;
   const behind = named === undefined ? undefined : firstMatch(report, CPU_LINE)?.[1];
   return behind !== undefined && report.rule.kind !== 'workqueue-lockup' && Number(behind) !== Number(named);
-}
-
-function decode(latin1: string): string {
-  return Buffer.from(latin1, 'latin1').toString('utf8');
 }
