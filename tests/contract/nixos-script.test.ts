@@ -126,6 +126,14 @@ describe('nixos({ script })', () => {
     });
   });
 
+  it('goes on under TCG where QEMU does not live under KVM, unless KVM was asked for', async () => {
+    const dies = 'case "$*" in *accel=tcg*) ;; *) echo "qemu-system-x86_64: error: failed to set MSR 0x10a to 0x69" >&2; exit 134 ;; esac';
+    const host = 'case "$*" in *"-cpu max"*) ;; *) echo "qemu-system-x86_64: CPU model \'host\' requires KVM or HVF" >&2; exit 1 ;; esac';
+    const path = script(dies, host, `${QEMU.replace('accel=tcg', 'accel=kvm:tcg')} "$@"`);
+    expect(await started(nixos({ script: path }), (vm) => vm.facts.accelerator)).toMatchObject({ accelerator: 'tcg', reason: 'QEMU ended under KVM: qemu-system-x86_64: error: failed to set MSR 0x10a to 0x69' });
+    await expect(boot(nixos({ script: path }), { accelerator: 'kvm' })).rejects.toMatchObject({ code: 'QEMU_START', message: expect.stringMatching(/failed to set MSR/) });
+  });
+
   it('says that a fork can have no overlay of a disk in a format that is neither qcow2 nor raw', async () => {
     execFileSync('qemu-img', ['create', '-q', '-f', 'vmdk', join(dir, 'their.vmdk'), '1M']);
     await started(nixos({ script: script(`${QEMU} -drive file=${dir}/their.vmdk,if=virtio,id=their "$@"`) }), async (vm) => {

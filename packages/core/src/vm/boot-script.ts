@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { chmod, copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { QmpilotError } from '../errors.js';
+import { isQmpilotError, QmpilotError } from '../errors.js';
 import type { PreparedGuest } from '../guests/guest.js';
 import { scriptCall, type Corrections, type ScriptSpec } from '../guests/nixos/interface.js';
 import { chooseAccelerator, type AcceleratorChoice } from '../qemu/accelerator.js';
@@ -62,18 +62,24 @@ interface Started {
 
 async function startCorrected(guest: PreparedGuest, script: ScriptSpec, options: BootOptions, places: Places): Promise<Started> {
   let corrections: Corrections = { ownSerial: false, ownAgent: false };
+  let endOfKvm: string | undefined;
   for (let start = 0; ; start += 1) {
     let qemu: ScriptedQemu;
     try {
       qemu = await startOnce(guest, script, options, places, corrections, start);
     } catch (error) {
-      if (corrections.ownAgent || !hasAgentPort(error)) throw error;
-      corrections = { ...corrections, ownAgent: true };
+      const better = afterFailure(error, corrections, options);
+      if (!better || start + 1 >= MAX_STARTS) throw error;
+      if (better.accelerator === 'tcg' && corrections.accelerator !== 'tcg') {
+        endOfKvm = `QEMU ended under KVM: ${whatKvmSaid(error) ?? ''}`;
+        options.onProgress?.(`${endOfKvm}: trying TCG`);
+      }
+      corrections = better;
       continue;
     }
     let keep = false;
     try {
-      const { better, accelerator } = await review(qemu, corrections, options, places.home);
+      const { better, accelerator } = await review(qemu, corrections, options, places.home, endOfKvm);
       keep = better === undefined;
       if (!better) return { qemu, accelerator };
       if (start + 1 >= MAX_STARTS) {
@@ -131,6 +137,20 @@ async function overlayOf(base: string, path: string): Promise<string> {
   return path;
 }
 
+/** What another start should do better than one whose QEMU has ended; undefined when nothing is known to help. */
+function afterFailure(error: unknown, corrections: Corrections, { accelerator }: BootOptions): Corrections | undefined {
+  if (!corrections.ownAgent && hasAgentPort(error)) return { ...corrections, ownAgent: true };
+  if (accelerator === 'kvm' || whatKvmSaid(error) === undefined) return undefined;
+  if (corrections.accelerator !== 'tcg') return { ...corrections, accelerator: 'tcg' };
+  return corrections.cpu === undefined ? { ...corrections, cpu: 'max' } : undefined;
+}
+
+/** There are KVMs under which QEMU does not even start, and a `-cpu host` that no other accelerator has. */
+function whatKvmSaid(error: unknown): string | undefined {
+  if (!isQmpilotError(error, 'QEMU_START')) return undefined;
+  return error.evidence.stderr?.findLast((line) => /kvm|failed to [gs]et MSR/i.test(line));
+}
+
 /** QEMU refuses a second port of one name. */
 function hasAgentPort(error: unknown): boolean {
   return error instanceof QmpilotError && error.code === 'QEMU_START' && /port already exists by name org\.qemu\.guest_agent\.0/.test(error.message);
@@ -138,12 +158,14 @@ function hasAgentPort(error: unknown): boolean {
 
 /** What another start should do better; undefined when this one will do. */
 async function review(
-  qemu: ScriptedQemu, corrections: Corrections, options: BootOptions, home: string,
+  qemu: ScriptedQemu, corrections: Corrections, options: BootOptions, home: string, endOfKvm: string | undefined,
 ): Promise<{ readonly better: Corrections | undefined; readonly accelerator: AcceleratorChoice }> {
   const { theirs, qmp } = qemu;
   const { accelerator: running, disks } = await inspectMachine(qmp, { signal: options.signal });
   const kernel = theirs.findLast(({ name }) => name === 'kernel')?.value;
-  const accelerator = await chooseAccelerator({ binary: qemu.binary, kernel, wanted: options.accelerator }, { signal: options.signal });
+  const accelerator: AcceleratorChoice = endOfKvm === undefined
+    ? await chooseAccelerator({ binary: qemu.binary, kernel, wanted: options.accelerator }, { signal: options.signal })
+    : { accelerator: 'tcg', reason: endOfKvm };
   const better: Corrections = {
     ...corrections,
     ownSerial: hasSerialPort(theirs),
