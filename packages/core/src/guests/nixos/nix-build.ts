@@ -1,6 +1,7 @@
-import { spawn } from 'node:child_process';
-import { AbortedError, QmpilotError } from '../../errors.js';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { QmpilotError } from '../../errors.js';
 import { which } from '../../qemu/binary.js';
+import { awaitWithin } from '../../util/deadline.js';
 import { Ring } from '../../util/ring.js';
 import type { PrepareContext } from '../guest.js';
 
@@ -12,6 +13,7 @@ export interface FlakeSource {
 }
 
 const ERROR_LINES = 30;
+const END_MS = 2000;
 
 /** `nixos-vm` stands for `nixosConfigurations.nixos-vm.config.system.build.vm`. */
 export function installable({ flake, attribute }: FlakeSource): string {
@@ -32,7 +34,7 @@ export async function nixBuild(source: FlakeSource, { signal, onProgress }: Prep
     });
   }
   const args = ['build', '--extra-experimental-features', 'nix-command flakes', '--no-link', '--print-out-paths', '--print-build-logs', installable(source)];
-  const child = spawn(nix, args, { stdio: ['ignore', 'pipe', 'pipe'], signal });
+  const child = spawn(nix, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const said = new Ring<string>(ERROR_LINES);
   let stdout = '';
   let partial = '';
@@ -45,18 +47,29 @@ export async function nixBuild(source: FlakeSource, { signal, onProgress }: Prep
       onProgress?.(`nix: ${line.slice(0, 200)}`);
     }
   });
-  const status = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject);
+  const status = await awaitWithin<number | null>({ awaited: `nix to build ${installable(source)}` }, { signal }, (resolve, reject) => {
+    child.once('error', (cause) => reject(new QmpilotError('GUEST_BUILD', `nix could not be run: ${String(cause)}`, { cause })));
     child.once('close', resolve);
-  }).catch((cause: unknown) => {
-    if (signal?.aborted) throw new AbortedError(`nix to build ${installable(source)}`, signal.reason);
-    throw new QmpilotError('GUEST_BUILD', `nix could not be run: ${String(cause)}`, { cause });
+  }).catch(async (error: unknown) => {
+    await end(child);
+    throw error;
   });
   if (partial) said.push(partial);
   if (status !== 0) throw buildError(source, status, said.last());
   const path = stdout.trim().split('\n').at(-1);
   if (!path) throw new QmpilotError('GUEST_BUILD', `nix built ${installable(source)} and named no output`, { evidence: { stderr: said.last() } });
   return path;
+}
+
+/** Nix puts away what it has begun when it is asked to end; one that does not heed that is killed. */
+async function end(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), END_MS);
+  await gone;
+  clearTimeout(timer);
+  for (const stream of [child.stdout, child.stderr]) stream?.destroy();
 }
 
 function buildError(source: FlakeSource, status: number | null, stderr: readonly string[]): QmpilotError {
