@@ -130,6 +130,11 @@ describe('calls that come while another is under way', () => {
     await vm.restore(snapshot.name);
     expect(await state()).toBe('one');
     await vm.removeSnapshot('third');
+    await Promise.all([vm.snapshot('paused'), vm.pause()]);
+    expect(await vm.qmp.execute('query-status')).toMatchObject({ running: false });
+    await Promise.all([vm.restore('paused'), vm.pause(), vm.resume()]);
+    expect(await vm.qmp.execute('query-status')).toMatchObject({ running: true });
+    await vm.removeSnapshot('paused');
     await expect.poll(qemus, { timeout: 10_000 }).toEqual([vm.pid]);
   });
 

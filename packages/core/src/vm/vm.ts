@@ -320,13 +320,13 @@ export class Vm extends GuestActions implements AsyncDisposable {
   /** Stops the guest's CPUs. */
   async pause(options: WaitOptions = {}): Promise<void> {
     this.mustRun();
-    await this.qmp.execute('stop', undefined, options);
+    await this.#snapshots.inTurn('the pause', options, (wait) => this.qmp.execute('stop', undefined, wait));
   }
 
   /** Lets them run again. @throws {TIMEOUT} {ABORTED} */
   async resume(options: WaitOptions = {}): Promise<void> {
     this.mustRun();
-    await this.qmp.execute('cont', undefined, options);
+    await this.#snapshots.inTurn('the guest to run on', options, (wait) => this.qmp.execute('cont', undefined, wait));
   }
 
   /** Kills QEMU and removes everything of this vm from the host; snapshots go with the last vm of the family. */
