@@ -1,10 +1,8 @@
 import { duplexPair } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { GuestAgent, isQmpilotError, parseDuration, QmpClient } from '@qmpilot/core/qmp';
-
-/** Of each test: `pnpm test:fuzz --time 10m`. */
-const TIME_MS = parseDuration(process.env['QMPILOT_FUZZ_TIME'] ?? '1s');
+import { GuestAgent, isQmpilotError, QmpClient } from '@qmpilot/core/qmp';
+import { LIMIT, parameters } from './parameters.js';
 
 const message = fc.oneof(
   fc.record({ return: fc.jsonValue(), id: fc.oneof(fc.integer({ min: 0, max: 12 }), fc.jsonValue()) }),
@@ -39,8 +37,6 @@ async function onlyQmpilotErrors(calls: readonly Promise<unknown>[]): Promise<vo
   }
 }
 
-const parameters = { numRuns: Infinity, interruptAfterTimeLimit: TIME_MS, markInterruptAsFailure: false };
-
 describe('whatever a peer writes', () => {
   it('a QMP client settles every call, with an error of the family at most, and hears nothing after its end', async () => {
     let runs = 0;
@@ -71,7 +67,7 @@ describe('whatever a peer writes', () => {
       parameters,
     );
     expect(runs).toBeGreaterThan(10);
-  }, TIME_MS + 60_000);
+  }, LIMIT);
 
   it('a guest agent client settles every call, with an error of the family at most', async () => {
     let runs = 0;
@@ -93,5 +89,5 @@ describe('whatever a peer writes', () => {
       parameters,
     );
     expect(runs).toBeGreaterThan(10);
-  }, TIME_MS + 60_000);
+  }, LIMIT);
 });
