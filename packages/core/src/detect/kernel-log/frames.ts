@@ -51,14 +51,13 @@ export function parseProgramCounter(text: string): StackFrame | undefined {
 }
 
 export function functionName(symbol: string): string {
-  return symbol.replace(COMPILER_SUFFIX, '').replace(BPF_PROGRAM, 'bpf_prog_ADDR');
+  // Nearly all have neither, and a search is much cheaper than a pattern.
+  const name = symbol.includes('.') ? symbol.replace(COMPILER_SUFFIX, '') : symbol;
+  return name.startsWith('bpf_') ? name.replace(BPF_PROGRAM, 'bpf_prog_ADDR') : name;
 }
 
 function frame(symbol: string, raw: string, uncertain: boolean, module: string | undefined): StackFrame {
-  return {
-    function: functionName(symbol),
-    ...(uncertain ? { uncertain } : {}),
-    ...(module === undefined ? {} : { module }),
-    raw: raw.trim(),
-  };
+  const known = { function: functionName(symbol), raw: raw.trim() };
+  if (!uncertain) return module === undefined ? known : { ...known, module };
+  return module === undefined ? { ...known, uncertain } : { ...known, uncertain, module };
 }

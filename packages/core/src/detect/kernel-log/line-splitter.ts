@@ -22,7 +22,7 @@ export interface SplitLine {
  */
 export class LineSplitter {
   readonly #matcher: LiteralMatcher;
-  readonly #carry = new Uint8Array(KEPT * 4);
+  readonly #carry = Buffer.alloc(KEPT * 4);
   #carried = 0;
   #state: number;
   #hit = false;
@@ -34,7 +34,9 @@ export class LineSplitter {
   }
 
   /** Gives to `take` every line that has a literal in it or that `wanted`, asked with its first byte, wants. */
-  push(bytes: Uint8Array, wanted: (first: number) => boolean, take: (line: SplitLine) => void): void {
+  push(chunk: Uint8Array, wanted: (first: number) => boolean, take: (line: SplitLine) => void): void {
+    // A view for all lines: one for each costs as much as the line itself.
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     let start = 0;
     for (let end = this.#scan(bytes, start); end < bytes.length; end = this.#scan(bytes, start)) {
       if (end > start || this.#carried > 0) {
@@ -50,7 +52,7 @@ export class LineSplitter {
   /** The line that was begun and not ended, if any. */
   end(): SplitLine | undefined {
     if (this.#carried === 0) return undefined;
-    const line = { raw: this.#text(new Uint8Array(0), 0, 0), hit: this.#hit, plain: this.#plain };
+    const line = { raw: this.#text(Buffer.alloc(0), 0, 0), hit: this.#hit, plain: this.#plain };
     this.#reset();
     return line;
   }
@@ -84,10 +86,10 @@ export class LineSplitter {
     return i;
   }
 
-  #text(bytes: Uint8Array, start: number, end: number): string {
-    const own = latin1(bytes, Math.max(start, end - KEPT), end);
+  #text(bytes: Buffer, start: number, end: number): string {
+    const own = bytes.toString('latin1', Math.max(start, end - KEPT), end);
     if (this.#carried === 0) return own;
-    return (latin1(this.#carry, 0, this.#carried) + own).slice(-KEPT);
+    return (this.#carry.toString('latin1', 0, this.#carried) + own).slice(-KEPT);
   }
 
   #keep(bytes: Uint8Array, start: number): void {
@@ -100,8 +102,4 @@ export class LineSplitter {
     this.#carry.set(rest, this.#carried);
     this.#carried += rest.length;
   }
-}
-
-function latin1(bytes: Uint8Array, start: number, end: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1');
 }

@@ -198,10 +198,9 @@ export function firstMatch(report: OpenReport, form: RegExp): RegExpExecArray | 
   return undefined;
 }
 
+const NOT_ASCII = /[\u0080-\u00ff]/;
+
 /** Text of bytes that were read as Latin-1. */
 export function decode(raw: string): string {
-  for (let i = 0; i < raw.length; i++) {
-    if (raw.charCodeAt(i) > 0x7f) return Buffer.from(raw, 'latin1').toString('utf8');
-  }
-  return raw;
+  return NOT_ASCII.test(raw) ? Buffer.from(raw, 'latin1').toString('utf8') : raw;
 }
