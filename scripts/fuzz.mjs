@@ -4,4 +4,4 @@ import { pnpm } from './host.mjs';
 
 const { values } = parseArgs({ options: { time: { type: 'string', default: process.env.QMPILOT_FUZZ_TIME ?? '60s' } } });
 process.env.QMPILOT_FUZZ_TIME = values.time;
-pnpm('exec', 'vitest', 'run', '--project', 'fuzz', '--maxWorkers', '2');
+pnpm('exec', 'vitest', 'run', '--project', 'fuzz', '--maxWorkers', '100%');

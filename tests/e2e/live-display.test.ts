@@ -41,7 +41,7 @@ it('a terminal has one block at its bottom, also after it was resized, and its c
     await expect.poll(() => [block().length, shown().split('\n').filter((line) => line === '─'.repeat(columns - 1)).length], WAIT).toEqual([1, 1]);
   }
   tmux('send-keys', '-t', 'live', 'C-c');
-  await expect.poll(shown, WAIT).toMatch(/SIGINT: ending the vm[^]*ended with 130$/);
+  await expect.poll(shown, WAIT).toMatch(/SIGINT: ending the run[^]*ended with 130$/);
   expect(block()).toEqual([]);
   expect(tmux('display-message', '-p', '-t', 'live', '#{cursor_flag}').trim()).toBe('1');
   await expect.poll(() => leftoversSince(before), { timeout: 10_000 }).toEqual([]);

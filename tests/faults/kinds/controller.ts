@@ -12,10 +12,10 @@ const signalled = (signal: NodeJS.Signals) => async ({ controller }: Injection) 
 /** Before it listens to signals, one ends it as it ends any program. */
 export const CONTROLLER_FAULTS: readonly FaultKind[] = [
   { name: 'the controller gets SIGKILL', exits: ['SIGKILL'], says: /^$/, inject: signalled('SIGKILL') },
-  { name: 'the controller gets SIGTERM', exits: [143, 'SIGTERM'], says: /SIGTERM: ending the vm/, inject: signalled('SIGTERM') },
-  { name: 'the controller gets SIGHUP', exits: [129, 'SIGHUP'], says: /SIGHUP: ending the vm/, inject: signalled('SIGHUP') },
+  { name: 'the controller gets SIGTERM', exits: [143, 'SIGTERM'], says: /SIGTERM: ending the run/, inject: signalled('SIGTERM') },
+  { name: 'the controller gets SIGHUP', exits: [129, 'SIGHUP'], says: /SIGHUP: ending the run/, inject: signalled('SIGHUP') },
   {
-    name: 'the controller gets SIGINT twice', exits: [130, 'SIGINT'], says: /SIGINT: ending the vm/,
+    name: 'the controller gets SIGINT twice', exits: [130, 'SIGINT'], says: /SIGINT: ending the run/,
     async inject({ controller, random }) {
       controller.kill('SIGINT');
       await after(random() * 100);
