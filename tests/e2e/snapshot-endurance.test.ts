@@ -172,7 +172,10 @@ describe('calls that come while another is under way', () => {
       const loaded = outcome === 'restored' || isQmpilotError(outcome, 'QEMU_EXITED');
       if (outcome !== 'restored') expect(outcome).toMatchObject({ code: loaded ? 'QEMU_EXITED' : 'SNAPSHOT', message: expect.stringMatching(/was killed by SIGKILL while (?:loading a saved state|its guest was to run on)/) });
       // From then on it is the new one that was killed.
-      if (loaded) await expect(vm.exec('true')).rejects.toMatchObject({ code: 'QEMU_EXITED' });
+      if (loaded) {
+        await expect.poll(() => vm.failure?.code, { timeout: 10_000 }).toBe('QEMU_EXITED');
+        await expect(vm.exec('true')).rejects.toMatchObject({ code: 'QEMU_EXITED' });
+      }
       if (loaded) await vm.restore('one');
       expect(await state()).toBe(loaded ? 'one' : String(wait));
     }
