@@ -4,7 +4,7 @@ import { COMMON_SKIP } from '../rule.js';
 
 /** Lockdep heads its reports `WARNING:`; before 4.14 `[ INFO: ... ]`, some `[ BUG: ... ]`. */
 const HEAD = '^(?:\\[ )?(?:WARNING|INFO|BUG): ';
-/** A console's lock is as good a reason as any other. */
+/** Elsewhere a console's frames only print the report; here its lock may be the one that is held, and names the failure. */
 const LOCK_SKIP: readonly SkipSet[] = COMMON_SKIP.filter((name) => name !== 'consoles');
 const DEPENDENCY = { severity: 'error', from: 'lock', skip: LOCK_SKIP, patience: 60 } as const;
 
