@@ -5,10 +5,16 @@ const GENERATED = ['qmp', 'guest-agent'].map((name) => `packages/core/src/qmp/sc
 // QEMU's own types are reached by the names of commands and events (QmpReturn<'query-block'>): a page for each would bury the rest.
 const schemaTypes = GENERATED.flatMap((file) => {
   const text = readFileSync(new URL(file, import.meta.url), 'utf8');
-  const tables = [...text.matchAll(/^export interface (?:QmpCommands|QmpEvents|GuestCommands) \{([^]*?)^\}/gm)].map(([, body]) => body).join('');
-  const names = [...text.matchAll(/^export (?:interface|type) (\w+)/gm)].map(([, name]) => name).filter((name) => new RegExp(`\\b${name}\\b`).test(tables));
+  const tables = [...text.matchAll(/^export interface (?:QmpCommands|QmpEvents|GuestCommands) \{([^]*?)^\}/gm)]
+    .map(([, body]) => body)
+    .join('');
+  const names = [...text.matchAll(/^export (?:interface|type) (\w+)/gm)]
+    .map(([, name]) => name)
+    .filter((name) => new RegExp(`\\b${name}\\b`).test(tables));
   // A union of one is shown as that one.
-  return names.map((name) => new RegExp(`^export type ${name} =\\s*\\|[^|;]* & (\\w+)\\);`, 'm').exec(text)?.[1] ?? name);
+  return names.map(
+    (name) => new RegExp(`^export type ${name} =\\s*\\|[^|;]* & (\\w+)\\);`, 'm').exec(text)?.[1] ?? name,
+  );
 });
 
 export default {

@@ -13,7 +13,12 @@ export default defineConfig({
     projects: [
       {
         resolve: { alias },
-        test: { name: 'unit', include: ['packages/*/src/**/*.test.ts', 'packages/core/report-client/*.test.ts', 'tests/unit/**/*.test.ts'], exclude: [...configDefaults.exclude, '**/*.contract.test.ts'], testTimeout: 20_000 },
+        test: {
+          name: 'unit',
+          include: ['packages/*/src/**/*.test.ts', 'packages/core/report-client/*.test.ts', 'tests/unit/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, '**/*.contract.test.ts'],
+          testTimeout: 20_000,
+        },
       },
       {
         resolve: { alias },
@@ -43,7 +48,14 @@ export default defineConfig({
       {
         resolve: { alias },
         // Two at a time: a fault waits more than it works.
-        test: { name: 'faults', include: ['tests/faults/**/*.test.ts'], testTimeout: 3_600_000, hookTimeout: 600_000, fileParallelism: false, maxConcurrency: 2 },
+        test: {
+          name: 'faults',
+          include: ['tests/faults/**/*.test.ts'],
+          testTimeout: 3_600_000,
+          hookTimeout: 600_000,
+          fileParallelism: false,
+          maxConcurrency: 2,
+        },
       },
       {
         resolve: { alias },

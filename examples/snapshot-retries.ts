@@ -30,7 +30,11 @@ for (let attempt = 1; attempt <= attempts; attempt += 1) {
   await using fork = await pool.take();
   const { exitCode, durationMs } = await fork.exec(RACE, { cwd: '/run/race', timeout: '30s' });
   if (exitCode !== 0) lost += 1;
-  console.log(`attempt ${attempt}: ${exitCode === 0 ? 'both counts are there' : 'a count was lost'}, after ${durationMs.toFixed(0)} ms`);
+  console.log(
+    `attempt ${attempt}: ${exitCode === 0 ? 'both counts are there' : 'a count was lost'}, after ${durationMs.toFixed(0)} ms`,
+  );
 }
 const [low, high] = wilsonInterval(lost, attempts) ?? [0, 1];
-console.log(`lost in ${lost} of ${attempts} attempts: ${percent(lost / attempts)}, with 95 % confidence between ${percent(low)} and ${percent(high)}`);
+console.log(
+  `lost in ${lost} of ${attempts} attempts: ${percent(lost / attempts)}, with 95 % confidence between ${percent(low)} and ${percent(high)}`,
+);

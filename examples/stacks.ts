@@ -22,5 +22,7 @@ await vm.expectOk('systemd-run --unit busy node -e "setInterval(() => {}, 1000)"
 const pid = Number((await vm.expectOk('systemctl show -P MainPID busy')).stdout);
 const stacks = await vm.stacks(pid);
 for (const { comm, state, kernel, user } of stacks.threads) {
-  console.log(`${comm} (${state}): kernel ${kernel[0]?.function ?? '-'}, user ${user?.[0]?.function ?? stacks.userUnavailable}`);
+  console.log(
+    `${comm} (${state}): kernel ${kernel[0]?.function ?? '-'}, user ${user?.[0]?.function ?? stacks.userUnavailable}`,
+  );
 }

@@ -7,6 +7,15 @@ import './setup.mjs';
 
 const bin = join(ROOT, 'packages', 'cli', 'dist', 'bin.js');
 if (!existsSync(bin)) throw new Error(`${bin} was not built`);
-const status = run(process.execPath, [bin, 'repro', join('examples', 'npm-ci-hang', 'npm-ci-hang.repro.ts'), '--attempts', '3', '--seed', '90567', ...process.argv.slice(2)]);
+const status = run(process.execPath, [
+  bin,
+  'repro',
+  join('examples', 'npm-ci-hang', 'npm-ci-hang.repro.ts'),
+  '--attempts',
+  '3',
+  '--seed',
+  '90567',
+  ...process.argv.slice(2),
+]);
 // 1 is the demo's purpose: the bug was reproduced.
 process.exit(status === 1 ? 0 : status);

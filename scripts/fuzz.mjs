@@ -2,6 +2,8 @@
 import { parseArgs } from 'node:util';
 import { pnpm } from './host.mjs';
 
-const { values } = parseArgs({ options: { time: { type: 'string', default: process.env.QMPILOT_FUZZ_TIME ?? '60s' } } });
+const { values } = parseArgs({
+  options: { time: { type: 'string', default: process.env.QMPILOT_FUZZ_TIME ?? '60s' } },
+});
 process.env.QMPILOT_FUZZ_TIME = values.time;
 pnpm('exec', 'vitest', 'run', '--project', 'fuzz', '--maxWorkers', '100%');

@@ -14,18 +14,18 @@ const PNPM = ['--yes', packageManager];
 const PROGRAMS = {
   'qemu-system-x86_64': 'qemu-system-x86',
   'qemu-img': 'qemu-utils',
-  mmdebstrap: 'mmdebstrap',
-  newuidmap: 'uidmap',
-  mke2fs: 'e2fsprogs',
-  setpriv: 'util-linux',
-  tmux: 'tmux',
-  zsh: 'zsh',
-  fish: 'fish',
-  chromium: 'chromium',
-  busybox: 'busybox-static',
-  swtpm: 'swtpm',
-  xmllint: 'libxml2-utils',
-  shellcheck: 'shellcheck',
+  'mmdebstrap': 'mmdebstrap',
+  'newuidmap': 'uidmap',
+  'mke2fs': 'e2fsprogs',
+  'setpriv': 'util-linux',
+  'tmux': 'tmux',
+  'zsh': 'zsh',
+  'fish': 'fish',
+  'chromium': 'chromium',
+  'busybox': 'busybox-static',
+  'swtpm': 'swtpm',
+  'xmllint': 'libxml2-utils',
+  'shellcheck': 'shellcheck',
 };
 
 function isOnPath(name) {
@@ -67,13 +67,18 @@ export function fail(message) {
 
 /** Installs by apt what is missing, where this user may; else says the one line that does. */
 export function installPrograms() {
-  const wanted = process.getuid() === 0 ? Object.entries(PROGRAMS).filter(([name]) => name !== 'newuidmap') : Object.entries(PROGRAMS);
+  const wanted =
+    process.getuid() === 0
+      ? Object.entries(PROGRAMS).filter(([name]) => name !== 'newuidmap')
+      : Object.entries(PROGRAMS);
   const missing = [...new Set(wanted.filter(([name]) => !isOnPath(name)).map(([, pkg]) => pkg))];
   if (missing.length === 0) return;
   const install = `apt-get update && apt-get install -y --no-install-recommends ${missing.join(' ')}`;
   const root = process.getuid() === 0 ? [] : ['sudo', '-n'];
   if (root.length > 0 && spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status !== 0) {
-    fail(`These Debian packages are missing: ${missing.join(', ')}. Install them and try again:\n\n  sudo sh -c '${install}'\n`);
+    fail(
+      `These Debian packages are missing: ${missing.join(', ')}. Install them and try again:\n\n  sudo sh -c '${install}'\n`,
+    );
   }
   if (!isOnPath('apt-get')) fail(`These programs are missing, and this host has no apt-get: ${missing.join(', ')}`);
   console.error(`setup: installing ${missing.join(', ')}`);
@@ -102,7 +107,17 @@ export function build() {
 
 function hasNewer(built) {
   const skip = (path) => ['-path', path, '-prune', '-o'];
-  const args = ['packages', ...skip('*/node_modules'), ...skip('*/dist'), '-type', 'f', '-newer', built, '-print', '-quit'];
+  const args = [
+    'packages',
+    ...skip('*/node_modules'),
+    ...skip('*/dist'),
+    '-type',
+    'f',
+    '-newer',
+    built,
+    '-print',
+    '-quit',
+  ];
   const { status, stdout } = spawnSync('find', args, { cwd: ROOT, encoding: 'utf8' });
   return status !== 0 || stdout.trim() !== '';
 }

@@ -7,7 +7,18 @@ run('sh', ['scripts/qmp-schema/fetch-qemu.sh', 'trixie'], { stdio: ['ignore', 'i
 
 // Of each fuzz test: a minute in CI, which sets the variable.
 process.env.QMPILOT_FUZZ_TIME ??= '1s';
-for (const check of ['lint', 'typecheck', 'check:packages', 'docs:api', 'test:unit', 'test:fuzz', 'test:contract', 'test:browser', 'test:faults', 'test:e2e']) {
+for (const check of [
+  'lint',
+  'typecheck',
+  'check:packages',
+  'docs:api',
+  'test:unit',
+  'test:fuzz',
+  'test:contract',
+  'test:browser',
+  'test:faults',
+  'test:e2e',
+]) {
   console.error(`\n== ${check}`);
   pnpm('--silent', 'run', check);
 }

@@ -1,10 +1,18 @@
 // Throughput of a serial console on the host, and the round trip of a command in the Debian guest:
 // node bench/console/console.mjs [--check] [--no-guest]   (build first). With --check it fails outside of the bounds.
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
-import { Duplex } from 'node:stream';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { boot, Channel, Console, createKernelLogDetector, createShutdownDetector, debian, FileTranscript } from '../../packages/core/dist/index.js';
+import { Duplex } from 'node:stream';
+import {
+  boot,
+  Channel,
+  Console,
+  createKernelLogDetector,
+  createShutdownDetector,
+  debian,
+  FileTranscript,
+} from '../../packages/core/dist/index.js';
 
 const MB_PER_S = 20;
 const P50_MS = 10;
@@ -17,12 +25,17 @@ const directory = mkdtempSync(join(tmpdir(), 'qmpilot-bench-'));
 const healthy = fixture('healthy.raw');
 const inputs = [
   { name: 'boots and shutdowns', parts: Array.from({ length: 20 }, () => healthy) },
-  { name: 'one stalled poweroff in 20 boots', parts: [...Array.from({ length: 20 }, () => healthy), fixture('user-stall.raw').subarray(0, 60_000)] },
+  {
+    name: 'one stalled poweroff in 20 boots',
+    parts: [...Array.from({ length: 20 }, () => healthy), fixture('user-stall.raw').subarray(0, 60_000)],
+  },
 ];
 
 try {
   const failures = [];
-  console.log('| log | to a file alone, MB/s | and text | and detectors | and screen: all at once | all, MB per CPU second |');
+  console.log(
+    '| log | to a file alone, MB/s | and text | and detectors | and screen: all at once | all, MB per CPU second |',
+  );
   console.log('|---|---:|---:|---:|---:|---:|');
   for (const { name, parts } of inputs) {
     const chunks = cut(Buffer.concat(parts));
@@ -32,7 +45,9 @@ try {
     const before = process.cpuUsage();
     const all = await bestOf(() => feed(chunks, { detectors: true, screen: true }));
     const { user, system } = process.cpuUsage(before);
-    console.log(`| ${name} | ${[floor, text, detectors, all, (RUNS * BYTES) / (user + system)].map((value) => value.toFixed(0)).join(' | ')} |`);
+    console.log(
+      `| ${name} | ${[floor, text, detectors, all, (RUNS * BYTES) / (user + system)].map((value) => value.toFixed(0)).join(' | ')} |`,
+    );
     if (all < MB_PER_S) failures.push(`${name}: ${all.toFixed(1)} MB/s is below ${MB_PER_S} MB/s`);
   }
   if (!process.argv.includes('--no-guest')) {
@@ -49,7 +64,7 @@ try {
 
 function cut(bytes) {
   const chunks = [];
-  for (let total = 0; total < BYTES; ) {
+  for (let total = 0; total < BYTES;) {
     for (let at = 0; at < bytes.length && total < BYTES; at += CHUNK) {
       const chunk = bytes.subarray(at, at + CHUNK);
       chunks.push(chunk);

@@ -1,7 +1,17 @@
 // Speed of the kernel-log engine on one core, against what it costs to read the same bytes at all, and the slowest line
 // that hostile input can make: pnpm bench:detect [--check]. With --check it fails beyond the limits below.
 import { execFileSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, readdirSync, readSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createKernelLogDetector } from '../../packages/core/dist/detect/index.js';
@@ -30,10 +40,14 @@ const inputs = [
 ];
 
 try {
-  const rows = inputs.map(([name, parts, size], index) => measure(name, write(join(directory, `${index}.log`), parts, size)));
+  const rows = inputs.map(([name, parts, size], index) =>
+    measure(name, write(join(directory, `${index}.log`), parts, size)),
+  );
   print(rows);
   const worst = slowestLine();
-  console.log(`\nslowest of ${HOSTILE_LINES} hostile lines: ${worst.ms.toFixed(2)} ms for ${worst.line.length} characters, ${JSON.stringify(worst.line.slice(0, 60))}...`);
+  console.log(
+    `\nslowest of ${HOSTILE_LINES} hostile lines: ${worst.ms.toFixed(2)} ms for ${worst.line.length} characters, ${JSON.stringify(worst.line.slice(0, 60))}...`,
+  );
   if (process.argv.includes('--check')) check(rows, worst);
 } finally {
   rmSync(directory, { recursive: true });
@@ -64,8 +78,16 @@ function measure(name, path) {
     findings,
     peak,
     engine: rate(bytes, engine),
-    cat: rate(bytes, best(() => execFileSync('cat', [path], { stdio: ['ignore', 'ignore', 'ignore'] }))),
-    grep: rate(bytes, best(() => execFileSync('grep', ['-a', '-c', '-e', 'BUG:', '-e', 'INFO: task', '-e', 'Kernel panic', '-e', '^', path]))),
+    cat: rate(
+      bytes,
+      best(() => execFileSync('cat', [path], { stdio: ['ignore', 'ignore', 'ignore'] })),
+    ),
+    grep: rate(
+      bytes,
+      best(() =>
+        execFileSync('grep', ['-a', '-c', '-e', 'BUG:', '-e', 'INFO: task', '-e', 'Kernel panic', '-e', '^', path]),
+      ),
+    ),
   };
 }
 
@@ -118,7 +140,33 @@ function timed(line) {
 
 /** Words of the fixtures' own headers, and what patterns repeat over. */
 function fragments() {
-  const words = new Set(['a', ' ', '0', 'f', '/', ':', '.', '-', '_', '(', ')', '[', ']', '<', '>', '+0x', '+0x1/0x2', '\t', '\x1b[', '\x1b]', '[<0>] ', ' at: ', '[inline]', '0x0', 'é']);
+  const words = new Set([
+    'a',
+    ' ',
+    '0',
+    'f',
+    '/',
+    ':',
+    '.',
+    '-',
+    '_',
+    '(',
+    ')',
+    '[',
+    ']',
+    '<',
+    '>',
+    '+0x',
+    '+0x1/0x2',
+    '\t',
+    '\x1b[',
+    '\x1b]',
+    '[<0>] ',
+    ' at: ',
+    '[inline]',
+    '0x0',
+    'é',
+  ]);
   const folder = new URL('../../tests/fixtures/kernel-log/variants/', import.meta.url);
   for (const file of readdirSync(folder)) {
     for (const line of readFileSync(new URL(file, folder), 'utf8').split('\n')) {
@@ -158,7 +206,11 @@ function check(rows, worst) {
   const slow = rows.filter(({ engine }) => engine < FLOOR);
   for (const { name, engine } of slow) console.error(`${name}: ${engine.toFixed(0)} MB/s is below ${FLOOR} MB/s`);
   const linear = Math.abs(large.engine - small.engine) <= small.engine * LINEAR_WITHIN;
-  if (!linear) console.error(`not linear: ${small.engine.toFixed(0)} MB/s at 10 MB, ${large.engine.toFixed(0)} MB/s at 200 MB`);
-  if (worst.ms > LINE_LIMIT) console.error(`a line of ${worst.line.length} characters takes ${worst.ms.toFixed(1)} ms: ${JSON.stringify(worst.line.slice(0, 200))}`);
+  if (!linear)
+    console.error(`not linear: ${small.engine.toFixed(0)} MB/s at 10 MB, ${large.engine.toFixed(0)} MB/s at 200 MB`);
+  if (worst.ms > LINE_LIMIT)
+    console.error(
+      `a line of ${worst.line.length} characters takes ${worst.ms.toFixed(1)} ms: ${JSON.stringify(worst.line.slice(0, 200))}`,
+    );
   if (slow.length > 0 || !linear || worst.ms > LINE_LIMIT) process.exitCode = 1;
 }

@@ -26,7 +26,14 @@ process.env.TMPDIR = dir;
 process.env.QMPILOT_RAM_DIR = dir;
 const { makeTinyGuest } = await createJiti(import.meta.url).import('../../tests/e2e/tiny-guest.ts');
 const files = await makeTinyGuest(dir);
-const guest = direct({ name: 'tiny', ...files, append: 'console=ttyS0 quiet', cpus: 1, memoryMiB: 128, login: { prompt: /tiny# $/ } });
+const guest = direct({
+  name: 'tiny',
+  ...files,
+  append: 'console=ttyS0 quiet',
+  cpus: 1,
+  memoryMiB: 128,
+  login: { prompt: /tiny# $/ },
+});
 const own = new Set(readdirSync(dir));
 
 const answer = async (vm, word) => {
@@ -39,7 +46,8 @@ try {
   const many = await manyVms();
   const flood = await beside();
   const { first, last } = restores;
-  const delta = (field, unit) => `${first[field].toFixed(0)} ${unit} after the first tenth, ${last[field].toFixed(0)} ${unit} at the end`;
+  const delta = (field, unit) =>
+    `${first[field].toFixed(0)} ${unit} after the first tenth, ${last[field].toFixed(0)} ${unit} at the end`;
   const table = [
     `Linux ${release()}, ${cpus().length} cores, TCG; \`pnpm bench:load\`.`,
     '',
@@ -56,11 +64,23 @@ try {
   process.stdout.write(`${table}\n`);
   if (process.argv.includes('--write')) {
     const page = join(DOCS, 'faults.md');
-    writeFileSync(page, readFileSync(page, 'utf8').replace(/<!-- load -->[\s\S]*<!-- end of load -->/, () => `<!-- load -->\n${table}\n<!-- end of load -->`));
+    writeFileSync(
+      page,
+      readFileSync(page, 'utf8').replace(
+        /<!-- load -->[\s\S]*<!-- end of load -->/,
+        () => `<!-- load -->\n${table}\n<!-- end of load -->`,
+      ),
+    );
     writeFileSync(join(DOCS, 'load.svg'), drawCurves(restores.samples));
   }
   const grew = ['memory', 'descriptors', 'disk'].filter((field) => last[field] > first[field] * 1.3 + 8);
-  if (grew.length > 0 || restores.failed > 0 || many.answered < VMS || flood.flooded > flood.quiet + 50 || flood.most > flood.before + 100) {
+  if (
+    grew.length > 0 ||
+    restores.failed > 0 ||
+    many.answered < VMS ||
+    flood.flooded > flood.quiet + 50 ||
+    flood.most > flood.before + 100
+  ) {
     say(`out of bounds: ${grew.join(', ')}`);
     process.exitCode = 1;
   }
@@ -90,7 +110,12 @@ async function manyRestores() {
         }
         if (mine % every === 0) {
           globalThis.gc?.();
-          samples.push({ restores: mine, memory: process.memoryUsage().rss / 2 ** 20, descriptors: readdirSync('/proc/self/fd').length, disk: usedMiB() });
+          samples.push({
+            restores: mine,
+            memory: process.memoryUsage().rss / 2 ** 20,
+            descriptors: readdirSync('/proc/self/fd').length,
+            disk: usedMiB(),
+          });
           if (mine % (every * 10) === 0) say(`${mine} restores, ${((performance.now() - begun) / 1000).toFixed(0)} s`);
         }
       }
@@ -100,7 +125,13 @@ async function manyRestores() {
   };
   await Promise.all(Array.from({ length: LANES }, lane));
   const tenth = Math.floor(samples.length / 10);
-  return { samples, failed, seconds: (performance.now() - begun) / 1000, first: mean(samples.slice(tenth, 2 * tenth)), last: mean(samples.slice(-tenth)) };
+  return {
+    samples,
+    failed,
+    seconds: (performance.now() - begun) / 1000,
+    first: mean(samples.slice(tenth, 2 * tenth)),
+    last: mean(samples.slice(-tenth)),
+  };
 }
 
 /** Blocks of what is in our folders now, without the guest's own files. */
@@ -130,7 +161,11 @@ async function manyVms() {
   const closing = performance.now();
   await Promise.all(vms.map((vm) => vm.close()));
   say(`${VMS} vms`);
-  return { up, answered: answers.filter(({ status }) => status === 'fulfilled').length, stopped: (performance.now() - closing) / 1000 };
+  return {
+    up,
+    answered: answers.filter(({ status }) => status === 'fulfilled').length,
+    stopped: (performance.now() - closing) / 1000,
+  };
 }
 
 async function beside() {
@@ -143,7 +178,9 @@ async function beside() {
     let most = before;
     const sampler = setInterval(() => (most = Math.max(most, memory())), 200);
     const begun = performance.now();
-    const flood = spawn('perl', [FLOOD, String(loud.pid), String(CONSOLE_FD), String(FLOOD_SECONDS)], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const flood = spawn('perl', [FLOOD, String(loud.pid), String(CONSOLE_FD), String(FLOOD_SECONDS)], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
     const ended = new Promise((resolve) => flood.once('close', resolve));
     const flooded = await p99(other, () => flood.exitCode === null);
     await ended;

@@ -22,7 +22,11 @@ const python = pythonPath();
 
 const rows = [];
 const socket = join(directory, 'qmp.sock');
-const qemu = spawn('qemu-system-x86_64', ['-machine', 'none', '-nodefaults', '-display', 'none', '-S', '-qmp', `unix:${socket},server=on,wait=off`], { stdio: 'inherit' });
+const qemu = spawn(
+  'qemu-system-x86_64',
+  ['-machine', 'none', '-nodefaults', '-display', 'none', '-S', '-qmp', `unix:${socket},server=on,wait=off`],
+  { stdio: 'inherit' },
+);
 try {
   await (await connect({ path: socket }, { retry: true })).close();
   const raw = [];
@@ -35,15 +39,37 @@ try {
     theirs.push(pythonClient());
   }
   const p50 = (runs) => median(runs.flatMap(({ times }) => times));
-  const p99 = (runs) => quantile(runs.flatMap(({ times }) => times), 0.99);
+  const p99 = (runs) =>
+    quantile(
+      runs.flatMap(({ times }) => times),
+      0.99,
+    );
   const rate = (runs) => median(runs.map((run) => run.rate));
-  rows.push(['query-status, one after the other: p50 (p99), us', ...[own, raw, theirs].map((runs) => `${p50(runs).toFixed(0)} (${p99(runs).toFixed(0)})`)]);
-  rows.push(['query-status, 100 at a time (bare socket: 8 in flight): commands per second', rate(own).toFixed(0), rate(raw).toFixed(0), rate(theirs).toFixed(0)]);
+  rows.push([
+    'query-status, one after the other: p50 (p99), us',
+    ...[own, raw, theirs].map((runs) => `${p50(runs).toFixed(0)} (${p99(runs).toFixed(0)})`),
+  ]);
+  rows.push([
+    'query-status, 100 at a time (bare socket: 8 in flight): commands per second',
+    rate(own).toFixed(0),
+    rate(raw).toFixed(0),
+    rate(theirs).toFixed(0),
+  ]);
   const parsing = await schemaParsing();
-  rows.push([`query-qmp-schema's answer (${parsing.kilobytes} KB): ms from bytes to value`, parsing.client.toFixed(2), `${parsing.parse.toFixed(2)} (JSON.parse of the text)`, '']);
+  rows.push([
+    `query-qmp-schema's answer (${parsing.kilobytes} KB): ms from bytes to value`,
+    parsing.client.toFixed(2),
+    `${parsing.parse.toFixed(2)} (JSON.parse of the text)`,
+    '',
+  ]);
   const burst = await eventBurst();
   rows.push([`${EVENTS} events to three listeners: events per second`, burst.rate.toFixed(0), '', '']);
-  rows.push(['... events lost; most that waited for a reader; heap growth, MB', `${burst.lost}; ${burst.waiting}; ${burst.heap.toFixed(0)}`, '', '']);
+  rows.push([
+    '... events lost; most that waited for a reader; heap growth, MB',
+    `${burst.lost}; ${burst.waiting}; ${burst.heap.toFixed(0)}`,
+    '',
+    '',
+  ]);
   console.log('| | qmpilot | bare socket | python3-qemu-qmp |\n|---|---:|---:|---:|');
   for (const row of rows) console.log(`| ${row.join(' | ')} |`);
   const bounds = [
@@ -55,7 +81,8 @@ try {
     ['events lost', burst.lost, '<=', 0],
   ];
   console.log('\n| bound | measured | wanted |\n|---|---:|---:|');
-  for (const [name, value, sense, limit] of bounds) console.log(`| ${name} | ${value.toFixed(2)} | ${sense} ${limit} |`);
+  for (const [name, value, sense, limit] of bounds)
+    console.log(`| ${name} | ${value.toFixed(2)} | ${sense} ${limit} |`);
   const failed = bounds.filter(([, value, sense, limit]) => (sense === '<=' ? value > limit : value < limit));
   if (process.argv.includes('--check') && failed.length > 0) process.exitCode = 1;
 } finally {
@@ -108,7 +135,8 @@ async function ownClient() {
   const client = await connect({ path: socket });
   const { times } = await sequential(() => client.execute('query-status'));
   const started = performance.now();
-  for (let done = 0; done < PIPELINED; done += BATCH) await Promise.all(Array.from({ length: BATCH }, () => client.execute('query-status')));
+  for (let done = 0; done < PIPELINED; done += BATCH)
+    await Promise.all(Array.from({ length: BATCH }, () => client.execute('query-status')));
   const rate = PIPELINED / ((performance.now() - started) / 1000);
   await client.close();
   return { times, rate };
@@ -127,7 +155,12 @@ async function sequential(call) {
 
 function pythonClient() {
   const env = { ...process.env, PYTHONPATH: python };
-  return JSON.parse(execFileSync('python3', [here('client.py'), socket, SEQUENTIAL, PIPELINED, BATCH].map(String), { env, encoding: 'utf8' }));
+  return JSON.parse(
+    execFileSync('python3', [here('client.py'), socket, SEQUENTIAL, PIPELINED, BATCH].map(String), {
+      env,
+      encoding: 'utf8',
+    }),
+  );
 }
 
 /** The client's way from the bytes of the answer, as they come from the socket, to the value; against JSON.parse of the text. */
@@ -172,7 +205,10 @@ async function eventBurst() {
     }
     return count;
   });
-  const lines = Array.from({ length: EVENTS }, (_, n) => `{"timestamp": {"seconds": 1, "microseconds": ${n}}, "event": "RTC_CHANGE", "data": {"n": ${n}}}\r\n`);
+  const lines = Array.from(
+    { length: EVENTS },
+    (_, n) => `{"timestamp": {"seconds": 1, "microseconds": ${n}}, "event": "RTC_CHANGE", "data": {"n": ${n}}}\r\n`,
+  );
   const bytes = Buffer.from(lines.join(''));
   globalThis.gc?.();
   const before = process.memoryUsage().heapUsed;
@@ -200,7 +236,9 @@ async function offline() {
     while (asked.length === 0) await new Promise((resolve) => (wake = resolve));
     return asked.shift();
   };
-  far.write('{"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 0}, "package": ""}, "capabilities": []}}\r\n');
+  far.write(
+    '{"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 0}, "package": ""}, "capabilities": []}}\r\n',
+  );
   const connecting = QmpClient.fromStream(near);
   far.write(`{"return": {}, "id": ${await id()}}\r\n`);
   return { stream: await connecting, far, id };
@@ -210,7 +248,10 @@ async function offline() {
 function pythonPath() {
   const folder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'qmpilot', 'python3-qemu-qmp');
   const path = join(folder, 'usr', 'lib', 'python3', 'dist-packages');
-  if (!existsSync(path)) execFileSync('sh', [here('../../scripts/debian/unpack.sh'), 'sid', folder, '--alone', 'python3-qemu-qmp'], { stdio: ['ignore', 'inherit', 'inherit'] });
+  if (!existsSync(path))
+    execFileSync('sh', [here('../../scripts/debian/unpack.sh'), 'sid', folder, '--alone', 'python3-qemu-qmp'], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
   return path;
 }
 

@@ -103,7 +103,9 @@ async function measureWarm(of, name) {
 async function measurePss(of, name) {
   const forks = await of.fork(name, { count: SIBLINGS + 1 });
   await Promise.all(forks.map((fork) => fork.settled));
-  const sizes = forks.map(({ pid }) => Number(/^Pss: +(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))[1]) / 1024);
+  const sizes = forks.map(
+    ({ pid }) => Number(/^Pss: +(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))[1]) / 1024,
+  );
   await Promise.all(forks.map((fork) => fork.close()));
   return sizes;
 }
@@ -201,10 +203,17 @@ function print() {
   console.log('| | median | min - max |\n|---|---:|---:|');
   for (const [name, text] of lines) console.log(`| ${name} | ${text} |`);
   const { before, after } = growth;
-  console.log(`\nAttempts per minute of \`${TRIGGER}\`: ${perMinute.forks.toFixed(0)} with forks, ${perMinute.reboots.toFixed(1)} with a vm that boots for each (${(perMinute.forks / perMinute.reboots).toFixed(0)} x).`);
-  const growthText = (one) => Object.keys(one.before).map((key) => `${key} ${one.before[key].toFixed(0)} -> ${one.after[key].toFixed(0)}`).join(', ');
+  console.log(
+    `\nAttempts per minute of \`${TRIGGER}\`: ${perMinute.forks.toFixed(0)} with forks, ${perMinute.reboots.toFixed(1)} with a vm that boots for each (${(perMinute.forks / perMinute.reboots).toFixed(0)} x).`,
+  );
+  const growthText = (one) =>
+    Object.keys(one.before)
+      .map((key) => `${key} ${one.before[key].toFixed(0)} -> ${one.after[key].toFixed(0)}`)
+      .join(', ');
   console.log(`After ${ATTEMPTS} attempts: ${growthText(growth)}.`);
-  console.log(`${ATTEMPTS} more, ${SIBLINGS} at once, ${together.perMinute.toFixed(0)} a minute: ${growthText(together)}.\n`);
+  console.log(
+    `${ATTEMPTS} more, ${SIBLINGS} at once, ${together.perMinute.toFixed(0)} a minute: ${growthText(together)}.\n`,
+  );
   const bounds = [
     ['save pause, ms', median(rows.saved), 30],
     ['fork until the answer, ms', median(rows.fork1), 100],
@@ -217,6 +226,7 @@ function print() {
     ['processes after 200 attempts, growth', after.processes - before.processes, 2],
   ];
   console.log('| bound | measured | wanted |\n|---|---:|---:|');
-  for (const [name, value, limit] of bounds) console.log(`| ${name} | ${value > limit ? `**${value.toFixed(2)}**` : value.toFixed(2)} | <= ${limit} |`);
+  for (const [name, value, limit] of bounds)
+    console.log(`| ${name} | ${value > limit ? `**${value.toFixed(2)}**` : value.toFixed(2)} | <= ${limit} |`);
   if (process.argv.includes('--check') && bounds.some(([, value, limit]) => value > limit)) process.exitCode = 1;
 }

@@ -32,10 +32,21 @@ await vm.close();
 
 const dir = mkdtempSync(join(tmpdir(), 'qmpilot-bench-vitest-'));
 const report = join(dir, 'report.json');
-const { status, stderr } = spawnSync(process.execPath, [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', '--root', join(ROOT, 'bench/vitest/project'), '--reporter=json', `--outputFile=${report}`], {
-  encoding: 'utf8',
-  env: { ...process.env, BENCH_TESTS: String(TESTS), BENCH_ARTIFACTS: join(dir, 'artifacts') },
-});
+const { status, stderr } = spawnSync(
+  process.execPath,
+  [
+    join(ROOT, 'node_modules/vitest/vitest.mjs'),
+    'run',
+    '--root',
+    join(ROOT, 'bench/vitest/project'),
+    '--reporter=json',
+    `--outputFile=${report}`,
+  ],
+  {
+    encoding: 'utf8',
+    env: { ...process.env, BENCH_TESTS: String(TESTS), BENCH_ARTIFACTS: join(dir, 'artifacts') },
+  },
+);
 if (status !== 0) throw new Error(`the tests failed:\n${stderr}`);
 const [file] = JSON.parse(readFileSync(report, 'utf8')).testResults;
 rmSync(dir, { recursive: true });
@@ -48,10 +59,14 @@ const rows = [
   ['the same without Vitest: take from a pool of 1, command, close', bare],
 ];
 console.log(`| ${TESTS} times | median, ms | 95th percentile, ms |\n|---|---:|---:|`);
-for (const [name, values] of rows) console.log(`| ${name} | ${median(values).toFixed(0)} | ${p95(values).toFixed(0)} |`);
+for (const [name, values] of rows)
+  console.log(`| ${name} | ${median(values).toFixed(0)} | ${p95(values).toFixed(0)} |`);
 console.log(`| a cold boot, once | ${coldBoot.toFixed(0)} | |`);
 
 if (process.argv.includes('--check')) {
   const ratio = median(each) / median(bare);
-  if (ratio > 1.5 || median(each) * 10 > coldBoot) throw new Error(`Vitest costs ${ratio.toFixed(2)} times the bare fork (1.5 wanted), or a test more than a tenth of a boot`);
+  if (ratio > 1.5 || median(each) * 10 > coldBoot)
+    throw new Error(
+      `Vitest costs ${ratio.toFixed(2)} times the bare fork (1.5 wanted), or a test more than a tenth of a boot`,
+    );
 }

@@ -5,7 +5,16 @@
  * ring is locked for ever, at a random submission. `--guest nixos` runs it on the original kernel, with nothing of ours in it.
  */
 import { fileURLToPath } from 'node:url';
-import { debian, defineScenario, describeKillEffect, isQmpilotError, nixos, parseThreadSample, THREAD_SAMPLE_SCRIPT, type Vm } from '@qmpilot/core';
+import {
+  debian,
+  defineScenario,
+  describeKillEffect,
+  isQmpilotError,
+  nixos,
+  parseThreadSample,
+  THREAD_SAMPLE_SCRIPT,
+  type Vm,
+} from '@qmpilot/core';
 
 /** How long a thread has to be in D state to count. */
 const STUCK_MS = 10_000;
@@ -18,7 +27,9 @@ const NATURAL_LOOP_MS = 60_000;
 
 /** The guest of the bug report: built from the flake of this repository, unless a finished start script is named. */
 const script = process.env['QMPILOT_NIXOS_SCRIPT'];
-const original = script ? nixos({ script }) : nixos({ flake: fileURLToPath(new URL('../..', import.meta.url)), attribute: 'nixos-vm-snapshot' });
+const original = script
+  ? nixos({ script })
+  : nixos({ flake: fileURLToPath(new URL('../..', import.meta.url)), attribute: 'nixos-vm-snapshot' });
 
 /**
  * Chooses the odds so that about half of the attempts hang: how many submissions `npm ci` makes depends on the host,
@@ -28,7 +39,8 @@ async function setOdds(vm: Vm): Promise<string> {
   const run = () => vm.expectOk('npm ci', { cwd: '/root/project', env: { UV_USE_IO_URING: '1' }, timeout: '2m' });
   // The first run fills the guest's page cache: after it each takes the same time.
   await run();
-  if ((await vm.exec(`test -e ${LOAD}`)).exitCode !== 0) return 'this kernel has nothing of ours in it: it hangs by itself, or not at all';
+  if ((await vm.exec(`test -e ${LOAD}`)).exitCode !== 0)
+    return 'this kernel has nothing of ours in it: it hangs by itself, or not at all';
   await vm.expectOk(`${LOAD} 4000000000 1`);
   const { durationMs } = await run();
   const seen = Number((await vm.expectOk(`cat ${PARAMETERS}/seen`)).stdout);
@@ -45,7 +57,8 @@ function leakAt(seed: number, odds: number): number {
   return Math.max(1, Math.ceil(-Math.log((seed + 1) / 2 ** 48) * odds));
 }
 
-const sample = async (vm: Vm) => parseThreadSample((await (vm.samplingShell ?? vm.shell).expectOk(THREAD_SAMPLE_SCRIPT)).stdout);
+const sample = async (vm: Vm) =>
+  parseThreadSample((await (vm.samplingShell ?? vm.shell).expectOk(THREAD_SAMPLE_SCRIPT)).stdout);
 
 export default defineScenario({
   name: 'npm-ci-hang',
@@ -89,10 +102,12 @@ export default defineScenario({
     if (odds > 0) await vm.expectOk(`${LOAD} ${odds} ${seed} ${leakAt(seed, odds)}`, { signal });
     await vm.console.press('Enter');
 
-    const stuck = await watch.first({ kind: 'd-state', timeout: odds > 0 ? LOOP_MS : NATURAL_LOOP_MS, signal }).catch((error: unknown) => {
-      if (isQmpilotError(error, 'TIMEOUT')) return undefined;
-      throw error;
-    });
+    const stuck = await watch
+      .first({ kind: 'd-state', timeout: odds > 0 ? LOOP_MS : NATURAL_LOOP_MS, signal })
+      .catch((error: unknown) => {
+        if (isQmpilotError(error, 'TIMEOUT')) return undefined;
+        throw error;
+      });
     if (odds > 0) {
       const { stdout } = await vm.exec(`cat ${PARAMETERS}/seen ${PARAMETERS}/fired`, { signal });
       const [seen, fired] = stdout.split('\n');

@@ -2,7 +2,13 @@ import { defineConfig } from 'tsup';
 
 export default defineConfig([
   {
-    entry: { index: 'src/index.ts', 'qmp/index': 'src/qmp/index.ts', 'detect/index': 'src/detect/index.ts', 'ssh/index': 'src/ssh/index.ts', 'vitest/index': 'src/vitest/index.ts' },
+    entry: {
+      'index': 'src/index.ts',
+      'qmp/index': 'src/qmp/index.ts',
+      'detect/index': 'src/detect/index.ts',
+      'ssh/index': 'src/ssh/index.ts',
+      'vitest/index': 'src/vitest/index.ts',
+    },
     format: 'esm',
     platform: 'node',
     target: 'node20',

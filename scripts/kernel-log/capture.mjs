@@ -12,8 +12,34 @@ const HERE = fileURLToPath(new URL('.', import.meta.url));
 const SUITE = 'bookworm';
 /** Seconds until the kernel has said it all; the stalls are noticed late. */
 const WAYS = {
-  healthy: 4, crash: 4, killinit: 4, poops: 4, oom: 30, ioerr: 8, hang: 20, hangq: 20, hungpanic: 20, kthread: 20, lockup: 40, rcu: 60,
-  null: 4, page: 4, gpf: 4, exec: 4, ud: 4, divide: 4, bug: 4, warn: 4, warn_on: 4, panic: 4, refcount: 4, list: 4, atomic: 4, stack: 4, dblfree: 4, canary: 4,
+  healthy: 4,
+  crash: 4,
+  killinit: 4,
+  poops: 4,
+  oom: 30,
+  ioerr: 8,
+  hang: 20,
+  hangq: 20,
+  hungpanic: 20,
+  kthread: 20,
+  lockup: 40,
+  rcu: 60,
+  null: 4,
+  page: 4,
+  gpf: 4,
+  exec: 4,
+  ud: 4,
+  divide: 4,
+  bug: 4,
+  warn: 4,
+  warn_on: 4,
+  panic: 4,
+  refcount: 4,
+  list: 4,
+  atomic: 4,
+  stack: 4,
+  dblfree: 4,
+  canary: 4,
 };
 /** Of the others, what the kernel prints before its first program starts is left out. */
 const WHOLE = new Set(['healthy', 'panic']);
@@ -23,7 +49,11 @@ let inode = 0;
 const [out, ...names] = process.argv.slice(2);
 const unknown = names.filter((name) => !(name in WAYS));
 if (out === undefined || unknown.length > 0) {
-  console.error(unknown.length > 0 ? `no such way to fail: ${unknown.join(', ')}` : 'usage: node scripts/kernel-log/capture.mjs OUT [NAME...]');
+  console.error(
+    unknown.length > 0
+      ? `no such way to fail: ${unknown.join(', ')}`
+      : 'usage: node scripts/kernel-log/capture.mjs OUT [NAME...]',
+  );
   console.error(`names: ${Object.keys(WAYS).join(' ')}`);
   process.exit(2);
 }
@@ -46,9 +76,19 @@ function build() {
     '--customize-hook=mkdir "$1"/out; cp "$1"/boot/vmlinuz-* "$1"/out/vmlinuz; cp "$1"/bin/busybox "$1"/tmp/fail.ko "$1"/out; find "$1"/lib/modules -name "virtio*.ko" -exec cp {} "$1"/out \\;',
     `--customize-hook=sync-out /out ${work}`,
   ];
-  execFileSync('mmdebstrap', ['--variant=apt', '--include=linux-image-cloud-amd64,linux-headers-cloud-amd64,make,gcc,busybox-static', ...hooks, SUITE, '/dev/null'], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
+  execFileSync(
+    'mmdebstrap',
+    [
+      '--variant=apt',
+      '--include=linux-image-cloud-amd64,linux-headers-cloud-amd64,make,gcc,busybox-static',
+      ...hooks,
+      SUITE,
+      '/dev/null',
+    ],
+    {
+      stdio: ['ignore', 'inherit', 'inherit'],
+    },
+  );
 }
 
 async function capture(name) {
@@ -56,9 +96,31 @@ async function capture(name) {
   const qemu = spawn(
     'qemu-system-x86_64',
     [
-      '-accel', 'tcg,thread=multi', '-smp', '2', '-m', '256', '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-serial', 'stdio',
-      '-kernel', join(work, 'vmlinuz'), '-initrd', join(work, 'initrd'), '-append', `console=ttyS0 sysrq_always_enabled=1 how=${name} linger=${WAYS[name]}`,
-      ...(name === 'ioerr' ? ['-drive', `if=virtio,format=raw,file.driver=blkdebug,file.inject-error.0.event=read_aio,file.inject-error.0.errno=5,file.image.filename=${join(work, 'disk')}`] : []),
+      '-accel',
+      'tcg,thread=multi',
+      '-smp',
+      '2',
+      '-m',
+      '256',
+      '-nodefaults',
+      '-no-user-config',
+      '-display',
+      'none',
+      '-no-reboot',
+      '-serial',
+      'stdio',
+      '-kernel',
+      join(work, 'vmlinuz'),
+      '-initrd',
+      join(work, 'initrd'),
+      '-append',
+      `console=ttyS0 sysrq_always_enabled=1 how=${name} linger=${WAYS[name]}`,
+      ...(name === 'ioerr'
+        ? [
+            '-drive',
+            `if=virtio,format=raw,file.driver=blkdebug,file.inject-error.0.event=read_aio,file.inject-error.0.errno=5,file.image.filename=${join(work, 'disk')}`,
+          ]
+        : []),
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
@@ -79,7 +141,11 @@ function archive() {
   const file = (name, from) => entry(name, 0o100755, readFileSync(from));
   const modules = readdirSync(work).filter((name) => /^virtio\w*\.ko$/.test(name));
   return Buffer.concat([
-    folder('bin'), folder('modules'), file('bin/busybox', join(work, 'busybox')), file('init', join(HERE, 'init')), file('fail.ko', join(work, 'fail.ko')),
+    folder('bin'),
+    folder('modules'),
+    file('bin/busybox', join(work, 'busybox')),
+    file('init', join(HERE, 'init')),
+    file('fail.ko', join(work, 'fail.ko')),
     ...modules.map((name) => file(`modules/${name}`, join(work, name))),
     entry('TRAILER!!!', 0, Buffer.alloc(0)),
   ]);

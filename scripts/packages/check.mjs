@@ -31,11 +31,29 @@ for (const { manifest, tarball } of packed) {
 
 // The peers in the versions that the tests use: npm installs no optional one by itself.
 const { devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-const peers = Object.fromEntries(packed.flatMap(({ manifest }) => Object.keys(manifest.peerDependencies ?? {})).map((name) => [name, devDependencies[name]]));
+const peers = Object.fromEntries(
+  packed
+    .flatMap(({ manifest }) => Object.keys(manifest.peerDependencies ?? {}))
+    .map((name) => [name, devDependencies[name]]),
+);
 
 step('install and use');
 const [project] = (await smoke(packed, peers, folder)).slice(-1);
 
 // All declarations, ours and those that they import, as a user's compiler sees them.
 step('types');
-tool('tsc', '--ignoreConfig', '--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext', '--types', 'node', '--typeRoots', join(ROOT, 'node_modules', '@types'), join(project, 'use-types.ts'));
+tool(
+  'tsc',
+  '--ignoreConfig',
+  '--noEmit',
+  '--strict',
+  '--target',
+  'es2022',
+  '--module',
+  'nodenext',
+  '--types',
+  'node',
+  '--typeRoots',
+  join(ROOT, 'node_modules', '@types'),
+  join(project, 'use-types.ts'),
+);

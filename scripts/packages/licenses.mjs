@@ -55,7 +55,8 @@ function collect(from, manifest, found = new Map()) {
     const dependency = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
     // Old packages have `licenses`, a list of objects.
     const license = dependency.license ?? dependency.licenses?.map(({ type }) => type).join(' OR ');
-    if (!ALLOWED.has(license)) throw new Error(`${name} ${dependency.version} has the license ${license}, which is not among those allowed`);
+    if (!ALLOWED.has(license))
+      throw new Error(`${name} ${dependency.version} has the license ${license}, which is not among those allowed`);
     const key = `${name}@${dependency.version}`;
     if (found.has(key)) continue;
     found.set(key, { name, version: dependency.version, license, folder });
@@ -72,16 +73,23 @@ function textOf({ name, folder }) {
 }
 
 function listOf({ folder, manifest }) {
-  const all = [...collect(folder, manifest).values()].sort((a, b) => (`${a.name}@${a.version}` < `${b.name}@${b.version}` ? -1 : 1));
+  const all = [...collect(folder, manifest).values()].sort((a, b) =>
+    `${a.name}@${a.version}` < `${b.name}@${b.version}` ? -1 : 1,
+  );
   const lines = [
-    '# Licenses of third parties', '',
-    `What npm installs with \`${manifest.name}\`${manifest.name === 'qmpilot' ? ', beside what `@qmpilot/core` lists' : ''}.`, '',
-    '| package | version | license |', '|---|---|---|',
+    '# Licenses of third parties',
+    '',
+    `What npm installs with \`${manifest.name}\`${manifest.name === 'qmpilot' ? ', beside what `@qmpilot/core` lists' : ''}.`,
+    '',
+    '| package | version | license |',
+    '|---|---|---|',
     ...all.map(({ name, version, license }) => `| ${name} | ${version} | ${license} |`),
   ];
   const bundled = all.filter(({ name }) => BUNDLED[manifest.name]?.includes(name));
-  if (bundled.length > 0) lines.push('', '## Bundled', '', 'These are part of `dist/report-page/page.js`, and of each report.html.');
-  for (const dependency of bundled) lines.push('', `### ${dependency.name} ${dependency.version}`, '', '```text', textOf(dependency), '```');
+  if (bundled.length > 0)
+    lines.push('', '## Bundled', '', 'These are part of `dist/report-page/page.js`, and of each report.html.');
+  for (const dependency of bundled)
+    lines.push('', `### ${dependency.name} ${dependency.version}`, '', '```text', textOf(dependency), '```');
   return `${lines.join('\n')}\n`;
 }
 

@@ -13,7 +13,9 @@ export const PACKAGES = ['core', 'cli'].map((name) => {
 /** Packs each package into `destination`; what comes back has the tarball's path beside folder and manifest. */
 export function pack(destination) {
   return PACKAGES.map(({ folder, manifest }) => {
-    mustRun('npx', ['--yes', packageManager, '--silent', '--dir', folder, 'pack', '--pack-destination', destination], { stdio: ['ignore', 'ignore', 'inherit'] });
+    mustRun('npx', ['--yes', packageManager, '--silent', '--dir', folder, 'pack', '--pack-destination', destination], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
     const name = manifest.name.replace('@', '').replace('/', '-');
     return { folder, manifest, tarball: join(destination, `${name}-${manifest.version}.tgz`) };
   });

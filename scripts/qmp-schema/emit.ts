@@ -55,8 +55,18 @@ class Emitter {
     ];
     if (eventsName !== undefined) {
       const outOfBand = commands.filter((c) => c.outOfBand).map((c) => quote(c.name));
-      out.push('', '/** Commands that QEMU also runs out of band. */', `export type OutOfBandCommand = ${outOfBand.join(' | ') || 'never'};`);
-      out.push('', '/** The data of each event, by its name. */', `export interface ${eventsName} {`, ...events.flatMap((root) => this.#event(root)), '}');
+      out.push(
+        '',
+        '/** Commands that QEMU also runs out of band. */',
+        `export type OutOfBandCommand = ${outOfBand.join(' | ') || 'never'};`,
+      );
+      out.push(
+        '',
+        '/** The data of each event, by its name. */',
+        `export interface ${eventsName} {`,
+        ...events.flatMap((root) => this.#event(root)),
+        '}',
+      );
     }
     const nodes = [...this.#schema.nodes.values()].flatMap((node) => {
       const name = this.#names.get(node.key);
@@ -77,7 +87,10 @@ class Emitter {
   }
 
   #event(root: Root): string[] {
-    return [...this.#doc('  ', root.presence, undefined, root.features), `  ${key(root.name)}: ${this.#type(root.argument)};`];
+    return [
+      ...this.#doc('  ', root.presence, undefined, root.features),
+      `  ${key(root.name)}: ${this.#type(root.argument)};`,
+    ];
   }
 
   #node(name: string, node: TypeNode): string[] {
@@ -89,7 +102,8 @@ class Emitter {
       ]);
       return [...doc, `export type ${name} =`, ...terminated(values.length > 0 ? values : ['  never'])];
     }
-    if (node.kind === 'alternate') return [...doc, `export type ${name} = ${node.options.map((o) => this.#type(o)).join(' | ')};`];
+    if (node.kind === 'alternate')
+      return [...doc, `export type ${name} = ${node.options.map((o) => this.#type(o)).join(' | ')};`];
     if (node.tag === undefined) return [...doc, `export interface ${name} {`, ...this.#members(node, undefined), '}'];
     return [...doc, ...this.#union(name, node, node.tag)];
   }
@@ -117,7 +131,10 @@ class Emitter {
         plain.push(quote(variant.case));
         continue;
       }
-      cases.push(...this.#doc('  ', variant.presence, node.presence, []), `  | ({ ${mark}: ${quote(variant.case)} } & ${type})`);
+      cases.push(
+        ...this.#doc('  ', variant.presence, node.presence, []),
+        `  | ({ ${mark}: ${quote(variant.case)} } & ${type})`,
+      );
     }
     for (const value of this.#enumValues(tagMember?.type)) if (!seen.has(value)) plain.push(quote(value));
     if (plain.length > 0) cases.push(`  | { ${mark}: ${plain.join(' | ')} }`);
@@ -148,13 +165,20 @@ class Emitter {
   }
 
   /** Says only what differs from what it is part of. */
-  #doc(indent: string, presence: Presence, within: Presence | undefined, features: readonly string[], extra: readonly string[] = []): string[] {
+  #doc(
+    indent: string,
+    presence: Presence,
+    within: Presence | undefined,
+    features: readonly string[],
+    extra: readonly string[] = [],
+  ): string[] {
     const { versions } = this.#schema;
     const first = presence[0] ?? 0;
     const last = presence.at(-1) ?? 0;
     const sentences = [...extra];
     if (first > (within?.[0] ?? 0)) sentences.push(`Since ${this.#options.product} ${versions[first]}.`);
-    if (last < (within?.at(-1) ?? versions.length - 1)) sentences.push(`Up to ${this.#options.product} ${versions[last]}.`);
+    if (last < (within?.at(-1) ?? versions.length - 1))
+      sentences.push(`Up to ${this.#options.product} ${versions[last]}.`);
     if (features.includes('unstable')) sentences.push('Unstable: may change with any version.');
     if (features.includes('deprecated')) sentences.push('@deprecated by QEMU.');
     if (sentences.length === 0) return [];

@@ -5,7 +5,18 @@ import type { SchemaEntry, VersionedSchema } from './introspection.js';
 
 /** Asks a QEMU binary for its QMP schema; it runs with no machine for some tens of milliseconds. */
 export async function introspect(binary: string): Promise<VersionedSchema> {
-  const args = ['-nodefaults', '-display', 'none', '-machine', 'none', '-S', '-chardev', 'socket,id=qmp,fd=3', '-mon', 'chardev=qmp,mode=control'];
+  const args = [
+    '-nodefaults',
+    '-display',
+    'none',
+    '-machine',
+    'none',
+    '-S',
+    '-chardev',
+    'socket,id=qmp,fd=3',
+    '-mon',
+    'chardev=qmp,mode=control',
+  ];
   const child = spawn(binary, args, { stdio: ['ignore', 'ignore', 'inherit', 'pipe'] });
   try {
     const stream = child.stdio[3];

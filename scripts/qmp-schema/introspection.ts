@@ -1,6 +1,11 @@
 /** One entry of `query-qmp-schema`'s answer, as QEMU's qapi/introspect.json describes it. */
 export type SchemaEntry = { readonly name: string; readonly features?: readonly string[] } & (
-  | { readonly 'meta-type': 'command'; readonly 'arg-type': string; readonly 'ret-type': string; readonly 'allow-oob'?: boolean }
+  | {
+      readonly 'meta-type': 'command';
+      readonly 'arg-type': string;
+      readonly 'ret-type': string;
+      readonly 'allow-oob'?: boolean;
+    }
   | { readonly 'meta-type': 'event'; readonly 'arg-type': string }
   | ObjectEntry
   | EnumEntry
@@ -11,20 +16,20 @@ export type SchemaEntry = { readonly name: string; readonly features?: readonly 
 
 export interface ObjectEntry {
   readonly 'meta-type': 'object';
-  readonly members: readonly SchemaMember[];
-  readonly tag?: string;
-  readonly variants?: readonly { readonly case: string; readonly type: string }[];
+  readonly 'members': readonly SchemaMember[];
+  readonly 'tag'?: string;
+  readonly 'variants'?: readonly { readonly case: string; readonly type: string }[];
 }
 
 export interface EnumEntry {
   readonly 'meta-type': 'enum';
-  readonly values?: readonly string[];
-  readonly members?: readonly { readonly name: string; readonly features?: readonly string[] }[];
+  readonly 'values'?: readonly string[];
+  readonly 'members'?: readonly { readonly name: string; readonly features?: readonly string[] }[];
 }
 
 export interface AlternateEntry {
   readonly 'meta-type': 'alternate';
-  readonly members: readonly { readonly type: string }[];
+  readonly 'members': readonly { readonly type: string }[];
 }
 
 export interface SchemaMember {

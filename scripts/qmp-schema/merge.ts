@@ -33,7 +33,12 @@ export interface Variant {
 }
 
 export type TypeNode = { readonly key: string; readonly presence: Presence } & (
-  | { readonly kind: 'object'; readonly members: readonly Member[]; readonly tag?: string; readonly variants: readonly Variant[] }
+  | {
+      readonly kind: 'object';
+      readonly members: readonly Member[];
+      readonly tag?: string;
+      readonly variants: readonly Variant[];
+    }
   | { readonly kind: 'enum'; readonly values: readonly EnumValue[] }
   | { readonly kind: 'alternate'; readonly options: readonly TypeRef[] }
 );
@@ -82,7 +87,9 @@ class Merger {
   }
 
   roots(kind: 'command' | 'event'): Root[] {
-    const names = new Set(this.#byName.flatMap((map) => [...map.values()].filter((e) => e['meta-type'] === kind).map((e) => e.name)));
+    const names = new Set(
+      this.#byName.flatMap((map) => [...map.values()].filter((e) => e['meta-type'] === kind).map((e) => e.name)),
+    );
     return [...names].sort().map((name) => {
       const entries = this.#entries(this.#byName.map(() => name));
       const commands = pick(entries, 'command');
@@ -123,7 +130,8 @@ class Merger {
     // Taken before the members are followed: types refer to themselves.
     this.nodes.set(key, { ...common, kind: 'enum', values: [] });
     if (kind === 'enum') this.nodes.set(key, { ...common, kind, values: enumValues(pick(entries, 'enum')) });
-    else if (kind === 'alternate') this.nodes.set(key, { ...common, kind, options: this.#options(pick(entries, 'alternate')) });
+    else if (kind === 'alternate')
+      this.nodes.set(key, { ...common, kind, options: this.#options(pick(entries, 'alternate')) });
     else {
       const objects = pick(entries, 'object');
       const tag = newest(objects)?.tag ?? objects.find((o) => o?.tag)?.tag;

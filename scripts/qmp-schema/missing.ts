@@ -6,7 +6,11 @@ import type { SchemaEntry } from './introspection.js';
  * compiler does, so it depends on nothing that the generator believes about them.
  * @param interfaces the names of the interfaces that hold the commands and, where there are any, the events
  */
-export function missingMembers(entries: readonly SchemaEntry[], file: string, interfaces: { commands: string; events?: string }): string[] {
+export function missingMembers(
+  entries: readonly SchemaEntry[],
+  file: string,
+  interfaces: { commands: string; events?: string },
+): string[] {
   return new Comparison(entries, file).run(interfaces);
 }
 
@@ -19,7 +23,13 @@ class Comparison {
   readonly #missing: string[] = [];
 
   constructor(entries: readonly SchemaEntry[], file: string) {
-    const program = ts.createProgram([file], { strict: true, noEmit: true, skipLibCheck: true, types: [], target: ts.ScriptTarget.ES2022 });
+    const program = ts.createProgram([file], {
+      strict: true,
+      noEmit: true,
+      skipLibCheck: true,
+      types: [],
+      target: ts.ScriptTarget.ES2022,
+    });
     this.#checker = program.getTypeChecker();
     const source = program.getSourceFile(file);
     const module = source && this.#checker.getSymbolAtLocation(source);
@@ -69,13 +79,18 @@ class Comparison {
     const parts = partsOf(type);
     switch (entry['meta-type']) {
       case 'builtin':
-        if (!parts.some((part) => isBuiltin(part, entry['json-type']))) this.#missing.push(`${path} a ${entry['json-type']}`);
+        if (!parts.some((part) => isBuiltin(part, entry['json-type'])))
+          this.#missing.push(`${path} a ${entry['json-type']}`);
         return;
       case 'array': {
         const arrays = parts.filter((part) => this.#checker.isArrayLikeType(part));
         const [array] = arrays;
         if (!array) return void this.#missing.push(`${path} a list`);
-        return this.#compare(entry['element-type'], this.#checker.getIndexTypeOfType(array, ts.IndexKind.Number), `${path} []`);
+        return this.#compare(
+          entry['element-type'],
+          this.#checker.getIndexTypeOfType(array, ts.IndexKind.Number),
+          `${path} []`,
+        );
       }
       case 'enum': {
         const values = entry.members?.map(({ name }) => name) ?? entry.values ?? [];
@@ -88,13 +103,21 @@ class Comparison {
         for (const option of entry.members) this.#compare(option.type, type, path);
         return;
       case 'object':
-        return this.#compareObject(entry, parts.filter((part) => this.#isObject(part)), path);
+        return this.#compareObject(
+          entry,
+          parts.filter((part) => this.#isObject(part)),
+          path,
+        );
       default:
         throw new Error(`${id} is no type`);
     }
   }
 
-  #compareObject(entry: Extract<SchemaEntry, { 'meta-type': 'object' }>, parts: readonly ts.Type[], path: string): void {
+  #compareObject(
+    entry: Extract<SchemaEntry, { 'meta-type': 'object' }>,
+    parts: readonly ts.Type[],
+    path: string,
+  ): void {
     const [first] = parts;
     if (!first) return void this.#missing.push(`${path} an object`);
     for (const member of entry.members) {
@@ -102,7 +125,9 @@ class Comparison {
         const values = parts.flatMap((part) => this.#tagValues(part, member.name));
         const tag = this.#byName.get(member.type);
         const names = tag?.['meta-type'] === 'enum' ? (tag.members?.map(({ name }) => name) ?? tag.values ?? []) : [];
-        this.#missing.push(...names.filter((name) => !values.includes(name)).map((name) => `${path} ${member.name}: '${name}'`));
+        this.#missing.push(
+          ...names.filter((name) => !values.includes(name)).map((name) => `${path} ${member.name}: '${name}'`),
+        );
       } else {
         for (const part of entry.variants === undefined ? [first] : parts) {
           this.#compare(member.type, this.#member(part, member.name, path), `${path} ${member.name}:`);
@@ -122,11 +147,15 @@ class Comparison {
 
   #tagValues(type: ts.Type, tag: string): string[] {
     const property = this.#checker.getPropertyOfType(type, tag);
-    return property ? partsOf(this.#checker.getTypeOfSymbol(property)).flatMap((part) => (part.isStringLiteral() ? [part.value] : [])) : [];
+    return property
+      ? partsOf(this.#checker.getTypeOfSymbol(property)).flatMap((part) => (part.isStringLiteral() ? [part.value] : []))
+      : [];
   }
 
   #isObject(type: ts.Type): boolean {
-    return (type.flags & (ts.TypeFlags.Object | ts.TypeFlags.Intersection)) !== 0 && !this.#checker.isArrayLikeType(type);
+    return (
+      (type.flags & (ts.TypeFlags.Object | ts.TypeFlags.Intersection)) !== 0 && !this.#checker.isArrayLikeType(type)
+    );
   }
 }
 

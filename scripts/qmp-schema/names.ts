@@ -63,7 +63,10 @@ export function isEmptyObject(node: TypeNode): boolean {
 /** `blockdev-add`, `BLOCK_JOB_READY`, `x86_64`: `BlockdevAdd`, `BlockJobReady`, `X8664`. */
 function pascal(name: string): string {
   const words = name.split(/[^A-Za-z0-9]+/).filter(Boolean);
-  const text = words.map((word) => (word === word.toUpperCase() ? word.toLowerCase() : word)).map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');
+  const text = words
+    .map((word) => (word === word.toUpperCase() ? word.toLowerCase() : word))
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join('');
   return /^\d/.test(text) ? `N${text}` : text;
 }
 

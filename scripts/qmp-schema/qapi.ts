@@ -5,8 +5,21 @@ type Dict = { readonly [key: string]: Value };
 
 /** QAPI's built-in types (docs/devel/qapi-code-gen of QEMU) and the JSON types that introspection gives for them. */
 const BUILTIN: Readonly<Record<string, string>> = {
-  str: 'string', bool: 'boolean', number: 'number', null: 'null', any: 'value',
-  int: 'int', int8: 'int', int16: 'int', int32: 'int', int64: 'int', uint8: 'int', uint16: 'int', uint32: 'int', uint64: 'int', size: 'int',
+  str: 'string',
+  bool: 'boolean',
+  number: 'number',
+  null: 'null',
+  any: 'value',
+  int: 'int',
+  int8: 'int',
+  int16: 'int',
+  int32: 'int',
+  int64: 'int',
+  uint8: 'int',
+  uint16: 'int',
+  uint32: 'int',
+  uint64: 'int',
+  size: 'int',
 };
 
 /**
@@ -27,30 +40,40 @@ class Builder {
     const features = featuresOf(it['features']);
     if (typeof it['command'] === 'string') {
       const name = it['command'];
-      const argument = it['data'] === undefined ? this.#object('0', {}) : this.#typeOrObject(it['data'], `${name}-arguments`);
+      const argument =
+        it['data'] === undefined ? this.#object('0', {}) : this.#typeOrObject(it['data'], `${name}-arguments`);
       const result = it['returns'] === undefined ? this.#object('0', {}) : this.#type(it['returns']);
       this.entries.push({ 'meta-type': 'command', name, 'arg-type': argument, 'ret-type': result, ...features });
     } else if (typeof it['struct'] === 'string') this.#struct(it['struct'], it);
     else if (typeof it['union'] === 'string') this.#union(it['union'], it);
     else if (typeof it['enum'] === 'string') {
-      const members = list(it['data']).map((value) => (isDict(value) ? { name: text(value['name']), ...featuresOf(value['features']) } : { name: text(value) }));
-      this.#push({ 'meta-type': 'enum', name: it['enum'], members });
+      const members = list(it['data']).map((value) =>
+        isDict(value) ? { name: text(value['name']), ...featuresOf(value['features']) } : { name: text(value) },
+      );
+      this.#push({ 'meta-type': 'enum', 'name': it['enum'], members });
     } else if (typeof it['alternate'] === 'string') {
       const members = Object.values(dict(it['data'])).map((type) => ({ type: this.#type(type) }));
-      this.#push({ 'meta-type': 'alternate', name: it['alternate'], members });
-    } else if (it['pragma'] === undefined && it['include'] === undefined) throw new Error(`qapi: not understood: ${JSON.stringify(it)}`);
+      this.#push({ 'meta-type': 'alternate', 'name': it['alternate'], members });
+    } else if (it['pragma'] === undefined && it['include'] === undefined)
+      throw new Error(`qapi: not understood: ${JSON.stringify(it)}`);
   }
 
   #struct(name: string, it: Dict): void {
     const base = it['base'] === undefined ? [] : this.#baseMembers(it['base']);
-    this.#push({ 'meta-type': 'object', name, members: [...base, ...this.#members(dict(it['data']))] });
+    this.#push({ 'meta-type': 'object', name, 'members': [...base, ...this.#members(dict(it['data']))] });
   }
 
   #union(name: string, it: Dict): void {
     const variants = Object.entries(dict(it['data'])).map(([key, type]) => ({ case: key, type: this.#type(type) }));
     const base = it['base'];
     if (base === undefined) throw new Error(`qapi: union ${name} has no base`);
-    this.#push({ 'meta-type': 'object', name, members: this.#baseMembers(base), tag: text(it['discriminator']), variants });
+    this.#push({
+      'meta-type': 'object',
+      name,
+      'members': this.#baseMembers(base),
+      'tag': text(it['discriminator']),
+      variants,
+    });
   }
 
   #baseMembers(base: Value): readonly SchemaMember[] {
@@ -65,7 +88,12 @@ class Builder {
       const detailed = isDict(value) ? value : { type: value };
       const type = detailed['type'];
       if (type === undefined) throw new Error(`qapi: the member ${key} has no type`);
-      return { name: key.replace(/^\*/, ''), type: this.#type(type), ...(key.startsWith('*') && { default: null }), ...featuresOf(detailed['features']) };
+      return {
+        name: key.replace(/^\*/, ''),
+        type: this.#type(type),
+        ...(key.startsWith('*') && { default: null }),
+        ...featuresOf(detailed['features']),
+      };
     });
   }
 
@@ -74,7 +102,7 @@ class Builder {
   }
 
   #object(name: string, data: Dict): string {
-    this.#push({ 'meta-type': 'object', name, members: this.#members(data) });
+    this.#push({ 'meta-type': 'object', name, 'members': this.#members(data) });
     return name;
   }
 
@@ -107,7 +135,8 @@ function parse(source: string): Dict[] {
   const peek = () => tokens[at]?.token;
   const take = (wanted?: string) => {
     const next = tokens[at++];
-    if (!next || (wanted !== undefined && next.token !== wanted)) throw new Error(`qapi: ${wanted ?? 'a value'} expected instead of ${next?.token ?? 'the end'}`);
+    if (!next || (wanted !== undefined && next.token !== wanted))
+      throw new Error(`qapi: ${wanted ?? 'a value'} expected instead of ${next?.token ?? 'the end'}`);
     return next;
   };
   const value = (): Value => {

@@ -1,13 +1,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { writeReport } from '@qmpilot/core';
 import type { BrowserContext } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { writeReport } from '@qmpilot/core';
 import { launch, openFile } from './chromium.js';
 import { consoleOf, makeRun, type MadeAttempt } from './make-run.js';
 
-const HOSTILE = '</script><script>globalThis.evil=1</script><img src="http://192.0.2.1/x" onerror="globalThis.evil=1"><svg onload="globalThis.evil=1">${1}\u2028\u001b]52;c;ZXZpbA==\u0007\u001b[31m\u202eevil';
+const HOSTILE =
+  '</script><script>globalThis.evil=1</script><img src="http://192.0.2.1/x" onerror="globalThis.evil=1"><svg onload="globalThis.evil=1">${1}\u2028\u001b]52;c;ZXZpbA==\u0007\u001b[31m\u202eevil';
 
 let dir: string;
 let context: BrowserContext;
@@ -32,7 +33,11 @@ const typical: readonly MadeAttempt[] = [
       'events.jsonl': [
         event({ at: 0, type: 'begin', columns: 80, rows: 24 }),
         event({ at: 10_000, type: 'exec', command: 'uname -r', exitCode: 0, ms: 200 }),
-        event({ at: 30_000, type: 'finding', finding: { title: 'INFO: task hung in f', severity: 'error', evidence: ['line of second 27'] } }),
+        event({
+          at: 30_000,
+          type: 'finding',
+          finding: { title: 'INFO: task hung in f', severity: 'error', evidence: ['line of second 27'] },
+        }),
         event({ at: 40_000, type: 'poweroff', phase: 'units' }),
         event({ at: 59_000, type: 'qmp', event: 'SHUTDOWN', data: { guest: true } }),
       ].join(''),
@@ -43,7 +48,10 @@ const typical: readonly MadeAttempt[] = [
 
 describe('report.html in Chromium', () => {
   it('opens the failed attempt, and a click in the timeline goes to the console line and the screen of that moment', async () => {
-    const { page, errors, requests } = await openFile(context, await writeReport([makeRun(join(dir, 'typical'), typical)]));
+    const { page, errors, requests } = await openFile(
+      context,
+      await writeReport([makeRun(join(dir, 'typical'), typical)]),
+    );
     await page.locator('#viewer .lanes').waitFor();
     expect(await page.locator('h1').textContent()).toBe('1 of 2 attempts fails');
     expect(await page.locator('#viewer h2').textContent()).toContain('Attempt 2');
@@ -98,7 +106,12 @@ describe('report.html in Chromium', () => {
   });
 
   it('shows 1000 attempts within two seconds, all of them to choose from', async () => {
-    const many = Array.from({ length: 1000 }, (_, place): MadeAttempt => ({ outcome: place % 7 === 0 ? 'reproduced' : place % 50 === 3 ? 'inconclusive' : 'clean', ms: 20_000 + place * 10, reason: 'QEMU_EXITED: gone', ...(place < 40 && { files: consoleOf(60) }) }));
+    const many = Array.from({ length: 1000 }, (_, place): MadeAttempt => ({
+      outcome: place % 7 === 0 ? 'reproduced' : place % 50 === 3 ? 'inconclusive' : 'clean',
+      ms: 20_000 + place * 10,
+      reason: 'QEMU_EXITED: gone',
+      ...(place < 40 && { files: consoleOf(60) }),
+    }));
     const path = await writeReport([makeRun(join(dir, 'many'), many)]);
     // The best of three: this host may be busy with something else.
     const times: number[] = [];
@@ -119,27 +132,58 @@ describe('report.html in Chromium', () => {
 
   it('is not harmed by what a guest prints, wherever it ends up', async () => {
     const begin = event({ at: 0, type: 'begin', columns: 1e9, rows: -1 });
-    const findings = event({ at: 5, type: 'finding', finding: { title: HOSTILE, severity: 'error', evidence: [HOSTILE] } });
+    const findings = event({
+      at: 5,
+      type: 'finding',
+      finding: { title: HOSTILE, severity: 'error', evidence: [HOSTILE] },
+    });
     const files = {
-      'console.log': `${HOSTILE}\r\n\u001b[2J\u001b[999;999H${HOSTILE}\u001b]0;x\u0007\ud800`, 'console.timing': '0 0\n<script> 9\n', 'screen-start.txt': HOSTILE, 'sysrq-w.txt': HOSTILE, '<img src=x>.txt': HOSTILE,
+      'console.log': `${HOSTILE}\r\n\u001b[2J\u001b[999;999H${HOSTILE}\u001b]0;x\u0007\ud800`,
+      'console.timing': '0 0\n<script> 9\n',
+      'screen-start.txt': HOSTILE,
+      'sysrq-w.txt': HOSTILE,
+      '<img src=x>.txt': HOSTILE,
       'events.jsonl': `${begin}${findings}${event({ at: 6, type: HOSTILE })}${event({ at: 7, type: 'note', text: HOSTILE })}${event({ at: 8, type: 'qmp', event: HOSTILE, data: { [HOSTILE]: 1 } })}{"cut`,
     };
-    const run = makeRun(join(dir, 'hostile"<b>'), [{ outcome: 'reproduced', ms: 10, title: HOSTILE, files }, { outcome: 'inconclusive', ms: 10, reason: HOSTILE, files }], {
-      name: HOSTILE, source: { file: HOSTILE, sha256: HOSTILE }, sessions: [{ end: HOSTILE, message: HOSTILE }], facts: { commandLine: [HOSTILE], machine: HOSTILE, guest: { name: HOSTILE } },
-    });
+    const run = makeRun(
+      join(dir, 'hostile"<b>'),
+      [
+        { outcome: 'reproduced', ms: 10, title: HOSTILE, files },
+        { outcome: 'inconclusive', ms: 10, reason: HOSTILE, files },
+      ],
+      {
+        name: HOSTILE,
+        source: { file: HOSTILE, sha256: HOSTILE },
+        sessions: [{ end: HOSTILE, message: HOSTILE }],
+        facts: { commandLine: [HOSTILE], machine: HOSTILE, guest: { name: HOSTILE } },
+      },
+    );
     const { page, errors, requests } = await openFile(context, await writeReport([run], join(dir, 'hostile.html')));
     for (const attempt of [0, 1]) {
       await page.locator('.strip i').nth(attempt).click();
       await page.locator('#viewer .lanes').waitFor();
     }
-    for (const details of await page.locator('details').all()) await details.evaluate((one) => one.setAttribute('open', ''));
-    expect(await page.evaluate(() => ({ evil: 'evil' in globalThis, images: document.images.length, scripts: document.scripts.length }))).toEqual({ evil: false, images: 0, scripts: 2 });
+    for (const details of await page.locator('details').all())
+      await details.evaluate((one) => one.setAttribute('open', ''));
+    expect(
+      await page.evaluate(() => ({
+        evil: 'evil' in globalThis,
+        images: document.images.length,
+        scripts: document.scripts.length,
+      })),
+    ).toEqual({ evil: false, images: 0, scripts: 2 });
     expect(await page.evaluate(() => document.body.innerText)).not.toMatch(/[\u001b\u0007\u202e\u2028]/);
     expect([errors, requests]).toEqual([[], []]);
   });
 
   it('compares runs, and fits a phone and a dark screen without scrolling sideways', async () => {
-    const runs = [makeRun(join(dir, 'before'), typical), makeRun(join(dir, 'after'), Array.from({ length: 30 }, () => ({ outcome: 'clean', ms: 40_000 }) as const))];
+    const runs = [
+      makeRun(join(dir, 'before'), typical),
+      makeRun(
+        join(dir, 'after'),
+        Array.from({ length: 30 }, () => ({ outcome: 'clean', ms: 40_000 }) as const),
+      ),
+    ];
     const path = await writeReport(runs, join(dir, 'both.html'));
     const { page, errors } = await openFile(context, path);
     expect(await page.locator('.versus .row').count()).toBe(2);
@@ -158,7 +202,12 @@ describe('report.html in Chromium', () => {
     await page.evaluate(() => dispatchEvent(new Event('afterprint')));
     expect(await open()).toBe(0);
     await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
-    expect(await page.evaluate(() => [getComputedStyle(document.body).backgroundColor, getComputedStyle(document.querySelector('.player') ?? document.body).display])).toEqual(['rgb(255, 255, 255)', 'none']);
+    expect(
+      await page.evaluate(() => [
+        getComputedStyle(document.body).backgroundColor,
+        getComputedStyle(document.querySelector('.player') ?? document.body).display,
+      ]),
+    ).toEqual(['rgb(255, 255, 255)', 'none']);
     expect(errors).toEqual([]);
   });
 });

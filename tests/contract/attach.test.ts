@@ -4,8 +4,8 @@ import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { attach, type AttachOptions } from '@qmpilot/core';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { qemuBinary } from './qmp-harness.js';
 
 let dir: string;
@@ -15,10 +15,29 @@ const at = (name: string) => join(dir, name);
 /** One that somebody started by hand, with a monitor for people, two for programs, and a serial line each of two kinds; its guest is nothing. */
 async function startByHand(prefix: string): Promise<ChildProcess> {
   const unix = (name: string) => `unix:${at(prefix + name)},server=on,wait=off`;
-  const child = spawn(qemuBinary(), [
-    '-nodefaults', '-display', 'none', '-machine', 'q35,accel=tcg', '-m', '32', '-qmp', unix('qmp'), '-qmp', unix('qmp2'), '-monitor', unix('hmp'),
-    '-serial', unix('serial'), '-serial', 'pty',
-  ], { stdio: ['ignore', 'ignore', 'ignore'] });
+  const child = spawn(
+    qemuBinary(),
+    [
+      '-nodefaults',
+      '-display',
+      'none',
+      '-machine',
+      'q35,accel=tcg',
+      '-m',
+      '32',
+      '-qmp',
+      unix('qmp'),
+      '-qmp',
+      unix('qmp2'),
+      '-monitor',
+      unix('hmp'),
+      '-serial',
+      unix('serial'),
+      '-serial',
+      'pty',
+    ],
+    { stdio: ['ignore', 'ignore', 'ignore'] },
+  );
   await vi.waitFor(() => expect(existsSync(at(`${prefix}serial`))).toBe(true), { timeout: 20_000 });
   return child;
 }
@@ -42,11 +61,19 @@ afterAll(() => {
 
 describe('attach says what is in its way, and lets go of what it had', () => {
   it('no socket there, and a socket whose QEMU is gone', async () => {
-    await refused({ qmp: at('none') }).toMatchObject({ code: 'QMP_LINK', message: expect.stringMatching(/^cannot connect to .*none: .*ENOENT/), hint: expect.stringMatching(/is QEMU running, with -qmp unix:PATH/) });
+    await refused({ qmp: at('none') }).toMatchObject({
+      code: 'QMP_LINK',
+      message: expect.stringMatching(/^cannot connect to .*none: .*ENOENT/),
+      hint: expect.stringMatching(/is QEMU running, with -qmp unix:PATH/),
+    });
     const gone = await startByHand('gone-');
     gone.kill('SIGKILL');
     await once(gone, 'exit');
-    await refused({ qmp: at('gone-qmp') }).toMatchObject({ code: 'QMP_LINK', message: expect.stringMatching(/ECONNREFUSED/), hint: expect.stringMatching(/the QEMU that made this socket is gone/) });
+    await refused({ qmp: at('gone-qmp') }).toMatchObject({
+      code: 'QMP_LINK',
+      message: expect.stringMatching(/ECONNREFUSED/),
+      hint: expect.stringMatching(/the QEMU that made this socket is gone/),
+    });
   });
 
   it('a socket of another user', async () => {
@@ -56,7 +83,11 @@ describe('attach says what is in its way, and lets go of what it had', () => {
     if (isRoot) process.seteuid?.(65_534);
     else chmodSync(at('qmp2'), 0);
     try {
-      await refused({ qmp: at('qmp2') }).toMatchObject({ code: 'QMP_LINK', message: expect.stringMatching(/EACCES/), hint: expect.stringMatching(/run as the user of QEMU/) });
+      await refused({ qmp: at('qmp2') }).toMatchObject({
+        code: 'QMP_LINK',
+        message: expect.stringMatching(/EACCES/),
+        hint: expect.stringMatching(/run as the user of QEMU/),
+      });
     } finally {
       if (isRoot) process.seteuid?.(0);
       chmodSync(at('qmp2'), 0o600);
@@ -66,7 +97,11 @@ describe('attach says what is in its way, and lets go of what it had', () => {
   it('a monitor that another client holds, as libvirt holds its own', async () => {
     const holder = await client(at('qmp'));
     try {
-      await refused({ qmp: at('qmp'), timeout: '500ms' }).toMatchObject({ code: 'TIMEOUT', message: expect.stringMatching(/for QEMU's QMP greeting, in vain/), hint: expect.stringMatching(/another client may hold this monitor, as libvirt does: give QEMU a second one/) });
+      await refused({ qmp: at('qmp'), timeout: '500ms' }).toMatchObject({
+        code: 'TIMEOUT',
+        message: expect.stringMatching(/for QEMU's QMP greeting, in vain/),
+        hint: expect.stringMatching(/another client may hold this monitor, as libvirt does: give QEMU a second one/),
+      });
     } finally {
       holder.destroy();
     }
@@ -75,23 +110,37 @@ describe('attach says what is in its way, and lets go of what it had', () => {
   it('a QEMU that is stopped by a signal', async () => {
     qemu.kill('SIGSTOP');
     try {
-      await refused({ qmp: at('qmp'), timeout: '500ms' }).toMatchObject({ code: 'TIMEOUT', message: expect.stringMatching(new RegExp(`^QEMU \\(pid ${qemu.pid}\\) is stopped by a signal`)), hint: `let it go on: kill -CONT ${qemu.pid}` });
+      await refused({ qmp: at('qmp'), timeout: '500ms' }).toMatchObject({
+        code: 'TIMEOUT',
+        message: expect.stringMatching(new RegExp(`^QEMU \\(pid ${qemu.pid}\\) is stopped by a signal`)),
+        hint: `let it go on: kill -CONT ${qemu.pid}`,
+      });
     } finally {
       qemu.kill('SIGCONT');
     }
   });
 
   it('the monitor for people in place of QMP', async () => {
-    await refused({ qmp: at('hmp') }).toMatchObject({ code: 'QMP_LINK', message: expect.stringMatching(/HMP|QMP/), hint: expect.stringMatching(/-qmp/) });
+    await refused({ qmp: at('hmp') }).toMatchObject({
+      code: 'QMP_LINK',
+      message: expect.stringMatching(/HMP|QMP/),
+      hint: expect.stringMatching(/-qmp/),
+    });
   });
 
   it('a console that another client holds: QEMU would let us connect and say nothing', async () => {
     const holder = await client(at('serial'));
     try {
       await using bare = await attach({ qmp: at('qmp') });
-      await vi.waitFor(async () => expect(await bare.qmp.execute('query-chardev')).toContainEqual(expect.objectContaining({ label: 'serial0', filename: expect.stringMatching(/^unix:/) })));
+      await vi.waitFor(async () =>
+        expect(await bare.qmp.execute('query-chardev')).toContainEqual(
+          expect.objectContaining({ label: 'serial0', filename: expect.stringMatching(/^unix:/) }),
+        ),
+      );
       await refused({ qmp: at('qmp2'), console: at('serial') }).toMatchObject({
-        code: 'CONSOLE_CLOSED', message: `console: another client holds ${at('serial')} (serial0), which takes one at a time`, hint: expect.stringMatching(/virsh console/),
+        code: 'CONSOLE_CLOSED',
+        message: `console: another client holds ${at('serial')} (serial0), which takes one at a time`,
+        hint: expect.stringMatching(/virsh console/),
       });
     } finally {
       holder.destroy();
@@ -103,8 +152,16 @@ describe('attach says what is in its way, and lets go of what it had', () => {
     const chardevs = await bare.qmp.execute('query-chardev');
     const pty = chardevs.find(({ filename }) => filename.startsWith('pty:'))?.filename.slice(4) ?? '';
     const lines = expect.stringMatching(new RegExp(`serial[01] at (?:disconnected:unix:.*serial|pty:${pty})`));
-    await refused({ qmp: at('qmp2'), console: pty }).toMatchObject({ code: 'CONSOLE_CLOSED', message: `console: ${pty} is a terminal; only a unix socket can be attached to`, hint: expect.stringMatching(/<serial type='unix'>/) });
-    await refused({ qmp: at('qmp2'), shell: at('none') }).toMatchObject({ code: 'CONSOLE_CLOSED', message: `shell: there is no socket at ${at('none')}`, hint: lines });
+    await refused({ qmp: at('qmp2'), console: pty }).toMatchObject({
+      code: 'CONSOLE_CLOSED',
+      message: `console: ${pty} is a terminal; only a unix socket can be attached to`,
+      hint: expect.stringMatching(/<serial type='unix'>/),
+    });
+    await refused({ qmp: at('qmp2'), shell: at('none') }).toMatchObject({
+      code: 'CONSOLE_CLOSED',
+      message: `shell: there is no socket at ${at('none')}`,
+      hint: lines,
+    });
     await expect(bare.console.type('x')).rejects.toMatchObject({ cause: { code: 'USAGE', hint: lines } });
   });
 
@@ -133,8 +190,15 @@ describe('attach to a running QEMU', () => {
     await vm.close();
     await using again = await attach({ qmp: at('qmp') });
     expect(await again.qmp.execute('query-status')).toMatchObject({ running: false });
-    await expect(again.snapshot('one')).rejects.toMatchObject({ code: 'SNAPSHOT', message: expect.stringMatching(/needs a writable qcow2 disk/), hint: expect.stringMatching(/was attached to/) });
-    expect(await again.snapshotBlockers({ strategy: 'template' })).toContainEqual({ reason: 'its QEMU was attached to, and belongs to whoever started it', remedy: 'start it by boot()' });
+    await expect(again.snapshot('one')).rejects.toMatchObject({
+      code: 'SNAPSHOT',
+      message: expect.stringMatching(/needs a writable qcow2 disk/),
+      hint: expect.stringMatching(/was attached to/),
+    });
+    expect(await again.snapshotBlockers({ strategy: 'template' })).toContainEqual({
+      reason: 'its QEMU was attached to, and belongs to whoever started it',
+      remedy: 'start it by boot()',
+    });
     expect(qemu.exitCode).toBeNull();
   });
 
@@ -144,7 +208,10 @@ describe('attach to a running QEMU', () => {
     const waiting = expect(vm.console.expect('never')).rejects.toMatchObject({ code: 'CONSOLE_CLOSED' });
     const asked = expect(vm.qmp.waitFor('STOP')).rejects.toMatchObject({ code: 'QMP_LINK' });
     other.kill('SIGKILL');
-    expect(await vm.ended).toMatchObject({ code: 'QEMU_EXITED', message: expect.stringMatching(new RegExp(`^QEMU \\(pid ${other.pid}\\) ended while it was running`)) });
+    expect(await vm.ended).toMatchObject({
+      code: 'QEMU_EXITED',
+      message: expect.stringMatching(new RegExp(`^QEMU \\(pid ${other.pid}\\) ended while it was running`)),
+    });
     await Promise.all([waiting, asked]);
     await expect(vm.exec('true')).rejects.toMatchObject({ code: 'QEMU_EXITED' });
   });

@@ -5,8 +5,8 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { connect, connectGuestAgent, GuestAgent } from '@qmpilot/core/qmp';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { otherQemu } from './other-qemu.js';
 import { startQemu } from './qmp-harness.js';
 
@@ -50,9 +50,20 @@ describe('a real guest agent', () => {
     await using agent = await connectGuestAgent({ path: path() }, { retry: true });
     const info = await agent.execute('guest-info');
     expect(info.supported_commands.map(({ name }) => name)).toContain('guest-exec');
-    const unanswered = info.supported_commands.filter((command) => !command['success-response']).map(({ name }) => name);
-    expect(unanswered.toSorted()).toEqual(['guest-shutdown', 'guest-suspend-disk', 'guest-suspend-hybrid', 'guest-suspend-ram']);
-    const { pid } = await agent.execute('guest-exec', { path: '/bin/echo', arg: ['hello'], 'capture-output': true });
+    const unanswered = info.supported_commands
+      .filter((command) => !command['success-response'])
+      .map(({ name }) => name);
+    expect(unanswered.toSorted()).toEqual([
+      'guest-shutdown',
+      'guest-suspend-disk',
+      'guest-suspend-hybrid',
+      'guest-suspend-ram',
+    ]);
+    const { pid } = await agent.execute('guest-exec', {
+      'path': '/bin/echo',
+      'arg': ['hello'],
+      'capture-output': true,
+    });
     let status = await agent.execute('guest-exec-status', { pid });
     while (!status.exited) status = await agent.execute('guest-exec-status', { pid });
     expect(Buffer.from(status['out-data'] ?? '', 'base64').toString()).toBe('hello\n');
@@ -61,7 +72,10 @@ describe('a real guest agent', () => {
   it("rejects with the agent's own class and text", async () => {
     startAgent(path());
     await using agent = await connectGuestAgent({ path: path() }, { retry: true });
-    await expect(agent.executeUntyped('guest-no-such')).rejects.toMatchObject({ code: 'QMP_COMMAND', qmpClass: 'CommandNotFound' });
+    await expect(agent.executeUntyped('guest-no-such')).rejects.toMatchObject({
+      code: 'QMP_COMMAND',
+      qmpClass: 'CommandNotFound',
+    });
     await expect(agent.execute('guest-file-open', { path: '/no/such/file' })).rejects.toThrow(/No such file/);
   });
 
@@ -112,7 +126,10 @@ describe('a real guest agent', () => {
 describe('an agent that is not there', () => {
   it('is told after the timeout, with what to look for', async () => {
     const server = await silentServer('silent.sock');
-    await expect(connectGuestAgent({ path: server.path }, { timeout: 100 })).rejects.toMatchObject({ code: 'TIMEOUT', hint: expect.stringContaining('qemu-guest-agent') });
+    await expect(connectGuestAgent({ path: server.path }, { timeout: 100 })).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      hint: expect.stringContaining('qemu-guest-agent'),
+    });
     await server.close();
   });
 
@@ -126,9 +143,16 @@ describe('an agent that is not there', () => {
 
   it('resolves guest-shutdown when the stream ends, rejects others, and then answers nothing', async () => {
     const server = await silentServer('dying.sock', (socket, line) => {
-      const { execute, id, arguments: args } = JSON.parse(line.replace(/^\uFFFD/, '')) as { execute: string; id: number; arguments?: { id: number } };
+      const {
+        execute,
+        id,
+        arguments: args,
+      } = JSON.parse(line.replace(/^\uFFFD/, '')) as { execute: string; id: number; arguments?: { id: number } };
       if (execute === 'guest-shutdown') socket.destroy();
-      else if (execute === 'guest-sync-delimited') socket.write(Buffer.concat([Buffer.from([0xff]), Buffer.from(`${JSON.stringify({ return: args?.id, id })}\n`)]));
+      else if (execute === 'guest-sync-delimited')
+        socket.write(
+          Buffer.concat([Buffer.from([0xff]), Buffer.from(`${JSON.stringify({ return: args?.id, id })}\n`)]),
+        );
     });
     await using agent = await connectGuestAgent({ path: server.path });
     expect(await agent.execute('guest-shutdown', { mode: 'powerdown' })).toEqual({});
@@ -136,10 +160,14 @@ describe('an agent that is not there', () => {
     await expect(agent.execute('guest-ping', {}, { timeout: 200 })).rejects.toMatchObject({ code: 'TIMEOUT' });
   });
 
-  it('takes an answer after the rest of a killed agent\'s one, and an interrupt for what no stream shows', async () => {
+  it("takes an answer after the rest of a killed agent's one, and an interrupt for what no stream shows", async () => {
     let asked = 0;
     const server = await silentServer('half.sock', (socket, line) => {
-      const { execute, id, arguments: args } = JSON.parse(line.replace(/^\uFFFD/, '')) as { execute: string; id: number; arguments?: { id: number } };
+      const {
+        execute,
+        id,
+        arguments: args,
+      } = JSON.parse(line.replace(/^\uFFFD/, '')) as { execute: string; id: number; arguments?: { id: number } };
       if (execute !== 'guest-sync-delimited') return void asked++;
       socket.write('{"return": {"buf-b64": "QUJ');
       socket.write(Buffer.concat([Buffer.from([0xff]), Buffer.from(`${JSON.stringify({ return: args?.id, id })}\n`)]));

@@ -15,23 +15,43 @@ beforeEach(() => {
   mkdirSync(packages, { recursive: true });
   writeFileSync(join(packages, 'Packages'), '');
   const empty = createHash('sha256').update('').digest('hex');
-  writeFileSync(join(dir, 'dists', SUITE, 'Release'), [
-    'Origin: Debian', `Codename: ${SUITE}`, `Date: ${new Date().toUTCString().replace('GMT', 'UTC')}`, 'Architectures: amd64', 'Components: main', 'SHA256:', ` ${empty} 0 main/binary-amd64/Packages`, '',
-  ].join('\n'));
+  writeFileSync(
+    join(dir, 'dists', SUITE, 'Release'),
+    [
+      'Origin: Debian',
+      `Codename: ${SUITE}`,
+      `Date: ${new Date().toUTCString().replace('GMT', 'UTC')}`,
+      'Architectures: amd64',
+      'Components: main',
+      'SHA256:',
+      ` ${empty} 0 main/binary-amd64/Packages`,
+      '',
+    ].join('\n'),
+  );
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-const build = () => runMmdebstrap({ args: ['--variant=minbase', SUITE, '/dev/null', `deb copy://${dir} ${SUITE} main`], env: {}, cwd: dir, onLine: () => {} });
+const build = () =>
+  runMmdebstrap({
+    args: ['--variant=minbase', SUITE, '/dev/null', `deb copy://${dir} ${SUITE} main`],
+    env: {},
+    cwd: dir,
+    onLine: () => {},
+  });
 
 describe('packages of the guest image', () => {
   it('are not taken from an archive that nobody signed', async () => {
-    await expect(build()).rejects.toMatchObject({ code: 'GUEST_BUILD', message: expect.stringContaining('is not signed') });
+    await expect(build()).rejects.toMatchObject({
+      code: 'GUEST_BUILD',
+      message: expect.stringContaining('is not signed'),
+    });
   });
 
   it('are not taken from an archive that somebody else signed', async ({ skip }) => {
     const home = join(dir, 'gnupg');
     mkdirSync(home, { mode: 0o700 });
-    const gpg = (...args: string[]) => execFileSync('gpg', ['--homedir', home, '--batch', '--quiet', '--passphrase', '', ...args], { stdio: 'pipe' });
+    const gpg = (...args: string[]) =>
+      execFileSync('gpg', ['--homedir', home, '--batch', '--quiet', '--passphrase', '', ...args], { stdio: 'pipe' });
     try {
       gpg('--version');
     } catch {
@@ -41,6 +61,9 @@ describe('packages of the guest image', () => {
     const release = join(dir, 'dists', SUITE, 'Release');
     gpg('--armor', '--detach-sign', '--output', `${release}.gpg`, release);
     execFileSync('gpgconf', ['--homedir', home, '--kill', 'all']);
-    await expect(build()).rejects.toMatchObject({ code: 'GUEST_BUILD', message: expect.stringMatching(/is not signed|NO_PUBKEY|signatures couldn't be verified/) });
+    await expect(build()).rejects.toMatchObject({
+      code: 'GUEST_BUILD',
+      message: expect.stringMatching(/is not signed|NO_PUBKEY|signatures couldn't be verified/),
+    });
   });
 });

@@ -1,9 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
 import { boot, direct, type Vm } from '@qmpilot/core';
 import type { LifeState } from '@qmpilot/core/detect';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 
 /**
  * A boot sector that shows `>` on the serial line and obeys one letter: `w` starts the ib700 watchdog with 2 s and rests, `p` tells pvpanic of a
@@ -37,29 +37,58 @@ beforeAll(async () => {
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
 async function bareGuest(action: string): Promise<Vm> {
-  const guest = direct({ name: 'bare', disks: [{ id: 'disk', file: join(dir, 'disk.raw'), format: 'raw' }], cpus: 1, memoryMiB: 16 });
+  const guest = direct({
+    name: 'bare',
+    disks: [{ id: 'disk', file: join(dir, 'disk.raw'), format: 'raw' }],
+    cpus: 1,
+    memoryMiB: 16,
+  });
   const vm = await boot(guest, { qemuArguments: ['-device', 'ib700', '-action', `watchdog=${action}`] });
   await vm.console.expect('>', { timeout: '60s' });
   return vm;
 }
 
 it.concurrent.each<[string, string, LifeState, object, RegExp]>([
-  ['a watchdog that ran out and stopped it', 'w', 'watchdog', { watchdog: 'pause', runState: 'watchdog' }, /^the watchdog ran out \(action pause\)$/],
-  ['a panic that it told QEMU of', 'p', 'panicked', { pvpanic: true }, /^the guest told QEMU that its kernel panicked$/],
-  ['a virtual CPU that waits for ever', 'h', 'idle', { runState: 'running' }, /; its virtual CPU is idle: whatever should go on waits$/],
+  [
+    'a watchdog that ran out and stopped it',
+    'w',
+    'watchdog',
+    { watchdog: 'pause', runState: 'watchdog' },
+    /^the watchdog ran out \(action pause\)$/,
+  ],
+  [
+    'a panic that it told QEMU of',
+    'p',
+    'panicked',
+    { pvpanic: true },
+    /^the guest told QEMU that its kernel panicked$/,
+  ],
+  [
+    'a virtual CPU that waits for ever',
+    'h',
+    'idle',
+    { runState: 'running' },
+    /; its virtual CPU is idle: whatever should go on waits$/,
+  ],
   ['a virtual CPU that spins', 's', 'spinning', { runState: 'running' }, /1 of 1 virtual CPUs never rest/],
-])('a guest without a kernel falls silent by %s: watch and diagnose say so', async (_, letter, state, signs, reason) => {
-  await using vm = await bareGuest('pause');
-  const watch = vm.watch({ kernelLog: false, hungTask: false, silence: { for: '3s' } });
-  await vm.console.type(letter);
-  expect(await watch.first({ kind: 'silence', timeout: '60s' })).toMatchObject({ signature: `silence: ${state}` });
-  expect(await vm.diagnose({ quiet: '1s' })).toMatchObject({ state, signs, reason: expect.stringMatching(reason) });
-});
+])(
+  'a guest without a kernel falls silent by %s: watch and diagnose say so',
+  async (_, letter, state, signs, reason) => {
+    await using vm = await bareGuest('pause');
+    const watch = vm.watch({ kernelLog: false, hungTask: false, silence: { for: '3s' } });
+    await vm.console.type(letter);
+    expect(await watch.first({ kind: 'silence', timeout: '60s' })).toMatchObject({ signature: `silence: ${state}` });
+    expect(await vm.diagnose({ quiet: '1s' })).toMatchObject({ state, signs, reason: expect.stringMatching(reason) });
+  },
+);
 
 it.concurrent('a watchdog that does nothing but tell is known of while the guest goes on', async () => {
   await using vm = await bareGuest('none');
   const ranOut = vm.qmp.waitFor('WATCHDOG', { timeout: 60_000 });
   await vm.console.type('w');
   await ranOut;
-  expect(await vm.diagnose({ quiet: '1s' })).toMatchObject({ state: 'watchdog', signs: { watchdog: 'none', runState: 'running' } });
+  expect(await vm.diagnose({ quiet: '1s' })).toMatchObject({
+    state: 'watchdog',
+    signs: { watchdog: 'none', runState: 'running' },
+  });
 });

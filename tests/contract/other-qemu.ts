@@ -8,6 +8,13 @@ const OTHER_SUITE = 'trixie';
 /** The folder of that QEMU; fetched by `npm run setup`, or now. Throws, with apt's words, where it cannot be had. */
 export function otherQemu(): { readonly system: string; readonly image: string; readonly agent: string } {
   const script = fileURLToPath(new URL('../../scripts/qmp-schema/fetch-qemu.sh', import.meta.url));
-  const folder = execFileSync('sh', [script, OTHER_SUITE], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
-  return { system: join(folder, 'qemu-system-x86_64'), image: join(folder, 'qemu-img'), agent: join(folder, 'qemu-ga') };
+  const folder = execFileSync('sh', [script, OTHER_SUITE], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  }).trim();
+  return {
+    system: join(folder, 'qemu-system-x86_64'),
+    image: join(folder, 'qemu-img'),
+    agent: join(folder, 'qemu-ga'),
+  };
 }

@@ -5,8 +5,8 @@ import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect } from '@qmpilot/core/qmp';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startQemu, type RawQemu } from './qmp-harness.js';
 
 const BIN = fileURLToPath(new URL('../../packages/cli/dist/bin.js', import.meta.url));
@@ -41,31 +41,61 @@ describe('qmpilot qmp', () => {
     const { code, stdout } = await qmp([socket, 'query-status']);
     expect(JSON.parse(stdout)).toMatchObject({ running: false });
     expect(code).toBe(0);
-    expect(JSON.parse((await qmp([socket, 'query-name', '--json'])).stdout)).toEqual({ v: 1, type: 'return', command: 'query-name', value: {} });
+    expect(JSON.parse((await qmp([socket, 'query-name', '--json'])).stdout)).toEqual({
+      v: 1,
+      type: 'return',
+      command: 'query-name',
+      value: {},
+    });
   });
 
   it('takes arguments as JSON, as pairs, and as JSON on standard input', async () => {
-    for (const [args, input] of [[['{"id": "gone"}'], ''], [['id=gone'], ''], [['-'], '{"id": "gone"}\n']] as const) {
-      expect(await qmp([socket, 'device_del', ...args], input)).toMatchObject({ code: 1, stderr: expect.stringContaining("Device 'gone' not found") });
+    for (const [args, input] of [
+      [['{"id": "gone"}'], ''],
+      [['id=gone'], ''],
+      [['-'], '{"id": "gone"}\n'],
+    ] as const) {
+      expect(await qmp([socket, 'device_del', ...args], input)).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining("Device 'gone' not found"),
+      });
     }
-    expect(JSON.parse((await qmp([socket, 'device_del', 'id=gone', '--json'])).stdout)).toMatchObject({ type: 'error', class: 'DeviceNotFound' });
+    expect(JSON.parse((await qmp([socket, 'device_del', 'id=gone', '--json'])).stdout)).toMatchObject({
+      type: 'error',
+      class: 'DeviceNotFound',
+    });
   });
 
   it('works off the lines of standard input, and exits with 1 when one of them failed', async () => {
-    const { code, stdout, stderr } = await qmp([socket], 'query-status\nhmp info version\nno-such-command\nquery-name\n');
+    const { code, stdout, stderr } = await qmp(
+      [socket],
+      'query-status\nhmp info version\nno-such-command\nquery-name\n',
+    );
     expect(stdout).toMatch(/"running":false[^]*\n\d+\.\d+[^]*\n\{\}\n/);
     expect(stderr).toContain('no-such-command');
     expect(code).toBe(1);
   });
 
   it('tells bad input: arguments that are no JSON, a path over 107 bytes, TCP without a port', async () => {
-    expect(await qmp([socket, 'device_del', '{"id"'])).toMatchObject({ code: 2, stderr: expect.stringContaining('not JSON') });
-    expect(await qmp([`/tmp/${'x'.repeat(110)}`, 'query-status'])).toMatchObject({ code: 2, stderr: expect.stringContaining('at most 107') });
-    expect(await qmp(['localhost', 'query-status', '--tcp'])).toMatchObject({ code: 2, stderr: expect.stringContaining('HOST:PORT') });
+    expect(await qmp([socket, 'device_del', '{"id"'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('not JSON'),
+    });
+    expect(await qmp([`/tmp/${'x'.repeat(110)}`, 'query-status'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('at most 107'),
+    });
+    expect(await qmp(['localhost', 'query-status', '--tcp'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('HOST:PORT'),
+    });
   });
 
   it('tells a wrong path, a socket that is not QMP, and a QEMU that hangs before its greeting', async () => {
-    expect(await qmp([join(dir, 'none.sock'), 'query-status'])).toMatchObject({ code: 125, stderr: expect.stringContaining('there is no such socket') });
+    expect(await qmp([join(dir, 'none.sock'), 'query-status'])).toMatchObject({
+      code: 125,
+      stderr: expect.stringContaining('there is no such socket'),
+    });
     const sockets: Socket[] = [];
     const listen = async (name: string, greet: string) => {
       const server = createServer((peer) => {

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Duplex } from 'node:stream';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect, QmpClient } from '@qmpilot/core/qmp';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startQemu, startWithClient } from './qmp-harness.js';
 
 let dir: string;
@@ -28,7 +28,11 @@ describe('a QMP session with a real QEMU', () => {
 
   it("rejects with QEMU's own class and text", async () => {
     await using qemu = await startWithClient();
-    await expect(qemu.client.executeUntyped('no-such-command')).rejects.toMatchObject({ code: 'QMP_COMMAND', qmpClass: 'CommandNotFound', command: 'no-such-command' });
+    await expect(qemu.client.executeUntyped('no-such-command')).rejects.toMatchObject({
+      code: 'QMP_COMMAND',
+      qmpClass: 'CommandNotFound',
+      command: 'no-such-command',
+    });
     await expect(qemu.client.execute('device_del', { id: 'x' })).rejects.toMatchObject({ qmpClass: 'DeviceNotFound' });
   });
 
@@ -53,7 +57,9 @@ describe('a QMP session with a real QEMU', () => {
   it('drops an answer that comes after its timeout, and goes on in step', async () => {
     await using qemu = await startWithClient();
     process.kill(qemu.pid, 'SIGSTOP');
-    await expect(qemu.client.execute('query-status', undefined, { timeout: 50 })).rejects.toMatchObject({ code: 'TIMEOUT' });
+    await expect(qemu.client.execute('query-status', undefined, { timeout: 50 })).rejects.toMatchObject({
+      code: 'TIMEOUT',
+    });
     process.kill(qemu.pid, 'SIGCONT');
     expect(await qemu.client.hmp('print /d 7')).toMatch(/^7\s*$/);
   });
@@ -76,7 +82,10 @@ describe('a QMP session with a real QEMU', () => {
 
   it('connects to a unix socket, also one that is made later, and reconnects', async () => {
     const path = join(dir, 'qmp.sock');
-    await expect(connect({ path })).rejects.toMatchObject({ code: 'QMP_LINK', hint: expect.stringContaining('no such socket') });
+    await expect(connect({ path })).rejects.toMatchObject({
+      code: 'QMP_LINK',
+      hint: expect.stringContaining('no such socket'),
+    });
     const connecting = connect({ path }, { retry: true, timeout: 10_000 });
     await using qemu = startQemu(['-machine', 'none', '-qmp', `unix:${path},server=on,wait=off`]);
     expect(qemu.pid).toBeGreaterThan(0);
@@ -101,11 +110,15 @@ describe('what is not QMP', () => {
   };
 
   it('is refused when it does not greet', async () => {
-    await expect(QmpClient.fromStream(peer('hello, world\n'), { timeout: 2000 })).rejects.toMatchObject({ code: expect.stringMatching(/QMP_LINK|TIMEOUT/) });
+    await expect(QmpClient.fromStream(peer('hello, world\n'), { timeout: 2000 })).rejects.toMatchObject({
+      code: expect.stringMatching(/QMP_LINK|TIMEOUT/),
+    });
     await expect(QmpClient.fromStream(peer(''), { timeout: 50 })).rejects.toMatchObject({ code: 'TIMEOUT' });
   });
 
   it('is refused when a message is larger than the limit', async () => {
-    await expect(QmpClient.fromStream(peer(`{"QMP": "${'x'.repeat(5000)}`), { limit: 1000, timeout: 2000 })).rejects.toMatchObject({ code: 'QMP_LINK' });
+    await expect(
+      QmpClient.fromStream(peer(`{"QMP": "${'x'.repeat(5000)}`), { limit: 1000, timeout: 2000 }),
+    ).rejects.toMatchObject({ code: 'QMP_LINK' });
   });
 });

@@ -10,9 +10,21 @@ export interface RawQemu extends AsyncDisposable {
 }
 
 /** A QEMU with QMP on an inherited socket pair (descriptor 3) and nothing else; gone at the end of the scope. */
-export function startQemu(extra: readonly string[] = ['-machine', 'none'], binary: readonly string[] = [qemuBinary()]): RawQemu {
+export function startQemu(
+  extra: readonly string[] = ['-machine', 'none'],
+  binary: readonly string[] = [qemuBinary()],
+): RawQemu {
   const [command = '', ...prefix] = binary;
-  const args = ['-nodefaults', '-display', 'none', '-S', '-chardev', 'socket,id=qmp,fd=3', '-mon', 'chardev=qmp,mode=control'];
+  const args = [
+    '-nodefaults',
+    '-display',
+    'none',
+    '-S',
+    '-chardev',
+    'socket,id=qmp,fd=3',
+    '-mon',
+    'chardev=qmp,mode=control',
+  ];
   const child = spawn(command, [...prefix, ...args, ...extra], { stdio: ['ignore', 'ignore', 'inherit', 'pipe'] });
   const stream = child.stdio[3];
   if (!(stream instanceof Duplex)) throw new Error('no socket pair on descriptor 3');
@@ -35,7 +47,10 @@ export function qemuBinary(): string {
   return process.env['QMPILOT_QEMU'] || 'qemu-system-x86_64';
 }
 
-export async function startWithClient(extra?: readonly string[], binary?: readonly string[]): Promise<RawQemu & { client: QmpClient }> {
+export async function startWithClient(
+  extra?: readonly string[],
+  binary?: readonly string[],
+): Promise<RawQemu & { client: QmpClient }> {
   const qemu = startQemu(extra, binary);
   const client = await QmpClient.fromStream(qemu.stream);
   return { ...qemu, client, [Symbol.asyncDispose]: qemu[Symbol.asyncDispose] };

@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startWithClient } from './qmp-harness.js';
 
@@ -12,12 +11,19 @@ let disk: readonly string[];
 beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), 'qmp-jobs-'));
   execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', join(dir, 'a.qcow2'), '64M']);
-  disk = ['-machine', 'q35,accel=tcg', '-m', '32', '-blockdev', `qcow2,node-name=a,file.driver=file,file.filename=${join(dir, 'a.qcow2')}`];
+  disk = [
+    '-machine',
+    'q35,accel=tcg',
+    '-m',
+    '32',
+    '-blockdev',
+    `qcow2,node-name=a,file.driver=file,file.filename=${join(dir, 'a.qcow2')}`,
+  ];
 });
 
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-const snapshot = (tag: string, id = 'snap') => ({ 'job-id': id, tag, vmstate: 'a', devices: ['a'] });
+const snapshot = (tag: string, id = 'snap') => ({ 'job-id': id, tag, 'vmstate': 'a', 'devices': ['a'] });
 
 describe('jobs of a real QEMU', () => {
   it('saves and loads a snapshot, one job id for both, and leaves no job behind', async () => {

@@ -3,8 +3,8 @@ import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect, isQmpilotError, type QmpClient } from '@qmpilot/core/qmp';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { otherQemu } from './other-qemu.js';
 import { qemuBinary, startQemu, startWithClient, type RawQemu } from './qmp-harness.js';
 
@@ -36,7 +36,16 @@ describe.each([
 
   it('recovers from malformed input, and its errors without an id disturb no call', async () => {
     await using qemu = await start();
-    for (const [index, text] of ['}\n', '{]}\n', '{"execute": }\n', '\u0000\n', '"x"\n', '[]\n', '{"execute": 1}\n', '{"arguments": {}}\n'].entries()) {
+    for (const [index, text] of [
+      '}\n',
+      '{]}\n',
+      '{"execute": }\n',
+      '\u0000\n',
+      '"x"\n',
+      '[]\n',
+      '{"execute": 1}\n',
+      '{"arguments": {}}\n',
+    ].entries()) {
       qemu.stream.write(text);
       await settled(() => Promise.resolve(qemu.client.strays.length > index));
       expect(await qemu.client.execute('query-status')).toMatchObject({ running: false });
@@ -48,7 +57,9 @@ describe.each([
     await using qemu = await start();
     await expect(qemu.client.execute('qmp_capabilities')).rejects.toMatchObject({ qmpClass: 'CommandNotFound' });
     await expect(qemu.client.executeUntyped('')).rejects.toMatchObject({ code: 'QMP_COMMAND' });
-    await expect(qemu.client.executeUntyped('query-status', undefined, { outOfBand: true })).rejects.toThrow(/does not support OOB/);
+    await expect(qemu.client.executeUntyped('query-status', undefined, { outOfBand: true })).rejects.toThrow(
+      /does not support OOB/,
+    );
     await expect(qemu.client.executeUntyped('query-status', { extra: 1 })).rejects.toThrow(/extra/);
   });
 
@@ -57,7 +68,9 @@ describe.each([
     for (const id of ['cookie#1', [1, { a: null }], 4711, null, { x: 1.5 }]) {
       const text = JSON.stringify(id);
       qemu.stream.write(`{"execute": "query-name", "id": ${text}}\n`);
-      expect(JSON.parse(JSON.parse(await stray(qemu.client, new RegExp(text.replaceAll(/[^\w]+/g, '.*'), 'u'))) as string)).toMatchObject({ return: {} });
+      expect(
+        JSON.parse(JSON.parse(await stray(qemu.client, new RegExp(text.replaceAll(/[^\w]+/g, '.*'), 'u'))) as string),
+      ).toMatchObject({ return: {} });
       expect(await qemu.client.execute('query-name')).toEqual({});
     }
   });
@@ -67,12 +80,24 @@ describe.each([
     const fifo = join(dir, `fifo-${qemu.pid}`);
     execFileSync('mkfifo', [fifo]);
     let unblocked = false;
-    const blocker = qemu.client.execute('blockdev-add', { driver: 'blkdebug', 'node-name': 'b', config: fifo, image: { driver: 'null-co' } }).finally(() => {
-      unblocked = true;
-    });
+    const blocker = qemu.client
+      .execute('blockdev-add', {
+        'driver': 'blkdebug',
+        'node-name': 'b',
+        'config': fifo,
+        'image': { driver: 'null-co' },
+      })
+      .finally(() => {
+        unblocked = true;
+      });
     const behind = Array.from({ length: 30 }, () => qemu.client.execute('query-status'));
-    await expect(qemu.client.executeOob('migrate-pause', {}, { timeout: 20_000 })).rejects.toMatchObject({ code: 'QMP_COMMAND' });
-    expect(await qemu.client.executeOob('query-yank', {}, { timeout: 20_000 })).toContainEqual({ type: 'chardev', id: 'qmp' });
+    await expect(qemu.client.executeOob('migrate-pause', {}, { timeout: 20_000 })).rejects.toMatchObject({
+      code: 'QMP_COMMAND',
+    });
+    expect(await qemu.client.executeOob('query-yank', {}, { timeout: 20_000 })).toContainEqual({
+      type: 'chardev',
+      id: 'qmp',
+    });
     expect(unblocked).toBe(false);
     closeSync(openSync(fifo, constants.O_WRONLY));
     await blocker;
@@ -83,8 +108,16 @@ describe.each([
     await using qemu = await start();
     const fifo = join(dir, `fifo-${qemu.pid}`);
     execFileSync('mkfifo', [fifo]);
-    const blocked = qemu.client.execute('blockdev-add', { driver: 'blkdebug', 'node-name': 'b', config: fifo, image: { driver: 'null-co' } }, { timeout: 50 });
-    await expect(blocked).rejects.toMatchObject({ code: 'TIMEOUT', awaited: expect.stringContaining('blockdev-add'), evidence: { inFlight: 1 } });
+    const blocked = qemu.client.execute(
+      'blockdev-add',
+      { 'driver': 'blkdebug', 'node-name': 'b', 'config': fifo, 'image': { driver: 'null-co' } },
+      { timeout: 50 },
+    );
+    await expect(blocked).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      awaited: expect.stringContaining('blockdev-add'),
+      evidence: { inFlight: 1 },
+    });
     const next = qemu.client.execute('query-named-block-nodes', { flat: true });
     closeSync(openSync(fifo, constants.O_WRONLY));
     expect((await next).map((node) => node['node-name'])).toContain('b');
@@ -121,42 +154,79 @@ describe.each([
   it('ends a job with its true error and dismisses it, so that its id works again, however it ends', async () => {
     const file = join(dir, `job-${process.pid}-${programs().system.length}.qcow2`);
     execFileSync(programs().image, ['create', '-q', '-f', 'qcow2', file, '64M']);
-    await using qemu = await start([...MACHINE, '-blockdev', `qcow2,node-name=a,file.driver=file,file.filename=${file}`, '-blockdev', 'null-co,node-name=n,size=67108864']);
+    await using qemu = await start([
+      ...MACHINE,
+      '-blockdev',
+      `qcow2,node-name=a,file.driver=file,file.filename=${file}`,
+      '-blockdev',
+      'null-co,node-name=n,size=67108864',
+    ]);
     const { client } = qemu;
     const jobs = () => client.execute('query-jobs');
     const id = 'j';
-    const snapshot = { 'job-id': id, vmstate: 'a', devices: ['a'] };
-    await expect(client.runJob('snapshot-load', { ...snapshot, tag: 'no-such-tag' })).rejects.toMatchObject({ code: 'QMP_JOB', message: expect.stringContaining('no-such-tag') });
-    const created = client.runJob('blockdev-create', { 'job-id': id, options: { driver: 'qcow2', file: 'a', size: 1048576, 'cluster-size': 3 } });
+    const snapshot = { 'job-id': id, 'vmstate': 'a', 'devices': ['a'] };
+    await expect(client.runJob('snapshot-load', { ...snapshot, tag: 'no-such-tag' })).rejects.toMatchObject({
+      code: 'QMP_JOB',
+      message: expect.stringContaining('no-such-tag'),
+    });
+    const created = client.runJob('blockdev-create', {
+      'job-id': id,
+      'options': { 'driver': 'qcow2', 'file': 'a', 'size': 1048576, 'cluster-size': 3 },
+    });
     await expect(created).rejects.toMatchObject({ code: 'QMP_JOB', message: expect.stringMatching(/[Cc]luster size/) });
     expect(await jobs()).toEqual([]);
 
     const seen: string[] = [];
     const order: string[] = [];
-    await client.runJob('blockdev-mirror', { 'job-id': id, device: 'n', target: 'a', sync: 'full', 'auto-finalize': false }, {
-      onProgress: ({ status }) => seen.push(status),
-      onReady: () => void order.push('ready'),
-      onPending: () => void order.push('pending'),
-    });
+    await client.runJob(
+      'blockdev-mirror',
+      { 'job-id': id, 'device': 'n', 'target': 'a', 'sync': 'full', 'auto-finalize': false },
+      {
+        onProgress: ({ status }) => seen.push(status),
+        onReady: () => void order.push('ready'),
+        onPending: () => void order.push('pending'),
+      },
+    );
     expect(order).toEqual(['ready', 'pending']);
     expect(seen.at(-1)).toBe('concluded');
     expect(await jobs()).toEqual([]);
 
     const controller = new AbortController();
-    const slow = client.runJob('blockdev-mirror', { 'job-id': id, device: 'n', target: 'a', sync: 'full', speed: 1 }, { signal: controller.signal });
+    const slow = client.runJob(
+      'blockdev-mirror',
+      { 'job-id': id, 'device': 'n', 'target': 'a', 'sync': 'full', 'speed': 1 },
+      { signal: controller.signal },
+    );
     slow.catch(() => {});
     await settled(async () => (await jobs()).length > 0);
-    await expect(client.runJob('blockdev-mirror', { 'job-id': id, device: 'a', target: 'n', sync: 'full' })).rejects.toMatchObject({ code: 'QMP_COMMAND' });
+    await expect(
+      client.runJob('blockdev-mirror', { 'job-id': id, 'device': 'a', 'target': 'n', 'sync': 'full' }),
+    ).rejects.toMatchObject({ code: 'QMP_COMMAND' });
     expect(await jobs()).toHaveLength(1);
     controller.abort();
     await expect(slow).rejects.toMatchObject({ code: 'ABORTED' });
     expect(await jobs()).toEqual([]);
 
-    const throwing = client.runJob('blockdev-mirror', { 'job-id': id, device: 'n', target: 'a', sync: 'full' }, { onReady: () => { throw new Error('not mine'); } });
+    const throwing = client.runJob(
+      'blockdev-mirror',
+      { 'job-id': id, 'device': 'n', 'target': 'a', 'sync': 'full' },
+      {
+        onReady: () => {
+          throw new Error('not mine');
+        },
+      },
+    );
     await expect(throwing).rejects.toThrow('not mine');
     expect(await jobs()).toEqual([]);
 
-    await client.execute('transaction', { actions: [{ type: 'blockdev-backup', data: { 'job-id': id, device: 'n', target: 'a', sync: 'full', 'auto-dismiss': false } }] });
+    await client.execute('transaction', {
+      actions: [
+        {
+          type: 'blockdev-backup',
+          data: { 'job-id': id, 'device': 'n', 'target': 'a', 'sync': 'full', 'auto-dismiss': false },
+        },
+      ],
+    });
     await client.followJob(id);
     await expect(client.followJob('no-such-job')).rejects.toMatchObject({ code: 'QMP_JOB' });
     await client.runJob('snapshot-save', { ...snapshot, tag: 't' });

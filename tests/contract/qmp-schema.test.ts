@@ -11,7 +11,8 @@ import { readQapi } from '../../scripts/qmp-schema/qapi.js';
 import { otherQemu } from './other-qemu.js';
 import { qemuBinary } from './qmp-harness.js';
 
-const generated = (name: string) => fileURLToPath(new URL(`../../packages/core/src/qmp/schema/generated/${name}.ts`, import.meta.url));
+const generated = (name: string) =>
+  fileURLToPath(new URL(`../../packages/core/src/qmp/schema/generated/${name}.ts`, import.meta.url));
 const QMP = { commands: 'QmpCommands', events: 'QmpEvents' };
 
 /** 7.2 calls it a string; what it may hold is the enum that newer versions tell their answers apart by. */
@@ -33,7 +34,7 @@ describe('the committed types of QMP', () => {
     const { entries } = await introspect(qemuBinary());
     const id = (name: string, of: 'arg-type' | 'ret-type') => {
       const entry = entries.find((candidate) => candidate.name === name);
-      return entry && of in entry ? Object(entry)[of] as string : '';
+      return entry && of in entry ? (Object(entry)[of] as string) : '';
     };
     const changed = entries.map((entry): SchemaEntry => {
       if (entry.name === id('query-status', 'ret-type') && entry['meta-type'] === 'object') {
@@ -42,17 +43,30 @@ describe('the committed types of QMP', () => {
       if (entry.name === id('blockdev-add', 'arg-type') && entry['meta-type'] === 'object') {
         return { ...entry, members: [...entry.members, { name: 'shade', type: 'str', default: null }] };
       }
-      if (entry['meta-type'] === 'enum' && entry.members?.some(({ name }) => name === 'inmigrate')) return { ...entry, members: [...entry.members, { name: 'asleep' }] };
+      if (entry['meta-type'] === 'enum' && entry.members?.some(({ name }) => name === 'inmigrate'))
+        return { ...entry, members: [...entry.members, { name: 'asleep' }] };
       return entry;
     });
-    changed.push({ 'meta-type': 'command', name: 'make-coffee', 'arg-type': '0', 'ret-type': '0' });
+    changed.push({ 'meta-type': 'command', 'name': 'make-coffee', 'arg-type': '0', 'ret-type': '0' });
     const missing = missingMembers(changed, generated('qmp'), QMP);
-    expect(missing).toEqual(expect.arrayContaining(['query-status -> mood', "query-status -> status: 'asleep'", 'blockdev-add: shade', 'command make-coffee']));
+    expect(missing).toEqual(
+      expect.arrayContaining([
+        'query-status -> mood',
+        "query-status -> status: 'asleep'",
+        'blockdev-add: shade',
+        'command make-coffee',
+      ]),
+    );
   });
 
   it('come out of the generator again as they are, for the commands of the installed QEMU', async () => {
     const merged = mergeSchemas([await introspect(qemuBinary())]);
-    const text = emitTypes(merged, { header: '', product: 'QEMU', commandsName: 'QmpCommands', eventsName: 'QmpEvents' });
+    const text = emitTypes(merged, {
+      header: '',
+      product: 'QEMU',
+      commandsName: 'QmpCommands',
+      eventsName: 'QmpEvents',
+    });
     const committed = readFileSync(generated('qmp'), 'utf8');
     const keys = (source: string) => [...source.matchAll(/^ {2}('[^']+'|\w+): \{ arguments: /gm)].map(([, key]) => key);
     expect(keys(text).filter((key) => !keys(committed).includes(key))).toEqual([]);

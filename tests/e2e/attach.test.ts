@@ -2,14 +2,19 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { attach, buildDebianImage, type Vm } from '@qmpilot/core';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createOverlay } from '../../packages/core/src/snapshot/overlay.js';
 
 let dir: string;
 let qemu: ChildProcess;
 const socket = (name: string) => join(dir, name);
-const sockets = () => ({ qmp: socket('qmp'), console: socket('console'), shell: socket('hvc0'), samplingShell: socket('hvc1') });
+const sockets = () => ({
+  qmp: socket('qmp'),
+  console: socket('console'),
+  shell: socket('hvc0'),
+  samplingShell: socket('hvc1'),
+});
 
 /** As somebody would start one by hand. */
 beforeAll(async () => {
@@ -17,13 +22,47 @@ beforeAll(async () => {
   const image = await buildDebianImage({ defect: 'io-uring-lock-leak' });
   await createOverlay({ file: image.disk, format: 'qcow2' }, join(dir, 'disk.qcow2'));
   const unix = (name: string) => `unix:${socket(name)},server=on,wait=off`;
-  qemu = spawn(process.env['QMPILOT_QEMU'] || 'qemu-system-x86_64', [
-    '-nodefaults', '-display', 'none', '-machine', 'q35,accel=tcg', '-cpu', 'max', '-smp', '2', '-m', '768',
-    '-kernel', image.kernel, '-initrd', image.initrd, '-append', 'root=/dev/vda rw console=ttyS0 loglevel=7 sysrq_always_enabled=1',
-    '-drive', `file=${join(dir, 'disk.qcow2')},if=virtio,format=qcow2`, '-qmp', unix('qmp'), '-serial', unix('console'),
-    '-device', 'virtio-serial-pci', ...['hvc0', 'hvc1'].flatMap((name) => ['-chardev', `socket,id=${name},path=${socket(name)},server=on,wait=off`, '-device', `virtconsole,chardev=${name}`]),
-  ], { stdio: ['ignore', 'ignore', 'inherit'] });
-  await vi.waitFor(() => expect(['qmp', 'console', 'hvc0', 'hvc1'].every((name) => existsSync(socket(name)))).toBe(true), { timeout: 20_000 });
+  qemu = spawn(
+    process.env['QMPILOT_QEMU'] || 'qemu-system-x86_64',
+    [
+      '-nodefaults',
+      '-display',
+      'none',
+      '-machine',
+      'q35,accel=tcg',
+      '-cpu',
+      'max',
+      '-smp',
+      '2',
+      '-m',
+      '768',
+      '-kernel',
+      image.kernel,
+      '-initrd',
+      image.initrd,
+      '-append',
+      'root=/dev/vda rw console=ttyS0 loglevel=7 sysrq_always_enabled=1',
+      '-drive',
+      `file=${join(dir, 'disk.qcow2')},if=virtio,format=qcow2`,
+      '-qmp',
+      unix('qmp'),
+      '-serial',
+      unix('console'),
+      '-device',
+      'virtio-serial-pci',
+      ...['hvc0', 'hvc1'].flatMap((name) => [
+        '-chardev',
+        `socket,id=${name},path=${socket(name)},server=on,wait=off`,
+        '-device',
+        `virtconsole,chardev=${name}`,
+      ]),
+    ],
+    { stdio: ['ignore', 'ignore', 'inherit'] },
+  );
+  await vi.waitFor(
+    () => expect(['qmp', 'console', 'hvc0', 'hvc1'].every((name) => existsSync(socket(name)))).toBe(true),
+    { timeout: 20_000 },
+  );
 });
 afterAll(() => {
   qemu.kill('SIGKILL');
@@ -41,7 +80,13 @@ describe('attach, to a QEMU that was started by hand', () => {
 
   it('tells what that QEMU is', () => {
     expect(vm.pid).toBe(qemu.pid);
-    expect(vm.facts).toMatchObject({ accelerator: { accelerator: 'tcg' }, machine: expect.stringMatching(/^pc-q35/), cpu: 'max', cpus: 2, memoryMiB: 768 });
+    expect(vm.facts).toMatchObject({
+      accelerator: { accelerator: 'tcg' },
+      machine: expect.stringMatching(/^pc-q35/),
+      cpu: 'max',
+      cpus: 2,
+      memoryMiB: 768,
+    });
     expect(vm.facts.commandLine).toContain('-nodefaults');
   });
 
@@ -61,16 +106,32 @@ describe('attach, to a QEMU that was started by hand', () => {
     await vm.expectOk('echo after > /run/state');
     await vm.restore('inside');
     expect((await vm.exec('cat /run/state')).stdout).toBe('before\n');
-    await expect(vm.snapshot('template', { strategy: 'template' })).rejects.toMatchObject({ code: 'SNAPSHOT', message: expect.stringMatching(/was attached to, and belongs to whoever started it/), hint: expect.stringMatching(/internal/) });
+    await expect(vm.snapshot('template', { strategy: 'template' })).rejects.toMatchObject({
+      code: 'SNAPSHOT',
+      message: expect.stringMatching(/was attached to, and belongs to whoever started it/),
+      hint: expect.stringMatching(/internal/),
+    });
     await expect(vm.fork('inside')).rejects.toMatchObject({ code: 'SNAPSHOT' });
     // As another process would, that attached before.
-    await vm.qmp.runJob('snapshot-save', { tag: 'qmpilot-1', vmstate: (await diskNode()) ?? '', devices: [(await diskNode()) ?? ''], 'job-id': 'theirs' }, {});
+    await vm.qmp.runJob(
+      'snapshot-save',
+      {
+        'tag': 'qmpilot-1',
+        'vmstate': (await diskNode()) ?? '',
+        'devices': [(await diskNode()) ?? ''],
+        'job-id': 'theirs',
+      },
+      {},
+    );
     await vm.snapshot('again', { strategy: 'internal' });
     expect((await vm.exec('true')).exitCode).toBe(0);
   });
 
   it('says that another client holds the monitor', async () => {
-    await expect(attach({ qmp: socket('qmp'), timeout: '1s' })).rejects.toMatchObject({ code: 'TIMEOUT', hint: expect.stringMatching(/another client may hold this monitor/) });
+    await expect(attach({ qmp: socket('qmp'), timeout: '1s' })).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      hint: expect.stringMatching(/another client may hold this monitor/),
+    });
   });
 
   it('lets go of it at the end: it goes on, and can be attached to again, without a console too', async () => {
@@ -82,12 +143,18 @@ describe('attach, to a QEMU that was started by hand', () => {
     expect(saved.map(({ name }) => name)).toEqual(['qmpilot-1']);
     expect(await bare.qmp.execute('query-status')).toMatchObject({ running: true });
     await expect(bare.exec('true')).rejects.toMatchObject({ code: 'USAGE' });
-    await expect(bare.console.type('x')).rejects.toMatchObject({ code: 'CONSOLE_CLOSED', cause: { code: 'USAGE', message: expect.stringMatching(/without a console/) } });
+    await expect(bare.console.type('x')).rejects.toMatchObject({
+      code: 'CONSOLE_CLOSED',
+      cause: { code: 'USAGE', message: expect.stringMatching(/without a console/) },
+    });
   });
 
   it('follows a poweroff to its end', async () => {
     await using again = await attach(sockets());
-    expect(await again.poweroff({ timeout: '1m' })).toMatchObject({ outcome: 'clean', shutdownReason: 'guest-shutdown' });
+    expect(await again.poweroff({ timeout: '1m' })).toMatchObject({
+      outcome: 'clean',
+      shutdownReason: 'guest-shutdown',
+    });
   });
 
   it('says so where there is no QEMU', async () => {

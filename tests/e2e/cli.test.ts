@@ -22,7 +22,10 @@ interface Result {
   readonly stderr: string;
 }
 
-function qmpilot(args: readonly string[], onStderr?: (text: string, kill: (signal: NodeJS.Signals) => void) => void): Promise<Result> {
+function qmpilot(
+  args: readonly string[],
+  onStderr?: (text: string, kill: (signal: NodeJS.Signals) => void) => void,
+): Promise<Result> {
   const child = spawn(process.execPath, [BIN, ...args], { cwd: dir, stdio: ['ignore', 'pipe', 'pipe'] });
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
@@ -33,20 +36,53 @@ function qmpilot(args: readonly string[], onStderr?: (text: string, kill: (signa
   return new Promise((resolve) => child.once('close', (code) => resolve({ code, stdout, stderr })));
 }
 
-const jsonLines = (text: string) => text.trim().split('\n').map((line): Record<string, unknown> => JSON.parse(line));
+const jsonLines = (text: string) =>
+  text
+    .trim()
+    .split('\n')
+    .map((line): Record<string, unknown> => JSON.parse(line));
 
 describe('qmpilot repro', () => {
   it('journals each attempt, survives the death of QEMU, and leaves nothing behind', async () => {
     const before = leftovers();
-    const { code, stdout } = await qmpilot(['repro', QUICK, '--attempts', '4', '--forks', '1', '--out', join(dir, 'run'), '--json', '--seed', '7']);
+    const { code, stdout } = await qmpilot([
+      'repro',
+      QUICK,
+      '--attempts',
+      '4',
+      '--forks',
+      '1',
+      '--out',
+      join(dir, 'run'),
+      '--json',
+      '--seed',
+      '7',
+    ]);
     expect(code).toBe(1);
     const lines = jsonLines(stdout);
-    expect(lines.map(({ type, outcome }) => outcome ?? type)).toEqual(['clean', 'reproduced', 'inconclusive', 'clean', 'summary']);
+    expect(lines.map(({ type, outcome }) => outcome ?? type)).toEqual([
+      'clean',
+      'reproduced',
+      'inconclusive',
+      'clean',
+      'summary',
+    ]);
     expect(lines[1]).toMatchObject({ v: 1, type: 'attempt', index: 2, findings: [{ kind: 'bug' }] });
     expect(lines[2]?.['reason']).toMatch(/QEMU .* was killed by SIGKILL|CONSOLE_CLOSED/);
-    expect(lines[4]).toMatchObject({ v: 1, attempts: 4, reproduced: 1, clean: 2, inconclusive: 1, rate: 1 / 3, dir: join(dir, 'run') });
+    expect(lines[4]).toMatchObject({
+      v: 1,
+      attempts: 4,
+      reproduced: 1,
+      clean: 2,
+      inconclusive: 1,
+      rate: 1 / 3,
+      dir: join(dir, 'run'),
+    });
     expect(jsonLines(readFileSync(join(dir, 'run/attempts.jsonl'), 'utf8'))).toEqual(lines.slice(0, 4));
-    expect(JSON.parse(readFileSync(join(dir, 'run/run.json'), 'utf8'))).toMatchObject({ seed: 7, facts: { qemu: { version: expect.any(String) }, accelerator: { reason: expect.any(String) } } });
+    expect(JSON.parse(readFileSync(join(dir, 'run/run.json'), 'utf8'))).toMatchObject({
+      seed: 7,
+      facts: { qemu: { version: expect.any(String) }, accelerator: { reason: expect.any(String) } },
+    });
     expect(statSync(join(dir, 'run')).mode & 0o777).toBe(0o700);
     expect(leftoversSince(before)).toEqual([]);
   });
@@ -60,11 +96,14 @@ describe('qmpilot repro', () => {
   it('keeps finished attempts at Ctrl-C, ends the vm, and exits with 130', async () => {
     const before = leftovers();
     let sent = false;
-    const { code, stdout } = await qmpilot(['repro', QUICK, '--attempts', '20', '--forks', '1', '--out', join(dir, 'interrupted'), '--json'], (stderr, kill) => {
-      if (sent || !stderr.includes('attempt 2 of 20')) return;
-      sent = true;
-      kill('SIGINT');
-    });
+    const { code, stdout } = await qmpilot(
+      ['repro', QUICK, '--attempts', '20', '--forks', '1', '--out', join(dir, 'interrupted'), '--json'],
+      (stderr, kill) => {
+        if (sent || !stderr.includes('attempt 2 of 20')) return;
+        sent = true;
+        kill('SIGINT');
+      },
+    );
     expect(code).toBe(130);
     expect(jsonLines(readFileSync(join(dir, 'interrupted/attempts.jsonl'), 'utf8'))).toEqual(jsonLines(stdout));
     expect(leftoversSince(before)).toEqual([]);
@@ -79,7 +118,11 @@ describe('qmpilot repro', () => {
     ['a guest that the scenario does not have', ['repro', QUICK, '--guest', 'nixos'], /has no guest "nixos"/],
     ['an unknown option', ['repro', QUICK, '--atempts', '3'], /unknown option/],
     ['an unknown command', ['rpro'], /unknown command/],
-    ['a file without a scenario', ['repro', join(ROOT, 'tests/e2e/scenarios/unmarked.repro.ts')], /exports no scenario/],
+    [
+      'a file without a scenario',
+      ['repro', join(ROOT, 'tests/e2e/scenarios/unmarked.repro.ts')],
+      /exports no scenario/,
+    ],
     ['a defect that is not known', ['guest', 'build', 'debian', '--defect', 'x'], /io-uring-lock-leak/],
     ['an image that is not there', ['guest', 'rm', 'ffff0000'], /there is no image/],
   ])('exits with 2 and says why: %s', async (_what, args, message) => {
@@ -96,7 +139,10 @@ describe('qmpilot repro', () => {
   });
 
   it('exits with 125 and the remedy when there is no QEMU', async () => {
-    const child = spawn(process.execPath, [BIN, 'repro', QUICK], { cwd: dir, env: { ...process.env, QMPILOT_QEMU: '/nonexistent/qemu' } });
+    const child = spawn(process.execPath, [BIN, 'repro', QUICK], {
+      cwd: dir,
+      env: { ...process.env, QMPILOT_QEMU: '/nonexistent/qemu' },
+    });
     let stderr = '';
     child.stderr.on('data', (chunk) => (stderr += String(chunk)));
     expect(await new Promise((resolve) => child.once('close', resolve))).toBe(125);
@@ -108,11 +154,15 @@ describe('qmpilot doctor and guest', () => {
   it('reports on this host', async () => {
     const { code, stdout } = await qmpilot(['doctor', '--json']);
     expect(code).toBe(0);
-    expect(jsonLines(stdout)).toEqual(expect.arrayContaining([expect.objectContaining({ type: 'check', name: 'QEMU', status: 'ok' })]));
+    expect(jsonLines(stdout)).toEqual(
+      expect.arrayContaining([expect.objectContaining({ type: 'check', name: 'QEMU', status: 'ok' })]),
+    );
   });
 
   it('lists the image that the tests use', async () => {
     const { stdout } = await qmpilot(['guest', 'ls', '--json']);
-    expect(jsonLines(stdout)).toEqual(expect.arrayContaining([expect.objectContaining({ type: 'image', name: 'debian+io-uring-lock-leak' })]));
+    expect(jsonLines(stdout)).toEqual(
+      expect.arrayContaining([expect.objectContaining({ type: 'image', name: 'debian+io-uring-lock-leak' })]),
+    );
   });
 });

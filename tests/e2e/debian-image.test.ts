@@ -14,7 +14,9 @@ describe('the Debian image in the cache', () => {
   });
 
   it('is built once, then taken from the cache, and listed there', async () => {
-    const again = await buildDebianImage(options, { onProgress: (message) => expect.fail(`it is built again: ${message}`) });
+    const again = await buildDebianImage(options, {
+      onProgress: (message) => expect.fail(`it is built again: ${message}`),
+    });
     expect(again.dir).toBe(image.dir);
     expect((await listImages()).map(({ key }) => key)).toContain(image.key);
   });
@@ -22,7 +24,7 @@ describe('the Debian image in the cache', () => {
   it('has a disk that qemu-img finds sound, without a backing file', async () => {
     await run('qemu-img', ['check', '-q', image.disk]);
     const info: unknown = JSON.parse((await run('qemu-img', ['info', '--output=json', image.disk])).stdout);
-    expect(info).toMatchObject({ format: 'qcow2', 'virtual-size': 2 * 1024 ** 3 });
+    expect(info).toMatchObject({ 'format': 'qcow2', 'virtual-size': 2 * 1024 ** 3 });
     expect(info).not.toHaveProperty('backing-filename');
   });
 
@@ -35,7 +37,12 @@ describe('the Debian image in the cache', () => {
   it('names its kernel and its packages, and kept no compiler and no headers', () => {
     const { kernelRelease, packages } = image.manifest;
     expect(packages.some((line) => line.startsWith(`linux-image-${kernelRelease} `))).toBe(true);
-    expect(packages.filter((line) => /^(gcc|cpp|make|linux-headers|linux-kbuild|libc6-dev)\b/.test(line) && !line.startsWith('gcc-12-base '))).toEqual([]);
+    expect(
+      packages.filter(
+        (line) =>
+          /^(gcc|cpp|make|linux-headers|linux-kbuild|libc6-dev)\b/.test(line) && !line.startsWith('gcc-12-base '),
+      ),
+    ).toEqual([]);
   });
 });
 

@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { boot, debian, isQmpilotError, type Vm } from '@qmpilot/core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { leftovers, leftoversSince } from './leftovers.js';
 
 const CORE = fileURLToPath(new URL('../../packages/core/dist/index.js', import.meta.url));
@@ -73,8 +73,13 @@ describe('a Debian guest', () => {
     const before = await sha256(ram);
     try {
       await Promise.all(forks.map((fork, index) => fork.expectOk(`echo ${index} > /root/nonce; sync`)));
-      const seen = await Promise.all(forks.map((fork) => fork.exec('cat /root/nonce /run/nonce; od -An -N8 -tx8 /dev/urandom')));
-      expect(seen.map(({ stdout }) => stdout.split('\n').slice(0, 2))).toEqual([['0', 'ram'], ['1', 'ram']]);
+      const seen = await Promise.all(
+        forks.map((fork) => fork.exec('cat /root/nonce /run/nonce; od -An -N8 -tx8 /dev/urandom')),
+      );
+      expect(seen.map(({ stdout }) => stdout.split('\n').slice(0, 2))).toEqual([
+        ['0', 'ram'],
+        ['1', 'ram'],
+      ]);
       expect(seen[0]?.stdout.split('\n')[2]).not.toBe(seen[1]?.stdout.split('\n')[2]);
       expect(await sha256(ram)).toBe(before);
     } finally {
@@ -88,11 +93,19 @@ describe('a Debian guest', () => {
     await vm.expectOk('echo changed > /run/nonce');
     await vm.restore('inside');
     expect((await vm.exec('cat /run/nonce')).stdout).toBe('inside\n');
-    expect(await vm.poweroff({ timeout: '1m' })).toMatchObject({ outcome: expect.stringMatching(/clean|slow/), end: 'off' });
+    expect(await vm.poweroff({ timeout: '1m' })).toMatchObject({
+      outcome: expect.stringMatching(/clean|slow/),
+      end: 'off',
+    });
     await vm.restore('inside');
-    expect((await vm.exec('cat /run/nonce; systemctl is-system-running')).stdout).toMatch(/^inside\nrunning|degraded\n$/);
+    expect((await vm.exec('cat /run/nonce; systemctl is-system-running')).stdout).toMatch(
+      /^inside\nrunning|degraded\n$/,
+    );
     await vm.exec('systemctl --no-block poweroff').catch(() => {});
-    expect(await vm.ended).toMatchObject({ code: 'QEMU_EXITED', message: expect.stringMatching(/the guest has powered off/) });
+    expect(await vm.ended).toMatchObject({
+      code: 'QEMU_EXITED',
+      message: expect.stringMatching(/the guest has powered off/),
+    });
     await vm.restore('inside');
     expect((await vm.exec('cat /run/nonce')).stdout).toBe('inside\n');
     await vm.restore('one');
@@ -121,8 +134,15 @@ describe('a Debian guest', () => {
 
   it('powers off, and the report follows it to the end', async () => {
     const report = await vm.poweroff({ timeout: '1m' });
-    expect(report).toMatchObject({ outcome: expect.stringMatching(/clean|slow/), end: 'off', shutdownEvent: true, shutdownReason: 'guest-shutdown' });
-    expect(report.phases.map(({ phase }) => phase)).toEqual(expect.arrayContaining(['requested', 'units', 'power-off', 'gone']));
+    expect(report).toMatchObject({
+      outcome: expect.stringMatching(/clean|slow/),
+      end: 'off',
+      shutdownEvent: true,
+      shutdownReason: 'guest-shutdown',
+    });
+    expect(report.phases.map(({ phase }) => phase)).toEqual(
+      expect.arrayContaining(['requested', 'units', 'power-off', 'gone']),
+    );
     await vm.restore('one');
     expect((await vm.exec('cat /run/nonce')).stdout).toBe('ram\n');
   });
@@ -145,7 +165,9 @@ describe('what is left behind', () => {
       console.log('up');
       setInterval(() => {}, 1000);`;
     const [command, ...prefix] = [...AS_PLAIN_USER, process.execPath];
-    const child = spawn(command, [...prefix, '--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(command, [...prefix, '--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     await new Promise((resolve, reject) => {
       child.stdout.once('data', resolve);
       child.once('exit', (code) => reject(new Error(`the controller ended with ${code}`)));

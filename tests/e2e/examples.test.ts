@@ -43,8 +43,12 @@ it('the tour of the API in the README is the one in examples/', () => {
 });
 
 it('each example has its line in examples/README.md', () => {
-  const named = new Set([...readFileSync(join(EXAMPLES, 'README.md'), 'utf8').matchAll(/^\| \[.*?\]\(([\w-]+)/gm)].map(([, name]) => name));
-  const there = readdirSync(EXAMPLES).filter((name) => name !== 'node_modules' && name !== 'package.json' && name !== 'README.md');
+  const named = new Set(
+    [...readFileSync(join(EXAMPLES, 'README.md'), 'utf8').matchAll(/^\| \[.*?\]\(([\w-]+)/gm)].map(([, name]) => name),
+  );
+  const there = readdirSync(EXAMPLES).filter(
+    (name) => name !== 'node_modules' && name !== 'package.json' && name !== 'README.md',
+  );
   expect(named).toEqual(new Set(there.map((name) => name.replace(/\.ts$/, ''))));
 });
 
@@ -59,14 +63,22 @@ describe.concurrent('each example runs, and prints what it says', () => {
 
   it('api-tour.ts', async () => {
     const { code, stdout } = await example('api-tour.ts');
-    expect(stdout).toMatch(/^kernel 6\.1\.\S+, exit code 3\n42 is the answer\nstate: before\nfound: kernel panic: sysrq triggered crash\npoweroff: (?:clean|slow): the machine powered off[^]*\n +\d+\.\d s  gone        QEMU is gone\n[^]*QMP sent SHUTDOWN \(guest-shutdown\)/);
+    expect(stdout).toMatch(
+      /^kernel 6\.1\.\S+, exit code 3\n42 is the answer\nstate: before\nfound: kernel panic: sysrq triggered crash\npoweroff: (?:clean|slow): the machine powered off[^]*\n +\d+\.\d s  gone        QEMU is gone\n[^]*QMP sent SHUTDOWN \(guest-shutdown\)/,
+    );
     expect(code).toBe(0);
   });
 
   it('poweroff-check: the service that ignores SIGTERM is named, the other one passes', async () => {
-    const { code, stdout, all } = await example('poweroff-check/check.ts', join(EXAMPLES, 'poweroff-check/fine.service'), join(EXAMPLES, 'poweroff-check/stalls.service'));
+    const { code, stdout, all } = await example(
+      'poweroff-check/check.ts',
+      join(EXAMPLES, 'poweroff-check/fine.service'),
+      join(EXAMPLES, 'poweroff-check/stalls.service'),
+    );
     expect(all).toMatch(/^fine\.service: poweroff: clean: the machine powered off within /);
-    expect(stdout).toMatch(/^stalls\.service: poweroff: stalled: .* systemd still waits for stalls\.service \(A service that ignores SIGTERM\)[^]*left in it: sh \(\d+\)/m);
+    expect(stdout).toMatch(
+      /^stalls\.service: poweroff: stalled: .* systemd still waits for stalls\.service \(A service that ignores SIGTERM\)[^]*left in it: sh \(\d+\)/m,
+    );
     expect(code).toBe(1);
   });
 
@@ -79,7 +91,9 @@ describe.concurrent('each example runs, and prints what it says', () => {
   it('snapshot-retries.ts: some attempts lose a count, and all are counted', async () => {
     const { code, stdout, all } = await example('snapshot-retries.ts', '8');
     expect(all).toMatch(/^attempt 8: /m);
-    const [, lost, share, low, high] = (/^lost in (\d+) of 8 attempts: (\d+) %, with 95 % confidence between (\d+) % and (\d+) %$/m.exec(stdout) ?? []).map(Number);
+    const [, lost, share, low, high] = (
+      /^lost in (\d+) of 8 attempts: (\d+) %, with 95 % confidence between (\d+) % and (\d+) %$/m.exec(stdout) ?? []
+    ).map(Number);
     expect(stdout.match(/: a count was lost/g) ?? []).toHaveLength(lost ?? -1);
     expect(share).toBe(Math.round((100 * (lost ?? 0)) / 8));
     expect(low).toBeLessThanOrEqual(share ?? -1);
@@ -89,12 +103,17 @@ describe.concurrent('each example runs, and prints what it says', () => {
 
   it('quick-start.ts', async () => {
     const { code, stdout } = await example('quick-start.ts');
-    expect(stdout).toMatch(/^Debian GNU\/Linux 12 \(bookworm\), up for \d+\.\d\d s \(exit code 0\)\npoweroff: (?:clean|slow): the machine powered off/);
+    expect(stdout).toMatch(
+      /^Debian GNU\/Linux 12 \(bookworm\), up for \d+\.\d\d s \(exit code 0\)\npoweroff: (?:clean|slow): the machine powered off/,
+    );
     expect(code).toBe(0);
   });
 
   it('custom-script.ts: shows the output, brings the results back, and ends with the script’s exit code', async () => {
-    writeFileSync(join(dir, 'job.sh'), '#!/bin/sh\necho "a $(uname -s) in a guest"\necho warning >&2\necho 42 > out/result\nexit 7\n');
+    writeFileSync(
+      join(dir, 'job.sh'),
+      '#!/bin/sh\necho "a $(uname -s) in a guest"\necho warning >&2\necho 42 > out/result\nexit 7\n',
+    );
     const { code, stdout, all } = await example('custom-script.ts', 'job.sh', 'brought');
     expect(stdout).toBe('a Linux in a guest\n');
     expect(all).toMatch(/^warning$/m);
@@ -106,7 +125,9 @@ describe.concurrent('each example runs, and prints what it says', () => {
     const { code, stdout } = await example('screenshot.ts');
     expect(stdout).toBe('screenshot.png: 720 x 400 pixels\nconsole.svg: 80 x 24 characters\n');
     expect(readFileSync(join(dir, 'screenshot.png')).subarray(1, 4).toString()).toBe('PNG');
-    expect(readFileSync(join(dir, 'console.svg'), 'utf8')).toMatch(/^<svg[^]*\busr\b[^]*that was \d+ names[^]*<\/svg>\s*$/);
+    expect(readFileSync(join(dir, 'console.svg'), 'utf8')).toMatch(
+      /^<svg[^]*\busr\b[^]*that was \d+ names[^]*<\/svg>\s*$/,
+    );
     expect(code).toBe(0);
   });
 });

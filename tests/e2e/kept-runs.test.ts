@@ -1,6 +1,15 @@
-import { createHash } from 'node:crypto';
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -32,16 +41,28 @@ interface Ran {
   readonly stderr: string;
 }
 
-async function repro(name: string, { cache = join(dir, 'cache'), args = [] }: { readonly cache?: string; readonly args?: readonly string[] } = {}): Promise<Ran> {
+async function repro(
+  name: string,
+  { cache = join(dir, 'cache'), args = [] }: { readonly cache?: string; readonly args?: readonly string[] } = {},
+): Promise<Ran> {
   const env = { ...process.env, TINY_KERNEL: guest.kernel, TINY_INITRD: guest.initrd, QMPILOT_CACHE: cache };
-  const child = spawn(process.execPath, [BIN, 'repro', 'tiny.repro.ts', '--attempts', '3', '--seed', '7', '--out', name, ...args], { cwd: dir, env, stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(
+    process.execPath,
+    [BIN, 'repro', 'tiny.repro.ts', '--attempts', '3', '--seed', '7', '--out', name, ...args],
+    { cwd: dir, env, stdio: ['ignore', 'ignore', 'pipe'] },
+  );
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   const code = await new Promise((resolve) => child.once('close', resolve));
   if (code !== 0 && code !== 1) throw new Error(stderr);
   const run: RunFile = JSON.parse(readFileSync(join(dir, name, 'run.json'), 'utf8'));
-  const records = readFileSync(join(dir, name, 'attempts.jsonl'), 'utf8').trim().split('\n').map((line): AttemptRecord => JSON.parse(line));
-  const attempts = records.map(({ index, outcome, seed }) => ({ index, outcome, seed })).toSorted((one, other) => one.index - other.index);
+  const records = readFileSync(join(dir, name, 'attempts.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line): AttemptRecord => JSON.parse(line));
+  const attempts = records
+    .map(({ index, outcome, seed }) => ({ index, outcome, seed }))
+    .toSorted((one, other) => one.index - other.index);
   return { from: run.prepared?.from, attempts, stderr };
 }
 
@@ -68,10 +89,14 @@ it('two runs that keep the same guest at once both end well, and leave one for t
 it('a cache that is full costs the next run its quick start, and nothing else', async (context) => {
   const cache = join(dir, 'small');
   mkdirSync(cache);
-  if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8m,mode=0700', 'qmpilot-small', cache]).status !== 0) context.skip('no tmpfs can be mounted here');
+  if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8m,mode=0700', 'qmpilot-small', cache]).status !== 0)
+    context.skip('no tmpfs can be mounted here');
   try {
     const full = await repro('full', { cache });
-    expect(full).toMatchObject({ from: 'boot', stderr: expect.stringMatching(/not kept.*room|room.*not kept|no space/is) });
+    expect(full).toMatchObject({
+      from: 'boot',
+      stderr: expect.stringMatching(/not kept.*room|room.*not kept|no space/is),
+    });
     expect(full.attempts).toHaveLength(3);
     expect(readdirSync(join(cache, 'snapshots'))).toEqual([]);
   } finally {
@@ -96,14 +121,22 @@ it('boots when the kept guest is not whole or does not load, says so, and keeps 
 
   for (const path of kept().map((name) => join(dir, 'cache', 'snapshots', name))) {
     // As QEMU might have written it: the manifest knows it.
-    const manifest: { files: { name: string; sha256?: string }[] } = JSON.parse(readFileSync(join(path, 'manifest.json'), 'utf8'));
+    const manifest: { files: { name: string; sha256?: string }[] } = JSON.parse(
+      readFileSync(join(path, 'manifest.json'), 'utf8'),
+    );
     const state = Buffer.alloc(readFileSync(join(path, 'state')).length, 0x5a);
-    const files = manifest.files.map((file) => (file.name === 'state' ? { ...file, sha256: createHash('sha256').update(state).digest('hex') } : file));
+    const files = manifest.files.map((file) =>
+      file.name === 'state' ? { ...file, sha256: createHash('sha256').update(state).digest('hex') } : file,
+    );
     writeFileSync(join(path, 'state'), state);
     writeFileSync(join(path, 'manifest.json'), JSON.stringify({ ...manifest, files }));
   }
   const garbled = await repro('garbled');
-  expect(garbled).toMatchObject({ from: 'boot', attempts: short.attempts, stderr: expect.stringContaining('does not load') });
+  expect(garbled).toMatchObject({
+    from: 'boot',
+    attempts: short.attempts,
+    stderr: expect.stringContaining('does not load'),
+  });
   expect(await repro('again')).toMatchObject({ from: 'kept' });
   await expect.poll(() => leftoversSince(before), { timeout: 10_000 }).toEqual([]);
 });

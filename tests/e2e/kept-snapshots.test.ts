@@ -3,10 +3,10 @@ import { createReadStream } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { boot, debian, direct, findPrepared, keepPrepared, openSnapshot, type Snapshot, type Vm } from '@qmpilot/core';
-import { makeTinyGuest } from './tiny-guest.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { boundCache, listKept, removeKept } from '../../packages/core/src/snapshot/kept/cache.js';
+import { makeTinyGuest } from './tiny-guest.js';
 
 const GUEST = debian({ defect: 'io-uring-lock-leak' });
 
@@ -49,7 +49,9 @@ describe('a kept snapshot', () => {
     try {
       for (const fork of forks) {
         expect((await fork.exec('cat /run/nonce /root/nonce')).stdout).toBe(`${nonce}disk\n`);
-        await fork.expectOk('head -c 50M /dev/zero | tr "\\0" x > /run/big; head -c 20M /run/big > /root/big; echo changed > /root/nonce; sync');
+        await fork.expectOk(
+          'head -c 50M /dev/zero | tr "\\0" x > /run/big; head -c 20M /run/big > /root/big; echo changed > /root/nonce; sync',
+        );
       }
       await forks[0]?.restore('prepared');
       expect((await forks[0]?.exec('cat /root/nonce; ls /root/big'))?.stdout).toBe('disk\n');
@@ -120,12 +122,17 @@ describe('a kept snapshot', () => {
     const watch = vm.watch();
     await vm.settled;
     expect(Math.abs(Number((await vm.exec('date +%s')).stdout) * 1000 - later.getTime())).toBeLessThan(20_000);
-    await vm.expectOk('sleep 2; sync; head -c 1000 /dev/hwrng | wc -c | grep -qx 1000; dd if=/dev/vda of=/dev/null bs=1M count=8 iflag=direct');
+    await vm.expectOk(
+      'sleep 2; sync; head -c 1000 /dev/hwrng | wc -c | grep -qx 1000; dd if=/dev/vda of=/dev/null bs=1M count=8 iflag=direct',
+    );
     await vm.console.type('echo "serial $((40 + 2))"\n');
     await vm.console.expect('serial 42', { timeout: '30s' });
     await watch.stop();
     expect(watch.findings).toEqual([]);
-    expect((await vm.exec('dmesg --level=emerg,alert,crit,err | grep -iE "blocked|lockup|stall|clocksource" || true')).stdout).toBe('');
+    expect(
+      (await vm.exec('dmesg --level=emerg,alert,crit,err | grep -iE "blocked|lockup|stall|clocksource" || true'))
+        .stdout,
+    ).toBe('');
   });
 
   it('is refused when another QEMU saved it, both named; when a file is short; when its image has changed', async () => {
@@ -144,19 +151,36 @@ describe('a kept snapshot', () => {
       await writeFile(file, edit(await readFile(file, 'utf8')));
     };
     expect(await bad(manifest((text) => text.replace(/"qemu": "[^"]+"/, '"qemu": "6.0.0 (other)"')))).toMatchObject({
-      code: 'SNAPSHOT', message: expect.stringMatching(/saved by QEMU 6\.0\.0 \(other\) with the machine pc-q35-.*this is QEMU \d/),
+      code: 'SNAPSHOT',
+      message: expect.stringMatching(/saved by QEMU 6\.0\.0 \(other\) with the machine pc-q35-.*this is QEMU \d/),
     });
-    expect(await bad((copy) => truncate(join(copy, 'state'), 1000))).toMatchObject({ code: 'SNAPSHOT', message: expect.stringContaining('not whole: state') });
-    expect(await bad((copy) => rm(join(copy, 'manifest.json')))).toMatchObject({ code: 'SNAPSHOT', message: expect.stringContaining('no kept snapshot') });
-    expect(await bad(manifest((text) => text.replace(/"mtimeMs": [\d.]+/, '"mtimeMs": 1').replace(/"sha256": "[0-9a-f]+"/, '"sha256": "0"')))).toMatchObject({
-      code: 'SNAPSHOT', message: expect.stringContaining('has other contents'),
+    expect(await bad((copy) => truncate(join(copy, 'state'), 1000))).toMatchObject({
+      code: 'SNAPSHOT',
+      message: expect.stringContaining('not whole: state'),
+    });
+    expect(await bad((copy) => rm(join(copy, 'manifest.json')))).toMatchObject({
+      code: 'SNAPSHOT',
+      message: expect.stringContaining('no kept snapshot'),
+    });
+    expect(
+      await bad(
+        manifest((text) =>
+          text.replace(/"mtimeMs": [\d.]+/, '"mtimeMs": 1').replace(/"sha256": "[0-9a-f]+"/, '"sha256": "0"'),
+        ),
+      ),
+    ).toMatchObject({
+      code: 'SNAPSHOT',
+      message: expect.stringContaining('has other contents'),
     });
   });
 
   it('is found again for the same guest and preparation only, listed with what it takes, bounded and removed', async () => {
     const cacheDir = join(folder, 'cache');
     // The image stays where it is: only snapshots go to this cache.
-    const guest = { name: GUEST.name, prepare: (context: object = {}) => GUEST.prepare({ ...context, cacheDir: undefined }) };
+    const guest = {
+      name: GUEST.name,
+      prepare: (context: object = {}) => GUEST.prepare({ ...context, cacheDir: undefined }),
+    };
     const request = { name: 'my test', guest, source: 'abc', cacheDir };
     expect(await findPrepared(request)).toBeUndefined();
     let snapshot: Snapshot | undefined = await openSnapshot(path);
@@ -174,7 +198,9 @@ describe('a kept snapshot', () => {
     expect(await findPrepared({ ...request, source: 'abd' })).toBeUndefined();
     expect(await findPrepared({ ...request, boot: { memoryMiB: 512 } })).toBeUndefined();
     const listed = await listKept(cacheDir);
-    expect(listed).toMatchObject([{ name: expect.stringMatching(/^my-test-[0-9a-f]{16}$/), guest: GUEST.name, memoryMiB: 1024 }]);
+    expect(listed).toMatchObject([
+      { name: expect.stringMatching(/^my-test-[0-9a-f]{16}$/), guest: GUEST.name, memoryMiB: 1024 },
+    ]);
     expect(listed[0]?.bytes).toBeLessThan(1024 * 2 ** 20);
     expect(await boundCache(1, listed[0]?.name ?? '', cacheDir)).toEqual([]);
     expect(await readdir(join(cacheDir, 'snapshots'))).toEqual([listed[0]?.name]);
@@ -217,16 +243,39 @@ describe('what stands in the way of a snapshot', () => {
   it('is said before one is tried, with the remedy, and the vm goes on', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'blockers-test-'));
     const files = await makeTinyGuest(folder);
-    const guest = direct({ name: 'tiny', ...files, append: 'console=ttyS0 quiet', cpus: 1, memoryMiB: 128, login: { prompt: /tiny# $/ } });
+    const guest = direct({
+      name: 'tiny',
+      ...files,
+      append: 'console=ttyS0 quiet',
+      cpus: 1,
+      memoryMiB: 128,
+      login: { prompt: /tiny# $/ },
+    });
     const raw = join(folder, 'mine.raw');
     await writeFile(raw, Buffer.alloc(1 << 20));
-    const vm = await boot(guest, { qemuArguments: ['-blockdev', 'null-co,node-name=none,size=1048576', '-device', 'nvme,serial=1,drive=none', '-drive', `file=${raw},format=raw,if=virtio`] });
+    const vm = await boot(guest, {
+      qemuArguments: [
+        '-blockdev',
+        'null-co,node-name=none,size=1048576',
+        '-device',
+        'nvme,serial=1,drive=none',
+        '-drive',
+        `file=${raw},format=raw,if=virtio`,
+      ],
+    });
     try {
       expect(await vm.snapshotBlockers()).toEqual([
         { reason: expect.stringContaining('nvme'), remedy: expect.stringContaining('leave out of the guest') },
-        { reason: `the disk ${raw} has no overlay of this vm's own, and a fork would write to it as well`, remedy: expect.stringContaining('name it among the disks of the guest') },
+        {
+          reason: `the disk ${raw} has no overlay of this vm's own, and a fork would write to it as well`,
+          remedy: expect.stringContaining('name it among the disks of the guest'),
+        },
       ]);
-      await expect(vm.snapshot('one')).rejects.toMatchObject({ code: 'SNAPSHOT', message: expect.stringMatching(/cannot be saved: .*nvme/), hint: expect.any(String) });
+      await expect(vm.snapshot('one')).rejects.toMatchObject({
+        code: 'SNAPSHOT',
+        message: expect.stringMatching(/cannot be saved: .*nvme/),
+        hint: expect.any(String),
+      });
       await vm.console.type('echo $((40 + 2))\n');
       await vm.console.expect('42');
     } finally {

@@ -15,14 +15,17 @@ function textOf(path: string): string {
   }
 }
 
-const isOurs = (pid: string) => pid === String(process.pid) || textOf(`/proc/${pid}/environ`).split('\0').includes(MARK);
+const isOurs = (pid: string) =>
+  pid === String(process.pid) || textOf(`/proc/${pid}/environ`).split('\0').includes(MARK);
 
 /** QEMUs of this test, and folders of its controllers or of controllers that are gone. */
 export function leftovers(): string[] {
-  const processes = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
-    const command = textOf(`/proc/${pid}/cmdline`).replaceAll('\0', ' ');
-    return /qemu-system-/.test(command) && isOurs(pid) ? [`${pid}: ${command.slice(0, 80)}`] : [];
-  });
+  const processes = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      const command = textOf(`/proc/${pid}/cmdline`).replaceAll('\0', ' ');
+      return /qemu-system-/.test(command) && isOurs(pid) ? [`${pid}: ${command.slice(0, 80)}`] : [];
+    });
   const folders = ['/dev/shm', tmpdir()].flatMap((parent) =>
     readdirSync(parent)
       .filter((name) => /^qmpilot-[A-Za-z0-9]{6}$/.test(name))

@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { boot, debian, formatShutdown, type GuestDescription, type PreparedGuest, type Vm } from '@qmpilot/core';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 function changed(change: (guest: PreparedGuest) => PreparedGuest): GuestDescription {
   const description = debian();
@@ -17,19 +17,34 @@ describe('a guest of which nothing is heard', () => {
 
   it('is alive while its out-of-band shell answers, and stopped while QEMU does not run it', async () => {
     await vm.exec('true');
-    expect(await vm.diagnose({ quiet: '1s' })).toMatchObject({ state: 'alive', signs: { runState: 'running', shellAnswers: true } });
+    expect(await vm.diagnose({ quiet: '1s' })).toMatchObject({
+      state: 'alive',
+      signs: { runState: 'running', shellAnswers: true },
+    });
     await vm.pause();
-    expect(await vm.diagnose({ shellTimeout: '1s' })).toMatchObject({ state: 'stopped', reason: expect.stringContaining('paused') });
+    expect(await vm.diagnose({ shellTimeout: '1s' })).toMatchObject({
+      state: 'stopped',
+      reason: expect.stringContaining('paused'),
+    });
     await vm.resume();
   });
 
   it('spins, when all its CPUs are taken for good', async () => {
     // The kernel reports the stall of RCU on its console, which is a sign of life: not in between here.
-    await vm.expectOk('echo 1 > /sys/module/rcupdate/parameters/rcu_cpu_stall_suppress; echo -1 > /proc/sys/kernel/sched_rt_runtime_us');
-    await vm.exec("for i in 1 2 3; do chrt -f 99 bash -c 'while :; do :; done' </dev/null >/dev/null 2>&1 & done").catch(() => {});
-    const found = await vm.watch({ kernelLog: false, hungTask: false, silence: { for: '3s' } }).first({ kind: 'silence', timeout: '60s' });
+    await vm.expectOk(
+      'echo 1 > /sys/module/rcupdate/parameters/rcu_cpu_stall_suppress; echo -1 > /proc/sys/kernel/sched_rt_runtime_us',
+    );
+    await vm
+      .exec("for i in 1 2 3; do chrt -f 99 bash -c 'while :; do :; done' </dev/null >/dev/null 2>&1 & done")
+      .catch(() => {});
+    const found = await vm
+      .watch({ kernelLog: false, hungTask: false, silence: { for: '3s' } })
+      .first({ kind: 'silence', timeout: '60s' });
     expect(found).toMatchObject({ title: 'guest silent: virtual CPUs spin', signature: 'silence: spinning' });
-    expect(await vm.diagnose({ quiet: '1s', shellTimeout: '2s' })).toMatchObject({ state: 'spinning', signs: { shellAnswers: false } });
+    expect(await vm.diagnose({ quiet: '1s', shellTimeout: '2s' })).toMatchObject({
+      state: 'spinning',
+      signs: { shellAnswers: false },
+    });
   });
 
   it('has panicked, as its console and pvpanic show, and a poweroff says so too', async () => {
@@ -46,7 +61,11 @@ describe('a guest of which nothing is heard', () => {
   });
 
   it('is rebooted, when that was asked for', async () => {
-    expect(await vm.poweroff({ wanted: 'reboot', timeout: '1m', slowAfter: '1m' })).toMatchObject({ outcome: 'clean', wanted: 'reboot', end: 'rebooted' });
+    expect(await vm.poweroff({ wanted: 'reboot', timeout: '1m', slowAfter: '1m' })).toMatchObject({
+      outcome: 'clean',
+      wanted: 'reboot',
+      end: 'rebooted',
+    });
   });
 
   it('has no QEMU any more', async () => {
@@ -69,15 +88,26 @@ describe('a guest of which nothing is heard', () => {
 it('a stuck thread is found by SysRq on the keyboard in a guest without a shell for the detectors', async () => {
   const guest = changed(({ samplingShell, ...rest }) => (expect(samplingShell).toBe('hvc1'), rest));
   await using vm = await boot(guest);
-  await vm.expectOk('modprobe loop; truncate -s 16M /run/disk; mke2fs -q /run/disk; mount -o loop /run/disk /mnt; fsfreeze -f /mnt');
+  await vm.expectOk(
+    'modprobe loop; truncate -s 16M /run/disk; mke2fs -q /run/disk; mount -o loop /run/disk /mnt; fsfreeze -f /mnt',
+  );
   await vm.exec('touch /mnt/stuck </dev/null >/dev/null 2>&1 &');
-  const found = await vm.watch({ hungTask: false, kernelLog: false, dState: { comm: /^touch$/, for: '5s' } }).first({ timeout: '90s' });
+  const found = await vm
+    .watch({ hungTask: false, kernelLog: false, dState: { comm: /^touch$/, for: '5s' } })
+    .first({ timeout: '90s' });
   expect(found).toMatchObject({ kind: 'd-state', task: { comm: 'touch' } });
   expect(found.stack?.length).toBeGreaterThan(3);
 });
 
 it('a boot that does not come up says where it got stuck', async () => {
-  const guest = changed((prepared) => ({ ...prepared, ...(prepared.kernel && { kernel: { ...prepared.kernel, append: 'root=/dev/nothing console=ttyS0 rootdelay=300' } }) }));
+  const guest = changed((prepared) => ({
+    ...prepared,
+    ...(prepared.kernel && { kernel: { ...prepared.kernel, append: 'root=/dev/nothing console=ttyS0 rootdelay=300' } }),
+  }));
   const error: unknown = await boot(guest, { timeout: '20s' }).catch((reason: unknown) => reason);
-  expect(error).toMatchObject({ code: 'TIMEOUT', message: expect.stringMatching(/boot got stuck at the (?:initramfs|kernel), before/), evidence: { stage: expect.any(String), state: expect.any(String) } });
+  expect(error).toMatchObject({
+    code: 'TIMEOUT',
+    message: expect.stringMatching(/boot got stuck at the (?:initramfs|kernel), before/),
+    evidence: { stage: expect.any(String), state: expect.any(String) },
+  });
 });

@@ -51,33 +51,58 @@ function qmpilotWith(input: string, ...args: readonly string[]): Promise<Result>
 
 const ps = async () => {
   const { stdout } = await qmpilot('ps', '--all', '--json');
-  return stdout.trim().split('\n').filter(Boolean).map((line): { name: string; status: string; reason?: string; qemuPid: number; keeperPid: number } => JSON.parse(line));
+  return stdout
+    .trim()
+    .split('\n')
+    .filter(Boolean)
+    .map((line): { name: string; status: string; reason?: string; qemuPid: number; keeperPid: number } =>
+      JSON.parse(line),
+    );
 };
 
 describe('a vm under a name, from one command to the next', () => {
   it('passes on output and exit status of commands, arguments as they are', async () => {
-    expect(await qmpilot('exec', 'web', '--', 'uname', '-r')).toMatchObject({ code: 0, stdout: expect.stringMatching(/^6\.1\./) });
-    expect(await qmpilot('exec', 'web', 'echo out; echo err >&2; exit 7')).toMatchObject({ code: 7, stdout: 'out\n', stderr: 'err\n' });
-    expect((await qmpilot('exec', 'web', 'printf', '%s|', 'a b', "it's", '$HOME', '*', '-n', '')).stdout).toBe("a b|it's|$HOME|*|-n||");
+    expect(await qmpilot('exec', 'web', '--', 'uname', '-r')).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^6\.1\./),
+    });
+    expect(await qmpilot('exec', 'web', 'echo out; echo err >&2; exit 7')).toMatchObject({
+      code: 7,
+      stdout: 'out\n',
+      stderr: 'err\n',
+    });
+    expect((await qmpilot('exec', 'web', 'printf', '%s|', 'a b', "it's", '$HOME', '*', '-n', '')).stdout).toBe(
+      "a b|it's|$HOME|*|-n||",
+    );
     expect((await qmpilotWith('typed\n', 'exec', '--stdin', 'web', 'cat')).stdout).toBe('typed\n');
-    expect(await qmpilot('exec', '--timeout', '500ms', 'web', 'sleep 100')).toMatchObject({ code: 125, stderr: expect.stringContaining('waited') });
+    expect(await qmpilot('exec', '--timeout', '500ms', 'web', 'sleep 100')).toMatchObject({
+      code: 125,
+      stderr: expect.stringContaining('waited'),
+    });
   });
 
   it('serves several commands at once, each with its own output to the byte', async () => {
     const script = (seed: number) => `for i in $(seq 400); do echo "${seed} $i ${'x'.repeat(100)}"; done`;
-    const expected = (seed: number) => Array.from({ length: 400 }, (_, index) => `${seed} ${index + 1} ${'x'.repeat(100)}\n`).join('');
+    const expected = (seed: number) =>
+      Array.from({ length: 400 }, (_, index) => `${seed} ${index + 1} ${'x'.repeat(100)}\n`).join('');
     const results = await Promise.all([1, 2, 3, 4].map((seed) => qmpilot('exec', 'web', script(seed))));
     const digest = (text: string) => createHash('sha256').update(text).digest('hex');
     expect(results.map(({ stdout }) => digest(stdout))).toEqual([1, 2, 3, 4].map((seed) => digest(expected(seed))));
   });
 
   it('refuses options of exec where the command begins, and says where they belong', async () => {
-    expect(await qmpilot('exec', 'web', '--timeout', '5s', '--', 'true')).toMatchObject({ code: 2, stderr: expect.stringContaining('qmpilot exec --timeout ... web') });
+    expect(await qmpilot('exec', 'web', '--timeout', '5s', '--', 'true')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('qmpilot exec --timeout ... web'),
+    });
     expect((await qmpilot('exec', 'web', '--', '-x')).code).toBe(127);
   });
 
   it('says SHELL_LOST, and goes on, when a command ends the shell that runs it', async () => {
-    expect(await qmpilot('exec', 'web', 'kill -9 $$')).toMatchObject({ code: 125, stderr: expect.stringContaining('ended while it ran') });
+    expect(await qmpilot('exec', 'web', 'kill -9 $$')).toMatchObject({
+      code: 125,
+      stderr: expect.stringContaining('ended while it ran'),
+    });
     expect((await qmpilot('exec', 'web', 'echo here')).stdout).toBe('here\n');
   });
 
@@ -90,31 +115,47 @@ describe('a vm under a name, from one command to the next', () => {
   });
 
   it('says at Ctrl-C what it ends: the command, not the vm', async () => {
-    const child = spawn(process.execPath, [BIN, 'exec', 'web', 'echo up; sleep 100'], { env: { ...process.env, QMPILOT_STATE: dir }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [BIN, 'exec', 'web', 'echo up; sleep 100'], {
+      env: { ...process.env, QMPILOT_STATE: dir },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let stderr = '';
     child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
     child.stdout.once('data', () => child.kill('SIGINT'));
     expect(await new Promise((resolve) => child.once('close', resolve))).toBe(130);
     expect(stderr).toContain('killing the command');
-    await expect.poll(async () => (await qmpilot('exec', 'web', 'pgrep -xc sleep')).stdout, { timeout: 20_000 }).toBe('0\n');
+    await expect
+      .poll(async () => (await qmpilot('exec', 'web', 'pgrep -xc sleep')).stdout, { timeout: 20_000 })
+      .toBe('0\n');
   });
 
   it('types on the console, and shows it as a screen and as a log', async () => {
     await qmpilot('type', 'web', 'echo "the answer is $((6 * 7))"\\n');
-    await expect.poll(async () => (await qmpilot('screen', 'web')).stdout, { timeout: 20_000 }).toContain('the answer is 42');
+    await expect
+      .poll(async () => (await qmpilot('screen', 'web')).stdout, { timeout: 20_000 })
+      .toContain('the answer is 42');
     expect((await qmpilot('screen', 'web', '--svg')).stdout).toMatch(/^<svg[^]*the answer is 42/);
     expect((await qmpilot('logs', 'web')).stdout).toContain('the answer is 42\n');
-    expect(await qmpilot('console', 'web')).toMatchObject({ code: 2, stderr: expect.stringContaining('needs a terminal') });
+    expect(await qmpilot('console', 'web')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('needs a terminal'),
+    });
   });
 
   it('has two terminals at its console at once; Ctrl-] leaves, and the vm goes on', async () => {
-    const tmux = (...args: string[]) => execFileSync('tmux', ['-L', 'qmpilot-test', ...args], { encoding: 'utf8', env: { ...process.env, QMPILOT_STATE: dir } });
+    const tmux = (...args: string[]) =>
+      execFileSync('tmux', ['-L', 'qmpilot-test', ...args], {
+        encoding: 'utf8',
+        env: { ...process.env, QMPILOT_STATE: dir },
+      });
     const pane = (session: string) => tmux('capture-pane', '-p', '-t', session);
     for (const session of ['one', 'two']) {
       tmux('new-session', '-d', '-s', session, '-x', '100', '-y', '30', 'sh');
       tmux('send-keys', '-t', session, `'${process.execPath}' '${BIN}' console web`, 'Enter');
     }
-    await expect.poll(() => ['one', 'two'].filter((session) => pane(session).includes('root@qmpilot')), { timeout: 20_000 }).toEqual(['one', 'two']);
+    await expect
+      .poll(() => ['one', 'two'].filter((session) => pane(session).includes('root@qmpilot')), { timeout: 20_000 })
+      .toEqual(['one', 'two']);
     tmux('send-keys', '-t', 'one', 'echo typed by $((1 + 0))', 'Enter');
     await expect.poll(() => pane('two'), { timeout: 20_000 }).toContain('typed by 1\n');
     tmux('send-keys', '-t', 'two', "printf '\\033]0;title-of-the-guest\\007'", 'Enter');
@@ -123,7 +164,9 @@ describe('a vm under a name, from one command to the next', () => {
     expect(tmux('display-message', '-p', '-t', 'one', '#{pane_title}')).not.toContain('title-of-the-guest');
     // The guest's terminal follows that of whoever came or changed last.
     tmux('resize-window', '-t', 'two', '-x', '90', '-y', '25');
-    await expect.poll(async () => (await qmpilot('exec', 'web', 'stty -F /dev/ttyS0 size')).stdout, { timeout: 20_000 }).toBe('25 90\n');
+    await expect
+      .poll(async () => (await qmpilot('exec', 'web', 'stty -F /dev/ttyS0 size')).stdout, { timeout: 20_000 })
+      .toBe('25 90\n');
     tmux('resize-window', '-t', 'two', '-x', '100', '-y', '30');
     // Leaving twice is leaving once; the second may reach the shell behind.
     tmux('send-keys', '-t', 'one', 'C-]', 'C-]');
@@ -149,7 +192,10 @@ describe('a vm under a name, from one command to the next', () => {
     expect((await ps()).map(({ name }) => name)).not.toContain('web3');
     expect((await qmpilot('stop', 'web2')).stdout).toBe('web2\n');
     expect((await qmpilot('exec', 'web', 'echo here')).stdout).toBe('here\n');
-    expect(await qmpilot('exec', 'web2', 'true')).toMatchObject({ code: 2, stderr: expect.stringContaining('runs no more: stopped') });
+    expect(await qmpilot('exec', 'web2', 'true')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('runs no more: stopped'),
+    });
   });
 
   it.each([
@@ -165,7 +211,10 @@ describe('a vm under a name, from one command to the next', () => {
   });
 
   it('has its unknown snapshots told', async () => {
-    expect(await qmpilot('restore', 'web', 'nope')).toMatchObject({ code: 2, stderr: expect.stringMatching(/no snapshot named "nope"[^]*ready/) });
+    expect(await qmpilot('restore', 'web', 'nope')).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/no snapshot named "nope"[^]*ready/),
+    });
   });
 
   it('outlives a poweroff when it has a snapshot to come back from', async () => {
@@ -185,7 +234,10 @@ describe('a vm under a name, from one command to the next', () => {
   });
 
   it('leaves nothing when its boot is interrupted', async () => {
-    const child = spawn(process.execPath, [BIN, 'boot', '--name', 'late', 'debian', '--defect', 'io-uring-lock-leak'], { env: { ...process.env, QMPILOT_STATE: dir }, stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(process.execPath, [BIN, 'boot', '--name', 'late', 'debian', '--defect', 'io-uring-lock-leak'], {
+      env: { ...process.env, QMPILOT_STATE: dir },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     const ended = new Promise((resolve) => child.once('close', resolve));
     let stderr = '';
     child.stderr.on('data', (chunk) => {
@@ -194,7 +246,9 @@ describe('a vm under a name, from one command to the next', () => {
     });
     expect(await ended).toBe(130);
     await expect.poll(() => leftoversSince(before), { timeout: 10_000 }).toEqual([]);
-    expect(await ps()).toContainEqual(expect.objectContaining({ name: 'late', status: 'ended', reason: 'its boot was interrupted' }));
+    expect(await ps()).toContainEqual(
+      expect.objectContaining({ name: 'late', status: 'ended', reason: 'its boot was interrupted' }),
+    );
     expect((await qmpilot('rm', 'late')).stdout).toBe('late\n');
   });
 });

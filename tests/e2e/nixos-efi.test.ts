@@ -1,19 +1,33 @@
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { boot, nixos, type Vm } from '@qmpilot/core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeStartScript } from '../nix/start-script.js';
 
 /** A variable of the guest's EFI, in the flash that its start script gives it: read, and written with the value 1 or 2. */
 const VARIABLE = '/sys/firmware/efi/efivars/Qmpilot-12345678-1234-1234-1234-123456789abc';
 const read = `od -An -tx1 -j4 ${VARIABLE} | tr -d ' \\n'`;
-const write = (value: number) => `chattr -i ${VARIABLE} 2>/dev/null; printf '\\007\\000\\000\\000\\00${value}' > ${VARIABLE}`;
+const write = (value: number) =>
+  `chattr -i ${VARIABLE} 2>/dev/null; printf '\\007\\000\\000\\000\\00${value}' > ${VARIABLE}`;
 
 /** TPM2_PCR_Extend of register 16 by 32 bytes of ones: TPM 2.0 Library, part 3, 22.2. */
 const EXTEND = `exec 3<>/dev/tpm0; printf '${[
-  '8002', '00000041', '00000182', '00000010', '00000009', '40000009', '0000', '00', '0000', '00000001', '000b', '01'.repeat(32),
-].join('').replaceAll(/../g, String.raw`\x$&`)}' >&3; head -c 10 <&3 | od -An -tx1 | grep -q '00 00 00 00$'`;
+  '8002',
+  '00000041',
+  '00000182',
+  '00000010',
+  '00000009',
+  '40000009',
+  '0000',
+  '00',
+  '0000',
+  '00000001',
+  '000b',
+  '01'.repeat(32),
+]
+  .join('')
+  .replaceAll(/../g, String.raw`\x$&`)}' >&3; head -c 10 <&3 | od -An -tx1 | grep -q '00 00 00 00$'`;
 
 let dir: string;
 beforeAll(() => {
@@ -29,7 +43,9 @@ describe('a NixOS VM with EFI (virtualisation.useEFIBoot)', () => {
     variables = join(dir, 'mine.fd');
     copyFileSync(/efi='(.*)'/.exec(readFileSync(script, 'utf8'))?.[1] + '/OVMF_VARS_4M.fd', variables);
     vm = await boot(nixos({ script, env: { NIX_EFI_VARS: variables } }));
-    await vm.expectOk('mountpoint -q /sys/firmware/efi/efivars || mount -t efivarfs efivarfs /sys/firmware/efi/efivars');
+    await vm.expectOk(
+      'mountpoint -q /sys/firmware/efi/efivars || mount -t efivarfs efivarfs /sys/firmware/efi/efivars',
+    );
   });
   afterAll(() => vm?.close());
 
@@ -67,9 +83,13 @@ describe('a NixOS VM with a TPM (virtualisation.tpm.enable)', () => {
 
   it('makes no template and no fork, and says why', async () => {
     const reason = 'its TPM is an emulator (swtpm) outside of QEMU, which ends with this QEMU and cannot be forked';
-    expect(await vm.snapshotBlockers({ strategy: 'file' })).toEqual([{ reason, remedy: 'build the guest without it: virtualisation.tpm.enable = false' }]);
+    expect(await vm.snapshotBlockers({ strategy: 'file' })).toEqual([
+      { reason, remedy: 'build the guest without it: virtualisation.tpm.enable = false' },
+    ]);
     await expect(vm.snapshot('refused', { strategy: 'file' })).rejects.toMatchObject({
-      code: 'SNAPSHOT', message: `this vm cannot be restored in another QEMU: ${reason}`, hint: expect.stringMatching(/tpm\.enable = false; or take the strategy 'internal'/),
+      code: 'SNAPSHOT',
+      message: `this vm cannot be restored in another QEMU: ${reason}`,
+      hint: expect.stringMatching(/tpm\.enable = false; or take the strategy 'internal'/),
     });
   });
 

@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { AttemptRecord, PoweroffStallFinding, RunSummary } from '@qmpilot/core';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { launch, openFile } from '../browser/chromium.js';
 import { leftovers, leftoversSince } from './leftovers.js';
 
@@ -20,24 +20,46 @@ afterAll(() => rmSync(join(dir, '..'), { recursive: true, force: true }));
 
 it('the main job: catches the hang of npm ci with its three findings, and sees clean attempts too', async () => {
   const before = leftovers();
-  const args = [join(ROOT, 'packages/cli/dist/bin.js'), 'repro', join(ROOT, 'examples/npm-ci-hang/npm-ci-hang.repro.ts')];
-  const child = spawn(process.execPath, [...args, '--attempts', '4', '--seed', SEED, '--out', dir, '--json', '--fresh'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const args = [
+    join(ROOT, 'packages/cli/dist/bin.js'),
+    'repro',
+    join(ROOT, 'examples/npm-ci-hang/npm-ci-hang.repro.ts'),
+  ];
+  const child = spawn(
+    process.execPath,
+    [...args, '--attempts', '4', '--seed', SEED, '--out', dir, '--json', '--fresh'],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
   let stdout = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   expect(await new Promise((resolve) => child.once('close', resolve))).toBe(1);
-  const lines = stdout.trim().split('\n').map((line): unknown => JSON.parse(line));
+  const lines = stdout
+    .trim()
+    .split('\n')
+    .map((line): unknown => JSON.parse(line));
   const attempts = lines.slice(0, -1) as AttemptRecord[];
   expect(lines.at(-1) as RunSummary).toMatchObject({ attempts: 4, inconclusive: 0 });
 
   expect(attempts.map(({ outcome }) => outcome)).toEqual(expect.arrayContaining(['reproduced', 'clean']));
-  const whole = attempts.find(({ findings }) => ['d-state', 'hung-task', 'poweroff-stall'].every((kind) => findings.some((finding) => finding.kind === kind)));
-  const stall = whole?.findings.find((finding): finding is PoweroffStallFinding & { times: number } => finding.kind === 'poweroff-stall');
+  const whole = attempts.find(({ findings }) =>
+    ['d-state', 'hung-task', 'poweroff-stall'].every((kind) => findings.some((finding) => finding.kind === kind)),
+  );
+  const stall = whole?.findings.find(
+    (finding): finding is PoweroffStallFinding & { times: number } => finding.kind === 'poweroff-stall',
+  );
   expect(stall).toMatchObject({
-    phase: 'units', unit: 'user@0.service', description: 'User Manager for UID 0', slice: 'user-0.slice',
-    cgroup: '/user.slice/user-0.slice/user@0.service', elapsed: expect.any(Number), limit: 120_000, shutdownEvent: false,
+    phase: 'units',
+    unit: 'user@0.service',
+    description: 'User Manager for UID 0',
+    slice: 'user-0.slice',
+    cgroup: '/user.slice/user-0.slice/user@0.service',
+    elapsed: expect.any(Number),
+    limit: 120_000,
+    shutdownEvent: false,
   });
 
-  const file = (name: string) => readFileSync(join(dir, 'attempts', String(whole?.index).padStart(4, '0'), name), 'utf8');
+  const file = (name: string) =>
+    readFileSync(join(dir, 'attempts', String(whole?.index).padStart(4, '0'), name), 'utf8');
   expect(JSON.parse(file('kill.json'))).toMatchObject([{ outcome: expect.stringMatching(/no-effect|zombie-leader/) }]);
   expect(file('sysrq-w.txt')).toMatch(/io_sq_thread|io_uring/);
   expect(file('screen-stuck.txt')).toMatch(/while true; do npm ci; done[^]*Every 2\.0s[^]*kill -9/);
@@ -53,7 +75,9 @@ it('the report of that run opens in Chromium without an error or a request, and 
     expect(await page.locator('h1').textContent()).toMatch(/^\d of 4 attempts fails?$/);
     expect(await page.locator('#failures').textContent()).toMatch(/INFO: task hung in/);
     await page.locator('.lanes circle.error', { hasText: 'INFO: task hung' }).last().click({ force: true });
-    expect(await page.locator('.lines .chosen').textContent()).toMatch(/INFO: task .* blocked for more than \d+ seconds/);
+    expect(await page.locator('.lines .chosen').textContent()).toMatch(
+      /INFO: task .* blocked for more than \d+ seconds/,
+    );
     expect(await page.locator('#environment').textContent()).toMatch(/Guest kernel6\.1\..*AcceleratorTCG|KVM/);
     expect([errors, requests]).toEqual([[], []]);
   } finally {

@@ -1,18 +1,20 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { boot, debian, type Snapshot, type Vm } from '@qmpilot/core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 /** QEMUs that this process started. */
 function children(): number[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-      return parent === process.pid && stat.includes('(qemu-system') ? [Number(pid)] : [];
-    } catch {
-      return [];
-    }
-  });
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+        const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+        return parent === process.pid && stat.includes('(qemu-system') ? [Number(pid)] : [];
+      } catch {
+        return [];
+      }
+    });
 }
 
 describe('a pool of warm forks', () => {

@@ -23,7 +23,10 @@ beforeAll(async () => {
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 /** Runs the command; after `killAt` ms it is killed, and cannot put anything away. */
-function qmpilot(args: readonly string[], killAt?: number): Promise<{ code: number | null; stdout: string; stderr: string }> {
+function qmpilot(
+  args: readonly string[],
+  killAt?: number,
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const env = { ...process.env, TINY_KERNEL: guest.kernel, TINY_INITRD: guest.initrd };
   const child = spawn(process.execPath, [BIN, 'repro', ...args], { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let [stdout, stderr] = ['', ''];
@@ -39,13 +42,29 @@ function qmpilot(args: readonly string[], killAt?: number): Promise<{ code: numb
 }
 
 const attemptsOf = (name: string) =>
-  readFileSync(join(dir, name, 'attempts.jsonl'), 'utf8').split('\n').slice(0, -1).map((line): AttemptRecord => JSON.parse(line));
+  readFileSync(join(dir, name, 'attempts.jsonl'), 'utf8')
+    .split('\n')
+    .slice(0, -1)
+    .map((line): AttemptRecord => JSON.parse(line));
 const essence = (records: readonly AttemptRecord[]) =>
-  records.map(({ index, outcome, reason, seed, findings }) => ({ index, outcome, reason, seed, findings })).toSorted((one, other) => one.index - other.index);
+  records
+    .map(({ index, outcome, reason, seed, findings }) => ({ index, outcome, reason, seed, findings }))
+    .toSorted((one, other) => one.index - other.index);
 
 it(`a run killed ${KILLS} times at random moments and resumed each time ends with the attempts of one that was not, whatever the forks`, async () => {
   const before = leftovers();
-  const whole = await qmpilot([TINY, '--attempts', String(ATTEMPTS), '--seed', '5', '--forks', '1', '--out', 'whole', '--quiet']);
+  const whole = await qmpilot([
+    TINY,
+    '--attempts',
+    String(ATTEMPTS),
+    '--seed',
+    '5',
+    '--forks',
+    '1',
+    '--out',
+    'whole',
+    '--quiet',
+  ]);
   expect(whole.stderr).toBe('');
   expect(whole.code).toBe(1);
 
@@ -54,7 +73,10 @@ it(`a run killed ${KILLS} times at random moments and resumed each time ends wit
   for (let round = 0; killed < KILLS && round < 3 * KILLS; round += 1) {
     const first = ['--attempts', String(ATTEMPTS), '--seed', '5', '--out', 'killed', TINY];
     const begun = existsSync(join(dir, 'killed', 'run.json'));
-    const { code, stderr } = await qmpilot([...(begun ? ['--resume', 'killed'] : first), '--forks', '2'], 500 + Math.random() * 2500);
+    const { code, stderr } = await qmpilot(
+      [...(begun ? ['--resume', 'killed'] : first), '--forks', '2'],
+      500 + Math.random() * 2500,
+    );
     if (code === null) killed += 1;
     else if (!begun || code !== 1) throw new Error(stderr);
     if (code === 1) break;

@@ -1,8 +1,22 @@
 import { readFileSync } from 'node:fs';
+import {
+  all,
+  any,
+  boot,
+  debian,
+  waitForFile,
+  waitForPort,
+  waitForText,
+  waitForUnit,
+  type KeyboardLayout,
+  type Vm,
+} from '@qmpilot/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { all, any, boot, debian, waitForFile, waitForPort, waitForText, waitForUnit, type KeyboardLayout, type Vm } from '@qmpilot/core';
 
-const XKB = JSON.parse(readFileSync(new URL('../fixtures/keyboard/xkb.json', import.meta.url), 'utf8')) as Record<KeyboardLayout, Record<string, (string | null)[]>>;
+const XKB = JSON.parse(readFileSync(new URL('../fixtures/keyboard/xkb.json', import.meta.url), 'utf8')) as Record<
+  KeyboardLayout,
+  Record<string, (string | null)[]>
+>;
 
 let vm: Vm;
 beforeAll(async () => {
@@ -26,20 +40,25 @@ describe('the graphical console', () => {
     expect((await vm.expectOk('cat /run/typed')).stdout).toBe(text);
   });
 
-  it.each(['gb', 'de', 'fr'] as const)('takes every character of the layout %s, from a guest that is set to it', async (layout) => {
-    await vm.expectOk('busybox loadkmap', { input: kernelKeymap(layout) });
-    // What X has and the tables leave out, as the Linux console does not agree.
-    const left = { gb: '²³ßµ', de: '¬', fr: 'ß¬' }[layout];
-    const plain = [...new Set(Object.values(XKB[layout]).flat())].filter((character) => character !== null && !/[\u0300-\u036f]/.test(character) && !left.includes(character)).join('');
-    // An acute or a diaeresis with the space bar is ' or " to the Linux console (drivers/tty/vt/keyboard.c, ret_diacr).
-    const accents = { gb: '', de: '^`', fr: '^\u00ea\u00cb' }[layout];
-    await vm.keyboard.type(`cat > /run/${layout}\n${plain}${accents}\n`, { layout });
-    await vm.keyboard.press('C-d', { layout });
-    await vm.keyboard.type(`touch /run/${layout}.done\n`, { layout });
-    await vm.waitForFile(`/run/${layout}.done`);
-    expect((await vm.expectOk(`cat /run/${layout}`)).stdout).toBe(`${plain}${accents}\n`);
-    await vm.expectOk('busybox loadkmap', { input: kernelKeymap('us') });
-  });
+  it.each(['gb', 'de', 'fr'] as const)(
+    'takes every character of the layout %s, from a guest that is set to it',
+    async (layout) => {
+      await vm.expectOk('busybox loadkmap', { input: kernelKeymap(layout) });
+      // What X has and the tables leave out, as the Linux console does not agree.
+      const left = { gb: '²³ßµ', de: '¬', fr: 'ß¬' }[layout];
+      const plain = [...new Set(Object.values(XKB[layout]).flat())]
+        .filter((character) => character !== null && !/[\u0300-\u036f]/.test(character) && !left.includes(character))
+        .join('');
+      // An acute or a diaeresis with the space bar is ' or " to the Linux console (drivers/tty/vt/keyboard.c, ret_diacr).
+      const accents = { gb: '', de: '^`', fr: '^\u00ea\u00cb' }[layout];
+      await vm.keyboard.type(`cat > /run/${layout}\n${plain}${accents}\n`, { layout });
+      await vm.keyboard.press('C-d', { layout });
+      await vm.keyboard.type(`touch /run/${layout}.done\n`, { layout });
+      await vm.waitForFile(`/run/${layout}.done`);
+      expect((await vm.expectOk(`cat /run/${layout}`)).stdout).toBe(`${plain}${accents}\n`);
+      await vm.expectOk('busybox loadkmap', { input: kernelKeymap('us') });
+    },
+  );
 
   it('gives a picture as PNG', async () => {
     const png = await vm.screenshot();
@@ -52,20 +71,47 @@ describe('the graphical console', () => {
 
 describe('waits', () => {
   it('for units: one that comes, one that fails at once, one that is not there', async () => {
-    await vm.expectOk(`systemd-run --unit later --service-type=notify bash -c 'sleep 2; systemd-notify --ready; sleep 1000'  >&2 & sleep 0.2`);
+    await vm.expectOk(
+      `systemd-run --unit later --service-type=notify bash -c 'sleep 2; systemd-notify --ready; sleep 1000'  >&2 & sleep 0.2`,
+    );
     await vm.waitForUnit('later');
-    await vm.expectOk(`systemd-run --no-block --service-type=oneshot --unit broken bash -c 'echo no such luck; exit 7'`);
-    await expect(vm.waitForUnit('broken', { timeout: '30s' })).rejects.toMatchObject({ code: 'UNIT_FAILED', message: 'the unit broken.service failed: exit-code, status 7; it said last: no such luck', evidence: { log: expect.arrayContaining(['no such luck']) } });
+    await vm.expectOk(
+      `systemd-run --no-block --service-type=oneshot --unit broken bash -c 'echo no such luck; exit 7'`,
+    );
+    await expect(vm.waitForUnit('broken', { timeout: '30s' })).rejects.toMatchObject({
+      code: 'UNIT_FAILED',
+      message: 'the unit broken.service failed: exit-code, status 7; it said last: no such luck',
+      evidence: { log: expect.arrayContaining(['no such luck']) },
+    });
     await expect(vm.waitForUnit('nosuch.target')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
   it('for ports, files and text, together, and say what they last saw', async () => {
-    await vm.expectOk(`systemd-run --unit port bash -c 'sleep 1; touch /run/there; exec busybox nc -ll -p 4711 -e /bin/cat'`);
+    await vm.expectOk(
+      `systemd-run --unit port bash -c 'sleep 1; touch /run/there; exec busybox nc -ll -p 4711 -e /bin/cat'`,
+    );
     await vm.console.type('sleep 1; echo "$((40 + 2)) is the answer"\n');
-    expect(await vm.waitFor(all(waitForPort(4711), waitForFile('/run/there'), waitForText(/4\d is the answer/), any(waitForUnit('port'), waitForFile('/never'))))).toEqual([4711, '/run/there', '42 is the answer', { index: 0, value: { unit: 'port.service', sub: 'running' } }]);
-    await expect(vm.waitForPort(4712, { timeout: '2s' })).rejects.toMatchObject({ code: 'TIMEOUT', message: expect.stringContaining('Connection refused') });
-    await expect(vm.waitForFile('/run/never', { timeout: '1s' })).rejects.toMatchObject({ message: expect.stringContaining('No such file') });
-    await expect(vm.waitForText('never', { row: -1, timeout: '1s' })).rejects.toMatchObject({ code: 'TIMEOUT', message: expect.stringContaining('last seen') });
+    expect(
+      await vm.waitFor(
+        all(
+          waitForPort(4711),
+          waitForFile('/run/there'),
+          waitForText(/4\d is the answer/),
+          any(waitForUnit('port'), waitForFile('/never')),
+        ),
+      ),
+    ).toEqual([4711, '/run/there', '42 is the answer', { index: 0, value: { unit: 'port.service', sub: 'running' } }]);
+    await expect(vm.waitForPort(4712, { timeout: '2s' })).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      message: expect.stringContaining('Connection refused'),
+    });
+    await expect(vm.waitForFile('/run/never', { timeout: '1s' })).rejects.toMatchObject({
+      message: expect.stringContaining('No such file'),
+    });
+    await expect(vm.waitForText('never', { row: -1, timeout: '1s' })).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      message: expect.stringContaining('last seen'),
+    });
   });
 });
 
@@ -108,14 +154,27 @@ function kernelKeymap(layout: KeyboardLayout): Buffer {
   map.write('bkeymap');
   for (const [place, modifiers] of tables.entries()) {
     map[7 + modifiers] = 1;
-    for (let code = 0; code < 128; code += 1) map.writeUInt16LE(keySymbol(layout, code, modifiers), 7 + 256 + place * 256 + code * 2);
+    for (let code = 0; code < 128; code += 1)
+      map.writeUInt16LE(keySymbol(layout, code, modifiers), 7 + 256 + place * 256 + code * 2);
   }
   return map;
 }
 
 const DEAD = ['\u0300', '\u0301', '\u0302', '\u0303', '\u0308', '\u0327'];
 /** linux/keyboard.h: what keys are that type nothing. */
-const OTHER: Record<number, number> = { 28: 0x201, 14: 0x7f, 15: 9, 1: 27, 29: 0x702, 97: 0x702, 42: 0x700, 54: 0x700, 56: 0x703, 100: 0x701, 57: 32 };
+const OTHER: Record<number, number> = {
+  28: 0x201,
+  14: 0x7f,
+  15: 9,
+  1: 27,
+  29: 0x702,
+  97: 0x702,
+  42: 0x700,
+  54: 0x700,
+  56: 0x703,
+  100: 0x701,
+  57: 32,
+};
 
 function keySymbol(layout: KeyboardLayout, code: number, modifiers: number): number {
   const other = OTHER[code];

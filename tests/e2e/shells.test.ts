@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createHash } from 'node:crypto';
 import { boot, debian, type GuestDescription, type Shell, type ShellKind, type Vm } from '@qmpilot/core';
 import { openSsh, type SshShell } from '@qmpilot/core/ssh';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 interface Want {
   readonly exitCode?: number;
@@ -26,12 +26,20 @@ const TABLE: readonly [title: string, command: string, want: Want][] = [
 
 const SOME_CODES = [0, 1, 127, 129, 255];
 const CODES: Readonly<Record<ShellKind, readonly number[]>> = {
-  'out-of-band': Array.from({ length: 256 }, (_, code) => code), agent: SOME_CODES, ssh: SOME_CODES, serial: SOME_CODES,
+  'out-of-band': Array.from({ length: 256 }, (_, code) => code),
+  'agent': SOME_CODES,
+  'ssh': SOME_CODES,
+  'serial': SOME_CODES,
 };
 
 const MB = 1_000_000;
 /** What passes in a few seconds; with QMPILOT_TEST_FULL=1 it is 100 MB everywhere, which takes a minute over hvc0 and half an hour over serial. */
-const VOLUMES: Readonly<Record<ShellKind, number>> = { 'out-of-band': 10 * MB, agent: 100 * MB, ssh: 100 * MB, serial: MB / 2 };
+const VOLUMES: Readonly<Record<ShellKind, number>> = {
+  'out-of-band': 10 * MB,
+  'agent': 100 * MB,
+  'ssh': 100 * MB,
+  'serial': MB / 2,
+};
 const volume = (via: ShellKind) => (process.env['QMPILOT_TEST_FULL'] === '1' ? 100 * MB : VOLUMES[via]);
 
 function binary(length: number): Buffer {
@@ -53,11 +61,19 @@ describe('the shells of one guest', () => {
 
   describe.each<ShellKind>(['out-of-band', 'agent', 'ssh', 'serial'])('over %s', (via) => {
     const exec = (command: string, options = {}) =>
-      via === 'ssh' ? ssh.exec(command, { timeout: '2m', ...options }) : vm.exec(command, { via, timeout: '2m', ...options });
+      via === 'ssh'
+        ? ssh.exec(command, { timeout: '2m', ...options })
+        : vm.exec(command, { via, timeout: '2m', ...options });
 
     it.each(TABLE)('runs a command with %s', async (_title, command, want) => {
       const result = await exec(command);
-      expect({ ...result, stderr: want.stderr === undefined ? '' : result.stderr }).toMatchObject({ exitCode: 0, stdout: '', stderr: '', via, ...want });
+      expect({ ...result, stderr: want.stderr === undefined ? '' : result.stderr }).toMatchObject({
+        exitCode: 0,
+        stdout: '',
+        stderr: '',
+        via,
+        ...want,
+      });
     });
 
     it('gives exit codes as they are', async () => {
@@ -75,12 +91,18 @@ describe('the shells of one guest', () => {
     });
 
     it('sets environment, directory and user', async () => {
-      const result = await exec('printf %s "$PWD|$A|$(id -un)"', { env: { A: `it's "x"\n$y` }, cwd: '/usr/lib', user: 'nobody' });
+      const result = await exec('printf %s "$PWD|$A|$(id -un)"', {
+        env: { A: `it's "x"\n$y` },
+        cwd: '/usr/lib',
+        user: 'nobody',
+      });
       expect(result.stdout).toBe(`/usr/lib|it's "x"\n$y|nobody`);
     });
 
     it('kills a command that takes no signal when its time is up, and goes on', async () => {
-      const error: unknown = await exec('echo begun; trap "" INT TERM; while :; do sleep 1; done', { timeout: '3s' }).catch((e: unknown) => e);
+      const error: unknown = await exec('echo begun; trap "" INT TERM; while :; do sleep 1; done', {
+        timeout: '3s',
+      }).catch((e: unknown) => e);
       expect(error).toMatchObject({ code: 'TIMEOUT' });
       expect((await exec('echo alive')).stdout).toBe('alive\n');
     });
@@ -99,7 +121,8 @@ describe('the shells of one guest', () => {
         hash.update(chunk.bytes);
         bytes += chunk.bytes.length;
         // The event loop, as a caller's own work would hold it.
-        if (bytes > ((blocked + 1) * size) / 6) for (const end = ((blocked += 1), performance.now() + 500); performance.now() < end; );
+        if (bytes > ((blocked + 1) * size) / 6)
+          for (const end = ((blocked += 1), performance.now() + 500); performance.now() < end;);
       }
       expect([bytes, hash.digest('hex')]).toEqual([size, want]);
     });
@@ -108,7 +131,9 @@ describe('the shells of one guest', () => {
   it('works over serial while the kernel floods the line, and leaves the half-typed line and the kernel its words', async () => {
     await vm.console.type('echo half-');
     await vm.console.expect('echo half-');
-    await vm.exec('sysctl -q kernel.printk_devkmsg=on; (while [ ! -e /run/quiet ]; do echo "<1>noise $((i += 1))" > /dev/kmsg; sleep 0.005; done; echo "<1>no more" > /dev/kmsg) >/dev/null 2>&1 &');
+    await vm.exec(
+      'sysctl -q kernel.printk_devkmsg=on; (while [ ! -e /run/quiet ]; do echo "<1>noise $((i += 1))" > /dev/kmsg; sleep 0.005; done; echo "<1>no more" > /dev/kmsg) >/dev/null 2>&1 &',
+    );
     const from = vm.console.position;
     const result = await vm.exec('head -c 20000 /dev/zero; echo err >&2; exit 9', { via: 'serial', timeout: '2m' });
     expect([result.exitCode, result.stdoutBytes.length, result.stderr]).toEqual([9, 20_000, 'err\n']);
@@ -127,7 +152,9 @@ describe('the shells of one guest', () => {
     await expect(vm.openShell({ via: 'out-of-band' })).rejects.toMatchObject({ code: 'USAGE' });
     expect((await vm.openShell()).kind).toBe('agent');
     shells[1]?.close();
-    await expect.poll(async () => (await vm.openShell({ via: 'out-of-band' }).catch(() => undefined))?.kind, { timeout: 20_000 }).toBe('out-of-band');
+    await expect
+      .poll(async () => (await vm.openShell({ via: 'out-of-band' }).catch(() => undefined))?.kind, { timeout: 20_000 })
+      .toBe('out-of-band');
     void hung;
   });
 
@@ -136,12 +163,16 @@ describe('the shells of one guest', () => {
     await vm.restore('connected');
     const again = () => ssh.exec('echo again', { timeout: '1m' });
     expect((await again().catch(again)).stdout).toBe('again\n');
-    await vm.expectOk('kill $(cat /run/qmpilot-ssh/pid); dropbearkey -t ed25519 -f /run/other >/dev/null; dropbear -s -r /run/other -p 22022 -P /run/qmpilot-ssh/pid </dev/null >/dev/null 2>&1');
+    await vm.expectOk(
+      'kill $(cat /run/qmpilot-ssh/pid); dropbearkey -t ed25519 -f /run/other >/dev/null; dropbear -s -r /run/other -p 22022 -P /run/qmpilot-ssh/pid </dev/null >/dev/null 2>&1',
+    );
     await expect(openSsh(vm, { timeout: '20s' })).rejects.toMatchObject({ code: 'SHELL_LOST' });
   });
 
   it('falls back to the agent when the shell on hvc0 is gone, and says so', async () => {
-    await vm.samplingShell?.expectOk('systemctl stop qmpilot-shell@hvc0.service; pkill -9 -f "eval .*__qA" -t hvc0 || true; systemctl mask --now --runtime qmpilot-shell@hvc0.service');
+    await vm.samplingShell?.expectOk(
+      'systemctl stop qmpilot-shell@hvc0.service; pkill -9 -f "eval .*__qA" -t hvc0 || true; systemctl mask --now --runtime qmpilot-shell@hvc0.service',
+    );
     await vm.shell.exec('true', { timeout: 1000 }).catch(() => {});
     expect(await vm.exec('echo still', { timeout: '1m' })).toMatchObject({ stdout: 'still\n', via: 'agent' });
   });
@@ -152,13 +183,23 @@ it('says USAGE for each way into a guest that has none, while its console shows 
   const mute: GuestDescription = {
     ...description,
     async prepare(context) {
-      const { shell: _shell, samplingShell: _sampling, login: _login, spareConsoles: _spare, ...guest } = await description.prepare(context);
+      const {
+        shell: _shell,
+        samplingShell: _sampling,
+        login: _login,
+        spareConsoles: _spare,
+        ...guest
+      } = await description.prepare(context);
       return { ...guest, virtioConsoles: [], guestAgent: false };
     },
   };
   await using vm = await boot(mute);
   const attempts = [
-    () => vm.exec('true'), () => vm.exec('true', { via: 'agent' }), () => vm.openShell(), () => vm.bestShell(), () => vm.copyOut('/etc/hostname', '/nonexistent/x'),
+    () => vm.exec('true'),
+    () => vm.exec('true', { via: 'agent' }),
+    () => vm.openShell(),
+    () => vm.bestShell(),
+    () => vm.copyOut('/etc/hostname', '/nonexistent/x'),
   ];
   for (const attempt of attempts) {
     await expect(attempt()).rejects.toMatchObject({ code: 'USAGE', message: expect.stringMatching(/has no shell/) });

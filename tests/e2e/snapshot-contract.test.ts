@@ -19,7 +19,14 @@ let folder: string;
 let guest: GuestDescription;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'snapshot-contract-'));
-  guest = direct({ name: 'tiny', ...(await makeTinyGuest(folder)), append: 'console=ttyS0 quiet', cpus: 1, memoryMiB: 128, login: { prompt: /tiny# $/ } });
+  guest = direct({
+    name: 'tiny',
+    ...(await makeTinyGuest(folder)),
+    append: 'console=ttyS0 quiet',
+    cpus: 1,
+    memoryMiB: 128,
+    login: { prompt: /tiny# $/ },
+  });
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -35,7 +42,9 @@ async function set(vm: Vm, mark: string): Promise<void> {
 }
 
 async function sha256(path: string): Promise<string> {
-  return createHash('sha256').update(await readFile(path)).digest('hex');
+  return createHash('sha256')
+    .update(await readFile(path))
+    .digest('hex');
 }
 
 describe.each([
@@ -44,31 +53,34 @@ describe.each([
 ])('snapshots on %s', (_name, qemuOf) => {
   const qemu = qemuOf();
 
-  it.each<SnapshotStrategy>(['template', 'file'])('%s: forks and restores are the guest of that moment, and write nothing to it', async (strategy) => {
-    await using vm = await boot(guest, { qemu });
-    await set(vm, '41');
-    const snapshot = await vm.snapshot('one', { strategy });
-    const kept = join(folder, `${strategy}-${qemu === undefined ? 'host' : 'other'}`);
-    await snapshot.keep(kept);
-    const files = strategy === 'template' ? ['ram', 'state'] : ['state'];
-    const before = await Promise.all(files.map((name) => sha256(join(kept, name))));
-    await set(vm, '42');
-    const forks = await vm.fork('one', { count: 2 });
-    for (const fork of forks) {
-      expect(await value(fork)).toBe('41');
-      await set(fork, '43');
-    }
-    expect(await value(vm)).toBe('42');
-    await vm.restore('one');
-    expect(await value(vm)).toBe('41');
-    await Promise.all(forks.map((fork) => fork.close()));
+  it.each<SnapshotStrategy>(['template', 'file'])(
+    '%s: forks and restores are the guest of that moment, and write nothing to it',
+    async (strategy) => {
+      await using vm = await boot(guest, { qemu });
+      await set(vm, '41');
+      const snapshot = await vm.snapshot('one', { strategy });
+      const kept = join(folder, `${strategy}-${qemu === undefined ? 'host' : 'other'}`);
+      await snapshot.keep(kept);
+      const files = strategy === 'template' ? ['ram', 'state'] : ['state'];
+      const before = await Promise.all(files.map((name) => sha256(join(kept, name))));
+      await set(vm, '42');
+      const forks = await vm.fork('one', { count: 2 });
+      for (const fork of forks) {
+        expect(await value(fork)).toBe('41');
+        await set(fork, '43');
+      }
+      expect(await value(vm)).toBe('42');
+      await vm.restore('one');
+      expect(await value(vm)).toBe('41');
+      await Promise.all(forks.map((fork) => fork.close()));
 
-    await using opened = await openSnapshot(kept, { qemu });
-    const [again] = await opened.fork();
-    expect(again && (await value(again))).toBe('41');
-    await again?.close();
-    expect(await Promise.all(files.map((name) => sha256(join(kept, name))))).toEqual(before);
-  });
+      await using opened = await openSnapshot(kept, { qemu });
+      const [again] = await opened.fork();
+      expect(again && (await value(again))).toBe('41');
+      await again?.close();
+      expect(await Promise.all(files.map((name) => sha256(join(kept, name))))).toEqual(before);
+    },
+  );
 
   it('says that there is no room for the state; the guest goes on, and is saved once there is', async ({ skip }) => {
     const small = join(folder, 'small');
@@ -79,7 +91,10 @@ describe.each([
       process.env['TMPDIR'] = small;
       await using vm = await boot(guest, { qemu });
       await set(vm, '41');
-      await expect(vm.snapshot('one', { strategy: 'file' })).rejects.toMatchObject({ code: 'NO_SPACE', hint: expect.stringContaining('TMPDIR') });
+      await expect(vm.snapshot('one', { strategy: 'file' })).rejects.toMatchObject({
+        code: 'NO_SPACE',
+        hint: expect.stringContaining('TMPDIR'),
+      });
       expect(await value(vm)).toBe('41');
       execFileSync('mount', ['-o', 'remount,size=512m', small]);
       await vm.snapshot('one', { strategy: 'file' });
@@ -112,7 +127,9 @@ describe('a controller that is killed', () => {
         console.log('begin');
         await work();
       }`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     const gone = once(child, 'exit');
     let begun = 0;
     // The third time: a moment later it is in the middle of it.
@@ -128,8 +145,13 @@ describe('a controller that is killed', () => {
 });
 
 it('what one QEMU has saved another refuses, both named', async () => {
-  const { version } = JSON.parse(await readFile(join(folder, 'template-host', 'manifest.json'), 'utf8')).qemu.match(/^(?<version>[\d.]+)/).groups;
+  const { version } = JSON.parse(await readFile(join(folder, 'template-host', 'manifest.json'), 'utf8')).qemu.match(
+    /^(?<version>[\d.]+)/,
+  ).groups;
   await expect(openSnapshot(join(folder, 'template-host'), { qemu: otherQemu().system })).rejects.toMatchObject({
-    code: 'SNAPSHOT', message: expect.stringMatching(new RegExp(`saved by QEMU ${version.replaceAll('.', '\\.')} .*machine pc-q35-.*this is QEMU 1\\d\\.`)),
+    code: 'SNAPSHOT',
+    message: expect.stringMatching(
+      new RegExp(`saved by QEMU ${version.replaceAll('.', '\\.')} .*machine pc-q35-.*this is QEMU 1\\d\\.`),
+    ),
   });
 });

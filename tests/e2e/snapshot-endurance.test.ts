@@ -5,8 +5,8 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { boot, debian, isQmpilotError, openSnapshot, type Vm } from '@qmpilot/core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const CORE = fileURLToPath(new URL('../../packages/core/dist/index.js', import.meta.url));
 const GUEST = debian({ defect: 'io-uring-lock-leak' });
@@ -14,18 +14,23 @@ const RESTORES = 200;
 
 /** Processes that this one started, by their command line. */
 function children(): { readonly pid: number; readonly command: string }[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      if (Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) !== process.pid) return [];
-      return [{ pid: Number(pid), command: readFileSync(`/proc/${pid}/cmdline`, 'utf8') }];
-    } catch {
-      return [];
-    }
-  });
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+        if (Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) !== process.pid) return [];
+        return [{ pid: Number(pid), command: readFileSync(`/proc/${pid}/cmdline`, 'utf8') }];
+      } catch {
+        return [];
+      }
+    });
 }
 
-const qemus = () => children().filter(({ command }) => command.includes('-blockdev')).map(({ pid }) => pid);
+const qemus = () =>
+  children()
+    .filter(({ command }) => command.includes('-blockdev'))
+    .map(({ pid }) => pid);
 const descriptors = () => readdirSync('/proc/self/fd').length;
 
 async function sha256(path: string): Promise<string> {
@@ -64,7 +69,10 @@ describe('one snapshot, used hard', () => {
   it('is not joined by one whose QEMU was killed in the middle of the save; the vm is there again after a restore', async () => {
     for (const [index, delay] of [0, 20, 60, 150].entries()) {
       const name = `killed-${index}`;
-      const saving = vm.snapshot(name).then(() => 'saved', () => 'failed');
+      const saving = vm.snapshot(name).then(
+        () => 'saved',
+        () => 'failed',
+      );
       await new Promise((resolve) => setTimeout(resolve, delay));
       for (const pid of qemus()) process.kill(pid, 'SIGKILL');
       const outcome = await saving;
@@ -77,7 +85,10 @@ describe('one snapshot, used hard', () => {
 
   it('fails to fork when the fork is killed while it loads, leaves nothing of it, and forks again', async () => {
     for (const wait of [0, 15, 40]) {
-      const forking = vm.fork('base').then((forks) => forks, () => []);
+      const forking = vm.fork('base').then(
+        (forks) => forks,
+        () => [],
+      );
       await expect.poll(() => qemus().length, { interval: 1, timeout: 10_000 }).toBe(2);
       await new Promise((resolve) => setTimeout(resolve, wait));
       for (const pid of qemus().filter((one) => one !== vm.pid)) process.kill(pid, 'SIGKILL');
@@ -96,7 +107,11 @@ describe('calls that come while another is under way', () => {
   const state = async () => (await vm.exec('cat /run/state')).stdout.trim();
   const folders = () => readdirSync(dirname(hostFolder())).length;
   /** The vm's own folder on the host: that of its first QEMU is in it. */
-  const hostFolder = () => /file=([^,]+)\/m\d+\/|file\.filename=([^,]+)\/m\d+\//.exec(vm.facts.commandLine.join(' '))?.slice(1).find(Boolean) ?? '';
+  const hostFolder = () =>
+    /file=([^,]+)\/m\d+\/|file\.filename=([^,]+)\/m\d+\//
+      .exec(vm.facts.commandLine.join(' '))
+      ?.slice(1)
+      .find(Boolean) ?? '';
   beforeAll(async () => {
     vm = await boot(GUEST);
     for (const name of ['one', 'two']) {
@@ -121,7 +136,14 @@ describe('calls that come while another is under way', () => {
   });
 
   it('restores and snapshots are done one after the other; a command runs in the guest of the restore before it', async () => {
-    const [, , seen, , snapshot, again] = await Promise.all([vm.restore('one'), vm.restore('two'), state(), vm.restore('one'), vm.snapshot('third'), vm.snapshot('third').catch((error: unknown) => error)]);
+    const [, , seen, , snapshot, again] = await Promise.all([
+      vm.restore('one'),
+      vm.restore('two'),
+      state(),
+      vm.restore('one'),
+      vm.snapshot('third'),
+      vm.snapshot('third').catch((error: unknown) => error),
+    ]);
     expect(seen).toBe('one');
     expect(await state()).toBe('one');
     expect(again).toMatchObject({ code: 'USAGE', message: expect.stringContaining('third already') });
@@ -143,9 +165,15 @@ describe('calls that come while another is under way', () => {
     await vm.expectOk('echo mine > /run/state');
     const before = folders();
     for (const after of [0, 5, 30, 60]) {
-      for (const work of [(signal: AbortSignal) => vm.snapshot('given-up', { signal }), (signal: AbortSignal) => vm.restore('one', { signal })]) {
+      for (const work of [
+        (signal: AbortSignal) => vm.snapshot('given-up', { signal }),
+        (signal: AbortSignal) => vm.restore('one', { signal }),
+      ]) {
         const over = new AbortController();
-        const working = work(over.signal).then(() => 'done', (error: unknown) => error);
+        const working = work(over.signal).then(
+          () => 'done',
+          (error: unknown) => error,
+        );
         await new Promise((resolve) => setTimeout(resolve, after));
         over.abort();
         const outcome = await working;
@@ -164,13 +192,22 @@ describe('calls that come while another is under way', () => {
     for (const wait of [0, 15, 40]) {
       await vm.expectOk(`echo ${wait} > /run/state`);
       const { pid } = vm;
-      const restoring = vm.restore('one').then(() => 'restored', (error: unknown) => error);
+      const restoring = vm.restore('one').then(
+        () => 'restored',
+        (error: unknown) => error,
+      );
       await expect.poll(() => qemus().length, { interval: 1, timeout: 10_000 }).toBe(2);
       await new Promise((resolve) => setTimeout(resolve, wait));
       for (const other of qemus().filter((one) => one !== pid)) process.kill(other, 'SIGKILL');
       const outcome = await restoring;
       const loaded = outcome === 'restored' || isQmpilotError(outcome, 'QEMU_EXITED');
-      if (outcome !== 'restored') expect(outcome).toMatchObject({ code: loaded ? 'QEMU_EXITED' : 'SNAPSHOT', message: expect.stringMatching(/was killed by SIGKILL while (?:loading a saved state|its guest was to run on)/) });
+      if (outcome !== 'restored')
+        expect(outcome).toMatchObject({
+          code: loaded ? 'QEMU_EXITED' : 'SNAPSHOT',
+          message: expect.stringMatching(
+            /was killed by SIGKILL while (?:loading a saved state|its guest was to run on)/,
+          ),
+        });
       // From then on it is the new one that was killed.
       if (loaded) {
         await expect.poll(() => vm.failure?.code, { timeout: 10_000 }).toBe('QEMU_EXITED');
@@ -186,7 +223,10 @@ describe('calls that come while another is under way', () => {
       for (const after of [0, 20, 50]) {
         const [fork] = await vm.fork('one');
         if (!fork) throw new Error('no fork');
-        const working = work(fork).then(() => 'done', (error: unknown) => error);
+        const working = work(fork).then(
+          () => 'done',
+          (error: unknown) => error,
+        );
         await new Promise((resolve) => setTimeout(resolve, after));
         await fork.close();
         const outcome = await working;
@@ -199,13 +239,18 @@ describe('calls that come while another is under way', () => {
 
   it('a poweroff is followed through a snapshot that is made meanwhile, and ended by a restore', async () => {
     await vm.restore('one');
-    await vm.expectOk("systemd-run -q --unit=stubborn -p TimeoutStopSec=8 bash -c 'trap \"\" TERM; while :; do sleep 1; done'; sleep 1");
+    await vm.expectOk(
+      'systemd-run -q --unit=stubborn -p TimeoutStopSec=8 bash -c \'trap "" TERM; while :; do sleep 1; done\'; sleep 1',
+    );
     const off = vm.poweroff({ timeout: '1m' });
     await vm.console.expect(/stubborn\.service/, { timeout: '30s' });
     await vm.snapshot('stalled');
     expect(await off).toMatchObject({ outcome: 'clean', shutdownEvent: true });
     await vm.restore('stalled');
-    const again = expect(vm.poweroff({ timeout: '1m', via: 'none' })).rejects.toMatchObject({ code: 'ABORTED', message: expect.stringMatching(/was restored while it was to power off/) });
+    const again = expect(vm.poweroff({ timeout: '1m', via: 'none' })).rejects.toMatchObject({
+      code: 'ABORTED',
+      message: expect.stringMatching(/was restored while it was to power off/),
+    });
     await vm.restore('one');
     await again;
     expect(await state()).toBe('one');
@@ -238,14 +283,19 @@ describe('a controller that is killed while it keeps a snapshot', () => {
       await snapshot.keep(${JSON.stringify(whole)});
       console.log('kept');
       for (let i = 0; ; i += 1) await snapshot.keep(${JSON.stringify(folder)} + '/again-' + i);`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     const gone = new Promise((resolve) => child.once('exit', resolve));
     await new Promise((resolve) => child.stdout.once('data', resolve));
-    await expect.poll(() => readdirSync(folder).some((name) => name.startsWith('.again-')), { interval: 1, timeout: 60_000 }).toBe(true);
+    await expect
+      .poll(() => readdirSync(folder).some((name) => name.startsWith('.again-')), { interval: 1, timeout: 60_000 })
+      .toBe(true);
     child.kill('SIGKILL');
     await gone;
     const names = await readdir(folder);
-    for (const name of names.filter((one) => !one.startsWith('.'))) await (await openSnapshot(join(folder, name))).close();
+    for (const name of names.filter((one) => !one.startsWith('.')))
+      await (await openSnapshot(join(folder, name))).close();
     await using snapshot = await openSnapshot(whole);
     await snapshot.keep(join(folder, 'next'));
     expect((await readdir(folder)).filter((name) => name.startsWith('.'))).toEqual([]);

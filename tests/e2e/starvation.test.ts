@@ -12,7 +12,16 @@ let vm: Vm;
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'qmpilot-starvation-'));
   const guest = await makeTinyGuest(dir);
-  vm = await boot(direct({ name: 'tiny', ...guest, append: 'console=ttyS0 quiet', cpus: 1, memoryMiB: 128, login: { prompt: /tiny# $/ } }));
+  vm = await boot(
+    direct({
+      name: 'tiny',
+      ...guest,
+      append: 'console=ttyS0 quiet',
+      cpus: 1,
+      memoryMiB: 128,
+      login: { prompt: /tiny# $/ },
+    }),
+  );
 });
 afterAll(async () => {
   await vm?.close();
@@ -48,7 +57,9 @@ function stopAndGo(): () => void {
 /** QEMU on one processor together with six others that want all of it. */
 function crowd(): () => void {
   spawnSync('taskset', ['-a', '-p', '-c', '0', String(vm.pid)]);
-  const loops = Array.from({ length: 6 }).map(() => spawn('taskset', ['-c', '0', 'sh', '-c', 'while :; do :; done'], { stdio: 'ignore' }));
+  const loops = Array.from({ length: 6 }).map(() =>
+    spawn('taskset', ['-c', '0', 'sh', '-c', 'while :; do :; done'], { stdio: 'ignore' }),
+  );
   return () => {
     for (const loop of loops) loop.kill('SIGKILL');
     spawnSync('taskset', ['-a', '-p', 'ffffffff', String(vm.pid)]);
@@ -56,7 +67,10 @@ function crowd(): () => void {
 }
 
 // So many steps that what is starved is seconds: it is looked at four times in each.
-describe.each([['stopped and continued again and again', stopAndGo, 30_000], ['in a crowd on one processor', crowd, 120_000]] as const)('a QEMU that is %s', (_, starve, steps) => {
+describe.each([
+  ['stopped and continued again and again', stopAndGo, 30_000],
+  ['in a crowd on one processor', crowd, 120_000],
+] as const)('a QEMU that is %s', (_, starve, steps) => {
   it('is waited for beyond the limit, as it could do little in that time, and the error says so when it is too much', async () => {
     const end = starve();
     try {
@@ -65,7 +79,10 @@ describe.each([['stopped and continued again and again', stopAndGo, 30_000], ['i
       const starvedMs = performance.now() - begun;
       await work(0.6 * starvedMs, steps);
       await expect(work(0.3 * starvedMs, 3 * steps)).rejects.toMatchObject({
-        code: 'TIMEOUT', message: expect.stringMatching(/^waited .* for "turn .*, in vain; QEMU was starved of a processor, or stopped, for .* of it$/),
+        code: 'TIMEOUT',
+        message: expect.stringMatching(
+          /^waited .* for "turn .*, in vain; QEMU was starved of a processor, or stopped, for .* of it$/,
+        ),
       });
     } finally {
       end();

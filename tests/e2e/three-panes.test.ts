@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
 import { boot, debian, type Vm } from '@qmpilot/core';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 
 let vm: Vm;
 beforeAll(async () => {
@@ -10,7 +10,9 @@ afterAll(() => vm?.close());
 it("drives the report's three panes by the screen alone: kill -9 typed at the bottom, D state in the middle, the loop stopped at the top", async () => {
   const { console } = vm;
   const { screen } = console;
-  await vm.expectOk('/usr/lib/qmpilot/load-defect 1000 1 150; sysctl -q kernel.hung_task_timeout_secs=5 kernel.hung_task_check_interval_secs=2');
+  await vm.expectOk(
+    '/usr/lib/qmpilot/load-defect 1000 1 150; sysctl -q kernel.hung_task_timeout_secs=5 kernel.hung_task_check_interval_secs=2',
+  );
   await console.resize(100, 36);
   await console.type('cd /root/project; tmux new-session -s repro\n');
   await screen.waitFor(/\[repro\]/, { row: -1 });
@@ -32,7 +34,12 @@ it("drives the report's three panes by the screen alone: kill -9 typed at the bo
   // The kernel's reports go across the screen, and are in no pane.
   await screen.waitFor(/INFO: task .* blocked for more than \d+ seconds/, { timeout: '3m' });
   expect(screen.panes()).toHaveLength(3);
-  expect(screen.panes().map(({ text }) => text).join()).not.toContain('INFO: task');
+  expect(
+    screen
+      .panes()
+      .map(({ text }) => text)
+      .join(),
+  ).not.toContain('INFO: task');
 
   await console.press('C-b', ';', 'Enter');
   await screen.waitFor(/kill -9[^\n]*\n+[^\n]*project# *$/m, { pane: 2 });

@@ -31,4 +31,3 @@ function archiveMember(name: string, text: string, mode: number): Buffer {
   const padded = (bytes: Buffer) => Buffer.concat([bytes, Buffer.alloc((4 - (bytes.length % 4)) % 4)]);
   return Buffer.concat([padded(head), padded(data)]);
 }
-

@@ -10,7 +10,10 @@ const folder = mkdtempSync(join(tmpdir(), 'qmpilot-tutorial-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function qmpilot(...args: readonly string[]) {
-  return spawnSync(process.execPath, [join(ROOT, 'packages/cli/dist/bin.js'), ...args], { cwd: folder, encoding: 'utf8' });
+  return spawnSync(process.execPath, [join(ROOT, 'packages/cli/dist/bin.js'), ...args], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
 }
 
 it('the scenario of the tutorial, run as it says, fails with a job in the spool and not without', () => {
@@ -18,9 +21,24 @@ it('the scenario of the tutorial, run as it says, fails with a job in the spool 
   writeFileSync(join(folder, 'spool.repro.ts'), scenario ?? '');
 
   // Half of its four attempts: the seed puts a job into the second, and none into the fourth.
-  const run = qmpilot('repro', 'spool.repro.ts', '--attempts', '4', '--seed', '7', '--shard', '2/2', '--out', 'spool-run', '--json');
+  const run = qmpilot(
+    'repro',
+    'spool.repro.ts',
+    '--attempts',
+    '4',
+    '--seed',
+    '7',
+    '--shard',
+    '2/2',
+    '--out',
+    'spool-run',
+    '--json',
+  );
   expect(run.status, run.stderr).toBe(1);
-  const lines = run.stdout.trim().split('\n').map((line) => JSON.parse(line) as { readonly type: string; readonly index?: number; readonly outcome?: string });
+  const lines = run.stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { readonly type: string; readonly index?: number; readonly outcome?: string });
   const outcomes = lines.filter(({ type }) => type === 'attempt').map(({ index, outcome }) => `${index} ${outcome}`);
   expect(outcomes.toSorted()).toEqual(['2 reproduced', '4 clean']);
 

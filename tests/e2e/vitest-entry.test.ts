@@ -41,7 +41,12 @@ interface Report {
   readonly testResults: readonly {
     readonly name: string;
     readonly message: string;
-    readonly assertionResults: readonly { readonly title: string; readonly status: string; readonly failureMessages: readonly string[]; readonly meta: { readonly qmpilot?: { readonly artifacts: string } } }[];
+    readonly assertionResults: readonly {
+      readonly title: string;
+      readonly status: string;
+      readonly failureMessages: readonly string[];
+      readonly meta: { readonly qmpilot?: { readonly artifacts: string } };
+    }[];
   }[];
 }
 
@@ -50,7 +55,15 @@ function vitest(args: readonly string[], onOutput?: (output: string, interrupt: 
   const { VITEST: _inside, VITEST_WORKER_ID: _id, VITEST_POOL_ID: _pool, ...env } = process.env;
   const child = spawn(process.execPath, [VITEST, 'run', '--root', '.', '--no-color', ...args], {
     cwd: PROJECT,
-    env: { ...env, TMPDIR: join(dir, 'tmp'), QMPILOT_RAM_DIR: join(dir, 'tmp'), QMPILOT_CACHE: join(dir, 'cache'), FIXTURE_KEEP: 'state-1', FIXTURE_ARTIFACTS: join(dir, 'artifacts'), FIXTURE_ATTACHMENTS: join(dir, 'attachments') },
+    env: {
+      ...env,
+      TMPDIR: join(dir, 'tmp'),
+      QMPILOT_RAM_DIR: join(dir, 'tmp'),
+      QMPILOT_CACHE: join(dir, 'cache'),
+      FIXTURE_KEEP: 'state-1',
+      FIXTURE_ARTIFACTS: join(dir, 'artifacts'),
+      FIXTURE_ATTACHMENTS: join(dir, 'attachments'),
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
@@ -67,7 +80,14 @@ describe('a project that uses @qmpilot/core/vitest', () => {
   let run: Result;
   let report: Report;
   beforeAll(async () => {
-    run = await vitest(['--reporter=default', '--reporter=json', `--outputFile.json=${join(dir, 'report.json')}`, 'pass', 'fail', 'no-boot']);
+    run = await vitest([
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${join(dir, 'report.json')}`,
+      'pass',
+      'fail',
+      'no-boot',
+    ]);
     report = JSON.parse(readFileSync(join(dir, 'report.json'), 'utf8'));
   });
   const tests = (file: string) => report.testResults.find(({ name }) => name.endsWith(file))?.assertionResults ?? [];
@@ -98,25 +118,37 @@ describe('a project that uses @qmpilot/core/vitest', () => {
   });
 
   it('learns once and plainly that a guest did not start', () => {
-    expect(run.output.match(/the guest nothing did not start, so no test of it was run: .*\/nonexistent\/vmlinuz/g)).toHaveLength(1);
+    expect(
+      run.output.match(/the guest nothing did not start, so no test of it was run: .*\/nonexistent\/vmlinuz/g),
+    ).toHaveLength(1);
     expect(tests('/no-boot.test.ts').map(({ status }) => status)).not.toContain('passed');
   });
 
   it('is told what the screen showed instead', () => {
-    expect(message('shows the wrong "text" / ../here')).toMatch(/expected the screen to show "what is not there": waited [^]*\n\|what is there +\|\n/);
-    expect(message('does not show the prompt')).toMatch(/expected the screen not to show "root@": waited [^]*\n\|.*root@/);
+    expect(message('shows the wrong "text" / ../here')).toMatch(
+      /expected the screen to show "what is not there": waited [^]*\n\|what is there +\|\n/,
+    );
+    expect(message('does not show the prompt')).toMatch(
+      /expected the screen not to show "root@": waited [^]*\n\|.*root@/,
+    );
   });
 
   it('is told the title of what the kernel reported, with its lines', () => {
-    expect(message('the kernel is fine')).toMatch(/there is 1:\n +error: BUG: unable to handle kernel NULL pointer dereference\n.*address: 0000000000000010/);
+    expect(message('the kernel is fine')).toMatch(
+      /there is 1:\n +error: BUG: unable to handle kernel NULL pointer dereference\n.*address: 0000000000000010/,
+    );
   });
 
   it('is told what a poweroff waits for, before the test’s time is over', () => {
-    expect(message('powers off with a service that does not stop')).toMatch(/expected the vm to power off cleanly, and it did not: stalled\n[^]*waits for stop stubborn\.service [^]*the console, at the end:\n[^]*stubborn/);
+    expect(message('powers off with a service that does not stop')).toMatch(
+      /expected the vm to power off cleanly, and it did not: stalled\n[^]*waits for stop stubborn\.service [^]*the console, at the end:\n[^]*stubborn/,
+    );
   });
 
   it('is told of a wait in vain where it stands in the test, what was there instead, and what to do', () => {
-    expect(message('waits for a unit that failed')).toMatch(/the unit broken\.service failed: exit-code, status 3; it said last: no such thing\n[^]*fail\.test\.ts:\d+/);
+    expect(message('waits for a unit that failed')).toMatch(
+      /the unit broken\.service failed: exit-code, status 3; it said last: no such thing\n[^]*fail\.test\.ts:\d+/,
+    );
     expect(run.output).toContain('qmpilot: the last lines of its log are in error.evidence.log');
   });
 
@@ -129,13 +161,27 @@ describe('a project that uses @qmpilot/core/vitest', () => {
     expect(new Set(folders).size).toBe(7);
     for (const folder of folders) {
       expect(folder).toMatch(/\/artifacts\/fail\.test\.ts\/[\w.-]+$/);
-      expect(readdirSync(folder).sort()).toEqual(['about.json', 'console.log', 'events.jsonl', 'findings.json', 'screen.svg', 'screen.txt', 'screenshot.png']);
+      expect(readdirSync(folder).sort()).toEqual([
+        'about.json',
+        'console.log',
+        'events.jsonl',
+        'findings.json',
+        'screen.svg',
+        'screen.txt',
+        'screenshot.png',
+      ]);
       expect(run.output).toContain(`qmpilot: the evidence of this failure is in ${folder}`);
     }
     expect(artifact('shows the wrong "text" / ../here', 'console.log').toString()).toContain('what is there');
     expect(artifact('the kernel is fine', 'screen.svg').toString()).toMatch(/^<svg[^]*NULL[^]*<\/svg>\s*$/);
-    expect(JSON.parse(artifact('the kernel is fine', 'findings.json').toString())).toMatchObject([{ kind: 'null-deref' }]);
-    expect(JSON.parse(artifact('goes over its time', 'about.json').toString())).toMatchObject({ test: 'goes over its time', errors: [expect.stringContaining('timed out')], guest: { name: 'debian+io-uring-lock-leak' } });
+    expect(JSON.parse(artifact('the kernel is fine', 'findings.json').toString())).toMatchObject([
+      { kind: 'null-deref' },
+    ]);
+    expect(JSON.parse(artifact('goes over its time', 'about.json').toString())).toMatchObject({
+      test: 'goes over its time',
+      errors: [expect.stringContaining('timed out')],
+      guest: { name: 'debian+io-uring-lock-leak' },
+    });
     expect(artifact('goes over its time', 'screenshot.png').subarray(1, 4).toString()).toBe('PNG');
     expect(readdirSync(join(dir, 'attachments'))).toHaveLength(7 * 7);
   });
@@ -157,6 +203,8 @@ describe('a project that uses @qmpilot/core/vitest', () => {
     expect(output).not.toContain('progress: booted in');
     expect(code).not.toBe(0);
     expect(alive).toContain(qemu);
-    await expect.poll(() => [...leftovers(), ...[worker, qemu].filter((pid) => existsSync(`/proc/${pid}`))], { timeout: 20_000 }).toEqual([]);
+    await expect
+      .poll(() => [...leftovers(), ...[worker, qemu].filter((pid) => existsSync(`/proc/${pid}`))], { timeout: 20_000 })
+      .toEqual([]);
   });
 });

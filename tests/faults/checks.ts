@@ -20,19 +20,23 @@ function recordsOf(dir: string): { readonly records: readonly AttemptRecord[]; r
   const path = join(dir, 'attempts.jsonl');
   if (!existsSync(path)) return { records: [], wrong: [] };
   const wrong: string[] = [];
-  const records = readFileSync(path, 'utf8').split('\n').slice(0, -1).flatMap((line) => {
-    try {
-      const record: AttemptRecord = JSON.parse(line);
-      return [record];
-    } catch {
-      wrong.push(`attempts.jsonl has a line that is not whole: ${line.slice(0, 60)}`);
-      return [];
-    }
-  });
+  const records = readFileSync(path, 'utf8')
+    .split('\n')
+    .slice(0, -1)
+    .flatMap((line) => {
+      try {
+        const record: AttemptRecord = JSON.parse(line);
+        return [record];
+      } catch {
+        wrong.push(`attempts.jsonl has a line that is not whole: ${line.slice(0, 60)}`);
+        return [];
+      }
+    });
   const indices = records.map(({ index }) => index);
   if (new Set(indices).size < indices.length) wrong.push(`attempts.jsonl has an attempt twice: ${indices.join(' ')}`);
   for (const { index } of records) {
-    if (!existsSync(join(dir, 'attempts', String(index).padStart(4, '0'), 'findings.json'))) wrong.push(`attempt ${index} has no evidence`);
+    if (!existsSync(join(dir, 'attempts', String(index).padStart(4, '0'), 'findings.json')))
+      wrong.push(`attempt ${index} has no evidence`);
   }
   return { records, wrong };
 }
@@ -40,7 +44,10 @@ function recordsOf(dir: string): { readonly records: readonly AttemptRecord[]; r
 /** What the attempts say that could tell hangs on their seeds alone. */
 function misjudged(records: readonly AttemptRecord[], exempt: number): string[] {
   return records
-    .filter(({ index, outcome, seed }) => index !== exempt && outcome !== 'inconclusive' && (outcome === 'reproduced') !== (seed % 3 === 0))
+    .filter(
+      ({ index, outcome, seed }) =>
+        index !== exempt && outcome !== 'inconclusive' && (outcome === 'reproduced') !== (seed % 3 === 0),
+    )
     .map(({ index, outcome, seed }) => `attempt ${index} with seed ${seed} was called ${outcome}`);
 }
 
@@ -73,7 +80,9 @@ export async function checkFault(run: FaultRun, end: RunEnd, { exempt, exits, sa
   const { records, wrong } = recordsOf(run.dir);
   const there = new Set(records.map((record) => JSON.stringify(record)));
   const how = end.code ?? end.signal ?? 'nothing';
-  const reasons = records.flatMap(({ index, reason }) => (reason === undefined || says.test(reason) ? [] : [`attempt ${index} gives another reason: ${reason}`]));
+  const reasons = records.flatMap(({ index, reason }) =>
+    reason === undefined || says.test(reason) ? [] : [`attempt ${index} gives another reason: ${reason}`],
+  );
   return {
     lost: end.told.filter((record) => !there.has(JSON.stringify(record))).map(({ index }) => `attempt ${index}`),
     left: await leftOf(run),
@@ -82,18 +91,27 @@ export async function checkFault(run: FaultRun, end: RunEnd, { exempt, exits, sa
       ...misjudged(records, exempt),
       ...reasons,
       ...(exits.some((exit) => exit === how) ? [] : [`ended with ${how}: ${end.stderr.slice(-1500)}`]),
-      ...(end.code === 0 || end.code === 1 || end.code === null || says.test(end.stderr) ? [] : [`the error does not say what happened: ${end.stderr.slice(-1500)}`]),
+      ...(end.code === 0 || end.code === 1 || end.code === null || says.test(end.stderr)
+        ? []
+        : [`the error does not say what happened: ${end.stderr.slice(-1500)}`]),
       ...(/this should not happen/.test(end.stderr) ? [`an error of no kind: ${end.stderr.slice(-1500)}`] : []),
     ],
   };
 }
 
 /** After the run was resumed: all its attempts, and those of before as they were. */
-export async function checkResumed(run: FaultRun, end: RunEnd, before: readonly AttemptRecord[], exempt: number): Promise<Damage> {
+export async function checkResumed(
+  run: FaultRun,
+  end: RunEnd,
+  before: readonly AttemptRecord[],
+  exempt: number,
+): Promise<Damage> {
   const { records, wrong } = recordsOf(run.dir);
   const there = new Set(records.map((record) => JSON.stringify(record)));
   return {
-    lost: before.filter((record) => !there.has(JSON.stringify(record))).map(({ index }) => `attempt ${index}, by the resume`),
+    lost: before
+      .filter((record) => !there.has(JSON.stringify(record)))
+      .map(({ index }) => `attempt ${index}, by the resume`),
     left: await leftOf(run),
     wrong: [
       ...wrong,

@@ -41,11 +41,19 @@ export class Controller {
 
   constructor(base: string, guest: Readonly<Record<string, string>>, { args, env, before }: StartOptions) {
     const command = [process.execPath, BIN, 'repro', ...args];
-    const [program, ...rest] = before === undefined ? command : ['/bin/sh', '-c', `${before}; exec "$@"`, 'sh', ...command];
+    const [program, ...rest] =
+      before === undefined ? command : ['/bin/sh', '-c', `${before}; exec "$@"`, 'sh', ...command];
     this.child = spawn(program ?? '', rest, {
       cwd: base,
       env: {
-        ...process.env, ...guest, NO_COLOR: '1', TMPDIR: join(base, 'tmp'), QMPILOT_RAM_DIR: join(base, 'ram'), [MARK]: base, NODE_OPTIONS: '', ...env,
+        ...process.env,
+        ...guest,
+        NO_COLOR: '1',
+        TMPDIR: join(base, 'tmp'),
+        QMPILOT_RAM_DIR: join(base, 'ram'),
+        [MARK]: base,
+        NODE_OPTIONS: '',
+        ...env,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -115,7 +123,20 @@ export class FaultRun {
   }
 
   start(options: Partial<StartOptions> = {}): Controller {
-    const args = options.args ?? [SCENARIO, '--attempts', String(ATTEMPTS), '--seed', '5', '--forks', '2', '--timeout', '3s', '--out', this.dir, '--json'];
+    const args = options.args ?? [
+      SCENARIO,
+      '--attempts',
+      String(ATTEMPTS),
+      '--seed',
+      '5',
+      '--forks',
+      '2',
+      '--timeout',
+      '3s',
+      '--out',
+      this.dir,
+      '--json',
+    ];
     return new Controller(this.base, this.#guest, { ...options, args });
   }
 

@@ -4,7 +4,13 @@ import { fileURLToPath } from 'node:url';
 import { defineScenario, direct } from '@qmpilot/core';
 import { fill } from './host-tools.js';
 
-const { TINY_KERNEL: kernel = '', TINY_INITRD: initrd = '', TINY_DISK: disk = '', FAULT: fault = '', FAULT_AT: faultAt = '' } = process.env;
+const {
+  TINY_KERNEL: kernel = '',
+  TINY_INITRD: initrd = '',
+  TINY_DISK: disk = '',
+  FAULT: fault = '',
+  FAULT_AT: faultAt = '',
+} = process.env;
 
 type Attempt = NonNullable<Parameters<typeof defineScenario>[0]>['attempt'];
 
@@ -40,7 +46,8 @@ const MISDEEDS: Readonly<Record<string, Attempt>> = {
   },
   'panic': (vm, { signal }) => inGuest(vm, 'busybox mount -t proc proc /proc; echo c > /proc/sysrq-trigger', signal),
   'reboot-loop': (vm, { signal }) => inGuest(vm, 'busybox reboot -f', signal),
-  'guest-flood': (vm, { signal }) => inGuest(vm, 'busybox yes 0123456789012345678901234567890123456789012345678901234567890', signal),
+  'guest-flood': (vm, { signal }) =>
+    inGuest(vm, 'busybox yes 0123456789012345678901234567890123456789012345678901234567890', signal),
   'virtio-flood': (vm, { signal }) => inGuest(vm, 'busybox dd if=/dev/zero of=/dev/hvc0 bs=65536', signal),
   // No guest under TCG prints more than some MB/s: this writes in its place, as fast as the console is read.
   'console-flood': async (vm, { signal }) => {
@@ -48,14 +55,16 @@ const MISDEEDS: Readonly<Record<string, Attempt>> = {
     await new Promise((resolve) => signal.addEventListener('abort', resolve));
     flood.kill();
   },
-  'fills-disk': (vm, { signal }) => inGuest(vm, 'busybox dd if=/dev/zero of=/dev/vda bs=1048576 count=100 conv=fsync', signal),
+  'fills-disk': (vm, { signal }) =>
+    inGuest(vm, 'busybox dd if=/dev/zero of=/dev/vda bs=1048576 count=100 conv=fsync', signal),
 };
 
 type Prepare = NonNullable<Parameters<typeof defineScenario>[0]['prepare']>;
 
 /** The same while the guest is prepared. None of them returns before it is told to. */
 const PREPARE_MISDEEDS: Readonly<Record<string, Prepare>> = {
-  'fills-disk': (vm, { signal }) => inGuest(vm, 'busybox dd if=/dev/zero of=/dev/vda bs=1048576 count=100 conv=fsync', signal),
+  'fills-disk': (vm, { signal }) =>
+    inGuest(vm, 'busybox dd if=/dev/zero of=/dev/vda bs=1048576 count=100 conv=fsync', signal),
   'fills-ram': (vm, { signal }) => {
     fill(process.env['QMPILOT_RAM_DIR'] ?? '');
     return inGuest(vm, 'busybox dd if=/dev/zero of=/dev/null bs=60M count=1', signal);
@@ -76,13 +85,22 @@ async function inGuest(vm: Parameters<Attempt>[0], command: string, signal: Abor
 export default defineScenario({
   name: 'faults',
   guest: direct({
-    name: 'tiny', kernel, initrd, append: 'console=ttyS0 quiet', cpus: 1, memoryMiB: 128, virtioConsoles: ['hvc0'],
-    disks: [{ id: 'disk', file: disk, format: 'raw' }], login: { prompt: /tiny# $/ },
+    name: 'tiny',
+    kernel,
+    initrd,
+    append: 'console=ttyS0 quiet',
+    cpus: 1,
+    memoryMiB: 128,
+    virtioConsoles: ['hvc0'],
+    disks: [{ id: 'disk', file: disk, format: 'raw' }],
+    login: { prompt: /tiny# $/ },
   }),
   boot: { qemuArguments: ['-boot', 'reboot-timeout=100'] },
   async prepare(vm, context) {
     const { signal } = context;
-    await vm.console.type('while read -r module; do busybox insmod /modules/$module; done < /modules/order; mark=$((6 * 7)); echo "mark is $mark"\n');
+    await vm.console.type(
+      'while read -r module; do busybox insmod /modules/$module; done < /modules/order; mark=$((6 * 7)); echo "mark is $mark"\n',
+    );
     await vm.console.expect(/mark is 42/, { signal });
     if (faultAt === 'prepare') await PREPARE_MISDEEDS[fault]?.(vm, context);
   },
@@ -93,7 +111,8 @@ export default defineScenario({
     for (const part of [1, 2, 3]) {
       await vm.console.type(`echo "part ${part} $mark $((${seed} % 3))"\n`, { signal });
       const { groups } = await vm.console.expect(new RegExp(`part ${part} 42 (\\d)`), { signal, timeout: '30s' });
-      if (part === 3 && groups[0] === '0') report({ kind: 'bug', severity: 'error', title: 'divisible', signature: 'divisible', at: 1, evidence: [] });
+      if (part === 3 && groups[0] === '0')
+        report({ kind: 'bug', severity: 'error', title: 'divisible', signature: 'divisible', at: 1, evidence: [] });
     }
   },
 });

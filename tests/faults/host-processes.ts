@@ -30,7 +30,9 @@ export function qemusOf(base: string): HostProcess[] {
 
 /** Sockets with a name in the run's folder. */
 export function socketsOf(base: string): string[] {
-  return readFileSync('/proc/net/unix', 'utf8').split('\n').filter((line) => line.includes(base));
+  return readFileSync('/proc/net/unix', 'utf8')
+    .split('\n')
+    .filter((line) => line.includes(base));
 }
 
 export function signalAll(processes: readonly HostProcess[], signal: NodeJS.Signals): void {

@@ -96,11 +96,14 @@ export function memoryGroup(name: string, mebibytes: number): MemoryGroup | stri
 }
 
 async function removeGroup(path: string): Promise<void> {
-  for (const deadline = performance.now() + EMPTIED_MS; existsSync(path); ) {
+  for (const deadline = performance.now() + EMPTIED_MS; existsSync(path);) {
     try {
       rmdirSync(path);
     } catch (error) {
-      if (performance.now() > deadline) throw new Error(`${path} still holds ${readFileSync(join(path, 'cgroup.procs'), 'utf8').trim() || 'nobody'}`, { cause: error });
+      if (performance.now() > deadline)
+        throw new Error(`${path} still holds ${readFileSync(join(path, 'cgroup.procs'), 'utf8').trim() || 'nobody'}`, {
+          cause: error,
+        });
       await setTimeout(100);
     }
   }

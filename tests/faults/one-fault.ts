@@ -22,7 +22,12 @@ const ATTEMPTS_SHARE = 0.4;
  * Makes the fault at a random moment of a run that takes `usualMs`, resumes the run, and says what came of it. One in four comes
  * at any time, most of which is the boot, the others while there are attempts.
  */
-export async function makeFault(kind: FaultKind, guest: Readonly<Record<string, string>>, usualMs: number, random: () => number): Promise<FaultResult> {
+export async function makeFault(
+  kind: FaultKind,
+  guest: Readonly<Record<string, string>>,
+  usualMs: number,
+  random: () => number,
+): Promise<FaultResult> {
   const run = new FaultRun(guest);
   const nothing = { exit: '', finished: 0, inconclusive: 0, lost: [], left: [], wrong: [] };
   try {
@@ -70,5 +75,8 @@ function startOver(run: FaultRun) {
 
 function whole(dir: string): AttemptRecord[] {
   if (!existsSync(`${dir}/attempts.jsonl`)) return [];
-  return readFileSync(`${dir}/attempts.jsonl`, 'utf8').split('\n').slice(0, -1).map((line): AttemptRecord => JSON.parse(line));
+  return readFileSync(`${dir}/attempts.jsonl`, 'utf8')
+    .split('\n')
+    .slice(0, -1)
+    .map((line): AttemptRecord => JSON.parse(line));
 }

@@ -11,9 +11,15 @@ export function formatTable(results: ReadonlyMap<string, readonly FaultResult[]>
   const rows = [...results].map(([kind, all]) => {
     const made = all.filter(({ skipped }) => skipped === undefined);
     const sum = (of: (result: FaultResult) => number) => made.reduce((total, result) => total + of(result), 0);
-    const exits = [...new Set(made.map(({ exit }) => exit))].toSorted().map((exit) => `${exit} (${made.filter((one) => one.exit === exit).length})`).join(', ');
+    const exits = [...new Set(made.map(({ exit }) => exit))]
+      .toSorted()
+      .map((exit) => `${exit} (${made.filter((one) => one.exit === exit).length})`)
+      .join(', ');
     const skipped = all.find((result) => result.skipped !== undefined)?.skipped?.trim();
-    return { made: made.length, row: `| ${kind} | ${made.length} | ${sum(({ finished }) => finished)} | ${sum(({ inconclusive }) => inconclusive)} | ${sum(({ lost }) => lost.length)} | ${sum(({ left }) => left.length)} | ${sum(({ wrong }) => wrong.length)} | ${exits || `not made: ${skipped ?? ''}`} |` };
+    return {
+      made: made.length,
+      row: `| ${kind} | ${made.length} | ${sum(({ finished }) => finished)} | ${sum(({ inconclusive }) => inconclusive)} | ${sum(({ lost }) => lost.length)} | ${sum(({ left }) => left.length)} | ${sum(({ wrong }) => wrong.length)} | ${exits || `not made: ${skipped ?? ''}`} |`,
+    };
   });
   return [
     `${rows.reduce((total, { made }) => total + made, 0)} faults, seed ${seed}, Linux ${release()}, ${cpus().length} cores.`,
@@ -26,5 +32,8 @@ export function formatTable(results: ReadonlyMap<string, readonly FaultResult[]>
 
 export function writeTable(table: string): void {
   const page = readFileSync(PAGE, 'utf8');
-  writeFileSync(PAGE, page.replace(MARKS, () => `<!-- table -->\n${table}\n<!-- end of table -->`));
+  writeFileSync(
+    PAGE,
+    page.replace(MARKS, () => `<!-- table -->\n${table}\n<!-- end of table -->`),
+  );
 }

@@ -10,8 +10,19 @@ export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** What the flake reads of this repository. */
 const FLAKE_PARTS = [
-  'flake.nix', 'flake.lock', 'nix', 'tests/nix', 'tests/package.json', 'package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml',
-  'tsconfig.base.json', 'packages/core/package.json', 'packages/core/guest', 'packages/cli/package.json', 'examples/package.json',
+  'flake.nix',
+  'flake.lock',
+  'nix',
+  'tests/nix',
+  'tests/package.json',
+  'package.json',
+  'pnpm-lock.yaml',
+  'pnpm-workspace.yaml',
+  'tsconfig.base.json',
+  'packages/core/package.json',
+  'packages/core/guest',
+  'packages/cli/package.json',
+  'examples/package.json',
 ];
 
 /** A Nix that evaluates without network, with a store of its own, and a copy of the flake for it. */
@@ -37,7 +48,8 @@ export class Nix implements Disposable {
       const { stdout } = await run(join(ROOT, 'scripts/nix/fetch-nix.sh'), { timeout: 300_000 });
       return new Nix(stdout.trim());
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 125) return `no Nix here, and none to be had: ${error.message}`;
+      if (error instanceof Error && 'code' in error && error.code === 125)
+        return `no Nix here, and none to be had: ${error.message}`;
       throw error;
     }
   }
@@ -55,7 +67,8 @@ export class Nix implements Disposable {
     const env = {
       ...process.env,
       HOME: join(this.#directory, 'home'),
-      NIX_CONFIG: 'experimental-features = nix-command flakes\nsandbox = false\nbuild-users-group =\nsubstituters =\nflake-registry =',
+      NIX_CONFIG:
+        'experimental-features = nix-command flakes\nsandbox = false\nbuild-users-group =\nsubstituters =\nflake-registry =',
     };
     const { stdout } = await run(join(this.#programs, program), args, { env, maxBuffer: 1 << 26, timeout: 60_000 });
     return stdout;
@@ -65,14 +78,29 @@ export class Nix implements Disposable {
   async output(attribute: string, apply = '(x: x)'): Promise<unknown> {
     const standIn = `path:${join(this.flake, 'tests/nix/nixpkgs')}`;
     const inputs = ['nixpkgs', 'nixpkgs-guest'].flatMap((name) => ['--override-input', name, standIn]);
-    return JSON.parse(await this.run('nix', 'eval', ...this.#store, '--offline', '--no-write-lock-file', ...inputs, '--json', '--apply', apply, `path:${this.flake}#${attribute}`));
+    return JSON.parse(
+      await this.run(
+        'nix',
+        'eval',
+        ...this.#store,
+        '--offline',
+        '--no-write-lock-file',
+        ...inputs,
+        '--json',
+        '--apply',
+        apply,
+        `path:${this.flake}#${attribute}`,
+      ),
+    );
   }
 
   /** The value of an expression in which `lib`, `pkgs` and `nixos` are those of the stand-in, and `flake` is the folder. */
   async expression(text: string): Promise<unknown> {
     const bindings = `let flake = ${this.flake}; lib = import (flake + "/tests/nix/nixpkgs/lib"); pkgs = import (flake + "/tests/nix/nixpkgs/pkgs.nix") { inherit lib; };
       nixos = module: (import (flake + "/tests/nix/nixpkgs/nixos") { inherit lib pkgs; } { system = "x86_64-linux"; modules = [ (flake + "/nix/modules/qmpilot.nix") module ]; }).config; in `;
-    return JSON.parse(await this.run('nix-instantiate', ...this.#store, '--eval', '--strict', '--json', '--expr', bindings + text));
+    return JSON.parse(
+      await this.run('nix-instantiate', ...this.#store, '--eval', '--strict', '--json', '--expr', bindings + text),
+    );
   }
 
   get #store(): string[] {

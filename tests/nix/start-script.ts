@@ -24,7 +24,16 @@ export interface StartScript {
 /** Writes `bin/run-nixos-vm` into a folder; it boots the Debian guest. */
 export async function writeStartScript(folder: string, settings: StartScript = {}): Promise<string> {
   const image = await buildDebianImage({ defect: 'io-uring-lock-leak' });
-  const { root = 'disk', shares = 'off', graphics = 'off', emptyDisk = 'off', efi = 'off', tpm = 'off', options = '', diskImage = './nixos.qcow2' } = settings;
+  const {
+    root = 'disk',
+    shares = 'off',
+    graphics = 'off',
+    emptyDisk = 'off',
+    efi = 'off',
+    tpm = 'off',
+    options = '',
+    diskImage = './nixos.qcow2',
+  } = settings;
   mkdirSync(join(folder, 'bin'), { recursive: true });
   let { initrd } = image;
   let { kernel } = image;
@@ -36,13 +45,30 @@ export async function writeStartScript(folder: string, settings: StartScript = {
     appendFileSync(initrd, archive({ init: TMPFS_INIT, ...(drivers && driverFiles(drivers)) }));
   }
   const values = {
-    qemu_img: 'qemu-img', qemu: process.env['QMPILOT_QEMU'] || 'qemu-system-x86_64', kernel, initrd, image: image.disk,
-    name: 'nixos', memory: '768', cores: '2', root, shares, graphics, empty_disk: emptyDisk, options,
-    efi: efi === 'on' ? fetched('fetch-ovmf.sh') : 'off', tpm, disk_image: diskImage,
+    qemu_img: 'qemu-img',
+    qemu: process.env['QMPILOT_QEMU'] || 'qemu-system-x86_64',
+    kernel,
+    initrd,
+    image: image.disk,
+    name: 'nixos',
+    memory: '768',
+    cores: '2',
+    root,
+    shares,
+    graphics,
+    empty_disk: emptyDisk,
+    options,
+    efi: efi === 'on' ? fetched('fetch-ovmf.sh') : 'off',
+    tpm,
+    disk_image: diskImage,
   };
   const header = Object.entries(values).map(([name, value]) => `${name}='${value.replaceAll("'", `'\\''`)}'`);
   const path = join(folder, 'bin', 'run-nixos-vm');
-  writeFileSync(path, ['#!/bin/bash', ...header, readFileSync(join(ROOT, 'tests/nix/start-script.sh'), 'utf8')].join('\n'), { mode: 0o755 });
+  writeFileSync(
+    path,
+    ['#!/bin/bash', ...header, readFileSync(join(ROOT, 'tests/nix/start-script.sh'), 'utf8')].join('\n'),
+    { mode: 0o755 },
+  );
   return path;
 }
 
@@ -72,7 +98,10 @@ exec busybox switch_root /root /sbin/init
 
 /** The folder that a script of scripts/debian has put into the cache, by the host's apt. */
 function fetched(script: 'fetch-kernel.sh' | 'fetch-ovmf.sh'): string {
-  return execFileSync('sh', [join(ROOT, 'scripts/debian', script)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim();
+  return execFileSync('sh', [join(ROOT, 'scripts/debian', script)], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  }).trim();
 }
 
 function driverFiles(folder: string): Record<string, Buffer> {
@@ -89,5 +118,9 @@ function archive(files: Readonly<Record<string, string | Buffer>>): Buffer {
     return Buffer.concat([padded(Buffer.from(head)), padded(data)]);
   };
   const members = Object.entries(files).map(([name, content]) => entry(name, Buffer.from(content), 0o100755));
-  return Buffer.concat([entry('drivers', Buffer.alloc(0), 0o040755), ...members, entry('TRAILER!!!', Buffer.alloc(0), 0)]);
+  return Buffer.concat([
+    entry('drivers', Buffer.alloc(0), 0o040755),
+    ...members,
+    entry('TRAILER!!!', Buffer.alloc(0), 0),
+  ]);
 }

@@ -28,7 +28,9 @@ const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter(
 
 function importsOf(file: string): string[] {
   const text = readFileSync(join(SOURCE, file), 'utf8');
-  return [...text.matchAll(/(?:from|import)\s*\(?'(\.[^']+)'/g)].map(([, path]) => relative(SOURCE, resolve(join(SOURCE, dirname(file)), path ?? '')));
+  return [...text.matchAll(/(?:from|import)\s*\(?'(\.[^']+)'/g)].map(([, path]) =>
+    relative(SOURCE, resolve(join(SOURCE, dirname(file)), path ?? '')),
+  );
 }
 
 describe('the layers of core', () => {
@@ -42,7 +44,9 @@ describe('the layers of core', () => {
       const folder = file.split('/')[0] ?? '';
       if (folder === 'index.ts' || folder === 'errors.ts') return [];
       const allowed = new Set([folder, 'util', 'errors.js', ...(ALLOWED[folder] ?? [])]);
-      return importsOf(file).filter((path) => !allowed.has(path.split('/')[0] ?? '')).map((path) => `${file} imports ${path}`);
+      return importsOf(file)
+        .filter((path) => !allowed.has(path.split('/')[0] ?? ''))
+        .map((path) => `${file} imports ${path}`);
     });
     expect(wrong).toEqual([]);
   });

@@ -32,14 +32,17 @@ describe.each(['packages/core', 'packages/cli'])('the manifest of %s', (folder) 
   });
 
   it('names files that are there, and has the license and a README beside it', () => {
-    for (const file of [...manifest.files.filter((name) => name !== 'dist'), 'README.md']) expect(existsSync(join(ROOT, folder, file)), file).toBe(true);
+    for (const file of [...manifest.files.filter((name) => name !== 'dist'), 'README.md'])
+      expect(existsSync(join(ROOT, folder, file)), file).toBe(true);
     expect(read(`${folder}/LICENSE`)).toBe(read('LICENSE'));
   });
 });
 
 describe('the guest in the package', () => {
   const guest = join(ROOT, 'packages/core/guest');
-  const files = readdirSync(guest, { recursive: true, encoding: 'utf8' }).filter((file) => statSync(join(guest, file)).isFile());
+  const files = readdirSync(guest, { recursive: true, encoding: 'utf8' }).filter((file) =>
+    statSync(join(guest, file)).isFile(),
+  );
 
   it('lists each program in publishConfig.executableFiles, as pnpm packs no other mode', () => {
     const programs = files.filter((file) => (statSync(join(guest, file)).mode & 0o111) !== 0);
@@ -47,12 +50,21 @@ describe('the guest in the package', () => {
   });
 
   it('has no file under a name that npm leaves out of a package', () => {
-    expect(files.filter((file) => /(^|\/)(\.npmrc|\.gitignore|\.git|\.DS_Store|node_modules|npm-debug\.log)$/.test(file))).toEqual([]);
+    expect(
+      files.filter((file) => /(^|\/)(\.npmrc|\.gitignore|\.git|\.DS_Store|node_modules|npm-debug\.log)$/.test(file)),
+    ).toEqual([]);
   });
 });
 
 it('scenario files find every entry point of core that works outside of Vitest', () => {
-  const entries = Object.keys(core.exports ?? {}).map((entry) => entry.slice(1)).filter((entry) => !entry.endsWith('.json') && entry !== '/vitest');
+  const entries = Object.keys(core.exports ?? {})
+    .map((entry) => entry.slice(1))
+    .filter((entry) => !entry.endsWith('.json') && entry !== '/vitest');
   const listed = /const ENTRIES = \[(.*)\];/.exec(read('packages/cli/src/load-scenario.ts'))?.[1] ?? '';
-  expect(listed.split(', ').map((entry) => entry.slice(1, -1)).toSorted()).toEqual(entries.toSorted());
+  expect(
+    listed
+      .split(', ')
+      .map((entry) => entry.slice(1, -1))
+      .toSorted(),
+  ).toEqual(entries.toSorted());
 });

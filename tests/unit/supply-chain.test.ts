@@ -13,32 +13,43 @@ describe('what is installed', () => {
     const lock = read('pnpm-lock.yaml');
     const resolutions = lock.match(/^ +resolution: .*$/gm) ?? [];
     expect(resolutions.length).toBeGreaterThan(100);
-    expect(resolutions.filter((line) => !/^ +resolution: \{integrity: sha512-[A-Za-z0-9+/]{86}==\}$/.test(line))).toEqual([]);
+    expect(
+      resolutions.filter((line) => !/^ +resolution: \{integrity: sha512-[A-Za-z0-9+/]{86}==\}$/.test(line)),
+    ).toEqual([]);
     expect(lock).not.toMatch(/https?:\/\/|git\+|tarball:/);
   });
 
   it('runs no script of its own but esbuild’s', () => {
     const allowed = /^allowBuilds:\n((?: {2}.*\n)*)/m.exec(read('pnpm-workspace.yaml'))?.[1] ?? '';
-    const granted = allowed.split('\n').filter((line) => line.endsWith(': true')).map((line) => line.trim());
+    const granted = allowed
+      .split('\n')
+      .filter((line) => line.endsWith(': true'))
+      .map((line) => line.trim());
     expect(granted).toEqual(['esbuild: true']);
     expect(read('pnpm-workspace.yaml')).toMatch(/^onlyBuiltDependencies:\n {2}- esbuild\n(?! {2}-)/m);
   });
 
   it('with the packages that are published is of one version each', () => {
-    const loose = ['packages/core/package.json', 'packages/cli/package.json'].flatMap(dependenciesOf).filter(([, version]) => !/^(\d+\.\d+\.\d+|workspace:\*)$/.test(version));
+    const loose = ['packages/core/package.json', 'packages/cli/package.json']
+      .flatMap(dependenciesOf)
+      .filter(([, version]) => !/^(\d+\.\d+\.\d+|workspace:\*)$/.test(version));
     expect(loose).toEqual([]);
   });
 });
 
 describe('the guest image', () => {
   it('is fetched by apt with its signatures checked', () => {
-    const sources = ['build.ts', 'mmdebstrap.ts', 'stage.ts', 'recipe.ts'].map((name) => read(`packages/core/src/guests/debian/${name}`)).join('\n');
+    const sources = ['build.ts', 'mmdebstrap.ts', 'stage.ts', 'recipe.ts']
+      .map((name) => read(`packages/core/src/guests/debian/${name}`))
+      .join('\n');
     expect(sources).toContain('mmdebstrap');
     expect(sources).not.toMatch(/trusted=yes|AllowUnauthenticated|AllowInsecure|--force-yes|no-check-gpg|http:\/\//i);
   });
 
   it('takes npm packages by the hash that its lockfile has', () => {
-    const { packages }: { readonly packages: Readonly<Record<string, { readonly integrity?: string }>> } = JSON.parse(read('packages/core/guest/npm-project/package-lock.json'));
+    const { packages }: { readonly packages: Readonly<Record<string, { readonly integrity?: string }>> } = JSON.parse(
+      read('packages/core/guest/npm-project/package-lock.json'),
+    );
     const found = Object.entries(packages).filter(([path]) => path !== '');
     expect(found.length).toBeGreaterThan(40);
     expect(found.filter(([, { integrity }]) => !integrity?.startsWith('sha512-'))).toEqual([]);

@@ -5,7 +5,11 @@ import { ScenarioFailure } from './uncaught.js';
 export const EXIT = { fine: 0, found: 1, usage: 2, cannotTell: 125 } as const;
 
 /** 128 and the signal's number, as shells have it. */
-export const SIGNAL_EXIT: Readonly<Partial<Record<NodeJS.Signals, number>>> = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
+export const SIGNAL_EXIT: Readonly<Partial<Record<NodeJS.Signals, number>>> = {
+  SIGHUP: 129,
+  SIGINT: 130,
+  SIGTERM: 143,
+};
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof ScenarioFailure) return EXIT.cannotTell;

@@ -15,7 +15,11 @@ export class InterruptedError extends Error {
  * Runs `task` with a signal that the first Ctrl-C, SIGTERM or SIGHUP fires, so that everything is put away in order; a second one
  * exits at once, and the reaper puts away the rest. `doing` is said at the first one: what it does, "ending the vm".
  */
-export async function interruptible<T>(doing: string, task: (signal: AbortSignal) => Promise<T>, say: (text: string) => void = (text) => void process.stderr.write(text)): Promise<T> {
+export async function interruptible<T>(
+  doing: string,
+  task: (signal: AbortSignal) => Promise<T>,
+  say: (text: string) => void = (text) => void process.stderr.write(text),
+): Promise<T> {
   const controller = new AbortController();
   const listeners = Object.keys(SIGNAL_EXIT).map((name) => {
     const signal = name as NodeJS.Signals;

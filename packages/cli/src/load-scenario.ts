@@ -1,7 +1,7 @@
-import { isScenario, QmpilotError, type Scenario } from '@qmpilot/core';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isScenario, QmpilotError, type Scenario } from '@qmpilot/core';
 import { createJiti } from 'jiti';
 import { hashScenario } from './scenario-source.js';
 
@@ -24,19 +24,32 @@ export async function loadScenario(name: string): Promise<LoadedScenario> {
   try {
     text = await readFile(file);
   } catch (cause) {
-    throw new QmpilotError('USAGE', `the scenario ${name} cannot be read`, { cause, hint: 'check the path; a scenario is a file like x.repro.ts' });
+    throw new QmpilotError('USAGE', `the scenario ${name} cannot be read`, {
+      cause,
+      hint: 'check the path; a scenario is a file like x.repro.ts',
+    });
   }
-  const alias = Object.fromEntries(ENTRIES.map((entry) => [`@qmpilot/core${entry}`, fileURLToPath(import.meta.resolve(`@qmpilot/core${entry}`))]));
+  const alias = Object.fromEntries(
+    ENTRIES.map((entry) => [`@qmpilot/core${entry}`, fileURLToPath(import.meta.resolve(`@qmpilot/core${entry}`))]),
+  );
   let exported: unknown;
   try {
-    exported = await createJiti(import.meta.url, { alias, moduleCache: false, fsCache: false }).import(file, { default: true });
+    exported = await createJiti(import.meta.url, { alias, moduleCache: false, fsCache: false }).import(file, {
+      default: true,
+    });
   } catch (cause) {
     if (cause instanceof QmpilotError) throw cause;
     const message = cause instanceof Error ? cause.message : String(cause);
-    throw new QmpilotError('SCENARIO', `the scenario ${name} does not load: ${message.split('\n').slice(0, 6).join(' ')}`, { cause, hint: 'run it through tsc for all its errors' });
+    throw new QmpilotError(
+      'SCENARIO',
+      `the scenario ${name} does not load: ${message.split('\n').slice(0, 6).join(' ')}`,
+      { cause, hint: 'run it through tsc for all its errors' },
+    );
   }
   if (!isScenario(exported)) {
-    throw new QmpilotError('SCENARIO', `${name} exports no scenario`, { hint: 'export default defineScenario({ guest, attempt }), from @qmpilot/core' });
+    throw new QmpilotError('SCENARIO', `${name} exports no scenario`, {
+      hint: 'export default defineScenario({ guest, attempt }), from @qmpilot/core',
+    });
   }
   return { scenario: exported, source: { file, sha256: await hashScenario(file, text) } };
 }

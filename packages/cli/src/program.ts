@@ -18,7 +18,19 @@ export function createProgram(version: string): Command {
     .enablePositionalOptions()
     .showHelpAfterError('(qmpilot --help shows what there is)')
     .configureHelp({ showGlobalOptions: true });
-  for (const register of [registerRepro, registerReport, registerPlan, registerSnapshot, registerVmCommands, registerGuest, registerScan, registerQmp, registerDoctor, registerCompletion]) register(program);
+  for (const register of [
+    registerRepro,
+    registerReport,
+    registerPlan,
+    registerSnapshot,
+    registerVmCommands,
+    registerGuest,
+    registerScan,
+    registerQmp,
+    registerDoctor,
+    registerCompletion,
+  ])
+    register(program);
   overrideExit(program);
   return program;
 }

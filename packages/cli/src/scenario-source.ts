@@ -16,7 +16,9 @@ export async function hashScenario(file: string, text: Buffer): Promise<string> 
     }
   }
   if (found.size === 1) return sha256(text);
-  const parts = [...found].map(([path, contents]) => `${relative(dirname(file), path)} ${sha256(contents)}\n`).toSorted();
+  const parts = [...found]
+    .map(([path, contents]) => `${relative(dirname(file), path)} ${sha256(contents)}\n`)
+    .toSorted();
   return sha256(Buffer.from(parts.join('')));
 }
 

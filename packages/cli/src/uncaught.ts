@@ -10,7 +10,8 @@ let current: AbortController | undefined;
 /** Node.js would exit with 1 after an exception that nobody catches, and 1 says "reproduced" here. */
 export function watchForUncaught(): void {
   const end = (how: string) => (error: unknown) => {
-    const { name, message, stack } = error instanceof Error ? error : { name: 'thrown', message: String(error), stack: undefined };
+    const { name, message, stack } =
+      error instanceof Error ? error : { name: 'thrown', message: String(error), stack: undefined };
     if (current) {
       current.abort(
         new ScenarioFailure('SCENARIO', `${how}: ${name}: ${message}`, {
@@ -40,7 +41,11 @@ export async function unlessUncaught<T>(task: (signal: AbortSignal) => Promise<T
   } catch (error) {
     if (controller.signal.aborted) throw controller.signal.reason;
     if (!isQmpilotError(error, 'SCENARIO')) throw error;
-    throw new ScenarioFailure('SCENARIO', error.message, { cause: error.cause, evidence: error.evidence, ...(error.hint !== undefined && { hint: error.hint }) });
+    throw new ScenarioFailure('SCENARIO', error.message, {
+      cause: error.cause,
+      evidence: error.evidence,
+      ...(error.hint !== undefined && { hint: error.hint }),
+    });
   } finally {
     current = undefined;
   }

@@ -22,7 +22,9 @@ function within(from: number, length: number, end: number): View {
   return { from: start, to: start + length };
 }
 
-const DISTANCES = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 12e5, 18e5, 36e5, 72e5];
+const DISTANCES = [
+  1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 12e5, 18e5, 36e5, 72e5,
+];
 
 /** Round times within the view, at most `most` of them. */
 export function ticksOf({ from, to }: View, most: number): number[] {

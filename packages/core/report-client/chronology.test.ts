@@ -12,7 +12,11 @@ describe('lanesOf', () => {
         { at: 960, type: 'typed', into: 'console', text: 'npm ci\n' },
         { at: 970, type: 'typed', into: 'keyboard', keys: ['C-b', 'd'] },
         { at: 980, type: 'typed', into: 'console' },
-        { at: 1000, type: 'finding', finding: { title: 'hung', severity: 'error', evidence: ['INFO: task x blocked', 'short'] } },
+        {
+          at: 1000,
+          type: 'finding',
+          finding: { title: 'hung', severity: 'error', evidence: ['INFO: task x blocked', 'short'] },
+        },
         { at: 1100, type: 'poweroff', phase: 'requested' },
         { at: 1200, type: 'poweroff', phase: 'units' },
         { at: 1300, type: 'note', text: 'a\u202eb' },
@@ -22,7 +26,13 @@ describe('lanesOf', () => {
     );
     expect(lanes).toEqual([
       { name: 'QMP', items: [{ from: 50, to: 50, label: 'RESUME ', tone: 'plain' }] },
-      { name: 'Commands', items: [{ from: 800, to: 900, label: 'uname → exit 0', tone: 'plain' }, { from: 940, to: 950, label: 'false → exit 1', tone: 'warning' }] },
+      {
+        name: 'Commands',
+        items: [
+          { from: 800, to: 900, label: 'uname → exit 0', tone: 'plain' },
+          { from: 940, to: 950, label: 'false → exit 1', tone: 'warning' },
+        ],
+      },
       {
         name: 'Keys',
         items: [
@@ -31,14 +41,31 @@ describe('lanesOf', () => {
           { from: 980, to: 980, label: 'typed a secret', tone: 'info' },
         ],
       },
-      { name: 'Findings', items: [{ from: 1000, to: 1000, label: 'hung', tone: 'error', lines: ['INFO: task x blocked'] }] },
-      { name: 'Shutdown', items: [{ from: 1100, to: 1200, label: 'poweroff: requested', tone: 'plain' }, { from: 1200, to: 2000, label: 'poweroff: units', tone: 'plain' }] },
-      { name: 'Notes', items: [{ from: 1300, to: 1300, label: 'a\\u202eb', tone: 'plain' }, { from: 1400, to: 1400, label: 'kept sysrq-w.txt', tone: 'info' }] },
+      {
+        name: 'Findings',
+        items: [{ from: 1000, to: 1000, label: 'hung', tone: 'error', lines: ['INFO: task x blocked'] }],
+      },
+      {
+        name: 'Shutdown',
+        items: [
+          { from: 1100, to: 1200, label: 'poweroff: requested', tone: 'plain' },
+          { from: 1200, to: 2000, label: 'poweroff: units', tone: 'plain' },
+        ],
+      },
+      {
+        name: 'Notes',
+        items: [
+          { from: 1300, to: 1300, label: 'a\\u202eb', tone: 'plain' },
+          { from: 1400, to: 1400, label: 'kept sysrq-w.txt', tone: 'info' },
+        ],
+      },
     ]);
   });
 
   it('passes over events that it does not know or that have no time', () => {
-    expect(lanesOf([{ type: 'qmp' }, { at: 'x', type: 'note' }, { at: 1, type: 'new-kind' }, { at: 1 }], 10)).toEqual([]);
+    expect(lanesOf([{ type: 'qmp' }, { at: 'x', type: 'note' }, { at: 1, type: 'new-kind' }, { at: 1 }], 10)).toEqual(
+      [],
+    );
   });
 });
 

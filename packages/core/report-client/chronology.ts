@@ -28,8 +28,21 @@ const NAMES = ['QMP', 'Commands', 'Keys', 'Guest', 'Findings', 'Shutdown', 'Note
 /** The events of an attempt as lanes of one time axis; lanes without any are left out. */
 export function lanesOf(events: readonly Event[], endMs: number): Lane[] {
   const lanes = new Map<(typeof NAMES)[number], Item[]>(NAMES.map((name) => [name, []]));
-  const put = (lane: (typeof NAMES)[number], to: number, label: string, tone: Item['tone'] = 'plain', ms = 0, lines?: readonly string[]) =>
-    lanes.get(lane)?.push({ from: Math.max(0, to - ms), to: Math.max(0, to), label: safeLine(label).slice(0, 400), tone, ...(lines && { lines }) });
+  const put = (
+    lane: (typeof NAMES)[number],
+    to: number,
+    label: string,
+    tone: Item['tone'] = 'plain',
+    ms = 0,
+    lines?: readonly string[],
+  ) =>
+    lanes.get(lane)?.push({
+      from: Math.max(0, to - ms),
+      to: Math.max(0, to),
+      label: safeLine(label).slice(0, 400),
+      tone,
+      ...(lines && { lines }),
+    });
   const phases: { at: number; phase: string }[] = [];
   for (const event of events) {
     const at = number(event['at']);
@@ -40,7 +53,13 @@ export function lanesOf(events: readonly Event[], endMs: number): Lane[] {
         put('QMP', at, `${text(event['event']) ?? 'event'} ${shortJson(event['data'])}`);
         break;
       case 'exec':
-        put('Commands', at, `${text(event['command']) ?? ''} → ${text(event['error']) ?? `exit ${number(event['exitCode']) ?? '?'}`}`, event['exitCode'] === 0 ? 'plain' : 'warning', ms);
+        put(
+          'Commands',
+          at,
+          `${text(event['command']) ?? ''} → ${text(event['error']) ?? `exit ${number(event['exitCode']) ?? '?'}`}`,
+          event['exitCode'] === 0 ? 'plain' : 'warning',
+          ms,
+        );
         break;
       case 'typed':
         put('Keys', at, typedLabel(event), 'info');
@@ -57,7 +76,14 @@ export function lanesOf(events: readonly Event[], endMs: number): Lane[] {
         break;
       case 'finding': {
         const finding = object(event['finding']);
-        put('Findings', at, text(finding['title']) ?? 'a finding', toneOf(finding['severity']), 0, linesOf(finding['evidence']));
+        put(
+          'Findings',
+          at,
+          text(finding['title']) ?? 'a finding',
+          toneOf(finding['severity']),
+          0,
+          linesOf(finding['evidence']),
+        );
         break;
       }
       case 'poweroff':
@@ -70,7 +96,12 @@ export function lanesOf(events: readonly Event[], endMs: number): Lane[] {
         put('Notes', at, `kept ${text(event['name']) ?? 'a file'}`, 'info');
         break;
       case 'console-cut':
-        put('Notes', at, `from here on the console was not kept: ${number(event['dropped']) ?? 'some'} bytes`, 'warning');
+        put(
+          'Notes',
+          at,
+          `from here on the console was not kept: ${number(event['dropped']) ?? 'some'} bytes`,
+          'warning',
+        );
         break;
       default:
         break;
@@ -86,13 +117,21 @@ export function lanesOf(events: readonly Event[], endMs: number): Lane[] {
 function typedLabel(event: Event): string {
   const keys = Array.isArray(event['keys']) ? event['keys'].filter((key) => typeof key === 'string') : undefined;
   const what = text(event['text']);
-  const typed = what !== undefined ? `typed ${JSON.stringify(what)}` : keys !== undefined ? `pressed ${keys.join(' ')}` : 'typed a secret';
+  const typed =
+    what !== undefined
+      ? `typed ${JSON.stringify(what)}`
+      : keys !== undefined
+        ? `pressed ${keys.join(' ')}`
+        : 'typed a secret';
   return event['into'] === 'keyboard' ? `${typed} on the keyboard` : typed;
 }
 
 function linesOf(evidence: unknown): string[] {
   const lines: unknown[] = Array.isArray(evidence) ? evidence : [];
-  return lines.slice(0, 8).flatMap((line) => (typeof line === 'string' ? [safeLine(line).trim()] : [])).filter((line) => line.length > 12);
+  return lines
+    .slice(0, 8)
+    .flatMap((line) => (typeof line === 'string' ? [safeLine(line).trim()] : []))
+    .filter((line) => line.length > 12);
 }
 
 function toneOf(severity: unknown): Item['tone'] {

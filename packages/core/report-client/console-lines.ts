@@ -20,7 +20,9 @@ export function consoleLines(bytes: Uint8Array, timing: Timing): ConsoleLine[] {
   const lines: { at: number; text: string; times: number; shape: string }[] = [];
   const cut = (from: number, to: number) => {
     if (to <= from || lines.length >= MOST_LINES) return;
-    const text = safeText(decoder.decode(bytes.subarray(from, to))).replace(/\n/g, ' ').trimEnd();
+    const text = safeText(decoder.decode(bytes.subarray(from, to)))
+      .replace(/\n/g, ' ')
+      .trimEnd();
     if (text.trim() === '') return;
     const shape = shapeOf(text);
     const last = lines.at(-1);

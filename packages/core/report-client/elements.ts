@@ -4,11 +4,19 @@ type Attributes = Readonly<Record<string, string | number | boolean | undefined>
 type Child = Node | string | undefined;
 
 /** An HTML element; strings become text nodes, never markup. */
-export function element<K extends keyof HTMLElementTagNameMap>(name: K, attributes: Attributes = {}, ...children: readonly Child[]): HTMLElementTagNameMap[K] {
+export function element<K extends keyof HTMLElementTagNameMap>(
+  name: K,
+  attributes: Attributes = {},
+  ...children: readonly Child[]
+): HTMLElementTagNameMap[K] {
   return filled(document.createElement(name), attributes, children);
 }
 
-export function svg<K extends keyof SVGElementTagNameMap>(name: K, attributes: Attributes = {}, ...children: readonly Child[]): SVGElementTagNameMap[K] {
+export function svg<K extends keyof SVGElementTagNameMap>(
+  name: K,
+  attributes: Attributes = {},
+  ...children: readonly Child[]
+): SVGElementTagNameMap[K] {
   return filled(document.createElementNS(SVG, name), attributes, children);
 }
 
@@ -21,6 +29,12 @@ function filled<E extends Element>(made: E, attributes: Attributes, children: re
 }
 
 /** Listens until `signal` fires. */
-export function on<K extends keyof HTMLElementEventMap>(target: Element, type: K, signal: AbortSignal, listener: (event: HTMLElementEventMap[K]) => void, options: AddEventListenerOptions = {}): void {
+export function on<K extends keyof HTMLElementEventMap>(
+  target: Element,
+  type: K,
+  signal: AbortSignal,
+  listener: (event: HTMLElementEventMap[K]) => void,
+  options: AddEventListenerOptions = {},
+): void {
   target.addEventListener(type, listener as EventListener, { ...options, signal });
 }

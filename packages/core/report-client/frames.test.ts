@@ -7,13 +7,19 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 /** The rows as they stand at the end of the frames up to `at`. */
 function screenAt({ frames, rows }: Replay, at: number): string[] {
   const shown = Array.from({ length: rows }, () => '');
-  for (const frame of frames.filter((one) => one.at <= at)) for (const [row, runs] of frame.rows) shown[row] = runs.map(({ text }) => text).join('');
+  for (const frame of frames.filter((one) => one.at <= at))
+    for (const [row, runs] of frame.rows) shown[row] = runs.map(({ text }) => text).join('');
   return shown;
 }
 
 const replay = (text: string, timing: string, start?: string) => {
   const console = bytes(text);
-  return buildReplay(console, parseTiming(timing, console.length, 1000), { columns: 20, rows: 3, start, durationMs: 1000 });
+  return buildReplay(console, parseTiming(timing, console.length, 1000), {
+    columns: 20,
+    rows: 3,
+    start,
+    durationMs: 1000,
+  });
 };
 
 describe('buildReplay', () => {
@@ -33,7 +39,13 @@ describe('buildReplay', () => {
   });
 
   it('begins with what the terminal had been sent before, colours and modes included', async () => {
-    const made = await buildReplay(bytes('B'), parseTiming('100 0\n', 1, 1000), { columns: 20, rows: 3, prologue: bytes('old\r\n\u001b[31m\u001b[?25l'), start: 'not this', durationMs: 1000 });
+    const made = await buildReplay(bytes('B'), parseTiming('100 0\n', 1, 1000), {
+      columns: 20,
+      rows: 3,
+      prologue: bytes('old\r\n\u001b[31m\u001b[?25l'),
+      start: 'not this',
+      durationMs: 1000,
+    });
     expect(screenAt(made, 0)).toEqual(['old', '', '']);
     expect(made.frames.at(-1)?.rows.get(1)).toMatchObject([{ text: 'B', foreground: 1 }]);
   });
@@ -52,7 +64,9 @@ describe('buildReplay', () => {
 
   it('is not more frames than can be told apart, and ends with the last picture', async () => {
     const lines = Array.from({ length: 20_000 }, (_, line) => `line ${line}\r\n`);
-    const timing = lines.map((_, line) => `${Math.floor(line / 20)} ${lines.slice(0, 0).join('').length + line * 8}`).join('\n');
+    const timing = lines
+      .map((_, line) => `${Math.floor(line / 20)} ${lines.slice(0, 0).join('').length + line * 8}`)
+      .join('\n');
     const made = await replay(lines.join(''), timing);
     expect(made.frames.length).toBeLessThanOrEqual(30);
     expect(screenAt(made, 1000)).toEqual(['line 19998', 'line 19999', '']);

@@ -44,7 +44,13 @@ const LEAST_GAP_MS = 40;
 /** Has a terminal interpret the console, and keeps what changed from frame to frame. */
 export async function buildReplay(bytes: Uint8Array, timing: Timing, options: ReplayOptions): Promise<Replay> {
   const { columns, rows } = options;
-  const terminal = new headless.Terminal({ cols: columns, rows, scrollback: 0, allowProposedApi: true, logLevel: 'off' });
+  const terminal = new headless.Terminal({
+    cols: columns,
+    rows,
+    scrollback: 0,
+    allowProposedApi: true,
+    logLevel: 'off',
+  });
   try {
     const frames: Frame[] = [];
     const known: string[] = [];
@@ -54,9 +60,13 @@ export async function buildReplay(bytes: Uint8Array, timing: Timing, options: Re
     };
     if (options.prologue !== undefined) terminal.write(options.prologue);
     // Line ends only: a screen's text must not wrap again.
-    const start = options.start === undefined || options.prologue !== undefined ? '' : `\u001b[?7l\u001b[H${safeText(options.start).replace(/\n+$/, '').replaceAll('\n', '\r\n')}\u001b[?7h`;
+    const start =
+      options.start === undefined || options.prologue !== undefined
+        ? ''
+        : `\u001b[?7l\u001b[H${safeText(options.start).replace(/\n+$/, '').replaceAll('\n', '\r\n')}\u001b[?7h`;
     terminal.write(start, () => take(0));
-    for (const [from, to, at] of pieces(bytes.length, timing, options.durationMs)) terminal.write(bytes.subarray(from, to), () => take(at));
+    for (const [from, to, at] of pieces(bytes.length, timing, options.durationMs))
+      terminal.write(bytes.subarray(from, to), () => take(at));
     await new Promise<void>((resolve) => terminal.write('', resolve));
     return { columns, rows, frames };
   } finally {

@@ -8,7 +8,12 @@ const SPARE = 20;
 
 /** The console's lines; only those in sight are in the document. */
 export class LinesView {
-  readonly element = element('div', { class: 'lines', tabindex: 0, role: 'log', 'aria-label': 'Lines of the console' });
+  readonly element = element('div', {
+    'class': 'lines',
+    'tabindex': 0,
+    'role': 'log',
+    'aria-label': 'Lines of the console',
+  });
   readonly #lines: readonly ConsoleLine[];
   readonly #times: readonly number[];
   readonly #inner = element('div', { class: 'inner' });
@@ -20,11 +25,15 @@ export class LinesView {
     this.#nearMs = nearMs;
     this.#lines = lines;
     this.#times = lines.map(({ at }) => at);
-    const longest = Math.min(2000, lines.reduce((most, { text }) => Math.max(most, text.length), 0));
+    const longest = Math.min(
+      2000,
+      lines.reduce((most, { text }) => Math.max(most, text.length), 0),
+    );
     this.#inner.style.height = `${lines.length * LINE_PX}px`;
     this.#inner.style.minWidth = `${longest + 12}ch`;
     this.element.append(this.#inner);
-    if (lines.length === 0) this.#inner.append(element('p', { class: 'nothing' }, 'The console printed nothing in this attempt.'));
+    if (lines.length === 0)
+      this.#inner.append(element('p', { class: 'nothing' }, 'The console printed nothing in this attempt.'));
     on(this.element, 'scroll', signal, () => this.#draw());
     on(this.#inner, 'click', signal, (event) => {
       const line = event.target instanceof Element ? event.target.closest<HTMLElement>('[data-line]') : null;
@@ -49,7 +58,8 @@ export class LinesView {
     this.#chosen = chosen;
     const height = this.element.clientHeight;
     const top = Math.max(0, chosen) * LINE_PX;
-    if (top < this.element.scrollTop || top > this.element.scrollTop + height - LINE_PX) this.element.scrollTop = top - height / 2;
+    if (top < this.element.scrollTop || top > this.element.scrollTop + height - LINE_PX)
+      this.element.scrollTop = top - height / 2;
     this.#draw();
   }
 
@@ -59,8 +69,13 @@ export class LinesView {
     const to = Math.min(this.#lines.length, from + Math.ceil(this.element.clientHeight / LINE_PX) + 2 * SPARE);
     const shown = this.#lines.slice(from, to).map(({ at, text, times }, index) => {
       const number = from + index;
-      const line = element('div', { class: number === this.#chosen ? 'line chosen' : 'line', 'data-line': number },
-        element('span', { class: 'when' }, clock(at)), element('span', { class: 'text' }, text), times > 1 ? element('span', { class: 'again' }, `×${times}`) : undefined);
+      const line = element(
+        'div',
+        { 'class': number === this.#chosen ? 'line chosen' : 'line', 'data-line': number },
+        element('span', { class: 'when' }, clock(at)),
+        element('span', { class: 'text' }, text),
+        times > 1 ? element('span', { class: 'again' }, `×${times}`) : undefined,
+      );
       line.style.top = `${number * LINE_PX}px`;
       return line;
     });

@@ -45,7 +45,9 @@ function start(): void {
 function printWhole(): void {
   let closed: HTMLDetailsElement[] = [];
   addEventListener('beforeprint', () => {
-    closed = [...document.querySelectorAll<HTMLDetailsElement>('#failures details, #sysrq details, #environment details')].filter(({ open }) => !open);
+    closed = [
+      ...document.querySelectorAll<HTMLDetailsElement>('#failures details, #sysrq details, #environment details'),
+    ].filter(({ open }) => !open);
     for (const details of closed) details.open = true;
   });
   addEventListener('afterprint', () => {
@@ -55,7 +57,14 @@ function printWhole(): void {
 
 /** A failed attempt that is whole in this file, else any such, else the first there is. */
 function openFirst({ runs }: PageData, show: (run: number, position: number) => void): void {
-  const places = runs.flatMap((run, number) => run.index.map((index, position) => ({ number, position, whole: run.evidence[index] !== undefined, failed: run.outcome[position] === 'r' })));
+  const places = runs.flatMap((run, number) =>
+    run.index.map((index, position) => ({
+      number,
+      position,
+      whole: run.evidence[index] !== undefined,
+      failed: run.outcome[position] === 'r',
+    })),
+  );
   const first = places.find(({ whole, failed }) => whole && failed) ?? places.find(({ whole }) => whole) ?? places[0];
   if (first) show(first.number, first.position);
 }

@@ -18,8 +18,15 @@ export class Player {
   constructor(endMs: number, signal: AbortSignal, onTime: (at: number) => void) {
     this.#endMs = endMs;
     this.#onTime = onTime;
-    this.#play = element('button', { type: 'button', class: 'play', 'aria-label': 'Play' }, '▶');
-    this.#slider = element('input', { type: 'range', min: 0, max: Math.ceil(endMs), step: 1, value: 0, 'aria-label': 'Moment of the attempt' });
+    this.#play = element('button', { 'type': 'button', 'class': 'play', 'aria-label': 'Play' }, '▶');
+    this.#slider = element('input', {
+      'type': 'range',
+      'min': 0,
+      'max': Math.ceil(endMs),
+      'step': 1,
+      'value': 0,
+      'aria-label': 'Moment of the attempt',
+    });
     this.#time = element('output', { class: 'now' });
     const speed = element('button', { type: 'button', title: 'How many times faster than it was' });
     const showSpeed = () => {

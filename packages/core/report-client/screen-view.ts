@@ -14,7 +14,11 @@ export class ScreenView {
     this.#replay = replay;
     this.#times = replay.frames.map(({ at }) => at);
     this.#rows = Array.from({ length: replay.rows }, () => element('span', { class: 'row' }));
-    this.element = element('pre', { class: 'screen', role: 'img', 'aria-label': 'The console as a terminal showed it' }, ...this.#rows);
+    this.element = element(
+      'pre',
+      { 'class': 'screen', 'role': 'img', 'aria-label': 'The console as a terminal showed it' },
+      ...this.#rows,
+    );
     this.element.style.setProperty('--columns', String(replay.columns));
   }
 
@@ -40,7 +44,9 @@ function piece({ text, foreground, background, bold, dim, underline, inverse }: 
   if (foreground === undefined && background === undefined && !bold && !dim && !underline && !inverse) return text;
   const names = [bold && 'bold', dim && 'dim', underline && 'underline'].filter((name) => name !== false);
   const made = element('span', names.length > 0 ? { class: names.join(' ') } : {}, text);
-  const [front, back] = inverse ? [background ?? 'var(--term-back)', foreground ?? 'var(--term-fore)'] : [foreground, background];
+  const [front, back] = inverse
+    ? [background ?? 'var(--term-back)', foreground ?? 'var(--term-fore)']
+    : [foreground, background];
   if (front !== undefined) made.style.color = colour(front, bold);
   if (back !== undefined) made.style.backgroundColor = colour(back, false);
   return made;

@@ -25,7 +25,12 @@ const REACH = 9;
 export class Timeline {
   readonly element = element('div', { class: 'timeline' });
   readonly #options: TimelineOptions;
-  readonly #drawing = svg('svg', { class: 'lanes', tabindex: 0, role: 'img', 'aria-label': 'Timeline of the attempt; plus and minus zoom, arrows move' });
+  readonly #drawing = svg('svg', {
+    'class': 'lanes',
+    'tabindex': 0,
+    'role': 'img',
+    'aria-label': 'Timeline of the attempt; plus and minus zoom, arrows move',
+  });
   readonly #playhead = svg('line', { class: 'playhead' });
   readonly #pointers = new Map<number, number>();
   #view: View;
@@ -36,16 +41,22 @@ export class Timeline {
     this.#options = options;
     this.#view = { from: 0, to: options.endMs };
     const button = (label: string, title: string, act: () => void) => {
-      const made = element('button', { type: 'button', title, 'aria-label': title }, label);
+      const made = element('button', { 'type': 'button', title, 'aria-label': title }, label);
       on(made, 'click', options.signal, act);
       return made;
     };
-    const middle = () => (this.#playAt >= this.#view.from && this.#playAt <= this.#view.to ? this.#playAt : (this.#view.from + this.#view.to) / 2);
+    const middle = () =>
+      this.#playAt >= this.#view.from && this.#playAt <= this.#view.to
+        ? this.#playAt
+        : (this.#view.from + this.#view.to) / 2;
     this.element.append(
-      element('div', { class: 'zoom' },
+      element(
+        'div',
+        { class: 'zoom' },
         button('−', 'Zoom out', () => this.#zoom(2, middle())),
         button('+', 'Zoom in', () => this.#zoom(0.5, middle())),
-        button('All', 'Show the whole attempt', () => this.#show({ from: 0, to: options.endMs }))),
+        button('All', 'Show the whole attempt', () => this.#show({ from: 0, to: options.endMs })),
+      ),
       this.#drawing,
     );
     this.#listen();
@@ -58,7 +69,8 @@ export class Timeline {
   showAt(ms: number): void {
     this.#playAt = ms;
     const { from, to } = this.#view;
-    if ((ms < from || ms > to) && to - from < this.#options.endMs) this.#show(panned(this.#view, ms - (from + to) / 2, this.#options.endMs));
+    if ((ms < from || ms > to) && to - from < this.#options.endMs)
+      this.#show(panned(this.#view, ms - (from + to) / 2, this.#options.endMs));
     this.#placePlayhead();
   }
 
@@ -77,7 +89,10 @@ export class Timeline {
 
   #ms(x: number): number {
     const { from, to } = this.#view;
-    return Math.min(this.#options.endMs, Math.max(0, from + ((x - this.#gutter) / (this.#width - this.#gutter)) * (to - from)));
+    return Math.min(
+      this.#options.endMs,
+      Math.max(0, from + ((x - this.#gutter) / (this.#width - this.#gutter)) * (to - from)),
+    );
   }
 
   #show(view: View): void {
@@ -100,13 +115,28 @@ export class Timeline {
     for (const time of ticksOf(this.#view, Math.max(2, Math.floor((width - this.#gutter) / 90)))) {
       const x = this.#x(time);
       parts.push(svg('line', { class: 'grid', x1: x, x2: x, y1: 0, y2: height - AXIS + 4 }));
-      parts.push(svg('text', { class: 'tick', x: Math.min(x, width - 2), y: height - 6, 'text-anchor': x > width - 30 ? 'end' : x < this.#gutter + 14 ? 'start' : 'middle' }, clock(time, this.#view.to - this.#view.from)));
+      parts.push(
+        svg(
+          'text',
+          {
+            'class': 'tick',
+            'x': Math.min(x, width - 2),
+            'y': height - 6,
+            'text-anchor': x > width - 30 ? 'end' : x < this.#gutter + 14 ? 'start' : 'middle',
+          },
+          clock(time, this.#view.to - this.#view.from),
+        ),
+      );
     }
-    const name = (text: string, y: number) => svg('text', narrow ? { class: 'name', x: 0, y: y - 3 } : { class: 'name', x: 0, y: y + 17 }, text);
+    const name = (text: string, y: number) =>
+      svg('text', narrow ? { class: 'name', x: 0, y: y - 3 } : { class: 'name', x: 0, y: y + 17 }, text);
     parts.push(svg('path', { class: 'density', d: this.#density(top) }), name('Console', narrow ? top : 12));
     for (const [index, { name: label, items }] of this.#options.lanes.entries()) {
       const y = top + DENSITY + index * lane + (narrow ? 14 : 0);
-      parts.push(svg('line', { class: 'rule', x1: this.#gutter, x2: width, y1: y + LANE - 0.5, y2: y + LANE - 0.5 }), name(label, y));
+      parts.push(
+        svg('line', { class: 'rule', x1: this.#gutter, x2: width, y1: y + LANE - 0.5, y2: y + LANE - 0.5 }),
+        name(label, y),
+      );
       plot.append(...this.#marks(items, y, label));
     }
     this.#drawing.setAttribute('height', String(height));
@@ -127,9 +157,33 @@ export class Timeline {
       if (taken.has(key)) continue;
       taken.add(key);
       const title = svg('title', {}, `${clock(item.from, 1000)}: ${item.label}`);
-      if (lane === 'Findings') marks.push(svg('circle', { class: `mark ${item.tone}`, cx: Math.min(this.#width - 5, Math.max(5, to)), cy: y + LANE / 2, r: 5 }, title));
-      else marks.push(svg('rect', { class: `mark ${item.tone} ${lane.toLowerCase()}`, x: Math.min(from, this.#width - 3), y: y + 6, width: Math.max(3, to - from), height: LANE - 13, rx: 1.5 }, title));
-      if (lane === 'Shutdown' && to - from > 70) marks.push(svg('text', { class: 'inside', x: from + 6, y: y + LANE - 10 }, item.label.replace('poweroff: ', '')));
+      if (lane === 'Findings')
+        marks.push(
+          svg(
+            'circle',
+            { class: `mark ${item.tone}`, cx: Math.min(this.#width - 5, Math.max(5, to)), cy: y + LANE / 2, r: 5 },
+            title,
+          ),
+        );
+      else
+        marks.push(
+          svg(
+            'rect',
+            {
+              class: `mark ${item.tone} ${lane.toLowerCase()}`,
+              x: Math.min(from, this.#width - 3),
+              y: y + 6,
+              width: Math.max(3, to - from),
+              height: LANE - 13,
+              rx: 1.5,
+            },
+            title,
+          ),
+        );
+      if (lane === 'Shutdown' && to - from > 70)
+        marks.push(
+          svg('text', { class: 'inside', x: from + 6, y: y + LANE - 10 }, item.label.replace('poweroff: ', '')),
+        );
     }
     return marks;
   }
@@ -147,7 +201,12 @@ export class Timeline {
     }
     const most = Math.log1p(Math.max(1, ...buckets.values()));
     const base = top + DENSITY - 8;
-    return [...buckets].map(([bucket, size]) => `M${this.#gutter + bucket * step} ${base}v${-Math.max(2, (Math.log1p(size) / most) * (DENSITY - 12))}h${step - 1}V${base}z`).join('');
+    return [...buckets]
+      .map(
+        ([bucket, size]) =>
+          `M${this.#gutter + bucket * step} ${base}v${-Math.max(2, (Math.log1p(size) / most) * (DENSITY - 12))}h${step - 1}V${base}z`,
+      )
+      .join('');
   }
 
   #placePlayhead(): void {
@@ -160,7 +219,9 @@ export class Timeline {
     const top = DENSITY + (this.#gutter === 0 ? 28 : 0);
     const lane = this.#options.lanes[Math.floor((y - top) / (this.#gutter === 0 ? LANE + 14 : LANE))];
     const distance = ({ from, to }: Item) => Math.max(this.#x(from) - x, x - this.#x(to), 0);
-    const nearest = lane?.items.toSorted((one, other) => distance(one) - distance(other) || one.to - one.from - (other.to - other.from))[0];
+    const nearest = lane?.items.toSorted(
+      (one, other) => distance(one) - distance(other) || one.to - one.from - (other.to - other.from),
+    )[0];
     const item = nearest && distance(nearest) <= REACH ? nearest : undefined;
     // A span is chosen where it was clicked, a moment where it is.
     const at = item === undefined || item.to - item.from > 0 ? this.#ms(x) : item.to;
@@ -174,13 +235,21 @@ export class Timeline {
       const box = this.#drawing.getBoundingClientRect();
       return [event.clientX - box.left, event.clientY - box.top] as const;
     };
-    on(target, 'wheel', signal, (event) => {
-      const length = this.#view.to - this.#view.from;
-      if (event.ctrlKey || event.metaKey) this.#zoom(Math.exp(Math.max(-1, Math.min(1, event.deltaY / 200))), this.#ms(place(event)[0]));
-      else if (Math.abs(event.deltaX) > Math.abs(event.deltaY) && length < endMs) this.#show(panned(this.#view, (event.deltaX / this.#width) * length, endMs));
-      else return;
-      event.preventDefault();
-    }, { passive: false });
+    on(
+      target,
+      'wheel',
+      signal,
+      (event) => {
+        const length = this.#view.to - this.#view.from;
+        if (event.ctrlKey || event.metaKey)
+          this.#zoom(Math.exp(Math.max(-1, Math.min(1, event.deltaY / 200))), this.#ms(place(event)[0]));
+        else if (Math.abs(event.deltaX) > Math.abs(event.deltaY) && length < endMs)
+          this.#show(panned(this.#view, (event.deltaX / this.#width) * length, endMs));
+        else return;
+        event.preventDefault();
+      },
+      { passive: false },
+    );
     on(target, 'pointerdown', signal, (event) => {
       this.#pointers.set(event.pointerId, place(event)[0]);
       if (this.#pointers.size === 1) this.#moved = 0;
@@ -198,7 +267,11 @@ export class Timeline {
       const length = this.#view.to - this.#view.from;
       if (event.key === '+' || event.key === '=') this.#zoom(0.5, this.#playAt);
       else if (event.key === '-') this.#zoom(2, this.#playAt);
-      else if (event.key === 'ArrowLeft' || event.key === 'ArrowRight') this.#options.onPick(Math.min(endMs, Math.max(0, this.#playAt + (event.key === 'ArrowLeft' ? -1 : 1) * (length / 50))), undefined);
+      else if (event.key === 'ArrowLeft' || event.key === 'ArrowRight')
+        this.#options.onPick(
+          Math.min(endMs, Math.max(0, this.#playAt + (event.key === 'ArrowLeft' ? -1 : 1) * (length / 50))),
+          undefined,
+        );
       else return;
       event.preventDefault();
     });

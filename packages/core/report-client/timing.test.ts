@@ -9,7 +9,10 @@ describe('parseTiming', () => {
   });
 
   it('passes over lines that fall, lie behind the end, or are damaged', () => {
-    expect(parseTiming('100 0\n50 5\n200 3\n300 1\nx\n400 99\n4', 10, 1000)).toMatchObject({ at: [100, 200], offset: [0, 3] });
+    expect(parseTiming('100 0\n50 5\n200 3\n300 1\nx\n400 99\n4', 10, 1000)).toMatchObject({
+      at: [100, 200],
+      offset: [0, 3],
+    });
   });
 
   it('spreads bytes over the attempt when nothing was recorded, and says so', () => {

@@ -14,14 +14,24 @@ export function parseTiming(text: string, bytes: number, durationMs: number): Ti
   const [at, offset]: [number[], number[]] = [[], []];
   for (const line of text.split('\n')) {
     const [, ms, from] = /^(\d{1,12}) (\d{1,12})$/.exec(line) ?? [];
-    if (ms === undefined || Number(from) >= bytes || Number(from) < (offset.at(-1) ?? 0) || Number(ms) < (at.at(-1) ?? 0)) continue;
+    if (
+      ms === undefined ||
+      Number(from) >= bytes ||
+      Number(from) < (offset.at(-1) ?? 0) ||
+      Number(ms) < (at.at(-1) ?? 0)
+    )
+      continue;
     at.push(Number(ms));
     offset.push(at.length === 1 ? 0 : Number(from));
   }
   if (at.length > 0 || bytes === 0) return { at, offset, guessed: false };
   const steps = Math.min(GUESSED_STEPS, bytes);
   const each = Array.from({ length: steps }, (_, step) => step / steps);
-  return { at: each.map((share) => Math.round(share * durationMs)), offset: each.map((share) => Math.floor(share * bytes)), guessed: true };
+  return {
+    at: each.map((share) => Math.round(share * durationMs)),
+    offset: each.map((share) => Math.floor(share * bytes)),
+    guessed: true,
+  };
 }
 
 /** The time of a byte. */

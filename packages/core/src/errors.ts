@@ -88,8 +88,13 @@ export class TimeoutError extends QmpilotError {
   readonly waitedMs: number;
   readonly starvedMs: number;
 
-  constructor(awaited: string, waitedMs: number, { starvedMs = 0, ...details }: ErrorDetails & { readonly starvedMs?: number } = {}) {
-    const starved = starvedMs < 100 ? '' : `; QEMU was starved of a processor, or stopped, for ${formatMs(starvedMs)} of it`;
+  constructor(
+    awaited: string,
+    waitedMs: number,
+    { starvedMs = 0, ...details }: ErrorDetails & { readonly starvedMs?: number } = {},
+  ) {
+    const starved =
+      starvedMs < 100 ? '' : `; QEMU was starved of a processor, or stopped, for ${formatMs(starvedMs)} of it`;
     const saw = details.evidence?.saw;
     const seen = saw === undefined ? '' : `; last seen: ${saw.length > 500 ? `${saw.slice(0, 500)}...` : saw}`;
     super('TIMEOUT', `waited ${formatMs(waitedMs)} for ${awaited}, in vain${starved}${seen}`, details);

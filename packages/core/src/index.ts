@@ -18,7 +18,14 @@ export type { HostCheck } from './qemu/doctor.js';
 
 export { Channel } from './console/channel.js';
 export { Console } from './console/console.js';
-export type { ConsoleMemory, ConsoleOptions, ExpectMatch, ExpectOptions, Typed, TypeOptions } from './console/console.js';
+export type {
+  ConsoleMemory,
+  ConsoleOptions,
+  ExpectMatch,
+  ExpectOptions,
+  Typed,
+  TypeOptions,
+} from './console/console.js';
 export type { Pane, PaneSelector, Screen } from './console/screen.js';
 export type { ScreenCell, ScreenColor } from './console/screen-cell.js';
 export type { RenderOptions, ScreenImage } from './console/screen-image.js';
@@ -47,7 +54,13 @@ export type { NixosCommonOptions, NixosOptions } from './guests/nixos/nixos.js';
 export type { ScriptSpec } from './guests/nixos/interface.js';
 export { direct } from './guests/direct.js';
 export type { DirectOptions } from './guests/direct.js';
-export type { GuestDescription, GuestDisk, PrepareContext as GuestPrepareContext, PreparedGuest, SerialLogin } from './guests/guest.js';
+export type {
+  GuestDescription,
+  GuestDisk,
+  PrepareContext as GuestPrepareContext,
+  PreparedGuest,
+  SerialLogin,
+} from './guests/guest.js';
 export { findImage, listImages, removeImages } from './guests/image-cache.js';
 export type { GuestImage, ImageManifest } from './guests/image-cache.js';
 

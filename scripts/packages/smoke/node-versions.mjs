@@ -14,13 +14,22 @@ export function nodeVersions() {
 
 function fetchNode(version) {
   const name = `node-linux-${process.arch}`;
-  const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'qmpilot', 'node', `${version}-${process.arch}`);
+  const folder = join(
+    process.env.XDG_CACHE_HOME || join(homedir(), '.cache'),
+    'qmpilot',
+    'node',
+    `${version}-${process.arch}`,
+  );
   const node = join(folder, 'node_modules', name, 'bin', 'node');
   if (existsSync(node)) return node;
   if (process.platform !== 'linux') fail('the packages are tried on Linux only');
   mkdirSync(dirname(folder), { recursive: true });
   const half = mkdtempSync(`${folder}.`);
-  mustRun('npm', ['install', '--silent', '--no-audit', '--no-fund', '--ignore-scripts', '--prefix', half, `${name}@${version}`], { cwd: half });
+  mustRun(
+    'npm',
+    ['install', '--silent', '--no-audit', '--no-fund', '--ignore-scripts', '--prefix', half, `${name}@${version}`],
+    { cwd: half },
+  );
   rmSync(folder, { recursive: true, force: true });
   renameSync(half, folder);
   return node;

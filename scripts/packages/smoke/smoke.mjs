@@ -15,12 +15,22 @@ export async function smoke(packed, peers, folder) {
   for (const { version, node } of nodeVersions()) {
     const project = join(folder, `node-${version}`);
     cpSync(PROJECT, project, { recursive: true });
-    const dependencies = { ...peers, ...Object.fromEntries(packed.map(({ manifest, tarball }) => [manifest.name, `file:${tarball}`])) };
-    writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'smoke', private: true, type: 'module', dependencies }));
+    const dependencies = {
+      ...peers,
+      ...Object.fromEntries(packed.map(({ manifest, tarball }) => [manifest.name, `file:${tarball}`])),
+    };
+    writeFileSync(
+      join(project, 'package.json'),
+      JSON.stringify({ name: 'smoke', private: true, type: 'module', dependencies }),
+    );
     // npm is a program for `env node`: it runs on the version that stands first.
     const env = { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH}` };
     // ssh2 would compile an optional part of itself, which it does without.
-    mustRun('npm', ['install', '--silent', '--no-audit', '--no-fund', '--prefer-offline', '--engine-strict', '--ignore-scripts'], { cwd: project, env });
+    mustRun(
+      'npm',
+      ['install', '--silent', '--no-audit', '--no-fund', '--prefer-offline', '--engine-strict', '--ignore-scripts'],
+      { cwd: project, env },
+    );
     mustRun(node, ['use.mjs', version, imageKey], { cwd: project, env });
     projects.push(project);
   }

@@ -26,12 +26,30 @@ export interface FaultKind {
 }
 
 /** A fault of the scenario while it prepares the guest: it waits for ever then, so that what ends the run is not the scenario. */
-export function inPrepare(name: string, fault: string, exits: FaultKind['exits'], says: RegExp, more: Partial<FaultKind>): FaultKind {
+export function inPrepare(
+  name: string,
+  fault: string,
+  exits: FaultKind['exits'],
+  says: RegExp,
+  more: Partial<FaultKind>,
+): FaultKind {
   return { name, exits, says, ...more, start: () => ({ env: { FAULT: fault, FAULT_AT: 'prepare' } }) };
 }
 
 /** A fault of the scenario or of its guest, in one attempt of the run. */
-export function inAttempt(name: string, fault: string, exits: FaultKind['exits'], says: RegExp, { heapMiB, ...more }: Partial<FaultKind> & { readonly heapMiB?: number } = {}): FaultKind {
+export function inAttempt(
+  name: string,
+  fault: string,
+  exits: FaultKind['exits'],
+  says: RegExp,
+  { heapMiB, ...more }: Partial<FaultKind> & { readonly heapMiB?: number } = {},
+): FaultKind {
   const limit = heapMiB === undefined ? {} : { NODE_OPTIONS: `--max-old-space-size=${heapMiB}` };
-  return { name, exits, says, ...more, start: (_, random) => ({ env: { ...limit, FAULT: fault, FAULT_AT: String(1 + Math.floor(random() * 8)) } }) };
+  return {
+    name,
+    exits,
+    says,
+    ...more,
+    start: (_, random) => ({ env: { ...limit, FAULT: fault, FAULT_AT: String(1 + Math.floor(random() * 8)) } }),
+  };
 }

@@ -1,11 +1,12 @@
 import { existsSync, rmSync } from 'node:fs';
-import { bindReadOnly, fill, freeze, memoryGroup, mountSmall, unmount, type MemoryGroup } from '../host-tools.js';
 import type { FaultRun } from '../fault-run.js';
+import { bindReadOnly, fill, freeze, memoryGroup, mountSmall, unmount, type MemoryGroup } from '../host-tools.js';
 import { type FaultKind, inAttempt, inPrepare, type Injection } from './fault-kind.js';
 
 /** Of the guest's 128 MiB file and what qmpilot wants free beside it, a little more. */
 const RAM_MIB = 400;
-const NO_ROOM = /NO_SPACE|no room|No space|ENOSPC|cannot be written|no private folder|could not be noted|SIGBUS|disk is full/;
+const NO_ROOM =
+  /NO_SPACE|no room|No space|ENOSPC|cannot be written|no private folder|could not be noted|SIGBUS|disk is full/;
 
 const remove = (name: string) => (run: FaultRun) => rmSync(run.path(name, 'filler'), { force: true });
 const filled = (name: string, mebibytes: number): Partial<FaultKind> => ({
@@ -18,7 +19,12 @@ const filled = (name: string, mebibytes: number): Partial<FaultKind> => ({
 });
 
 const groups = new Map<FaultRun, MemoryGroup>();
-const outOfMemory = inAttempt('no memory left: a cgroup with a limit', 'out-of-memory', [0, 1, 125, 'SIGKILL'], /SIGKILL/);
+const outOfMemory = inAttempt(
+  'no memory left: a cgroup with a limit',
+  'out-of-memory',
+  [0, 1, 125, 'SIGKILL'],
+  /SIGKILL/,
+);
 /** The kernel chooses whom to kill; the controller has most of it. */
 const withMemoryLimit: FaultKind = {
   ...outOfMemory,
@@ -28,7 +34,10 @@ const withMemoryLimit: FaultKind = {
     groups.set(run, group);
     return undefined;
   },
-  start: (run, random) => ({ ...outOfMemory.start?.(run, random), before: `echo $$ > ${groups.get(run)?.join ?? '/dev/null'}` }),
+  start: (run, random) => ({
+    ...outOfMemory.start?.(run, random),
+    before: `echo $$ > ${groups.get(run)?.join ?? '/dev/null'}`,
+  }),
   mend: (run) => groups.get(run)?.remove(),
 };
 
@@ -38,26 +47,51 @@ export const HOST_FAULTS: readonly FaultKind[] = [
   { name: 'no room under TMPDIR', exits: [0, 1, 125], says: NO_ROOM, ...filled('tmp', 64) },
   inAttempt('no room for the overlay of a disk', 'fills-disk', [125], NO_ROOM, {
     setUp: (run) => mountSmall(run.path('tmp'), 16),
-    check: (_, { code, stderr }) => (code === 125 && /no room for what the guest writes to its disk/.test(stderr) ? [] : [`the full disk was not noticed: ${code} ${stderr}`]),
+    check: (_, { code, stderr }) =>
+      code === 125 && /no room for what the guest writes to its disk/.test(stderr)
+        ? []
+        : [`the full disk was not noticed: ${code} ${stderr}`],
   }),
-  inPrepare('preparing, no room for the overlay', 'fills-disk', [125], /no room for what the guest writes to its disk.*the file system of .*\/tmp has/, {
-    setUp: (run) => mountSmall(run.path('tmp'), 16),
-  }),
-  inPrepare('preparing, no room for RAM', 'fills-ram', [125], /SIGBUS.*the file system of .*\/ram\/.* has no room for the guest's RAM/, {
-    setUp: (run) => mountSmall(run.path('ram'), RAM_MIB),
-    mend: remove('ram'),
-  }),
-  inPrepare('preparing, no room for the run directory', 'fills-run-directory', [125], /\/out\/run.* cannot be written: ENOSPC/, {
-    setUp: (run) => mountSmall(run.path('out'), 32),
-    mend: remove('out'),
-  }),
+  inPrepare(
+    'preparing, no room for the overlay',
+    'fills-disk',
+    [125],
+    /no room for what the guest writes to its disk.*the file system of .*\/tmp has/,
+    {
+      setUp: (run) => mountSmall(run.path('tmp'), 16),
+    },
+  ),
+  inPrepare(
+    'preparing, no room for RAM',
+    'fills-ram',
+    [125],
+    /SIGBUS.*the file system of .*\/ram\/.* has no room for the guest's RAM/,
+    {
+      setUp: (run) => mountSmall(run.path('ram'), RAM_MIB),
+      mend: remove('ram'),
+    },
+  ),
+  inPrepare(
+    'preparing, no room for the run directory',
+    'fills-run-directory',
+    [125],
+    /\/out\/run.* cannot be written: ENOSPC/,
+    {
+      setUp: (run) => mountSmall(run.path('out'), 32),
+      mend: remove('out'),
+    },
+  ),
   {
-    name: 'a read-only run directory', exits: [2], says: /cannot be written: .*(EROFS|EACCES|EPERM|read-only)/,
+    name: 'a read-only run directory',
+    exits: [2],
+    says: /cannot be written: .*(EROFS|EACCES|EPERM|read-only)/,
     setUp: (run) => bindReadOnly(run.path('out')),
     mend: (run) => unmount(run.path('out')),
   },
   {
-    name: 'the run directory becomes read-only', exits: [1, 2], says: /cannot be written: .*(EROFS|EACCES|EPERM|read-only)/,
+    name: 'the run directory becomes read-only',
+    exits: [1, 2],
+    says: /cannot be written: .*(EROFS|EACCES|EPERM|read-only)/,
     async inject({ run }) {
       for (const path of [run.dir, `${run.dir}/attempts`]) {
         const why = existsSync(path) ? freeze(path, true) : undefined;
@@ -70,7 +104,9 @@ export const HOST_FAULTS: readonly FaultKind[] = [
     },
   },
   {
-    name: 'no descriptors left', exits: [0, 1, 2, 125], says: /EMFILE|too many open files|descriptors/i,
+    name: 'no descriptors left',
+    exits: [0, 1, 2, 125],
+    says: /EMFILE|too many open files|descriptors/i,
     start: (_, random) => ({ before: `ulimit -n ${26 + Math.floor(random() * 40)}` }),
   },
   withMemoryLimit,

@@ -6,7 +6,13 @@ const MOST_MEMORY_MIB = 500;
 const MOST_CONSOLE = 64 << 20;
 
 function logSizes(run: FaultRun): number[] {
-  return Array.from({ length: 8 }, (_, index) => statSync(run.path('out', 'run', 'attempts', String(index + 1).padStart(4, '0'), 'console.log'), { throwIfNoEntry: false })?.size ?? 0);
+  return Array.from(
+    { length: 8 },
+    (_, index) =>
+      statSync(run.path('out', 'run', 'attempts', String(index + 1).padStart(4, '0'), 'console.log'), {
+        throwIfNoEntry: false,
+      })?.size ?? 0,
+  );
 }
 
 function bounded(run: FaultRun, { peakMiB }: RunEnd): string[] {
@@ -31,10 +37,14 @@ export const SCENARIO_FAULTS: readonly FaultKind[] = [
   inAttempt('the scenario floods notes and files', 'floods', [0, 1], /^$/, { check: bounded }),
   inAttempt('an exception that the scenario does not catch', 'uncaught', [125], /caught by nobody/),
   inAttempt('a rejection that the scenario does not handle', 'unhandled', [125], /handled by nobody/),
-  inAttempt('the scenario takes all of the heap', 'out-of-heap', [134, 'SIGABRT'], /heap out of memory|heap limit/, { heapMiB: 96 }),
+  inAttempt('the scenario takes all of the heap', 'out-of-heap', [134, 'SIGABRT'], /heap out of memory|heap limit/, {
+    heapMiB: 96,
+  }),
   inAttempt('the guest panics', 'panic', [1], /^$/),
   inAttempt('the guest reboots again and again', 'reboot-loop', [0, 1], /^$/),
   inAttempt('the guest prints as fast as it can', 'guest-flood', [0, 1], /^$/, { check: bounded }),
   inAttempt('the guest writes to a virtio console as fast as it can', 'virtio-flood', [0, 1], /^$/, { check: bounded }),
-  inAttempt('the console brings as much as is read', 'console-flood', [0, 1], /^$/, { check: (run, end) => [...bounded(run, end), ...flooded(run)] }),
+  inAttempt('the console brings as much as is read', 'console-flood', [0, 1], /^$/, {
+    check: (run, end) => [...bounded(run, end), ...flooded(run)],
+  }),
 ];

@@ -9,16 +9,21 @@ export interface CommandLine {
 
 /** The commands of a shell block: comments, pipes and continued lines taken apart; of `a|b` each, and brackets as if they were given. */
 export function commandLines(text: string): readonly CommandLine[] {
-  return text.replaceAll('\\\n', ' ').split('\n').flatMap((line) => {
-    const lines = variants(line);
-    return lines.flatMap((one) => split(one)).map((words) => ({ words, terse: lines.length > 1 }));
-  });
+  return text
+    .replaceAll('\\\n', ' ')
+    .split('\n')
+    .flatMap((line) => {
+      const lines = variants(line);
+      return lines.flatMap((one) => split(one)).map((words) => ({ words, terse: lines.length > 1 }));
+    });
 }
 
 function variants(line: string): readonly string[] {
   const choice = /(?<=^|[\s])[\w-]+(?:\|[\w-]+)+(?=$|[\s])/.exec(line);
   if (!choice) return [line];
-  return choice[0].split('|').flatMap((word) => variants(line.slice(0, choice.index) + word + line.slice(choice.index + choice[0].length)));
+  return choice[0]
+    .split('|')
+    .flatMap((word) => variants(line.slice(0, choice.index) + word + line.slice(choice.index + choice[0].length)));
 }
 
 function split(line: string): readonly (readonly string[])[] {
@@ -33,10 +38,15 @@ function split(line: string): readonly (readonly string[])[] {
     } else words.push(plain(token));
   }
   commands.push(words);
-  return commands.map((command) => (/^(?:npx|\$)$/.test(command[0] ?? '') ? command.slice(1) : command)).filter((command) => command.length > 0 && command[0] !== '>');
+  return commands
+    .map((command) => (/^(?:npx|\$)$/.test(command[0] ?? '') ? command.slice(1) : command))
+    .filter((command) => command.length > 0 && command[0] !== '>');
 }
 
 function plain(token: string): string {
-  const bare = token.replace(/^\[+/, '').replace(/(?:\.\.\.)?\]*$/, '').replace(/^(['"])(.*)\1$/, '$2');
+  const bare = token
+    .replace(/^\[+/, '')
+    .replace(/(?:\.\.\.)?\]*$/, '')
+    .replace(/^(['"])(.*)\1$/, '$2');
   return SAMPLES[bare] ?? bare;
 }

@@ -5,14 +5,28 @@ import { createProgram } from '../../../packages/cli/src/program.js';
 import { commandLines, type CommandLine } from './command-lines.js';
 import { readPages, ROOT } from './pages.js';
 
-const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { readonly scripts: Readonly<Record<string, string>> };
+const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+  readonly scripts: Readonly<Record<string, string>>;
+};
 const pages = readPages();
 const isOurs = ({ words: [program = ''] }: CommandLine) => ['qmpilot', 'npm', 'pnpm'].includes(program);
 
-const inBlocks = pages.flatMap(({ blocks }) => blocks.filter(({ language }) => language === 'sh').flatMap(({ at, text }) => commandLines(text).filter(isOurs).map((command) => ({ ...command, at, line: command.words.join(' ') }))));
+const inBlocks = pages.flatMap(({ blocks }) =>
+  blocks
+    .filter(({ language }) => language === 'sh')
+    .flatMap(({ at, text }) =>
+      commandLines(text)
+        .filter(isOurs)
+        .map((command) => ({ ...command, at, line: command.words.join(' ') })),
+    ),
+);
 const inProse = pages.flatMap(({ path, prose }) =>
   prose.flatMap((line, index) =>
-    [...line.matchAll(/`((?:qmpilot|pnpm|npm run) [^`]+)`/g)].flatMap(([, text = '']) => commandLines(text).filter(isOurs).map((command) => ({ ...command, at: `${path}:${index + 1}`, line: command.words.join(' ') }))),
+    [...line.matchAll(/`((?:qmpilot|pnpm|npm run) [^`]+)`/g)].flatMap(([, text = '']) =>
+      commandLines(text)
+        .filter(isOurs)
+        .map((command) => ({ ...command, at: `${path}:${index + 1}`, line: command.words.join(' ') })),
+    ),
   ),
 );
 
@@ -60,7 +74,14 @@ describe('the commands of the documentation', () => {
     expect(await wrongWith(words, true)).toBeUndefined();
   });
 
-  it.each([['qmpilot', 'no-such'], ['qmpilot', 'repro', '--no-such', 'x'], ['qmpilot', 'repro', 'x', '--timeout', 'soon'], ['qmpilot', 'exec'], ['pnpm', 'no-such'], ['npm', 'run', 'no-such']])('finds what is wrong with %s %s %s', async (...words) => {
+  it.each([
+    ['qmpilot', 'no-such'],
+    ['qmpilot', 'repro', '--no-such', 'x'],
+    ['qmpilot', 'repro', 'x', '--timeout', 'soon'],
+    ['qmpilot', 'exec'],
+    ['pnpm', 'no-such'],
+    ['npm', 'run', 'no-such'],
+  ])('finds what is wrong with %s %s %s', async (...words) => {
     expect(await wrongWith(words.filter((word) => typeof word === 'string'))).toBeTypeOf('string');
   });
 });

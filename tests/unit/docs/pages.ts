@@ -28,7 +28,9 @@ export function readPages(): readonly Page[] {
   const docs = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.md') && !file.startsWith('api/'))
     .map((file) => join('docs', file));
-  return ['README.md', 'CHANGELOG.md', 'packages/core/README.md', 'packages/cli/README.md', ...docs.toSorted()].map(readPage);
+  return ['README.md', 'CHANGELOG.md', 'packages/core/README.md', 'packages/cli/README.md', ...docs.toSorted()].map(
+    readPage,
+  );
 }
 
 function readPage(path: string): Page {
@@ -40,7 +42,14 @@ function readPage(path: string): Page {
     const fence = /^\s*```(.*)$/.exec(line);
     if (fence && open) {
       const [language = '', ...marks] = open.info.split(' ');
-      blocks.push({ at: `${path}:${open.line}`, page: path, line: open.line, language, marks, text: open.lines.join('\n') });
+      blocks.push({
+        at: `${path}:${open.line}`,
+        page: path,
+        line: open.line,
+        language,
+        marks,
+        text: open.lines.join('\n'),
+      });
       open = undefined;
     } else if (fence) open = { line: index + 2, info: fence[1] ?? '', lines: [] };
     else open?.lines.push(line);

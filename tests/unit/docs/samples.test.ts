@@ -1,8 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import * as core from '@qmpilot/core';
 import * as detect from '@qmpilot/core/detect';
 import { createJiti } from 'jiti';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { readPages, ROOT, type Block } from './pages.js';
 import { checkSamples } from './samples.js';
@@ -15,7 +15,14 @@ it('every sample compiles against the library', { timeout: 120_000 }, () => {
 });
 
 it('a sample that does not compile is told by its line', { timeout: 120_000 }, () => {
-  const wrong: Block = { at: 'x.md:7', page: 'x.md', line: 7, language: 'ts', marks: [], text: "await vm.exec('true');\nawait vm.exek('true');" };
+  const wrong: Block = {
+    at: 'x.md:7',
+    page: 'x.md',
+    line: 7,
+    language: 'ts',
+    marks: [],
+    text: "await vm.exec('true');\nawait vm.exek('true');",
+  };
   expect(checkSamples([wrong], core)).toEqual([expect.stringMatching(/^x\.md:8: Property 'exek' does not exist/)]);
 });
 
@@ -25,12 +32,17 @@ it('the tour of README.md is the example that the end-to-end tests run', () => {
 });
 
 describe('a sample that is marked runnable prints what it says that it prints', () => {
-  const jiti = createJiti(import.meta.url, { virtualModules: { '@qmpilot/core': core, '@qmpilot/core/detect': detect }, fsCache: false });
+  const jiti = createJiti(import.meta.url, {
+    virtualModules: { '@qmpilot/core': core, '@qmpilot/core/detect': detect },
+    fsCache: false,
+  });
   const runnable = samples.filter(({ marks }) => marks.includes('runnable'));
 
   it.each(runnable)('$at', async ({ at, text }) => {
     const printed: string[] = [];
-    const log = vi.spyOn(console, 'log').mockImplementation((...values: unknown[]) => void printed.push(values.map(String).join(' ')));
+    const log = vi
+      .spyOn(console, 'log')
+      .mockImplementation((...values: unknown[]) => void printed.push(values.map(String).join(' ')));
     try {
       await jiti.evalModule(text, { filename: join(ROOT, `${at}.ts`), async: true });
     } finally {

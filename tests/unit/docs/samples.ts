@@ -21,13 +21,22 @@ declare global {
 }
 `;
 
-const names = (core: Readonly<Record<string, unknown>>) => Object.keys(core).map((name) => `  const ${name}: typeof import('@qmpilot/core').${name};`).join('\n');
+const names = (core: Readonly<Record<string, unknown>>) =>
+  Object.keys(core)
+    .map((name) => `  const ${name}: typeof import('@qmpilot/core').${name};`)
+    .join('\n');
 
 /** What TypeScript says of the samples, each a module of its own, all in one program. */
 export function checkSamples(blocks: readonly Block[], core: Readonly<Record<string, unknown>>): readonly string[] {
-  const config = ts.getParsedCommandLineOfConfigFile(join(ROOT, 'tsconfig.json'), { noUnusedLocals: false, moduleDetection: ts.ModuleDetectionKind.Force }, { ...ts.sys, onUnRecoverableConfigFileDiagnostic: () => {} });
+  const config = ts.getParsedCommandLineOfConfigFile(
+    join(ROOT, 'tsconfig.json'),
+    { noUnusedLocals: false, moduleDetection: ts.ModuleDetectionKind.Force },
+    { ...ts.sys, onUnRecoverableConfigFileDiagnostic: () => {} },
+  );
   if (!config) throw new Error('tsconfig.json cannot be read');
-  const samples = new Map(blocks.map((block) => [join(ROOT, 'tests', `${block.at.replaceAll(/[^\w.-]/g, '_')}.ts`), block]));
+  const samples = new Map(
+    blocks.map((block) => [join(ROOT, 'tests', `${block.at.replaceAll(/[^\w.-]/g, '_')}.ts`), block]),
+  );
   const texts = new Map([...samples].map(([file, { text }]) => [file, text]));
   texts.set(join(ROOT, 'tests', 'samples-prelude.ts'), `${PRELUDE}declare global {\n${names(core)}\n}\n`);
 

@@ -10,7 +10,8 @@ let dir: string;
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'qmpilot-complete-'));
   vi.stubEnv('QMPILOT_STATE', dir);
-  for (const name of ['web', 'worker', 'db']) await claim({ v: 1, name, guest: 'debian', createdAt: new Date().toISOString() });
+  for (const name of ['web', 'worker', 'db'])
+    await claim({ v: 1, name, guest: 'debian', createdAt: new Date().toISOString() });
 });
 afterEach(() => {
   vi.unstubAllEnvs();

@@ -40,7 +40,10 @@ export function registerCompletion(program: Command): void {
     .command('completion')
     .description('print the completion of a shell')
     .addArgument(new Argument('<shell>').choices(SHELLS))
-    .addHelpText('after', '\n  bash: eval "$(qmpilot completion bash)"\n  zsh:  eval "$(qmpilot completion zsh)"\n  fish: qmpilot completion fish | source')
+    .addHelpText(
+      'after',
+      '\n  bash: eval "$(qmpilot completion bash)"\n  zsh:  eval "$(qmpilot completion zsh)"\n  fish: qmpilot completion fish | source',
+    )
     .action((shell: (typeof SHELLS)[number]) => void process.stdout.write(SCRIPTS[shell]));
 
   program
@@ -63,9 +66,19 @@ export async function complete(program: Command, words: readonly string[]): Prom
     if (child) command = child;
     else if (!word.startsWith('-')) operands.push(word);
   }
-  const visible = command.createHelp().visibleCommands(command).map((one) => one.name());
-  const options = command.createHelp().visibleOptions(command).map(({ long }) => long ?? '');
-  const candidates = typed.startsWith('-') ? options : visible.length > 0 && operands.length === 0 ? visible : await operandsOf(command, operands);
+  const visible = command
+    .createHelp()
+    .visibleCommands(command)
+    .map((one) => one.name());
+  const options = command
+    .createHelp()
+    .visibleOptions(command)
+    .map(({ long }) => long ?? '');
+  const candidates = typed.startsWith('-')
+    ? options
+    : visible.length > 0 && operands.length === 0
+      ? visible
+      : await operandsOf(command, operands);
   return candidates.filter((candidate) => candidate !== '' && candidate.startsWith(typed)).sort();
 }
 
@@ -74,11 +87,14 @@ const OF_ENDED: ReadonlySet<string> = new Set(['rm', 'logs']);
 
 async function operandsOf(command: Command, operands: readonly string[]): Promise<string[]> {
   const argument = command.registeredArguments[Math.min(operands.length, command.registeredArguments.length - 1)];
-  if (argument === undefined || (operands.length >= command.registeredArguments.length && !argument.variadic)) return [];
+  if (argument === undefined || (operands.length >= command.registeredArguments.length && !argument.variadic))
+    return [];
   if (argument.argChoices) return [...argument.argChoices];
   switch (argument.name()) {
     case 'vm':
-      return (await list()).filter(({ life }) => life === 'running' ? command.name() !== 'rm' : OF_ENDED.has(command.name())).map(({ record }) => record.name);
+      return (await list())
+        .filter(({ life }) => (life === 'running' ? command.name() !== 'rm' : OF_ENDED.has(command.name())))
+        .map(({ record }) => record.name);
     case 'snapshot': {
       const vm = operands[0];
       // Of a command that makes a snapshot the name is new.

@@ -1,8 +1,8 @@
 import { checkHost, type HostCheck } from '@qmpilot/core';
 import type { Command } from 'commander';
 import { EXIT } from '../exit-codes.js';
-import { visible } from '../render/visible.js';
 import { renderJson } from '../render/json.js';
+import { visible } from '../render/visible.js';
 
 export function registerDoctor(program: Command): void {
   program
@@ -13,7 +13,9 @@ export function registerDoctor(program: Command): void {
     .action(async (options: { json?: boolean }) => {
       const checks = await checkHost();
       for (const check of checks) {
-        process.stdout.write(options.json === true ? `${renderJson({ v: 1, type: 'check', ...check }, false)}\n` : renderCheck(check));
+        process.stdout.write(
+          options.json === true ? `${renderJson({ v: 1, type: 'check', ...check }, false)}\n` : renderCheck(check),
+        );
       }
       process.exitCode = checks.some(({ status }) => status === 'fail') ? EXIT.found : EXIT.fine;
     });

@@ -1,8 +1,8 @@
 import { buildDebianImage, listImages, QmpilotError, removeImages, type Defect, type GuestImage } from '@qmpilot/core';
 import { InvalidArgumentError, type Command } from 'commander';
 import { interruptible } from '../interrupt.js';
-import { visible } from '../render/visible.js';
 import { renderJson } from '../render/json.js';
+import { visible } from '../render/visible.js';
 
 interface JsonOption {
   readonly json?: boolean;
@@ -19,7 +19,10 @@ export function registerGuest(program: Command): void {
     .option('--json', 'the image as a JSON line')
     .action(async (_name: string, options: JsonOption & { defect?: Defect }) => {
       const image = await interruptible('ending the build', (signal) =>
-        buildDebianImage({ defect: options.defect }, { signal, onProgress: (message) => process.stderr.write(`${visible(message)}\n`) }),
+        buildDebianImage(
+          { defect: options.defect },
+          { signal, onProgress: (message) => process.stderr.write(`${visible(message)}\n`) },
+        ),
       );
       show(image, options);
     });
@@ -31,7 +34,8 @@ export function registerGuest(program: Command): void {
     .action(async (options: JsonOption) => {
       const images = await listImages();
       for (const image of images) show(image, options);
-      if (images.length === 0 && options.json !== true) process.stderr.write('there are no images yet: qmpilot guest build debian\n');
+      if (images.length === 0 && options.json !== true)
+        process.stderr.write('there are no images yet: qmpilot guest build debian\n');
     });
 
   guest
@@ -40,7 +44,8 @@ export function registerGuest(program: Command): void {
     .argument('[key...]', 'keys, or how they begin')
     .option('--all', 'all of them')
     .action(async (keys: string[], options: { all?: boolean }) => {
-      if (options.all !== true && keys.length === 0) throw new QmpilotError('USAGE', 'guest rm: which?', { hint: 'name keys as guest ls shows them, or say --all' });
+      if (options.all !== true && keys.length === 0)
+        throw new QmpilotError('USAGE', 'guest rm: which?', { hint: 'name keys as guest ls shows them, or say --all' });
       const chosen = options.all === true ? (await listImages()).map(({ key }) => key) : keys;
       for (const key of await removeImages(chosen)) process.stdout.write(`${key}\n`);
     });

@@ -34,16 +34,31 @@ it('says how many clean attempts a known rate needs, watched or not, and how lon
 
 it('takes a counted rate for what it is worth', async () => {
   expect(await plan('--before', '6/10')).toMatch(/^5 clean attempts.*\n {2}after 6 failures in 10 attempts/);
-  expect(JSON.parse(await plan('--before', '1/20', '--json'))).toMatchObject({ v: 1, type: 'plan', cleanAttempts: 380, confidence: 0.95 });
+  expect(JSON.parse(await plan('--before', '1/20', '--json'))).toMatchObject({
+    v: 1,
+    type: 'plan',
+    cleanAttempts: 380,
+    confidence: 0.95,
+  });
 });
 
 it('reads rate and time from a run', async () => {
-  const line = (index: number, outcome: string) => JSON.stringify({ v: 1, type: 'attempt', index, outcome, ms: 9000, restoreMs: 1000, findings: [] });
-  writeFileSync(join(dir, 'attempts.jsonl'), [line(1, 'reproduced'), line(2, 'clean'), line(3, 'inconclusive')].join('\n'));
+  const line = (index: number, outcome: string) =>
+    JSON.stringify({ v: 1, type: 'attempt', index, outcome, ms: 9000, restoreMs: 1000, findings: [] });
+  writeFileSync(
+    join(dir, 'attempts.jsonl'),
+    [line(1, 'reproduced'), line(2, 'clean'), line(3, 'inconclusive')].join('\n'),
+  );
   expect(JSON.parse(await plan('--from', dir, '--json'))).toMatchObject({ cleanAttempts: 38, totalMs: 380_000 });
 });
 
-it.each([[[]], [['--rate', '3%', '--before', '1/2']], [['--rate', '0']], [['--rate', '3']], [['--before', '3/2']], [['--before', '0/5']], [['--confidence', '1', '--rate', '0.1']], [['--from', '/nonexistent']]])(
-  'refuses %j',
-  (args) => expect(plan(...args)).rejects.toThrow(),
-);
+it.each([
+  [[]],
+  [['--rate', '3%', '--before', '1/2']],
+  [['--rate', '0']],
+  [['--rate', '3']],
+  [['--before', '3/2']],
+  [['--before', '0/5']],
+  [['--confidence', '1', '--rate', '0.1']],
+  [['--from', '/nonexistent']],
+])('refuses %j', (args) => expect(plan(...args)).rejects.toThrow());

@@ -1,4 +1,13 @@
-import { chanceOfAllClean, cleanAttemptsNeeded, cleanAttemptsNeededAfter, parseShare, QmpilotError, readRuns, reportData, SequentialTest } from '@qmpilot/core';
+import {
+  chanceOfAllClean,
+  cleanAttemptsNeeded,
+  cleanAttemptsNeededAfter,
+  parseShare,
+  QmpilotError,
+  readRuns,
+  reportData,
+  SequentialTest,
+} from '@qmpilot/core';
 import { InvalidArgumentError, type Command } from 'commander';
 import { duration, wholeNumber } from '../arguments.js';
 import { longMs } from '../render/durations.js';
@@ -49,18 +58,30 @@ export function registerPlan(program: Command): void {
       const attemptMs = options.attemptTime ?? plan.attemptMs;
       const totalMs = attemptMs === undefined ? undefined : Math.ceil(plan.cleanAttempts / options.jobs) * attemptMs;
       if (options.json === true) {
-        process.stdout.write(`${renderJson({ v: 1, type: 'plan', cleanAttempts: plan.cleanAttempts, confidence: options.confidence, watched: plan.watched, totalMs }, false)}\n`);
+        process.stdout.write(
+          `${renderJson({ v: 1, type: 'plan', cleanAttempts: plan.cleanAttempts, confidence: options.confidence, watched: plan.watched, totalMs }, false)}\n`,
+        );
         return;
       }
-      const time = totalMs === undefined || attemptMs === undefined ? '' : `  at ${longMs(attemptMs)} each${options.jobs > 1 ? `, ${options.jobs} at a time` : ''}: ${longMs(totalMs)}\n`;
-      const watched = plan.watched === undefined ? '' : `  looking after each one, with --until '${plan.watched.goal}': ${plan.watched.cleanAttempts}\n`;
-      process.stdout.write(`${plan.cleanAttempts} clean attempts, and not one failure\n  ${plan.because}\n${watched}${time}`);
+      const time =
+        totalMs === undefined || attemptMs === undefined
+          ? ''
+          : `  at ${longMs(attemptMs)} each${options.jobs > 1 ? `, ${options.jobs} at a time` : ''}: ${longMs(totalMs)}\n`;
+      const watched =
+        plan.watched === undefined
+          ? ''
+          : `  looking after each one, with --until '${plan.watched.goal}': ${plan.watched.cleanAttempts}\n`;
+      process.stdout.write(
+        `${plan.cleanAttempts} clean attempts, and not one failure\n  ${plan.because}\n${watched}${time}`,
+      );
     });
 }
 
 async function makePlan({ rate, before: counted, from, confidence }: PlanOptions): Promise<Plan> {
   if ([rate, counted, from].filter((one) => one !== undefined).length !== 1) {
-    throw new QmpilotError('USAGE', 'how often it fails has to be said once', { hint: 'give one of --rate 3%, --before 6/10 and --from DIR' });
+    throw new QmpilotError('USAGE', 'how often it fails has to be said once', {
+      hint: 'give one of --rate 3%, --before 6/10 and --from DIR',
+    });
   }
   const sure = shown(confidence);
   if (rate !== undefined) {
@@ -68,12 +89,20 @@ async function makePlan({ rate, before: counted, from, confidence }: PlanOptions
     const goal = `rate<${rate}@${shown(confidence).replace(' ', '')}`;
     const watched = new SequentialTest({ relation: '<', rate, confidence }).attemptsLeft('clean');
     const chance = shown(Number(chanceOfAllClean(rate, cleanAttempts).toPrecision(2)));
-    return { cleanAttempts, because: `a failure in ${shown(rate)} of attempts would stay away from all of them with a probability of ${chance}`, ...(watched !== null && { watched: { goal, cleanAttempts: watched } }) };
+    return {
+      cleanAttempts,
+      because: `a failure in ${shown(rate)} of attempts would stay away from all of them with a probability of ${chance}`,
+      ...(watched !== null && { watched: { goal, cleanAttempts: watched } }),
+    };
   }
   const run = from === undefined ? undefined : await ofRun(from);
   const seen = run ?? counted ?? { failures: 0, attempts: 0 };
   const because = `after ${seen.failures} failures in ${seen.attempts} attempts, so many show at ${sure} that the rate went down (Fisher's exact test, two-sided, as in qmpilot report BEFORE AFTER)`;
-  return { cleanAttempts: cleanAttemptsNeededAfter(seen, confidence), because, ...(run?.attemptMs !== undefined && { attemptMs: run.attemptMs }) };
+  return {
+    cleanAttempts: cleanAttemptsNeededAfter(seen, confidence),
+    because,
+    ...(run?.attemptMs !== undefined && { attemptMs: run.attemptMs }),
+  };
 }
 
 async function ofRun(dir: string): Promise<Before & { readonly attemptMs?: number }> {
@@ -83,7 +112,11 @@ async function ofRun(dir: string): Promise<Before & { readonly attemptMs?: numbe
   const timed = clean.length > 0 ? clean : told;
   const spent = timed.reduce((sum, { ms, restoreMs }) => sum + ms + restoreMs, 0);
   const [data] = run ? reportData([run]).runs : [];
-  return { failures: data?.reproduced ?? 0, attempts: told.length, ...(timed.length > 0 && { attemptMs: spent / timed.length }) };
+  return {
+    failures: data?.reproduced ?? 0,
+    attempts: told.length,
+    ...(timed.length > 0 && { attemptMs: spent / timed.length }),
+  };
 }
 
 function shown(value: number): string {

@@ -19,7 +19,11 @@ export class Completer {
   /** What the last word may become, and the part of it that is replaced: the form that node:readline wants. */
   complete(line: string): [string[], string] {
     const head = /^\s*(\S*)$/.exec(line);
-    if (head) return fit(this.#commands.map((name) => `${name} `), head[1] ?? '');
+    if (head)
+      return fit(
+        this.#commands.map((name) => `${name} `),
+        head[1] ?? '',
+      );
     const [command = '', ...given] = words(line);
     const entry = this.#byName.get(command);
     if (entry?.['meta-type'] !== 'command') return [[], line];
@@ -35,14 +39,24 @@ export class Completer {
     const last = path.pop() ?? '';
     let type = root;
     path.forEach((key, index) => {
-      const before = path.slice(0, index).map((part) => `${part}.`).join('');
+      const before = path
+        .slice(0, index)
+        .map((part) => `${part}.`)
+        .join('');
       type = this.#members(type, (tag) => values.get(before + tag)).get(key) ?? '';
     });
     const prefix = path.map((key) => `${key}.`).join('');
     const members = this.#members(type, (tag) => values.get(prefix + tag));
-    if (at >= 0) return fit(this.#values(members.get(last) ?? '').map((value) => `${prefix}${last}=${value} `), typed);
+    if (at >= 0)
+      return fit(
+        this.#values(members.get(last) ?? '').map((value) => `${prefix}${last}=${value} `),
+        typed,
+      );
     const names = [...members].filter(([name]) => !values.has(prefix + name));
-    return fit(names.map(([name, inner]) => `${prefix}${name}${this.#isObject(inner) ? '.' : '='}`), typed);
+    return fit(
+      names.map(([name, inner]) => `${prefix}${name}${this.#isObject(inner) ? '.' : '='}`),
+      typed,
+    );
   }
 
   /** In JSON: the names of the outermost object, and their values. */
@@ -52,11 +66,17 @@ export class Completer {
     const members = this.#members(root, tags);
     if (value) {
       const [, name = '', typed = ''] = value;
-      return fit(this.#values(members.get(name) ?? '').map((one) => (/^(true|false)$/.test(one) ? one : `"${one}"`)), typed);
+      return fit(
+        this.#values(members.get(name) ?? '').map((one) => (/^(true|false)$/.test(one) ? one : `"${one}"`)),
+        typed,
+      );
     }
     const name = /[{,]\s*("?[^":{}[\]]*)$/.exec(line);
     if (!name) return [[], line];
-    return fit([...members.keys()].map((one) => `"${one}": `), name[1] ?? '');
+    return fit(
+      [...members.keys()].map((one) => `"${one}": `),
+      name[1] ?? '',
+    );
   }
 
   /** The members of an object, those of the variant that the tag's value chooses among them. */

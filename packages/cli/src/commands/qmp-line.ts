@@ -84,5 +84,7 @@ function toObject(value: unknown): Record<string, unknown> {
 }
 
 function usage(message: string): QmpilotError {
-  return new QmpilotError('USAGE', message, { hint: `give one JSON object, such as '{"id": "x"}', or pairs, such as id=x` });
+  return new QmpilotError('USAGE', message, {
+    hint: `give one JSON object, such as '{"id": "x"}', or pairs, such as id=x`,
+  });
 }

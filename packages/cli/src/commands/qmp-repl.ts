@@ -1,8 +1,8 @@
 import { createInterface, type Interface } from 'node:readline';
 import { isQmpilotError } from '@qmpilot/core';
 import { EXIT } from '../exit-codes.js';
-import { renderJson } from '../render/json.js';
 import { renderError } from '../render/errors.js';
+import { renderJson } from '../render/json.js';
 import { visible } from '../render/visible.js';
 import { Completer } from './qmp-completion.js';
 import { HISTORY_SIZE, historyPath, readHistory, writeHistory } from './qmp-history.js';
@@ -102,10 +102,15 @@ class Prompt {
     this.#running = new AbortController();
     try {
       const hmp = /^\s*hmp\s+(.*)$/.exec(line);
-      const parsed = hmp ? { command: 'human-monitor-command', args: { 'command-line': hmp[1] ?? '' } } : parseLine(line);
+      const parsed = hmp
+        ? { command: 'human-monitor-command', args: { 'command-line': hmp[1] ?? '' } }
+        : parseLine(line);
       if (!parsed) return;
       const value = await this.#peer.run(parsed.command, parsed.args, this.#running.signal);
-      const text = hmp && typeof value === 'string' ? value.split(/\r?\n/).map(visible).join('\n') : `${renderJson(value, this.#terminal)}\n`;
+      const text =
+        hmp && typeof value === 'string'
+          ? value.split(/\r?\n/).map(visible).join('\n')
+          : `${renderJson(value, this.#terminal)}\n`;
       process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
     } catch (error) {
       this.#failed = true;

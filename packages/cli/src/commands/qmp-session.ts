@@ -1,5 +1,5 @@
-import { connect, connectGuestAgent, type SocketAddress, type UntypedQmpEvent } from '@qmpilot/core/qmp';
 import { QmpilotError } from '@qmpilot/core';
+import { connect, connectGuestAgent, type SocketAddress, type UntypedQmpEvent } from '@qmpilot/core/qmp';
 import type { Schema } from './qmp-completion.js';
 
 export interface SessionOptions {
@@ -42,7 +42,8 @@ export async function openPeer(socket: string, options: SessionOptions, signal?:
   return {
     prompt: '(QEMU) ',
     title: `QEMU ${major}.${minor}.${micro}`,
-    run: (command, args, abort) => client.executeUntyped(command, args, { ...wait, signal: abort, outOfBand: options.oob }),
+    run: (command, args, abort) =>
+      client.executeUntyped(command, args, { ...wait, signal: abort, outOfBand: options.oob }),
     schema: () => client.execute('query-qmp-schema'),
     onEvent: (listener) => void client.on(listener),
     closed: client.closed.then(() => client.closedReason),
@@ -54,6 +55,9 @@ function toAddress(socket: string, tcp: boolean): SocketAddress {
   if (!tcp) return { path: socket };
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(socket);
   const port = Number(match?.[3]);
-  if (!match || port < 1 || port > 65_535) throw new QmpilotError('USAGE', `${socket} is not HOST:PORT`, { hint: 'for example 127.0.0.1:4444, or [::1]:4444' });
+  if (!match || port < 1 || port > 65_535)
+    throw new QmpilotError('USAGE', `${socket} is not HOST:PORT`, {
+      hint: 'for example 127.0.0.1:4444, or [::1]:4444',
+    });
   return { host: match[1] ?? match[2] ?? '', port, allowTcp: true };
 }

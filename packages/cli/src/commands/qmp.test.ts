@@ -4,22 +4,33 @@ import { Completer, type Schema } from './qmp-completion.js';
 import { parseLine, parsePairs } from './qmp-line.js';
 
 const schema: Schema = [
-  { 'meta-type': 'command', name: 'blockdev-add', 'arg-type': 'options', 'ret-type': 'empty' },
-  { 'meta-type': 'command', name: 'blockdev-del', 'arg-type': 'empty', 'ret-type': 'empty' },
+  { 'meta-type': 'command', 'name': 'blockdev-add', 'arg-type': 'options', 'ret-type': 'empty' },
+  { 'meta-type': 'command', 'name': 'blockdev-del', 'arg-type': 'empty', 'ret-type': 'empty' },
   {
     'meta-type': 'object',
-    name: 'options',
-    members: [{ name: 'driver', type: 'driver' }, { name: 'read-only', type: 'bool', default: null }],
-    tag: 'driver',
-    variants: [{ case: 'file', type: 'file' }, { case: 'qcow2', type: 'qcow2' }],
+    'name': 'options',
+    'members': [
+      { name: 'driver', type: 'driver' },
+      { name: 'read-only', type: 'bool', default: null },
+    ],
+    'tag': 'driver',
+    'variants': [
+      { case: 'file', type: 'file' },
+      { case: 'qcow2', type: 'qcow2' },
+    ],
   },
-  { 'meta-type': 'object', name: 'empty', members: [] },
-  { 'meta-type': 'object', name: 'file', members: [{ name: 'filename', type: 'str' }] },
-  { 'meta-type': 'object', name: 'qcow2', members: [{ name: 'file', type: 'ref' }] },
-  { 'meta-type': 'alternate', name: 'ref', members: [{ type: 'str' }, { type: 'options' }] },
-  { 'meta-type': 'enum', name: 'driver', values: ['file', 'qcow2'], members: [{ name: 'file' }, { name: 'qcow2' }] },
-  { 'meta-type': 'builtin', name: 'bool', 'json-type': 'boolean' },
-  { 'meta-type': 'builtin', name: 'str', 'json-type': 'string' },
+  { 'meta-type': 'object', 'name': 'empty', 'members': [] },
+  { 'meta-type': 'object', 'name': 'file', 'members': [{ name: 'filename', type: 'str' }] },
+  { 'meta-type': 'object', 'name': 'qcow2', 'members': [{ name: 'file', type: 'ref' }] },
+  { 'meta-type': 'alternate', 'name': 'ref', 'members': [{ type: 'str' }, { type: 'options' }] },
+  {
+    'meta-type': 'enum',
+    'name': 'driver',
+    'values': ['file', 'qcow2'],
+    'members': [{ name: 'file' }, { name: 'qcow2' }],
+  },
+  { 'meta-type': 'builtin', 'name': 'bool', 'json-type': 'boolean' },
+  { 'meta-type': 'builtin', 'name': 'str', 'json-type': 'string' },
 ];
 const complete = (line: string) => new Completer(schema, ['exit']).complete(line)[0];
 
@@ -49,14 +60,20 @@ describe('a typed line', () => {
   it('is JSON or pairs, with dots for objects, and JSON as values', () => {
     expect(parseLine('  query-status ')).toEqual({ command: 'query-status', args: undefined });
     expect(parseLine('x {"a": {"b": 1}}')?.args).toEqual({ a: { b: 1 } });
-    expect(parseLine('x a.b=1 a.c=on d="two words" e=[1, 2] f=null')?.args).toEqual({ a: { b: 1, c: 'on' }, d: 'two words', e: [1, 2], f: null });
+    expect(parseLine('x a.b=1 a.c=on d="two words" e=[1, 2] f=null')?.args).toEqual({
+      a: { b: 1, c: 'on' },
+      d: 'two words',
+      e: [1, 2],
+      f: null,
+    });
     expect(parsePairs(['name=a b', '__proto__.x=1'])).toMatchObject({ name: 'a b' });
     expect({}).not.toHaveProperty('x');
     expect(parseLine(' ')).toBeUndefined();
   });
 
   it('that is neither is refused', () => {
-    for (const line of ['x {"a"', 'x [1]', 'x a', 'x a=1 a.b=2', 'x a={"b"']) expect(() => parseLine(line)).toThrow(expect.objectContaining({ code: 'USAGE' }));
+    for (const line of ['x {"a"', 'x [1]', 'x a', 'x a=1 a.b=2', 'x a={"b"'])
+      expect(() => parseLine(line)).toThrow(expect.objectContaining({ code: 'USAGE' }));
   });
 });
 

@@ -22,7 +22,7 @@ export function registerQmp(program: Command): void {
     .argument('[arguments...]', 'one JSON object, - for JSON on standard input, or key=value pairs')
     .option('--timeout <time>', 'for connecting and for each command (default 10 s and 30 s)', duration)
     .option('--oob', 'run the command out of band: it overtakes one that blocks')
-    .option('--agent', 'the socket is a guest agent\'s')
+    .option('--agent', "the socket is a guest agent's")
     .option('--tcp', 'the socket is HOST:PORT: whoever reaches it owns the vm')
     .option('--json', 'the answer, or the error, as a JSON line')
     .addHelpText('after', '\nExit status: 0 answered, 1 QEMU answered with an error, 2 usage, 125 no answer.')
@@ -33,21 +33,32 @@ export function registerQmp(program: Command): void {
         return;
       }
       const args = await readArguments(given);
-      process.exitCode = await interruptible('waiting no longer', (signal) => runOne(socket, command, args, options, signal));
+      process.exitCode = await interruptible('waiting no longer', (signal) =>
+        runOne(socket, command, args, options, signal),
+      );
     });
 }
 
-async function runOne(socket: string, command: string, args: object | undefined, options: QmpOptions, signal: AbortSignal): Promise<number> {
+async function runOne(
+  socket: string,
+  command: string,
+  args: object | undefined,
+  options: QmpOptions,
+  signal: AbortSignal,
+): Promise<number> {
   await using peer = await openPeer(socket, options, signal);
   try {
     const value = await peer.run(command, args, signal);
     const pretty = process.stdout.isTTY && options.json !== true;
-    process.stdout.write(`${renderJson(options.json === true ? { v: 1, type: 'return', command, value } : value, pretty)}\n`);
+    process.stdout.write(
+      `${renderJson(options.json === true ? { v: 1, type: 'return', command, value } : value, pretty)}\n`,
+    );
     return EXIT.fine;
   } catch (error) {
     if (!isQmpilotError(error, 'QMP_COMMAND')) throw error;
     const { qmpClass, desc } = Object(error) as { qmpClass: string; desc: string };
-    if (options.json === true) process.stdout.write(`${renderJson({ v: 1, type: 'error', command, class: qmpClass, desc }, false)}\n`);
+    if (options.json === true)
+      process.stdout.write(`${renderJson({ v: 1, type: 'error', command, class: qmpClass, desc }, false)}\n`);
     else process.stderr.write(renderError(error));
     return EXIT.found;
   }
@@ -57,7 +68,8 @@ async function readArguments(given: readonly string[]): Promise<object | undefin
   if (given.length === 0) return undefined;
   const [first = ''] = given;
   // The shell has taken the words apart already: a blank inside of one belongs to its value.
-  if (first !== '-') return given.length === 1 && first.trimStart().startsWith('{') ? parseArguments(first) : parsePairs(given);
+  if (first !== '-')
+    return given.length === 1 && first.trimStart().startsWith('{') ? parseArguments(first) : parsePairs(given);
   let text = '';
   for await (const chunk of process.stdin.setEncoding('utf8')) text += String(chunk);
   return parseArguments(text);

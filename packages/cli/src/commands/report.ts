@@ -2,8 +2,8 @@ import { readRuns, renderMarkdown, renderText, reportData, reportJUnit, writeRep
 import { type Command, Option } from 'commander';
 import { EXIT } from '../exit-codes.js';
 import { openInBrowser } from '../open-in-browser.js';
-import { visible } from '../render/visible.js';
 import { renderJson } from '../render/json.js';
+import { visible } from '../render/visible.js';
 
 interface ReportOptions {
   readonly out?: string;
@@ -26,9 +26,27 @@ export function registerReport(program: Command): void {
     .argument('<dir...>', 'run directories that qmpilot repro wrote')
     .option('--out <file>', `the HTML file (default: report.html in the run directory; for several, ${COMPARISON})`)
     .option('--open', 'open it in the browser')
-    .addOption(new Option('--markdown', 'a text for a bug tracker on standard output, no file').conflicts(['json', 'junit', 'open', 'out']))
-    .addOption(new Option('--json', 'the numbers as one JSON line on standard output, no file').conflicts(['junit', 'open', 'out']))
-    .addOption(new Option('--junit', "JUnit's XML on standard output, of one run or its shards, no file").conflicts(['open', 'out']))
+    .addOption(
+      new Option('--markdown', 'a text for a bug tracker on standard output, no file').conflicts([
+        'json',
+        'junit',
+        'open',
+        'out',
+      ]),
+    )
+    .addOption(
+      new Option('--json', 'the numbers as one JSON line on standard output, no file').conflicts([
+        'junit',
+        'open',
+        'out',
+      ]),
+    )
+    .addOption(
+      new Option('--junit', "JUnit's XML on standard output, of one run or its shards, no file").conflicts([
+        'open',
+        'out',
+      ]),
+    )
     .addHelpText('after', HELP)
     .action(async (dirs: string[], options: ReportOptions) => {
       if (options.junit === true) {
@@ -37,7 +55,9 @@ export function registerReport(program: Command): void {
       }
       if (options.json === true || options.markdown === true) {
         const runs = await readRuns(dirs, { evidence: false });
-        process.stdout.write(options.json === true ? `${renderJson(reportData(runs), false)}\n` : renderMarkdown(...runs));
+        process.stdout.write(
+          options.json === true ? `${renderJson(reportData(runs), false)}\n` : renderMarkdown(...runs),
+        );
         return;
       }
       const path = await writeReport(dirs, options.out ?? (dirs.length > 1 ? COMPARISON : undefined));

@@ -1,15 +1,15 @@
+import { basename } from 'node:path';
 import { onGuest, QmpilotError, readRunFile, runScenario, type RunSummary, type Shard } from '@qmpilot/core';
 import type { Command } from 'commander';
-import { basename } from 'node:path';
 import { duration, rateGoal, seed, shard, wholeNumber } from '../arguments.js';
 import { EXIT } from '../exit-codes.js';
 import { interruptible } from '../interrupt.js';
 import { loadScenario } from '../load-scenario.js';
 import { RunDisplay } from '../progress/run-display.js';
 import { githubAnnotations, guardedCommands } from '../render/github.js';
+import { renderJson } from '../render/json.js';
 import { renderSummary } from '../render/summary.js';
 import { unlessUncaught } from '../uncaught.js';
-import { renderJson } from '../render/json.js';
 
 interface ReproOptions {
   readonly attempts?: number;
@@ -38,7 +38,10 @@ export function registerRepro(program: Command): void {
   program
     .command('repro')
     .description('run the attempts of a scenario from one snapshot, and count how often it fails')
-    .argument('[file]', 'a scenario: a TypeScript or JavaScript file that exports defineScenario(...); with --resume, that of the run by default')
+    .argument(
+      '[file]',
+      'a scenario: a TypeScript or JavaScript file that exports defineScenario(...); with --resume, that of the run by default',
+    )
     .option('--attempts <n>', 'how many attempts (default: 10; with --resume, those of the run)', wholeNumber)
     .option('--forks <n>', 'how many at a time (default: what cores and memory carry)', wholeNumber)
     .option('--timeout <time>', 'limit of one attempt: 90s, 3m (default: as the scenario says)', duration)
@@ -75,27 +78,29 @@ async function run(file: string, options: ReproOptions, github: boolean): Promis
   try {
     const summary = await interruptible(
       'ending the run',
-      (interrupted) => unlessUncaught((uncaught) =>
-        runScenario(scenario, {
-          attempts: options.attempts,
-          forks: options.forks,
-          timeout: options.timeout,
-          untilReproduced: options.untilReproduced,
-          until: options.until,
-          dir: options.out,
-          resume: options.resume,
-          acceptChanges: options.acceptChanges,
-          fresh: options.fresh,
-          shard: options.shard,
-          seed: options.seed,
-          source,
-          signal: AbortSignal.any([interrupted, uncaught]),
-          onEvent: (event) => {
-            display.show(event);
-            if (json && event.type === 'attempt') display.print(`${renderJson(event.record, false)}\n`);
-            if (json && event.type === 'summary') display.print(`${renderJson(event.summary, false)}\n`);
-          },
-        })),
+      (interrupted) =>
+        unlessUncaught((uncaught) =>
+          runScenario(scenario, {
+            attempts: options.attempts,
+            forks: options.forks,
+            timeout: options.timeout,
+            untilReproduced: options.untilReproduced,
+            until: options.until,
+            dir: options.out,
+            resume: options.resume,
+            acceptChanges: options.acceptChanges,
+            fresh: options.fresh,
+            shard: options.shard,
+            seed: options.seed,
+            source,
+            signal: AbortSignal.any([interrupted, uncaught]),
+            onEvent: (event) => {
+              display.show(event);
+              if (json && event.type === 'attempt') display.print(`${renderJson(event.record, false)}\n`);
+              if (json && event.type === 'summary') display.print(`${renderJson(event.summary, false)}\n`);
+            },
+          }),
+        ),
       (text) => display.say(text),
     );
     display.close();
@@ -107,10 +112,15 @@ async function run(file: string, options: ReproOptions, github: boolean): Promis
 }
 
 async function fileOfRun(resume: string | undefined): Promise<string> {
-  if (resume === undefined) throw new QmpilotError('USAGE', "missing required argument 'file'", { hint: 'qmpilot repro FILE, or qmpilot repro --resume DIR' });
+  if (resume === undefined)
+    throw new QmpilotError('USAGE', "missing required argument 'file'", {
+      hint: 'qmpilot repro FILE, or qmpilot repro --resume DIR',
+    });
   const { source } = await readRunFile(resume);
   if (source) return source.file;
-  throw new QmpilotError('USAGE', `${resume} does not say which scenario file it is a run of`, { hint: 'name the file, too' });
+  throw new QmpilotError('USAGE', `${resume} does not say which scenario file it is a run of`, {
+    hint: 'name the file, too',
+  });
 }
 
 function exitCode({ reproduced, clean, goal }: RunSummary): number {

@@ -56,11 +56,25 @@ test('failures exit 1; each is shown once, with how often, who, and the stack', 
 });
 
 test('--json gives one line per report, with its version', async () => {
-  expect(await scan('--json', fixture('kernel-log/captured/lockup.raw'), fixture('kernel-log/written/oom.log'))).toBe(1);
-  const lines = out.trimEnd().split('\n').map((line): object => JSON.parse(line));
+  expect(await scan('--json', fixture('kernel-log/captured/lockup.raw'), fixture('kernel-log/written/oom.log'))).toBe(
+    1,
+  );
+  const lines = out
+    .trimEnd()
+    .split('\n')
+    .map((line): object => JSON.parse(line));
   expect(lines.length).toBeGreaterThan(2);
-  expect(lines[0]).toMatchObject({ v: 1, type: 'finding', kind: 'soft-lockup', title: 'BUG: soft lockup in demo_lockup' });
-  expect(lines.at(-1)).toMatchObject({ kind: 'oom-kill', severity: 'warning', file: fixture('kernel-log/written/oom.log') });
+  expect(lines[0]).toMatchObject({
+    v: 1,
+    type: 'finding',
+    kind: 'soft-lockup',
+    title: 'BUG: soft lockup in demo_lockup',
+  });
+  expect(lines.at(-1)).toMatchObject({
+    kind: 'oom-kill',
+    severity: 'warning',
+    file: fixture('kernel-log/written/oom.log'),
+  });
 });
 
 test('--severity error leaves the lesser ones out', async () => {
@@ -85,7 +99,10 @@ test('an unreadable file does not keep the others from being read', async () => 
 });
 
 test('what the guest wrote reaches the terminal only spelled out', async () => {
-  const hostile = log('hostile', '[    1.000000] INFO: task \u009b31m\u202e:1 blocked for more than 10 seconds.\n[    1.000001] unregister_netdevice: x\n');
+  const hostile = log(
+    'hostile',
+    '[    1.000000] INFO: task \u009b31m\u202e:1 blocked for more than 10 seconds.\n[    1.000001] unregister_netdevice: x\n',
+  );
   await scan(hostile);
   // eslint-disable-next-line no-control-regex
   expect(out).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);

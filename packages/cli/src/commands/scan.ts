@@ -1,12 +1,12 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import { InvalidArgumentError } from 'commander';
-import type { Command } from 'commander';
 import { createKernelLogDetector } from '@qmpilot/core/detect';
 import type { KernelLogFinding, Severity } from '@qmpilot/core/detect';
-import { visible } from '../render/visible.js';
+import { InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { renderJson } from '../render/json.js';
+import { visible } from '../render/visible.js';
 
 const SEVERITIES: readonly Severity[] = ['info', 'warning', 'error'];
 const TICK_MS = 500;
@@ -64,7 +64,8 @@ async function scanOne(name: string, options: ScanOptions, several: boolean): Pr
   for await (const finding of findings(await openLog(name), name)) {
     if (SEVERITIES.indexOf(finding.severity) < wanted) continue;
     found = true;
-    if (options.json === true) process.stdout.write(`${renderJson({ v: 1, type: 'finding', file: name, ...finding }, false)}\n`);
+    if (options.json === true)
+      process.stdout.write(`${renderJson({ v: 1, type: 'finding', file: name, ...finding }, false)}\n`);
     const known = failures.get(finding.signature);
     if (known === undefined) failures.set(finding.signature, { first: finding, count: 1 });
     else known.count++;
@@ -156,7 +157,13 @@ function countStrange(bytes: Uint8Array): number {
 function unreadable(name: string, error: unknown): UnreadableLogError {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   const reason =
-    code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'permission denied' : error instanceof Error ? error.message : String(error);
+    code === 'ENOENT'
+      ? 'there is no such file'
+      : code === 'EACCES'
+        ? 'permission denied'
+        : error instanceof Error
+          ? error.message
+          : String(error);
   return new UnreadableLogError(`cannot read ${name}: ${reason}`);
 }
 
@@ -164,10 +171,16 @@ function render(name: string, failures: ReadonlyMap<string, Failure>, several: b
   const where = several ? `${visible(name)}: ` : '';
   if (failures.size === 0) return `${where}no failures found\n`;
   const blocks = [...failures.values()].map(({ first, count }) => {
-    const lines = [`${where}${first.severity}: ${first.title}${count > 1 ? ` (${count} times)` : ''}`, `    ${facts(first)}`];
+    const lines = [
+      `${where}${first.severity}: ${first.title}${count > 1 ? ` (${count} times)` : ''}`,
+      `    ${facts(first)}`,
+    ];
     const frames = (first.stack ?? []).filter(({ uncertain }) => uncertain !== true).slice(0, SHOWN_FRAMES);
     if (frames.length > 0) lines.push(`    stack: ${frames.map((frame) => frame.function).join(' < ')}`);
-    return lines.filter((line) => line.trim() !== '').map(visible).join('\n');
+    return lines
+      .filter((line) => line.trim() !== '')
+      .map(visible)
+      .join('\n');
   });
   return `${blocks.join('\n')}\n`;
 }

@@ -1,11 +1,13 @@
 import { listKept, QmpilotError, removeKept, type KeptSnapshot } from '@qmpilot/core';
 import type { Command } from 'commander';
 import { call } from '../keeper/client.js';
-import { visible } from '../render/visible.js';
 import { renderJson } from '../render/json.js';
+import { visible } from '../render/visible.js';
 
 export function registerSnapshot(program: Command): void {
-  const snapshot = program.command('snapshot').description('snapshots of named vms, and those kept on disk, so that a run starts without booting');
+  const snapshot = program
+    .command('snapshot')
+    .description('snapshots of named vms, and those kept on disk, so that a run starts without booting');
 
   snapshot
     .command('ls')
@@ -16,9 +18,14 @@ export function registerSnapshot(program: Command): void {
       if (name !== undefined) return listOfVm(name, options);
       const kept = await listKept();
       for (const one of kept) {
-        process.stdout.write(options.json === true ? `${renderJson({ v: 1, type: 'snapshot', ...one }, false)}\n` : `${renderKept(one, Date.now())}\n`);
+        process.stdout.write(
+          options.json === true
+            ? `${renderJson({ v: 1, type: 'snapshot', ...one }, false)}\n`
+            : `${renderKept(one, Date.now())}\n`,
+        );
       }
-      if (kept.length === 0 && options.json !== true) process.stderr.write('no snapshots are kept yet: qmpilot repro keeps one of each prepared guest\n');
+      if (kept.length === 0 && options.json !== true)
+        process.stderr.write('no snapshots are kept yet: qmpilot repro keeps one of each prepared guest\n');
     });
 
   snapshot
@@ -27,7 +34,10 @@ export function registerSnapshot(program: Command): void {
     .argument('[name...]', 'names, or how they begin')
     .option('--all', 'all of them')
     .action(async (names: string[], options: { all?: boolean }) => {
-      if (options.all !== true && names.length === 0) throw new QmpilotError('USAGE', 'snapshot rm: which?', { hint: 'name them as snapshot ls shows them, or say --all' });
+      if (options.all !== true && names.length === 0)
+        throw new QmpilotError('USAGE', 'snapshot rm: which?', {
+          hint: 'name them as snapshot ls shows them, or say --all',
+        });
       for (const name of await removeKept(options.all === true ? 'all' : names)) process.stdout.write(`${name}\n`);
     });
 }
@@ -36,15 +46,22 @@ async function listOfVm(vm: string, { json }: { json?: boolean }): Promise<void>
   const { snapshots } = await call(vm, 'status', {});
   for (const { name, strategy, savedAt, pausedMs } of snapshots) {
     const one = { name, strategy, savedAt, pausedMs };
-    process.stdout.write(json === true ? `${renderJson({ v: 1, type: 'snapshot', vm, ...one }, false)}\n` : `${name}  ${strategy}  ${age(Date.now() - Date.parse(savedAt))}\n`);
+    process.stdout.write(
+      json === true
+        ? `${renderJson({ v: 1, type: 'snapshot', vm, ...one }, false)}\n`
+        : `${name}  ${strategy}  ${age(Date.now() - Date.parse(savedAt))}\n`,
+    );
   }
-  if (snapshots.length === 0 && json !== true) process.stderr.write(`${vm} has no snapshots: qmpilot snapshot save ${vm} NAME\n`);
+  if (snapshots.length === 0 && json !== true)
+    process.stderr.write(`${vm} has no snapshots: qmpilot snapshot save ${vm} NAME\n`);
 }
 
 /** Name, guest, QEMU, RAM, size really used, age. */
 function renderKept({ name, guest, qemu, memoryMiB, bytes, savedAt }: KeptSnapshot, now: number): string {
   const version = /^[\d.]+/.exec(qemu)?.[0] ?? qemu;
-  return visible(`${name}  ${guest}  QEMU ${version}  ${memoryMiB} MiB RAM  ${(bytes / 2 ** 20).toFixed(0)} MiB on disk  ${age(now - Date.parse(savedAt))}`);
+  return visible(
+    `${name}  ${guest}  QEMU ${version}  ${memoryMiB} MiB RAM  ${(bytes / 2 ** 20).toFixed(0)} MiB on disk  ${age(now - Date.parse(savedAt))}`,
+  );
 }
 
 function age(ms: number): string {

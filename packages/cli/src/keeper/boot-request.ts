@@ -38,5 +38,7 @@ export function describeGuest({ guest }: BootRequest): GuestDescription {
 function diskFormat(file: string): 'qcow2' | 'raw' {
   if (file.endsWith('.qcow2')) return 'qcow2';
   if (file.endsWith('.raw') || file.endsWith('.img')) return 'raw';
-  throw new QmpilotError('USAGE', `the format of the disk ${file} cannot be told from its name`, { hint: 'name it *.qcow2, *.raw or *.img' });
+  throw new QmpilotError('USAGE', `the format of the disk ${file} cannot be told from its name`, {
+    hint: 'name it *.qcow2, *.raw or *.img',
+  });
 }

@@ -18,11 +18,19 @@ export interface CallOptions<V extends Verb> {
  * @throws {CLOSED} when the vm ends before it has answered
  * @throws what the keeper's side threw
  */
-export async function call<V extends Verb>(name: string, verb: V, args: Args<V>, options: CallOptions<V> = {}): Promise<Result<V>> {
+export async function call<V extends Verb>(
+  name: string,
+  verb: V,
+  args: Args<V>,
+  options: CallOptions<V> = {},
+): Promise<Result<V>> {
   const { signal } = options;
   const vm = await mustRun(name);
   const socket = await connectTo(vm.socket).catch((cause: unknown) => {
-    throw new QmpilotError('CLOSED', `the vm ${name} does not take commands yet, or no more`, { cause, hint: 'qmpilot ps shows how it is' });
+    throw new QmpilotError('CLOSED', `the vm ${name} does not take commands yet, or no more`, {
+      cause,
+      hint: 'qmpilot ps shows how it is',
+    });
   });
   const leave = () => socket.destroy();
   signal?.addEventListener('abort', leave, { once: true });
@@ -42,7 +50,9 @@ export async function call<V extends Verb>(name: string, verb: V, args: Args<V>,
     socket.destroy();
   }
   signal?.throwIfAborted();
-  throw new QmpilotError('CLOSED', `the vm ${name} ended while ${verb} was under way`, { hint: `qmpilot logs ${name} shows its console` });
+  throw new QmpilotError('CLOSED', `the vm ${name} ended while ${verb} was under way`, {
+    hint: `qmpilot logs ${name} shows its console`,
+  });
 }
 
 function answer<V extends Verb>(message: Message): Result<V> {

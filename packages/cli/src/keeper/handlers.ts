@@ -7,7 +7,10 @@ import type { Handlers } from './server.js';
 const OVER: ReadonlySet<PoweroffReport['outcome']> = new Set(['clean', 'slow', 'killed']);
 
 /** What each verb does to a vm. */
-export function vmHandlers(hosted: HostedVm, fork: (from: HostedVm, snapshot: string, name: string) => Promise<HostedVm>): Handlers {
+export function vmHandlers(
+  hosted: HostedVm,
+  fork: (from: HostedVm, snapshot: string, name: string) => Promise<HostedVm>,
+): Handlers {
   const { vm } = hosted;
   return {
     status: () => hosted.status(),
@@ -15,7 +18,13 @@ export function vmHandlers(hosted: HostedVm, fork: (from: HostedVm, snapshot: st
     async exec({ args, signal, send }) {
       const { command, input, user, cwd, timeout } = args;
       const shell = await vm.bestShell({ signal });
-      const stream = shell.stream(command, { signal, timeout, user, cwd, ...(input !== undefined && { input: Buffer.from(input, 'base64') }) });
+      const stream = shell.stream(command, {
+        signal,
+        timeout,
+        user,
+        cwd,
+        ...(input !== undefined && { input: Buffer.from(input, 'base64') }),
+      });
       for await (const { from, bytes } of stream) await send({ from, bytes: bytes.toString('base64') });
       const { exitCode, durationMs } = await stream.result;
       return { exitCode, durationMs };

@@ -51,7 +51,12 @@ export class HostedVm {
 
   async status(): Promise<VmStatus> {
     const { facts } = this.vm;
-    const { status } = this.#gone === undefined ? await this.vm.qmp.execute('query-status', undefined, { timeout: '2s' }).catch(() => ({ status: 'not answering' })) : { status: 'ended' };
+    const { status } =
+      this.#gone === undefined
+        ? await this.vm.qmp
+            .execute('query-status', undefined, { timeout: '2s' })
+            .catch(() => ({ status: 'not answering' }))
+        : { status: 'ended' };
     return {
       name: this.record.name,
       status,

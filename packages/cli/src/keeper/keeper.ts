@@ -46,12 +46,22 @@ export async function keep(request: BootRequest, record: VmRecord): Promise<void
   };
   let vm: Vm | undefined;
   try {
-    vm = await boot(describeGuest(request), { ...request.boot, signal: stop.signal, onProgress: (message) => tell({ progress: message }) });
+    vm = await boot(describeGuest(request), {
+      ...request.boot,
+      signal: stop.signal,
+      onProgress: (message) => tell({ progress: message }),
+    });
     const hosted = await host(vm, record, directory);
     tell({ ready: await hosted.status() });
   } catch (error) {
     await vm?.close().catch(() => {});
-    await markEnded(directory, record, isQmpilotError(error, 'ABORTED') ? 'its boot was interrupted' : `it did not boot: ${error instanceof Error ? error.message : String(error)}`);
+    await markEnded(
+      directory,
+      record,
+      isQmpilotError(error, 'ABORTED')
+        ? 'its boot was interrupted'
+        : `it did not boot: ${error instanceof Error ? error.message : String(error)}`,
+    );
     tell({ error: toWireError(error) });
     process.exit(1);
   }

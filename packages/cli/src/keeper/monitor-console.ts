@@ -9,12 +9,14 @@ export async function monitorConsole(vm: Vm, { args, signal, send, onMessage }: 
   const { screen } = vm.console;
   // Out of band only: whoever sits down must not have `stty` typed at whatever runs there.
   const resize = async (columns: number, rows: number) => {
-    if (vm.samplingShell && (columns !== screen.columns || rows !== screen.rowCount)) await vm.console.resize(columns, rows, { signal });
+    if (vm.samplingShell && (columns !== screen.columns || rows !== screen.rowCount))
+      await vm.console.resize(columns, rows, { signal });
   };
   let resizing = resize(args.columns ?? screen.columns, args.rows ?? screen.rowCount).catch(() => {});
   onMessage(({ bytes, columns, rows }) => {
     if (typeof bytes === 'string') vm.console.send(Buffer.from(bytes, 'base64'), { signal }).catch(() => {});
-    if (typeof columns === 'number' && typeof rows === 'number') resizing = resizing.then(() => resize(columns, rows)).catch(() => {});
+    if (typeof columns === 'number' && typeof rows === 'number')
+      resizing = resizing.then(() => resize(columns, rows)).catch(() => {});
   });
   await resizing;
   await screen.drawn();

@@ -44,7 +44,13 @@ async function handle(socket: Socket, handlers: Handlers): Promise<void> {
   }
 }
 
-async function answer(socket: Socket, request: Message, handlers: Handlers, signal: AbortSignal, listeners: ((message: Message) => void)[]): Promise<void> {
+async function answer(
+  socket: Socket,
+  request: Message,
+  handlers: Handlers,
+  signal: AbortSignal,
+  listeners: ((message: Message) => void)[],
+): Promise<void> {
   const call = {
     args: request['args'],
     signal,
@@ -56,7 +62,9 @@ async function answer(socket: Socket, request: Message, handlers: Handlers, sign
   try {
     const verb = String(request['verb']);
     if (request['v'] !== PROTOCOL || !Object.hasOwn(handlers, verb)) {
-      throw new QmpilotError('USAGE', `this vm was booted by another version of qmpilot, which does not know ${verb}`, { hint: 'use that version, or stop the vm and boot it again' });
+      throw new QmpilotError('USAGE', `this vm was booted by another version of qmpilot, which does not know ${verb}`, {
+        hint: 'use that version, or stop the vm and boot it again',
+      });
     }
     const handler = handlers[verb as Verb] as (call: unknown) => Promise<unknown>;
     sendMessage(socket, { result: (await handler(call)) ?? null });

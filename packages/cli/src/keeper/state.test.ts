@@ -16,7 +16,12 @@ afterEach(() => {
   rmSync(dir, { recursive: true });
 });
 
-const record = (name: string, createdAt = new Date().toISOString()): VmRecord => ({ v: 1, name, guest: 'debian', createdAt });
+const record = (name: string, createdAt = new Date().toISOString()): VmRecord => ({
+  v: 1,
+  name,
+  guest: 'debian',
+  createdAt,
+});
 
 describe('the names of vms', () => {
   it.each(['', '.', '..', '-x', 'a/b', '../x', 'x'.repeat(64), 'a b', 'ä'])('refuse %j', (name) => {
@@ -32,7 +37,10 @@ describe('the names of vms', () => {
   it('are free again when the vm has ended, and say why it did', async () => {
     const directory = await claim(record('web'));
     await markEnded(directory, record('web'), 'powered off');
-    await expect(mustRun('web')).rejects.toMatchObject({ code: 'USAGE', message: expect.stringContaining('powered off') });
+    await expect(mustRun('web')).rejects.toMatchObject({
+      code: 'USAGE',
+      message: expect.stringContaining('powered off'),
+    });
     expect(await claim(record('web'))).toBe(directory);
   });
 
@@ -49,7 +57,10 @@ describe('the names of vms', () => {
     server.listen(socketOf(directory));
     await once(server, 'listening');
     expect((await find('web'))?.life).toBe('running');
-    await expect(claim(record('web'))).rejects.toMatchObject({ code: 'USAGE', message: expect.stringContaining('already') });
+    await expect(claim(record('web'))).rejects.toMatchObject({
+      code: 'USAGE',
+      message: expect.stringContaining('already'),
+    });
     server.close();
   });
 
@@ -57,11 +68,17 @@ describe('the names of vms', () => {
     const directory = await claim(record('web'));
     expect(statSync(directory).mode & 0o777).toBe(0o700);
     chmodSync(join(dir, 's', 'vms'), 0o755);
-    await expect(claim(record('other'))).rejects.toMatchObject({ code: 'USAGE', hint: expect.stringContaining('chmod 700') });
+    await expect(claim(record('other'))).rejects.toMatchObject({
+      code: 'USAGE',
+      hint: expect.stringContaining('chmod 700'),
+    });
   });
 
   it('refuse a state folder whose socket path would be too long, before anything is started', async () => {
     vi.stubEnv('QMPILOT_STATE', join(dir, 'x'.repeat(100)));
-    await expect(claim(record('web'))).rejects.toMatchObject({ code: 'USAGE', hint: expect.stringContaining('QMPILOT_STATE') });
+    await expect(claim(record('web'))).rejects.toMatchObject({
+      code: 'USAGE',
+      hint: expect.stringContaining('QMPILOT_STATE'),
+    });
   });
 });

@@ -59,7 +59,11 @@ export function socketOf(directory: string): string {
 export async function claim(record: VmRecord): Promise<string> {
   const directory = directoryOf(record.name);
   if (Buffer.byteLength(socketOf(directory)) > MAX_SOCKET_PATH) {
-    throw new QmpilotError('USAGE', `the path of the vm's socket would be over ${MAX_SOCKET_PATH} bytes: ${socketOf(directory)}`, { hint: 'set QMPILOT_STATE to a shorter path' });
+    throw new QmpilotError(
+      'USAGE',
+      `the path of the vm's socket would be over ${MAX_SOCKET_PATH} bytes: ${socketOf(directory)}`,
+      { hint: 'set QMPILOT_STATE to a shorter path' },
+    );
   }
   const parent = join(stateRoot(), 'vms');
   await mkdir(parent, { recursive: true, mode: 0o700 });
@@ -74,8 +78,12 @@ export async function claim(record: VmRecord): Promise<string> {
     return directory;
   } catch (cause) {
     await rm(fresh, { recursive: true, force: true });
-    if (!(cause instanceof Error && 'code' in cause && (cause.code === 'ENOTEMPTY' || cause.code === 'EEXIST'))) throw cause;
-    throw new QmpilotError('USAGE', `there is a vm named ${record.name} already`, { cause, hint: `choose another name, or end that one: qmpilot stop ${record.name}` });
+    if (!(cause instanceof Error && 'code' in cause && (cause.code === 'ENOTEMPTY' || cause.code === 'EEXIST')))
+      throw cause;
+    throw new QmpilotError('USAGE', `there is a vm named ${record.name} already`, {
+      cause,
+      hint: `choose another name, or end that one: qmpilot stop ${record.name}`,
+    });
   }
 }
 
@@ -83,7 +91,9 @@ export async function claim(record: VmRecord): Promise<string> {
 export async function markEnded(directory: string, record: VmRecord, reason: string): Promise<void> {
   await rm(socketOf(directory), { force: true });
   const partial = join(directory, 'vm.json.new');
-  await writeFile(partial, `${JSON.stringify({ ...record, ended: { at: new Date().toISOString(), reason } })}\n`, { mode: 0o600 });
+  await writeFile(partial, `${JSON.stringify({ ...record, ended: { at: new Date().toISOString(), reason } })}\n`, {
+    mode: 0o600,
+  });
   await rename(partial, join(directory, 'vm.json'));
 }
 
@@ -93,14 +103,20 @@ export async function find(name: string): Promise<NamedVm | undefined> {
   if (!record) return undefined;
   const socket = socketOf(directory);
   if (record.ended) return { record, directory, socket, life: 'ended' };
-  const alive = (await canConnect(socket)) || (Date.now() - Date.parse(record.createdAt) < STARTING_MS && !(await exists(socket)));
+  const alive =
+    (await canConnect(socket)) || (Date.now() - Date.parse(record.createdAt) < STARTING_MS && !(await exists(socket)));
   return { record, directory, socket, life: alive ? 'running' : 'gone' };
 }
 
 /** All named vms, by name. */
 export async function list(): Promise<NamedVm[]> {
   const names = await readdir(join(stateRoot(), 'vms')).catch((): string[] => []);
-  const found = await Promise.all(names.filter((name) => !name.startsWith('.')).sort().map((name) => find(name).catch(() => undefined)));
+  const found = await Promise.all(
+    names
+      .filter((name) => !name.startsWith('.'))
+      .sort()
+      .map((name) => find(name).catch(() => undefined)),
+  );
   return found.filter((vm) => vm !== undefined);
 }
 
@@ -111,7 +127,9 @@ export async function mustFind(name: string): Promise<NamedVm> {
   const vm = await find(name);
   if (!vm) {
     const names = (await list()).filter(({ life }) => life === 'running').map(({ record }) => record.name);
-    throw new QmpilotError('USAGE', `there is no vm named ${name}`, { hint: names.length > 0 ? `there are: ${names.join(', ')}` : `boot one: qmpilot boot --name ${name} debian` });
+    throw new QmpilotError('USAGE', `there is no vm named ${name}`, {
+      hint: names.length > 0 ? `there are: ${names.join(', ')}` : `boot one: qmpilot boot --name ${name} debian`,
+    });
   }
   return vm;
 }
@@ -120,8 +138,13 @@ export async function mustRun(name: string): Promise<NamedVm> {
   const vm = await mustFind(name);
   if (vm.life === 'running') return vm;
   if (vm.life === 'gone') await rm(vm.directory, { recursive: true, force: true });
-  const why = vm.life === 'gone' ? 'its keeper was killed, and its state is removed now' : (vm.record.ended?.reason ?? 'it ended');
-  throw new QmpilotError('USAGE', `the vm ${name} runs no more: ${why}`, { hint: `boot it again: qmpilot boot --name ${name} ...` });
+  const why =
+    vm.life === 'gone'
+      ? 'its keeper was killed, and its state is removed now'
+      : (vm.record.ended?.reason ?? 'it ended');
+  throw new QmpilotError('USAGE', `the vm ${name} runs no more: ${why}`, {
+    hint: `boot it again: qmpilot boot --name ${name} ...`,
+  });
 }
 
 async function readRecord(directory: string): Promise<VmRecord | undefined> {
@@ -134,15 +157,28 @@ async function readRecord(directory: string): Promise<VmRecord | undefined> {
 }
 
 function isRecord(value: unknown): value is VmRecord {
-  return typeof value === 'object' && value !== null && 'v' in value && value.v === 1 && 'name' in value && 'guest' in value && 'createdAt' in value;
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'v' in value &&
+    value.v === 1 &&
+    'name' in value &&
+    'guest' in value &&
+    'createdAt' in value
+  );
 }
 
 async function exists(path: string): Promise<boolean> {
-  return lstat(path).then(() => true, () => false);
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function mustBeOurs(path: string): Promise<void> {
   const { uid, mode } = await lstat(path);
   if (uid === process.getuid?.() && (mode & 0o077) === 0) return;
-  throw new QmpilotError('USAGE', `${path} belongs to another user, or others may enter it`, { hint: `chmod 700 ${path}, or set QMPILOT_STATE to a folder of your own` });
+  throw new QmpilotError('USAGE', `${path} belongs to another user, or others may enter it`, {
+    hint: `chmod 700 ${path}, or set QMPILOT_STATE to a folder of your own`,
+  });
 }

@@ -31,21 +31,46 @@ export interface Verbs {
     readonly result: { readonly exitCode: number; readonly durationMs: number };
   };
   /** Until the client leaves. The client sends `{bytes}`, and `{columns, rows}` of its terminal; the first event draws the screen as it is. */
-  readonly console: { readonly args: { readonly columns?: number; readonly rows?: number }; readonly event: { readonly bytes: string }; readonly result: null };
+  readonly console: {
+    readonly args: { readonly columns?: number; readonly rows?: number };
+    readonly event: { readonly bytes: string };
+    readonly result: null;
+  };
   readonly type: { readonly args: { readonly text: string }; readonly event: never; readonly result: null };
   readonly press: { readonly args: { readonly keys: readonly string[] }; readonly event: never; readonly result: null };
   readonly screen: {
     readonly args: { readonly form: 'text' | 'svg' | 'html' };
     readonly event: never;
-    readonly result: { readonly text: string; readonly rows: number; readonly columns: number; readonly cursor: { readonly row: number; readonly column: number } };
+    readonly result: {
+      readonly text: string;
+      readonly rows: number;
+      readonly columns: number;
+      readonly cursor: { readonly row: number; readonly column: number };
+    };
   };
   /** A PNG, as base64. */
   readonly screenshot: { readonly args: object; readonly event: never; readonly result: { readonly png: string } };
-  readonly snapshot: { readonly args: { readonly snapshot: string }; readonly event: never; readonly result: SnapshotInfo };
-  readonly removeSnapshot: { readonly args: { readonly snapshot: string }; readonly event: never; readonly result: null };
-  readonly restore: { readonly args: { readonly snapshot: string }; readonly event: never; readonly result: { readonly ms: number } };
+  readonly snapshot: {
+    readonly args: { readonly snapshot: string };
+    readonly event: never;
+    readonly result: SnapshotInfo;
+  };
+  readonly removeSnapshot: {
+    readonly args: { readonly snapshot: string };
+    readonly event: never;
+    readonly result: null;
+  };
+  readonly restore: {
+    readonly args: { readonly snapshot: string };
+    readonly event: never;
+    readonly result: { readonly ms: number };
+  };
   /** The new vm has a name, a socket and a life of its own, in the same keeper. */
-  readonly fork: { readonly args: { readonly snapshot: string; readonly name: string }; readonly event: never; readonly result: VmStatus };
+  readonly fork: {
+    readonly args: { readonly snapshot: string; readonly name: string };
+    readonly event: never;
+    readonly result: VmStatus;
+  };
   readonly poweroff: {
     readonly args: { readonly timeout?: number | undefined };
     readonly event: { readonly phase: string };

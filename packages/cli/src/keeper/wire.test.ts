@@ -53,6 +53,11 @@ describe('the messages between a command and a keeper', () => {
 
   it('carry errors with code, hint and evidence', () => {
     const error = new QmpilotError('SNAPSHOT', 'there is none', { hint: 'make one', evidence: { console: ['a'] } });
-    expect(fromWireError(JSON.parse(JSON.stringify(toWireError(error))))).toMatchObject({ code: 'SNAPSHOT', message: 'there is none', hint: 'make one', evidence: { console: ['a'] } });
+    expect(fromWireError(JSON.parse(JSON.stringify(toWireError(error))))).toMatchObject({
+      code: 'SNAPSHOT',
+      message: 'there is none',
+      hint: 'make one',
+      evidence: { console: ['a'] },
+    });
   });
 });

@@ -47,7 +47,8 @@ export interface WireError {
 }
 
 export function toWireError(error: unknown): WireError {
-  if (error instanceof QmpilotError) return { code: error.code, message: error.message, hint: error.hint, evidence: error.evidence };
+  if (error instanceof QmpilotError)
+    return { code: error.code, message: error.message, hint: error.hint, evidence: error.evidence };
   return { code: 'SCENARIO', message: error instanceof Error ? error.message : String(error) };
 }
 

@@ -40,7 +40,12 @@ export class LiveBlock {
     process.on('exit', onExit);
     process.on('SIGCONT', onContinue);
     process.on('SIGTSTP', onSuspend);
-    this.#undo.push(() => process.off('SIGTSTP', onSuspend), () => stream.off('resize', onResize), () => process.off('exit', onExit), () => process.off('SIGCONT', onContinue));
+    this.#undo.push(
+      () => process.off('SIGTSTP', onSuspend),
+      () => stream.off('resize', onResize),
+      () => process.off('exit', onExit),
+      () => process.off('SIGCONT', onContinue),
+    );
     this.#timer = setInterval(() => this.#redraw(), REDRAW_MS);
     this.#timer.unref();
     this.#redraw();

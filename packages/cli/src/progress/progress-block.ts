@@ -10,7 +10,14 @@ export interface BlockSize {
 }
 
 const RESET = '\u001b[0m';
-const STYLE = { bold: '\u001b[1m', dim: '\u001b[2m', red: '\u001b[31m', green: '\u001b[32m', yellow: '\u001b[33m', cyan: '\u001b[36m' } as const;
+const STYLE = {
+  bold: '\u001b[1m',
+  dim: '\u001b[2m',
+  red: '\u001b[31m',
+  green: '\u001b[32m',
+  yellow: '\u001b[33m',
+  cyan: '\u001b[36m',
+} as const;
 /** Lines beside those of the forks, and one for the text above. */
 const OTHER_LINES = 5;
 const BAR_CELLS = 24;
@@ -31,7 +38,9 @@ export function renderBlock(state: ProgressState, now: number, size: BlockSize):
     line(rateLine(state), size),
     ...forks.shown.map((fork) => line(forkLine(fork, now), size)),
     ...(forks.hidden > 0 ? [line([{ text: `  and ${forks.hidden} more forks`, style: 'dim' }], size)] : []),
-    ...(lastFinding === undefined ? [] : [line([{ text: 'last finding: ', style: 'dim' }, { text: lastFinding }], size)]),
+    ...(lastFinding === undefined
+      ? []
+      : [line([{ text: 'last finding: ', style: 'dim' }, { text: lastFinding }], size)]),
   ];
   return lines.slice(0, Math.max(1, size.rows - 1));
 }
@@ -57,28 +66,48 @@ function rateLine({ records }: ProgressState): Piece[] {
     { text: ', ' },
     { text: `${clean} clean`, style: clean > 0 ? 'green' : 'dim' },
     ...(inconclusive > 0 ? [{ text: ', ' }, { text: `${inconclusive} inconclusive`, style: 'yellow' as const }] : []),
-    ...(interval ? [{ text: `   rate ${percent(reproduced / (reproduced + clean))} (95 %: ${percent(interval[0])} to ${percent(interval[1])})` }] : []),
+    ...(interval
+      ? [
+          {
+            text: `   rate ${percent(reproduced / (reproduced + clean))} (95 %: ${percent(interval[0])} to ${percent(interval[1])})`,
+          },
+        ]
+      : []),
   ];
 }
 
 function forkLine({ fork, index, phase, since, limitMs }: ForkState, now: number): Piece[] {
-  const styles = { restoring: 'dim', running: 'cyan', stuck: 'red', failed: 'red', 'powering off': 'yellow' } as const;
+  const styles = {
+    'restoring': 'dim',
+    'running': 'cyan',
+    'stuck': 'red',
+    'failed': 'red',
+    'powering off': 'yellow',
+  } as const;
   const seconds = `${Math.max(0, Math.floor((now - since) / 1000))} s`;
   const text = {
-    restoring: 'restoring',
-    running: `running ${seconds}`,
-    stuck: `stuck ${seconds}`,
-    failed: `failed ${seconds} ago`,
+    'restoring': 'restoring',
+    'running': `running ${seconds}`,
+    'stuck': `stuck ${seconds}`,
+    'failed': `failed ${seconds} ago`,
     'powering off': `powering off ${clock(now - since)}${limitMs === undefined ? '' : ` of ${clock(limitMs)}`}`,
   }[phase];
-  return [{ text: `  fork ${fork}  attempt ${index}  `, style: 'dim' }, { text, style: styles[phase] }];
+  return [
+    { text: `  fork ${fork}  attempt ${index}  `, style: 'dim' },
+    { text, style: styles[phase] },
+  ];
 }
 
 /** When not all fit, those that are in trouble first. */
-function shownForks(forks: readonly ForkState[], room: number): { readonly shown: readonly ForkState[]; readonly hidden: number } {
+function shownForks(
+  forks: readonly ForkState[],
+  room: number,
+): { readonly shown: readonly ForkState[]; readonly hidden: number } {
   if (forks.length <= room) return { shown: forks, hidden: 0 };
   const weight = ({ phase }: ForkState) => ['stuck', 'failed', 'powering off', 'running', 'restoring'].indexOf(phase);
-  const chosen = forks.toSorted((one, other) => weight(one) - weight(other) || one.fork - other.fork).slice(0, Math.max(0, room - 1));
+  const chosen = forks
+    .toSorted((one, other) => weight(one) - weight(other) || one.fork - other.fork)
+    .slice(0, Math.max(0, room - 1));
   return { shown: chosen.toSorted((one, other) => one.fork - other.fork), hidden: forks.length - chosen.length };
 }
 
@@ -110,7 +139,14 @@ function line(pieces: readonly Piece[], { columns, color }: BlockSize): string {
 /** The blocks of Unicode whose characters take two cells (East Asian Width W and F), without fine distinctions. */
 function isWide(code: number): boolean {
   return (
-    (code >= 0x1100 && code <= 0x115f) || (code >= 0x2e80 && code <= 0xa4cf) || (code >= 0xac00 && code <= 0xd7a3) || (code >= 0xf900 && code <= 0xfaff) ||
-    (code >= 0xfe30 && code <= 0xfe6f) || (code >= 0xff00 && code <= 0xff60) || (code >= 0xffe0 && code <= 0xffe6) || (code >= 0x1f300 && code <= 0x1faff) || code >= 0x20000
+    (code >= 0x1100 && code <= 0x115f) ||
+    (code >= 0x2e80 && code <= 0xa4cf) ||
+    (code >= 0xac00 && code <= 0xd7a3) ||
+    (code >= 0xf900 && code <= 0xfaff) ||
+    (code >= 0xfe30 && code <= 0xfe6f) ||
+    (code >= 0xff00 && code <= 0xff60) ||
+    (code >= 0xffe0 && code <= 0xffe6) ||
+    (code >= 0x1f300 && code <= 0x1faff) ||
+    code >= 0x20000
   );
 }

@@ -44,7 +44,8 @@ export class ProgressState {
         this.#takeFinding(event.index, event.finding, now);
         return;
       case 'poweroff':
-        if (this.#phaseOf(event.index) !== 'powering off') this.#set(event.index, { phase: 'powering off', since: now, limitMs: event.timeoutMs });
+        if (this.#phaseOf(event.index) !== 'powering off')
+          this.#set(event.index, { phase: 'powering off', since: now, limitMs: event.timeoutMs });
         return;
       case 'attempt': {
         this.#records.push(event.record);

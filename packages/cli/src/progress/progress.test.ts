@@ -6,8 +6,27 @@ import { renderBlock } from './progress-block.js';
 import { ProgressState } from './progress-state.js';
 
 const bug: Finding = { kind: 'bug', severity: 'error', title: 'kernel BUG in f', signature: 'b', at: 1, evidence: [] };
-const stuck = { kind: 'd-state', severity: 'error', title: 'D state: npm ci', signature: 'd', at: 1, evidence: [], task: { comm: 'npm ci', pid: 9 }, stuckMs: 14_000 } as unknown as DStateFinding;
-const record = (index: number, outcome: AttemptRecord['outcome']): AttemptRecord => ({ v: 1, type: 'attempt', index, outcome, startedAt: '', ms: 1, restoreMs: 1, seed: 1, findings: [] });
+const stuck = {
+  kind: 'd-state',
+  severity: 'error',
+  title: 'D state: npm ci',
+  signature: 'd',
+  at: 1,
+  evidence: [],
+  task: { comm: 'npm ci', pid: 9 },
+  stuckMs: 14_000,
+} as unknown as DStateFinding;
+const record = (index: number, outcome: AttemptRecord['outcome']): AttemptRecord => ({
+  v: 1,
+  type: 'attempt',
+  index,
+  outcome,
+  startedAt: '',
+  ms: 1,
+  restoreMs: 1,
+  seed: 1,
+  findings: [],
+});
 
 function stateAfter(...events: readonly [number, RunEvent][]): ProgressState {
   const state = new ProgressState();
@@ -24,7 +43,9 @@ const size = { columns: 90, rows: 24, color: false };
 
 describe('the live display', () => {
   it('says what goes on before the first attempt', () => {
-    expect(renderBlock(stateAfter([0, { type: 'progress', message: 'making the image\nmore' }]), 1, size)).toEqual(['· making the image']);
+    expect(renderBlock(stateAfter([0, { type: 'progress', message: 'making the image\nmore' }]), 1, size)).toEqual([
+      '· making the image',
+    ]);
   });
 
   it('shows each fork, the rate with its interval, the time left, and the last finding', () => {
@@ -50,12 +71,26 @@ describe('the live display', () => {
   });
 
   it('keeps a failure in sight, and does not call a fork that powers off stuck', () => {
-    const state = stateAfter(...begin, [2000, { type: 'restored', index: 3, ms: 1 }], [3000, { type: 'finding', index: 3, finding: bug }], [3000, { type: 'poweroff', index: 4, phase: 'units', timeoutMs: 90_000 }], [4000, { type: 'finding', index: 4, finding: stuck }]);
+    const state = stateAfter(
+      ...begin,
+      [2000, { type: 'restored', index: 3, ms: 1 }],
+      [3000, { type: 'finding', index: 3, finding: bug }],
+      [3000, { type: 'poweroff', index: 4, phase: 'units', timeoutMs: 90_000 }],
+      [4000, { type: 'finding', index: 4, finding: stuck }],
+    );
     expect(state.forks.map(({ phase }) => phase)).toEqual(['failed', 'powering off', 'restoring', 'restoring']);
   });
 
-  it.each([[10, 4], [20, 6], [1, 1], [200, 50]])('fits a terminal of %i columns and %i rows', (columns, rows) => {
-    const state = stateAfter(...begin, [5, { type: 'finding', index: 3, finding: { ...bug, title: '漢字'.repeat(50) } }]);
+  it.each([
+    [10, 4],
+    [20, 6],
+    [1, 1],
+    [200, 50],
+  ])('fits a terminal of %i columns and %i rows', (columns, rows) => {
+    const state = stateAfter(...begin, [
+      5,
+      { type: 'finding', index: 3, finding: { ...bug, title: '漢字'.repeat(50) } },
+    ]);
     const lines = renderBlock(state, 9000, { columns, rows, color: false });
     expect(lines.length).toBeLessThanOrEqual(Math.max(1, rows - 1));
     for (const line of lines) expect([...line].length).toBeLessThanOrEqual(columns);
@@ -116,6 +151,9 @@ describe('the block at the bottom', () => {
     terminal.emit('resize');
     block.above('after\n');
     expect(terminal.take()).toBe('after\n');
-    expect([terminal.listenerCount('resize'), ...['exit', 'SIGCONT', 'SIGTSTP'].map((name) => process.listenerCount(name))]).toEqual([0, ...before]);
+    expect([
+      terminal.listenerCount('resize'),
+      ...['exit', 'SIGCONT', 'SIGTSTP'].map((name) => process.listenerCount(name)),
+    ]).toEqual([0, ...before]);
   });
 });

@@ -6,9 +6,7 @@ import { ProgressState } from './progress-state.js';
 
 export type DisplayKind =
   /** Lines, and a block at the bottom that is drawn anew. */
-  | 'live'
-  | 'lines'
-  | 'quiet';
+  'live' | 'lines' | 'quiet';
 
 /** Shows a run on standard error while it goes on; standard output, if on the same terminal, is written above the block. */
 export class RunDisplay {
@@ -22,7 +20,10 @@ export class RunDisplay {
   constructor(kind: DisplayKind) {
     this.#kind = kind;
     const color = !process.env['NO_COLOR'];
-    if (kind === 'live') this.#block = new LiveBlock(process.stderr, (columns, rows) => renderBlock(this.#state, performance.now(), { columns, rows, color }));
+    if (kind === 'live')
+      this.#block = new LiveBlock(process.stderr, (columns, rows) =>
+        renderBlock(this.#state, performance.now(), { columns, rows, color }),
+      );
   }
 
   /** What standard error can do. */

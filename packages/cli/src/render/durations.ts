@@ -14,5 +14,7 @@ export function shortMs(ms: number): string {
 export function longMs(ms: number): string {
   const minutes = Math.round(ms / 60_000);
   if (minutes < 60) return shortMs(ms);
-  return minutes < 48 * 60 ? `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')} h` : `${(minutes / 60 / 24).toFixed(1)} days`;
+  return minutes < 48 * 60
+    ? `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')} h`
+    : `${(minutes / 60 / 24).toFixed(1)} days`;
 }

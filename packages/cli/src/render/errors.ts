@@ -6,10 +6,18 @@ const SHOWN_LINES = 40;
 /** What went wrong, what was seen, what to do: for people. */
 export function renderError(error: unknown): string {
   if (!(error instanceof Error)) return `qmpilot: ${visible(String(error))}\n`;
-  if (!isQmpilotError(error)) return `qmpilot: this should not happen: ${(error.stack ?? error.message).split('\n').map(visible).join('\n')}\n`;
+  if (!isQmpilotError(error))
+    return `qmpilot: this should not happen: ${(error.stack ?? error.message).split('\n').map(visible).join('\n')}\n`;
   const { console: shown, stderr } = error.evidence;
   const block = (title: string, lines: readonly string[] | undefined) =>
-    lines === undefined || lines.length === 0 ? [] : [`  ${title}:`, ...withoutEmptyEnd(lines).slice(-SHOWN_LINES).map((line) => `    | ${visible(line)}`)];
+    lines === undefined || lines.length === 0
+      ? []
+      : [
+          `  ${title}:`,
+          ...withoutEmptyEnd(lines)
+            .slice(-SHOWN_LINES)
+            .map((line) => `    | ${visible(line)}`),
+        ];
   return [
     `qmpilot: ${visible(error.message)}`,
     ...block('console', shown),

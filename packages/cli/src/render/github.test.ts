@@ -3,8 +3,17 @@ import { describe, expect, it } from 'vitest';
 import { githubAnnotations, guardedCommands } from './github.js';
 
 const summary: RunSummary = {
-  v: 1, type: 'summary', attempts: 10, reproduced: 2, clean: 7, inconclusive: 1, rate: 2 / 9, interval: [0.0632, 0.5474], medianTimeToFailureMs: 1,
-  failures: [{ signature: 's', title: '100% stuck,\nin f: g', attempts: 2 }], dir: 'runs/x',
+  v: 1,
+  type: 'summary',
+  attempts: 10,
+  reproduced: 2,
+  clean: 7,
+  inconclusive: 1,
+  rate: 2 / 9,
+  interval: [0.0632, 0.5474],
+  medianTimeToFailureMs: 1,
+  failures: [{ signature: 's', title: '100% stuck,\nin f: g', attempts: 2 }],
+  dir: 'runs/x',
 };
 
 describe('annotations for GitHub Actions', () => {
@@ -18,8 +27,16 @@ describe('annotations for GitHub Actions', () => {
   });
 
   it('make no command of what a guest printed', () => {
-    const text = githubAnnotations('x', { ...summary, failures: [{ signature: 's', title: 'x\r\n::set-output name=a::b\n::error::forged', attempts: 1 }] });
-    expect(text.split(/\r|\n/).filter((line) => line.startsWith('::')).map((line) => line.split(' ')[0])).toEqual(['::error', '::warning', '::notice']);
+    const text = githubAnnotations('x', {
+      ...summary,
+      failures: [{ signature: 's', title: 'x\r\n::set-output name=a::b\n::error::forged', attempts: 1 }],
+    });
+    expect(
+      text
+        .split(/\r|\n/)
+        .filter((line) => line.startsWith('::'))
+        .map((line) => line.split(' ')[0]),
+    ).toEqual(['::error', '::warning', '::notice']);
   });
 
   it('are preceded by a pause of all commands that nobody can guess the end of', () => {

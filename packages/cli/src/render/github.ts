@@ -1,5 +1,5 @@
-import type { RunSummary } from '@qmpilot/core';
 import { randomUUID } from 'node:crypto';
+import type { RunSummary } from '@qmpilot/core';
 import { visible } from './visible.js';
 
 /** https://docs.github.com/actions/reference/workflow-commands-for-github-actions: what has to be spelled out. */
@@ -11,7 +11,8 @@ function property(text: string): string {
   return data(text).replaceAll(':', '%3A').replaceAll(',', '%2C');
 }
 
-const command = (name: string, title: string, message: string) => `::${name} title=${property(title)}::${data(message)}\n`;
+const command = (name: string, title: string, message: string) =>
+  `::${name} title=${property(title)}::${data(message)}\n`;
 
 /** While guest text is shown, no line of it may be taken for a command of the workflow. */
 export function guardedCommands(): { readonly begin: string; readonly end: string } {
@@ -22,10 +23,19 @@ export function guardedCommands(): { readonly begin: string; readonly end: strin
 /** What GitHub Actions shows beside a run: an error for each failure, a warning for attempts that could not tell, a notice of the whole. */
 export function githubAnnotations(name: string, summary: RunSummary): string {
   const { attempts, reproduced, clean, inconclusive, failures, interval } = summary;
-  const range = interval === null ? '' : `, 95 % interval ${(interval[0] * 100).toFixed(1)} to ${(interval[1] * 100).toFixed(1)} %`;
+  const range =
+    interval === null ? '' : `, 95 % interval ${(interval[0] * 100).toFixed(1)} to ${(interval[1] * 100).toFixed(1)} %`;
   return [
-    ...failures.map(({ title, attempts: seen }) => command('error', `${name}: reproduced`, `${title} (in ${seen} of ${attempts} attempts)`)),
-    ...(inconclusive > 0 ? [command('warning', `${name}: inconclusive`, `${inconclusive} of ${attempts} attempts could not tell`)] : []),
-    command('notice', `${name}: ${attempts} attempts`, `${reproduced} reproduced, ${clean} clean, ${inconclusive} inconclusive${range}; evidence in ${summary.dir}`),
+    ...failures.map(({ title, attempts: seen }) =>
+      command('error', `${name}: reproduced`, `${title} (in ${seen} of ${attempts} attempts)`),
+    ),
+    ...(inconclusive > 0
+      ? [command('warning', `${name}: inconclusive`, `${inconclusive} of ${attempts} attempts could not tell`)]
+      : []),
+    command(
+      'notice',
+      `${name}: ${attempts} attempts`,
+      `${reproduced} reproduced, ${clean} clean, ${inconclusive} inconclusive${range}; evidence in ${summary.dir}`,
+    ),
   ].join('');
 }

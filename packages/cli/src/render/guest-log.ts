@@ -22,6 +22,9 @@ export class GuestLog {
 const MAX_LINE = 65_536;
 
 function plain(line: string): string {
-  const undrawn = line.replace(/\u001b\[[0-?]*[ -/]*[@-~]|\u001b[\]PX^_][^\u0007\u001b]*(?:\u0007|\u001b\\)?|\u001b[ -/]*[0-~]|\r/g, '');
+  const undrawn = line.replace(
+    /\u001b\[[0-?]*[ -/]*[@-~]|\u001b[\]PX^_][^\u0007\u001b]*(?:\u0007|\u001b\\)?|\u001b[ -/]*[0-~]|\r/g,
+    '',
+  );
   return undrawn.split('\t').map(visible).join('\t');
 }

@@ -17,19 +17,66 @@ import { visible } from './visible.js';
 
 /** Clipboard, title, hyperlink, a question to the terminal, a reset, DCS, and the same by C1 controls, a bell, and a turn of the text's direction. */
 const ATTACKS = [
-  '\u001b]52;c;ZXZpbA==\u0007', '\u001b]0;title\u001b\\', '\u001b]8;;https://evil.example\u001b\\click\u001b]8;;\u001b\\', '\u001b[6n', '\u001bc', '\u001bP+q544e\u001b\\',
-  '\u009d52;c;ZXZpbA==\u009c', '\u009b6n', '\u0090$q\u009c', '\u0007', '\u0008\u0008', '\u202egpj.exe\u202c', '\u061c', '\r::error::forged', '\u007f',
+  '\u001b]52;c;ZXZpbA==\u0007',
+  '\u001b]0;title\u001b\\',
+  '\u001b]8;;https://evil.example\u001b\\click\u001b]8;;\u001b\\',
+  '\u001b[6n',
+  '\u001bc',
+  '\u001bP+q544e\u001b\\',
+  '\u009d52;c;ZXZpbA==\u009c',
+  '\u009b6n',
+  '\u0090$q\u009c',
+  '\u0007',
+  '\u0008\u0008',
+  '\u202egpj.exe\u202c',
+  '\u061c',
+  '\r::error::forged',
+  '\u007f',
 ];
 const HOSTILE = ATTACKS.join(' ');
-const finding: Finding = { kind: 'bug', severity: 'error', title: HOSTILE, signature: HOSTILE, at: 1, evidence: [HOSTILE], task: { comm: HOSTILE, pid: 1 } };
-const record: AttemptRecord = { v: 1, type: 'attempt', index: 1, outcome: 'inconclusive', reason: HOSTILE, startedAt: '', ms: 1, restoreMs: 1, seed: 1, findings: [{ ...finding, times: 1 }] };
+const finding: Finding = {
+  kind: 'bug',
+  severity: 'error',
+  title: HOSTILE,
+  signature: HOSTILE,
+  at: 1,
+  evidence: [HOSTILE],
+  task: { comm: HOSTILE, pid: 1 },
+};
+const record: AttemptRecord = {
+  v: 1,
+  type: 'attempt',
+  index: 1,
+  outcome: 'inconclusive',
+  reason: HOSTILE,
+  startedAt: '',
+  ms: 1,
+  restoreMs: 1,
+  seed: 1,
+  findings: [{ ...finding, times: 1 }],
+};
 const summary: RunSummary = {
-  v: 1, type: 'summary', attempts: 1, reproduced: 1, clean: 0, inconclusive: 0, rate: 1, interval: [0, 1], medianTimeToFailureMs: 1,
-  failures: [{ signature: HOSTILE, title: HOSTILE, attempts: 1 }], dir: '/runs/x',
+  v: 1,
+  type: 'summary',
+  attempts: 1,
+  reproduced: 1,
+  clean: 0,
+  inconclusive: 0,
+  rate: 1,
+  interval: [0, 1],
+  medianTimeToFailureMs: 1,
+  failures: [{ signature: HOSTILE, title: HOSTILE, attempts: 1 }],
+  dir: '/runs/x',
 };
 const facts = {
-  qemu: { path: '', version: '' }, accelerator: { accelerator: 'tcg', reason: '' }, machine: 'q35', cpu: '', cpus: 1, memoryMiB: 1,
-  guest: { name: HOSTILE, key: '', kernelRelease: HOSTILE }, commandLine: [],
+  qemu: { path: '', version: '' },
+  accelerator: { accelerator: 'tcg', reason: '' },
+  machine: 'q35',
+  cpu: '',
+  cpus: 1,
+  memoryMiB: 1,
+  guest: { name: HOSTILE, key: '', kernelRelease: HOSTILE },
+  commandLine: [],
 } as const;
 const EVENTS: readonly RunEvent[] = [
   { type: 'run', dir: '', attempts: 2, todo: 2, done: [] },
@@ -52,7 +99,8 @@ afterEach(() => vi.restoreAllMocks());
 
 describe('what a hostile guest prints', () => {
   it('reaches no terminal by the lines of a run', () => {
-    for (const parallel of [true, false]) for (const event of EVENTS) expectHarmless(renderEvent(event, 2, parallel) ?? '');
+    for (const parallel of [true, false])
+      for (const event of EVENTS) expectHarmless(renderEvent(event, 2, parallel) ?? '');
   });
 
   it.each([20, 80, 1000])('reaches no terminal by the live block, %i columns wide', (columns) => {
@@ -65,7 +113,11 @@ describe('what a hostile guest prints', () => {
 
   it('reaches no terminal by the summary, an error, the evidence of one, or annotations', () => {
     expectHarmless(renderSummary(summary));
-    expectHarmless(renderError(new QmpilotError('SCENARIO', HOSTILE, { hint: HOSTILE, evidence: { console: [HOSTILE], stderr: [HOSTILE] } })));
+    expectHarmless(
+      renderError(
+        new QmpilotError('SCENARIO', HOSTILE, { hint: HOSTILE, evidence: { console: [HOSTILE], stderr: [HOSTILE] } }),
+      ),
+    );
     expectHarmless(renderError(new Error(HOSTILE)));
     expectHarmless(githubAnnotations(HOSTILE, summary));
   });
@@ -91,9 +143,13 @@ describe('what a hostile guest prints', () => {
   it.each([[[]], [['--json']]])('reaches no terminal by scan %j', async (options) => {
     const dir = mkdtempSync(join(tmpdir(), 'qmpilot-hostile-'));
     let out = '';
-    for (const stream of [process.stdout, process.stderr]) vi.spyOn(stream, 'write').mockImplementation((text) => ((out += String(text)), true));
+    for (const stream of [process.stdout, process.stderr])
+      vi.spyOn(stream, 'write').mockImplementation((text) => ((out += String(text)), true));
     try {
-      writeFileSync(join(dir, 'log'), `${ATTACKS.map((attack) => `[    1.000000] BUG: ${attack} unable to handle ${attack} page fault\n[    1.000001] INFO: task ${attack}:12 blocked for more than 122 seconds.`).join('\n')}\n`);
+      writeFileSync(
+        join(dir, 'log'),
+        `${ATTACKS.map((attack) => `[    1.000000] BUG: ${attack} unable to handle ${attack} page fault\n[    1.000001] INFO: task ${attack}:12 blocked for more than 122 seconds.`).join('\n')}\n`,
+      );
       const program = new Command().exitOverride();
       registerScan(program);
       await program.parseAsync(['scan', ...options, join(dir, 'log')], { from: 'user' });

@@ -39,7 +39,9 @@ export function renderEvent(event: RunEvent, attempts: number, parallel: boolean
 
 function runLine({ shard, attempts, done, todo }: Extract<RunEvent, { type: 'run' }>): string | undefined {
   const parts = [
-    ...(shard === undefined ? [] : [`shard ${shard.index} of ${shard.count}: ${done.length + todo} of the run's ${attempts} attempts`]),
+    ...(shard === undefined
+      ? []
+      : [`shard ${shard.index} of ${shard.count}: ${done.length + todo} of the run's ${attempts} attempts`]),
     ...(done.length === 0 ? [] : [`${done.length} attempts are finished, ${todo} are left`]),
   ];
   return parts.length === 0 ? undefined : parts.join('; ');

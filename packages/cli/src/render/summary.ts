@@ -3,7 +3,6 @@ import { shortMs } from './durations.js';
 import { percent } from './percent.js';
 import { visible } from './visible.js';
 
-
 /** The answer of a run, for people. */
 export function renderSummary(summary: RunSummary): string {
   const { attempts, reproduced, clean, inconclusive, rate, interval, medianTimeToFailureMs } = summary;

@@ -29,7 +29,21 @@ describe('the filter between a guest and the terminal of its user', () => {
   });
 
   it('does the same however the bytes are cut', () => {
-    const pieces = fc.array(fc.constantFrom('text', '\x1b]52;c;QQ==\x07', '\x1b[31m', '\u009d0;x\x07', '\x1b', '\x1b[', '漢', '\x1bP', '\x1b\\', '\u0085', '\r\n'));
+    const pieces = fc.array(
+      fc.constantFrom(
+        'text',
+        '\x1b]52;c;QQ==\x07',
+        '\x1b[31m',
+        '\u009d0;x\x07',
+        '\x1b',
+        '\x1b[',
+        '漢',
+        '\x1bP',
+        '\x1b\\',
+        '\u0085',
+        '\r\n',
+      ),
+    );
     fc.assert(
       fc.property(pieces, fc.array(fc.integer({ min: 1, max: 5 })), (parts, cuts) => {
         const bytes = Buffer.from(parts.join(''));

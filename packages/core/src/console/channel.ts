@@ -123,7 +123,7 @@ export class Channel {
 
   /** Resolves when all that was sent was taken, by a guest that sends no more. */
   async drain(): Promise<void> {
-    for (let quiet = 0; quiet < 2 && this.#state === 'attached'; ) {
+    for (let quiet = 0; quiet < 2 && this.#state === 'attached';) {
       const before = this.#taken;
       await new Promise((resolve) => setImmediate(resolve));
       quiet = this.#holds === 0 && this.#taken === before ? quiet + 1 : 0;
@@ -222,12 +222,16 @@ export class Channel {
 
   #unusable(when: string, cause?: Error): QmpilotError {
     const state = this.#state === 'attached' ? 'ended' : this.#state;
-    return new QmpilotError('CONSOLE_CLOSED', `console ${this.name} was ${state === 'ended' ? 'ended' : state} ${when}`, {
-      ...(cause ? { cause } : {}),
-      hint:
-        state === 'detached'
-          ? 'the vm is being restored or was not started yet: wait for that first'
-          : 'see why QEMU ended: its exit status and its standard error',
-    });
+    return new QmpilotError(
+      'CONSOLE_CLOSED',
+      `console ${this.name} was ${state === 'ended' ? 'ended' : state} ${when}`,
+      {
+        ...(cause ? { cause } : {}),
+        hint:
+          state === 'detached'
+            ? 'the vm is being restored or was not started yet: wait for that first'
+            : 'see why QEMU ended: its exit status and its standard error',
+      },
+    );
   }
 }

@@ -1,10 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { duplexPair } from './duplex-pair.fixture.js';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Channel } from './channel.js';
 import { Console } from './console.js';
+import { duplexPair } from './duplex-pair.fixture.js';
 import { FileTranscript } from './transcript.js';
 
 function setUp() {
@@ -48,7 +48,11 @@ describe('Console', () => {
     const { console, far } = setUp();
     far.write('Kernel panic\r\n');
     const error: unknown = await console.expect(/never/, { timeout: 30 }).catch((e: unknown) => e);
-    expect(error).toMatchObject({ code: 'TIMEOUT', awaited: '/never/ on ttyS0', evidence: { console: ['Kernel panic'] } });
+    expect(error).toMatchObject({
+      code: 'TIMEOUT',
+      awaited: '/never/ on ttyS0',
+      evidence: { console: ['Kernel panic'] },
+    });
   });
 
   it('rejects waiting expects with CONSOLE_CLOSED when the channel ends, but sees the last words first', async () => {
@@ -92,7 +96,11 @@ describe('Console', () => {
     const { console } = setUp();
     const typed: unknown[] = [];
     console.onTyped((one) => typed.push(one));
-    await Promise.all([console.type('npm ci\n'), console.type('pass\n', { secret: true }), console.send(Buffer.from('x'))]);
+    await Promise.all([
+      console.type('npm ci\n'),
+      console.type('pass\n', { secret: true }),
+      console.send(Buffer.from('x')),
+    ]);
     await console.press('C-b', 'd');
     expect(typed).toEqual([{ text: 'npm ci\n' }, {}, { keys: ['C-b', 'd'] }]);
   });

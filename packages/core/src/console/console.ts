@@ -120,7 +120,9 @@ export class Console {
    * @throws {TIMEOUT} when `options.timeout` is given and the guest's side takes no more
    */
   type(text: string, { secret = false, ...options }: TypeOptions = {}): Promise<void> {
-    return this.#send(Buffer.from(text.replace(/\r?\n/g, '\r')), options, () => this.#typed.emit(secret ? {} : { text }));
+    return this.#send(Buffer.from(text.replace(/\r?\n/g, '\r')), options, () =>
+      this.#typed.emit(secret ? {} : { text }),
+    );
   }
 
   /**
@@ -193,7 +195,13 @@ export class Console {
       const forget = [
         this.#grown.add(() => void look()),
         this.channel.onEnd((error) => {
-          if (!look()) reject(new QmpilotError(error.code, `${error.message}; awaited: ${awaited}`, { ...this.#details(), cause: error }));
+          if (!look())
+            reject(
+              new QmpilotError(error.code, `${error.message}; awaited: ${awaited}`, {
+                ...this.#details(),
+                cause: error,
+              }),
+            );
         }),
       ];
       return () => forget.forEach((undo) => undo());
@@ -262,10 +270,11 @@ export class Console {
     if (this.#screen?.feed(chunk)) this.#screen.whenIdle(this.channel.hold());
     this.#bytes.emit(chunk);
     // Once per turn of the event loop: a search may cost more than a chunk is worth.
-    if (this.#grown.size > 0) this.#growth ??= setImmediate(() => {
-      this.#growth = undefined;
-      this.#grown.emit();
-    });
+    if (this.#grown.size > 0)
+      this.#growth ??= setImmediate(() => {
+        this.#growth = undefined;
+        this.#grown.emit();
+      });
   }
 
   #finder(pattern: string | RegExp, from: number): () => ExpectMatch | undefined {
@@ -273,7 +282,11 @@ export class Console {
     const expression =
       typeof pattern === 'string' ? undefined : new RegExp(pattern.source, `${pattern.flags.replace(/[gy]/g, '')}g`);
     const result = (text: string, position: number, groups: readonly (string | undefined)[]): ExpectMatch => ({
-      text, groups, position, end: position + text.length, before: this.#text.slice(from, position),
+      text,
+      groups,
+      position,
+      end: position + text.length,
+      before: this.#text.slice(from, position),
     });
     return () => {
       const reach = typeof pattern === 'string' ? pattern.length - 1 : MATCH_REACH;
@@ -292,7 +305,10 @@ export class Console {
     const lines = this.lastLines(20).map((line) => line.slice(0, 500));
     return {
       evidence: { console: lines },
-      hint: lines.length === 0 ? 'nothing was printed at all: does the guest boot with console=ttyS0?' : `the last line was ${JSON.stringify(lines.at(-1))}`,
+      hint:
+        lines.length === 0
+          ? 'nothing was printed at all: does the guest boot with console=ttyS0?'
+          : `the last line was ${JSON.stringify(lines.at(-1))}`,
     };
   }
 }

@@ -1,7 +1,8 @@
 /** `[    5.123456] text`, with `[   T12]` or `[   C0]` behind the time where the kernel was built to say who printed. */
 const LINE = /\[ {0,4}(\d{1,10}\.\d{6})\](?:\[ *[TC]\d{1,10}\])? [^\n\x1b]{0,2000}\n/g;
 /** A piece at the end of a chunk that may still become such a line. */
-const UNFINISHED = /\[(?: {0,4}(?:\d{1,10}(?:\.(?:\d{0,5}|\d{6}(?:\](?:\[(?: *(?:[TC](?:\d{1,10}(?:\])?)?)?)?)?(?: [^\n\x1b]{0,2000})?)?)?)?)?)$/;
+const UNFINISHED =
+  /\[(?: {0,4}(?:\d{1,10}(?:\.(?:\d{0,5}|\d{6}(?:\](?:\[(?: *(?:[TC](?:\d{1,10}(?:\])?)?)?)?)?(?: [^\n\x1b]{0,2000})?)?)?)?)?)$/;
 /** Records of two CPUs may come in the other order, by so many seconds. */
 const DISORDER_S = 0.1;
 const REMEMBERED = 512;

@@ -2,8 +2,19 @@ import { QmpilotError } from '../errors.js';
 
 /** What a terminal of the xterm family sends (xterm control sequences, "PC-Style Function Keys", normal mode). */
 const PLAIN: Readonly<Record<string, string>> = {
-  Enter: '\r', Return: '\r', Tab: '\t', Escape: '\x1b', Esc: '\x1b', Space: ' ', Backspace: '\x7f', BSpace: '\x7f', BTab: '\x1b[Z',
-  F1: '\x1bOP', F2: '\x1bOQ', F3: '\x1bOR', F4: '\x1bOS',
+  Enter: '\r',
+  Return: '\r',
+  Tab: '\t',
+  Escape: '\x1b',
+  Esc: '\x1b',
+  Space: ' ',
+  Backspace: '\x7f',
+  BSpace: '\x7f',
+  BTab: '\x1b[Z',
+  F1: '\x1bOP',
+  F2: '\x1bOQ',
+  F3: '\x1bOR',
+  F4: '\x1bOS',
 };
 
 /** Keys that take a modifier as a parameter: `CSI 1 ; m X`. */
@@ -13,8 +24,24 @@ const FUNCTION: Readonly<Record<string, string>> = { F1: 'P', F2: 'Q', F3: 'R', 
 
 /** The same as `CSI n ; m ~`. */
 const TILDE: Readonly<Record<string, number>> = {
-  Insert: 2, Delete: 3, PageUp: 5, PageDown: 6, IC: 2, DC: 3, PgUp: 5, PPage: 5, PgDn: 6, NPage: 6,
-  F5: 15, F6: 17, F7: 18, F8: 19, F9: 20, F10: 21, F11: 23, F12: 24,
+  Insert: 2,
+  Delete: 3,
+  PageUp: 5,
+  PageDown: 6,
+  IC: 2,
+  DC: 3,
+  PgUp: 5,
+  PPage: 5,
+  PgDn: 6,
+  NPage: 6,
+  F5: 15,
+  F6: 17,
+  F7: 18,
+  F8: 19,
+  F9: 20,
+  F10: 21,
+  F11: 23,
+  F12: 24,
 };
 
 export interface KeyOptions {
@@ -48,8 +75,17 @@ export function keyBytes(key: string, options: KeyOptions = {}): string {
 
 /** Control with what is no letter, as xterm has it; the digits come from the VT220. */
 const CONTROL: Readonly<Record<string, string>> = {
-  ' ': '\0', '?': '\x7f', '/': '\x1f', '\x7f': '\b',
-  2: '\0', 3: '\x1b', 4: '\x1c', 5: '\x1d', 6: '\x1e', 7: '\x1f', 8: '\x7f',
+  ' ': '\0',
+  '?': '\x7f',
+  '/': '\x1f',
+  '\x7f': '\b',
+  2: '\0',
+  3: '\x1b',
+  4: '\x1c',
+  5: '\x1d',
+  6: '\x1e',
+  7: '\x1f',
+  8: '\x7f',
 };
 
 function controlByte(character: string, key: string): string {

@@ -2,8 +2,22 @@ import type { ScreenColor } from './screen-cell.js';
 
 /** The sixteen named colours as xterm shows them (XTerm-col.ad). */
 const NAMED = [
-  '#000000', '#cd0000', '#00cd00', '#cdcd00', '#0000ee', '#cd00cd', '#00cdcd', '#e5e5e5',
-  '#7f7f7f', '#ff0000', '#00ff00', '#ffff00', '#5c5cff', '#ff00ff', '#00ffff', '#ffffff',
+  '#000000',
+  '#cd0000',
+  '#00cd00',
+  '#cdcd00',
+  '#0000ee',
+  '#cd00cd',
+  '#00cdcd',
+  '#e5e5e5',
+  '#7f7f7f',
+  '#ff0000',
+  '#00ff00',
+  '#ffff00',
+  '#5c5cff',
+  '#ff00ff',
+  '#00ffff',
+  '#ffffff',
 ];
 /** Levels of the 6 x 6 x 6 cube (xterm, 256colres.pl). */
 const LEVELS = [0, 95, 135, 175, 215, 255];

@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { findPanes, paneTitle, type CharacterGrid, type PaneLayout } from './panes.js';
 
-const grid = (text: string): CharacterGrid => text.split('\n').filter((row) => row !== '').map((row) => [...row]);
+const grid = (text: string): CharacterGrid =>
+  text
+    .split('\n')
+    .filter((row) => row !== '')
+    .map((row) => [...row]);
 
 function layout(text: string, previous?: PaneLayout): PaneLayout {
   const cells = grid(text);
@@ -17,14 +21,16 @@ describe('findPanes', () => {
   });
 
   it('numbers panes as tmux does: from the left and the top, nested splits where they are', () => {
-    expect(panes(`
+    expect(
+      panes(`
 aaaa│bbbb
 aaaa│bbbb
 aaaa├────
 aaaa│cccc
 ────┴────
 ddddddddd
-`)).toEqual(['4x4+0+0', '2x4+0+5', '1x4+3+5', '1x9+5+0']);
+`),
+    ).toEqual(['4x4+0+0', '2x4+0+5', '1x4+3+5', '1x9+5+0']);
   });
 
   it('finds four panes around one joint, and heavy and double lines', () => {
@@ -37,9 +43,14 @@ ddddddddd
   });
 
   it('reads the titles that pane-border-status writes, above and below', () => {
-    const above = '── 0 "loop" ──────┬── 1 "watch" ─────\naaaaaaaaaaaaaaaaaa│bbbbbbbbbbbbbbbbbb\n── 2 "kill" ──────┴──────────────────\nccccccccccccccccccccccccccccccccccccc';
+    const above =
+      '── 0 "loop" ──────┬── 1 "watch" ─────\naaaaaaaaaaaaaaaaaa│bbbbbbbbbbbbbbbbbb\n── 2 "kill" ──────┴──────────────────\nccccccccccccccccccccccccccccccccccccc';
     const found = layout(above);
-    expect(found.panes.map((pane) => paneTitle(grid(above), pane, found.borders))).toEqual(['0 "loop"', '1 "watch"', '2 "kill"']);
+    expect(found.panes.map((pane) => paneTitle(grid(above), pane, found.borders))).toEqual([
+      '0 "loop"',
+      '1 "watch"',
+      '2 "kill"',
+    ]);
     const below = 'aaaaaaaaaaaaaaaaaaaa\n── 0 "one" ─────────\nbbbbbbbbbbbbbbbbbbbb\n── 1 "two" ─────────';
     const second = layout(below);
     expect(second.panes.map((pane) => paneTitle(grid(below), pane, second.borders))).toEqual(['0 "one"', '1 "two"']);

@@ -43,30 +43,46 @@ export function findPanes(grid: CharacterGrid, window: ScreenRegion, previous?: 
   cut(grid, window, panes, borders);
   const found = { panes, borders, columns: grid[0]?.length ?? 0, rows: grid.length };
   const sameSize = previous?.columns === found.columns && previous.rows === found.rows;
-  return sameSize && previous.panes.length > panes.length && previous.borders.every((border) => halfStands(grid, border)) ? previous : found;
+  return sameSize &&
+    previous.panes.length > panes.length &&
+    previous.borders.every((border) => halfStands(grid, border))
+    ? previous
+    : found;
 }
 
 /** What `pane-border-status` writes on the line above a pane, or below it; empty where it writes nothing. */
 export function paneTitle(grid: CharacterGrid, pane: ScreenRegion, borders: readonly ScreenRegion[]): string {
-  const isBorder = (row: number) => borders.some((border) => border.rows === 1 && border.row === row && border.column <= pane.column && border.column + border.columns >= pane.column + pane.columns);
+  const isBorder = (row: number) =>
+    borders.some(
+      (border) =>
+        border.rows === 1 &&
+        border.row === row &&
+        border.column <= pane.column &&
+        border.column + border.columns >= pane.column + pane.columns,
+    );
   const below = borders.some((border) => border.rows === 1 && border.row === grid.length - 1);
   const row = below ? pane.row + pane.rows : pane.row - 1;
   if (!isBorder(row)) return '';
   const cells = grid[row]?.slice(pane.column, pane.column + pane.columns) ?? [];
-  return cells.map((cell) => (ACROSS.has(cell) ? ' ' : cell)).join('').trim();
+  return cells
+    .map((cell) => (ACROSS.has(cell) ? ' ' : cell))
+    .join('')
+    .trim();
 }
 
 function cut(grid: CharacterGrid, area: ScreenRegion, panes: ScreenRegion[], borders: ScreenRegion[]): void {
   const lines = range(area.rows).filter((index) => isLine(grid, area, index));
   if (lines.length > 0) {
     for (const index of lines) borders.push({ ...area, row: area.row + index, rows: 1 });
-    for (const [from, to] of gaps(lines, area.rows)) cut(grid, { ...area, row: area.row + from, rows: to - from }, panes, borders);
+    for (const [from, to] of gaps(lines, area.rows))
+      cut(grid, { ...area, row: area.row + from, rows: to - from }, panes, borders);
     return;
   }
   const columns = range(area.columns).filter((index) => isColumn(grid, area, index));
   if (columns.length > 0) {
     for (const index of columns) borders.push({ ...area, column: area.column + index, columns: 1 });
-    for (const [from, to] of gaps(columns, area.columns)) cut(grid, { ...area, column: area.column + from, columns: to - from }, panes, borders);
+    for (const [from, to] of gaps(columns, area.columns))
+      cut(grid, { ...area, column: area.column + from, columns: to - from }, panes, borders);
     return;
   }
   panes.push(area);
@@ -89,14 +105,19 @@ function isColumn(grid: CharacterGrid, area: ScreenRegion, index: number): boole
 
 function halfStands(grid: CharacterGrid, border: ScreenRegion): boolean {
   const kind = border.rows === 1 ? ACROSS : DOWN;
-  const cells = range(border.rows).flatMap((row) => range(border.columns).map((column) => grid[border.row + row]?.[border.column + column] ?? ''));
+  const cells = range(border.rows).flatMap((row) =>
+    range(border.columns).map((column) => grid[border.row + row]?.[border.column + column] ?? ''),
+  );
   return cells.filter((cell) => kind.has(cell)).length * 2 >= cells.length;
 }
 
 /** The stretches between the cuts, without empty ones. */
 function gaps(cuts: readonly number[], length: number): [number, number][] {
   const edges = [-1, ...cuts, length];
-  return edges.slice(1).map((to, index): [number, number] => [(edges[index] ?? -1) + 1, to]).filter(([from, to]) => to > from);
+  return edges
+    .slice(1)
+    .map((to, index): [number, number] => [(edges[index] ?? -1) + 1, to])
+    .filter(([from, to]) => to > from);
 }
 
 function range(length: number): number[] {

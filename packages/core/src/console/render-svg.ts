@@ -22,7 +22,10 @@ function drawRun(run: Run, row: number): string[] {
   const x = units(MARGIN + run.column * CELL.width);
   const y = MARGIN + row * CELL.height;
   const width = units(run.columns * CELL.width);
-  const parts = run.background === undefined ? [] : [`<rect x="${x}" y="${units(y)}" width="${width}" height="${CELL.height}" fill="${run.background}"/>`];
+  const parts =
+    run.background === undefined
+      ? []
+      : [`<rect x="${x}" y="${units(y)}" width="${width}" height="${CELL.height}" fill="${run.background}"/>`];
   if (run.text.trim() === '' && decorations(run.cell) === '') return parts;
   const attributes = [
     `x="${x}" y="${units(y + CELL.baseline)}" textLength="${width}" lengthAdjust="spacingAndGlyphs" xml:space="preserve" fill="${run.foreground}"`,

@@ -31,10 +31,18 @@ export function rowRuns(image: ScreenImage, row: number, options: RenderOptions)
   for (const cell of image.rows[row] ?? []) {
     const run = toRun(cell, cursor !== undefined && cursor >= cell.column && cursor < cell.column + cell.width);
     const last = runs.at(-1);
-    if (last && canJoin(last, run)) runs[runs.length - 1] = { ...last, columns: last.columns + run.columns, text: last.text + run.text };
+    if (last && canJoin(last, run))
+      runs[runs.length - 1] = { ...last, columns: last.columns + run.columns, text: last.text + run.text };
     else runs.push(run);
   }
-  return runs.filter((run) => run.text.trim() !== '' || run.background !== undefined || run.cell.underline || run.cell.strikethrough || run.cell.overline);
+  return runs.filter(
+    (run) =>
+      run.text.trim() !== '' ||
+      run.background !== undefined ||
+      run.cell.underline ||
+      run.cell.strikethrough ||
+      run.cell.overline,
+  );
 }
 
 function toRun(cell: ScreenCell, isCursor: boolean): Run {
@@ -52,7 +60,13 @@ function toRun(cell: ScreenCell, isCursor: boolean): Run {
 
 function canJoin(left: Run, right: Run): boolean {
   const plain = (text: string) => /^[\x20-\x7e]*$/.test(text);
-  return plain(left.text) && plain(right.text) && left.foreground === right.foreground && left.background === right.background && look(left.cell) === look(right.cell);
+  return (
+    plain(left.text) &&
+    plain(right.text) &&
+    left.foreground === right.foreground &&
+    left.background === right.background &&
+    look(left.cell) === look(right.cell)
+  );
 }
 
 function look({ bold, dim, italic, underline, strikethrough, overline }: ScreenCell): string {
@@ -61,13 +75,22 @@ function look({ bold, dim, italic, underline, strikethrough, overline }: ScreenC
 
 /** Without what XML forbids, and without marks that turn the direction of writing. */
 function printable(text: string): string {
-  return text.replace(/[^\x20-\x7e\u00a0-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, '\ufffd').replace(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '');
+  return text
+    .replace(/[^\x20-\x7e\u00a0-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, '\ufffd')
+    .replace(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '');
 }
 
 export function escapeMarkup(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;').replaceAll("'", '&#39;');
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+    .replaceAll("'", '&#39;');
 }
 
 export function decorations(cell: ScreenCell): string {
-  return [cell.underline && 'underline', cell.overline && 'overline', cell.strikethrough && 'line-through'].filter(Boolean).join(' ');
+  return [cell.underline && 'underline', cell.overline && 'overline', cell.strikethrough && 'line-through']
+    .filter(Boolean)
+    .join(' ');
 }

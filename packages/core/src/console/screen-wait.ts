@@ -29,7 +29,11 @@ export interface ScreenMatch {
   readonly row: number;
 }
 
-export function waitForText(screen: Screen, pattern: string | RegExp, options: ScreenWaitOptions): Promise<ScreenMatch> {
+export function waitForText(
+  screen: Screen,
+  pattern: string | RegExp,
+  options: ScreenWaitOptions,
+): Promise<ScreenMatch> {
   const find = finder(pattern);
   const awaited = `${pattern instanceof RegExp ? pattern : JSON.stringify(pattern)} ${where(options)}`;
   return waitUntil(screen, awaited, () => firstMatch(views(screen, options), find), options);
@@ -41,7 +45,10 @@ export function findOnScreen(screen: Screen, pattern: string | RegExp, part: Scr
 }
 
 export function waitUntil<T>(
-  screen: Screen, awaited: string, probe: (screen: Screen) => T | undefined, options: WaitOptions & ScreenPart,
+  screen: Screen,
+  awaited: string,
+  probe: (screen: Screen) => T | undefined,
+  options: WaitOptions & ScreenPart,
 ): Promise<T> {
   const details = () => lastSeen(screen, options);
   return awaitWithin<T>({ awaited, defaultTimeout: 30_000, details }, options, (resolve, reject) => {
@@ -92,10 +99,15 @@ function views(screen: Screen, { row, region, pane }: ScreenPart): string[][] {
   }
   if (region) return [cut(screen.program.region(region))];
   // Anywhere on the screen, what the kernel wrote across it counts as well.
-  return row === undefined && screen.program !== screen ? [screen.rows(), screen.program.rows()] : [cut(screen.program.rows())];
+  return row === undefined && screen.program !== screen
+    ? [screen.rows(), screen.program.rows()]
+    : [cut(screen.program.rows())];
 }
 
-function firstMatch(candidates: readonly string[][], find: (text: string) => ScreenMatch | undefined): ScreenMatch | undefined {
+function firstMatch(
+  candidates: readonly string[][],
+  find: (text: string) => ScreenMatch | undefined,
+): ScreenMatch | undefined {
   for (const rows of candidates) {
     const match = find(rows.join('\n'));
     if (match) return match;
@@ -105,7 +117,9 @@ function firstMatch(candidates: readonly string[][], find: (text: string) => Scr
 
 function finder(pattern: string | RegExp): (text: string) => ScreenMatch | undefined {
   const match = (text: string, index: number, found: string, groups: readonly (string | undefined)[]): ScreenMatch => ({
-    text: found, groups, row: text.slice(0, index).split('\n').length - 1,
+    text: found,
+    groups,
+    row: text.slice(0, index).split('\n').length - 1,
   });
   if (typeof pattern === 'string') {
     return (text) => (text.includes(pattern) ? match(text, text.indexOf(pattern), pattern, []) : undefined);
@@ -118,7 +132,11 @@ function finder(pattern: string | RegExp): (text: string) => ScreenMatch | undef
 }
 
 function what({ row, region, pane }: ScreenPart): string {
-  const part = region ? `the region at row ${region.row}, column ${region.column}` : pane !== undefined ? `pane ${paneName(pane)}` : 'the screen';
+  const part = region
+    ? `the region at row ${region.row}, column ${region.column}`
+    : pane !== undefined
+      ? `pane ${paneName(pane)}`
+      : 'the screen';
   return row === undefined ? part : `row ${row} of ${part}`;
 }
 
@@ -137,6 +155,12 @@ function lastSeen(screen: Screen, part: ScreenPart): ErrorDetails {
   const panes = screen.panes();
   const found = screen.pane(part.pane);
   return found
-    ? { evidence: { ...evidence, pane: found.rows }, hint: 'what the pane showed last is in evidence.pane, and the whole screen in evidence.console' }
-    : { evidence, hint: `there is no pane ${paneName(part.pane)}: the screen shows ${panes.length}, ${panes.map(({ index, title }) => `${index}${title && ` ${JSON.stringify(title)}`}`).join(', ')}` };
+    ? {
+        evidence: { ...evidence, pane: found.rows },
+        hint: 'what the pane showed last is in evidence.pane, and the whole screen in evidence.console',
+      }
+    : {
+        evidence,
+        hint: `there is no pane ${paneName(part.pane)}: the screen shows ${panes.length}, ${panes.map(({ index, title }) => `${index}${title && ` ${JSON.stringify(title)}`}`).join(', ')}`,
+      };
 }

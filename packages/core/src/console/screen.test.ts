@@ -43,19 +43,28 @@ describe('Screen, written over by the kernel', () => {
     await screen.drawn();
     expect(screen.text()).toContain('INFO: task npm ci:888');
     expect(screen.panes().map(({ text }) => text)).toEqual(['loop', '889 Sl+\n  next']);
-    await expect(screen.waitFor(/npm ci/, { pane: 1, timeout: 50 })).rejects.toMatchObject({ code: 'TIMEOUT', evidence: { pane: ['889 Sl+', '  next', '', ''] } });
+    await expect(screen.waitFor(/npm ci/, { pane: 1, timeout: 50 })).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      evidence: { pane: ['889 Sl+', '  next', '', ''] },
+    });
     expect((await screen.waitFor(/Sl\+/, { pane: 1, row: 0 })).text).toBe('Sl+');
     expect((await screen.waitFor(/task npm ci:888/)).row).toBe(3);
   });
 
-  it.each(['\x1b[H\x1b[J', '\x1b[H\x1b[2J', '\x1b[1;1H\x1b[J'])('knows a full-screen program on a terminal without an alternate buffer too: %j', async (clear) => {
-    const screen = await screenOf(`old\r\n${HUNG}`, { columns: 40, rows: 10 });
-    for (const byte of Buffer.from(PANES.replace(ENTER, clear))) screen.feed(Buffer.of(byte));
-    screen.feed(Buffer.from(HUNG.replace('369', '370')));
-    await screen.drawn();
-    expect(screen.alternate).toBe(false);
-    expect(screen.panes().map(({ text, region }) => [text, region.rows])).toEqual([['loop', 4], ['888 Dl+', 4]]);
-  });
+  it.each(['\x1b[H\x1b[J', '\x1b[H\x1b[2J', '\x1b[1;1H\x1b[J'])(
+    'knows a full-screen program on a terminal without an alternate buffer too: %j',
+    async (clear) => {
+      const screen = await screenOf(`old\r\n${HUNG}`, { columns: 40, rows: 10 });
+      for (const byte of Buffer.from(PANES.replace(ENTER, clear))) screen.feed(Buffer.of(byte));
+      screen.feed(Buffer.from(HUNG.replace('369', '370')));
+      await screen.drawn();
+      expect(screen.alternate).toBe(false);
+      expect(screen.panes().map(({ text, region }) => [text, region.rows])).toEqual([
+        ['loop', 4],
+        ['888 Dl+', 4],
+      ]);
+    },
+  );
 
   it('takes lines after lines for no full-screen program, although the screen was cleared before', async () => {
     const screen = await screenOf('\x1b[H\x1b[2J');
@@ -87,7 +96,10 @@ describe('Screen.settle', () => {
   it('waits until a part stands still, whatever goes on elsewhere', async () => {
     const screen = await screenOf('one\r\n');
     const stop = new AbortController();
-    const whole = screen.settle({ quiet: 60_000, timeout: 120_000, signal: stop.signal }).then(() => 'settled', ({ code }: { code: string }) => code);
+    const whole = screen.settle({ quiet: 60_000, timeout: 120_000, signal: stop.signal }).then(
+      () => 'settled',
+      ({ code }: { code: string }) => code,
+    );
     let above: string[] | undefined;
     void screen.settle({ quiet: 50, row: 0 }).then((rows) => (above = rows));
     let count = 0;
@@ -104,12 +116,17 @@ describe('Screen.settle', () => {
 
   it('says what it waited for when nothing ever stands still', async () => {
     const screen = await screenOf('one');
-    await expect(screen.settle({ quiet: 60_000, timeout: 30 })).rejects.toMatchObject({ code: 'TIMEOUT', awaited: 'the screen to stand still for 60000 ms' });
+    await expect(screen.settle({ quiet: 60_000, timeout: 30 })).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      awaited: 'the screen to stand still for 60000 ms',
+    });
   });
 
   it('says which panes there are when the one named is not', async () => {
     const screen = await screenOf(PANES, { columns: 40, rows: 10 });
-    await expect(screen.settle({ pane: 3, timeout: 30 })).rejects.toMatchObject({ hint: 'there is no pane 3: the screen shows 2, 0, 1' });
+    await expect(screen.settle({ pane: 3, timeout: 30 })).rejects.toMatchObject({
+      hint: 'there is no pane 3: the screen shows 2, 0, 1',
+    });
   });
 });
 
@@ -137,7 +154,9 @@ describe('Screen as a picture', () => {
   });
 
   it('shows the cursor', async () => {
-    expect((await screenOf('ab', { columns: 4, rows: 1 })).toHtml()).toContain('ab<span style="color:#101010;background:#d0d0d0"> </span>');
+    expect((await screenOf('ab', { columns: 4, rows: 1 })).toHtml()).toContain(
+      'ab<span style="color:#101010;background:#d0d0d0"> </span>',
+    );
   });
 
   it('keeps its size and what fits when it is resized', async () => {
@@ -149,19 +168,27 @@ describe('Screen as a picture', () => {
 });
 
 describe('a screen of a hostile guest', () => {
-  it.each(['L', 'M', 'S', 'T', 'I', 'Z', 'b'])('is not kept busy by a count of two billion in CSI %s', async (final) => {
-    const screen = await screenOf(`one\x1b[2147483647${final}\x1b[2;1Htwo`, { columns: 20, rows: 4 });
-    expect(screen.text()).toBe('one\ntwo');
-    // What a program of some use says does what it did.
-    expect((await screenOf('\x1b[2;1Htwo\x1b[1;1H\x1b[2b\x1b[1Lone', { columns: 20, rows: 4 })).text()).toBe('one\n\ntwo');
-  });
+  it.each(['L', 'M', 'S', 'T', 'I', 'Z', 'b'])(
+    'is not kept busy by a count of two billion in CSI %s',
+    async (final) => {
+      const screen = await screenOf(`one\x1b[2147483647${final}\x1b[2;1Htwo`, { columns: 20, rows: 4 });
+      expect(screen.text()).toBe('one\ntwo');
+      // What a program of some use says does what it did.
+      expect((await screenOf('\x1b[2;1Htwo\x1b[1;1H\x1b[2b\x1b[1Lone', { columns: 20, rows: 4 })).text()).toBe(
+        'one\n\ntwo',
+      );
+    },
+  );
 
   it('keeps nothing of links, and little of a string that nothing ends', async () => {
     const screen = new Screen({ columns: 20, rows: 4 });
     const held = () => process.memoryUsage().heapUsed;
     const before = held();
     for (let round = 0; round < 40; round += 1) {
-      const links = Array.from({ length: 2000 }, (_, index) => `\x1b]8;;http://x/${round}/${index}/${'x'.repeat(40)}\x07`).join('');
+      const links = Array.from(
+        { length: 2000 },
+        (_, index) => `\x1b]8;;http://x/${round}/${index}/${'x'.repeat(40)}\x07`,
+      ).join('');
       screen.feed(Buffer.from(`\r${links}link`));
       await screen.drawn();
     }

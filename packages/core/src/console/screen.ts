@@ -1,10 +1,17 @@
 import { QmpilotError } from '../errors.js';
+import type { WaitOptions } from '../util/deadline.js';
 import { Listeners } from './listeners.js';
 import { characterGrid, findPanes, paneTitle, statusRow, type PaneLayout } from './panes.js';
 import { ProgramView } from './program-view.js';
-import { settle, waitForText, waitUntil, type ScreenMatch, type ScreenWaitOptions, type SettleOptions } from './screen-wait.js';
+import {
+  settle,
+  waitForText,
+  waitUntil,
+  type ScreenMatch,
+  type ScreenWaitOptions,
+  type SettleOptions,
+} from './screen-wait.js';
 import { TerminalView, type ScreenOptions, type ScreenRegion } from './terminal-view.js';
-import type { WaitOptions } from '../util/deadline.js';
 
 /** One pane of a tmux window. */
 export interface Pane {
@@ -76,12 +83,24 @@ export class Screen extends TerminalView {
     const grid = characterGrid(rows, view.columns);
     const fullScreen = this.alternate || view !== this;
     const status = fullScreen ? statusRow(rows) : undefined;
-    const window = { row: status === 'top' ? 1 : 0, column: 0, rows: view.rowCount - (status ? 1 : 0), columns: view.columns };
+    const window = {
+      row: status === 'top' ? 1 : 0,
+      column: 0,
+      rows: view.rowCount - (status ? 1 : 0),
+      columns: view.columns,
+    };
     this.#layout = findPanes(grid, window, fullScreen ? this.#layout : undefined);
     const { borders } = this.#layout;
     return this.#layout.panes.map((region, index) => {
       const lines = view.region(region);
-      return { index, title: paneTitle(grid, region, borders), active: isInside(view.cursor, region), region, rows: lines, text: lines.join('\n').trimEnd() };
+      return {
+        index,
+        title: paneTitle(grid, region, borders),
+        active: isInside(view.cursor, region),
+        region,
+        rows: lines,
+        text: lines.join('\n').trimEnd(),
+      };
     });
   }
 
@@ -94,7 +113,14 @@ export class Screen extends TerminalView {
 
   /** Changes this side's size only; `console.resize` tells the guest as well. */
   resize(columns: number, rows: number): void {
-    if (!Number.isInteger(columns) || !Number.isInteger(rows) || columns < 2 || rows < 1 || columns > 1000 || rows > 1000) {
+    if (
+      !Number.isInteger(columns) ||
+      !Number.isInteger(rows) ||
+      columns < 2 ||
+      rows < 1 ||
+      columns > 1000 ||
+      rows > 1000
+    ) {
       throw new QmpilotError('USAGE', `a screen cannot have ${columns} columns and ${rows} rows`);
     }
     this.terminal.resize(columns, rows);
@@ -162,5 +188,10 @@ export class Screen extends TerminalView {
 }
 
 function isInside({ row, column }: { readonly row: number; readonly column: number }, region: ScreenRegion): boolean {
-  return row >= region.row && row < region.row + region.rows && column >= region.column && column <= region.column + region.columns - 1;
+  return (
+    row >= region.row &&
+    row < region.row + region.rows &&
+    column >= region.column &&
+    column <= region.column + region.columns - 1
+  );
 }

@@ -3,8 +3,8 @@ import type { IBuffer, Terminal } from '@xterm/headless';
 import headless from '@xterm/headless';
 import { renderHtml } from './render-html.js';
 import { renderSvg } from './render-svg.js';
-import type { RenderOptions, ScreenImage } from './screen-image.js';
 import { readCells, type ScreenCell } from './screen-cell.js';
+import type { RenderOptions, ScreenImage } from './screen-image.js';
 
 /** The size of a terminal. */
 export interface ScreenOptions {
@@ -52,9 +52,18 @@ export class TerminalView {
     this.terminal.loadAddon(new unicode11.Unicode11Addon());
     this.terminal.unicode.activeVersion = '11';
     // A count beyond the screen is none that a program has any use for: it is left out.
-    const leaveOut = (limit: () => number) => (params: readonly (number | readonly number[])[]) => Number(params[0]) > limit();
-    for (const final of BY_ROW) this.terminal.parser.registerCsiHandler({ final }, leaveOut(() => this.rowCount));
-    for (const final of BY_COLUMN) this.terminal.parser.registerCsiHandler({ final }, leaveOut(() => this.columns));
+    const leaveOut = (limit: () => number) => (params: readonly (number | readonly number[])[]) =>
+      Number(params[0]) > limit();
+    for (const final of BY_ROW)
+      this.terminal.parser.registerCsiHandler(
+        { final },
+        leaveOut(() => this.rowCount),
+      );
+    for (const final of BY_COLUMN)
+      this.terminal.parser.registerCsiHandler(
+        { final },
+        leaveOut(() => this.columns),
+      );
     this.terminal.parser.registerOscHandler(HYPERLINK, () => true);
   }
 
@@ -112,14 +121,19 @@ export class TerminalView {
   /** Everything the terminal remembers: scrolled-off rows (at most 1000), then the visible ones. */
   toText(): string {
     const buffer = this.#buffer;
-    const rows = Array.from({ length: buffer.length }, (_, row) => buffer.getLine(row)?.translateToString(true).trimEnd() ?? '');
+    const rows = Array.from(
+      { length: buffer.length },
+      (_, row) => buffer.getLine(row)?.translateToString(true).trimEnd() ?? '',
+    );
     return rows.join('\n').trimEnd();
   }
 
   /** The text inside a rectangle, one string a row, without spaces at their ends. */
   region(region: ScreenRegion): string[] {
     return Array.from({ length: region.rows }, (_, index) =>
-      (this.#line(region.row + index)?.translateToString(false, region.column, region.column + region.columns) ?? '').trimEnd(),
+      (
+        this.#line(region.row + index)?.translateToString(false, region.column, region.column + region.columns) ?? ''
+      ).trimEnd(),
     );
   }
 
@@ -131,7 +145,11 @@ export class TerminalView {
 
   /** What is shown now, as a value. */
   image(): ScreenImage {
-    return { columns: this.columns, rows: Array.from({ length: this.rowCount }, (_, row) => this.cells(row)), cursor: this.cursor };
+    return {
+      columns: this.columns,
+      rows: Array.from({ length: this.rowCount }, (_, row) => this.cells(row)),
+      cursor: this.cursor,
+    };
   }
 
   /** What is shown now as an SVG picture that needs nothing else; text of the guest is escaped. */

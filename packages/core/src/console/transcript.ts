@@ -32,7 +32,7 @@ export class FileTranscript implements TranscriptWriter {
   write(chunk: Uint8Array): void {
     if (this.#fd === undefined || this.#failure !== undefined) return;
     try {
-      for (let done = 0; done < chunk.length; ) {
+      for (let done = 0; done < chunk.length;) {
         const count = writeSync(this.#fd, chunk, done);
         done += count;
         this.#bytes += count;
@@ -48,9 +48,13 @@ export class FileTranscript implements TranscriptWriter {
     closeSync(this.#fd);
     this.#fd = undefined;
     if (this.#failure === undefined) return;
-    throw new QmpilotError('NO_SPACE', `the transcript ${this.path} is incomplete: it ends after ${this.#bytes} bytes (${this.#failure.message})`, {
-      cause: this.#failure,
-      hint: 'make room on that file system',
-    });
+    throw new QmpilotError(
+      'NO_SPACE',
+      `the transcript ${this.path} is incomplete: it ends after ${this.#bytes} bytes (${this.#failure.message})`,
+      {
+        cause: this.#failure,
+        hint: 'make room on that file system',
+      },
+    );
   }
 }

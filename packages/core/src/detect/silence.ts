@@ -31,7 +31,16 @@ export function createSilenceDetector(options: SilenceOptions): SilenceDetector 
       if (told || atMs - last < afterMs) return [];
       told = true;
       const title = `no output from ${what}`;
-      return [{ kind: 'silence', severity: 'error', title, signature: title, at: atMs, evidence: [`nothing for ${Math.round(atMs - last)} ms`] }];
+      return [
+        {
+          kind: 'silence',
+          severity: 'error',
+          title,
+          signature: title,
+          at: atMs,
+          evidence: [`nothing for ${Math.round(atMs - last)} ms`],
+        },
+      ];
     },
   };
 }

@@ -38,14 +38,18 @@ export function direct(options: DirectOptions): GuestDescription {
       const { virtioConsoles = [], shell, samplingShell } = options;
       for (const named of [shell, samplingShell]) {
         if (named === undefined || virtioConsoles.includes(named)) continue;
-        throw new QmpilotError('USAGE', `${named} is not among the virtio consoles of the guest ${name}`, { hint: `name it: virtioConsoles: ['${named}']` });
+        throw new QmpilotError('USAGE', `${named} is not among the virtio consoles of the guest ${name}`, {
+          hint: `name it: virtioConsoles: ['${named}']`,
+        });
       }
       const disks = (options.disks ?? []).map((disk) => ({ ...disk, file: resolve(disk.file) }));
       const kernel = options.kernel && resolve(options.kernel);
       const initrd = options.initrd && resolve(options.initrd);
-      if (!kernel && disks.length === 0) throw new QmpilotError('USAGE', `the guest ${name} has neither a kernel nor a disk to boot from`);
+      if (!kernel && disks.length === 0)
+        throw new QmpilotError('USAGE', `the guest ${name} has neither a kernel nor a disk to boot from`);
       const key = createHash('sha256').update(JSON.stringify(options));
-      for (const file of [kernel, initrd, ...disks.map((disk) => disk.file)]) if (file) key.update(await identity(file));
+      for (const file of [kernel, initrd, ...disks.map((disk) => disk.file)])
+        if (file) key.update(await identity(file));
       return {
         name,
         key: key.digest('hex').slice(0, 32),
@@ -71,6 +75,9 @@ async function identity(file: string): Promise<string> {
     const { size, mtimeMs } = await stat(file);
     return `${file}\0${size}\0${mtimeMs}\0`;
   } catch (cause) {
-    throw new QmpilotError('USAGE', `${file} cannot be read`, { cause, hint: 'check the paths of kernel, initrd and disks' });
+    throw new QmpilotError('USAGE', `${file} cannot be read`, {
+      cause,
+      hint: 'check the paths of kernel, initrd and disks',
+    });
   }
 }

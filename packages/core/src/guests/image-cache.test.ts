@@ -17,8 +17,12 @@ afterEach(() => rm(cache, { recursive: true, force: true }));
 async function putImage(key: string, usedAt = new Date()): Promise<string> {
   const dir = join(imagesDirectory(cache), key);
   await mkdir(dir, { recursive: true, mode: 0o755 });
-  for (const file of [IMAGE_FILES.kernel, IMAGE_FILES.initrd, IMAGE_FILES.disk]) await writeFile(join(dir, file), 'x'.repeat(5000));
-  await writeFile(join(dir, IMAGE_FILES.manifest), JSON.stringify({ v: 1, name: 'debian', kernelRelease: '6.1.0', builtAt: '', buildMs: 1, packages: [] }));
+  for (const file of [IMAGE_FILES.kernel, IMAGE_FILES.initrd, IMAGE_FILES.disk])
+    await writeFile(join(dir, file), 'x'.repeat(5000));
+  await writeFile(
+    join(dir, IMAGE_FILES.manifest),
+    JSON.stringify({ v: 1, name: 'debian', kernelRelease: '6.1.0', builtAt: '', buildMs: 1, packages: [] }),
+  );
   await utimes(dir, usedAt, usedAt);
   return dir;
 }
@@ -27,7 +31,12 @@ describe('images in the cache', () => {
   it('gives an image with its paths, manifest and size', async () => {
     const dir = await putImage(KEY_A);
     const image = await findImage(KEY_A, cache);
-    expect(image).toMatchObject({ key: KEY_A, dir, disk: join(dir, IMAGE_FILES.disk), manifest: { kernelRelease: '6.1.0' } });
+    expect(image).toMatchObject({
+      key: KEY_A,
+      dir,
+      disk: join(dir, IMAGE_FILES.disk),
+      manifest: { kernelRelease: '6.1.0' },
+    });
     expect(image?.bytes).toBeGreaterThanOrEqual(15_000);
   });
 
@@ -37,11 +46,14 @@ describe('images in the cache', () => {
     expect(await findImage(KEY_A, cache)).toBeUndefined();
   });
 
-  it.each(['', 'null', '{"v":2,"kernelRelease":"x"}', '{"v":1}'])('takes a folder with the manifest %j for no image', async (text) => {
-    const dir = await putImage(KEY_A);
-    await writeFile(join(dir, IMAGE_FILES.manifest), text);
-    expect(await findImage(KEY_A, cache)).toBeUndefined();
-  });
+  it.each(['', 'null', '{"v":2,"kernelRelease":"x"}', '{"v":1}'])(
+    'takes a folder with the manifest %j for no image',
+    async (text) => {
+      const dir = await putImage(KEY_A);
+      await writeFile(join(dir, IMAGE_FILES.manifest), text);
+      expect(await findImage(KEY_A, cache)).toBeUndefined();
+    },
+  );
 
   it('takes a folder that others may write to for no image: its kernel could be anybody’s', async () => {
     const dir = await putImage(KEY_A);
@@ -82,13 +94,25 @@ describe('withImageLock', () => {
     const entered = deferred<void>();
     const leave = deferred<void>();
     const waits = deferred<void>();
-    const first = withImageLock(KEY_A, cache, undefined, () => {}, async () => {
-      entered.resolve();
-      await leave.promise;
-      order.push('first');
-    });
+    const first = withImageLock(
+      KEY_A,
+      cache,
+      undefined,
+      () => {},
+      async () => {
+        entered.resolve();
+        await leave.promise;
+        order.push('first');
+      },
+    );
     await entered.promise;
-    const second = withImageLock(KEY_A, cache, undefined, () => waits.resolve(), async () => void order.push('second'));
+    const second = withImageLock(
+      KEY_A,
+      cache,
+      undefined,
+      () => waits.resolve(),
+      async () => void order.push('second'),
+    );
     await waits.promise;
     expect(order).toEqual([]);
     leave.resolve();
@@ -97,28 +121,75 @@ describe('withImageLock', () => {
   });
 
   it('does not make builders of different keys wait for each other', async () => {
-    const inner = withImageLock(KEY_A, cache, undefined, () => {}, () => withImageLock(KEY_B, cache, undefined, () => {}, async () => 'both'));
+    const inner = withImageLock(
+      KEY_A,
+      cache,
+      undefined,
+      () => {},
+      () =>
+        withImageLock(
+          KEY_B,
+          cache,
+          undefined,
+          () => {},
+          async () => 'both',
+        ),
+    );
     expect(await inner).toBe('both');
   });
 
   it('is free again after a task that failed', async () => {
-    const failing = withImageLock(KEY_A, cache, undefined, () => {}, () => Promise.reject(new Error('no')));
+    const failing = withImageLock(
+      KEY_A,
+      cache,
+      undefined,
+      () => {},
+      () => Promise.reject(new Error('no')),
+    );
     await expect(failing).rejects.toThrow('no');
-    expect(await withImageLock(KEY_A, cache, undefined, () => {}, async () => 'in')).toBe('in');
+    expect(
+      await withImageLock(
+        KEY_A,
+        cache,
+        undefined,
+        () => {},
+        async () => 'in',
+      ),
+    ).toBe('in');
   });
 
   it('ends the wait with ABORTED, and the holder keeps its lock', async () => {
     const stop = new AbortController();
-    await withImageLock(KEY_A, cache, undefined, () => {}, async () => {
-      const waiting = withImageLock(KEY_A, cache, stop.signal, () => stop.abort(), async () => 'never');
-      await expect(waiting).rejects.toMatchObject({ code: 'ABORTED' });
-    });
+    await withImageLock(
+      KEY_A,
+      cache,
+      undefined,
+      () => {},
+      async () => {
+        const waiting = withImageLock(
+          KEY_A,
+          cache,
+          stop.signal,
+          () => stop.abort(),
+          async () => 'never',
+        );
+        await expect(waiting).rejects.toMatchObject({ code: 'ABORTED' });
+      },
+    );
   });
 
   it('does not follow a lock file of a process that is gone', async () => {
     await mkdir(imagesDirectory(cache), { recursive: true });
     await writeFile(join(imagesDirectory(cache), `${KEY_A}.lock`), '');
-    expect(await withImageLock(KEY_A, cache, undefined, () => {}, async () => 'in')).toBe('in');
+    expect(
+      await withImageLock(
+        KEY_A,
+        cache,
+        undefined,
+        () => {},
+        async () => 'in',
+      ),
+    ).toBe('in');
     await expect(readFile(join(imagesDirectory(cache), `${KEY_A}.lock`))).rejects.toMatchObject({ code: 'ENOENT' });
   });
 });

@@ -32,7 +32,12 @@ export interface ImageManifest {
   readonly packages: readonly string[];
 }
 
-export const IMAGE_FILES = { kernel: 'vmlinuz', initrd: 'initrd.img', disk: 'disk.qcow2', manifest: 'manifest.json' } as const;
+export const IMAGE_FILES = {
+  kernel: 'vmlinuz',
+  initrd: 'initrd.img',
+  disk: 'disk.qcow2',
+  manifest: 'manifest.json',
+} as const;
 
 export function imagesDirectory(cacheDir = cacheRoot()): string {
   return join(cacheDir, 'images');
@@ -44,7 +49,11 @@ export async function findImage(key: string, cacheDir?: string): Promise<GuestIm
   try {
     const manifest: unknown = JSON.parse(await readFile(join(dir, IMAGE_FILES.manifest), 'utf8'));
     if (!isManifest(manifest) || !(await isTrusted(dir))) return undefined;
-    const paths = { kernel: join(dir, IMAGE_FILES.kernel), initrd: join(dir, IMAGE_FILES.initrd), disk: join(dir, IMAGE_FILES.disk) };
+    const paths = {
+      kernel: join(dir, IMAGE_FILES.kernel),
+      initrd: join(dir, IMAGE_FILES.initrd),
+      disk: join(dir, IMAGE_FILES.disk),
+    };
     const sizes = await Promise.all(Object.values(paths).map(async (path) => (await stat(path)).blocks * 512));
     return { key, dir, ...paths, manifest, bytes: sizes.reduce((sum, size) => sum + size, 0) };
   } catch {
@@ -80,9 +89,15 @@ export async function removeImages(keys: readonly string[], cacheDir?: string): 
     const fitting = known.filter((key) => wanted !== '' && key.startsWith(wanted));
     const [key] = fitting;
     if (key !== undefined && fitting.length === 1) return key;
-    throw new QmpilotError('USAGE', fitting.length === 0 ? `there is no image ${JSON.stringify(wanted)}` : `${JSON.stringify(wanted)} fits ${fitting.length} images`, {
-      hint: known.length > 0 ? `there are: ${known.join(', ')}` : 'no image has been built yet',
-    });
+    throw new QmpilotError(
+      'USAGE',
+      fitting.length === 0
+        ? `there is no image ${JSON.stringify(wanted)}`
+        : `${JSON.stringify(wanted)} fits ${fitting.length} images`,
+      {
+        hint: known.length > 0 ? `there are: ${known.join(', ')}` : 'no image has been built yet',
+      },
+    );
   });
   for (const key of new Set(chosen)) {
     const dir = join(imagesDirectory(cacheDir), key);
@@ -99,11 +114,18 @@ export async function removeImages(keys: readonly string[], cacheDir?: string): 
  * this process however that ends.
  * @throws {TOOL_MISSING} without flock
  */
-export async function withImageLock<T>(key: string, cacheDir: string | undefined, signal: AbortSignal | undefined, onWait: () => void, task: () => Promise<T>): Promise<T> {
+export async function withImageLock<T>(
+  key: string,
+  cacheDir: string | undefined,
+  signal: AbortSignal | undefined,
+  onWait: () => void,
+  task: () => Promise<T>,
+): Promise<T> {
   const directory = imagesDirectory(cacheDir);
   await ensurePrivateDirectory(directory);
   const flock = await which('flock');
-  if (!flock) throw new QmpilotError('TOOL_MISSING', 'flock is not on PATH', { hint: 'on Debian: apt-get install util-linux' });
+  if (!flock)
+    throw new QmpilotError('TOOL_MISSING', 'flock is not on PATH', { hint: 'on Debian: apt-get install util-linux' });
   const path = join(directory, `${key}.lock`);
   const child = spawn(flock, ['-x', path, 'sh', '-c', 'echo locked; read -r _'], { stdio: ['pipe', 'pipe', 'ignore'] });
   child.stdin.on('error', () => {});
@@ -127,5 +149,12 @@ export async function withImageLock<T>(key: string, cacheDir: string | undefined
 }
 
 function isManifest(value: unknown): value is ImageManifest {
-  return typeof value === 'object' && value !== null && 'v' in value && value.v === 1 && 'kernelRelease' in value && typeof value.kernelRelease === 'string';
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'v' in value &&
+    value.v === 1 &&
+    'kernelRelease' in value &&
+    typeof value.kernelRelease === 'string'
+  );
 }

@@ -3,8 +3,8 @@ import { access, constants, mkdir, readFile, rename, stat, writeFile } from 'nod
 import { arch, cpus, hostname, release } from 'node:os';
 import { join } from 'node:path';
 import { QmpilotError } from '../errors.js';
-import { awaitWithin, type WaitOptions } from '../util/deadline.js';
 import { monotonicMs, wallTime } from '../util/clock.js';
+import { awaitWithin, type WaitOptions } from '../util/deadline.js';
 import { cacheRoot } from '../util/paths.js';
 import type { QemuBinary } from './binary.js';
 import { acquireHostDirectories, makeVmDirectory, releaseHostDirectories } from './host-directory.js';
@@ -43,12 +43,16 @@ const BANNER = 'Linux version ';
  * this host, QEMU and kernel.
  * @throws {ABORTED}
  */
-export async function chooseAccelerator(request: AcceleratorRequest, options: WaitOptions = {}): Promise<AcceleratorChoice> {
+export async function chooseAccelerator(
+  request: AcceleratorRequest,
+  options: WaitOptions = {},
+): Promise<AcceleratorChoice> {
   const wanted = request.wanted ?? 'auto';
   if (wanted !== 'auto') return { accelerator: wanted, reason: 'asked for' };
   const unusable = await whyKvmCannotOpen();
   if (unusable) return { accelerator: 'tcg', reason: unusable };
-  if (!request.kernel) return { accelerator: 'tcg', reason: 'KVM cannot be proved without a kernel file to start under it' };
+  if (!request.kernel)
+    return { accelerator: 'tcg', reason: 'KVM cannot be proved without a kernel file to start under it' };
   const key = await proofKey(request.binary, request.kernel);
   const remembered = request.fresh ? undefined : (await readProofs())[key];
   if (remembered) return remembered;
@@ -75,10 +79,27 @@ async function prove(binary: QemuBinary, kernel: string, options: WaitOptions): 
     const qemu = await QemuProcess.spawn({
       path: binary.path,
       args: [
-        '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
-        '-machine', 'q35', '-accel', 'kvm', '-cpu', 'host', '-m', '256M',
-        '-chardev', 'socket,id=ttyS0,fd=3', '-serial', 'chardev:ttyS0',
-        '-kernel', kernel, '-append', 'console=ttyS0 earlyprintk=serial panic=-1',
+        '-nodefaults',
+        '-no-user-config',
+        '-display',
+        'none',
+        '-no-reboot',
+        '-machine',
+        'q35',
+        '-accel',
+        'kvm',
+        '-cpu',
+        'host',
+        '-m',
+        '256M',
+        '-chardev',
+        'socket,id=ttyS0,fd=3',
+        '-serial',
+        'chardev:ttyS0',
+        '-kernel',
+        kernel,
+        '-append',
+        'console=ttyS0 earlyprintk=serial panic=-1',
       ],
       channels: 1,
       directory: await makeVmDirectory(directories),
@@ -94,7 +115,9 @@ async function prove(binary: QemuBinary, kernel: string, options: WaitOptions): 
             if (seen.includes(BANNER)) resolve('banner');
           });
           void qemu.exited.then((exit) =>
-            resolve(`QEMU ended (${exit.signal ?? `status ${exit.code}`}) under KVM${qemu.stderr().at(-1) ? `: ${qemu.stderr().at(-1)}` : ''}`),
+            resolve(
+              `QEMU ended (${exit.signal ?? `status ${exit.code}`}) under KVM${qemu.stderr().at(-1) ? `: ${qemu.stderr().at(-1)}` : ''}`,
+            ),
           );
           const timer = setTimeout(
             () => resolve(`the guest's kernel printed nothing under KVM within ${PROOF_TIMEOUT_MS / 1000} s`),
@@ -106,7 +129,11 @@ async function prove(binary: QemuBinary, kernel: string, options: WaitOptions): 
       const provenAt = wallTime();
       if (outcome !== 'banner') return { accelerator: 'tcg', reason: outcome, provenAt };
       const ms = Math.round(monotonicMs() - begun);
-      return { accelerator: 'kvm', reason: `this guest's kernel printed its banner under KVM after ${ms} ms`, provenAt };
+      return {
+        accelerator: 'kvm',
+        reason: `this guest's kernel printed its banner under KVM after ${ms} ms`,
+        provenAt,
+      };
     } finally {
       await qemu.kill();
     }
@@ -132,7 +159,9 @@ async function readProofs(): Promise<Readonly<Record<string, AcceleratorChoice>>
   try {
     const value: unknown = JSON.parse(await readFile(proofFile(), 'utf8'));
     if (typeof value !== 'object' || value === null) return {};
-    return Object.fromEntries(Object.entries(value).filter((entry): entry is [string, AcceleratorChoice] => isChoice(entry[1])));
+    return Object.fromEntries(
+      Object.entries(value).filter((entry): entry is [string, AcceleratorChoice] => isChoice(entry[1])),
+    );
   } catch {
     // Not there, or damaged: the proof is made anew.
     return {};

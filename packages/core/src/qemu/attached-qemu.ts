@@ -44,7 +44,11 @@ export class AttachedQemu implements QemuHandle {
   sendSignal(): void {}
 
   waitForExit(options: WaitOptions = {}): Promise<QemuExit> {
-    return awaitWithin<QemuExit>({ awaited: 'QEMU to exit', defaultTimeout: 30_000 }, options, (resolve) => void this.exited.then(resolve));
+    return awaitWithin<QemuExit>(
+      { awaited: 'QEMU to exit', defaultTimeout: 30_000 },
+      options,
+      (resolve) => void this.exited.then(resolve),
+    );
   }
 }
 
@@ -56,7 +60,11 @@ export interface RunningQemu {
 /** The process that listens on a unix socket, as far as this user may look; undefined otherwise. */
 export async function listenerOf(path: string): Promise<RunningQemu | undefined> {
   const table = await readFile('/proc/net/unix', 'utf8').catch(() => '');
-  const inodes = table.split('\n').map((line) => line.trim().split(/\s+/)).filter((fields) => fields.slice(7).join(' ') === path).map((fields) => `socket:[${fields[6]}]`);
+  const inodes = table
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields.slice(7).join(' ') === path)
+    .map((fields) => `socket:[${fields[6]}]`);
   if (inodes.length === 0) return undefined;
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
     const running = await qemuAt(pid);

@@ -26,7 +26,12 @@ const OLDEST_QEMU = '7.2';
 
 /** An absolute path of `name` on PATH, or undefined. */
 export async function which(name: string, path = process.env['PATH'] ?? ''): Promise<string | undefined> {
-  const candidates = isAbsolute(name) ? [name] : path.split(delimiter).filter(Boolean).map((dir) => join(dir, name));
+  const candidates = isAbsolute(name)
+    ? [name]
+    : path
+        .split(delimiter)
+        .filter(Boolean)
+        .map((dir) => join(dir, name));
   for (const candidate of candidates) {
     try {
       await access(candidate, constants.X_OK);
@@ -42,7 +47,10 @@ export async function which(name: string, path = process.env['PATH'] ?? ''): Pro
 function parseQemuVersion(output: string): QemuVersion {
   const match = /QEMU emulator version ((\d+)\.(\d+)\.(\d+)[^\n]*)/.exec(output);
   if (!match) {
-    throw new QmpilotError('TOOL_MISSING', `this is not a QEMU system emulator: ${JSON.stringify(output.slice(0, 80))}`);
+    throw new QmpilotError(
+      'TOOL_MISSING',
+      `this is not a QEMU system emulator: ${JSON.stringify(output.slice(0, 80))}`,
+    );
   }
   return { major: Number(match[2]), minor: Number(match[3]), micro: Number(match[4]), text: match[1] ?? '' };
 }
@@ -75,7 +83,11 @@ async function probe(name: string): Promise<QemuBinary> {
   try {
     output = (await run(path, ['--version'], { timeout: 20_000, killSignal: 'SIGKILL' })).stdout;
   } catch (cause) {
-    throw new QmpilotError('TOOL_MISSING', `QEMU does not tell its version: ${path} --version failed: ${whyFailed(cause)}`, { cause, hint: 'is this QEMU whole? reinstall it' });
+    throw new QmpilotError(
+      'TOOL_MISSING',
+      `QEMU does not tell its version: ${path} --version failed: ${whyFailed(cause)}`,
+      { cause, hint: 'is this QEMU whole? reinstall it' },
+    );
   }
   const version = parseQemuVersion(output);
   if (version.major < 7 || (version.major === 7 && version.minor < 2)) {

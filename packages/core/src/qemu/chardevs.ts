@@ -21,7 +21,10 @@ export async function listChardevs(qmp: QmpClient, options: WaitOptions): Promis
  */
 export async function checkFreeSocket(name: string, path: string, qmp: QmpClient, options: WaitOptions): Promise<void> {
   const info = await stat(path).catch(async (cause: unknown) => {
-    throw new QmpilotError('CONSOLE_CLOSED', `${name}: there is no socket at ${path}`, { cause, hint: whereTheyLead(await listChardevs(qmp, options)) });
+    throw new QmpilotError('CONSOLE_CLOSED', `${name}: there is no socket at ${path}`, {
+      cause,
+      hint: whereTheyLead(await listChardevs(qmp, options)),
+    });
   });
   if (!info.isSocket()) {
     const kind = info.isCharacterDevice() ? 'a terminal' : 'no socket';
@@ -31,12 +34,18 @@ export async function checkFreeSocket(name: string, path: string, qmp: QmpClient
   }
   for (let look = 1; ; look += 1) {
     // One that waits for its client is `disconnected:unix:...`.
-    const taken = (await listChardevs(qmp, options)).find(({ filename }) => filename === `unix:${path}` || filename.startsWith(`unix:${path},`));
+    const taken = (await listChardevs(qmp, options)).find(
+      ({ filename }) => filename === `unix:${path}` || filename.startsWith(`unix:${path},`),
+    );
     if (!taken) return;
     if (look === LOOKS) {
-      throw new QmpilotError('CONSOLE_CLOSED', `${name}: another client holds ${path} (${taken.label}), which takes one at a time`, {
-        hint: 'end that client (socat, virsh console, another attach), or leave this socket out: QMP works without it',
-      });
+      throw new QmpilotError(
+        'CONSOLE_CLOSED',
+        `${name}: another client holds ${path} (${taken.label}), which takes one at a time`,
+        {
+          hint: 'end that client (socat, virsh console, another attach), or leave this socket out: QMP works without it',
+        },
+      );
     }
     await pause(LOOK_MS, options.signal);
   }

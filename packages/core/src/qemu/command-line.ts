@@ -60,7 +60,12 @@ export interface StartSpec {
   readonly name: string;
   readonly version: { readonly major: number; readonly minor: number };
   /** File descriptors in the child: QMP, ttyS0, the virtio consoles, the guest agent where there is one. */
-  readonly fds: { readonly qmp: number; readonly serial: number; readonly virtio: readonly number[]; readonly agent?: number };
+  readonly fds: {
+    readonly qmp: number;
+    readonly serial: number;
+    readonly virtio: readonly number[];
+    readonly agent?: number;
+  };
   /** Wait for `migrate-incoming` instead of booting. */
   readonly incoming?: boolean;
   /** seccomp filter; off only where QEMU was built without it. */
@@ -88,41 +93,68 @@ export function option(head: string, values: Readonly<Record<string, string | nu
 export function buildArguments(spec: MachineSpec, start: StartSpec): string[] {
   const { fds } = start;
   return [
-    '-name', option('', { guest: start.name }),
-    '-nodefaults', '-no-user-config',
-    '-display', 'none',
+    '-name',
+    option('', { guest: start.name }),
+    '-nodefaults',
+    '-no-user-config',
+    '-display',
+    'none',
     ...(start.sandbox === false
       ? []
       : ['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny']),
-    '-accel', spec.accelerator === 'tcg' ? 'tcg,thread=multi' : 'kvm',
-    '-cpu', spec.cpu,
-    '-smp', String(spec.cpus),
-    '-m', `${spec.memoryMiB}M`,
+    '-accel',
+    spec.accelerator === 'tcg' ? 'tcg,thread=multi' : 'kvm',
+    '-cpu',
+    spec.cpu,
+    '-smp',
+    String(spec.cpus),
+    '-m',
+    `${spec.memoryMiB}M`,
     ...ramArguments(spec, start),
     '-S',
-    '-chardev', option('socket', { id: 'qmp', fd: fds.qmp }),
-    '-mon', option('', { chardev: 'qmp', mode: 'control' }),
-    '-chardev', option('socket', { id: 'ttyS0', fd: fds.serial }),
-    '-serial', 'chardev:ttyS0',
-    '-device', 'virtio-serial-pci,id=consoles',
+    '-chardev',
+    option('socket', { id: 'qmp', fd: fds.qmp }),
+    '-mon',
+    option('', { chardev: 'qmp', mode: 'control' }),
+    '-chardev',
+    option('socket', { id: 'ttyS0', fd: fds.serial }),
+    '-serial',
+    'chardev:ttyS0',
+    '-device',
+    'virtio-serial-pci,id=consoles',
     ...spec.virtioConsoles.flatMap((name, index) => [
-      '-chardev', option('socket', { id: name, fd: fds.virtio[index] }),
-      '-device', option('virtconsole', { chardev: name, bus: 'consoles.0' }),
+      '-chardev',
+      option('socket', { id: name, fd: fds.virtio[index] }),
+      '-device',
+      option('virtconsole', { chardev: name, bus: 'consoles.0' }),
     ]),
     ...(spec.guestAgent && fds.agent !== undefined
       ? [
-          '-chardev', option('socket', { id: 'agent', fd: fds.agent }),
-          '-device', option('virtserialport', { id: AGENT_PORT, chardev: 'agent', bus: 'consoles.0', name: 'org.qemu.guest_agent.0' }),
+          '-chardev',
+          option('socket', { id: 'agent', fd: fds.agent }),
+          '-device',
+          option('virtserialport', {
+            id: AGENT_PORT,
+            chardev: 'agent',
+            bus: 'consoles.0',
+            name: 'org.qemu.guest_agent.0',
+          }),
         ]
       : []),
-    '-object', 'rng-random,id=rng,filename=/dev/urandom',
-    '-device', 'virtio-rng-pci,rng=rng',
-    '-device', 'pvpanic',
+    '-object',
+    'rng-random,id=rng,filename=/dev/urandom',
+    '-device',
+    'virtio-rng-pci,rng=rng',
+    '-device',
+    'pvpanic',
     // A restored guest is told so by a new generation id, and its kernel reseeds its random numbers.
-    '-device', 'vmgenid,guid=auto',
+    '-device',
+    'vmgenid,guid=auto',
     ...(spec.display === 'std' ? ['-device', 'VGA,vgamem_mb=4'] : []),
-    '-action', 'panic=none',
-    '-rtc', 'base=utc,clock=host',
+    '-action',
+    'panic=none',
+    '-rtc',
+    'base=utc,clock=host',
     ...spec.disks.flatMap(diskArguments),
     ...networkArguments(spec.network),
     ...(spec.kernel && (!start.incoming || spec.reboots) ? kernelArguments(spec.kernel) : []),
@@ -142,14 +174,15 @@ export function canMapReadOnly({ major, minor }: StartSpec['version']): boolean 
 function ramArguments(spec: MachineSpec, start: StartSpec): string[] {
   const machine = ['-machine', option(spec.machine, { 'memory-backend': 'ram' })];
   // The same name as with a file: a state that was saved from one kind loads into the other.
-  if (spec.ram.kind === 'anonymous') return ['-object', option('memory-backend-ram', { id: 'ram', size: `${spec.memoryMiB}M` }), ...machine];
+  if (spec.ram.kind === 'anonymous')
+    return ['-object', option('memory-backend-ram', { id: 'ram', size: `${spec.memoryMiB}M` }), ...machine];
   const share = spec.ram.share === true;
   const readOnly = !share && canMapReadOnly(start.version);
   return [
     '-object',
     option('memory-backend-file', {
-      id: 'ram',
-      size: `${spec.memoryMiB}M`,
+      'id': 'ram',
+      'size': `${spec.memoryMiB}M`,
       'mem-path': spec.ram.path ?? '',
       share,
       ...(readOnly ? { readonly: true, rom: false } : {}),
@@ -163,31 +196,30 @@ function diskArguments(disk: DiskSpec): string[] {
   return [
     '-blockdev',
     option('', {
-      driver: disk.format,
+      'driver': disk.format,
       'node-name': disk.id,
       'read-only': disk.readOnly ?? false,
       'cache.no-flush': true,
-      discard: 'unmap',
+      'discard': 'unmap',
       'file.driver': 'file',
       'file.filename': disk.file,
       'file.locking': 'off',
     }),
-    '-device', option('virtio-blk-pci', { drive: disk.id, id: `dev-${disk.id}` }),
+    '-device',
+    option('virtio-blk-pci', { drive: disk.id, id: `dev-${disk.id}` }),
   ];
 }
 
 function networkArguments(network: MachineSpec['network']): string[] {
   if (network === 'none') return ['-nic', 'none'];
   return [
-    '-netdev', option('user', { id: 'net0', restrict: network === 'restricted' }),
-    '-device', 'virtio-net-pci,netdev=net0,romfile=',
+    '-netdev',
+    option('user', { id: 'net0', restrict: network === 'restricted' }),
+    '-device',
+    'virtio-net-pci,netdev=net0,romfile=',
   ];
 }
 
 function kernelArguments(kernel: KernelSpec): string[] {
-  return [
-    '-kernel', kernel.kernel,
-    ...(kernel.initrd ? ['-initrd', kernel.initrd] : []),
-    '-append', kernel.append,
-  ];
+  return ['-kernel', kernel.kernel, ...(kernel.initrd ? ['-initrd', kernel.initrd] : []), '-append', kernel.append];
 }

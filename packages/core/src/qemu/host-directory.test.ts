@@ -1,5 +1,16 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -84,7 +95,9 @@ describe('the sweep of what dead controllers left', () => {
     const others = left('qmpilot-others');
     if (process.getuid?.() === 0) chownSync(others, 65_534, 65_534);
     await sweep();
-    expect([elsewhere, join(parent, 'qmpilot-link'), join(parent, 'qmpilot-file')].map((path) => existsSync(path))).toEqual([true, true, true]);
+    expect(
+      [elsewhere, join(parent, 'qmpilot-link'), join(parent, 'qmpilot-file')].map((path) => existsSync(path)),
+    ).toEqual([true, true, true]);
     if (process.getuid?.() === 0) expect(existsSync(others)).toBe(true);
   });
 });

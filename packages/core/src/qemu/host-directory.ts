@@ -220,7 +220,10 @@ export async function makeVmDirectory(directories: HostDirectories): Promise<str
  * The folder for a RAM file of `bytes`: in memory if there is room, else on disk.
  * @throws {NO_SPACE}
  */
-export async function chooseRamDirectory({ memory, disk, memoryWasNamed }: HostDirectories, bytes: number): Promise<string> {
+export async function chooseRamDirectory(
+  { memory, disk, memoryWasNamed }: HostDirectories,
+  bytes: number,
+): Promise<string> {
   const candidates = memoryWasNamed ? [memory] : [...new Set([memory, disk])];
   const free = await Promise.all(candidates.map(freeBytes));
   const chosen = candidates.find((_, index) => (free[index] ?? 0) > bytes + RAM_MARGIN);

@@ -70,7 +70,10 @@ export async function startMachine(spec: MachineSpec, options: StartOptions): Pr
 }
 
 /** The same, without loading yet: the file must be there, its contents need not. */
-export async function startIncoming(spec: MachineSpec, options: StartOptions & { readonly incoming: SavedState }): Promise<IncomingMachine> {
+export async function startIncoming(
+  spec: MachineSpec,
+  options: StartOptions & { readonly incoming: SavedState },
+): Promise<IncomingMachine> {
   const { incoming, binary } = options;
   const file = await openState(incoming.path);
   try {
@@ -103,7 +106,12 @@ async function start(spec: MachineSpec, options: StartOptions, stateFd: number |
     args: argumentsOf(spec, {
       name: options.name,
       version: options.binary.version,
-      fds: { qmp: FIRST_FD, serial: FIRST_FD + 1, virtio: spec.virtioConsoles.map((_, index) => FIRST_FD + 2 + index), agent: FIRST_FD + 2 + consoles },
+      fds: {
+        qmp: FIRST_FD,
+        serial: FIRST_FD + 1,
+        virtio: spec.virtioConsoles.map((_, index) => FIRST_FD + 2 + index),
+        agent: FIRST_FD + 2 + consoles,
+      },
       incoming: options.incoming !== undefined,
     }),
   });
@@ -111,8 +119,20 @@ async function start(spec: MachineSpec, options: StartOptions, stateFd: number |
   const [virtio, agent] = [ports.slice(0, consoles), ports[consoles]];
   if (!qmpStream || !serial) throw new QmpilotError('QEMU_START', 'QEMU was started without its channels');
   try {
-    const qmp = await unlessStopped(process, QmpClient.fromStream(qmpStream, { signal: options.signal, timeout: options.timeout }));
-    return { spec, directory: options.directory, process, qmp, serial, virtio, agent, loaded: options.incoming !== undefined };
+    const qmp = await unlessStopped(
+      process,
+      QmpClient.fromStream(qmpStream, { signal: options.signal, timeout: options.timeout }),
+    );
+    return {
+      spec,
+      directory: options.directory,
+      process,
+      qmp,
+      serial,
+      virtio,
+      agent,
+      loaded: options.incoming !== undefined,
+    };
   } catch (error) {
     throw await startError(process, options.incoming !== undefined, error);
   }
@@ -126,11 +146,19 @@ async function openState(path: string) {
   try {
     return await open(path, 'r');
   } catch (cause) {
-    throw new QmpilotError('SNAPSHOT', `the saved state ${path} cannot be read`, { cause, hint: 'was the snapshot removed?' });
+    throw new QmpilotError('SNAPSHOT', `the saved state ${path} cannot be read`, {
+      cause,
+      hint: 'was the snapshot removed?',
+    });
   }
 }
 
-async function loadState({ qmp }: Machine, state: SavedState, uri: string, { signal, timeout }: WaitOptions): Promise<void> {
+async function loadState(
+  { qmp }: Machine,
+  state: SavedState,
+  uri: string,
+  { signal, timeout }: WaitOptions,
+): Promise<void> {
   const capabilities = [
     { capability: 'x-ignore-shared' as const, state: state.ramInFile },
     ...(state.mappedRam ? [{ capability: 'mapped-ram' as const, state: true }] : []),

@@ -29,7 +29,8 @@ const RULES: readonly Rule[] = [
     }),
   },
   {
-    applies: ({ name, value }) => ['netdev', 'nic', 'net'].includes(name) && optionValue(value, 'hostfwd') !== undefined,
+    applies: ({ name, value }) =>
+      ['netdev', 'nic', 'net'].includes(name) && optionValue(value, 'hostfwd') !== undefined,
     obstacle: ({ value }) => ({
       reason: `it has a port of the host (hostfwd=${optionValue(value, 'hostfwd')}), which a second QEMU cannot have`,
       remedy: 'leave it out of virtualisation.forwardPorts and QEMU_NET_OPTS',
@@ -37,11 +38,17 @@ const RULES: readonly Rule[] = [
   },
   {
     applies: ({ name, value }) => name === 'device' && /^(?:vfio-|usb-host)/.test(head(value)),
-    obstacle: ({ value }) => ({ reason: `it has a device of the host (${head(value)}), which a second QEMU cannot have`, remedy: 'leave that device out of the guest' }),
+    obstacle: ({ value }) => ({
+      reason: `it has a device of the host (${head(value)}), which a second QEMU cannot have`,
+      remedy: 'leave that device out of the guest',
+    }),
   },
   {
     applies: ({ name }) => name === 'snapshot',
-    obstacle: () => ({ reason: 'it was started with -snapshot, so that what its disks hold ends with this QEMU', remedy: 'leave -snapshot out: each vm has overlays of its own' }),
+    obstacle: () => ({
+      reason: 'it was started with -snapshot, so that what its disks hold ends with this QEMU',
+      remedy: 'leave -snapshot out: each vm has overlays of its own',
+    }),
   },
   {
     applies: ({ name }) => name === 'daemonize',

@@ -24,7 +24,10 @@ it('hands arguments on as they are, whatever a shell would make of them', async 
 
 it('begins nothing for a controller that was killed before the child asked for its death signal', async () => {
   const qemu = program('qemu', `touch "${dir}/began"`);
-  program('setpriv', `echo $$ > "${dir}/child"; while [ ! -e "${dir}/orphaned" ]; do sleep 0.01; done; exec /usr/bin/setpriv "$@"`);
+  program(
+    'setpriv',
+    `echo $$ > "${dir}/child"; while [ ! -e "${dir}/orphaned" ]; do sleep 0.01; done; exec /usr/bin/setpriv "$@"`,
+  );
   const controller = join(dir, 'controller.mjs');
   writeFileSync(
     controller,
@@ -32,9 +35,16 @@ it('begins nothing for a controller that was killed before the child asked for i
      const { QemuProcess } = await createJiti(import.meta.url).import(${JSON.stringify(join(import.meta.dirname, 'process.ts'))});
      void QemuProcess.spawn({ path: ${JSON.stringify(qemu)}, args: [], channels: 0, directory: ${JSON.stringify(dir)} });`,
   );
-  const child = spawn(process.execPath, [controller], { env: { ...process.env, PATH: `${dir}:${process.env['PATH']}` }, stdio: 'ignore' });
+  const child = spawn(process.execPath, [controller], {
+    env: { ...process.env, PATH: `${dir}:${process.env['PATH']}` },
+    stdio: 'ignore',
+  });
   const gone = new Promise((resolve) => child.once('close', resolve));
-  await expect.poll(() => existsSync(join(dir, 'child')) && readFileSync(join(dir, 'child'), 'utf8').endsWith('\n'), { timeout: 15_000 }).toBe(true);
+  await expect
+    .poll(() => existsSync(join(dir, 'child')) && readFileSync(join(dir, 'child'), 'utf8').endsWith('\n'), {
+      timeout: 15_000,
+    })
+    .toBe(true);
   const held = readFileSync(join(dir, 'child'), 'utf8').trim();
   child.kill('SIGKILL');
   await gone;
@@ -46,7 +56,9 @@ it('begins nothing for a controller that was killed before the child asked for i
 it('tells the end of a QEMU that has not read all it was sent by its exit alone', async () => {
   const path = program('qemu', 'exec sleep 60');
   const qemu = await QemuProcess.spawn({ path, args: [], channels: 2, directory: dir, onLine: () => {} });
-  const resets = qemu.channels.map((channel) => new Promise<string>((resolve) => channel.once('close', () => resolve(channel.errored?.message ?? ''))));
+  const resets = qemu.channels.map(
+    (channel) => new Promise<string>((resolve) => channel.once('close', () => resolve(channel.errored?.message ?? ''))),
+  );
   for (const channel of qemu.channels) channel.write('unread');
   qemu.sendSignal('SIGTERM');
   expect(await qemu.exited).toEqual({ code: null, signal: 'SIGTERM' });

@@ -3,8 +3,8 @@ import { dirname } from 'node:path';
 import { kill, pid } from 'node:process';
 import { Duplex } from 'node:stream';
 import { QmpilotError } from '../errors.js';
-import { deferred } from '../util/deferred.js';
 import { awaitWithin, type WaitOptions } from '../util/deadline.js';
+import { deferred } from '../util/deferred.js';
 import { Ring } from '../util/ring.js';
 import { watchStarvation } from '../util/starvation.js';
 import { which } from './binary.js';
@@ -110,11 +110,19 @@ export class QemuProcess implements QemuHandle {
   static async spawn(options: SpawnOptions): Promise<QemuProcess> {
     // Ends QEMU with this process, SIGKILL included; the reaper does it where setpriv is missing.
     const setpriv = await which('setpriv');
-    const [command, prefix] = setpriv ? [setpriv, ['--pdeathsig', 'KILL', '--', '/bin/sh', '-c', UNLESS_ORPHANED, String(pid), options.path]] : [options.path, []];
+    const [command, prefix] = setpriv
+      ? [setpriv, ['--pdeathsig', 'KILL', '--', '/bin/sh', '-c', UNLESS_ORPHANED, String(pid), options.path]]
+      : [options.path, []];
     const child = spawn(command, [...prefix, ...options.args], {
       ...(options.env && { env: options.env }),
       ...(options.cwd !== undefined && { cwd: options.cwd }),
-      stdio: ['ignore', options.onLine ? 'pipe' : 'ignore', 'pipe', ...Array.from({ length: options.channels }, () => 'pipe' as const), ...(options.files ?? [])],
+      stdio: [
+        'ignore',
+        options.onLine ? 'pipe' : 'ignore',
+        'pipe',
+        ...Array.from({ length: options.channels }, () => 'pipe' as const),
+        ...(options.files ?? []),
+      ],
       // A Ctrl-C in the terminal is for the controller alone: it decides how the vm ends.
       detached: true,
     });
@@ -182,8 +190,18 @@ export class QemuProcess implements QemuHandle {
 }
 
 /** The error for a QEMU that ended unasked: what it said last is in the message. */
-export function exitError(doing: string, exit: QemuExit, stderr: readonly string[], pid: number, args: readonly string[] = []): QmpilotError {
-  const how = exit.signal ? `was killed by ${exit.signal}` : exit.code === null ? 'ended' : `exited with status ${exit.code}`;
+export function exitError(
+  doing: string,
+  exit: QemuExit,
+  stderr: readonly string[],
+  pid: number,
+  args: readonly string[] = [],
+): QmpilotError {
+  const how = exit.signal
+    ? `was killed by ${exit.signal}`
+    : exit.code === null
+      ? 'ended'
+      : `exited with status ${exit.code}`;
   const said = stderr.at(-1);
   if (exit.signal === 'SIGBUS') return outOfRam(`QEMU (pid ${pid}) ${how} while ${doing}`, args);
   return new QmpilotError('QEMU_EXITED', `QEMU (pid ${pid}) ${how} while ${doing}${said ? `; it said: ${said}` : ''}`, {

@@ -1,5 +1,5 @@
-import type { Obstacle } from './obstacles.js';
 import { escapeValue, option, type DiskSpec, type MachineSpec, type StartSpec } from './command-line.js';
+import type { Obstacle } from './obstacles.js';
 
 /** One option of QEMU's command line, without its dash; a bare word is a disk image, named ``. */
 export interface Argument {
@@ -29,8 +29,10 @@ export interface ReadBack {
 
 /** Options without a value: qemu-options.def, of QEMU 7.2 to 10. */
 const FLAGS = new Set(
-  ('S s nographic snapshot usb daemonize nodefaults no-user-config enable-kvm full-screen fullscreen no-reboot no-shutdown no-acpi no-hpet no-fd-bootchk ' +
-    'only-migratable mem-prealloc singlestep win2k-hack alt-grab ctrl-grab no-quit curses preconfig async-teardown portrait old-param semihosting').split(' '),
+  (
+    'S s nographic snapshot usb daemonize nodefaults no-user-config enable-kvm full-screen fullscreen no-reboot no-shutdown no-acpi no-hpet no-fd-bootchk ' +
+    'only-migratable mem-prealloc singlestep win2k-hack alt-grab ctrl-grab no-quit curses preconfig async-teardown portrait old-param semihosting'
+  ).split(' '),
 );
 
 export function parseArguments(words: readonly string[]): Argument[] {
@@ -46,16 +48,24 @@ export function parseArguments(words: readonly string[]): Argument[] {
 }
 
 export function formatArguments(parsed: readonly Argument[]): string[] {
-  return parsed.flatMap(({ name, value }) => [...(name === '' ? [] : [`-${name}`]), ...(value === undefined ? [] : [value])]);
+  return parsed.flatMap(({ name, value }) => [
+    ...(name === '' ? [] : [`-${name}`]),
+    ...(value === undefined ? [] : [value]),
+  ]);
 }
 
 /** `file=a,,b,if=none` as [key, value] pairs; a part without `=` has its text as key. A doubled comma is a comma. */
 export function parseOption(value: string): [string, string | undefined][] {
-  const parts = value.replaceAll(',,', '\0').split(',').map((part) => part.replaceAll('\0', ','));
-  return parts.filter((part) => part !== '').map((part) => {
-    const equals = part.indexOf('=');
-    return equals === -1 ? [part, undefined] : [part.slice(0, equals), part.slice(equals + 1)];
-  });
+  const parts = value
+    .replaceAll(',,', '\0')
+    .split(',')
+    .map((part) => part.replaceAll('\0', ','));
+  return parts
+    .filter((part) => part !== '')
+    .map((part) => {
+      const equals = part.indexOf('=');
+      return equals === -1 ? [part, undefined] : [part.slice(0, equals), part.slice(equals + 1)];
+    });
 }
 
 export function optionValue(value: string | undefined, key: string): string | undefined {
@@ -63,7 +73,9 @@ export function optionValue(value: string | undefined, key: string): string | un
 }
 
 function formatOption(pairs: readonly (readonly [string, string | undefined])[]): string {
-  return pairs.map(([key, value]) => (value === undefined ? escapeValue(key) : `${key}=${escapeValue(value)}`)).join(',');
+  return pairs
+    .map(([key, value]) => (value === undefined ? escapeValue(key) : `${key}=${escapeValue(value)}`))
+    .join(',');
 }
 
 function withValues(value: string, changes: Readonly<Record<string, string>>): string {
@@ -73,7 +85,9 @@ function withValues(value: string, changes: Readonly<Record<string, string>>): s
 
 /** Belongs to the first start, or to whoever started it: a fork has none of it. */
 const FIRST_START_ONLY = new Set(
-  'kernel initrd append dtb S display incoming daemonize pidfile D qmp qmp-pretty monitor vnc spice loadvm sandbox runas chroot gdb s curses full-screen'.split(' '),
+  'kernel initrd append dtb S display incoming daemonize pidfile D qmp qmp-pretty monitor vnc spice loadvm sandbox runas chroot gdb s curses full-screen'.split(
+    ' ',
+  ),
 );
 /** Character devices that hold on to nothing on the host. */
 const HARMLESS_CHARDEVS = new Set(['null', 'ringbuf', 'memory', 'vc', 'testdev']);
@@ -82,9 +96,19 @@ const DIRECT_CHARDEVS = new Set(['serial', 'parallel', 'debugcon']);
 
 /** The command line of a fork: the script's devices in their order, so that each finds its saved state, and our own. */
 export function readBackArguments(spec: MachineSpec, readBack: ReadBack, start: StartSpec): string[] {
-  const disks = new Map(readBack.drives.map(({ argument, disk }) => [argument, spec.disks.find(({ id }) => id === disk)]));
-  const theirs = readBack.arguments.flatMap((argument, index) => forkArgument(argument, disks.get(index), readBack.ram.id));
-  return [...formatArguments(theirs), ...ramArguments(spec, readBack, start), ...readBack.overrides, ...drivingArguments({ ...spec, console: readBack.console }, start), ...(start.incoming ? ['-incoming', 'defer'] : [])];
+  const disks = new Map(
+    readBack.drives.map(({ argument, disk }) => [argument, spec.disks.find(({ id }) => id === disk)]),
+  );
+  const theirs = readBack.arguments.flatMap((argument, index) =>
+    forkArgument(argument, disks.get(index), readBack.ram.id),
+  );
+  return [
+    ...formatArguments(theirs),
+    ...ramArguments(spec, readBack, start),
+    ...readBack.overrides,
+    ...drivingArguments({ ...spec, console: readBack.console }, start),
+    ...(start.incoming ? ['-incoming', 'defer'] : []),
+  ];
 }
 
 function forkArgument(argument: Argument, disk: DiskSpec | undefined, ramId: string): Argument[] {
@@ -105,15 +129,21 @@ function quietChardev(value: string): string {
 }
 
 function diskOption(name: string, value: string, disk: DiskSpec): string {
-  if (name === 'drive') return withValues(value, { file: disk.file, format: disk.format, 'node-name': disk.id });
-  return withValues(value, { driver: disk.format, 'file.driver': 'file', 'file.filename': disk.file });
+  if (name === 'drive') return withValues(value, { 'file': disk.file, 'format': disk.format, 'node-name': disk.id });
+  return withValues(value, { 'driver': disk.format, 'file.driver': 'file', 'file.filename': disk.file });
 }
 
 function ramArguments({ ram }: MachineSpec, { ram: { id, bytes } }: ReadBack, { version }: StartSpec): string[] {
   if (ram.kind === 'anonymous' || ram.path === undefined) return [];
   const share = ram.share === true;
   const readOnly = !share && (version.major > 8 || (version.major === 8 && version.minor >= 2));
-  const backend = option('memory-backend-file', { id, size: bytes, 'mem-path': ram.path, share, ...(readOnly ? { readonly: true, rom: false } : {}) });
+  const backend = option('memory-backend-file', {
+    id,
+    'size': bytes,
+    'mem-path': ram.path,
+    share,
+    ...(readOnly ? { readonly: true, rom: false } : {}),
+  });
   return ['-object', backend, '-machine', option('', { 'memory-backend': id })];
 }
 
@@ -123,19 +153,38 @@ export interface Driven extends Pick<MachineSpec, 'virtioConsoles' | 'guestAgent
 export function drivingArguments(spec: Driven, { fds }: Pick<StartSpec, 'fds'>): string[] {
   const channel = (id: string, fd: number | undefined) => ['-chardev', option('socket', { id, fd })];
   return [
-    '-S', '-display', 'none', '-monitor', 'none', '-action', 'panic=none',
+    '-S',
+    '-display',
+    'none',
+    '-monitor',
+    'none',
+    '-action',
+    'panic=none',
     ...channel('qmpilot-qmp', fds.qmp),
-    '-mon', 'chardev=qmpilot-qmp,mode=control',
+    '-mon',
+    'chardev=qmpilot-qmp,mode=control',
     ...channel('qmpilot-serial', fds.serial),
     ...(spec.console === 'serial' ? ['-serial', 'chardev:qmpilot-serial'] : []),
-    '-device', 'virtio-serial-pci,id=qmpilot-consoles',
+    '-device',
+    'virtio-serial-pci,id=qmpilot-consoles',
     ...spec.virtioConsoles.flatMap((name, index) => [
       ...channel(`qmpilot-${name}`, fds.virtio[index]),
-      '-device', option('virtconsole', { chardev: `qmpilot-${name}`, bus: 'qmpilot-consoles.0' }),
+      '-device',
+      option('virtconsole', { chardev: `qmpilot-${name}`, bus: 'qmpilot-consoles.0' }),
     ]),
-    ...(spec.console === 'virtio' ? ['-device', option('virtconsole', { chardev: 'qmpilot-serial', bus: 'qmpilot-consoles.0' })] : []),
+    ...(spec.console === 'virtio'
+      ? ['-device', option('virtconsole', { chardev: 'qmpilot-serial', bus: 'qmpilot-consoles.0' })]
+      : []),
     ...(spec.guestAgent
-      ? [...channel('qmpilot-agent', fds.agent), '-device', option('virtserialport', { chardev: 'qmpilot-agent', bus: 'qmpilot-consoles.0', name: 'org.qemu.guest_agent.0' })]
+      ? [
+          ...channel('qmpilot-agent', fds.agent),
+          '-device',
+          option('virtserialport', {
+            chardev: 'qmpilot-agent',
+            bus: 'qmpilot-consoles.0',
+            name: 'org.qemu.guest_agent.0',
+          }),
+        ]
       : []),
   ];
 }

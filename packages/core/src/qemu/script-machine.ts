@@ -54,7 +54,10 @@ const LOOK_MS = 500;
 export async function startScript(start: ScriptStart): Promise<ScriptedQemu> {
   const consoles = start.virtioConsoles.length;
   const fds: StartSpec['fds'] = {
-    qmp: FIRST_FD, serial: FIRST_FD + 1, virtio: start.virtioConsoles.map((_, index) => FIRST_FD + 2 + index), agent: FIRST_FD + 2 + consoles,
+    qmp: FIRST_FD,
+    serial: FIRST_FD + 1,
+    virtio: start.virtioConsoles.map((_, index) => FIRST_FD + 2 + index),
+    agent: FIRST_FD + 2 + consoles,
   };
   const ours = [...start.arguments, ...drivingArguments(start, { fds })];
   const process = await QemuProcess.spawn({
@@ -75,7 +78,19 @@ export async function startScript(start: ScriptStart): Promise<ScriptedQemu> {
     mustHandOn(start.path, words, ours);
     process.becameQemu(words);
     const theirs = parseArguments(words.slice(1, -ours.length));
-    return { directory: start.directory, process, qmp, serial, virtio: ports.slice(0, consoles), agent: ports[consoles], binary, theirs, cwd, overrides: start.arguments, console: start.console };
+    return {
+      directory: start.directory,
+      process,
+      qmp,
+      serial,
+      virtio: ports.slice(0, consoles),
+      agent: ports[consoles],
+      binary,
+      theirs,
+      cwd,
+      overrides: start.arguments,
+      console: start.console,
+    };
   } catch (error) {
     // A QEMU that is not the process we started is reached by QMP alone.
     await qmp?.executeUntyped('quit', undefined, { timeout: 2000 }).catch(() => {});
@@ -86,12 +101,20 @@ export async function startScript(start: ScriptStart): Promise<ScriptedQemu> {
 }
 
 /** A daemon of the script may hold the socket pair open: QEMU's end is told by the process, not by the stream. */
-async function greet(process: QemuProcess, stream: NonNullable<QemuProcess['channels'][number]>, start: ScriptStart, ours: readonly string[]): Promise<QmpClient> {
+async function greet(
+  process: QemuProcess,
+  stream: NonNullable<QemuProcess['channels'][number]>,
+  start: ScriptStart,
+  ours: readonly string[],
+): Promise<QmpClient> {
   const ended = new AbortController();
   const signal = start.signal ? AbortSignal.any([start.signal, ended.signal]) : ended.signal;
   void process.exited.then(() => ended.abort());
   // A QEMU that was not given our arguments has no QMP that would greet.
-  const look = setInterval(() => void whyDeaf(process.pid, start.path, ours).then((error) => error && ended.abort(error)), LOOK_MS);
+  const look = setInterval(
+    () => void whyDeaf(process.pid, start.path, ours).then((error) => error && ended.abort(error)),
+    LOOK_MS,
+  );
   try {
     return await QmpClient.fromStream(stream, { signal, timeout: start.timeout ?? START_TIMEOUT });
   } catch (error) {
@@ -134,17 +157,21 @@ function startFailure({ path, cwd }: ScriptStart, process: QemuProcess, cause: u
   const lock = stderr.find((line) => /Failed to get (?:shared )?"[a-z ]+" lock/.test(line));
   const said = lock ?? stderr.at(-1);
   const how = exit?.signal ? `was killed by ${exit.signal}` : `exited with status ${exit?.code}`;
-  return new QmpilotError('QEMU_START', `the start script ${path} ${how} before its QEMU could be talked to${said ? `; it said: ${said}` : ''}`, {
-    cause,
-    evidence: { stderr },
-    hint: lock
-      ? 'another QEMU uses a disk image of this one: end it, or give this guest another image (NIX_DISK_IMAGE, option diskImage)'
-      : /\s/.test(cwd)
-        ? `there is a space in ${cwd}, below TMPDIR, which parts of NixOS's start scripts leave unquoted: set TMPDIR to another folder`
-      : said
-        ? "see the script's last words above"
-        : 'it printed nothing on standard error: run it by hand to see what it does',
-  });
+  return new QmpilotError(
+    'QEMU_START',
+    `the start script ${path} ${how} before its QEMU could be talked to${said ? `; it said: ${said}` : ''}`,
+    {
+      cause,
+      evidence: { stderr },
+      hint: lock
+        ? 'another QEMU uses a disk image of this one: end it, or give this guest another image (NIX_DISK_IMAGE, option diskImage)'
+        : /\s/.test(cwd)
+          ? `there is a space in ${cwd}, below TMPDIR, which parts of NixOS's start scripts leave unquoted: set TMPDIR to another folder`
+          : said
+            ? "see the script's last words above"
+            : 'it printed nothing on standard error: run it by hand to see what it does',
+    },
+  );
 }
 
 interface QemuOfScript {
@@ -170,5 +197,9 @@ async function readProcess(pid: number, script: string): Promise<QemuOfScript> {
 /** Ends what `startScript` started; waits until it is gone. */
 export async function endScript(qemu: ScriptedQemu): Promise<void> {
   await qemu.process.kill();
-  await awaitWithin<void>({ awaited: 'QMP to end', defaultTimeout: 2000 }, {}, (resolve) => void qemu.qmp.close().then(() => resolve())).catch(() => {});
+  await awaitWithin<void>(
+    { awaited: 'QMP to end', defaultTimeout: 2000 },
+    {},
+    (resolve) => void qemu.qmp.close().then(() => resolve()),
+  ).catch(() => {});
 }

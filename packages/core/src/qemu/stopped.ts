@@ -21,9 +21,13 @@ export function onStopped(pid: number, act: (error: QmpilotError) => void): () =
     if (seen < LOOKS) return;
     clearInterval(timer);
     act(
-      new QmpilotError('QEMU_EXITED', `QEMU (pid ${pid}) has been stopped by a signal, and was given up after ${(LOOKS * LOOK_MS) / 1000} s`, {
-        hint: 'who sent it SIGSTOP? A machine that is paused on purpose is paused by vm.pause()',
-      }),
+      new QmpilotError(
+        'QEMU_EXITED',
+        `QEMU (pid ${pid}) has been stopped by a signal, and was given up after ${(LOOKS * LOOK_MS) / 1000} s`,
+        {
+          hint: 'who sent it SIGSTOP? A machine that is paused on purpose is paused by vm.pause()',
+        },
+      ),
     );
   };
   return () => clearInterval(timer);

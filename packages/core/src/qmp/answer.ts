@@ -22,7 +22,12 @@ export function toAnswer(message: JsonObject, peer: string): Answer {
  * One command as a line of JSON.
  * @throws {USAGE} for arguments that JSON cannot hold
  */
-export function encodeCommand(verb: 'execute' | 'exec-oob', command: string, args: object | undefined, id: number): string {
+export function encodeCommand(
+  verb: 'execute' | 'exec-oob',
+  command: string,
+  args: object | undefined,
+  id: number,
+): string {
   try {
     return `${JSON.stringify(args === undefined ? { [verb]: command, id } : { [verb]: command, arguments: args, id })}\r\n`;
   } catch (cause) {

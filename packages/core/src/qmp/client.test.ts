@@ -34,8 +34,12 @@ describe('what waits for an answer', () => {
   it('is never sent when it was given up in the queue, and keeps its place until QEMU answers when it was sent', async () => {
     const { peer, client } = await session();
     const controller = new AbortController();
-    const given = Array.from({ length: 8 }, () => client.executeUntyped('slow', {}, { signal: controller.signal }).catch((error: unknown) => error));
-    const queued = client.executeUntyped('never-sent', {}, { signal: controller.signal }).catch((error: unknown) => error);
+    const given = Array.from({ length: 8 }, () =>
+      client.executeUntyped('slow', {}, { signal: controller.signal }).catch((error: unknown) => error),
+    );
+    const queued = client
+      .executeUntyped('never-sent', {}, { signal: controller.signal })
+      .catch((error: unknown) => error);
     controller.abort();
     for (const error of await Promise.all([...given, queued])) expect(error).toMatchObject({ code: 'ABORTED' });
     const next = client.executeUntyped('next');
@@ -53,16 +57,24 @@ describe('what waits for an answer', () => {
     const event = client.waitFor('STOP');
     await settle();
     peer.fail(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }));
-    const errors = (await Promise.allSettled([...calls, event])).map((end) => (end.status === 'rejected' ? (end.reason as unknown) : undefined));
-    for (const error of errors) expect(error).toMatchObject({ code: 'QMP_LINK', cause: { cause: { code: 'ECONNRESET' } } });
+    const errors = (await Promise.allSettled([...calls, event])).map((end) =>
+      end.status === 'rejected' ? (end.reason as unknown) : undefined,
+    );
+    for (const error of errors)
+      expect(error).toMatchObject({ code: 'QMP_LINK', cause: { cause: { code: 'ECONNRESET' } } });
     expect(new Set(errors).size).toBe(13);
     expect(errors[3]).toMatchObject({ message: expect.stringContaining('c3') });
-    await expect(client.execute('query-status')).rejects.toMatchObject({ code: 'QMP_LINK', cause: { cause: { code: 'ECONNRESET' } } });
+    await expect(client.execute('query-status')).rejects.toMatchObject({
+      code: 'QMP_LINK',
+      cause: { cause: { code: 'ECONNRESET' } },
+    });
   });
 
   it('does not start at all under a signal that has fired, or with arguments that are no JSON', async () => {
     const { peer, client } = await session();
-    await expect(client.execute('query-status', {}, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'ABORTED' });
+    await expect(client.execute('query-status', {}, { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: 'ABORTED',
+    });
     await expect(client.executeUntyped('x', { n: 1n })).rejects.toMatchObject({ code: 'USAGE' });
     await settle();
     expect(peer.asked).toEqual([]);
@@ -104,10 +116,19 @@ describe('the end', () => {
 
 describe('hostile bytes', () => {
   it('before the greeting are refused with what they were', async () => {
-    for (const bytes of ['hello, world\r\n', 'QEMU 7.2.0 monitor - type \'help\' for more information\r\n', '{"QMP": \u0000}\n', '[]\n', '\u001b[31m\n']) {
+    for (const bytes of [
+      'hello, world\r\n',
+      "QEMU 7.2.0 monitor - type 'help' for more information\r\n",
+      '{"QMP": \u0000}\n',
+      '[]\n',
+      '\u001b[31m\n',
+    ]) {
       const peer = new ScriptedPeer();
       peer.write(bytes);
-      await expect(QmpClient.fromStream(peer.stream, { timeout: 5000 })).rejects.toMatchObject({ code: 'QMP_LINK', hint: expect.stringContaining('QMP socket') });
+      await expect(QmpClient.fromStream(peer.stream, { timeout: 5000 })).rejects.toMatchObject({
+        code: 'QMP_LINK',
+        hint: expect.stringContaining('QMP socket'),
+      });
     }
   });
 
@@ -176,7 +197,9 @@ describe('the greeting', () => {
   });
 
   it('without oob leaves out-of-band commands out', async () => {
-    const peer = ScriptedPeer.greeting({ QMP: { version: { qemu: { major: 7, minor: 2, micro: 0 }, package: '' }, capabilities: [] } });
+    const peer = ScriptedPeer.greeting({
+      QMP: { version: { qemu: { major: 7, minor: 2, micro: 0 }, package: '' }, capabilities: [] },
+    });
     const client = await QmpClient.fromStream(peer.stream);
     expect(peer.asked[0]).toEqual({ execute: 'qmp_capabilities', id: expect.any(Number) });
     await expect(client.executeOob('query-yank')).rejects.toMatchObject({ code: 'USAGE' });
@@ -185,7 +208,14 @@ describe('the greeting', () => {
 
 describe('any session', () => {
   const step = fc.oneof(
-    { weight: 4, arbitrary: fc.record({ do: fc.constant('ask' as const), oob: fc.boolean(), fate: fc.constantFrom('wait', 'wait', 'wait', 'abort') }) },
+    {
+      weight: 4,
+      arbitrary: fc.record({
+        do: fc.constant('ask' as const),
+        oob: fc.boolean(),
+        fate: fc.constantFrom('wait', 'wait', 'wait', 'abort'),
+      }),
+    },
     { weight: 4, arbitrary: fc.record({ do: fc.constant('answer' as const), which: fc.nat(30), error: fc.boolean() }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('event' as const), text: fc.string({ unit: 'binary' }) }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('stray' as const), id: fc.jsonValue() }) },
@@ -202,7 +232,9 @@ describe('any session', () => {
           for (let at = 0; at < bytes.length; at += size) peer.write(bytes.subarray(at, at + size));
         };
         const answer = ({ id, arguments: args }: Asked, error: boolean) =>
-          say(error ? { error: { class: 'GenericError', desc: String(args?.['n']) }, id } : { return: args?.['n'], id });
+          say(
+            error ? { error: { class: 'GenericError', desc: String(args?.['n']) }, id } : { return: args?.['n'], id },
+          );
         const seen: string[] = [];
         client.on(({ event }) => seen.push(event));
         const sent: string[] = [];
@@ -212,7 +244,12 @@ describe('any session', () => {
             const n = calls.length;
             const controller = new AbortController();
             const call = client.executeUntyped('echo', { n }, { signal: controller.signal, outOfBand: one.oob });
-            calls.push(call.then((value) => expect(value).toBe(n), (error: Error) => expect(error.message).toMatch(new RegExp(`^echo: ${n}$|^interrupted`))));
+            calls.push(
+              call.then(
+                (value) => expect(value).toBe(n),
+                (error: Error) => expect(error.message).toMatch(new RegExp(`^echo: ${n}$|^interrupted`)),
+              ),
+            );
             if (one.fate === 'abort') controller.abort();
           } else if (one.do === 'answer') {
             await settle();

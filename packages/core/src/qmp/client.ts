@@ -2,7 +2,14 @@ import type { Duplex } from 'node:stream';
 import { QmpCommandError, QmpilotError } from '../errors.js';
 import { awaitWithin, type WaitOptions } from '../util/deadline.js';
 import type { EventStream, EventStreamOptions } from './event-stream.js';
-import { describeFilter, EventHub, matcher, type EventFilter, type EventListener, type WaitForOptions } from './events.js';
+import {
+  describeFilter,
+  EventHub,
+  matcher,
+  type EventFilter,
+  type EventListener,
+  type WaitForOptions,
+} from './events.js';
 import type { Greeting } from './greeting.js';
 import { NO_TIMEOUT } from './job.js';
 import { followJob, runJob, type JobOptions } from './jobs.js';
@@ -102,7 +109,10 @@ export class QmpClient implements AsyncDisposable {
    * @throws {ABORTED}
    * @throws {QMP_LINK} when the link ends, or has ended
    */
-  async execute<C extends QmpCommandName>(command: C, ...[args, options]: ExecuteArguments<QmpArguments<C>, WaitOptions>): Promise<QmpReturn<C>> {
+  async execute<C extends QmpCommandName>(
+    command: C,
+    ...[args, options]: ExecuteArguments<QmpArguments<C>, WaitOptions>
+  ): Promise<QmpReturn<C>> {
     return (await this.#session.run(command, args, options ?? {}, false)) as QmpReturn<C>;
   }
 
@@ -117,7 +127,10 @@ export class QmpClient implements AsyncDisposable {
    * @throws {USAGE} when this QEMU or its monitor offers no out-of-band commands
    * @throws as `execute`
    */
-  async executeOob<C extends QmpOutOfBandCommandName>(command: C, ...[args, options]: ExecuteArguments<QmpArguments<C>, WaitOptions>): Promise<QmpReturn<C>> {
+  async executeOob<C extends QmpOutOfBandCommandName>(
+    command: C,
+    ...[args, options]: ExecuteArguments<QmpArguments<C>, WaitOptions>
+  ): Promise<QmpReturn<C>> {
     return (await this.#session.run(command, args, options ?? {}, true)) as QmpReturn<C>;
   }
 
@@ -148,12 +161,18 @@ export class QmpClient implements AsyncDisposable {
    */
   events(filter?: undefined, options?: EventStreamOptions): EventStream<QmpEvent>;
   events<N extends QmpEventName>(filter: EventFilter<N>, options?: EventStreamOptions): EventStream<QmpEventOf<N>>;
-  events<N extends QmpEventName>(filter?: EventFilter<N>, options: EventStreamOptions = {}): EventStream<QmpEventOf<N>> {
+  events<N extends QmpEventName>(
+    filter?: EventFilter<N>,
+    options: EventStreamOptions = {},
+  ): EventStream<QmpEventOf<N>> {
     return this.#hub.stream(matcher(filter), options);
   }
 
   /** `events` for names that the committed schema does not know. */
-  eventsUntyped(filter: (event: UntypedQmpEvent) => boolean = () => true, options: EventStreamOptions = {}): EventStream<UntypedQmpEvent> {
+  eventsUntyped(
+    filter: (event: UntypedQmpEvent) => boolean = () => true,
+    options: EventStreamOptions = {},
+  ): EventStream<UntypedQmpEvent> {
     return this.#hub.stream((event): event is UntypedQmpEvent => filter(event), options);
   }
 
@@ -164,7 +183,10 @@ export class QmpClient implements AsyncDisposable {
    * @throws {ABORTED}
    * @throws {QMP_LINK} when the link ends first
    */
-  waitFor<N extends QmpEventName>(filter: EventFilter<N>, options: WaitForOptions<QmpEventOf<N>> = {}): Promise<QmpEventOf<N>> {
+  waitFor<N extends QmpEventName>(
+    filter: EventFilter<N>,
+    options: WaitForOptions<QmpEventOf<N>> = {},
+  ): Promise<QmpEventOf<N>> {
     return this.#hub.waitFor(matcher(filter), describeFilter(filter), options);
   }
 
@@ -177,7 +199,11 @@ export class QmpClient implements AsyncDisposable {
    * @throws {TIMEOUT} after `timeout` (default none) and {ABORTED}: the job is cancelled then
    * @throws {QMP_LINK}
    */
-  runJob<C extends QmpJobCommandName>(command: C, args: WithOptionalJobId<QmpArguments<C>>, options: JobOptions = {}): Promise<void> {
+  runJob<C extends QmpJobCommandName>(
+    command: C,
+    args: WithOptionalJobId<QmpArguments<C>>,
+    options: JobOptions = {},
+  ): Promise<void> {
     return runJob(this, command, args, options);
   }
 

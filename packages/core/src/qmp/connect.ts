@@ -1,8 +1,8 @@
 import { createConnection, isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { isQmpilotError, QmpilotError } from '../errors.js';
-import { awaitWithin, pause, type WaitOptions } from '../util/deadline.js';
 import { monotonicMs } from '../util/clock.js';
+import { awaitWithin, pause, type WaitOptions } from '../util/deadline.js';
 import { parseDuration } from '../util/duration.js';
 import { QmpClient, type StreamOptions } from './client.js';
 import { DEFAULT_HANDSHAKE_TIMEOUT } from './session.js';
@@ -76,11 +76,16 @@ export async function dial(address: SocketAddress, options: DialOptions): Promis
 function checkAddress(address: SocketAddress): string {
   if ('path' in address) {
     const bytes = Buffer.byteLength(address.path);
-    if (bytes === 0 || address.path.includes('\0')) throw new QmpilotError('USAGE', 'the socket path is empty or holds a NUL');
+    if (bytes === 0 || address.path.includes('\0'))
+      throw new QmpilotError('USAGE', 'the socket path is empty or holds a NUL');
     if (bytes > MAX_SOCKET_PATH) {
-      throw new QmpilotError('USAGE', `the socket path is ${bytes} bytes long; unix sockets take at most ${MAX_SOCKET_PATH}: ${address.path}`, {
-        hint: 'use a shorter path, or a symbolic link to its folder',
-      });
+      throw new QmpilotError(
+        'USAGE',
+        `the socket path is ${bytes} bytes long; unix sockets take at most ${MAX_SOCKET_PATH}: ${address.path}`,
+        {
+          hint: 'use a shorter path, or a symbolic link to its folder',
+        },
+      );
     }
     return address.path;
   }
@@ -95,7 +100,10 @@ function checkAddress(address: SocketAddress): string {
 
 function open(address: SocketAddress, target: string, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = 'path' in address ? createConnection({ path: address.path }) : createConnection({ host: address.host, port: address.port, noDelay: true });
+    const socket =
+      'path' in address
+        ? createConnection({ path: address.path })
+        : createConnection({ host: address.host, port: address.port, noDelay: true });
     const onAbort = () => socket.destroy();
     const onError = (cause: NodeJS.ErrnoException) => {
       signal.removeEventListener('abort', onAbort);
@@ -122,5 +130,8 @@ const HINTS: Readonly<Record<string, string>> = {
 
 function refusal(target: string, cause: NodeJS.ErrnoException): QmpilotError {
   const hint = HINTS[cause.code ?? ''];
-  return new QmpilotError('QMP_LINK', `cannot connect to ${target}: ${cause.message}`, { cause, ...(hint && { hint }) });
+  return new QmpilotError('QMP_LINK', `cannot connect to ${target}: ${cause.message}`, {
+    cause,
+    ...(hint && { hint }),
+  });
 }

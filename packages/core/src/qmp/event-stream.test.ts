@@ -25,7 +25,8 @@ describe('the buffer of an event stream', () => {
   });
 
   it('holds at least one event: another capacity is refused', () => {
-    for (const capacity of [0, -1, 1.5, Number.NaN]) expect(() => new EventStream({ capacity }, () => {})).toThrow(expect.objectContaining({ code: 'USAGE' }));
+    for (const capacity of [0, -1, 1.5, Number.NaN])
+      expect(() => new EventStream({ capacity }, () => {})).toThrow(expect.objectContaining({ code: 'USAGE' }));
   });
 
   it('ends quietly by its signal, by return and by leaving the loop, and stops listening once', async () => {

@@ -31,7 +31,9 @@ export class EventStream<E> implements AsyncIterableIterator<E>, AsyncDisposable
   constructor(options: EventStreamOptions, stop: () => void) {
     this.#capacity = options.capacity ?? 10_000;
     if (!(Number.isInteger(this.#capacity) && this.#capacity > 0)) {
-      throw new QmpilotError('USAGE', `capacity: ${this.#capacity} is not a number of events`, { hint: 'give a positive integer' });
+      throw new QmpilotError('USAGE', `capacity: ${this.#capacity} is not a number of events`, {
+        hint: 'give a positive integer',
+      });
     }
     this.#overflow = options.overflow ?? 'fail';
     const { signal } = options;

@@ -60,7 +60,10 @@ export class EventHub {
     return () => void this.#listeners.delete(own);
   }
 
-  stream<E extends UntypedQmpEvent>(matches: (event: UntypedQmpEvent) => event is E, options: EventStreamOptions): EventStream<E> {
+  stream<E extends UntypedQmpEvent>(
+    matches: (event: UntypedQmpEvent) => event is E,
+    options: EventStreamOptions,
+  ): EventStream<E> {
     const stream: EventStream<E> = new EventStream(options, () => {
       off();
       this.#enders.delete(end);
@@ -80,7 +83,8 @@ export class EventHub {
     options: WaitForOptions<E>,
   ): Promise<E> {
     const promise = awaitWithin<E>({ awaited: label }, options, (resolve, reject) => {
-      const ender = (reason: QmpilotError | undefined) => reject(linkEnded(`waiting for ${label}`, reason ?? closedCleanly()));
+      const ender = (reason: QmpilotError | undefined) =>
+        reject(linkEnded(`waiting for ${label}`, reason ?? closedCleanly()));
       if (this.#ended) return ender(this.#ended.reason);
       const off = this.on((event) => {
         try {
@@ -102,7 +106,9 @@ export class EventHub {
 }
 
 /** The test behind a filter; the names of a filter are few, so they are compared one by one. */
-export function matcher<N extends QmpEventName>(filter: EventFilter<N> | undefined): (event: UntypedQmpEvent) => event is QmpEventOf<N> {
+export function matcher<N extends QmpEventName>(
+  filter: EventFilter<N> | undefined,
+): (event: UntypedQmpEvent) => event is QmpEventOf<N> {
   if (filter === undefined) return (_event): _event is QmpEventOf<N> => true;
   if (typeof filter === 'function') return (event): event is QmpEventOf<N> => filter(event as QmpEvent);
   const names: readonly string[] = typeof filter === 'string' ? [filter] : filter;

@@ -20,17 +20,27 @@ const shares = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength:
 describe('framing', () => {
   it('gives the same messages wherever the chunks were cut, inside UTF-8 too', () => {
     fc.assert(
-      fc.property(fc.array(message, { maxLength: 10 }), shares, fc.constantFrom('\n', '\r\n'), (messages, places, end) => {
-        const bytes = Buffer.from(messages.map((text) => text + end).join(''));
-        expect(read(new LineFramer(), cut(bytes, places)).map((text) => text.trimEnd())).toEqual(messages);
-      }),
+      fc.property(
+        fc.array(message, { maxLength: 10 }),
+        shares,
+        fc.constantFrom('\n', '\r\n'),
+        (messages, places, end) => {
+          const bytes = Buffer.from(messages.map((text) => text + end).join(''));
+          expect(read(new LineFramer(), cut(bytes, places)).map((text) => text.trimEnd())).toEqual(messages);
+        },
+      ),
     );
   });
 
   it('gives the same messages byte by byte', () => {
     const text = JSON.stringify({ event: 'ä€😀', data: { x: '😀'.repeat(5000) } });
     const bytes = Buffer.from(`${text}\n${text}\n`);
-    expect(read(new LineFramer(), Array.from(bytes, (byte) => Buffer.from([byte])))).toEqual([text, text]);
+    expect(
+      read(
+        new LineFramer(),
+        Array.from(bytes, (byte) => Buffer.from([byte])),
+      ),
+    ).toEqual([text, text]);
   });
 
   it('does not change the chunks it was given', () => {
@@ -46,7 +56,9 @@ describe('framing', () => {
         const fits = Buffer.from(`${'x'.repeat(limit)}\n`);
         expect(read(new LineFramer(limit), cut(fits, places))).toHaveLength(1);
         const over = cut(Buffer.from('x'.repeat(limit + 1)), places);
-        expect(() => read(new LineFramer(limit), over)).toThrow(expect.objectContaining({ code: 'QMP_LINK', message: expect.stringContaining(String(limit)) }));
+        expect(() => read(new LineFramer(limit), over)).toThrow(
+          expect.objectContaining({ code: 'QMP_LINK', message: expect.stringContaining(String(limit)) }),
+        );
       }),
     );
   });

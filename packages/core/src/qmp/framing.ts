@@ -98,9 +98,13 @@ export class LineFramer {
 
   #tooLong(seen: number): QmpilotError {
     this.reset();
-    return new QmpilotError('QMP_LINK', `a message is longer than the limit of ${this.#limit} bytes (${seen} seen so far)`, {
-      hint: "raise the 'limit' option if an answer of this size is expected",
-    });
+    return new QmpilotError(
+      'QMP_LINK',
+      `a message is longer than the limit of ${this.#limit} bytes (${seen} seen so far)`,
+      {
+        hint: "raise the 'limit' option if an answer of this size is expected",
+      },
+    );
   }
 }
 

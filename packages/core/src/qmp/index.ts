@@ -8,7 +8,12 @@ export type { Greeting } from './greeting.js';
 export type { ExecuteArguments } from './typed.js';
 export type { GuestArguments, GuestCommandName, GuestCommands, GuestReturn } from './guest-agent/commands.js';
 export { connectGuestAgent } from './guest-agent/connect.js';
-export { DEFAULT_AGENT_TIMEOUT, GuestAgent, type GuestAgentOptions, type OpenAgentStream } from './guest-agent/guest-agent.js';
+export {
+  DEFAULT_AGENT_TIMEOUT,
+  GuestAgent,
+  type GuestAgentOptions,
+  type OpenAgentStream,
+} from './guest-agent/guest-agent.js';
 export type { JobProgress } from './job.js';
 export type { JobOptions } from './jobs.js';
 export type {
@@ -24,5 +29,12 @@ export type {
   QmpReturn,
   UntypedQmpEvent,
 } from './protocol.js';
-export { AbortedError, isQmpilotError, QmpCommandError, QmpilotError, TimeoutError, type ErrorCode } from '../errors.js';
+export {
+  AbortedError,
+  isQmpilotError,
+  QmpCommandError,
+  QmpilotError,
+  TimeoutError,
+  type ErrorCode,
+} from '../errors.js';
 export { parseDuration, type Duration } from '../util/duration.js';

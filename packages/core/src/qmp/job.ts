@@ -82,7 +82,12 @@ export class Job {
       const seen = this.#changes;
       const jobs = await this.#client.execute('query-jobs', undefined, { timeout: NO_TIMEOUT });
       const info = jobs.find((job) => job.id === this.id);
-      if (!info) return this.#vanished ?? { error: 'the job is gone, and nothing tells how it ended: somebody else dismissed it, or it never was' };
+      if (!info)
+        return (
+          this.#vanished ?? {
+            error: 'the job is gone, and nothing tells how it ended: somebody else dismissed it, or it never was',
+          }
+        );
       if (helping) this.#tell(info);
       if (info.status === 'concluded') return { error: info.error };
       if (helping) await this.#help(info);
@@ -111,8 +116,10 @@ export class Job {
   #hear(event: QmpEvent): void {
     if (event.event === 'JOB_STATUS_CHANGE' && event.data.id === this.id) this.#poke();
     // The only trace of the end of a job that QEMU dismisses by itself.
-    else if (event.event === 'BLOCK_JOB_COMPLETED' && event.data.device === this.id) this.#vanished = { error: event.data.error };
-    else if (event.event === 'BLOCK_JOB_CANCELLED' && event.data.device === this.id) this.#vanished = { error: 'the job was cancelled' };
+    else if (event.event === 'BLOCK_JOB_COMPLETED' && event.data.device === this.id)
+      this.#vanished = { error: event.data.error };
+    else if (event.event === 'BLOCK_JOB_CANCELLED' && event.data.device === this.id)
+      this.#vanished = { error: 'the job was cancelled' };
   }
 
   #poke(): void {

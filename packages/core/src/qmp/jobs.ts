@@ -17,25 +17,42 @@ export interface JobOptions extends WaitOptions {
 }
 
 /** Commands whose jobs vanish at their end, error and all, unless told otherwise (`auto-dismiss` in QEMU's schema). */
-const AUTO_DISMISSING: ReadonlySet<string> = new Set(['block-commit', 'block-stream', 'blockdev-backup', 'blockdev-mirror', 'drive-backup']);
+const AUTO_DISMISSING: ReadonlySet<string> = new Set([
+  'block-commit',
+  'block-stream',
+  'blockdev-backup',
+  'blockdev-mirror',
+  'drive-backup',
+]);
 
 /** How long a cancelled job may take to conclude before its caller goes on; it is dismissed later then. */
 const CANCEL_GRACE_MS = 5_000;
 
 export async function runJob(client: QmpClient, command: string, args: object, options: JobOptions): Promise<void> {
-  const id = 'job-id' in args && args['job-id'] !== undefined ? args['job-id'] : `qmpilot-${randomBytes(4).toString('hex')}`;
+  const id =
+    'job-id' in args && args['job-id'] !== undefined ? args['job-id'] : `qmpilot-${randomBytes(4).toString('hex')}`;
   if (typeof id !== 'string' || id === '') {
-    throw new QmpilotError('USAGE', `${command}: 'job-id' is not a job's id`, { hint: 'give a string, or leave it out' });
+    throw new QmpilotError('USAGE', `${command}: 'job-id' is not a job's id`, {
+      hint: 'give a string, or leave it out',
+    });
   }
   const all = { ...(AUTO_DISMISSING.has(command) && { 'auto-dismiss': false }), ...args, 'job-id': id };
-  await conclude(client, new Job(client, id, options), command, options, () => client.executeUntyped(command, all, { timeout: NO_TIMEOUT }));
+  await conclude(client, new Job(client, id, options), command, options, () =>
+    client.executeUntyped(command, all, { timeout: NO_TIMEOUT }),
+  );
 }
 
 export function followJob(client: QmpClient, id: string, options: JobOptions): Promise<void> {
   return conclude(client, new Job(client, id, options), `job ${id}`, options, () => Promise.resolve());
 }
 
-async function conclude(client: QmpClient, job: Job, doing: string, options: JobOptions, start: () => Promise<unknown>): Promise<void> {
+async function conclude(
+  client: QmpClient,
+  job: Job,
+  doing: string,
+  options: JobOptions,
+  start: () => Promise<unknown>,
+): Promise<void> {
   let started: Promise<unknown> | undefined;
   let end: JobEnd;
   try {
@@ -78,7 +95,11 @@ async function cancel(client: QmpClient, job: Job, started: Promise<unknown>): P
     await job.gone();
     await job.dismiss();
   })();
-  await awaitWithin<void>({ awaited: `job ${job.id} to be cancelled`, defaultTimeout: CANCEL_GRACE_MS }, {}, (resolve) => {
-    ended.then(resolve, () => resolve());
-  }).catch(() => {});
+  await awaitWithin<void>(
+    { awaited: `job ${job.id} to be cancelled`, defaultTimeout: CANCEL_GRACE_MS },
+    {},
+    (resolve) => {
+      ended.then(resolve, () => resolve());
+    },
+  ).catch(() => {});
 }

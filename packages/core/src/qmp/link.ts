@@ -112,7 +112,9 @@ export class Link {
   };
 
   readonly #onError = (cause: Error): void => {
-    this.end(this.#endExpected ? undefined : this.#lost(`the link to ${this.#options.peer} failed: ${cause.message}`, cause));
+    this.end(
+      this.#endExpected ? undefined : this.#lost(`the link to ${this.#options.peer} failed: ${cause.message}`, cause),
+    );
   };
 
   readonly #onEof = (): void => {
@@ -120,7 +122,8 @@ export class Link {
   };
 
   #lost(message: string, cause?: Error): QmpilotError {
-    const rest = this.#framer.pending > 0 ? ` in the middle of a message (${this.#framer.pending} bytes of it came)` : '';
+    const rest =
+      this.#framer.pending > 0 ? ` in the middle of a message (${this.#framer.pending} bytes of it came)` : '';
     return new QmpilotError('QMP_LINK', message + rest, { ...(cause && { cause }) });
   }
 }

@@ -15,7 +15,11 @@ export type QmpEventName = keyof QmpEvents;
 
 /** Commands that start a job of the id given as `job-id`. */
 export type QmpJobCommandName = {
-  [C in QmpCommandName]: string extends keyof QmpArguments<C> ? never : 'job-id' extends keyof QmpArguments<C> ? C : never;
+  [C in QmpCommandName]: string extends keyof QmpArguments<C>
+    ? never
+    : 'job-id' extends keyof QmpArguments<C>
+      ? C
+      : never;
 }[QmpCommandName];
 
 /** An event as QEMU sends it, whatever its name. */

@@ -3,10 +3,10 @@ import { duplexPair, type Duplex } from 'node:stream';
 const GREETING = { QMP: { version: { qemu: { major: 7, minor: 2, micro: 0 }, package: '' }, capabilities: ['oob'] } };
 
 export interface Asked {
-  readonly execute?: string;
+  readonly 'execute'?: string;
   readonly 'exec-oob'?: string;
-  readonly arguments?: Readonly<Record<string, unknown>>;
-  readonly id: number;
+  readonly 'arguments'?: Readonly<Record<string, unknown>>;
+  readonly 'id': number;
 }
 
 /** The other side of a QMP link, for faults that no real QEMU makes. */

@@ -53,7 +53,10 @@ export class QmpSession {
             this.#greeting = greeting;
             this.#oob = greeting.capabilities.includes('oob');
             const enable = this.#oob ? { enable: ['oob'] } : undefined;
-            this.run('qmp_capabilities', enable, { ...options, timeout: NO_TIMEOUT }, false).then(() => resolve(), reject);
+            this.run('qmp_capabilities', enable, { ...options, timeout: NO_TIMEOUT }, false).then(
+              () => resolve(),
+              reject,
+            );
           };
         },
       );
@@ -97,7 +100,11 @@ export class QmpSession {
     const id = this.#nextId++;
     const text = encodeCommand(outOfBand ? 'exec-oob' : 'execute', command, args, id);
     return awaitWithin<Answer>(
-      { awaited: `QEMU's answer to ${command}`, defaultTimeout: DEFAULT_COMMAND_TIMEOUT, details: () => this.#unanswered() },
+      {
+        awaited: `QEMU's answer to ${command}`,
+        defaultTimeout: DEFAULT_COMMAND_TIMEOUT,
+        details: () => this.#unanswered(),
+      },
       options,
       (resolve, reject) => {
         const call: Call = { id, command, outOfBand, text, resolve, reject };

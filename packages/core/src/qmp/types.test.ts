@@ -1,8 +1,16 @@
 import { describe, expectTypeOf, it } from 'vitest';
 import type { QmpClient } from './client.js';
-import type { GuestAgent } from './guest-agent/guest-agent.js';
 import type { GuestArguments, GuestReturn } from './guest-agent/commands.js';
-import type { QmpArguments, QmpCommandName, QmpEvent, QmpEventOf, QmpJobCommandName, QmpOutOfBandCommandName, QmpReturn } from './protocol.js';
+import type { GuestAgent } from './guest-agent/guest-agent.js';
+import type {
+  QmpArguments,
+  QmpCommandName,
+  QmpEvent,
+  QmpEventOf,
+  QmpJobCommandName,
+  QmpOutOfBandCommandName,
+  QmpReturn,
+} from './protocol.js';
 
 // Nothing here runs: the compiler is the test (`pnpm typecheck`). A line after @ts-expect-error must be an error.
 declare const client: QmpClient;
@@ -13,9 +21,15 @@ describe('the types of execute', () => {
   it('know what a command returns', () => {
     compiled(async () => {
       expectTypeOf(await client.execute('query-status')).toExtend<{ running: boolean; status: string }>();
-      expectTypeOf((await client.execute('query-status')).status).toExtend<'running' | 'paused' | 'inmigrate' | QmpReturn<'query-status'>['status']>();
-      expectTypeOf(await client.execute('human-monitor-command', { 'command-line': 'info status' })).toEqualTypeOf<string>();
-      expectTypeOf((await client.execute('query-jobs'))[0]).toEqualTypeOf<QmpReturn<'query-jobs'>[number] | undefined>();
+      expectTypeOf((await client.execute('query-status')).status).toExtend<
+        'running' | 'paused' | 'inmigrate' | QmpReturn<'query-status'>['status']
+      >();
+      expectTypeOf(
+        await client.execute('human-monitor-command', { 'command-line': 'info status' }),
+      ).toEqualTypeOf<string>();
+      expectTypeOf((await client.execute('query-jobs'))[0]).toEqualTypeOf<
+        QmpReturn<'query-jobs'>[number] | undefined
+      >();
       expectTypeOf(await client.execute('qom-get', { path: '/', property: 'type' })).toEqualTypeOf<unknown>();
     });
   });
@@ -38,11 +52,18 @@ describe('the types of execute', () => {
   });
 
   it('tell the drivers of blockdev-add apart', () => {
-    compiled(() => client.execute('blockdev-add', { driver: 'file', 'node-name': 'f', filename: '/a' }));
-    compiled(() => client.execute('blockdev-add', { driver: 'qcow2', 'node-name': 'd', file: { driver: 'file', filename: '/a' }, backing: null }));
+    compiled(() => client.execute('blockdev-add', { 'driver': 'file', 'node-name': 'f', 'filename': '/a' }));
+    compiled(() =>
+      client.execute('blockdev-add', {
+        'driver': 'qcow2',
+        'node-name': 'd',
+        'file': { driver: 'file', filename: '/a' },
+        'backing': null,
+      }),
+    );
     compiled(() => client.execute('blockdev-add', { driver: 'qcow2', file: 'f', cache: { direct: true } }));
     // @ts-expect-error a file has a filename
-    compiled(() => client.execute('blockdev-add', { driver: 'file', 'node-name': 'f' }));
+    compiled(() => client.execute('blockdev-add', { 'driver': 'file', 'node-name': 'f' }));
     // @ts-expect-error null-co has no filename
     compiled(() => client.execute('blockdev-add', { driver: 'null-co', filename: '/a' }));
     // @ts-expect-error the driver of the inner node is checked as well
@@ -78,7 +99,9 @@ describe('the types of execute', () => {
   });
 
   it('let out of band only what can run so', () => {
-    expectTypeOf<QmpOutOfBandCommandName>().toEqualTypeOf<'migrate-pause' | 'migrate-recover' | 'query-yank' | 'yank'>();
+    expectTypeOf<QmpOutOfBandCommandName>().toEqualTypeOf<
+      'migrate-pause' | 'migrate-recover' | 'query-yank' | 'yank'
+    >();
     compiled(() => client.executeOob('migrate-pause'));
     // @ts-expect-error query-status runs in band only
     compiled(() => client.executeOob('query-status'));
@@ -86,8 +109,17 @@ describe('the types of execute', () => {
 
   it('know which commands start jobs', () => {
     expectTypeOf<QmpJobCommandName>().toEqualTypeOf<
-      | 'block-commit' | 'block-stream' | 'blockdev-backup' | 'blockdev-create' | 'blockdev-mirror' | 'drive-backup' | 'drive-mirror'
-      | 'snapshot-delete' | 'snapshot-load' | 'snapshot-save' | 'x-blockdev-amend'
+      | 'block-commit'
+      | 'block-stream'
+      | 'blockdev-backup'
+      | 'blockdev-create'
+      | 'blockdev-mirror'
+      | 'drive-backup'
+      | 'drive-mirror'
+      | 'snapshot-delete'
+      | 'snapshot-load'
+      | 'snapshot-save'
+      | 'x-blockdev-amend'
     >();
     compiled(() => client.runJob('snapshot-save', { tag: 't', vmstate: 'd', devices: ['d'] }));
     // @ts-expect-error the tag is missing
@@ -110,7 +142,8 @@ describe('the types of events', () => {
       expectTypeOf(event).toEqualTypeOf<QmpEventOf<'STOP' | 'SHUTDOWN'>>();
       if (event.event === 'SHUTDOWN') expectTypeOf<typeof event.event>().toEqualTypeOf<'SHUTDOWN'>();
       for await (const one of client.events()) expectTypeOf(one).toEqualTypeOf<QmpEvent>();
-      for await (const one of client.events((candidate) => candidate.event === 'RESET')) expectTypeOf(one.timestamp.seconds).toEqualTypeOf<number>();
+      for await (const one of client.events((candidate) => candidate.event === 'RESET'))
+        expectTypeOf(one.timestamp.seconds).toEqualTypeOf<number>();
     });
     // @ts-expect-error there is no such event
     compiled(() => client.waitFor('COFFEE_READY'));
@@ -122,9 +155,13 @@ describe('the types of the guest agent', () => {
   it('know its commands', () => {
     compiled(async () => {
       expectTypeOf(await agent.execute('guest-info')).toEqualTypeOf<GuestReturn<'guest-info'>>();
-      expectTypeOf(await agent.execute('guest-file-open', { path: '/etc/hostname', mode: 'r' })).toEqualTypeOf<number>();
+      expectTypeOf(
+        await agent.execute('guest-file-open', { path: '/etc/hostname', mode: 'r' }),
+      ).toEqualTypeOf<number>();
     });
-    expectTypeOf<GuestArguments<'guest-exec'>['capture-output']>().toExtend<boolean | 'none' | 'stdout' | 'stderr' | 'separated' | 'merged' | undefined>();
+    expectTypeOf<GuestArguments<'guest-exec'>['capture-output']>().toExtend<
+      boolean | 'none' | 'stdout' | 'stderr' | 'separated' | 'merged' | undefined
+    >();
     // @ts-expect-error the path is missing
     compiled(() => agent.execute('guest-exec', {}));
     // @ts-expect-error there is no such command

@@ -24,7 +24,9 @@ export function parseAttempts(bytes: Uint8Array, path: string): AttemptsFile {
   const records = lines.map((line, index) => {
     const record = parseRecord(line);
     if (record) return record;
-    throw new QmpilotError('USAGE', `line ${index + 1} of ${path} is no attempt`, { hint: 'was the file changed by hand? Remove that line, and its attempt runs again' });
+    throw new QmpilotError('USAGE', `line ${index + 1} of ${path} is no attempt`, {
+      hint: 'was the file changed by hand? Remove that line, and its attempt runs again',
+    });
   });
   const last = parseRecord(text.subarray(end).toString('utf8'));
   return {
@@ -52,7 +54,13 @@ function isRecord(value: unknown): value is AttemptRecord {
   if (typeof value !== 'object' || value === null) return false;
   const { v, type, index, outcome, ms, findings, reason } = value as Readonly<Record<string, unknown>>;
   return (
-    v === 1 && type === 'attempt' && Number.isSafeInteger(index) && Number(index) >= 1 && typeof ms === 'number' && Array.isArray(findings) && findings.every(isFinding) &&
+    v === 1 &&
+    type === 'attempt' &&
+    Number.isSafeInteger(index) &&
+    Number(index) >= 1 &&
+    typeof ms === 'number' &&
+    Array.isArray(findings) &&
+    findings.every(isFinding) &&
     (reason === undefined || typeof reason === 'string') &&
     (outcome === 'reproduced' || outcome === 'clean' || outcome === 'inconclusive')
   );
@@ -63,5 +71,7 @@ function isFinding(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
   const { kind, severity, title, signature, at, evidence } = value as Readonly<Record<string, unknown>>;
   const texts = [kind, severity, title, signature].every((one) => typeof one === 'string');
-  return texts && typeof at === 'number' && Array.isArray(evidence) && evidence.every((line) => typeof line === 'string');
+  return (
+    texts && typeof at === 'number' && Array.isArray(evidence) && evidence.every((line) => typeof line === 'string')
+  );
 }

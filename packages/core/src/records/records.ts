@@ -55,7 +55,14 @@ export type RunEvent =
    * The run directory is there; `done` attempts are in it already, `todo` are still to be made. `attempts`: of the whole run, all
    * shards together, which is what the indices count to.
    */
-  | { readonly type: 'run'; readonly dir: string; readonly attempts: number; readonly shard?: Shard; readonly todo: number; readonly done: readonly AttemptRecord[] }
+  | {
+      readonly type: 'run';
+      readonly dir: string;
+      readonly attempts: number;
+      readonly shard?: Shard;
+      readonly todo: number;
+      readonly done: readonly AttemptRecord[];
+    }
   | { readonly type: 'booted'; readonly facts: VmFacts; readonly ms: number }
   | { readonly type: 'prepared'; readonly ms: number; readonly snapshotMs: number; readonly from: 'boot' | 'kept' }
   /** How many attempts run in parallel, and why so many. */

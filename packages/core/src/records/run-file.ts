@@ -90,7 +90,9 @@ export function parseShard(text: string): Shard {
 }
 
 export function isShard(value: unknown): value is Shard {
-  return isObject(value) && isWhole(value['index'], 1) && isWhole(value['count'], 1) && value['index'] <= value['count'];
+  return (
+    isObject(value) && isWhole(value['index'], 1) && isWhole(value['count'], 1) && value['index'] <= value['count']
+  );
 }
 
 function isSource(value: unknown): boolean {
@@ -101,7 +103,15 @@ function isSource(value: unknown): boolean {
 function isFacts(value: unknown): boolean {
   if (!isObject(value)) return false;
   const { guest, qemu, accelerator } = value;
-  return isObject(guest) && typeof guest['name'] === 'string' && typeof guest['key'] === 'string' && isObject(qemu) && typeof qemu['version'] === 'string' && isObject(accelerator) && typeof accelerator['accelerator'] === 'string';
+  return (
+    isObject(guest) &&
+    typeof guest['name'] === 'string' &&
+    typeof guest['key'] === 'string' &&
+    isObject(qemu) &&
+    typeof qemu['version'] === 'string' &&
+    isObject(accelerator) &&
+    typeof accelerator['accelerator'] === 'string'
+  );
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -113,5 +123,8 @@ function isWhole(value: unknown, from: number): value is number {
 }
 
 function notARun(path: string, why: string, cause?: unknown): QmpilotError {
-  return new QmpilotError('USAGE', `${path} describes no run: ${why}`, { cause, hint: 'name a folder that qmpilot repro wrote' });
+  return new QmpilotError('USAGE', `${path} describes no run: ${why}`, {
+    cause,
+    hint: 'name a folder that qmpilot repro wrote',
+  });
 }

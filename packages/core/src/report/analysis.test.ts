@@ -6,9 +6,20 @@ import { attempt, finding, runOf } from './run.fixture.js';
 describe('analyze', () => {
   it('leaves inconclusive attempts out of rate, curve and cost', () => {
     const analysis = analyze(runOf('rciic'));
-    expect(analysis).toMatchObject({ total: 5, failures: 1, attempts: 3, clean: 2, inconclusive: 2, medianTimeToFailure: 2000, timePerFailure: 3 * 10_050 });
+    expect(analysis).toMatchObject({
+      total: 5,
+      failures: 1,
+      attempts: 3,
+      clean: 2,
+      inconclusive: 2,
+      medianTimeToFailure: 2000,
+      timePerFailure: 3 * 10_050,
+    });
     expect(analysis.rate).toBeCloseTo(1 / 3);
-    expect(analysis.survival.steps.map(({ time, failures, censored }) => [time, failures, censored])).toEqual([[2000, 1, 0], [10_000, 0, 2]]);
+    expect(analysis.survival.steps.map(({ time, failures, censored }) => [time, failures, censored])).toEqual([
+      [2000, 1, 0],
+      [10_000, 0, 2],
+    ]);
     expect(analysis.reasons).toEqual([{ reason: 'QEMU_EXITED: gone', attempts: [3, 4] }]);
   });
 
@@ -18,7 +29,14 @@ describe('analyze', () => {
   });
 
   it('knows nothing of a run without a verdict', () => {
-    expect(analyze(runOf(''))).toMatchObject({ rate: null, interval: null, upperBound: null, timePerFailure: null, cleanToShowFix: null, groups: [] });
+    expect(analyze(runOf(''))).toMatchObject({
+      rate: null,
+      interval: null,
+      upperBound: null,
+      timePerFailure: null,
+      cleanToShowFix: null,
+      groups: [],
+    });
     expect(analyze(runOf('ii'))).toMatchObject({ rate: null, inconclusive: 2 });
   });
 
@@ -26,7 +44,9 @@ describe('analyze', () => {
     const stack = [{ function: 'f', raw: 'f+0x1/0x2' }];
     const run = runOf('', {
       attempts: [
-        attempt(1, 'r', { findings: [finding(), finding({ at: 9000 }), finding({ signature: 'w', severity: 'warning', at: 1 })] }),
+        attempt(1, 'r', {
+          findings: [finding(), finding({ at: 9000 }), finding({ signature: 'w', severity: 'warning', at: 1 })],
+        }),
         attempt(2, 'r', { findings: [finding({ stack, at: 4000 }), finding({ signature: 'other' })] }),
         attempt(3, 'c', { findings: [finding({ signature: 'w', severity: 'warning' })] }),
       ],
@@ -43,7 +63,9 @@ describe('compareRuns', () => {
   const count = (failures: number, attempts: number) => ({ failures, attempts });
 
   it('sees a fix when enough attempts are clean, and says how many are missing before', () => {
-    expect(compareRuns([count(6, 10), count(0, 60)])).toMatchObject([{ verdict: 'lower', cleanAttemptsLeft: null, adjusted: false }]);
+    expect(compareRuns([count(6, 10), count(0, 60)])).toMatchObject([
+      { verdict: 'lower', cleanAttemptsLeft: null, adjusted: false },
+    ]);
     const [open] = compareRuns([count(6, 10), count(0, 3)]);
     expect(open?.verdict).toBe('open');
     const more = open?.cleanAttemptsLeft ?? 0;
@@ -51,7 +73,8 @@ describe('compareRuns', () => {
     expect(compareRuns([count(6, 10), count(0, 3 + more)])[0]?.cleanAttemptsLeft).toBeNull();
   });
 
-  it('sees a change for the worse', () => expect(compareRuns([count(0, 50), count(20, 50)])).toMatchObject([{ verdict: 'higher' }]));
+  it('sees a change for the worse', () =>
+    expect(compareRuns([count(0, 50), count(20, 50)])).toMatchObject([{ verdict: 'higher' }]));
 
   it('asks more of each of several comparisons', () => {
     const [alone] = compareRuns([count(8, 20), count(1, 20)]);
@@ -61,6 +84,7 @@ describe('compareRuns', () => {
     expect(second).toMatchObject({ verdict: 'open', adjusted: true });
   });
 
-  it('compares nothing with a run that has no verdict', () => expect(compareRuns([count(0, 0), count(1, 2)])).toMatchObject([{ verdict: 'nothing-to-compare' }]));
+  it('compares nothing with a run that has no verdict', () =>
+    expect(compareRuns([count(0, 0), count(1, 2)])).toMatchObject([{ verdict: 'nothing-to-compare' }]));
   it('is empty for one run', () => expect(compareRuns([count(1, 2)])).toEqual([]));
 });

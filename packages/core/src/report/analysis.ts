@@ -1,9 +1,9 @@
 import type { Finding, Severity } from '../detect/finding.js';
 import type { AttemptRecord } from '../records/records.js';
 import { cleanAttemptsNeededAfter } from '../statistics/attempts-needed.js';
+import type { Count } from '../statistics/count.js';
 import { kaplanMeier, type SurvivalCurve } from '../statistics/kaplan-meier.js';
 import { median } from '../statistics/median.js';
-import type { Count } from '../statistics/count.js';
 import { wilsonInterval } from '../statistics/wilson.js';
 import type { RunInput } from './input.js';
 
@@ -52,7 +52,9 @@ export function analyze({ attempts }: Pick<RunInput, 'attempts'>): RunAnalysis {
   const [reproduced, clean, inconclusive] = [of('reproduced'), of('clean'), of('inconclusive')];
   const told = reproduced.length + clean.length;
   const interval = wilsonInterval(reproduced.length, told);
-  const times = reproduced.map(({ timeToFailureMs, ms }) => timeToFailureMs ?? ms).toSorted((one, other) => one - other);
+  const times = reproduced
+    .map(({ timeToFailureMs, ms }) => timeToFailureMs ?? ms)
+    .toSorted((one, other) => one - other);
   const spent = [...reproduced, ...clean].reduce((sum, { ms, restoreMs }) => sum + ms + restoreMs, 0);
   return {
     total: attempts.length,
@@ -71,7 +73,8 @@ export function analyze({ attempts }: Pick<RunInput, 'attempts'>): RunAnalysis {
     medianTimeToFailure: median(times),
     timePerFailure: reproduced.length === 0 ? null : spent / reproduced.length,
     meanAttemptMs: told === 0 ? null : spent / told,
-    cleanToShowFix: reproduced.length === 0 ? null : cleanAttemptsNeededAfter({ failures: reproduced.length, attempts: told }, 0.95),
+    cleanToShowFix:
+      reproduced.length === 0 ? null : cleanAttemptsNeededAfter({ failures: reproduced.length, attempts: told }, 0.95),
     groups: groupFailures(attempts),
     reasons: groupReasons(inconclusive),
   };
@@ -88,14 +91,28 @@ function groupFailures(attempts: readonly AttemptRecord[]): FailureGroup[] {
         group.at.push(finding.at);
       }
       // The kernel may print the trace only the second time, or in another attempt.
-      if (!group.example.stack?.length && finding.stack?.length) Object.assign(group, { example: finding, exampleAttempt: index });
+      if (!group.example.stack?.length && finding.stack?.length)
+        Object.assign(group, { example: finding, exampleAttempt: index });
     }
   }
   return [...groups]
     .map(([signature, { example, exampleAttempt, attempts: seen, at }]) => ({
-      signature, title: example.title, kind: example.kind, severity: example.severity, attempts: seen, medianAt: median(at), example, exampleAttempt,
+      signature,
+      title: example.title,
+      kind: example.kind,
+      severity: example.severity,
+      attempts: seen,
+      medianAt: median(at),
+      example,
+      exampleAttempt,
     }))
-    .toSorted((one, other) => rank(one.severity) - rank(other.severity) || other.attempts.length - one.attempts.length || (one.medianAt ?? 0) - (other.medianAt ?? 0) || compare(one.signature, other.signature));
+    .toSorted(
+      (one, other) =>
+        rank(one.severity) - rank(other.severity) ||
+        other.attempts.length - one.attempts.length ||
+        (one.medianAt ?? 0) - (other.medianAt ?? 0) ||
+        compare(one.signature, other.signature),
+    );
 }
 
 const rank = (severity: Severity) => SEVERITIES.indexOf(severity);
@@ -103,6 +120,9 @@ const compare = (one: string, other: string) => (one < other ? -1 : one > other 
 
 function groupReasons(inconclusive: readonly AttemptRecord[]): RunAnalysis['reasons'] {
   const reasons = new Map<string, number[]>();
-  for (const { reason = 'no reason was kept', index } of inconclusive) reasons.set(reason, [...(reasons.get(reason) ?? []), index]);
-  return [...reasons].map(([reason, attempts]) => ({ reason, attempts })).toSorted((one, other) => other.attempts.length - one.attempts.length);
+  for (const { reason = 'no reason was kept', index } of inconclusive)
+    reasons.set(reason, [...(reasons.get(reason) ?? []), index]);
+  return [...reasons]
+    .map(([reason, attempts]) => ({ reason, attempts }))
+    .toSorted((one, other) => other.attempts.length - one.attempts.length);
 }

@@ -1,6 +1,6 @@
 import { cleanAttemptsNeededAfter, isShown } from '../statistics/attempts-needed.js';
-import { fisherExact, holm } from '../statistics/fisher.js';
 import type { Count } from '../statistics/count.js';
+import { fisherExact, holm } from '../statistics/fisher.js';
 import { rateDifference } from '../statistics/wilson.js';
 
 /** `lower`, `higher`: the rate is another than in the first run, at 95 %. `open`: no difference is shown. */
@@ -29,8 +29,20 @@ export function compareRuns([first, ...others]: readonly Count[]): readonly Comp
     const p = adjusted[index] ?? 1;
     const change = rateDifference(other, first);
     const comparable = first.attempts > 0 && other.attempts > 0;
-    const verdict = !comparable ? 'nothing-to-compare' : !isShown(p, CONFIDENCE) || change === null ? 'open' : change.difference < 0 ? 'lower' : 'higher';
-    return { verdict, p, adjusted: others.length > 1, change, cleanAttemptsLeft: verdict === 'open' ? cleanLeft(first, other) : null };
+    const verdict = !comparable
+      ? 'nothing-to-compare'
+      : !isShown(p, CONFIDENCE) || change === null
+        ? 'open'
+        : change.difference < 0
+          ? 'lower'
+          : 'higher';
+    return {
+      verdict,
+      p,
+      adjusted: others.length > 1,
+      change,
+      cleanAttemptsLeft: verdict === 'open' ? cleanLeft(first, other) : null,
+    };
   });
 }
 

@@ -12,6 +12,9 @@ export function evidenceOrder(attempts: readonly AttemptRecord[]): number[] {
   }
   const failed = attempts.filter(({ outcome }) => outcome === 'reproduced').map(({ index }) => index);
   const others = attempts.filter(({ outcome }) => outcome !== 'reproduced').map(({ index }) => index);
-  const turns = Array.from({ length: Math.max(failed.length, others.length) }, (_, place) => [failed[place], others[place]]).flat();
+  const turns = Array.from({ length: Math.max(failed.length, others.length) }, (_, place) => [
+    failed[place],
+    others[place],
+  ]).flat();
   return [...new Set([...first.values(), ...turns.filter((index) => index !== undefined)])];
 }

@@ -18,7 +18,12 @@ export function goalResult({ run, attempts }: Pick<RunInput, 'run' | 'attempts'>
   const test = new SequentialTest(goal);
   // By their numbers, as they stand in the input: the test's errors hold for that order.
   for (const { outcome } of attempts) if (outcome !== 'inconclusive') test.push(outcome === 'reproduced');
-  return { goal: formatRateGoal(goal), decision: test.decision, cleanAttemptsLeft: test.attemptsLeft('clean'), confidence: goal.confidence };
+  return {
+    goal: formatRateGoal(goal),
+    decision: test.decision,
+    cleanAttemptsLeft: test.attemptsLeft('clean'),
+    confidence: goal.confidence,
+  };
 }
 
 function readGoal(text: string): RateGoal | null {

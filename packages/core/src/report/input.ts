@@ -17,7 +17,12 @@ export interface RunDescription {
   readonly guest?: string;
   readonly qemu?: string;
   readonly commandLine: readonly string[];
-  readonly sessions: readonly { readonly startedAt?: string; readonly forks?: number; readonly end?: string; readonly message?: string }[];
+  readonly sessions: readonly {
+    readonly startedAt?: string;
+    readonly forks?: number;
+    readonly end?: string;
+    readonly message?: string;
+  }[];
 }
 
 /** One line of what a run ran on. */

@@ -5,14 +5,28 @@ import { attempt, finding, HOSTILE, runOf } from './run.fixture.js';
 
 const whole = runOf('', {
   run: {
-    name: 'npm-ci-hang', seed: 7, attempts: 2, source: { file: '/home/me/npm-ci-hang.repro.ts', sha256: 'abc' }, guest: 'debian', kernel: '6.1.0',
-    environment: [{ name: 'QEMU', value: '7.2' }], commandLine: ['qemu', '-append', 'a b'], sessions: [],
+    name: 'npm-ci-hang',
+    seed: 7,
+    attempts: 2,
+    source: { file: '/home/me/npm-ci-hang.repro.ts', sha256: 'abc' },
+    guest: 'debian',
+    kernel: '6.1.0',
+    environment: [{ name: 'QEMU', value: '7.2' }],
+    commandLine: ['qemu', '-append', 'a b'],
+    sessions: [],
   },
   attempts: [
     attempt(1, 'r', {
       findings: [
         finding({ kind: 'd-state', title: 'D state: npm ci (pid 9) in g', signature: 'd' }),
-        finding({ stack: [{ function: 'f', raw: 'f+0x1/0x2' }], evidence: ['\u001b[2;5Htmux drew this', '[    1.000000] INFO: task npm ci:9 blocked', '[    1.000001]  f+0x1/0x2'] }),
+        finding({
+          stack: [{ function: 'f', raw: 'f+0x1/0x2' }],
+          evidence: [
+            '\u001b[2;5Htmux drew this',
+            '[    1.000000] INFO: task npm ci:9 blocked',
+            '[    1.000001]  f+0x1/0x2',
+          ],
+        }),
       ],
     }),
     attempt(2, 'c'),
@@ -69,7 +83,9 @@ describe('renderMarkdown', () => {
   });
 
   it('says what is known of a run without a failure', () => {
-    expect(renderMarkdown(runOf('c'.repeat(59)))).toMatch(/^# scenario: no failure in 59 attempts\n\nNo failure was seen; at 95 % confidence the rate is below 5/);
+    expect(renderMarkdown(runOf('c'.repeat(59)))).toMatch(
+      /^# scenario: no failure in 59 attempts\n\nNo failure was seen; at 95 % confidence the rate is below 5/,
+    );
   });
 
   it('names the reasons of attempts that could not tell', () => {
@@ -90,7 +106,14 @@ describe('renderMarkdown', () => {
   });
 
   it('keeps guest text within code, so that nobody is called and nothing is rendered', () => {
-    const text = renderMarkdown(runOf('', { run: { ...whole.run, name: HOSTILE, environment: [{ name: HOSTILE, value: HOSTILE }] }, attempts: [attempt(1, 'r', { findings: [finding({ title: HOSTILE, evidence: [HOSTILE, '```', '@everyone'] })] })] }));
+    const text = renderMarkdown(
+      runOf('', {
+        run: { ...whole.run, name: HOSTILE, environment: [{ name: HOSTILE, value: HOSTILE }] },
+        attempts: [
+          attempt(1, 'r', { findings: [finding({ title: HOSTILE, evidence: [HOSTILE, '```', '@everyone'] })] }),
+        ],
+      }),
+    );
     const outside = text.replace(/^(`{3,})text\n[^]*?\n\1$/gm, '').replace(/(`+)(?!`)[^]*?(?<!`)\1(?!`)/g, '');
     expect(outside).not.toMatch(/script|@everyone|img|\u202e|\u001b/);
   });
@@ -98,7 +121,9 @@ describe('renderMarkdown', () => {
 
 describe('fence and span', () => {
   it('cannot be ended by what is in them', () => {
-    const nasty = fc.array(fc.constantFrom('`', '``', '```', '\n', 'x', '~~~', ' '), { maxLength: 30 }).map((pieces) => pieces.join(''));
+    const nasty = fc
+      .array(fc.constantFrom('`', '``', '```', '\n', 'x', '~~~', ' '), { maxLength: 30 })
+      .map((pieces) => pieces.join(''));
     fc.assert(
       fc.property(nasty, (text) => {
         const [first = '', ...rest] = fence(text).split('\n');

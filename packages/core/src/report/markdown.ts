@@ -1,11 +1,11 @@
 import { generalTitle } from '../records/general-title.js';
-import { compareRuns } from './comparison.js';
 import { analyze, type FailureGroup, type RunAnalysis } from './analysis.js';
-import { attemptList, counted, duration, percent, percentRange } from './format.js';
 import { commandLine } from './command-line.js';
-import { comparisonHeadline, comparisonSentence, headline } from './wording.js';
+import { compareRuns } from './comparison.js';
+import { attemptList, counted, duration, percent, percentRange } from './format.js';
 import type { RunInput } from './input.js';
 import { safeLine, safeText } from './safe-text.js';
+import { comparisonHeadline, comparisonSentence, headline } from './wording.js';
 
 const MOST_LINES = 60;
 const MOST_GROUPS = 12;
@@ -27,7 +27,12 @@ function comparison(inputs: readonly RunInput[]): string[] {
     const one = comparisons[index - 1];
     return `| ${cell(label)} | ${failures} of ${attempts} | ${interval === null ? '' : percentRange(interval).replace(' and ', ' to ')} | ${one === undefined ? 'compared with' : comparisonSentence(one)} |`;
   });
-  return [`# ${comparisonHeadline(runs.map((run) => ({ ...run, label: 'the first' })), comparisons)}\n\n| Run | Failed | 95 % interval | |\n|---|---|---|---|\n${rows.join('\n')}\n`];
+  return [
+    `# ${comparisonHeadline(
+      runs.map((run) => ({ ...run, label: 'the first' })),
+      comparisons,
+    )}\n\n| Run | Failed | 95 % interval | |\n|---|---|---|---|\n${rows.join('\n')}\n`,
+  ];
 }
 
 function renderOne(input: RunInput): string {
@@ -39,10 +44,27 @@ function renderOne(input: RunInput): string {
   return [
     `# ${main === undefined ? escaped(input.run.name) : span(generalTitle(main.title, main.kind))}: ${headline(analysis).toLowerCase()}`,
     rate(analysis),
-    section('What happens', [...errors.slice(0, MOST_GROUPS).map((group) => failure(group, analysis)), ...analysis.reasons.slice(0, MOST_GROUPS).map((reason) => inconclusive(reason, analysis))].map((line) => `- ${line}`).join('\n')),
+    section(
+      'What happens',
+      [
+        ...errors.slice(0, MOST_GROUPS).map((group) => failure(group, analysis)),
+        ...analysis.reasons.slice(0, MOST_GROUPS).map((reason) => inconclusive(reason, analysis)),
+      ]
+        .map((line) => `- ${line}`)
+        .join('\n'),
+    ),
     section('How to reproduce', reproduction(input)),
-    log && section('Kernel log', `${attemptOf(log)}\n\n${fence(readable(log.example.evidence).slice(0, MOST_LINES).join('\n'))}`),
-    withStack && withStack !== log && section('Stack', `${attemptOf(withStack)}\n\n${fence((withStack.example.stack ?? []).map(({ raw }) => raw).join('\n'))}`),
+    log &&
+      section(
+        'Kernel log',
+        `${attemptOf(log)}\n\n${fence(readable(log.example.evidence).slice(0, MOST_LINES).join('\n'))}`,
+      ),
+    withStack &&
+      withStack !== log &&
+      section(
+        'Stack',
+        `${attemptOf(withStack)}\n\n${fence((withStack.example.stack ?? []).map(({ raw }) => raw).join('\n'))}`,
+      ),
     section('Environment', environment(input)),
   ]
     .filter((part) => typeof part === 'string' && part !== '')
@@ -68,11 +90,20 @@ function readable(lines: readonly string[]): readonly string[] {
 function rate(analysis: RunAnalysis): string {
   const { rate: value, interval, upperBound, medianTimeToFailure, timePerFailure, inconclusive } = analysis;
   if (value === null || interval === null) return 'No attempt came to a verdict, so there is no rate.';
-  const first = upperBound === null ? `Failure rate: **${percent(value)}** (95 % interval: between ${percentRange(interval)}).` : `No failure was seen; at 95 % confidence the rate is below ${percent(upperBound)}.`;
+  const first =
+    upperBound === null
+      ? `Failure rate: **${percent(value)}** (95 % interval: between ${percentRange(interval)}).`
+      : `No failure was seen; at 95 % confidence the rate is below ${percent(upperBound)}.`;
   return [
     first,
-    ...(medianTimeToFailure === null ? [] : [`It takes ${duration(medianTimeToFailure)} until it fails (median)${timePerFailure === null ? '' : `; one failure per ${duration(timePerFailure)} of trying`}.`]),
-    ...(inconclusive === 0 ? [] : [`${counted(inconclusive, 'further attempt was', 'further attempts were')} inconclusive and not counted.`]),
+    ...(medianTimeToFailure === null
+      ? []
+      : [
+          `It takes ${duration(medianTimeToFailure)} until it fails (median)${timePerFailure === null ? '' : `; one failure per ${duration(timePerFailure)} of trying`}.`,
+        ]),
+    ...(inconclusive === 0
+      ? []
+      : [`${counted(inconclusive, 'further attempt was', 'further attempts were')} inconclusive and not counted.`]),
   ].join(' ');
 }
 
@@ -87,22 +118,34 @@ function inconclusive({ reason, attempts }: RunAnalysis['reasons'][number], { to
 function reproduction({ run, attempts, shards }: RunInput): string {
   const { source, seed, name, shard } = run;
   const words = [
-    'qmpilot', 'repro', source?.file.split('/').at(-1) ?? `${name}.repro.ts`,
+    'qmpilot',
+    'repro',
+    source?.file.split('/').at(-1) ?? `${name}.repro.ts`,
     // Of a run that was cut off as well: with the seed the same attempts are made, and those that failed are among them.
-    '--attempts', String(run.attempts ?? attempts.length),
+    '--attempts',
+    String(run.attempts ?? attempts.length),
     ...(shard === undefined || shards !== undefined ? [] : ['--shard', `${shard.index}/${shard.count}`]),
     ...(run.until === undefined ? [] : ['--until', run.until]),
     ...(run.untilReproduced === undefined ? [] : ['--until-reproduced', String(run.untilReproduced)]),
     ...(seed === undefined ? [] : ['--seed', String(seed)]),
   ];
-  const facts = [source !== undefined && source.sha256 !== '' && `The scenario's SHA-256 is ${span(source.sha256)}.`, run.guest !== undefined && `The guest is ${span(run.guest)}${run.kernel === undefined ? '' : ` with kernel ${span(run.kernel)}`}.`];
-  return [fence(words.map((word) => commandLine([word])).join(' ')), ...facts.filter((fact) => fact !== false)].join('\n\n');
+  const facts = [
+    source !== undefined && source.sha256 !== '' && `The scenario's SHA-256 is ${span(source.sha256)}.`,
+    run.guest !== undefined &&
+      `The guest is ${span(run.guest)}${run.kernel === undefined ? '' : ` with kernel ${span(run.kernel)}`}.`,
+  ];
+  return [fence(words.map((word) => commandLine([word])).join(' ')), ...facts.filter((fact) => fact !== false)].join(
+    '\n\n',
+  );
 }
 
 function environment({ run }: RunInput): string {
   const facts = run.environment.map(({ name, value }) => `| ${escaped(name)} | ${cell(value)} |`);
   const table = facts.length === 0 ? '' : ['| | |', '|---|---|', ...facts].join('\n');
-  const command = run.commandLine.length === 0 ? '' : `<details><summary>QEMU's command line</summary>\n\n${fence(commandLine(run.commandLine))}\n\n</details>`;
+  const command =
+    run.commandLine.length === 0
+      ? ''
+      : `<details><summary>QEMU's command line</summary>\n\n${fence(commandLine(run.commandLine))}\n\n</details>`;
   return [table, command].filter((part) => part !== '').join('\n\n');
 }
 

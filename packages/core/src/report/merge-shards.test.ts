@@ -5,7 +5,17 @@ import { attempt, evidence, runOf } from './run.fixture.js';
 const shard = (index: number, indices: readonly number[], more: object = {}) =>
   runOf('', {
     label: `part${index}`,
-    run: { name: 's', seed: 1, attempts: 6, shard: { index, count: 3 }, source: { file: 'f', sha256: 'h' }, environment: [], commandLine: [], sessions: [], ...more },
+    run: {
+      name: 's',
+      seed: 1,
+      attempts: 6,
+      shard: { index, count: 3 },
+      source: { file: 'f', sha256: 'h' },
+      environment: [],
+      commandLine: [],
+      sessions: [],
+      ...more,
+    },
     attempts: indices.map((one) => attempt(one, 'c')),
     evidence: new Map(indices.map((one) => [one, evidence(`part ${index}`)])),
     folder: (one) => `part${index}/${one}/`,
@@ -30,6 +40,14 @@ describe('mergeShards', () => {
   });
 
   it('keeps apart what is not one run: another seed, another scenario, no shards at all', () => {
-    expect(mergeShards([shard(1, [1]), shard(2, [2], { seed: 2 }), shard(2, [2], { source: { file: 'f', sha256: 'x' } }), runOf('c'), runOf('c')])).toHaveLength(5);
+    expect(
+      mergeShards([
+        shard(1, [1]),
+        shard(2, [2], { seed: 2 }),
+        shard(2, [2], { source: { file: 'f', sha256: 'x' } }),
+        runOf('c'),
+        runOf('c'),
+      ]),
+    ).toHaveLength(5);
   });
 });

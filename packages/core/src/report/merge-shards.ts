@@ -8,13 +8,18 @@ export function mergeShards(inputs: readonly RunInput[]): RunInput[] {
   const groups = new Map<string, RunInput[]>();
   for (const [place, input] of inputs.entries()) {
     const { source, seed, attempts, shard, name } = input.run;
-    const key = shard === undefined || shard.count < 2 ? `alone ${place}` : JSON.stringify([source?.sha256 ?? name, seed, attempts, shard.count]);
+    const key =
+      shard === undefined || shard.count < 2
+        ? `alone ${place}`
+        : JSON.stringify([source?.sha256 ?? name, seed, attempts, shard.count]);
     groups.set(key, [...(groups.get(key) ?? []), input]);
   }
-  return [...groups.values()].map((parts) => {
-    const [first] = parts;
-    return first === undefined || parts.length === 1 ? parts : [merged(first, parts)];
-  }).flat();
+  return [...groups.values()]
+    .map((parts) => {
+      const [first] = parts;
+      return first === undefined || parts.length === 1 ? parts : [merged(first, parts)];
+    })
+    .flat();
 }
 
 function merged(first: RunInput, parts: readonly RunInput[]): RunInput {
@@ -29,11 +34,14 @@ function merged(first: RunInput, parts: readonly RunInput[]): RunInput {
   const shards = parts.flatMap(({ run, label }) => (run.shard ? [{ ...run.shard, label }] : []));
   const missing = missingShards(shards);
   const evidence = new Map<number, AttemptEvidence>();
-  for (const part of parts) for (const [index, one] of part.evidence) if (owners.get(index) === part) evidence.set(index, one);
+  for (const part of parts)
+    for (const [index, one] of part.evidence) if (owners.get(index) === part) evidence.set(index, one);
   return {
     ...first,
     label: first.run.name,
-    attempts: [...owners].flatMap(([index, part]) => part.attempts.find((attempt) => attempt.index === index) ?? []).toSorted((one, other) => one.index - other.index),
+    attempts: [...owners]
+      .flatMap(([index, part]) => part.attempts.find((attempt) => attempt.index === index) ?? [])
+      .toSorted((one, other) => one.index - other.index),
     evidence,
     folder: (index) => (owners.get(index) ?? first).folder(index),
     notes: [
@@ -47,5 +55,7 @@ function merged(first: RunInput, parts: readonly RunInput[]): RunInput {
 
 function missingShards(shards: readonly { readonly index: number; readonly count: number }[]): number[] {
   const there = new Set(shards.map(({ index }) => index));
-  return Array.from({ length: Math.min(shards[0]?.count ?? 0, 10_000) }, (_, place) => place + 1).filter((index) => !there.has(index));
+  return Array.from({ length: Math.min(shards[0]?.count ?? 0, 10_000) }, (_, place) => place + 1).filter(
+    (index) => !there.has(index),
+  );
 }

@@ -54,7 +54,9 @@ export function pageRun(input: RunInput, groups: readonly FailureGroup[]): PageR
     restoreMs: attempts.map(({ restoreMs }) => whole(restoreMs)),
     seen: attempts.map(({ findings }) => [...new Set(findings.flatMap(({ signature }) => ids.get(signature) ?? []))]),
     titles: groups.map(({ title }) => safeLine(title)),
-    reasons: Object.fromEntries(attempts.flatMap(({ index, reason }) => (reason === undefined ? [] : [[index, safeLine(reason)]]))),
+    reasons: Object.fromEntries(
+      attempts.flatMap(({ index, reason }) => (reason === undefined ? [] : [[index, safeLine(reason)]])),
+    ),
     folders: attempts.map(({ index }) => input.folder(index)),
     prologue: input.prologue === undefined ? '' : packed(input.prologue),
     evidence: Object.fromEntries([...input.evidence].map(([index, evidence]) => [index, pageEvidence(evidence)])),

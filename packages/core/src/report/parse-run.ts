@@ -2,7 +2,17 @@ import type { Finding } from '../detect/finding.js';
 import type { AttemptRecord } from '../records/records.js';
 import { duration } from './format.js';
 import type { Fact, RunDescription } from './input.js';
-import { asNumber, asObject, asObjects, asText, asTexts, defined, parseJson, parseJsonLines, type Json } from './json-values.js';
+import {
+  asNumber,
+  asObject,
+  asObjects,
+  asText,
+  asTexts,
+  defined,
+  parseJson,
+  parseJsonLines,
+  type Json,
+} from './json-values.js';
 
 /** Reads run.json; whatever is missing or of another form is left out. */
 export function parseRunDescription(text: string, fallbackName: string): RunDescription {
@@ -30,12 +40,23 @@ export function parseRunDescription(text: string, fallbackName: string): RunDesc
     guest: asText(guest?.['name']),
     qemu: asText(qemu?.['version']),
     commandLine: asTexts(facts['commandLine']),
-    sessions: sessions.map((one) => defined({ startedAt: asText(one['startedAt']), forks: asNumber(one['forks']), end: asText(one['end']), message: asText(one['message']) })),
+    sessions: sessions.map((one) =>
+      defined({
+        startedAt: asText(one['startedAt']),
+        forks: asNumber(one['forks']),
+        end: asText(one['end']),
+        message: asText(one['message']),
+      }),
+    ),
   }) as RunDescription;
 }
 
 function factsOfVm(facts: Json): Fact[] {
-  const [guest, qemu, accelerator] = [asObject(facts['guest']), asObject(facts['qemu']), asObject(facts['accelerator'])];
+  const [guest, qemu, accelerator] = [
+    asObject(facts['guest']),
+    asObject(facts['qemu']),
+    asObject(facts['accelerator']),
+  ];
   const memory = asNumber(facts['memoryMiB']);
   return listed({
     'Guest': asText(guest?.['name']),
@@ -44,7 +65,13 @@ function factsOfVm(facts: Json): Fact[] {
     'QEMU': joined(' ', asText(qemu?.['version']), bracketed(asText(qemu?.['path']))),
     'Accelerator': joined(': ', asText(accelerator?.['accelerator'])?.toUpperCase(), asText(accelerator?.['reason'])),
     'Accelerator proved': asText(accelerator?.['provenAt']),
-    'Machine': joined(', ', asText(facts['machine']), labelled('CPU', facts['cpu']), labelled('vCPUs', facts['cpus']), memory === undefined ? undefined : `${memory} MiB`),
+    'Machine': joined(
+      ', ',
+      asText(facts['machine']),
+      labelled('CPU', facts['cpu']),
+      labelled('vCPUs', facts['cpus']),
+      memory === undefined ? undefined : `${memory} MiB`,
+    ),
   });
 }
 
@@ -75,7 +102,9 @@ function factsOfRun(run: Json): Fact[] {
 }
 
 function listed(facts: Readonly<Record<string, string | undefined>>): Fact[] {
-  return Object.entries(facts).flatMap(([name, value]) => (value === undefined || value === '' ? [] : [{ name, value }]));
+  return Object.entries(facts).flatMap(([name, value]) =>
+    value === undefined || value === '' ? [] : [{ name, value }],
+  );
 }
 
 function joined(separator: string, ...parts: readonly (string | undefined)[]): string | undefined {
@@ -84,10 +113,14 @@ function joined(separator: string, ...parts: readonly (string | undefined)[]): s
 }
 
 const bracketed = (text: string | undefined) => (text === undefined ? undefined : `(${text})`);
-const labelled = (name: string, value: unknown) => (typeof value === 'string' || typeof value === 'number' ? `${value} ${name}` : undefined);
+const labelled = (name: string, value: unknown) =>
+  typeof value === 'string' || typeof value === 'number' ? `${value} ${name}` : undefined;
 
 /** Reads attempts.jsonl: each index once, by index. Lines that are no attempts are counted; a last one may have been cut off. */
-export function parseAttemptLines(text: string): { readonly attempts: readonly AttemptRecord[]; readonly damaged: number } {
+export function parseAttemptLines(text: string): {
+  readonly attempts: readonly AttemptRecord[];
+  readonly damaged: number;
+} {
   const { objects, damaged } = parseJsonLines(text);
   const records = new Map<number, AttemptRecord>();
   let wrong = damaged;

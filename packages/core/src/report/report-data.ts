@@ -31,7 +31,13 @@ export interface RunData {
   readonly cleanAttemptsToShowFix: number | null;
   /** Kaplan-Meier: `[ms, share that has not failed]`. */
   readonly survival: readonly (readonly [number, number])[];
-  readonly failures: readonly { readonly signature: string; readonly title: string; readonly kind: string; readonly severity: string; readonly attempts: readonly number[] }[];
+  readonly failures: readonly {
+    readonly signature: string;
+    readonly title: string;
+    readonly kind: string;
+    readonly severity: string;
+    readonly attempts: readonly number[];
+  }[];
   readonly notes: readonly string[];
 }
 
@@ -66,8 +72,16 @@ function runData(input: RunInput, analysis: RunAnalysis): RunData {
     medianTimeToFailureMs: analysis.medianTimeToFailure,
     timePerFailureMs: analysis.timePerFailure,
     cleanAttemptsToShowFix: analysis.cleanToShowFix,
-    survival: analysis.survival.steps.filter(({ failures }) => failures > 0).map(({ time, survival }) => [time, survival] as const),
-    failures: analysis.groups.map(({ signature, title, kind, severity, attempts }) => ({ signature, title, kind, severity, attempts })),
+    survival: analysis.survival.steps
+      .filter(({ failures }) => failures > 0)
+      .map(({ time, survival }) => [time, survival] as const),
+    failures: analysis.groups.map(({ signature, title, kind, severity, attempts }) => ({
+      signature,
+      title,
+      kind,
+      severity,
+      attempts,
+    })),
     notes,
   };
 }

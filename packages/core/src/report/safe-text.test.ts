@@ -18,12 +18,16 @@ describe('safeText', () => {
 
   it('leaves nothing that a terminal or the direction of text would act on', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), fc.array(fc.constantFrom('\u001b', '[', ']', '31m', '\u009b', '\u0007', '\u202e', 'x'), { maxLength: 12 }), (any, pieces) => {
-        const safe = safeText(any + pieces.join(''));
-        expect(safe).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/);
-        expect(() => encodeURIComponent(safe)).not.toThrow();
-        expect(safeLine(any)).not.toMatch(/[\n\t]/);
-      }),
+      fc.property(
+        fc.string({ unit: 'binary' }),
+        fc.array(fc.constantFrom('\u001b', '[', ']', '31m', '\u009b', '\u0007', '\u202e', 'x'), { maxLength: 12 }),
+        (any, pieces) => {
+          const safe = safeText(any + pieces.join(''));
+          expect(safe).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/);
+          expect(() => encodeURIComponent(safe)).not.toThrow();
+          expect(safeLine(any)).not.toMatch(/[\n\t]/);
+        },
+      ),
     );
   });
 });

@@ -3,7 +3,10 @@
  * invisible marks spelled out. Escaping for HTML or Markdown comes on top.
  */
 export function safeText(text: string): string {
-  return withoutSequences(text).replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g, spelled);
+  return withoutSequences(text).replace(
+    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g,
+    spelled,
+  );
 }
 
 /** The same on one line. */

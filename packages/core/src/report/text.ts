@@ -18,7 +18,13 @@ export function renderText(inputs: readonly RunInput[]): string {
     ...input.notes.map((note) => `  note: ${safeLine(note)}`),
   ]);
   const comparisons = compareRuns(runs.map(({ analysis }) => analysis));
-  const compared = comparisons.length === 0 ? [] : [comparisonHeadline(runs, comparisons), ...comparisons.map((one, index) => `  ${runs[index + 1]?.label ?? ''}: ${comparisonSentence(one)}`)];
+  const compared =
+    comparisons.length === 0
+      ? []
+      : [
+          comparisonHeadline(runs, comparisons),
+          ...comparisons.map((one, index) => `  ${runs[index + 1]?.label ?? ''}: ${comparisonSentence(one)}`),
+        ];
   return `${[...compared, ...lines].join('\n')}\n`;
 }
 
@@ -29,10 +35,19 @@ function about(input: RunInput, analysis: RunAnalysis): string[] {
   return [
     rateSentence(analysis),
     ...(goal === null ? [] : [goalSentence(goal)]),
-    ...(medianTimeToFailure === null || timePerFailure === null ? [] : [`It takes ${duration(medianTimeToFailure)} until it fails (median); one failure per ${duration(timePerFailure)} of trying.`]),
+    ...(medianTimeToFailure === null || timePerFailure === null
+      ? []
+      : [
+          `It takes ${duration(medianTimeToFailure)} until it fails (median); one failure per ${duration(timePerFailure)} of trying.`,
+        ]),
     ...(cleanToShowFix === null ? [] : [`${cleanToShowFix} clean attempts in a row would show a fix (95 %).`]),
     ...(inconclusive === 0 ? [] : [`${inconclusive} inconclusive, not counted.`]),
-    ...errors.slice(0, MOST_GROUPS).map(({ attempts, title, kind }) => `${String(attempts.length).padStart(4)} x  ${safeLine(generalTitle(title, kind))}`),
+    ...errors
+      .slice(0, MOST_GROUPS)
+      .map(
+        ({ attempts, title, kind }) =>
+          `${String(attempts.length).padStart(4)} x  ${safeLine(generalTitle(title, kind))}`,
+      ),
     ...(errors.length > MOST_GROUPS ? [`        and ${errors.length - MOST_GROUPS} more`] : []),
   ];
 }

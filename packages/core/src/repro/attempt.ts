@@ -1,9 +1,9 @@
 import type { Finding } from '../detect/finding.js';
 import { isQmpilotError, QmpilotError } from '../errors.js';
+import type { AttemptRecord, RunEvent } from '../records/records.js';
 import { monotonicMs, wallTime } from '../util/clock.js';
 import { parseDuration, type Duration } from '../util/duration.js';
 import type { Vm } from '../vm/vm.js';
-import type { AttemptRecord, RunEvent } from '../records/records.js';
 import { onFullDisk } from './full-disk.js';
 import type { AttemptFiles } from './run-directory/attempt-files.js';
 import type { Scenario } from './scenario.js';
@@ -127,5 +127,7 @@ function distinct(findings: readonly Finding[]): AttemptRecord['findings'] {
 
 function explain(error: unknown): string {
   if (error instanceof QmpilotError) return `${error.code}: ${error.message}`;
-  return error instanceof Error ? `the scenario threw ${error.name}: ${error.message}` : `the scenario threw ${String(error)}`;
+  return error instanceof Error
+    ? `the scenario threw ${error.name}: ${error.message}`
+    : `the scenario threw ${String(error)}`;
 }

@@ -26,11 +26,16 @@ export function hostCapacity(): HostCapacity {
  * each writes to all of its RAM. Never more than there are attempts.
  */
 export function chooseForks(
-  asked: number | undefined, guest: { readonly cpus: number; readonly memoryMiB: number }, todo: number, host: HostCapacity,
+  asked: number | undefined,
+  guest: { readonly cpus: number; readonly memoryMiB: number },
+  todo: number,
+  host: HostCapacity,
 ): ForkCount {
   const useful = Math.max(1, todo);
   if (asked !== undefined) {
-    return asked <= useful ? { forks: asked, reason: 'as asked for' } : { forks: useful, reason: `${asked} asked for, and no more attempts than that are left` };
+    return asked <= useful
+      ? { forks: asked, reason: 'as asked for' }
+      : { forks: useful, reason: `${asked} asked for, and no more attempts than that are left` };
   }
   const byCpus = Math.max(1, Math.floor(host.cpus / guest.cpus));
   const byMemory = Math.max(1, Math.floor((host.memoryMiB * MEMORY_SHARE) / guest.memoryMiB));

@@ -13,9 +13,13 @@ export function onFullDisk(vm: Vm, act: (error: QmpilotError) => void): () => vo
     const { 'node-name': node, device } = event.data;
     void free(tmpdir()).then((room) =>
       act(
-        new QmpilotError('NO_SPACE', `there is no room for what the guest writes to its disk ${String(node || device)}: ${room}`, {
-          hint: 'make room in TMPDIR, where the overlays of disks are, or point it to a larger file system; --resume goes on with the run',
-        }),
+        new QmpilotError(
+          'NO_SPACE',
+          `there is no room for what the guest writes to its disk ${String(node || device)}: ${room}`,
+          {
+            hint: 'make room in TMPDIR, where the overlays of disks are, or point it to a larger file system; --resume goes on with the run',
+          },
+        ),
       ),
     );
   });

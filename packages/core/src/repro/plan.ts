@@ -8,7 +8,10 @@ export function plannedIndices({ attempts, shard }: Pick<RunFile, 'attempts' | '
 }
 
 /** What is left to do: planned, and not among the finished attempts. */
-export function pendingIndices(run: Pick<RunFile, 'attempts' | 'shard'>, done: readonly Pick<AttemptRecord, 'index'>[]): number[] {
+export function pendingIndices(
+  run: Pick<RunFile, 'attempts' | 'shard'>,
+  done: readonly Pick<AttemptRecord, 'index'>[],
+): number[] {
   const finished = new Set(done.map(({ index }) => index));
   return plannedIndices(run).filter((index) => !finished.has(index));
 }

@@ -21,7 +21,9 @@ export interface PrepareOptions {
   readonly begun: number;
   readonly tell: (event: RunEvent) => void;
   /** Unset, no prepared guest of another run is used, and none is kept. */
-  readonly keep?: { readonly source: string; readonly fresh: boolean; readonly cacheDir: string | undefined } | undefined;
+  readonly keep?:
+    | { readonly source: string; readonly fresh: boolean; readonly cacheDir: string | undefined }
+    | undefined;
 }
 
 export interface PreparedVm {
@@ -54,7 +56,8 @@ export async function prepareVm(scenario: Scenario, options: PrepareOptions): Pr
     }
   }
   const booted = await bootAndPrepare(scenario, options, note);
-  const keeping = request && booted.snapshot.strategy !== 'internal' ? keepInBackground(booted.snapshot, request, note) : undefined;
+  const keeping =
+    request && booted.snapshot.strategy !== 'internal' ? keepInBackground(booted.snapshot, request, note) : undefined;
   const close = async () => {
     await keeping;
     await booted.vm.close();
@@ -63,14 +66,30 @@ export async function prepareVm(scenario: Scenario, options: PrepareOptions): Pr
 }
 
 /** What the prepared guest is known by in later runs; undefined when it cannot be used there. */
-function keepRequest(scenario: Scenario, { keep, signal }: PrepareOptions, onProgress: (message: string) => void): PreparedRequest | undefined {
+function keepRequest(
+  scenario: Scenario,
+  { keep, signal }: PrepareOptions,
+  onProgress: (message: string) => void,
+): PreparedRequest | undefined {
   if (!keep || !(scenario.keep ?? scenario.prepare === undefined)) return undefined;
   const { source, cacheDir } = keep;
-  return { name: scenario.name ?? scenario.guest.name, guest: scenario.guest, boot: scenario.boot, source, signal, onProgress, cacheDir };
+  return {
+    name: scenario.name ?? scenario.guest.name,
+    guest: scenario.guest,
+    boot: scenario.boot,
+    source,
+    signal,
+    onProgress,
+    cacheDir,
+  };
 }
 
 /** Undefined when none is kept; one that does not load is said, and the guest boots. */
-async function openPrepared(request: PreparedRequest, begun: number, note: (message: string) => void): Promise<PreparedVm | undefined> {
+async function openPrepared(
+  request: PreparedRequest,
+  begun: number,
+  note: (message: string) => void,
+): Promise<PreparedVm | undefined> {
   const snapshot = await findPrepared(request);
   if (!snapshot) return undefined;
   try {
@@ -82,17 +101,28 @@ async function openPrepared(request: PreparedRequest, begun: number, note: (mess
       await vm.close();
       await snapshot.close();
     };
-    return { vm, snapshot, prepared: { ms: Math.round(monotonicMs() - begun), snapshotMs: Math.round(snapshot.pausedMs), from: 'kept' }, close };
+    return {
+      vm,
+      snapshot,
+      prepared: { ms: Math.round(monotonicMs() - begun), snapshotMs: Math.round(snapshot.pausedMs), from: 'kept' },
+      close,
+    };
   } catch (error) {
     await snapshot.close();
     if (request.signal?.aborted) throw error;
-    note(`the kept snapshot of the prepared guest does not load (${error instanceof Error ? error.message : String(error)}): booting`);
+    note(
+      `the kept snapshot of the prepared guest does not load (${error instanceof Error ? error.message : String(error)}): booting`,
+    );
     return undefined;
   }
 }
 
 /** Never rejects: a run does not fail for what only the next one would need. */
-async function keepInBackground(snapshot: Snapshot, request: PreparedRequest, note: (message: string) => void): Promise<void> {
+async function keepInBackground(
+  snapshot: Snapshot,
+  request: PreparedRequest,
+  note: (message: string) => void,
+): Promise<void> {
   try {
     await keepPrepared(snapshot, { ...request, replace: true });
   } catch (error) {
@@ -101,7 +131,11 @@ async function keepInBackground(snapshot: Snapshot, request: PreparedRequest, no
   }
 }
 
-async function bootAndPrepare(scenario: Scenario, options: PrepareOptions, note: (message: string) => void): Promise<Omit<PreparedVm, 'close'>> {
+async function bootAndPrepare(
+  scenario: Scenario,
+  options: PrepareOptions,
+  note: (message: string) => void,
+): Promise<Omit<PreparedVm, 'close'>> {
   const { files, broken, tell } = options;
   const begun = monotonicMs();
   const failed = new AbortController();
@@ -112,20 +146,30 @@ async function bootAndPrepare(scenario: Scenario, options: PrepareOptions, note:
     onFullDisk(started, fail);
     started.onEvent((event) => files.event({ ...event, at: event.at - options.begun }));
   };
-  const vm = await (options.boot ?? boot)(scenario.guest, { ...scenario.boot, signal, onProgress: note, onStart }).catch((error: unknown) => {
+  const vm = await (options.boot ?? boot)(scenario.guest, {
+    ...scenario.boot,
+    signal,
+    onProgress: note,
+    onStart,
+  }).catch((error: unknown) => {
     throw options.signal?.aborted === true ? error : (reasonOf(failed.signal, broken) ?? error);
   });
   try {
     tell({ type: 'booted', facts: vm.facts, ms: monotonicMs() - begun });
     // What `prepare` may still mend, but would have worked for in vain otherwise.
-    for (const { reason, remedy } of await vm.snapshotBlockers()) note(`warning: at present this guest cannot be saved: ${reason}; ${remedy}`);
+    for (const { reason, remedy } of await vm.snapshotBlockers())
+      note(`warning: at present this guest cannot be saved: ${reason}; ${remedy}`);
     const prepareBegun = monotonicMs();
     void vm.ended.then(fail);
     if (scenario.prepare) await untilEnd(scenario.prepare(vm, { signal, note }), signal);
     const snapshot = await vm.snapshot(SNAPSHOT, { signal });
     await vm.pause({ signal });
     vm.console.setTranscript(undefined);
-    const prepared = { ms: Math.round(monotonicMs() - prepareBegun), snapshotMs: Math.round(snapshot.pausedMs), from: 'boot' as const };
+    const prepared = {
+      ms: Math.round(monotonicMs() - prepareBegun),
+      snapshotMs: Math.round(snapshot.pausedMs),
+      from: 'boot' as const,
+    };
     tell({ type: 'prepared', ...prepared });
     return { vm, snapshot, prepared };
   } catch (error) {
@@ -135,7 +179,10 @@ async function bootAndPrepare(scenario: Scenario, options: PrepareOptions, note:
     const reason = reasonOf(failed.signal, broken);
     if (reason !== undefined) throw reason;
     if (error instanceof QmpilotError) throw error;
-    throw new QmpilotError('SCENARIO', `the prepare of this scenario threw ${String(error)}`, { cause: error, evidence: { console } });
+    throw new QmpilotError('SCENARIO', `the prepare of this scenario threw ${String(error)}`, {
+      cause: error,
+      evidence: { console },
+    });
   }
 }
 

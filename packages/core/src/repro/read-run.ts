@@ -24,7 +24,14 @@ const MOST_FILES = 24;
 /** For all attempts of a report together, before they are packed. */
 const MOST_BYTES = 24 << 20;
 const MOST_ATTEMPTS = 60;
-const OWN_FILES = new Set(['console.log', 'console-end.log', 'console.timing', 'events.jsonl', 'findings.json', 'screen-start.txt']);
+const OWN_FILES = new Set([
+  'console.log',
+  'console-end.log',
+  'console.timing',
+  'events.jsonl',
+  'findings.json',
+  'screen-start.txt',
+]);
 
 /**
  * Reads run directories as reports want them, shards of one run put together. What is missing or damaged in them is left out and
@@ -33,10 +40,15 @@ const OWN_FILES = new Set(['console.log', 'console-end.log', 'console.timing', '
  */
 export async function readRuns(dirs: readonly string[], options: ReadRunOptions = {}): Promise<RunInput[]> {
   const paths = dirs.map((dir) => resolve(dir));
-  if (new Set(paths).size < paths.length) throw new QmpilotError('USAGE', 'a run directory was named twice', { hint: 'name each once' });
+  if (new Set(paths).size < paths.length)
+    throw new QmpilotError('USAGE', 'a run directory was named twice', { hint: 'name each once' });
   const labels = distinctLabels(paths);
   const share = options.evidence === false ? 0 : MOST_BYTES / Math.max(1, paths.length);
-  return mergeShards(await Promise.all(paths.map((dir, index) => readRun(dir, labels[index] ?? dir, resolve(options.from ?? dir), share))));
+  return mergeShards(
+    await Promise.all(
+      paths.map((dir, index) => readRun(dir, labels[index] ?? dir, resolve(options.from ?? dir), share)),
+    ),
+  );
 }
 
 /** The folders' names; with their parents where two are the same. */
@@ -49,12 +61,15 @@ async function readRun(dir: string, label: string, from: string, budget: number)
   const lines = await readFile(join(dir, 'attempts.jsonl'), 'utf8').catch(() => undefined);
   const description = await readFile(join(dir, 'run.json'), 'utf8').catch(() => undefined);
   if (lines === undefined && description === undefined) {
-    throw new QmpilotError('USAGE', `${dir} is no run directory: it has neither run.json nor attempts.jsonl`, { hint: 'name a folder that qmpilot repro wrote' });
+    throw new QmpilotError('USAGE', `${dir} is no run directory: it has neither run.json nor attempts.jsonl`, {
+      hint: 'name a folder that qmpilot repro wrote',
+    });
   }
   const { attempts, damaged } = parseAttemptLines(lines ?? '');
   const folder = (index: number) => join(dir, 'attempts', String(index).padStart(4, '0'));
   const evidence = new Map<number, AttemptEvidence>();
-  const prologue = budget === 0 ? undefined : (await readEnd(join(dir, 'prepare', 'console.log'), PROLOGUE_BYTES)).bytes;
+  const prologue =
+    budget === 0 ? undefined : (await readEnd(join(dir, 'prepare', 'console.log'), PROLOGUE_BYTES)).bytes;
   let left = budget;
   for (const index of evidenceOrder(attempts).slice(0, MOST_ATTEMPTS)) {
     if (left <= 0) break;
@@ -73,8 +88,14 @@ async function readRun(dir: string, label: string, from: string, budget: number)
     folder: (index) => link(relative(from, folder(index))),
     notes: [
       ...(description === undefined ? ['run.json is missing: what the run ran on is not known.'] : []),
-      ...(description !== undefined && asObject(parseJson(description)) === undefined ? ['run.json could not be read: what the run ran on is not known.'] : []),
-      ...(damaged > 0 ? [`${damaged} ${damaged === 1 ? 'line' : 'lines'} of attempts.jsonl could not be read and ${damaged === 1 ? 'is' : 'are'} left out.`] : []),
+      ...(description !== undefined && asObject(parseJson(description)) === undefined
+        ? ['run.json could not be read: what the run ran on is not known.']
+        : []),
+      ...(damaged > 0
+        ? [
+            `${damaged} ${damaged === 1 ? 'line' : 'lines'} of attempts.jsonl could not be read and ${damaged === 1 ? 'is' : 'are'} left out.`,
+          ]
+        : []),
     ],
   };
 }
@@ -82,7 +103,12 @@ async function readRun(dir: string, label: string, from: string, budget: number)
 const link = (path: string) => `${path.split('/').map(encodeURIComponent).join('/')}/`;
 
 function sizeOf({ console, timing, events, files }: AttemptEvidence): number {
-  return console.length + timing.length + JSON.stringify(events).length + files.reduce((sum, { text }) => sum + text.length, 0);
+  return (
+    console.length +
+    timing.length +
+    JSON.stringify(events).length +
+    files.reduce((sum, { text }) => sum + text.length, 0)
+  );
 }
 
 async function readEvidence(dir: string): Promise<AttemptEvidence | undefined> {
@@ -94,7 +120,13 @@ async function readEvidence(dir: string): Promise<AttemptEvidence | undefined> {
     readEnd(join(dir, 'events.jsonl'), EVENT_BYTES),
     readEnd(join(dir, 'screen-start.txt'), FILE_BYTES),
   ]);
-  const files = await Promise.all(names.filter((name) => !OWN_FILES.has(name)).toSorted().slice(0, MOST_FILES).map((name) => readTextFile(dir, name)));
+  const files = await Promise.all(
+    names
+      .filter((name) => !OWN_FILES.has(name))
+      .toSorted()
+      .slice(0, MOST_FILES)
+      .map((name) => readTextFile(dir, name)),
+  );
   return {
     console: console.bytes,
     consoleDropped: console.skipped,
@@ -110,12 +142,20 @@ const text = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, 
 /** Offsets as they are when the beginning of the console is left out. */
 function shifted(skipped: number, bytes: Uint8Array): string {
   if (skipped === 0) return text(bytes);
-  return text(bytes).replace(/^(\d+) (\d+)$/gm, (line, ms: string, offset: string) => (Number(offset) < skipped ? '' : `${ms} ${Number(offset) - skipped}`));
+  return text(bytes).replace(/^(\d+) (\d+)$/gm, (line, ms: string, offset: string) =>
+    Number(offset) < skipped ? '' : `${ms} ${Number(offset) - skipped}`,
+  );
 }
 
 async function readTextFile(dir: string, name: string): Promise<AttemptEvidence['files'][number] | undefined> {
   const path = join(dir, name);
-  if (!(await stat(path).then((info) => info.isFile(), () => false))) return undefined;
+  if (
+    !(await stat(path).then(
+      (info) => info.isFile(),
+      () => false,
+    ))
+  )
+    return undefined;
   const file = await open(path);
   try {
     const { bytesRead, buffer } = await file.read(Buffer.alloc(FILE_BYTES), 0, FILE_BYTES, 0);

@@ -21,5 +21,14 @@ export async function reportJUnit(dirs: readonly string[]): Promise<string> {
 /** What is known of a run whose run.json is damaged, or of another version. */
 function barely({ run, attempts }: RunInput): RunFile {
   const { name, startedAt = attempts[0]?.startedAt ?? '', seed = 0, timeoutMs = 0 } = run;
-  return { v: 1, name, startedAt, seed, attempts: run.attempts ?? attempts.length, timeoutMs, sessions: [], ...(run.source && { source: run.source }) };
+  return {
+    v: 1,
+    name,
+    startedAt,
+    seed,
+    attempts: run.attempts ?? attempts.length,
+    timeoutMs,
+    sessions: [],
+    ...(run.source && { source: run.source }),
+  };
 }

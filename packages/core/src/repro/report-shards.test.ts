@@ -17,7 +17,16 @@ beforeEach(async () => {
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
 const OUTCOMES = 'rcccricrcc';
-const RUN = { v: 1, name: 'hang', startedAt: '2026-01-31T12:00:00.000Z', seed: 7, attempts: OUTCOMES.length, timeoutMs: 1000, source: { file: 'hang.repro.ts', sha256: 'ab' }, sessions: [{ startedAt: '2026-01-31T12:00:00.000Z', pid: 1, end: 'finished' }] };
+const RUN = {
+  v: 1,
+  name: 'hang',
+  startedAt: '2026-01-31T12:00:00.000Z',
+  seed: 7,
+  attempts: OUTCOMES.length,
+  timeoutMs: 1000,
+  source: { file: 'hang.repro.ts', sha256: 'ab' },
+  sessions: [{ startedAt: '2026-01-31T12:00:00.000Z', pid: 1, end: 'finished' }],
+};
 
 async function makeRun(name: string, shard?: { readonly index: number; readonly count: number }): Promise<string> {
   const path = join(dir, name);
@@ -25,7 +34,10 @@ async function makeRun(name: string, shard?: { readonly index: number; readonly 
   await writeFile(join(path, 'run.json'), JSON.stringify({ ...RUN, ...(shard && { shard }) }));
   // In the order in which they finished, which is not that of the indices.
   const indices = plannedIndices({ attempts: RUN.attempts, ...(shard && { shard }) }).toReversed();
-  await writeFile(join(path, 'attempts.jsonl'), indices.map((index) => `${JSON.stringify(attempt(index, OUTCOMES[index - 1] ?? ''))}\n`).join(''));
+  await writeFile(
+    join(path, 'attempts.jsonl'),
+    indices.map((index) => `${JSON.stringify(attempt(index, OUTCOMES[index - 1] ?? ''))}\n`).join(''),
+  );
   return path;
 }
 
@@ -46,7 +58,9 @@ describe('the shards of a run', () => {
 
   it('are each reproduced by a command that makes the same attempts', async () => {
     const [shard] = await readRuns([await makeRun('shard-2', { index: 2, count: 3 })], { evidence: false });
-    expect(shard && renderMarkdown(shard)).toContain('\nqmpilot repro hang.repro.ts --attempts 10 --shard 2/3 --seed 7\n');
+    expect(shard && renderMarkdown(shard)).toContain(
+      '\nqmpilot repro hang.repro.ts --attempts 10 --shard 2/3 --seed 7\n',
+    );
     const [whole] = await readRuns([await makeRun('whole')], { evidence: false });
     expect(whole && renderMarkdown(whole)).toContain('\nqmpilot repro hang.repro.ts --attempts 10 --seed 7\n');
   });

@@ -12,9 +12,30 @@ import { ConsoleRecorder } from './run-directory/console-recorder.js';
 import { Journal } from './run-directory/journal.js';
 import { StopRule } from './stop-rule.js';
 
-const RUN: RunFile = { v: 1, name: 'x', startedAt: '2026-01-01T00:00:00.000Z', seed: 1, attempts: 9, timeoutMs: 1, sessions: [] };
-const record = (index: number, outcome: AttemptRecord['outcome'] = 'clean', more: Partial<AttemptRecord> = {}): AttemptRecord => ({
-  v: 1, type: 'attempt', index, outcome, startedAt: '', ms: 1, restoreMs: 1, seed: 1, findings: [], ...more,
+const RUN: RunFile = {
+  v: 1,
+  name: 'x',
+  startedAt: '2026-01-01T00:00:00.000Z',
+  seed: 1,
+  attempts: 9,
+  timeoutMs: 1,
+  sessions: [],
+};
+const record = (
+  index: number,
+  outcome: AttemptRecord['outcome'] = 'clean',
+  more: Partial<AttemptRecord> = {},
+): AttemptRecord => ({
+  v: 1,
+  type: 'attempt',
+  index,
+  outcome,
+  startedAt: '',
+  ms: 1,
+  restoreMs: 1,
+  seed: 1,
+  findings: [],
+  ...more,
 });
 
 let dir: string;
@@ -43,7 +64,10 @@ describe('a run directory', () => {
       expect(journal.repaired).toBe(!isWhole && length > begin);
       journal.append(record(4));
       journal.close();
-      const lines = (await readFile(file, 'utf8')).trim().split('\n').map((line): AttemptRecord => JSON.parse(line));
+      const lines = (await readFile(file, 'utf8'))
+        .trim()
+        .split('\n')
+        .map((line): AttemptRecord => JSON.parse(line));
       expect(lines.map(({ index }) => index)).toEqual(isWhole ? [2, 1, 3, 4] : [2, 1, 4]);
     }
   });
@@ -71,14 +95,21 @@ describe('a run directory', () => {
   it.runIf(process.getuid?.() === 0)('is not one that another user has put there', async () => {
     await mkdir(join(dir, 'run'));
     await chown(join(dir, 'run'), 65_534, 65_534);
-    await expect(Journal.create(join(dir, 'run'), RUN)).rejects.toMatchObject({ code: 'USAGE', message: expect.stringContaining("another user's") });
+    await expect(Journal.create(join(dir, 'run'), RUN)).rejects.toMatchObject({
+      code: 'USAGE',
+      message: expect.stringContaining("another user's"),
+    });
   });
 
   it('counts an attempt once although it stands there twice', async () => {
     const file = await made();
     await appendFile(file, `${JSON.stringify(record(2, 'reproduced'))}\n`);
     const journal = await Journal.reopen(join(dir, 'run'));
-    expect(journal.records.map(({ index, outcome }) => [index, outcome])).toEqual([[2, 'clean'], [1, 'clean'], [3, 'clean']]);
+    expect(journal.records.map(({ index, outcome }) => [index, outcome])).toEqual([
+      [2, 'clean'],
+      [1, 'clean'],
+      [3, 'clean'],
+    ]);
     journal.close();
   });
 
@@ -86,26 +117,36 @@ describe('a run directory', () => {
     const file = await made();
     const text = (await readFile(file, 'utf8')).replace('{', '[');
     await writeFile(file, text);
-    await expect(Journal.reopen(join(dir, 'run'))).rejects.toMatchObject({ code: 'USAGE', message: expect.stringContaining('line 1') });
+    await expect(Journal.reopen(join(dir, 'run'))).rejects.toMatchObject({
+      code: 'USAGE',
+      message: expect.stringContaining('line 1'),
+    });
     expect(await readFile(file, 'utf8')).toBe(text);
   });
 
   it('is written by one at a time', async () => {
     const journal = await Journal.create(join(dir, 'run'), RUN);
-    await expect(Journal.reopen(join(dir, 'run'))).rejects.toMatchObject({ message: expect.stringContaining('another qmpilot works in') });
+    await expect(Journal.reopen(join(dir, 'run'))).rejects.toMatchObject({
+      message: expect.stringContaining('another qmpilot works in'),
+    });
     await expect(Journal.create(join(dir, 'run'), RUN)).rejects.toMatchObject({ code: 'USAGE' });
     journal.close();
     (await Journal.reopen(join(dir, 'run'))).close();
   });
 
-  it.each([['{', 'not JSON'], ['{"v":2}', 'version 2'], [JSON.stringify({ ...RUN, seed: 'x' }), 'its seed'], [JSON.stringify({ ...RUN, shard: { index: 6, count: 5 } }), 'its shard']])(
-    'is refused when run.json is %s',
-    async (text, message) => {
-      await made();
-      await writeFile(join(dir, 'run', 'run.json'), text);
-      await expect(Journal.reopen(join(dir, 'run'))).rejects.toMatchObject({ code: 'USAGE', message: expect.stringContaining(message) });
-    },
-  );
+  it.each([
+    ['{', 'not JSON'],
+    ['{"v":2}', 'version 2'],
+    [JSON.stringify({ ...RUN, seed: 'x' }), 'its seed'],
+    [JSON.stringify({ ...RUN, shard: { index: 6, count: 5 } }), 'its shard'],
+  ])('is refused when run.json is %s', async (text, message) => {
+    await made();
+    await writeFile(join(dir, 'run', 'run.json'), text);
+    await expect(Journal.reopen(join(dir, 'run'))).rejects.toMatchObject({
+      code: 'USAGE',
+      message: expect.stringContaining(message),
+    });
+  });
 
   it('says that there is no run in a folder without one', async () => {
     await expect(Journal.reopen(join(dir, 'none'))).rejects.toMatchObject({ code: 'USAGE' });
@@ -113,20 +154,35 @@ describe('a run directory', () => {
 
   it('is begun anew where a start was killed at any point before run.json, and nowhere else', async () => {
     const path = join(dir, 'run');
-    const left: (() => Promise<unknown>)[] = [() => mkdir(path), () => writeFile(join(path, 'attempts.jsonl'), ''), () => mkdir(join(path, 'attempts')), () => writeFile(join(path, 'run.json.partial'), '{"v"')];
+    const left: (() => Promise<unknown>)[] = [
+      () => mkdir(path),
+      () => writeFile(join(path, 'attempts.jsonl'), ''),
+      () => mkdir(join(path, 'attempts')),
+      () => writeFile(join(path, 'run.json.partial'), '{"v"'),
+    ];
     for (let steps = 1; steps <= left.length; steps += 1) {
       for (const step of left.slice(0, steps)) await step();
-      await expect(Journal.reopen(path)).rejects.toMatchObject({ code: 'USAGE', hint: expect.stringContaining('begin it again, with --out') });
+      await expect(Journal.reopen(path)).rejects.toMatchObject({
+        code: 'USAGE',
+        hint: expect.stringContaining('begin it again, with --out'),
+      });
       (await Journal.create(path, RUN)).close();
       const journal = await Journal.reopen(path);
       expect([journal.run, journal.records]).toEqual([RUN, []]);
       journal.close();
       await rm(path, { recursive: true });
     }
-    for (const [name, text] of [['attempts.jsonl', 'x'], ['mine.txt', ''], ['run.json', '{}']] as const) {
+    for (const [name, text] of [
+      ['attempts.jsonl', 'x'],
+      ['mine.txt', ''],
+      ['run.json', '{}'],
+    ] as const) {
       await mkdir(path);
       await writeFile(join(path, name), text);
-      await expect(Journal.create(path, RUN)).rejects.toMatchObject({ code: 'USAGE', message: expect.stringContaining('is not empty') });
+      await expect(Journal.create(path, RUN)).rejects.toMatchObject({
+        code: 'USAGE',
+        message: expect.stringContaining('is not empty'),
+      });
       expect(await readdir(path)).toEqual([name]);
       await rm(path, { recursive: true });
     }
@@ -136,7 +192,11 @@ describe('a run directory', () => {
     const failures: unknown[] = [];
     // On Linux every write to /dev/full fails with ENOSPC.
     await symlink('/dev/full', join(dir, 'events.jsonl'));
-    const files = new AttemptFiles(dir, () => 0, (error) => failures.push(error));
+    const files = new AttemptFiles(
+      dir,
+      () => 0,
+      (error) => failures.push(error),
+    );
     for (let n = 0; n < 3; n += 1) files.event({ type: 'note', text: 'x' });
     expect(failures).toMatchObject([{ code: 'NO_SPACE' }]);
     expect(() => files.close()).toThrow(expect.objectContaining({ code: 'NO_SPACE' }));
@@ -146,8 +206,21 @@ describe('a run directory', () => {
 describe('the console of an attempt', () => {
   it('is kept with its times, and of a flood the beginning and the end', async () => {
     let [now, cuts] = [0, 0];
-    const recorder = new ConsoleRecorder(dir, () => now, () => void (cuts += 1), { log: 10, end: 4, lines: 3 });
-    for (const [at, text] of [[0, 'ab'], [4, 'c'], [20, 'def'], [40, 'gh'], [60, 'ij'], [80, 'klmnop'], [81, 'qr']] as const) {
+    const recorder = new ConsoleRecorder(
+      dir,
+      () => now,
+      () => void (cuts += 1),
+      { log: 10, end: 4, lines: 3 },
+    );
+    for (const [at, text] of [
+      [0, 'ab'],
+      [4, 'c'],
+      [20, 'def'],
+      [40, 'gh'],
+      [60, 'ij'],
+      [80, 'klmnop'],
+      [81, 'qr'],
+    ] as const) {
       now = at;
       recorder.write(Buffer.from(text));
     }
@@ -162,8 +235,14 @@ describe('the console of an attempt', () => {
     const files = new AttemptFiles(dir, () => 5);
     for (let mebibytes = 0; mebibytes < 66; mebibytes += 1) files.console.write(Buffer.alloc(1 << 20, 'x'));
     files.close();
-    const events = (await readFile(join(dir, 'events.jsonl'), 'utf8')).trim().split('\n').map((line): unknown => JSON.parse(line));
-    expect(events).toEqual([{ at: 5, type: 'console-cut', offset: 64 << 20 }, { at: 5, type: 'console-cut', offset: 64 << 20, dropped: 2 << 20 }]);
+    const events = (await readFile(join(dir, 'events.jsonl'), 'utf8'))
+      .trim()
+      .split('\n')
+      .map((line): unknown => JSON.parse(line));
+    expect(events).toEqual([
+      { at: 5, type: 'console-cut', offset: 64 << 20 },
+      { at: 5, type: 'console-cut', offset: 64 << 20, dropped: 2 << 20 },
+    ]);
     expect((await stat(join(dir, 'console.log'))).size).toBe(64 << 20);
   });
 });
@@ -174,8 +253,12 @@ describe('what is left to do', () => {
   });
 
   it.each([1, 2, 3, 7])('is split into %i shards without gap and without overlap', (count) => {
-    const parts = Array.from({ length: count }, (_, index) => pendingIndices({ attempts: 20, shard: { index: index + 1, count } }, []));
-    expect(parts.flat().toSorted((one, other) => one - other)).toEqual(Array.from({ length: 20 }, (_, index) => index + 1));
+    const parts = Array.from({ length: count }, (_, index) =>
+      pendingIndices({ attempts: 20, shard: { index: index + 1, count } }, []),
+    );
+    expect(parts.flat().toSorted((one, other) => one - other)).toEqual(
+      Array.from({ length: 20 }, (_, index) => index + 1),
+    );
     expect(pendingIndices({ attempts: 20, shard: { index: count, count } }, [])[0]).toBe(count);
   });
 });
@@ -216,8 +299,19 @@ describe('the number of forks', () => {
 
 describe('toJUnit', () => {
   it('orders by index, tells failures from errors, and lets no guest text be markup or be unreadable for a parser', () => {
-    const finding = { kind: 'bug', severity: 'error' as const, title: ']]></failure>\u001b[31m"\ud800', signature: '', at: 5, evidence: ['\0 <script> & \u202e'], times: 2 };
-    const xml = toJUnit(RUN, [record(2, 'inconclusive', { reason: 'QEMU died\nhere' }), record(1, 'reproduced', { findings: [finding] })]);
+    const finding = {
+      kind: 'bug',
+      severity: 'error' as const,
+      title: ']]></failure>\u001b[31m"\ud800',
+      signature: '',
+      at: 5,
+      evidence: ['\0 <script> & \u202e'],
+      times: 2,
+    };
+    const xml = toJUnit(RUN, [
+      record(2, 'inconclusive', { reason: 'QEMU died\nhere' }),
+      record(1, 'reproduced', { findings: [finding] }),
+    ]);
     expect(xml.indexOf('attempt 1')).toBeLessThan(xml.indexOf('attempt 2'));
     expect(xml).toContain('tests="2" failures="1" errors="1"');
     expect(xml).toContain('message="]]&gt;&lt;/failure&gt;\\x1b[31m&quot;\\xd800"');

@@ -52,12 +52,16 @@ const DEFAULT_ATTEMPTS = 10;
 /** What a new run is. @throws {USAGE} */
 export function describeRun(scenario: Scenario, options: RunOptions): RunFile {
   const { shard, source, untilReproduced, until } = options;
-  if (shard !== undefined && !isShard(shard)) throw new QmpilotError('USAGE', `shard: ${JSON.stringify(shard)} is none`, { hint: 'the second of five is { index: 2, count: 5 }' });
+  if (shard !== undefined && !isShard(shard))
+    throw new QmpilotError('USAGE', `shard: ${JSON.stringify(shard)} is none`, {
+      hint: 'the second of five is { index: 2, count: 5 }',
+    });
   return {
     v: 1,
     name: scenario.name ?? nameOfFile(source?.file) ?? 'run',
     startedAt: wallTime(),
-    seed: options.seed ?? (shard === undefined ? randomInt(2 ** 47) : seedOfText(source?.sha256 ?? scenario.name ?? '')),
+    seed:
+      options.seed ?? (shard === undefined ? randomInt(2 ** 47) : seedOfText(source?.sha256 ?? scenario.name ?? '')),
     attempts: wholeNumber(options.attempts ?? DEFAULT_ATTEMPTS, 'attempts'),
     ...(shard && { shard }),
     timeoutMs: parseDuration(options.timeout ?? scenario.timeout ?? '3m', 'timeout'),
@@ -86,13 +90,19 @@ export function defaultDirectory({ name, startedAt }: RunFile): string {
 export function resumedRun(run: RunFile, options: RunOptions): Partial<RunFile> {
   for (const fixed of ['seed', 'timeout', 'shard', 'dir'] as const) {
     if (options[fixed] === undefined) continue;
-    throw new QmpilotError('USAGE', `${fixed} cannot be given for a run that is resumed`, { hint: 'it holds as the run began; start another run to change it' });
+    throw new QmpilotError('USAGE', `${fixed} cannot be given for a run that is resumed`, {
+      hint: 'it holds as the run began; start another run to change it',
+    });
   }
   const { source, untilReproduced, until } = options;
   if (source && run.source && source.sha256 !== run.source.sha256 && options.acceptChanges !== true) {
-    throw new QmpilotError('USAGE', `the scenario ${source.file} is not the one that this run began with: attempts of the two would be counted together`, {
-      hint: 'start another run, or accept it by --accept-changes',
-    });
+    throw new QmpilotError(
+      'USAGE',
+      `the scenario ${source.file} is not the one that this run began with: attempts of the two would be counted together`,
+      {
+        hint: 'start another run, or accept it by --accept-changes',
+      },
+    );
   }
   return {
     ...(options.attempts !== undefined && { attempts: wholeNumber(options.attempts, 'attempts') }),

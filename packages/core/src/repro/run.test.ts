@@ -5,21 +5,40 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Finding } from '../detect/finding.js';
 import { QmpilotError } from '../errors.js';
-import type { Vm } from '../vm/vm.js';
 import { parseAttempts } from '../records/attempts-file.js';
 import type { AttemptRecord } from '../records/records.js';
+import type { Vm } from '../vm/vm.js';
 import { readRunFile } from './run-directory/journal.js';
 import { runScenario } from './run.js';
 import { defineScenario, type Scenario } from './scenario.js';
 
-const FINDING: Finding = { kind: 'bug', severity: 'error', title: 'kernel BUG in f', signature: 'kernel BUG in f', at: 7, evidence: [] };
+const FINDING: Finding = {
+  kind: 'bug',
+  severity: 'error',
+  title: 'kernel BUG in f',
+  signature: 'kernel BUG in f',
+  at: 7,
+  evidence: [],
+};
 
 /** Stands for a vm where only the faults matter: those of a real one are made in the end-to-end tests. */
 class ScriptedVm {
   readonly #bus = new EventEmitter();
-  readonly facts = { guest: { name: 'fake', key: guestKey }, qemu: { version: '1' }, accelerator: { accelerator: 'tcg' }, cpus: 1, memoryMiB: 1 };
-  readonly console = { setTranscript: () => {}, lastLines: () => [], screen: { columns: 80, rowCount: 24, settled: async () => {}, text: () => '' } };
-  readonly ended: Promise<QmpilotError> = new Promise((resolve) => this.#bus.once('die', () => resolve(new QmpilotError('QEMU_EXITED', 'QEMU was killed'))));
+  readonly facts = {
+    guest: { name: 'fake', key: guestKey },
+    qemu: { version: '1' },
+    accelerator: { accelerator: 'tcg' },
+    cpus: 1,
+    memoryMiB: 1,
+  };
+  readonly console = {
+    setTranscript: () => {},
+    lastLines: () => [],
+    screen: { columns: 80, rowCount: 24, settled: async () => {}, text: () => '' },
+  };
+  readonly ended: Promise<QmpilotError> = new Promise((resolve) =>
+    this.#bus.once('die', () => resolve(new QmpilotError('QEMU_EXITED', 'QEMU was killed'))),
+  );
   /** How many of the next forks do not load. */
   forksThatFail = 0;
   closed = false;
@@ -34,7 +53,12 @@ class ScriptedVm {
   async pause() {}
   snapshotBlockers = async () => [];
   async snapshot(name: string) {
-    return { name, strategy: 'template', pausedMs: 1, pool: () => ({ take: (options: object) => this.#take(options), close: async () => {} }) };
+    return {
+      name,
+      strategy: 'template',
+      pausedMs: 1,
+      pool: () => ({ take: (options: object) => this.#take(options), close: async () => {} }),
+    };
   }
   async #take({ onStart }: { onStart?: (vm: Vm) => void }) {
     if (this.forksThatFail > 0) {
@@ -71,8 +95,13 @@ const bootFake = async () => {
   return asVm(vm);
 };
 const guest = { name: 'fake', prepare: () => Promise.reject(new Error('not booted')) };
-const scenario = (attempt: Scenario['attempt'], more: Partial<Scenario> = {}) => defineScenario({ guest, attempt, ...more });
-const lines = async () => (await readFile(join(dir, 'attempts.jsonl'), 'utf8')).trim().split('\n').map((line): unknown => JSON.parse(line));
+const scenario = (attempt: Scenario['attempt'], more: Partial<Scenario> = {}) =>
+  defineScenario({ guest, attempt, ...more });
+const lines = async () =>
+  (await readFile(join(dir, 'attempts.jsonl'), 'utf8'))
+    .trim()
+    .split('\n')
+    .map((line): unknown => JSON.parse(line));
 
 describe('runScenario', () => {
   it('tells reproduced, clean and inconclusive apart, and journals each', async () => {
@@ -110,7 +139,10 @@ describe('runScenario', () => {
   });
 
   it('calls an attempt that ran out of time without a finding clean, even if it never returns', async () => {
-    const summary = await runScenario(scenario(() => new Promise(() => {})), { attempts: 1, timeout: 20, dir, boot: bootFake });
+    const summary = await runScenario(
+      scenario(() => new Promise(() => {})),
+      { attempts: 1, timeout: 20, dir, boot: bootFake },
+    );
     expect(summary).toMatchObject({ clean: 1 });
   });
 
@@ -131,12 +163,18 @@ describe('runScenario', () => {
   });
 
   it('stops after as many reproduced attempts as wanted', async () => {
-    const summary = await runScenario(scenario(async (_vm, { report }) => report(FINDING)), { attempts: 50, forks: 1, untilReproduced: 2, dir, boot: bootFake });
+    const summary = await runScenario(
+      scenario(async (_vm, { report }) => report(FINDING)),
+      { attempts: 50, forks: 1, untilReproduced: 2, dir, boot: bootFake },
+    );
     expect(summary).toMatchObject({ attempts: 2, reproduced: 2 });
   });
 
   it('asks again for a fork that did not load', async () => {
-    const summary = await runScenario(scenario(async () => void ((vms[0] ?? new ScriptedVm()).forksThatFail = 1)), { attempts: 2, forks: 1, dir, boot: bootFake });
+    const summary = await runScenario(
+      scenario(async () => void ((vms[0] ?? new ScriptedVm()).forksThatFail = 1)),
+      { attempts: 2, forks: 1, dir, boot: bootFake },
+    );
     expect(summary).toMatchObject({ clean: 2 });
     expect(vms).toHaveLength(1);
   });
@@ -152,14 +190,18 @@ describe('runScenario', () => {
   });
 
   it('gives up, with the cause, when no new snapshot loads either', async () => {
-    const run = runScenario(scenario(async () => {}), {
-      attempts: 2, dir,
-      boot: async () => {
-        const vm = await bootFake();
-        (vm as unknown as ScriptedVm).forksThatFail = Infinity;
-        return vm;
+    const run = runScenario(
+      scenario(async () => {}),
+      {
+        attempts: 2,
+        dir,
+        boot: async () => {
+          const vm = await bootFake();
+          (vm as unknown as ScriptedVm).forksThatFail = Infinity;
+          return vm;
+        },
       },
-    });
+    );
     await expect(run).rejects.toMatchObject({ code: 'SNAPSHOT', message: 'gone' });
     expect(vms).toHaveLength(3);
     expect(vms.every(({ closed }) => closed)).toBe(true);
@@ -176,14 +218,27 @@ describe('runScenario', () => {
 
   it('refuses a run directory that holds something, and attachments outside of the attempt', async () => {
     await writeFile(join(dir, 'precious'), 'x');
-    await expect(runScenario(scenario(async () => {}), { dir, boot: bootFake })).rejects.toMatchObject({ code: 'USAGE' });
+    await expect(
+      runScenario(
+        scenario(async () => {}),
+        { dir, boot: bootFake },
+      ),
+    ).rejects.toMatchObject({ code: 'USAGE' });
     const sub = join(dir, 'run');
-    await runScenario(scenario(async (_vm, { attach }) => attach('../../evil', 'x')), { attempts: 1, dir: sub, boot: bootFake });
+    await runScenario(
+      scenario(async (_vm, { attach }) => attach('../../evil', 'x')),
+      { attempts: 1, dir: sub, boot: bootFake },
+    );
     expect(await readFile(join(sub, 'attempts.jsonl'), 'utf8')).toMatch(/inconclusive.*not a plain file name/);
   });
 
   it.each([0, 1.5, NaN])('refuses %d attempts', async (attempts) => {
-    await expect(runScenario(scenario(async () => {}), { attempts, dir, boot: bootFake })).rejects.toMatchObject({ code: 'USAGE' });
+    await expect(
+      runScenario(
+        scenario(async () => {}),
+        { attempts, dir, boot: bootFake },
+      ),
+    ).rejects.toMatchObject({ code: 'USAGE' });
   });
 });
 
@@ -198,7 +253,10 @@ describe('defineScenario', () => {
 });
 
 describe('parallel attempts', () => {
-  const byIndex = (records: readonly AttemptRecord[]) => records.map(({ index, outcome, seed }) => ({ index, outcome, seed })).toSorted((one, other) => one.index - other.index);
+  const byIndex = (records: readonly AttemptRecord[]) =>
+    records
+      .map(({ index, outcome, seed }) => ({ index, outcome, seed }))
+      .toSorted((one, other) => one.index - other.index);
   /** Fails by its seed alone, as what depends on chance does. */
   const chance: Scenario['attempt'] = async (_vm, { seed, report }) => {
     await new Promise((resolve) => setTimeout(resolve, seed % 5));
@@ -233,7 +291,11 @@ describe('parallel attempts', () => {
       (vm as unknown as ScriptedVm).die();
       await new Promise((resolve) => signal.addEventListener('abort', resolve));
     };
-    expect(await runScenario(scenario(attempt), { attempts: 12, forks: 4, dir, boot: bootFake })).toMatchObject({ attempts: 12, clean: 11, inconclusive: 1 });
+    expect(await runScenario(scenario(attempt), { attempts: 12, forks: 4, dir, boot: bootFake })).toMatchObject({
+      attempts: 12,
+      clean: 11,
+      inconclusive: 1,
+    });
   });
 
   it('leave those under way when enough was seen, and close their guests', async () => {
@@ -241,7 +303,13 @@ describe('parallel attempts', () => {
       if (index === 2) return report(FINDING);
       await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('left'))));
     };
-    const summary = await runScenario(scenario(attempt), { attempts: 50, forks: 3, untilReproduced: 1, dir, boot: bootFake });
+    const summary = await runScenario(scenario(attempt), {
+      attempts: 50,
+      forks: 3,
+      untilReproduced: 1,
+      dir,
+      boot: bootFake,
+    });
     expect(summary).toMatchObject({ attempts: 1, reproduced: 1 });
     expect(vms[0]?.forks.every(({ closed }) => closed)).toBe(true);
   });
@@ -255,7 +323,14 @@ describe('parallel attempts', () => {
         await chance(vm, context);
         if (context.index === at) stop.abort(new Error('Ctrl-C'));
       };
-      await runScenario(scenario(attempt), { attempts: 20, forks: 2, seed: 9, dir: path, boot: bootFake, signal: stop.signal }).catch(() => {});
+      await runScenario(scenario(attempt), {
+        attempts: 20,
+        forks: 2,
+        seed: 9,
+        dir: path,
+        boot: bootFake,
+        signal: stop.signal,
+      }).catch(() => {});
       const summary = await runScenario(scenario(chance), { resume: path, forks: 2, boot: bootFake });
       expect(summary.attempts).toBe(20);
       expect(byIndex(await recordsOf(path))).toEqual(byIndex(await recordsOf(join(dir, 'whole'))));
@@ -265,8 +340,16 @@ describe('parallel attempts', () => {
 
 describe('a run that is resumed', () => {
   const source = { file: 'x.repro.ts', sha256: 'a' };
-  const first = (more: object = {}) => runScenario(scenario(async () => {}), { attempts: 3, dir, source, boot: bootFake, ...more });
-  const again = (more: object = {}) => runScenario(scenario(async () => {}), { resume: dir, source, boot: bootFake, ...more });
+  const first = (more: object = {}) =>
+    runScenario(
+      scenario(async () => {}),
+      { attempts: 3, dir, source, boot: bootFake, ...more },
+    );
+  const again = (more: object = {}) =>
+    runScenario(
+      scenario(async () => {}),
+      { resume: dir, source, boot: bootFake, ...more },
+    );
 
   it('boots nothing when all is done, and makes only what is added', async () => {
     await first();
@@ -284,17 +367,34 @@ describe('a run that is resumed', () => {
     await expect(again({ seed: 4 })).rejects.toMatchObject({ code: 'USAGE' });
     await expect(again({ timeout: 4 })).rejects.toMatchObject({ code: 'USAGE' });
     guestKey = 'other';
-    await expect(again({ attempts: 4 })).rejects.toMatchObject({ code: 'USAGE', message: expect.stringContaining('guest') });
-    expect(await again({ attempts: 4, acceptChanges: true, source: { ...source, sha256: 'b' } })).toMatchObject({ attempts: 4 });
+    await expect(again({ attempts: 4 })).rejects.toMatchObject({
+      code: 'USAGE',
+      message: expect.stringContaining('guest'),
+    });
+    expect(await again({ attempts: 4, acceptChanges: true, source: { ...source, sha256: 'b' } })).toMatchObject({
+      attempts: 4,
+    });
   });
 
   it('stays in its shard, and all shards together are the whole run', async () => {
     const parts = [1, 2, 3].map((index) => ({ dir: join(dir, String(index)), shard: { index, count: 3 } }));
     for (const part of parts) await first({ attempts: 10, ...part });
-    const runs = await Promise.all(parts.map(async (part) => ({ run: await readRunFile(part.dir), ...parseAttempts(await readFile(join(part.dir, 'attempts.jsonl')), part.dir) })));
-    expect(runs.flatMap(({ records }) => records.map(({ index }) => index)).toSorted((one, other) => one - other)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    const runs = await Promise.all(
+      parts.map(async (part) => ({
+        run: await readRunFile(part.dir),
+        ...parseAttempts(await readFile(join(part.dir, 'attempts.jsonl')), part.dir),
+      })),
+    );
+    expect(
+      runs.flatMap(({ records }) => records.map(({ index }) => index)).toSorted((one, other) => one - other),
+    ).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     expect(new Set(runs.map(({ run }) => run.seed)).size).toBe(1);
-    await expect(runScenario(scenario(async () => {}), { dir: join(dir, 'x'), shard: { index: 4, count: 3 }, boot: bootFake })).rejects.toMatchObject({ code: 'USAGE' });
+    await expect(
+      runScenario(
+        scenario(async () => {}),
+        { dir: join(dir, 'x'), shard: { index: 4, count: 3 }, boot: bootFake },
+      ),
+    ).rejects.toMatchObject({ code: 'USAGE' });
   });
 
   it('stops when the rate is decided, and says so', async () => {

@@ -77,12 +77,23 @@ class Run {
   async execute(): Promise<RunSummary> {
     const { run, records, repaired, dir } = this.#journal;
     const todo = this.#stop.reached === undefined ? pendingIndices(run, records) : [];
-    if (repaired) this.#tell({ type: 'progress', message: 'the last line of attempts.jsonl was cut off: its attempt runs again' });
-    this.#tell({ type: 'run', dir, attempts: run.attempts, ...(run.shard && { shard: run.shard }), todo: todo.length, done: [...records] });
+    if (repaired)
+      this.#tell({ type: 'progress', message: 'the last line of attempts.jsonl was cut off: its attempt runs again' });
+    this.#tell({
+      type: 'run',
+      dir,
+      attempts: run.attempts,
+      ...(run.shard && { shard: run.shard }),
+      todo: todo.length,
+      done: [...records],
+    });
     await this.#note({});
     try {
       const all = todo.length === 0 || (await this.#attempts(todo));
-      const summary = { ...summarize(this.#journal.records, dir), ...(this.#stop.verdict && { goal: this.#stop.verdict }) };
+      const summary = {
+        ...summarize(this.#journal.records, dir),
+        ...(this.#stop.verdict && { goal: this.#stop.verdict }),
+      };
       await this.#journal.finish(summary, toJUnit(this.#journal.run, this.#journal.records));
       const reached = this.#stop.reached;
       await this.#note({ end: all ? 'finished' : 'stopped', ...(reached !== undefined && { message: reached }) });
@@ -108,9 +119,16 @@ class Run {
       prepared.snapshot.strategy === 'internal'
         ? { forks: 1, reason: 'the snapshot lives in one QEMU' }
         : chooseForks(this.#options.forks, facts, todo.length, hostCapacity());
-    const sourceOf = (one: PreparedVm): VmSource => (one.snapshot.strategy === 'internal' ? restoringSource(one) : poolSource(one, forks));
-    const supply = new Supply(sourceOf(prepared), async () => sourceOf(await this.#prepare({ fresh: true })), (error) =>
-      this.#tell({ type: 'progress', message: `the snapshot gives no guests any more (${error instanceof Error ? error.message : String(error)}): booting again` }),
+    const sourceOf = (one: PreparedVm): VmSource =>
+      one.snapshot.strategy === 'internal' ? restoringSource(one) : poolSource(one, forks);
+    const supply = new Supply(
+      sourceOf(prepared),
+      async () => sourceOf(await this.#prepare({ fresh: true })),
+      (error) =>
+        this.#tell({
+          type: 'progress',
+          message: `the snapshot gives no guests any more (${error instanceof Error ? error.message : String(error)}): booting again`,
+        }),
     );
     try {
       await this.#note({ forks });
@@ -144,7 +162,12 @@ class Run {
       try {
         this.#tell({ type: 'restored', index, ms: restoreMs });
         record = await runAttempt(taken.vm, this.#scenario, {
-          index, fork, restoreMs, files, now, signal,
+          index,
+          fork,
+          restoreMs,
+          files,
+          now,
+          signal,
           broken: broken.signal,
           seed: seedOf(this.#journal.run.seed, index),
           timeout: this.#journal.run.timeoutMs,
@@ -164,11 +187,22 @@ class Run {
   async #prepare({ fresh = this.#options.fresh === true } = {}): Promise<PreparedVm> {
     const begun = monotonicMs();
     const broken = new AbortController();
-    const files = await this.#journal.beginPrepare(() => monotonicMs() - begun, (error) => broken.abort(error));
+    const files = await this.#journal.beginPrepare(
+      () => monotonicMs() - begun,
+      (error) => broken.abort(error),
+    );
     try {
       const { signal, boot, source, cacheDir } = this.#options;
       const keep = boot === undefined && source !== undefined ? { source: source.sha256, fresh, cacheDir } : undefined;
-      const prepared = await prepareVm(this.#scenario, { boot, keep, signal, broken: broken.signal, files, begun, tell: this.#tell });
+      const prepared = await prepareVm(this.#scenario, {
+        boot,
+        keep,
+        signal,
+        broken: broken.signal,
+        files,
+        begun,
+        tell: this.#tell,
+      });
       try {
         this.#compare(prepared);
         await this.#journal.update({ facts: prepared.vm.facts, prepared: prepared.prepared });
@@ -188,13 +222,17 @@ class Run {
     if (before === undefined || this.#journal.records.length === 0) return;
     const { guest, qemu, accelerator } = vm.facts;
     if (before.guest.key !== guest.key && this.#options.acceptChanges !== true) {
-      throw new QmpilotError('USAGE', `the guest ${guest.name} is not the one that this run began with`, { hint: 'start another run, or accept it by --accept-changes' });
+      throw new QmpilotError('USAGE', `the guest ${guest.name} is not the one that this run began with`, {
+        hint: 'start another run, or accept it by --accept-changes',
+      });
     }
     const changed = [
       before.qemu.version !== qemu.version && `QEMU ${before.qemu.version} is ${qemu.version} now`,
-      before.accelerator.accelerator !== accelerator.accelerator && `${before.accelerator.accelerator} is ${accelerator.accelerator} now`,
+      before.accelerator.accelerator !== accelerator.accelerator &&
+        `${before.accelerator.accelerator} is ${accelerator.accelerator} now`,
     ].filter((one) => one !== false);
-    if (changed.length > 0) this.#tell({ type: 'progress', message: `warning: since this run began, ${changed.join(', ')}` });
+    if (changed.length > 0)
+      this.#tell({ type: 'progress', message: `warning: since this run began, ${changed.join(', ')}` });
   }
 
   async #note(change: Partial<RunSession>): Promise<void> {

@@ -3,7 +3,11 @@ import type { GuestDescription } from '../guests/guest.js';
 import { defineScenario, isScenario, onGuest } from './scenario.js';
 
 const guest = (name: string): GuestDescription => ({ name, prepare: () => Promise.reject(new Error('never')) });
-const scenario = defineScenario({ guest: guest('debian'), guests: { nixos: guest('nixos') }, attempt: () => Promise.resolve() });
+const scenario = defineScenario({
+  guest: guest('debian'),
+  guests: { nixos: guest('nixos') },
+  attempt: () => Promise.resolve(),
+});
 
 it('runs on another of its guests by name, and is the same scenario otherwise', () => {
   const other = onGuest(scenario, 'nixos');
@@ -18,7 +22,13 @@ it.each([
   [{ detect: { dstate: true } }, '"detect.dstate"', /dState/],
   [{ detect: { poweroff: { timout: '3m' } } }, '"detect.poweroff.timout"', /timeout/],
 ])('refuses what is no part of a scenario, and would be left out unseen: %j', (part, said, hint) => {
-  expect(() => defineScenario({ ...scenario, ...(part as object) })).toThrow(expect.objectContaining({ code: 'SCENARIO', message: expect.stringContaining(said), hint: expect.stringMatching(hint) }));
+  expect(() => defineScenario({ ...scenario, ...(part as object) })).toThrow(
+    expect.objectContaining({
+      code: 'SCENARIO',
+      message: expect.stringContaining(said),
+      hint: expect.stringMatching(hint),
+    }),
+  );
 });
 
 it.each(['windows', 'toString'])('has no guest %s, and says which it has', (name) => {

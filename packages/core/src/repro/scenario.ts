@@ -62,7 +62,7 @@ const BRAND = Symbol.for('qmpilot.scenario');
 /** What there is, by where it stands: a file is run without its types being checked, and a misspelled `prepare` would be left out. */
 const KNOWN = {
   '': ['name', 'guest', 'guests', 'boot', 'prepare', 'keep', 'attempt', 'detect', 'timeout'],
-  detect: ['kernelLog', 'hungTask', 'dState', 'silence', 'poweroff'],
+  'detect': ['kernelLog', 'hungTask', 'dState', 'silence', 'poweroff'],
   'detect.dState': ['comm', 'for', 'interval'],
   'detect.silence': ['for'],
   'detect.poweroff': ['timeout', 'via'],
@@ -76,14 +76,22 @@ export function defineScenario(scenario: Scenario): Scenario {
   const given: Readonly<Record<string, unknown>> = { ...scenario };
   const fault = (what: string, hint: string) => new QmpilotError('SCENARIO', `this scenario ${what}`, { hint });
   const guest = given['guest'];
-  if (typeof guest !== 'object' || guest === null || !('prepare' in guest)) throw fault('names no guest', 'guest: debian()');
+  if (typeof guest !== 'object' || guest === null || !('prepare' in guest))
+    throw fault('names no guest', 'guest: debian()');
   if (typeof given['attempt'] !== 'function') throw fault('has no attempt', 'async attempt(vm, { signal }) { ... }');
-  if (given['prepare'] !== undefined && typeof given['prepare'] !== 'function') throw fault("has a prepare that is no function", 'async prepare(vm) { ... }');
+  if (given['prepare'] !== undefined && typeof given['prepare'] !== 'function')
+    throw fault('has a prepare that is no function', 'async prepare(vm) { ... }');
   for (const [place, known] of Object.entries(KNOWN)) {
-    const part = place.split('.').reduce<unknown>((value, key) => (key === '' ? value : isObject(value) ? value[key] : undefined), given);
+    const part = place
+      .split('.')
+      .reduce<unknown>((value, key) => (key === '' ? value : isObject(value) ? value[key] : undefined), given);
     const names: readonly string[] = known;
     const strange = isObject(part) ? Object.keys(part).find((key) => !names.includes(key)) : undefined;
-    if (strange !== undefined) throw fault(`has ${JSON.stringify(place === '' ? strange : `${place}.${strange}`)}, which is no part of one`, `there are: ${names.join(', ')}`);
+    if (strange !== undefined)
+      throw fault(
+        `has ${JSON.stringify(place === '' ? strange : `${place}.${strange}`)}, which is no part of one`,
+        `there are: ${names.join(', ')}`,
+      );
   }
   return Object.defineProperty(scenario, BRAND, { value: true });
 }
@@ -102,7 +110,10 @@ export function onGuest(scenario: Scenario, name: string): Scenario {
   if (guest) return defineScenario({ ...scenario, guest });
   const names = Object.keys(guests);
   throw new QmpilotError('USAGE', `this scenario has no guest ${JSON.stringify(name)}`, {
-    hint: names.length > 0 ? `it has: ${names.join(', ')}` : 'it runs on its own guest only: leave --guest out, or add guests: { ... } to it',
+    hint:
+      names.length > 0
+        ? `it has: ${names.join(', ')}`
+        : 'it runs on its own guest only: leave --guest out, or add guests: { ... } to it',
   });
 }
 

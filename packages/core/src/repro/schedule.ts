@@ -5,7 +5,10 @@
  * @returns whether all was done
  */
 export async function schedule(
-  indices: readonly number[], forks: number, signal: AbortSignal | undefined, work: (index: number, fork: number, signal: AbortSignal) => Promise<boolean>,
+  indices: readonly number[],
+  forks: number,
+  signal: AbortSignal | undefined,
+  work: (index: number, fork: number, signal: AbortSignal) => Promise<boolean>,
 ): Promise<boolean> {
   const stop = new AbortController();
   const onAbort = () => stop.abort(signal?.reason);

@@ -51,9 +51,12 @@ export class StopRule {
 
   /** Why it is enough; undefined while it is not. */
   get reached(): string | undefined {
-    if (this.#untilReproduced !== undefined && this.#reproduced >= this.#untilReproduced) return `reproduced ${this.#reproduced} times`;
+    if (this.#untilReproduced !== undefined && this.#reproduced >= this.#untilReproduced)
+      return `reproduced ${this.#reproduced} times`;
     const { verdict } = this;
-    return verdict && verdict.decision !== 'open' ? `${verdict.goal} ${verdict.decision === 'holds' ? 'holds' : 'is refuted'}` : undefined;
+    return verdict && verdict.decision !== 'open'
+      ? `${verdict.goal} ${verdict.decision === 'holds' ? 'holds' : 'is refuted'}`
+      : undefined;
   }
 
   get verdict(): GoalVerdict | undefined {

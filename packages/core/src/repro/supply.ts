@@ -48,7 +48,12 @@ export class Supply {
     if (this.#renewals >= MAX_RENEWALS) throw error;
     this.#renewals += 1;
     this.#onRenewal(error);
-    this.#source = failed.then((source) => source.close(), () => {}).then(this.#make);
+    this.#source = failed
+      .then(
+        (source) => source.close(),
+        () => {},
+      )
+      .then(this.#make);
     this.#source.catch(() => {});
   }
 }

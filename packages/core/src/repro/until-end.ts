@@ -13,10 +13,12 @@ export async function untilEnd(attempt: Promise<void>, signal: AbortSignal): Pro
       const reason: unknown = signal.reason;
       const settle = () => (reason === TIME_UP ? resolve() : reject(reason));
       const grace = setTimeout(settle, GRACE_MS);
-      void attempt.catch(() => {}).then(() => {
-        clearTimeout(grace);
-        settle();
-      });
+      void attempt
+        .catch(() => {})
+        .then(() => {
+          clearTimeout(grace);
+          settle();
+        });
     });
   });
   ended.catch(() => {});

@@ -25,13 +25,19 @@ it('writes a whole page, for its owner only, and leaves nothing else', async () 
 });
 
 it('needs a file to write to when there are several runs', async () => {
-  await expect(writeReport([dir, `${dir}x`])).rejects.toMatchObject({ code: 'USAGE', hint: expect.stringContaining('--out') });
+  await expect(writeReport([dir, `${dir}x`])).rejects.toMatchObject({
+    code: 'USAGE',
+    hint: expect.stringContaining('--out'),
+  });
   await expect(writeReport([])).rejects.toMatchObject({ code: 'USAGE' });
 });
 
 it('says where it cannot write', async () => {
   await attempts(one);
-  await expect(writeReport([dir], join(dir, 'no/such/folder/r.html'))).rejects.toMatchObject({ code: 'USAGE', message: expect.stringContaining('no/such/folder') });
+  await expect(writeReport([dir], join(dir, 'no/such/folder/r.html'))).rejects.toMatchObject({
+    code: 'USAGE',
+    message: expect.stringContaining('no/such/folder'),
+  });
 });
 
 it('at the end of a run a report that fails is told and fails nothing; without an attempt there is none', async () => {

@@ -14,8 +14,12 @@ import { readRuns } from './read-run.js';
  */
 export async function writeReport(dirs: readonly string[], file?: string): Promise<string> {
   const [first] = dirs;
-  if (first === undefined) throw new QmpilotError('USAGE', 'no run directory was named', { hint: 'name a folder that qmpilot repro wrote' });
-  if (file === undefined && dirs.length > 1) throw new QmpilotError('USAGE', 'a report about several runs needs a file to be written to', { hint: 'name it by --out' });
+  if (first === undefined)
+    throw new QmpilotError('USAGE', 'no run directory was named', { hint: 'name a folder that qmpilot repro wrote' });
+  if (file === undefined && dirs.length > 1)
+    throw new QmpilotError('USAGE', 'a report about several runs needs a file to be written to', {
+      hint: 'name it by --out',
+    });
   const path = resolve(file ?? join(first, 'report.html'));
   const page = renderHtml(await readRuns(dirs, { from: dirname(path) }), await loadAssets());
   try {
@@ -25,7 +29,10 @@ export async function writeReport(dirs: readonly string[], file?: string): Promi
   } catch (cause) {
     await rm(`${path}.partial`, { force: true }).catch(() => {});
     const full = cause instanceof Error && 'code' in cause && (cause.code === 'ENOSPC' || cause.code === 'EDQUOT');
-    throw new QmpilotError(full ? 'NO_SPACE' : 'USAGE', `the report ${path} cannot be written`, { cause, hint: full ? 'make room there, or name another place by --out' : 'name another place by --out' });
+    throw new QmpilotError(full ? 'NO_SPACE' : 'USAGE', `the report ${path} cannot be written`, {
+      cause,
+      hint: full ? 'make room there, or name another place by --out' : 'name another place by --out',
+    });
   }
   return path;
 }
@@ -39,7 +46,10 @@ export async function reportAtEnd(dir: string, onEvent: ((event: RunEvent) => vo
     const [run] = await readRuns([dir], { evidence: false });
     if (run !== undefined && run.attempts.length > 0) await writeReport([dir]);
   } catch (error) {
-    onEvent?.({ type: 'progress', message: `no report was written: ${error instanceof Error ? error.message : String(error)}` });
+    onEvent?.({
+      type: 'progress',
+      message: `no report was written: ${error instanceof Error ? error.message : String(error)}`,
+    });
   }
 }
 
@@ -49,12 +59,22 @@ let assets: Promise<PageAssets> | undefined;
 function loadAssets(): Promise<PageAssets> {
   assets ??= (async () => {
     const folder = join(packageFolder(), 'dist', 'report-page');
-    const [script, style] = await Promise.all(['page.js', 'style.css'].map((name) => readFile(join(folder, name), 'utf8')));
-    if (script === undefined || style === undefined || /<\/script|<!--/i.test(script)) throw new QmpilotError('USAGE', `the page's script in ${folder} is not as it was built`, { hint: 'reinstall @qmpilot/core' });
+    const [script, style] = await Promise.all(
+      ['page.js', 'style.css'].map((name) => readFile(join(folder, name), 'utf8')),
+    );
+    if (script === undefined || style === undefined || /<\/script|<!--/i.test(script))
+      throw new QmpilotError('USAGE', `the page's script in ${folder} is not as it was built`, {
+        hint: 'reinstall @qmpilot/core',
+      });
     return { script, style };
   })().catch((cause: unknown) => {
     assets = undefined;
-    throw cause instanceof QmpilotError ? cause : new QmpilotError('USAGE', "the page's script and style are not there", { cause, hint: 'reinstall @qmpilot/core, or build it' });
+    throw cause instanceof QmpilotError
+      ? cause
+      : new QmpilotError('USAGE', "the page's script and style are not there", {
+          cause,
+          hint: 'reinstall @qmpilot/core, or build it',
+        });
   });
   return assets;
 }

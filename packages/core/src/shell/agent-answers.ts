@@ -41,7 +41,9 @@ export function readCount(answer: unknown, asked: number): number {
 }
 
 function field(answer: unknown, name: string): unknown {
-  return typeof answer === 'object' && answer !== null && Object.hasOwn(answer, name) ? (answer as Readonly<Record<string, unknown>>)[name] : undefined;
+  return typeof answer === 'object' && answer !== null && Object.hasOwn(answer, name)
+    ? (answer as Readonly<Record<string, unknown>>)[name]
+    : undefined;
 }
 
 function wholeNumber(value: unknown, command: string, answer: unknown): number {
@@ -56,7 +58,11 @@ function fromBase64(value: unknown, command: string): Buffer {
 
 function nonsense(command: string, answer: unknown): QmpilotError {
   const said = JSON.stringify(answer) ?? 'nothing';
-  return new QmpilotError('SHELL_LOST', `what answers as the guest agent makes no sense: to ${command} it said ${said.slice(0, 80)}`, {
-    hint: 'is something else than qemu-ga on that port in the guest?',
-  });
+  return new QmpilotError(
+    'SHELL_LOST',
+    `what answers as the guest agent makes no sense: to ${command} it said ${said.slice(0, 80)}`,
+    {
+      hint: 'is something else than qemu-ga on that port in the guest?',
+    },
+  );
 }

@@ -1,6 +1,6 @@
-import type { ExecOptions } from './shell.js';
-import { shWord } from './quote.js';
 import { commandText } from './command-text.js';
+import { shWord } from './quote.js';
+import type { ExecOptions } from './shell.js';
 
 /** What the guest offers, found out once: where files may lie, what runs commands, whether a session of its own can be had. */
 export interface AgentSurroundings {
@@ -26,7 +26,13 @@ const INLINE_OUTPUT = 65_536;
  * the first line of output is the exit code; small outputs follow, on both outputs, and the files are gone then; else the
  * line says `spooled` behind the code. Children left in the background hold the files, not the pipe to the agent.
  */
-export function wrapCommand(command: string, options: ExecOptions, { shell, setsid }: AgentSurroundings, directory: string, live: boolean): string {
+export function wrapCommand(
+  command: string,
+  options: ExecOptions,
+  { shell, setsid }: AgentSurroundings,
+  directory: string,
+  live: boolean,
+): string {
   const text = `echo $$ >${directory}/p\n${commandText(command, options, shWord)}`;
   return `
 umask 77; d=${directory}; mkdir -p "$d" || exit 1

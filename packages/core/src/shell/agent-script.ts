@@ -195,6 +195,8 @@ export function agentInstallation(): string {
     lines.push(` __qA+=${bashWord(source.slice(at, at + LINE_CHARACTERS))}`);
   }
   // By its environment, so that a process list does not show the whole text.
-  lines.push(` [ \${#__qA} = ${source.length} ] && export __qA && exec "$BASH" --noprofile --norc -c 'eval "$__qA"' bash`);
+  lines.push(
+    ` [ \${#__qA} = ${source.length} ] && export __qA && exec "$BASH" --noprofile --norc -c 'eval "$__qA"' bash`,
+  );
   return `${lines.join('\n')}\n`;
 }

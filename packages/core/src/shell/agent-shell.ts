@@ -3,10 +3,24 @@ import { isQmpilotError, QmpilotError } from '../errors.js';
 import type { GuestAgent } from '../qmp/guest-agent/guest-agent.js';
 import { awaitWithin, pause, type WaitOptions } from '../util/deadline.js';
 import { readCount, readHandle, readPid, readPiece, readStatus, type AgentStatus } from './agent-answers.js';
-import { killCommand, parseSurvey, removeSpool, SURVEY, wrapCommand, type AgentSurroundings } from './agent-commands.js';
-import { readExitCode } from './exit-code.js';
+import {
+  killCommand,
+  parseSurvey,
+  removeSpool,
+  SURVEY,
+  wrapCommand,
+  type AgentSurroundings,
+} from './agent-commands.js';
 import { collect, ExecStream, startStream } from './exec-stream.js';
-import { checkCommand, describeCommand, requireSuccess, type ExecOptions, type ExecResult, type Shell } from './shell.js';
+import { readExitCode } from './exit-code.js';
+import {
+  checkCommand,
+  describeCommand,
+  requireSuccess,
+  type ExecOptions,
+  type ExecResult,
+  type Shell,
+} from './shell.js';
 
 const READ_BYTES = 1 << 20;
 /** Input that travels with the command; more is written into a file before. */
@@ -64,7 +78,8 @@ export class AgentShell implements Shell {
     const close = () => stream.stop(this.#closed.signal.reason);
     if (this.#closed.signal.aborted) close();
     this.#closed.signal.addEventListener('abort', close, { once: true });
-    const run = () => this.#run(stream, options, live).finally(() => this.#closed.signal.removeEventListener('abort', close));
+    const run = () =>
+      this.#run(stream, options, live).finally(() => this.#closed.signal.removeEventListener('abort', close));
     return startStream(stream, options.signal, run, (error) => this.#lost(error));
   }
 
@@ -76,15 +91,21 @@ export class AgentShell implements Shell {
     try {
       if (input.length > INLINE_INPUT) await this.#spoolInput(input, directory, options.signal);
       const pid = await this.#spawn(
-        wrapCommand(stream.command, options, surroundings, directory, live), surroundings.shell, input.length <= INLINE_INPUT ? input : undefined,
+        wrapCommand(stream.command, options, surroundings, directory, live),
+        surroundings.shell,
+        input.length <= INLINE_INPUT ? input : undefined,
       );
       const work = new AbortController();
       const follow = this.#follow(stream, pid, directory, live, work.signal);
       try {
-        const end = await awaitWithin<CommandEnd>({ awaited: `${describeCommand(stream.command)} in the guest` }, { timeout: options.timeout }, (resolve, reject) => {
-          follow.then(resolve, reject);
-          void stream.stopped.then(reject);
-        });
+        const end = await awaitWithin<CommandEnd>(
+          { awaited: `${describeCommand(stream.command)} in the guest` },
+          { timeout: options.timeout },
+          (resolve, reject) => {
+            follow.then(resolve, reject);
+            void stream.stopped.then(reject);
+          },
+        );
         spooled = end.spooled;
         stream.finish(end.exitCode);
       } catch (error) {
@@ -99,8 +120,17 @@ export class AgentShell implements Shell {
   }
 
   /** Waits for the command's end, and passes its output on, as it grows or then. */
-  async #follow(stream: ExecStream, pid: number, directory: string, live: boolean, signal: AbortSignal): Promise<CommandEnd> {
-    const files = { stdout: new SpooledFile(this.#agent, `${directory}/o`), stderr: new SpooledFile(this.#agent, `${directory}/e`) };
+  async #follow(
+    stream: ExecStream,
+    pid: number,
+    directory: string,
+    live: boolean,
+    signal: AbortSignal,
+  ): Promise<CommandEnd> {
+    const files = {
+      stdout: new SpooledFile(this.#agent, `${directory}/o`),
+      stderr: new SpooledFile(this.#agent, `${directory}/e`),
+    };
     const pass = async (from: 'stdout' | 'stderr') => {
       for (let bytes = await files[from].read(signal); bytes.length > 0; bytes = await files[from].read(signal)) {
         stream.push(from, bytes);
@@ -109,9 +139,16 @@ export class AgentShell implements Shell {
       }
     };
     try {
-      const status = await this.#status(pid, signal, undefined, live ? async () => {
-        for (const from of ['stdout', 'stderr'] as const) await pass(from);
-      } : undefined);
+      const status = await this.#status(
+        pid,
+        signal,
+        undefined,
+        live
+          ? async () => {
+              for (const from of ['stdout', 'stderr'] as const) await pass(from);
+            }
+          : undefined,
+      );
       const { out, err } = status;
       const line = out.indexOf(10);
       const match = /^(\d{1,3})( spooled)?$/.exec(out.toString('latin1', 0, Math.max(line, 0)));
@@ -132,7 +169,12 @@ export class AgentShell implements Shell {
     }
   }
 
-  async #status(pid: number, signal: AbortSignal | undefined, timeout: number | undefined, between?: () => Promise<void>): Promise<AgentStatus> {
+  async #status(
+    pid: number,
+    signal: AbortSignal | undefined,
+    timeout: number | undefined,
+    between?: () => Promise<void>,
+  ): Promise<AgentStatus> {
     const limit = timeout === undefined ? undefined : AbortSignal.timeout(timeout);
     for (let wait = FIRST_POLL_MS; ; wait = Math.min(wait * 1.5, LAST_POLL_MS)) {
       await pause(wait, signal);
@@ -146,7 +188,12 @@ export class AgentShell implements Shell {
   async #spawn(script: string, shell: string, input?: Buffer): Promise<number> {
     const answer = await this.#agent.execute(
       'guest-exec',
-      { path: shell, arg: ['-c', script], 'capture-output': true, ...(input && input.length > 0 && { 'input-data': input.toString('base64') }) },
+      {
+        'path': shell,
+        'arg': ['-c', script],
+        'capture-output': true,
+        ...(input && input.length > 0 && { 'input-data': input.toString('base64') }),
+      },
       CALL,
     );
     return readPid(answer);
@@ -160,13 +207,22 @@ export class AgentShell implements Shell {
 
   async #spoolInput(input: Buffer, directory: string, signal: AbortSignal | undefined): Promise<void> {
     await this.#give(`umask 77; mkdir -p ${directory}`, this.#surroundings?.shell ?? '/bin/sh');
-    const handle = readHandle(await this.#agent.execute('guest-file-open', { path: `${directory}/i`, mode: 'w' }, CALL));
+    const handle = readHandle(
+      await this.#agent.execute('guest-file-open', { path: `${directory}/i`, mode: 'w' }, CALL),
+    );
     try {
-      for (let at = 0; at < input.length; ) {
+      for (let at = 0; at < input.length;) {
         const piece = input.subarray(at, at + INLINE_INPUT);
-        const answer = await this.#agent.execute('guest-file-write', { handle, 'buf-b64': piece.toString('base64') }, { ...CALL, signal });
+        const answer = await this.#agent.execute(
+          'guest-file-write',
+          { handle, 'buf-b64': piece.toString('base64') },
+          { ...CALL, signal },
+        );
         const count = readCount(answer, piece.length);
-        if (count === 0) throw new QmpilotError('NO_SPACE', 'the guest could not keep the input of a command', { hint: 'make room in its /run' });
+        if (count === 0)
+          throw new QmpilotError('NO_SPACE', 'the guest could not keep the input of a command', {
+            hint: 'make room in its /run',
+          });
         at += count;
       }
     } finally {
@@ -179,15 +235,21 @@ export class AgentShell implements Shell {
     await this.ready({ signal: options.signal, timeout: options.timeout });
     this.#surroundings = parseSurvey(await this.#give(SURVEY, '/bin/sh'));
     if (this.#surroundings) return this.#surroundings;
-    throw new QmpilotError('SHELL_LOST', `${this.name} found no shell in the guest`, { hint: 'the guest agent needs a /bin/sh there' });
+    throw new QmpilotError('SHELL_LOST', `${this.name} found no shell in the guest`, {
+      hint: 'the guest agent needs a /bin/sh there',
+    });
   }
 
   #lost(cause: unknown): unknown {
     if (!isQmpilotError(cause)) return cause;
-    const unreachable = cause.code === 'QMP_LINK' || (cause.code === 'TIMEOUT' && cause.message.includes('guest agent')) || cause.code === 'QMP_COMMAND';
+    const unreachable =
+      cause.code === 'QMP_LINK' ||
+      (cause.code === 'TIMEOUT' && cause.message.includes('guest agent')) ||
+      cause.code === 'QMP_COMMAND';
     if (!unreachable) return cause;
     return new QmpilotError('SHELL_LOST', `${this.name} did not answer: ${cause.message}`, {
-      cause, hint: cause.hint ?? 'is qemu-ga running in the guest, and may it run guest-exec?',
+      cause,
+      hint: cause.hint ?? 'is qemu-ga running in the guest, and may it run guest-exec?',
     });
   }
 }
@@ -212,14 +274,18 @@ class SpooledFile {
   async read(signal: AbortSignal): Promise<Buffer> {
     if (this.#handle === undefined) {
       try {
-        this.#handle = readHandle(await this.#agent.execute('guest-file-open', { path: this.#path, mode: 'r' }, { ...CALL, signal }));
+        this.#handle = readHandle(
+          await this.#agent.execute('guest-file-open', { path: this.#path, mode: 'r' }, { ...CALL, signal }),
+        );
       } catch (error) {
         // The command has not come so far as to make it.
         if (isQmpilotError(error, 'QMP_COMMAND')) return Buffer.alloc(0);
         throw error;
       }
     }
-    return readPiece(await this.#agent.execute('guest-file-read', { handle: this.#handle, count: READ_BYTES }, { ...CALL, signal }));
+    return readPiece(
+      await this.#agent.execute('guest-file-read', { handle: this.#handle, count: READ_BYTES }, { ...CALL, signal }),
+    );
   }
 
   async close(): Promise<void> {

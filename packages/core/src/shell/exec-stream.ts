@@ -1,8 +1,16 @@
 import { AbortedError, isQmpilotError, QmpilotError } from '../errors.js';
-import { deferred } from '../util/deferred.js';
 import { monotonicMs } from '../util/clock.js';
+import { deferred } from '../util/deferred.js';
 import { Gathered } from './gathered.js';
-import { abandoned, DEFAULT_MAX_OUTPUT, describeCommand, execResult, outputLimit, type ExecResult, type ShellKind } from './shell.js';
+import {
+  abandoned,
+  DEFAULT_MAX_OUTPUT,
+  describeCommand,
+  execResult,
+  outputLimit,
+  type ExecResult,
+  type ShellKind,
+} from './shell.js';
 
 /** A piece of the output of a command at work. */
 export interface ExecChunk {
@@ -91,9 +99,15 @@ export class ExecStream implements AsyncIterable<ExecChunk> {
     this.#queue.push({ from, bytes });
     this.#queued += bytes.length + PIECE_COST;
     if (this.#queued > QUEUE_END) {
-      this.stop(new QmpilotError('OUTPUT_LIMIT', `${describeCommand(this.command)} gave more than ${QUEUE_END} bytes that nobody has read yet, and was killed`, {
-        hint: 'read it faster, or have it write to a file: this guest cannot be made to wait',
-      }));
+      this.stop(
+        new QmpilotError(
+          'OUTPUT_LIMIT',
+          `${describeCommand(this.command)} gave more than ${QUEUE_END} bytes that nobody has read yet, and was killed`,
+          {
+            hint: 'read it faster, or have it write to a file: this guest cannot be made to wait',
+          },
+        ),
+      );
       return this.discard();
     }
     if (this.#queued > QUEUE_LIMIT && !this.#release) {
@@ -117,7 +131,13 @@ export class ExecStream implements AsyncIterable<ExecChunk> {
     if (this.#over) return;
     this.#over = {};
     this.#result.resolve(
-      execResult({ command: this.command, via: this.via, exitCode, durationMs: monotonicMs() - this.#began, ...(consoleLines && { consoleLines }) }),
+      execResult({
+        command: this.command,
+        via: this.via,
+        exitCode,
+        durationMs: monotonicMs() - this.#began,
+        ...(consoleLines && { consoleLines }),
+      }),
     );
     this.#letGo();
     this.#wake();
@@ -152,7 +172,10 @@ export class ExecStream implements AsyncIterable<ExecChunk> {
 
 /** Runs the stream's command by `run`, until `signal` stops it; `failure` makes the error that people see. */
 export function startStream(
-  stream: ExecStream, signal: AbortSignal | undefined, run: (stream: ExecStream) => Promise<void>, failure: (error: unknown) => unknown = (error) => error,
+  stream: ExecStream,
+  signal: AbortSignal | undefined,
+  run: (stream: ExecStream) => Promise<void>,
+  failure: (error: unknown) => unknown = (error) => error,
 ): ExecStream {
   const stop = () => stream.stop(new AbortedError(describeCommand(stream.command), signal?.reason));
   if (signal?.aborted) stop();
@@ -174,7 +197,13 @@ export async function collect(stream: ExecStream, limit = DEFAULT_MAX_OUTPUT): P
     }
     const { command, via, exitCode, durationMs, consoleLines } = await stream.result;
     return execResult({
-      command, via, exitCode, durationMs, stdoutBytes: output('stdout'), stderrBytes: output('stderr'), ...(consoleLines && { consoleLines }),
+      command,
+      via,
+      exitCode,
+      durationMs,
+      stdoutBytes: output('stdout'),
+      stderrBytes: output('stderr'),
+      ...(consoleLines && { consoleLines }),
     });
   } catch (error) {
     // The reader has left: wait until the command is gone, so that the shell is free when this rejects.

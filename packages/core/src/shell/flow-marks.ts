@@ -71,11 +71,15 @@ export class FlowMarks {
    */
   async end(options: WaitOptions, interrupt: () => Promise<void>): Promise<void> {
     try {
-      await awaitWithin<void>({ awaited: `${describeCommand(this.#stream.command)} in the guest` }, options, (resolve, reject) => {
-        void this.#ended.promise.then(resolve);
-        this.#broken.promise.catch(reject);
-        void this.#stream.stopped.then(reject);
-      });
+      await awaitWithin<void>(
+        { awaited: `${describeCommand(this.#stream.command)} in the guest` },
+        options,
+        (resolve, reject) => {
+          void this.#ended.promise.then(resolve);
+          this.#broken.promise.catch(reject);
+          void this.#stream.stopped.then(reject);
+        },
+      );
       this.#stream.finish(this.#exitCode ?? 0);
     } catch (error) {
       this.#stream.discard();

@@ -28,7 +28,7 @@ export class FrameReader {
 
   push(chunk: Buffer): void {
     let data = this.#rest.length > 0 ? Buffer.concat([this.#rest, chunk]) : chunk;
-    for (let from = 0; ; ) {
+    for (let from = 0; ;) {
       const at = data.indexOf(this.#nonce, from);
       if (at < 0) {
         const held = this.#begunMark(data);
@@ -57,7 +57,11 @@ export class FrameReader {
 
   /** Where the last bytes may be the beginning of a mark; whatever is none goes on at once. */
   #begunMark(data: Buffer): number {
-    for (let at = data.indexOf(0x01, Math.max(0, data.length - NONCE_LENGTH - 1)); at >= 0; at = data.indexOf(0x01, at + 1)) {
+    for (
+      let at = data.indexOf(0x01, Math.max(0, data.length - NONCE_LENGTH - 1));
+      at >= 0;
+      at = data.indexOf(0x01, at + 1)
+    ) {
       const begun = data.subarray(at + 2);
       if (begun.equals(this.#nonce.subarray(0, begun.length))) return at;
     }

@@ -14,7 +14,7 @@ export class Gathered {
   /** Copies them. */
   push(bytes: Uint8Array): void {
     this.#length += bytes.length;
-    for (let rest = bytes; rest.length > 0; ) {
+    for (let rest = bytes; rest.length > 0;) {
       this.#block ??= Buffer.allocUnsafeSlow(BLOCK_BYTES);
       const part = rest.subarray(0, BLOCK_BYTES - this.#used);
       this.#block.set(part, this.#used);

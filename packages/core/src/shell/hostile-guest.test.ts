@@ -51,19 +51,33 @@ function agent(answers: Readonly<Record<string, unknown>>): AgentShell {
     rest = lines.pop() ?? '';
     for (const line of lines.filter((text) => text.trim() !== '')) {
       const { execute, id }: { readonly execute: string; readonly id: number } = JSON.parse(line);
-      far.write(`${JSON.stringify({ return: execute === 'guest-sync-delimited' ? id : (answers[execute] ?? {}), id })}\n`);
+      far.write(
+        `${JSON.stringify({ return: execute === 'guest-sync-delimited' ? id : (answers[execute] ?? {}), id })}\n`,
+      );
     }
   });
   return new AgentShell(GuestAgent.fromStream(near));
 }
 
 describe('a guest that answers out of band', () => {
-  it.each(['', 'NaN', '-1', '256', '1e2', '0x1', '99999', 'k', '7 '])('with %j for an exit code has lost its shell, and gave no number', async (said) => {
-    const shell = outOfBand((verb, nonce, say) => say(verb === 'flow' ? mark('S', nonce, '') + mark('X', nonce, said) + mark('Y', nonce, '') : mark('B', nonce, '') + mark('O', nonce, '') + mark('X', nonce, said)));
-    await expect(shell.exec('true')).rejects.toMatchObject({ code: 'SHELL_LOST', message: expect.stringContaining('as an exit code') });
-    const stream = shell.stream('true');
-    await expect(stream.result).rejects.toMatchObject({ code: 'SHELL_LOST' });
-  });
+  it.each(['', 'NaN', '-1', '256', '1e2', '0x1', '99999', 'k', '7 '])(
+    'with %j for an exit code has lost its shell, and gave no number',
+    async (said) => {
+      const shell = outOfBand((verb, nonce, say) =>
+        say(
+          verb === 'flow'
+            ? mark('S', nonce, '') + mark('X', nonce, said) + mark('Y', nonce, '')
+            : mark('B', nonce, '') + mark('O', nonce, '') + mark('X', nonce, said),
+        ),
+      );
+      await expect(shell.exec('true')).rejects.toMatchObject({
+        code: 'SHELL_LOST',
+        message: expect.stringContaining('as an exit code'),
+      });
+      const stream = shell.stream('true');
+      await expect(stream.result).rejects.toMatchObject({ code: 'SHELL_LOST' });
+    },
+  );
 
   it('gives no more than maxOutput by beginning its outputs again and again', async () => {
     let given = 0;
@@ -78,7 +92,9 @@ describe('a guest that answers out of band', () => {
       };
       more();
     });
-    await expect(shell.exec('true', { maxOutput: 1000, timeout: '5s' })).rejects.toMatchObject({ code: 'OUTPUT_LIMIT' });
+    await expect(shell.exec('true', { maxOutput: 1000, timeout: '5s' })).rejects.toMatchObject({
+      code: 'OUTPUT_LIMIT',
+    });
   });
 
   it('in a million pieces of a byte takes the memory of a million bytes', async () => {
@@ -118,7 +134,10 @@ describe('a guest that answers out of band', () => {
       more();
     });
     const stream = shell.stream('true');
-    await expect(stream.result).rejects.toMatchObject({ code: 'OUTPUT_LIMIT', message: expect.stringContaining('nobody has read') });
+    await expect(stream.result).rejects.toMatchObject({
+      code: 'OUTPUT_LIMIT',
+      message: expect.stringContaining('nobody has read'),
+    });
   }, 60_000);
 
   it('in tiny pieces to a reader who comes late is read in the time that its bytes take', async () => {
@@ -132,24 +151,39 @@ describe('a guest that answers out of band', () => {
 });
 
 describe('a guest that answers as the guest agent', () => {
-  const STATUS = { exited: true, 'out-data': Buffer.from('/run\n/bin/sh\n\n').toString('base64') };
+  const STATUS = { 'exited': true, 'out-data': Buffer.from('/run\n/bin/sh\n\n').toString('base64') };
   it.each([
-    ['guest-exec', {}], ['guest-exec', null], ['guest-exec', { pid: 'x' }], ['guest-exec', { pid: 1.5 }],
-    ['guest-exec-status', {}], ['guest-exec-status', 7], ['guest-exec-status', { exited: 'yes' }], ['guest-exec-status', { exited: true, 'out-data': 7 }], ['guest-exec-status', { exited: true, 'err-data': {} }],
-    ['guest-exec-status', { exited: true, 'out-data': Buffer.from('999\n').toString('base64') }],
+    ['guest-exec', {}],
+    ['guest-exec', null],
+    ['guest-exec', { pid: 'x' }],
+    ['guest-exec', { pid: 1.5 }],
+    ['guest-exec-status', {}],
+    ['guest-exec-status', 7],
+    ['guest-exec-status', { exited: 'yes' }],
+    ['guest-exec-status', { 'exited': true, 'out-data': 7 }],
+    ['guest-exec-status', { 'exited': true, 'err-data': {} }],
+    ['guest-exec-status', { 'exited': true, 'out-data': Buffer.from('999\n').toString('base64') }],
   ])('to %s with %j has no shell', async (command, said) => {
-    await expect(agent({ 'guest-exec': { pid: 1 }, 'guest-exec-status': STATUS, [command]: said }).exec('true', { timeout: '5s' })).rejects.toMatchObject({ code: 'SHELL_LOST' });
+    await expect(
+      agent({ 'guest-exec': { pid: 1 }, 'guest-exec-status': STATUS, [command]: said }).exec('true', { timeout: '5s' }),
+    ).rejects.toMatchObject({ code: 'SHELL_LOST' });
   });
 });
 
 describe('a guest that answers on the serial console', () => {
-  const ours = (text: string) => Buffer.from([...text].map((character) => ({ ' ': 0x82, '\n': 0x83 })[character] ?? 0xc0 + LETTERS.indexOf(character)));
+  const ours = (text: string) =>
+    Buffer.from(
+      [...text].map((character) => ({ ' ': 0x82, '\n': 0x83 })[character] ?? 0xc0 + LETTERS.indexOf(character)),
+    );
   const NONCE = '0123456789abcdef';
   function link(): { readonly link: SerialLink; readonly say: (bytes: Buffer) => Promise<void> } {
     const [near, far] = duplexPair();
     const channel = new Channel('ttyS0');
     channel.attach(near);
-    return { link: new SerialLink(new Console(channel), NONCE), say: (bytes) => new Promise((done) => void far.write(bytes, () => setImmediate(done))) };
+    return {
+      link: new SerialLink(new Console(channel), NONCE),
+      say: (bytes) => new Promise((done) => void far.write(bytes, () => setImmediate(done))),
+    };
   }
 
   it('with a line that never ends is held to what one frame takes', async () => {

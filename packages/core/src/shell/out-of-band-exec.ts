@@ -2,21 +2,35 @@ import { QmpilotError } from '../errors.js';
 import { monotonicMs } from '../util/clock.js';
 import { commandText } from './command-text.js';
 import type { ExecStream } from './exec-stream.js';
+import { readExitCode } from './exit-code.js';
 import { FlowMarks } from './flow-marks.js';
 import { FrameReader, type Mark } from './frames.js';
 import { Gathered } from './gathered.js';
-import { readExitCode } from './exit-code.js';
 import { sendInput } from './out-of-band-input.js';
 import { newNonce, requestLine, type OutOfBandLink } from './out-of-band-link.js';
 import { bashWord } from './quote.js';
-import { abandoned, DEFAULT_MAX_OUTPUT, describeCommand, execResult, outputLimit, type ExecOptions, type ExecResult, type ShellKind } from './shell.js';
+import {
+  abandoned,
+  DEFAULT_MAX_OUTPUT,
+  describeCommand,
+  execResult,
+  outputLimit,
+  type ExecOptions,
+  type ExecResult,
+  type ShellKind,
+} from './shell.js';
 import { Window } from './window.js';
 
 /** What a bash that is no agent says when it waits. */
 const PROMPT = /bash-\d[\w.]*[#$] $/;
 
 /** One command, its outputs whole. */
-export async function runCommand(link: OutOfBandLink, via: ShellKind, command: string, options: ExecOptions): Promise<ExecResult> {
+export async function runCommand(
+  link: OutOfBandLink,
+  via: ShellKind,
+  command: string,
+  options: ExecOptions,
+): Promise<ExecResult> {
   const input = await sendInput(link, options);
   const began = monotonicMs();
   const [stdout, stderr] = [new Gathered(), new Gathered()];
@@ -46,19 +60,31 @@ export async function runCommand(link: OutOfBandLink, via: ShellKind, command: s
   };
   let failure: unknown;
   const { timeout, signal } = options;
-  const end = await link.request('exec', `__qc=${bashWord(commandText(command, options))} ${input}`, { timeout, signal }, {
-    last: 'X',
-    awaited: `${describeCommand(command)} in the guest`,
-    bytes: take,
-    raw,
-    mark,
-    abandon: (error) => {
-      failure = error;
+  const end = await link.request(
+    'exec',
+    `__qc=${bashWord(commandText(command, options))} ${input}`,
+    { timeout, signal },
+    {
+      last: 'X',
+      awaited: `${describeCommand(command)} in the guest`,
+      bytes: take,
+      raw,
+      mark,
+      abandon: (error) => {
+        failure = error;
+      },
     },
-  });
+  );
   const [stdoutBytes, stderrBytes] = [stdout.bytes(), stderr.bytes()];
   if (failure !== undefined) throw abandoned(failure, command, stdoutBytes, stderrBytes);
-  return execResult({ command, via, exitCode: readExitCode(end.payload.toString(), link.name), stdoutBytes, stderrBytes, durationMs: endedMs });
+  return execResult({
+    command,
+    via,
+    exitCode: readExitCode(end.payload.toString(), link.name),
+    stdoutBytes,
+    stderrBytes,
+    durationMs: endedMs,
+  });
 }
 
 /** One command, its outputs as they come. */
@@ -66,10 +92,14 @@ export async function streamCommand(link: OutOfBandLink, stream: ExecStream, opt
   const input = await sendInput(link, options);
   const nonce = newNonce();
   const marks = new FlowMarks(stream, link.channel);
-  const reader = new FrameReader(nonce, (bytes) => marks.bytes(bytes), (mark) => {
-    if (mark.letter === 'G') marks.fail(endedWhile(link, stream.command));
-    else marks.mark(mark);
-  });
+  const reader = new FrameReader(
+    nonce,
+    (bytes) => marks.bytes(bytes),
+    (mark) => {
+      if (mark.letter === 'G') marks.fail(endedWhile(link, stream.command));
+      else marks.mark(mark);
+    },
+  );
   let tail = '';
   // What looks like a prompt may be the command's output: a bash that came in the agent's place answers this line, the agent does not.
   const suspect = (chunk: Buffer) => {
@@ -82,7 +112,9 @@ export async function streamCommand(link: OutOfBandLink, stream: ExecStream, opt
   };
   const undo = [link.channel.onData(hear), ...link.breaks((error) => marks.fail(error))];
   try {
-    await link.channel.write(requestLine('flow', nonce, `__qc=${bashWord(commandText(stream.command, options))} ${input}`));
+    await link.channel.write(
+      requestLine('flow', nonce, `__qc=${bashWord(commandText(stream.command, options))} ${input}`),
+    );
     // The line end is for bash's `read`, which does not return for a signal.
     await marks.end({ timeout: options.timeout }, () => link.channel.write('\x03\n'));
   } catch (error) {

@@ -21,15 +21,22 @@ export async function sendInput(link: OutOfBandLink, { input, signal }: ExecOpti
 
 async function sendBlock(link: OutOfBandLink, block: Buffer, append: boolean): Promise<void> {
   let refused: unknown;
-  const sent = await link.request('recv', `${block.length} ${append ? 1 : 0}`, { timeout: 120_000 }, {
-    last: 'X',
-    awaited: 'the guest to take input',
-    mark: ({ letter }) => {
-      if (letter === 'R') link.channel.write(block).catch((error: unknown) => (refused = error));
+  const sent = await link.request(
+    'recv',
+    `${block.length} ${append ? 1 : 0}`,
+    { timeout: 120_000 },
+    {
+      last: 'X',
+      awaited: 'the guest to take input',
+      mark: ({ letter }) => {
+        if (letter === 'R') link.channel.write(block).catch((error: unknown) => (refused = error));
+      },
     },
-  });
+  );
   if (refused !== undefined) throw refused;
   if (sent.payload.toString() !== '0') {
-    throw new QmpilotError('NO_SPACE', 'the guest could not keep the input of a command', { hint: 'make room in its /run' });
+    throw new QmpilotError('NO_SPACE', 'the guest could not keep the input of a command', {
+      hint: 'make room in its /run',
+    });
   }
 }

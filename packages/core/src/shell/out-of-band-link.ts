@@ -75,12 +75,16 @@ export class OutOfBandLink {
     const nonce = newNonce();
     let end: Mark | undefined;
     let arrived = () => {};
-    const reader = new FrameReader(nonce, (bytes) => how.bytes?.(bytes, (error) => broken?.(error)), (mark) => {
-      how.mark?.(mark);
-      if (mark.letter !== how.last) return;
-      end = mark;
-      arrived();
-    });
+    const reader = new FrameReader(
+      nonce,
+      (bytes) => how.bytes?.(bytes, (error) => broken?.(error)),
+      (mark) => {
+        how.mark?.(mark);
+        if (mark.letter !== how.last) return;
+        end = mark;
+        arrived();
+      },
+    );
     let broken: ((error: unknown) => void) | undefined;
     const hear = (chunk: Buffer) => {
       if (end) return;
@@ -96,7 +100,9 @@ export class OutOfBandLink {
       });
     try {
       const answer = wait(options);
-      this.channel.write((how.before ?? '') + requestLine(verb, nonce, argument)).catch((error: unknown) => broken?.(error));
+      this.channel
+        .write((how.before ?? '') + requestLine(verb, nonce, argument))
+        .catch((error: unknown) => broken?.(error));
       return await answer;
     } catch (error) {
       if (!how.abandon || !isWaitEnd(error)) throw error;
@@ -111,7 +117,9 @@ export class OutOfBandLink {
   breaks(broken: (error: unknown) => void): (() => void)[] {
     return [
       this.channel.onEnd(broken),
-      this.channel.onAttach(() => broken(new QmpilotError('SHELL_LOST', `${this.name}: the vm was restored while a command ran`))),
+      this.channel.onAttach(() =>
+        broken(new QmpilotError('SHELL_LOST', `${this.name}: the vm was restored while a command ran`)),
+      ),
     ];
   }
 

@@ -38,12 +38,22 @@ describe('OutOfBandShell on a bash with prompt and echo', () => {
     ['background children', '(sleep 30; echo late) & echo now', { stdout: 'now\n' }],
     ['nothing at all', ':', {}],
     ['no terminal as output', '[ -t 0 ] || [ -t 1 ] || [ -t 2 ] || echo none', { stdout: 'none\n' }],
-    ['no positional parameters and none of our variables', 'echo "$#" ${!__q@} $(compgen -v | grep -x "[a-z]")', { stdout: '0\n' }],
+    [
+      'no positional parameters and none of our variables',
+      'echo "$#" ${!__q@} $(compgen -v | grep -x "[a-z]")',
+      { stdout: '0\n' },
+    ],
   ];
   it.each(table)('runs a command with %s', async (_title, command, want) => {
     const result = await shell.exec(command, { timeout: '10s' });
-    expect({ ...result, stderr: want.stderr === undefined && result.exitCode !== 0 ? '' : result.stderr }).toMatchObject({
-      exitCode: 0, stdout: '', stderr: '', ...want,
+    expect({
+      ...result,
+      stderr: want.stderr === undefined && result.exitCode !== 0 ? '' : result.stderr,
+    }).toMatchObject({
+      exitCode: 0,
+      stdout: '',
+      stderr: '',
+      ...want,
     });
   });
 
@@ -65,10 +75,13 @@ describe('OutOfBandShell on a bash with prompt and echo', () => {
     expect(result.stdoutBytes.equals(data)).toBe(true);
   });
 
-  it.each([0, 1, 2047, 2048, 2049, 32_767, 32_768, 32_769, 65_536])('keeps an output of %d bytes whole', async (length) => {
-    const { stdoutBytes } = await shell.exec(`head -c ${length} /dev/zero`);
-    expect(stdoutBytes).toEqual(Buffer.alloc(length));
-  });
+  it.each([0, 1, 2047, 2048, 2049, 32_767, 32_768, 32_769, 65_536])(
+    'keeps an output of %d bytes whole',
+    async (length) => {
+      const { stdoutBytes } = await shell.exec(`head -c ${length} /dev/zero`);
+      expect(stdoutBytes).toEqual(Buffer.alloc(length));
+    },
+  );
 
   it('sets environment, directory and user', async () => {
     const options = { env: { A: `it's "x"\n$y` }, cwd: '/usr/lib' };
@@ -82,11 +95,16 @@ describe('OutOfBandShell on a bash with prompt and echo', () => {
 
   it('throws COMMAND_FAILED with the output from expectOk', async () => {
     const error: unknown = await shell.expectOk('echo why >&2; exit 4').catch((e: unknown) => e);
-    expect(error).toMatchObject({ code: 'COMMAND_FAILED', message: '"echo why >&2; exit 4" ended with exit code 4: why' });
+    expect(error).toMatchObject({
+      code: 'COMMAND_FAILED',
+      message: '"echo why >&2; exit 4" ended with exit code 4: why',
+    });
   });
 
   it('kills a command when its time is up, shows its output until then, and goes on', async () => {
-    const error: unknown = await shell.exec('echo begun; trap "" INT TERM; sleep 60', { timeout: 300 }).catch((e: unknown) => e);
+    const error: unknown = await shell
+      .exec('echo begun; trap "" INT TERM; sleep 60', { timeout: 300 })
+      .catch((e: unknown) => e);
     expect(error).toMatchObject({ code: 'TIMEOUT', evidence: { stdout: ['begun'] } });
     expect((await shell.exec('echo alive', { timeout: 2000 })).stdout).toBe('alive\n');
   });
@@ -112,7 +130,10 @@ describe('OutOfBandShell on a bash with prompt and echo', () => {
 
   it('keeps the files of a few commands only', async () => {
     for (let count = 0; count < 130; count += 1) await shell.exec(':');
-    const files = Number((await shell.exec('ls /run/qmpilot-shell.$$ /dev/shm/qmpilot-shell.$$ /tmp/qmpilot-shell.$$ 2>/dev/null | wc -l')).stdout);
+    const files = Number(
+      (await shell.exec('ls /run/qmpilot-shell.$$ /dev/shm/qmpilot-shell.$$ /tmp/qmpilot-shell.$$ 2>/dev/null | wc -l'))
+        .stdout,
+    );
     expect(files).toBeLessThan(150);
   });
 
@@ -121,7 +142,13 @@ describe('OutOfBandShell on a bash with prompt and echo', () => {
     const pids = (await own.exec('echo $$; pgrep -P $$ | grep -v "^$BASHPID$"')).stdout.trim().split('\n').map(Number);
     expect(pids.length).toBeGreaterThan(1);
     process.kill(pids[0] ?? 0, 'SIGKILL');
-    await expect.poll(() => pids.filter((pid) => existsSync(`/proc/${pid}/cmdline`) && readFileSync(`/proc/${pid}/cmdline`).length > 0), { timeout: 5000 }).toEqual([]);
+    await expect
+      .poll(
+        () =>
+          pids.filter((pid) => existsSync(`/proc/${pid}/cmdline`) && readFileSync(`/proc/${pid}/cmdline`).length > 0),
+        { timeout: 5000 },
+      )
+      .toEqual([]);
     own.close();
   });
 
@@ -152,7 +179,9 @@ describe('OutOfBandShell on a bash with prompt and echo', () => {
   });
 
   it('kills a command whose output grows beyond maxOutput, shows how it began, and goes on', async () => {
-    const error: unknown = await shell.exec('echo first; head -c 30000000 /dev/zero | tr "\\0" x', { maxOutput: 1000, timeout: '20s' }).catch((e: unknown) => e);
+    const error: unknown = await shell
+      .exec('echo first; head -c 30000000 /dev/zero | tr "\\0" x', { maxOutput: 1000, timeout: '20s' })
+      .catch((e: unknown) => e);
     expect(error).toMatchObject({ code: 'OUTPUT_LIMIT', message: expect.stringContaining('more than 1000 bytes') });
     expect((await shell.exec('echo on', { timeout: 5000 })).stdout).toBe('on\n');
   });
@@ -195,7 +224,10 @@ describe('OutOfBandShell and its channel', () => {
     await shell.ready({ timeout: '10s' });
     await expect(shell.exec('kill -9 $$')).rejects.toMatchObject({ code: 'SHELL_LOST' });
     expect(await shell.exec('echo new', { timeout: '10s' })).toMatchObject({ stdout: 'new\n', via: 'out-of-band' });
-    await expect(shell.stream('kill -9 $$ 0', { timeout: '20s' }).result).rejects.toMatchObject({ code: 'SHELL_LOST', message: expect.stringContaining('kill -9') });
+    await expect(shell.stream('kill -9 $$ 0', { timeout: '20s' }).result).rejects.toMatchObject({
+      code: 'SHELL_LOST',
+      message: expect.stringContaining('kill -9'),
+    });
     expect((await shell.exec('echo newer', { timeout: '10s' })).stdout).toBe('newer\n');
   });
 
@@ -208,7 +240,8 @@ describe('OutOfBandShell and its channel', () => {
       break;
     }
     let text = '';
-    for await (const { bytes } of shell.stream("printf '\\1X'; sleep 0.1; printf '\\1\\1e0123'", { timeout: '20s' })) text += bytes.toString();
+    for await (const { bytes } of shell.stream("printf '\\1X'; sleep 0.1; printf '\\1\\1e0123'", { timeout: '20s' }))
+      text += bytes.toString();
     expect(text).toBe('\u0001X\u0001\u0001e0123');
   });
 
@@ -216,7 +249,10 @@ describe('OutOfBandShell and its channel', () => {
     const { shell } = shellOn('while :; do bash --norc; done');
     await shell.ready({ timeout: '10s' });
     let text = '';
-    for await (const { bytes } of shell.stream("printf 'bash-5.2# '; sleep 0.2; printf 'bash-5.2# '; sleep 0.2", { timeout: '20s' })) text += bytes.toString();
+    for await (const { bytes } of shell.stream("printf 'bash-5.2# '; sleep 0.2; printf 'bash-5.2# '; sleep 0.2", {
+      timeout: '20s',
+    }))
+      text += bytes.toString();
     expect(text).toBe('bash-5.2# bash-5.2# ');
   });
 

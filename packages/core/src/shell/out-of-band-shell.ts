@@ -7,7 +7,14 @@ import { ExecStream, startStream } from './exec-stream.js';
 import { readExitCode } from './exit-code.js';
 import { runCommand, streamCommand } from './out-of-band-exec.js';
 import { OutOfBandLink } from './out-of-band-link.js';
-import { checkCommand, describeCommand, requireSuccess, type ExecOptions, type ExecResult, type Shell } from './shell.js';
+import {
+  checkCommand,
+  describeCommand,
+  requireSuccess,
+  type ExecOptions,
+  type ExecResult,
+  type Shell,
+} from './shell.js';
 import { Turns } from './turns.js';
 
 const PONG_MS = 300;
@@ -32,7 +39,10 @@ export class OutOfBandShell implements Shell {
    * @param options.onClose called once, by `close`, while the channel can still be used
    * @param options.hasAgent the guest's side is most likely an agent already, as in a guest that was put back
    */
-  constructor(channel: Channel, options: { readonly name?: string; readonly onClose?: () => void; readonly hasAgent?: boolean } = {}) {
+  constructor(
+    channel: Channel,
+    options: { readonly name?: string; readonly onClose?: () => void; readonly hasAgent?: boolean } = {},
+  ) {
     this.#firstPongMs = options.hasAgent ? EXPECTED_PONG_MS : PONG_MS;
     this.name = options.name ?? `shell on ${channel.name}`;
     this.#link = new OutOfBandLink(channel, this.name);

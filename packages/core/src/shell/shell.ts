@@ -96,10 +96,21 @@ export function execResult({ command, via, exitCode, durationMs, consoleLines, .
   const signal = signalName(exitCode);
   const { stdoutBytes = Buffer.alloc(0), stderrBytes = Buffer.alloc(0) } = end;
   return {
-    command, via, exitCode, ...(signal ? { signal } : {}), durationMs, stdoutBytes, stderrBytes, ...(consoleLines && { consoleLines }),
+    command,
+    via,
+    exitCode,
+    ...(signal ? { signal } : {}),
+    durationMs,
+    stdoutBytes,
+    stderrBytes,
+    ...(consoleLines && { consoleLines }),
     // Decoded when asked for: 100 MB may be nobody's text.
-    get stdout() { return stdoutBytes.toString('utf8'); },
-    get stderr() { return stderrBytes.toString('utf8'); },
+    get stdout() {
+      return stdoutBytes.toString('utf8');
+    },
+    get stderr() {
+      return stderrBytes.toString('utf8');
+    },
   };
 }
 
@@ -108,7 +119,12 @@ export function requireSuccess(result: ExecResult): ExecResult {
   const said = lastLines(result.stderrBytes) || lastLines(result.stdoutBytes);
   const how = result.signal ? `was killed by ${result.signal}` : `ended with exit code ${result.exitCode}`;
   throw new QmpilotError('COMMAND_FAILED', `${JSON.stringify(result.command)} ${how}${said ? `: ${said}` : ''}`, {
-    evidence: { command: result.command, exitCode: result.exitCode, stdout: tailLines(result.stdoutBytes), stderr: tailLines(result.stderrBytes) },
+    evidence: {
+      command: result.command,
+      exitCode: result.exitCode,
+      stdout: tailLines(result.stdoutBytes),
+      stderr: tailLines(result.stderrBytes),
+    },
     hint: 'the ends of its output are in evidence.stdout and evidence.stderr; exec() gives the exit code as data instead',
   });
 }
@@ -118,9 +134,13 @@ export function describeCommand(command: string): string {
 }
 
 export function outputLimit(command: string, limit: number): QmpilotError {
-  return new QmpilotError('OUTPUT_LIMIT', `${describeCommand(command)} gave more than ${limit} bytes of output, and was killed`, {
-    hint: 'raise maxOutput, have it write to a file, or read it by stream(), which has no limit',
-  });
+  return new QmpilotError(
+    'OUTPUT_LIMIT',
+    `${describeCommand(command)} gave more than ${limit} bytes of output, and was killed`,
+    {
+      hint: 'raise maxOutput, have it write to a file, or read it by stream(), which has no limit',
+    },
+  );
 }
 
 /** The error for a command that was given up, with the output it had given by then. */
@@ -132,7 +152,10 @@ export function abandoned(error: unknown, command: string, stdout: Buffer, stder
   if (error instanceof TimeoutError) return new TimeoutError(error.awaited, error.waitedMs, details);
   if (error instanceof AbortedError) return new AbortedError(describeCommand(command), error.cause, details);
   if (!isQmpilotError(error, 'OUTPUT_LIMIT')) return error;
-  return new QmpilotError(error.code, error.message, { ...(error.hint && { hint: error.hint }), evidence: details.evidence });
+  return new QmpilotError(error.code, error.message, {
+    ...(error.hint && { hint: error.hint }),
+    evidence: details.evidence,
+  });
 }
 
 /** The last lines of an output, for evidence: at most 16 KiB. */
@@ -150,7 +173,8 @@ export function checkCommand(command: string, options: ExecOptions): void {
     }
   }
   const { maxOutput } = options;
-  if (maxOutput !== undefined && !(maxOutput >= 0)) throw new QmpilotError('USAGE', `maxOutput: ${maxOutput} is no number of bytes`);
+  if (maxOutput !== undefined && !(maxOutput >= 0))
+    throw new QmpilotError('USAGE', `maxOutput: ${maxOutput} is no number of bytes`);
   for (const name of Object.keys(options.env ?? {})) {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
       throw new QmpilotError('USAGE', `${JSON.stringify(name)} is not a name for an environment variable`);
@@ -164,7 +188,9 @@ function lastLines(bytes: Buffer): string {
 
 /** Signals 1 to 31 of Linux on x86, ARM and RISC-V: include/uapi/asm-generic/signal.h. */
 const SIGNALS =
-  'HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS'.split(' ');
+  'HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS'.split(
+    ' ',
+  );
 
 function signalName(exitCode: number): string | undefined {
   const name = SIGNALS[exitCode - 129];

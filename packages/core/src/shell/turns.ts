@@ -25,7 +25,11 @@ export class Turns {
     // Chained by hand: who gives up waiting must not let the next one overtake the one before.
     this.#last = Promise.all([before, mine]);
     try {
-      await awaitWithin<void>({ awaited: `the turn of ${awaited}` }, { signal }, (resolve) => void before.then(() => resolve()));
+      await awaitWithin<void>(
+        { awaited: `the turn of ${awaited}` },
+        { signal },
+        (resolve) => void before.then(() => resolve()),
+      );
       if (this.#closed) throw new QmpilotError('CLOSED', `${this.#name} was closed`);
       return await task();
     } finally {

@@ -2,7 +2,8 @@ import { expect, it } from 'vitest';
 import { remedyFor } from './blockers.js';
 
 it("names the module option that mends the 9p shares of a stock NixOS vm, from QEMU's own words", () => {
-  const reason = "Migration is disabled when VirtFS export path '/nix/store' is mounted in the guest using mount_tag 'nix-store'";
+  const reason =
+    "Migration is disabled when VirtFS export path '/nix/store' is mounted in the guest using mount_tag 'nix-store'";
   expect(remedyFor([reason])).toMatch(/qmpilot\.snapshot\.enable = true.*useNixStoreImage/);
 });
 

@@ -19,7 +19,10 @@ const NIXOS =
 
 const REMEDIES: readonly Remedy[] = [
   // QEMU, hw/9pfs/9p.c: the blocker is there while a guest has the share mounted.
-  { reason: /VirtFS export path '.*' is mounted in the guest using mount_tag '/, hint: `unmount the 9p share in the guest (a store that the guest runs from cannot be), or build the guest without it: ${NIXOS}` },
+  {
+    reason: /VirtFS export path '.*' is mounted in the guest using mount_tag '/,
+    hint: `unmount the 9p share in the guest (a store that the guest runs from cannot be), or build the guest without it: ${NIXOS}`,
+  },
   { reason: /vhost-user|virtiofs|vhost-fs/i, hint: `leave the virtiofs share out of the guest: ${NIXOS}` },
   { reason: /vfio|passthrough/i, hint: 'a device of the host cannot be saved: leave it out of the guest' },
 ];
@@ -32,5 +35,8 @@ export function remedyFor(reasons: readonly string[]): string {
 
 /** That a vm cannot be saved for these reasons, and what to do about it. */
 export function blockedError(reasons: readonly string[], cause?: unknown): QmpilotError {
-  return new QmpilotError('SNAPSHOT', `this vm cannot be saved: ${reasons.join('; ')}`, { cause, hint: remedyFor(reasons) });
+  return new QmpilotError('SNAPSHOT', `this vm cannot be saved: ${reasons.join('; ')}`, {
+    cause,
+    hint: remedyFor(reasons),
+  });
 }

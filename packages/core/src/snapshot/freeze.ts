@@ -45,7 +45,12 @@ export async function freeze(machine: Machine, context: SnapshotContext, options
   }
 }
 
-async function freezeInto(machine: Machine, context: SnapshotContext, options: FreezeOptions, undo: Cleanup): Promise<Freeze> {
+async function freezeInto(
+  machine: Machine,
+  context: SnapshotContext,
+  options: FreezeOptions,
+  undo: Cleanup,
+): Promise<Freeze> {
   const { binary, directories } = context;
   const { strategy, resume } = options;
   const directory = await mkdtemp(join(directories.disk, 'snapshot-'));
@@ -53,16 +58,27 @@ async function freezeInto(machine: Machine, context: SnapshotContext, options: F
   const disks = await freezeDisks(machine.spec.disks, directory);
   const template = strategy === 'template';
   const machineType = await resolveMachineType(machine);
-  const copy = template && machine.spec.ram.share !== true ? await startCopy(machine, disks, directory, context, options, undo) : undefined;
+  const copy =
+    template && machine.spec.ram.share !== true
+      ? await startCopy(machine, disks, directory, context, options, undo)
+      : undefined;
   const source = copy?.machine ?? machine;
   const ramFile = template ? source.spec.ram.path : undefined;
-  const state: SavedState = { path: join(directory, 'state'), ramInFile: template, mappedRam: !template && atLeast(binary.version, 9) };
+  const state: SavedState = {
+    path: join(directory, 'state'),
+    ramInFile: template,
+    mappedRam: !template && atLeast(binary.version, 9),
+  };
   await writeFile(state.path, '', { mode: 0o600 });
   const spec: MachineSpec = {
-    ...machine.spec, ...(options.reboots && { reboots: true }),
+    ...machine.spec,
+    ...(options.reboots && { reboots: true }),
     ram: ramFile === undefined ? { kind: 'anonymous' } : { kind: 'file', path: ramFile, share: false },
   };
-  const successor = await startIncoming({ ...spec, disks: await forkDisks(disks, options.directory) }, { ...options, binary, incoming: state });
+  const successor = await startIncoming(
+    { ...spec, disks: await forkDisks(disks, options.directory) },
+    { ...options, binary, incoming: state },
+  );
   undo.add('the successor', () => successor.machine.process.kill());
   const prepare = async () => {
     const save = await prepareSave(source, { ...options, version: binary.version, state });
@@ -88,7 +104,11 @@ async function freezeInto(machine: Machine, context: SnapshotContext, options: F
   const written = disks.flatMap(({ spec: { file }, pristine }) => (pristine === undefined ? [] : [file]));
   await Promise.all([state.path, ...written].map((path) => chmod(path, 0o400)));
   if (ramFile !== undefined && canMapReadOnly(binary.version)) await chmod(ramFile, 0o400);
-  return { frozen: { strategy, directory, ramFile, state, spec, disks, machineType }, successor: successor.machine, pausedMs };
+  return {
+    frozen: { strategy, directory, ramFile, state, spec, disks, machineType },
+    successor: successor.machine,
+    pausedMs,
+  };
 }
 
 /** `pc-q35-7.2` behind `q35`: what another QEMU would have to be. */
@@ -106,7 +126,12 @@ interface Copy {
 
 /** The RAM of a fork is private to it: a copy of the machine, with its RAM in a shared file, stands in for it. */
 async function startCopy(
-  machine: Machine, disks: readonly FrozenDisk[], parent: string, context: SnapshotContext, options: FreezeOptions, undo: Cleanup,
+  machine: Machine,
+  disks: readonly FrozenDisk[],
+  parent: string,
+  context: SnapshotContext,
+  options: FreezeOptions,
+  undo: Cleanup,
 ): Promise<Copy> {
   const { binary } = context;
   const ramFile = await newRamFile(context, machine.spec.memoryMiB);
@@ -115,7 +140,11 @@ async function startCopy(
   await mkdir(directory, { mode: 0o700 });
   const whole: SavedState = { path: join(directory, 'whole'), ramInFile: false, mappedRam: atLeast(binary.version, 9) };
   await writeFile(whole.path, '', { mode: 0o600 });
-  const spec: MachineSpec = { ...machine.spec, ram: { kind: 'file', path: ramFile, share: true }, disks: await forkDisks(disks, directory) };
+  const spec: MachineSpec = {
+    ...machine.spec,
+    ram: { kind: 'file', path: ramFile, share: true },
+    disks: await forkDisks(disks, directory),
+  };
   const incoming = await startIncoming(spec, { ...options, name: 'snapshot', binary, directory, incoming: whole });
   undo.add('the copy', () => incoming.machine.process.kill());
   const save = await prepareSave(machine, { ...options, version: binary.version, state: whole });

@@ -26,31 +26,42 @@ export async function internalBlockers(machine: Machine): Promise<readonly Snaps
   const { holding, others } = await splitDisks(machine);
   if (holding.length === 0) {
     const [obstacle] = machine.spec.readBack?.obstacles ?? [];
-    return [{
-      reason: 'an internal snapshot needs a writable qcow2 disk to hold the RAM, and this guest has none',
-      remedy: obstacle
-        ? `give it one (qmpilot.snapshot.stateDiskMiB in NixOS): no other strategy does, for ${obstacle.reason}; to mend that: ${obstacle.remedy}`
-        : "use the strategy 'template', which needs no disk",
-    }];
+    return [
+      {
+        reason: 'an internal snapshot needs a writable qcow2 disk to hold the RAM, and this guest has none',
+        remedy: obstacle
+          ? `give it one (qmpilot.snapshot.stateDiskMiB in NixOS): no other strategy does, for ${obstacle.reason}; to mend that: ${obstacle.remedy}`
+          : "use the strategy 'template', which needs no disk",
+      },
+    ];
   }
   const written = await countWrites(machine, others);
-  return others.filter(({ node }) => (written.get(node) ?? 0) > 0).map(({ file }) => ({
-    reason: `an internal snapshot is kept in qcow2 disks, and the guest writes to one that is not (${file}), which would not be put back with its RAM`,
-    remedy: 'give it as qcow2: qemu-img convert -O qcow2, or an overlay, qemu-img create -f qcow2 -b',
-  }));
+  return others
+    .filter(({ node }) => (written.get(node) ?? 0) > 0)
+    .map(({ file }) => ({
+      reason: `an internal snapshot is kept in qcow2 disks, and the guest writes to one that is not (${file}), which would not be put back with its RAM`,
+      remedy: 'give it as qcow2: qemu-img convert -O qcow2, or an overlay, qemu-img create -f qcow2 -b',
+    }));
 }
 
 /** What can be written to, as QEMU has it: in qcow2, which hold the snapshot, and those that it leaves out. */
-async function splitDisks({ qmp }: Machine): Promise<{ readonly holding: readonly WritableDisk[]; readonly others: readonly WritableDisk[] }> {
+async function splitDisks({
+  qmp,
+}: Machine): Promise<{ readonly holding: readonly WritableDisk[]; readonly others: readonly WritableDisk[] }> {
   const disks = writableDisks(await qmp.execute('query-block'));
-  return { holding: disks.filter(({ format }) => format === 'qcow2'), others: disks.filter(({ format }) => format !== 'qcow2') };
+  return {
+    holding: disks.filter(({ format }) => format === 'qcow2'),
+    others: disks.filter(({ format }) => format !== 'qcow2'),
+  };
 }
 
 /** How often the guest has written to each since QEMU's start. */
 async function countWrites({ qmp }: Machine, disks: readonly WritableDisk[]): Promise<ReadonlyMap<string, number>> {
   if (disks.length === 0) return new Map();
   const stats = await qmp.execute('query-blockstats');
-  return new Map(disks.map(({ node }) => [node, stats.find((one) => one['node-name'] === node)?.stats.wr_operations ?? 0]));
+  return new Map(
+    disks.map(({ node }) => [node, stats.find((one) => one['node-name'] === node)?.stats.wr_operations ?? 0]),
+  );
 }
 
 /**
@@ -60,7 +71,8 @@ async function countWrites({ qmp }: Machine, disks: readonly WritableDisk[]): Pr
  */
 export async function saveInternal(machine: Machine, options: WaitOptions): Promise<InternalSnapshot> {
   const [blocker] = await internalBlockers(machine);
-  if (blocker) throw new QmpilotError('SNAPSHOT', `this vm cannot be saved: ${blocker.reason}`, { hint: blocker.remedy });
+  if (blocker)
+    throw new QmpilotError('SNAPSHOT', `this vm cannot be saved: ${blocker.reason}`, { hint: blocker.remedy });
   // In somebody else's disk it may meet those of another process.
   const tag = `qmpilot-${randomBytes(6).toString('hex')}`;
   const { holding, others } = await splitDisks(machine);
@@ -68,7 +80,9 @@ export async function saveInternal(machine: Machine, options: WaitOptions): Prom
   const [vmstate = ''] = devices;
   const before = await countWrites(machine, others);
   await machine.qmp.runJob('snapshot-save', { 'job-id': `save-${tag}`, tag, vmstate, devices }, options);
-  const foreign = holding.some(({ node }) => !machine.spec.disks.some((disk) => (disk.node ?? disk.id) === node && !disk.foreign));
+  const foreign = holding.some(
+    ({ node }) => !machine.spec.disks.some((disk) => (disk.node ?? disk.id) === node && !disk.foreign),
+  );
   return { strategy: 'internal', machine, tag, devices, written: before, foreign };
 }
 
@@ -91,11 +105,18 @@ export async function loadInternal(machine: Machine, snapshot: InternalSnapshot,
     // Nothing is written any more by now.
     await mustBeAsSaved(machine, snapshot);
     const { tag, devices } = snapshot;
-    await qmp.runJob('snapshot-load', { 'job-id': `load-${tag}`, tag, vmstate: devices[0] ?? '', devices }, { timeout: options.timeout });
+    await qmp.runJob(
+      'snapshot-load',
+      { 'job-id': `load-${tag}`, tag, 'vmstate': devices[0] ?? '', devices },
+      { timeout: options.timeout },
+    );
   } catch (error) {
     if (running) await qmp.execute('cont', undefined, { timeout: CONT_MS }).catch(() => {});
     if (!isQmpilotError(error, 'QMP_JOB')) throw error;
-    throw new QmpilotError('SNAPSHOT', `the internal snapshot does not load: ${error.message}`, { cause: error, evidence: error.evidence });
+    throw new QmpilotError('SNAPSHOT', `the internal snapshot does not load: ${error.message}`, {
+      cause: error,
+      evidence: error.evidence,
+    });
   }
 }
 
@@ -104,9 +125,13 @@ async function mustBeAsSaved(machine: Machine, { written }: InternalSnapshot): P
   const now = await countWrites(machine, others);
   const changed = others.find(({ node }) => now.get(node) !== (written.get(node) ?? 0));
   if (!changed) return;
-  throw new QmpilotError('SNAPSHOT', `the guest has written to a disk that is not in this internal snapshot (${changed.file}): its RAM would not fit that disk any more`, {
-    hint: 'give that disk as qcow2, and save again',
-  });
+  throw new QmpilotError(
+    'SNAPSHOT',
+    `the guest has written to a disk that is not in this internal snapshot (${changed.file}): its RAM would not fit that disk any more`,
+    {
+      hint: 'give that disk as qcow2, and save again',
+    },
+  );
 }
 
 /** QEMU lets a guest that has come to such an end run on by a reset alone (runstate_needs_reset of its system/runstate.c). */
@@ -117,7 +142,10 @@ async function reset({ qmp }: Machine, options: WaitOptions): Promise<void> {
   await done;
 }
 
-export async function removeInternal({ machine, tag, devices }: InternalSnapshot, options: WaitOptions = {}): Promise<void> {
+export async function removeInternal(
+  { machine, tag, devices }: InternalSnapshot,
+  options: WaitOptions = {},
+): Promise<void> {
   if (machine.process.exit) return;
   await machine.qmp.runJob('snapshot-delete', { 'job-id': `delete-${tag}`, tag, devices }, options);
 }

@@ -13,14 +13,29 @@ const run = promisify(execFile);
  * @throws {TOOL_MISSING} without qemu-img
  * @throws {NO_SPACE} when it cannot be written
  */
-export async function createOverlay(base: { readonly file: string; readonly format: string }, path: string): Promise<void> {
-  await qemuImg(['create', '-q', '-f', 'qcow2', '-F', base.format, '-b', base.file, path], `no overlay of ${base.file} could be made`);
+export async function createOverlay(
+  base: { readonly file: string; readonly format: string },
+  path: string,
+): Promise<void> {
+  await qemuImg(
+    ['create', '-q', '-f', 'qcow2', '-F', base.format, '-b', base.file, path],
+    `no overlay of ${base.file} could be made`,
+  );
   await chmod(path, 0o600);
 }
 
 /** One overlay at `path`, directly over `base`, with all that the chain of overlays down to it holds. */
-export async function flattenOverlay(overlay: string, base: ImageFile, path: string, signal: AbortSignal | undefined): Promise<void> {
-  await qemuImg(['convert', '-U', '-O', 'qcow2', '-B', base.file, '-F', base.format, overlay, path], `${overlay} could not be copied`, signal);
+export async function flattenOverlay(
+  overlay: string,
+  base: ImageFile,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await qemuImg(
+    ['convert', '-U', '-O', 'qcow2', '-B', base.file, '-F', base.format, overlay, path],
+    `${overlay} could not be copied`,
+    signal,
+  );
 }
 
 export interface ImageFile {
@@ -30,9 +45,17 @@ export interface ImageFile {
 
 /** The image at the bottom of an overlay's chain of backing files. */
 export async function baseImage(overlay: string): Promise<ImageFile> {
-  const chain: unknown = JSON.parse(await qemuImg(['info', '--output=json', '--backing-chain', '-U', overlay], `${overlay} cannot be read`));
+  const chain: unknown = JSON.parse(
+    await qemuImg(['info', '--output=json', '--backing-chain', '-U', overlay], `${overlay} cannot be read`),
+  );
   const last: unknown = Array.isArray(chain) ? chain.at(-1) : undefined;
-  if (typeof last === 'object' && last !== null && 'filename' in last && typeof last.filename === 'string' && 'format' in last) {
+  if (
+    typeof last === 'object' &&
+    last !== null &&
+    'filename' in last &&
+    typeof last.filename === 'string' &&
+    'format' in last
+  ) {
     return { file: last.filename, format: String(last.format) };
   }
   throw new QmpilotError('SNAPSHOT', `qemu-img names no backing file of ${overlay}`);
@@ -41,7 +64,9 @@ export async function baseImage(overlay: string): Promise<ImageFile> {
 async function qemuImg(args: readonly string[], failed: string, signal?: AbortSignal): Promise<string> {
   const tool = await which('qemu-img');
   if (!tool) {
-    throw new QmpilotError('TOOL_MISSING', 'qemu-img is not on PATH', { hint: 'on Debian: apt-get install qemu-utils' });
+    throw new QmpilotError('TOOL_MISSING', 'qemu-img is not on PATH', {
+      hint: 'on Debian: apt-get install qemu-utils',
+    });
   }
   try {
     return (await run(tool, args, { signal })).stdout;

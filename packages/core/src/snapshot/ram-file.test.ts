@@ -44,7 +44,10 @@ describe('where RAM files go', () => {
   it('is nowhere else when that was named and has no room: the error says how much is free there', async () => {
     vi.stubEnv('QMPILOT_RAM_DIR', folder);
     await open();
-    await expect(planRam(context, TOO_MUCH_MIB, () => {})).rejects.toMatchObject({ code: 'NO_SPACE', message: expect.stringMatching(/ram-test-.*MiB free/) });
+    await expect(planRam(context, TOO_MUCH_MIB, () => {})).rejects.toMatchObject({
+      code: 'NO_SPACE',
+      message: expect.stringMatching(/ram-test-.*MiB free/),
+    });
   });
 
   it('falls back to memory of QEMU itself when no folder has room, and says what that means', async () => {

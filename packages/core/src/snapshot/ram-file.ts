@@ -15,7 +15,10 @@ export async function newRamFile(context: SnapshotContext, memoryMiB: number): P
 }
 
 /** Why there is no room for a RAM file; undefined when there is. */
-export async function whyNoRamFile({ directories }: SnapshotContext, memoryMiB: number): Promise<QmpilotError | undefined> {
+export async function whyNoRamFile(
+  { directories }: SnapshotContext,
+  memoryMiB: number,
+): Promise<QmpilotError | undefined> {
   try {
     await chooseRamDirectory(directories, memoryMiB * 2 ** 20);
     return undefined;
@@ -26,7 +29,11 @@ export async function whyNoRamFile({ directories }: SnapshotContext, memoryMiB: 
 }
 
 /** RAM in a shared file, which templates need; where there is no room for one, in QEMU's own memory, and that is said. */
-export async function planRam(context: SnapshotContext, memoryMiB: number, tell: (message: string) => void): Promise<RamSpec> {
+export async function planRam(
+  context: SnapshotContext,
+  memoryMiB: number,
+  tell: (message: string) => void,
+): Promise<RamSpec> {
   try {
     return { kind: 'file', path: await newRamFile(context, memoryMiB), share: true };
   } catch (error) {

@@ -88,7 +88,9 @@ async function migrate({ qmp, process: qemu }: Machine, uri: string, options: Wa
 async function socketWay(machine: Machine, file: string, options: WaitOptions): Promise<PreparedSave> {
   const path = join(machine.directory, 'state.sock');
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH) {
-    throw new QmpilotError('SNAPSHOT', `the path of the state's socket is too long: ${path}`, { hint: 'set TMPDIR to a shorter path' });
+    throw new QmpilotError('SNAPSHOT', `the path of the state's socket is too long: ${path}`, {
+      hint: 'set TMPDIR to a shorter path',
+    });
   }
   await rm(path, { force: true });
   const server = createServer();
@@ -128,7 +130,10 @@ async function explain({ qmp }: Machine, error: unknown): Promise<unknown> {
 }
 
 function noRoom(cause: unknown): QmpilotError {
-  return new QmpilotError('NO_SPACE', 'no room for the state of the vm', { cause, hint: 'free some room, or set TMPDIR' });
+  return new QmpilotError('NO_SPACE', 'no room for the state of the vm', {
+    cause,
+    hint: 'free some room, or set TMPDIR',
+  });
 }
 
 /** QEMU's own reasons why this machine cannot be saved now; empty when it can. */

@@ -12,7 +12,10 @@ export interface StoredScreen {
   readonly rows: number;
 }
 
-export type StoredSnapshot = SnapshotInfo & { readonly saved: FrozenMachine | InternalSnapshot; readonly screen?: StoredScreen | undefined };
+export type StoredSnapshot = SnapshotInfo & {
+  readonly saved: FrozenMachine | InternalSnapshot;
+  readonly screen?: StoredScreen | undefined;
+};
 
 /** What people see of a snapshot. */
 export interface SnapshotInfo {
@@ -72,10 +75,14 @@ export class SnapshotStore {
    */
   reserve(name: string): () => void {
     if (!/^[\w.-]{1,100}$/.test(name)) {
-      throw new QmpilotError('USAGE', `${JSON.stringify(name)} is no name for a snapshot`, { hint: 'use letters, digits, ".", "_" and "-"' });
+      throw new QmpilotError('USAGE', `${JSON.stringify(name)} is no name for a snapshot`, {
+        hint: 'use letters, digits, ".", "_" and "-"',
+      });
     }
     if (this.#snapshots.has(name) || this.#reserved.has(name)) {
-      throw new QmpilotError('USAGE', `there is a snapshot named ${name} already`, { hint: 'choose another name, or remove that one first' });
+      throw new QmpilotError('USAGE', `there is a snapshot named ${name} already`, {
+        hint: 'choose another name, or remove that one first',
+      });
     }
     this.#reserved.add(name);
     return () => void this.#reserved.delete(name);
@@ -94,7 +101,9 @@ export class SnapshotStore {
   frozen(name: string): FrozenMachine {
     const { saved } = this.get(name);
     if (saved.strategy !== 'internal') return saved;
-    throw new QmpilotError('SNAPSHOT', `the snapshot ${name} is internal to one QEMU and cannot be forked`, { hint: "make it with the strategy 'template'" });
+    throw new QmpilotError('SNAPSHOT', `the snapshot ${name} is internal to one QEMU and cannot be forked`, {
+      hint: "make it with the strategy 'template'",
+    });
   }
 
   /** @throws {USAGE} when there is none of this name */
@@ -103,7 +112,10 @@ export class SnapshotStore {
     if (found) return found;
     const names = [...this.#snapshots.keys()];
     throw new QmpilotError('USAGE', `there is no snapshot named ${JSON.stringify(name)}`, {
-      hint: names.length > 0 ? `there are: ${names.join(', ')}` : 'make one first: vm.snapshot(name), or qmpilot snapshot save',
+      hint:
+        names.length > 0
+          ? `there are: ${names.join(', ')}`
+          : 'make one first: vm.snapshot(name), or qmpilot snapshot save',
     });
   }
 

@@ -2,8 +2,22 @@ import { describe, expect, it } from 'vitest';
 import type { MachineSpec } from '../qemu/command-line.js';
 import { chooseStrategy } from './strategy.js';
 
-function machine(extra: readonly string[] = [], ram: MachineSpec['ram'] = { kind: 'file', path: '/ram', share: true }): MachineSpec {
-  return { accelerator: 'tcg', machine: 'q35', cpu: 'max', cpus: 1, memoryMiB: 64, ram, disks: [], virtioConsoles: [], network: 'none', extra };
+function machine(
+  extra: readonly string[] = [],
+  ram: MachineSpec['ram'] = { kind: 'file', path: '/ram', share: true },
+): MachineSpec {
+  return {
+    accelerator: 'tcg',
+    machine: 'q35',
+    cpu: 'max',
+    cpus: 1,
+    memoryMiB: 64,
+    ram,
+    disks: [],
+    virtioConsoles: [],
+    network: 'none',
+    extra,
+  };
 }
 
 describe('the choice of a strategy', () => {
@@ -20,14 +34,30 @@ describe('the choice of a strategy', () => {
     ['-serial', 'tcp::4444,server=on,wait=off'],
     ['-chardev', 'socket,id=c,path=/tmp/c,server=on'],
   ])('stays in the one QEMU that may have %s %s', (...extra) => {
-    expect(chooseStrategy(machine(extra), undefined)).toMatchObject({ strategy: 'internal', reason: expect.stringContaining('second QEMU') });
+    expect(chooseStrategy(machine(extra), undefined)).toMatchObject({
+      strategy: 'internal',
+      reason: expect.stringContaining('second QEMU'),
+    });
   });
 
   it('stays in the one QEMU that a script or somebody else started, where a second one cannot have what it has', () => {
     const obstacles = [{ reason: 'it has a port', remedy: 'none' }];
-    const readBack = { arguments: [], cwd: '/', ram: { id: 'pc.ram', bytes: 1 }, drives: [], obstacles, console: 'serial' as const, overrides: [] };
-    expect(chooseStrategy({ ...machine(), readBack }, undefined)).toEqual({ strategy: 'internal', reason: 'a second QEMU cannot stand in for this one: it has a port' });
-    expect(chooseStrategy({ ...machine(), readBack: { ...readBack, obstacles: [] } }, undefined).strategy).toBe('template');
+    const readBack = {
+      arguments: [],
+      cwd: '/',
+      ram: { id: 'pc.ram', bytes: 1 },
+      drives: [],
+      obstacles,
+      console: 'serial' as const,
+      overrides: [],
+    };
+    expect(chooseStrategy({ ...machine(), readBack }, undefined)).toEqual({
+      strategy: 'internal',
+      reason: 'a second QEMU cannot stand in for this one: it has a port',
+    });
+    expect(chooseStrategy({ ...machine(), readBack: { ...readBack, obstacles: [] } }, undefined).strategy).toBe(
+      'template',
+    );
   });
 
   it('is not misled by other arguments', () => {

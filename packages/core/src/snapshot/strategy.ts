@@ -24,9 +24,12 @@ const EXCLUSIVE: readonly (readonly [RegExp, string])[] = [
 export function chooseStrategy(spec: MachineSpec, wanted: SnapshotStrategy | undefined): StrategyChoice {
   if (wanted !== undefined) return { strategy: wanted, reason: 'asked for' };
   const [obstacle] = spec.readBack?.obstacles ?? [];
-  if (obstacle) return { strategy: 'internal', reason: `a second QEMU cannot stand in for this one: ${obstacle.reason}` };
+  if (obstacle)
+    return { strategy: 'internal', reason: `a second QEMU cannot stand in for this one: ${obstacle.reason}` };
   const exclusive = EXCLUSIVE.find(([pattern]) => spec.extra.some((argument) => pattern.test(argument)));
-  if (exclusive) return { strategy: 'internal', reason: `a second QEMU cannot have ${exclusive[1]} that this one was given` };
-  if (spec.ram.kind === 'anonymous') return { strategy: 'file', reason: 'the RAM of this vm is in no file that forks could map' };
+  if (exclusive)
+    return { strategy: 'internal', reason: `a second QEMU cannot have ${exclusive[1]} that this one was given` };
+  if (spec.ram.kind === 'anonymous')
+    return { strategy: 'file', reason: 'the RAM of this vm is in no file that forks could map' };
   return { strategy: 'template', reason: 'forks can map the RAM file' };
 }

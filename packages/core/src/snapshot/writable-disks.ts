@@ -19,11 +19,16 @@ export function writableDisks(blocks: QmpReturn<'query-block'>): WritableDisk[] 
 }
 
 /** Disks that came by arguments of the user's own: each fork would write to the same image. Those of a script are read back and get overlays. */
-export function sharedDiskBlockers({ disks, readBack }: MachineSpec, writable: readonly WritableDisk[]): SnapshotBlocker[] {
+export function sharedDiskBlockers(
+  { disks, readBack }: MachineSpec,
+  writable: readonly WritableDisk[],
+): SnapshotBlocker[] {
   if (readBack) return [];
   const ours = new Set(disks.map(({ id }) => id));
-  return writable.filter(({ node }) => !ours.has(node)).map(({ file, format }) => ({
-    reason: `the disk ${file} has no overlay of this vm's own, and a fork would write to it as well`,
-    remedy: `name it among the disks of the guest, as { file, format: '${format}' }, or give it read-only`,
-  }));
+  return writable
+    .filter(({ node }) => !ours.has(node))
+    .map(({ file, format }) => ({
+      reason: `the disk ${file} has no overlay of this vm's own, and a fork would write to it as well`,
+      remedy: `name it among the disks of the guest, as { file, format: '${format}' }, or give it read-only`,
+    }));
 }

@@ -1,6 +1,6 @@
 import { QmpilotError } from '../errors.js';
-import type { WaitOptions } from '../util/deadline.js';
 import type { ExecOptions, ExecResult } from '../shell/shell.js';
+import type { WaitOptions } from '../util/deadline.js';
 
 /** What SSH needs of a `Vm`. */
 export interface SshGuest {
@@ -17,7 +17,8 @@ export interface SshGuest {
 
 /** A loopback port of the host, picked by QEMU, that leads to `port` of the guest; the one that is there already if there is one. */
 export async function forwardPort(vm: SshGuest, port: number, options: WaitOptions): Promise<number> {
-  const monitor = (line: string) => vm.qmp.executeUntyped<string>('human-monitor-command', { 'command-line': line }, options);
+  const monitor = (line: string) =>
+    vm.qmp.executeUntyped<string>('human-monitor-command', { 'command-line': line }, options);
   const known = findForward(await monitor('info usernet'), port);
   if (known !== undefined) return known;
   const said = (await monitor(`hostfwd_add net0 tcp:127.0.0.1:0-:${port}`)).trim();
@@ -28,7 +29,9 @@ export async function forwardPort(vm: SshGuest, port: number, options: WaitOptio
   }
   const made = findForward(await monitor('info usernet'), port);
   if (made !== undefined) return made;
-  throw new QmpilotError('QMP_COMMAND', 'QEMU does not say which port it forwards', { hint: "see 'info usernet' on its monitor" });
+  throw new QmpilotError('QMP_COMMAND', 'QEMU does not say which port it forwards', {
+    hint: "see 'info usernet' on its monitor",
+  });
 }
 
 /** Reads QEMU's `info usernet`: protocol, descriptor, source address and port, destination address and port. */

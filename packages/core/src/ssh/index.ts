@@ -29,9 +29,13 @@ export async function openSsh(vm: SshGuest, options: OpenSshOptions = {}): Promi
     const result = await vm.exec(setUpScript(user, key.public), { timeout: 60_000, ...wait });
     const hostKey = result.stdout.split('\n').find((line) => line.startsWith('ssh-'));
     if (result.exitCode !== 0 || hostKey === undefined) {
-      throw new QmpilotError('USAGE', `no SSH daemon could be started in the guest: ${tailLines(result.stderrBytes).join(' ') || `exit code ${result.exitCode}`}`, {
-        hint: 'the guest needs dropbear or openssh-server',
-      });
+      throw new QmpilotError(
+        'USAGE',
+        `no SSH daemon could be started in the guest: ${tailLines(result.stderrBytes).join(' ') || `exit code ${result.exitCode}`}`,
+        {
+          hint: 'the guest needs dropbear or openssh-server',
+        },
+      );
     }
     return { host: '127.0.0.1', port, user, privateKey: key.private, hostKey };
   };

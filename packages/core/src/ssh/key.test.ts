@@ -8,13 +8,17 @@ it('an SSH key is made for each vm, and its private half goes neither into the g
   const scripts: string[] = [];
   const guest = (name: string) => ({
     name,
-    qmp: { executeUntyped: <T>() => Promise.resolve('  TCP[HOST_FORWARD]  12  127.0.0.1  40000  10.0.2.15  22022  0  0' as T) },
+    qmp: {
+      executeUntyped: <T>() =>
+        Promise.resolve('  TCP[HOST_FORWARD]  12  127.0.0.1  40000  10.0.2.15  22022  0  0' as T),
+    },
     exec: (script: string) => {
       scripts.push(script);
       return Promise.reject(new Error('enough was seen'));
     },
   });
-  for (const name of ['one', 'two']) await expect(openSsh(guest(name), { timeout: 5000 })).rejects.toThrow('enough was seen');
+  for (const name of ['one', 'two'])
+    await expect(openSsh(guest(name), { timeout: 5000 })).rejects.toThrow('enough was seen');
   const keys = scripts.map((script) => /ssh-ed25519 (\S+) qmpilot-(\w+)/.exec(script)?.[1]);
   expect(new Set(keys).size).toBe(2);
   expect(scripts.join('')).not.toContain('PRIVATE KEY');

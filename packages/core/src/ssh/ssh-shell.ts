@@ -5,7 +5,14 @@ import { commandText } from '../shell/command-text.js';
 import { collect, ExecStream, startStream } from '../shell/exec-stream.js';
 import { readExitCode } from '../shell/exit-code.js';
 import { shWord } from '../shell/quote.js';
-import { checkCommand, describeCommand, requireSuccess, type ExecOptions, type ExecResult, type Shell } from '../shell/shell.js';
+import {
+  checkCommand,
+  describeCommand,
+  requireSuccess,
+  type ExecOptions,
+  type ExecResult,
+  type Shell,
+} from '../shell/shell.js';
 import { awaitWithin, pause, type WaitOptions } from '../util/deadline.js';
 import { EndMark } from './end-mark.js';
 import { remoteCommand } from './guest-script.js';
@@ -78,7 +85,10 @@ export class SshShell implements Shell {
 
   close(): void {
     this.#closed = true;
-    void this.#connection?.then((client) => client.end(), () => {});
+    void this.#connection?.then(
+      (client) => client.end(),
+      () => {},
+    );
     this.#connection = undefined;
   }
 
@@ -88,7 +98,10 @@ export class SshShell implements Shell {
     const channel = await this.#open(client, remoteCommand(commandText(stream.command, options, shWord), nonce));
     made(channel);
     const mark = Buffer.from(`\x01${nonce}`);
-    const outputs = { stdout: new EndMark(mark, (bytes) => stream.push('stdout', bytes)), stderr: new EndMark(mark, (bytes) => first(bytes)) };
+    const outputs = {
+      stdout: new EndMark(mark, (bytes) => stream.push('stdout', bytes)),
+      stderr: new EndMark(mark, (bytes) => first(bytes)),
+    };
     let pid: string | undefined;
     let head: Buffer = Buffer.alloc(0);
     // The first line of stderr is ours: which process it is.
@@ -101,32 +114,42 @@ export class SshShell implements Shell {
       stream.push('stderr', head.subarray(end + 1));
     };
     try {
-      const said = await awaitWithin<string>({ awaited: `${describeCommand(stream.command)} in the guest` }, { timeout: options.timeout }, (resolve, reject) => {
-        const look = () => {
-          const code = /^(\d{1,3})\n/.exec(outputs.stderr.tail ?? '')?.[1];
-          if (code !== undefined && outputs.stdout.tail !== undefined) resolve(code);
-        };
-        channel.on('data', (chunk: Buffer) => {
-          outputs.stdout.push(chunk);
-          look();
-        });
-        channel.stderr.on('data', (chunk: Buffer) => {
-          outputs.stderr.push(chunk);
-          look();
-        });
-        channel.on('close', () => {
-          outputs.stdout.end();
-          outputs.stderr.end();
-          reject(new QmpilotError('SHELL_LOST', `${this.name}: the connection ended while ${describeCommand(stream.command)} ran`, {
-            hint: 'the guest may be off, restored or without network; the next command connects anew',
-          }));
-        });
-        channel.on('error', reject);
-        channel.on('error', () => {});
-        channel.stdin.on('error', () => {});
-        channel.end(Buffer.from(options.input ?? ''));
-        void stream.stopped.then(reject);
-      });
+      const said = await awaitWithin<string>(
+        { awaited: `${describeCommand(stream.command)} in the guest` },
+        { timeout: options.timeout },
+        (resolve, reject) => {
+          const look = () => {
+            const code = /^(\d{1,3})\n/.exec(outputs.stderr.tail ?? '')?.[1];
+            if (code !== undefined && outputs.stdout.tail !== undefined) resolve(code);
+          };
+          channel.on('data', (chunk: Buffer) => {
+            outputs.stdout.push(chunk);
+            look();
+          });
+          channel.stderr.on('data', (chunk: Buffer) => {
+            outputs.stderr.push(chunk);
+            look();
+          });
+          channel.on('close', () => {
+            outputs.stdout.end();
+            outputs.stderr.end();
+            reject(
+              new QmpilotError(
+                'SHELL_LOST',
+                `${this.name}: the connection ended while ${describeCommand(stream.command)} ran`,
+                {
+                  hint: 'the guest may be off, restored or without network; the next command connects anew',
+                },
+              ),
+            );
+          });
+          channel.on('error', reject);
+          channel.on('error', () => {});
+          channel.stdin.on('error', () => {});
+          channel.end(Buffer.from(options.input ?? ''));
+          void stream.stopped.then(reject);
+        },
+      );
       stream.finish(readExitCode(said, this.name));
     } catch (error) {
       stream.discard();
@@ -153,12 +176,17 @@ export class SshShell implements Shell {
   async #open(client: Client, command: string): Promise<ClientChannel> {
     for (let tries = 1; ; tries += 1) {
       try {
-        return await awaitWithin<ClientChannel>({ awaited: `${this.name} to take a command` }, { timeout: CONNECT_MS }, (resolve, reject) => {
-          client.exec(command, (error, channel) => (error ? reject(this.#lost(error)) : resolve(channel)));
-        });
+        return await awaitWithin<ClientChannel>(
+          { awaited: `${this.name} to take a command` },
+          { timeout: CONNECT_MS },
+          (resolve, reject) => {
+            client.exec(command, (error, channel) => (error ? reject(this.#lost(error)) : resolve(channel)));
+          },
+        );
       } catch (error) {
         // dropbear refuses while it still takes leave of the command before; a refused command has not begun.
-        if (tries === EXEC_TRIES || !isQmpilotError(error, 'SHELL_LOST') || !error.message.endsWith('Unable to exec')) throw error;
+        if (tries === EXEC_TRIES || !isQmpilotError(error, 'SHELL_LOST') || !error.message.endsWith('Unable to exec'))
+          throw error;
         await pause(50 * tries);
       }
     }
@@ -184,26 +212,33 @@ export class SshShell implements Shell {
     };
     client.on('close', forget);
     client.on('error', forget);
-    return awaitWithin<Client>({ awaited: `${this.name} to connect`, defaultTimeout: CONNECT_MS }, { signal: options.signal, timeout: options.timeout }, (resolve, reject) => {
-      client.on('ready', () => resolve(client));
-      client.on('error', (error) => reject(this.#lost(error)));
-      client.on('close', () => reject(this.#lost(new Error('the connection was closed'))));
-      client.connect({
-        host: target.host,
-        port: target.port,
-        username: target.user,
-        privateKey: target.privateKey,
-        hostVerifier: (key: Buffer) => pinned.length > 0 && key.equals(pinned),
-        readyTimeout: 0,
-        keepaliveInterval: 10_000,
-      });
-    }).catch((error: unknown) => {
+    return awaitWithin<Client>(
+      { awaited: `${this.name} to connect`, defaultTimeout: CONNECT_MS },
+      { signal: options.signal, timeout: options.timeout },
+      (resolve, reject) => {
+        client.on('ready', () => resolve(client));
+        client.on('error', (error) => reject(this.#lost(error)));
+        client.on('close', () => reject(this.#lost(new Error('the connection was closed'))));
+        client.connect({
+          host: target.host,
+          port: target.port,
+          username: target.user,
+          privateKey: target.privateKey,
+          hostVerifier: (key: Buffer) => pinned.length > 0 && key.equals(pinned),
+          readyTimeout: 0,
+          keepaliveInterval: 10_000,
+        });
+      },
+    ).catch((error: unknown) => {
       client.destroy();
       throw error;
     });
   }
 
   #lost(cause: Error): QmpilotError {
-    return new QmpilotError('SHELL_LOST', `${this.name}: ${cause.message}`, { cause, hint: 'does the guest still have its network, and its daemon?' });
+    return new QmpilotError('SHELL_LOST', `${this.name}: ${cause.message}`, {
+      cause,
+      hint: 'does the guest still have its network, and its daemon?',
+    });
   }
 }

@@ -1,6 +1,6 @@
 import { QmpilotError } from '../errors.js';
-import { fisherExact } from './fisher.js';
 import type { Count } from './count.js';
+import { fisherExact } from './fisher.js';
 
 /** Beyond this nobody waits. */
 const MOST = 10_000_000;
@@ -36,7 +36,9 @@ export function chanceOfAllClean(rate: number, attempts: number): number {
 export function cleanAttemptsNeededAfter(before: Count, confidence: number): number {
   inside(confidence, 'the confidence');
   if (!(before.failures >= 1 && before.failures <= before.attempts)) {
-    throw new QmpilotError('USAGE', 'nothing failed before: no number of clean attempts can show a difference', { hint: 'reproduce the failure at least once first' });
+    throw new QmpilotError('USAGE', 'nothing failed before: no number of clean attempts can show a difference', {
+      hint: 'reproduce the failure at least once first',
+    });
   }
   const test = (attempts: number) => fisherExact(before, { failures: 0, attempts });
   const shows = (attempts: number) => isShown(test(attempts).greater, confidence);
@@ -71,5 +73,7 @@ export function inside(value: number, name: string): void {
 }
 
 function tooMany(): QmpilotError {
-  return new QmpilotError('USAGE', 'more than ten million attempts would be needed', { hint: 'find a trigger that fails more often first' });
+  return new QmpilotError('USAGE', 'more than ten million attempts would be needed', {
+    hint: 'find a trigger that fails more often first',
+  });
 }

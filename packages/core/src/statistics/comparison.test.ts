@@ -32,7 +32,8 @@ describe('fisherExact', () => {
   it('counts what dealing all attempts out anew would give, in whole numbers', () => {
     fc.assert(
       fc.property(small, ({ a, b, c, d }) => {
-        const choose = (n: bigint, k: bigint): bigint => (k < 0n || k > n ? 0n : k === 0n ? 1n : (choose(n - 1n, k - 1n) * n) / k);
+        const choose = (n: bigint, k: bigint): bigint =>
+          k < 0n || k > n ? 0n : k === 0n ? 1n : (choose(n - 1n, k - 1n) * n) / k;
         const ways = (k: number) => choose(BigInt(a + c), BigInt(k)) * choose(BigInt(b + d), BigInt(a + b - k));
         let [all, twoSided, less] = [0n, 0n, 0n];
         for (let k = 0; k <= a + c; k += 1) {
@@ -47,9 +48,21 @@ describe('fisherExact', () => {
     );
   });
 
-  it.each([[5, 3], [-1, 3], [1.5, 3], [0, -1], [NaN, 3], [1, Infinity]])('refuses %d of %d, which cannot have been counted', (failures, attempts) => {
+  it.each([
+    [5, 3],
+    [-1, 3],
+    [1.5, 3],
+    [0, -1],
+    [NaN, 3],
+    [1, Infinity],
+  ])('refuses %d of %d, which cannot have been counted', (failures, attempts) => {
     const impossible = { failures, attempts };
-    for (const use of [() => fisherExact(impossible, count(0, 3)), () => fisherExact(count(0, 3), impossible), () => wilsonInterval(failures, attempts), () => rateDifference(count(0, 3), impossible)]) {
+    for (const use of [
+      () => fisherExact(impossible, count(0, 3)),
+      () => fisherExact(count(0, 3), impossible),
+      () => wilsonInterval(failures, attempts),
+      () => rateDifference(count(0, 3), impossible),
+    ]) {
       expect(use).toThrow(expect.objectContaining({ code: 'USAGE' }));
     }
   });
@@ -86,7 +99,9 @@ describe('cleanAttemptsNeeded', () => {
     [0.001, 0.95, 2995],
     [0.5, 0.75, 2],
     [0.9, 0.9, 1],
-  ])('for a rate of %d at %d is %i', (rate, confidence, attempts) => expect(cleanAttemptsNeeded(rate, confidence)).toBe(attempts));
+  ])('for a rate of %d at %d is %i', (rate, confidence, attempts) =>
+    expect(cleanAttemptsNeeded(rate, confidence)).toBe(attempts),
+  );
 
   it('is the first number that is enough', () => {
     const share = fc.double({ min: 0.001, max: 0.999, noNaN: true });
@@ -99,7 +114,13 @@ describe('cleanAttemptsNeeded', () => {
     );
   });
 
-  it.each([[0, 0.9], [1, 0.9], [0.1, 1], [NaN, 0.9], [1e-12, 0.9]])('refuses a rate of %d at %d', (rate, confidence) => {
+  it.each([
+    [0, 0.9],
+    [1, 0.9],
+    [0.1, 1],
+    [NaN, 0.9],
+    [1e-12, 0.9],
+  ])('refuses a rate of %d at %d', (rate, confidence) => {
     expect(() => cleanAttemptsNeeded(rate, confidence)).toThrow(expect.objectContaining({ code: 'USAGE' }));
   });
 });
@@ -107,12 +128,18 @@ describe('cleanAttemptsNeeded', () => {
 describe('cleanAttemptsNeededAfter', () => {
   it('is the first number at which the exact test, two-sided as in a report, sees the rate go down', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 12 }), fc.nat(40), fc.constantFrom(0.9, 0.95, 0.99), (failures, clean, confidence) => {
-        const before = count(failures, clean);
-        const needed = cleanAttemptsNeededAfter(before, confidence);
-        expect(fisherExact(before, count(0, needed)).twoSided).toBeLessThanOrEqual((1 - confidence) * (1 + 1e-9));
-        if (needed > 1) expect(fisherExact(before, count(0, needed - 1)).twoSided).toBeGreaterThan((1 - confidence) * (1 - 1e-9));
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 12 }),
+        fc.nat(40),
+        fc.constantFrom(0.9, 0.95, 0.99),
+        (failures, clean, confidence) => {
+          const before = count(failures, clean);
+          const needed = cleanAttemptsNeededAfter(before, confidence);
+          expect(fisherExact(before, count(0, needed)).twoSided).toBeLessThanOrEqual((1 - confidence) * (1 + 1e-9));
+          if (needed > 1)
+            expect(fisherExact(before, count(0, needed - 1)).twoSided).toBeGreaterThan((1 - confidence) * (1 - 1e-9));
+        },
+      ),
       { numRuns: 60 },
     );
   });

@@ -9,5 +9,7 @@ export interface Count {
 /** @throws {USAGE} for what cannot have been counted: of 3 attempts 5 do not fail, and a test of that would call it a sure thing */
 export function checkCount({ failures, attempts }: Count): void {
   if (Number.isSafeInteger(failures) && Number.isSafeInteger(attempts) && failures >= 0 && failures <= attempts) return;
-  throw new QmpilotError('USAGE', `${failures} of ${attempts} cannot have been counted`, { hint: 'failures and attempts are whole numbers, and no more fail than were made' });
+  throw new QmpilotError('USAGE', `${failures} of ${attempts} cannot have been counted`, {
+    hint: 'failures and attempts are whole numbers, and no more fail than were made',
+  });
 }

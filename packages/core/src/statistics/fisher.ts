@@ -25,7 +25,8 @@ export function fisherExact(first: Count, second: Count): FisherResult {
   const all = first.attempts + second.attempts;
   const [least, most] = [Math.max(0, failures - second.attempts), Math.min(failures, first.attempts)];
   const whole = logChoose(all, first.attempts);
-  const probability = (k: number) => Math.exp(logChoose(failures, k) + logChoose(all - failures, first.attempts - k) - whole);
+  const probability = (k: number) =>
+    Math.exp(logChoose(failures, k) + logChoose(all - failures, first.attempts - k) - whole);
   const seen = probability(first.failures) * TIE;
   let [twoSided, less, greater] = [0, 0, 0];
   for (let k = least; k <= most; k += 1) {
@@ -57,6 +58,7 @@ export function logChoose(n: number, k: number): number {
 const LOG_FACTORIALS = [0];
 
 function logFactorial(n: number): number {
-  for (let next = LOG_FACTORIALS.length; next <= n; next += 1) LOG_FACTORIALS.push((LOG_FACTORIALS[next - 1] ?? 0) + Math.log(next));
+  for (let next = LOG_FACTORIALS.length; next <= n; next += 1)
+    LOG_FACTORIALS.push((LOG_FACTORIALS[next - 1] ?? 0) + Math.log(next));
   return LOG_FACTORIALS[n] ?? NaN;
 }

@@ -22,9 +22,11 @@ describe('the normal distribution', () => {
   ])('is below %d with a probability of %d', (x, p) => expect(normalCdf(x)).toBeCloseTo(p, 13));
 
   it('is its own inverse', () => {
-    fc.assert(fc.property(fc.double({ min: -6, max: 4, noNaN: true }), (x) => {
-      expect(normalQuantile(normalCdf(x))).toBeCloseTo(x, 6);
-    }));
+    fc.assert(
+      fc.property(fc.double({ min: -6, max: 4, noNaN: true }), (x) => {
+        expect(normalQuantile(normalCdf(x))).toBeCloseTo(x, 6);
+      }),
+    );
   });
 });
 
@@ -50,7 +52,9 @@ describe('rateDifference', () => {
     [0, 10, 0, 10, -0.2775, 0.2775],
     [10, 10, 0, 10, 0.6075, 1],
   ])('of %i/%i and %i/%i is the interval that Newcombe printed', (a, m, b, n, low, high) => {
-    const { interval } = rateDifference({ failures: a, attempts: m }, { failures: b, attempts: n }) ?? { interval: [NaN, NaN] };
+    const { interval } = rateDifference({ failures: a, attempts: m }, { failures: b, attempts: n }) ?? {
+      interval: [NaN, NaN],
+    };
     expect(interval[0]).toBeCloseTo(low, 4);
     expect(interval[1]).toBeCloseTo(high, 4);
   });

@@ -32,7 +32,10 @@ describe('kaplanMeier', () => {
     expect(kaplanMeier(SIX_MP)).toMatchObject({ median: 23, medianInterval: [13, null] });
   });
 
-  const observations = fc.array(fc.record({ time: fc.integer({ min: 1, max: 50 }), failed: fc.boolean() }), { minLength: 1, maxLength: 60 });
+  const observations = fc.array(fc.record({ time: fc.integer({ min: 1, max: 50 }), failed: fc.boolean() }), {
+    minLength: 1,
+    maxLength: 60,
+  });
 
   it('falls only, stays within its interval, and counts everybody once', () => {
     fc.assert(
@@ -54,7 +57,8 @@ describe('kaplanMeier', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1, maxLength: 41 }), (times) => {
         const curve = kaplanMeier(times.map((time) => ({ time, failed: true })));
-        for (const { time, survival } of curve.steps) expect(survival).toBeCloseTo(times.filter((one) => one > time).length / times.length, 9);
+        for (const { time, survival } of curve.steps)
+          expect(survival).toBeCloseTo(times.filter((one) => one > time).length / times.length, 9);
         if (times.length % 2 === 1) expect(curve.median).toBe(median(times));
       }),
     );
@@ -62,6 +66,11 @@ describe('kaplanMeier', () => {
 
   it('is empty for none, and knows no median where too few failed', () => {
     expect(kaplanMeier([])).toEqual({ steps: [], median: null, medianInterval: [null, null] });
-    expect(kaplanMeier([{ time: 3, failed: false }, { time: 4, failed: false }]).median).toBeNull();
+    expect(
+      kaplanMeier([
+        { time: 3, failed: false },
+        { time: 4, failed: false },
+      ]).median,
+    ).toBeNull();
   });
 });

@@ -40,7 +40,8 @@ export function kaplanMeier(observations: readonly Observation[], confidence = 0
     steps.push({ time, atRisk, failures, censored, survival, interval: logLogInterval(survival, greenwood, z) });
     atRisk -= failures + censored;
   }
-  const firstBelow = (value: (step: SurvivalStep) => number) => steps.find((step) => value(step) <= 0.5 + 1e-12)?.time ?? null;
+  const firstBelow = (value: (step: SurvivalStep) => number) =>
+    steps.find((step) => value(step) <= 0.5 + 1e-12)?.time ?? null;
   return {
     steps,
     median: firstBelow((step) => step.survival),

@@ -34,7 +34,10 @@ export function normalQuantile(p: number): number {
  * @throws {USAGE} when it is not between 0 and 1
  */
 export function quantileOfConfidence(confidence: number): number {
-  if (!(confidence > 0 && confidence < 1)) throw new QmpilotError('USAGE', `the confidence: ${confidence} is not between 0 and 1`, { hint: 'write 0.95 for 95 %' });
+  if (!(confidence > 0 && confidence < 1))
+    throw new QmpilotError('USAGE', `the confidence: ${confidence} is not between 0 and 1`, {
+      hint: 'write 0.95 for 95 %',
+    });
   return -normalQuantile((1 - confidence) / 2);
 }
 

@@ -20,7 +20,11 @@ export function parseRateGoal(text: string): RateGoal {
   if ((relation !== '<' && relation !== '>') || rate === undefined) {
     throw new QmpilotError('USAGE', `${JSON.stringify(text)} is no goal`, { hint: 'write it like rate<0.01@95%' });
   }
-  return { relation, rate: parseShare(rate, 'the rate'), confidence: confidence === undefined ? 0.95 : parseShare(confidence, 'the confidence') };
+  return {
+    relation,
+    rate: parseShare(rate, 'the rate'),
+    confidence: confidence === undefined ? 0.95 : parseShare(confidence, 'the confidence'),
+  };
 }
 
 /**
@@ -29,9 +33,12 @@ export function parseRateGoal(text: string): RateGoal {
  */
 export function parseShare(text: string, name = 'the share'): number {
   const [, digits, percent] = /^(\d{0,9}\.?\d{1,15}(?:e-\d{1,2})?)\s*(%?)$/i.exec(text.trim()) ?? [];
-  const value = digits === undefined ? NaN : percent === '%' ? Number((Number(digits) / 100).toPrecision(15)) : Number(digits);
+  const value =
+    digits === undefined ? NaN : percent === '%' ? Number((Number(digits) / 100).toPrecision(15)) : Number(digits);
   if (value > 0 && value < 1) return value;
-  throw new QmpilotError('USAGE', `${name}: ${JSON.stringify(text)} is not between 0 and 1`, { hint: 'write 0.03, or 3%' });
+  throw new QmpilotError('USAGE', `${name}: ${JSON.stringify(text)} is not between 0 and 1`, {
+    hint: 'write 0.03, or 3%',
+  });
 }
 
 /** The goal as `parseRateGoal` reads it: `rate<0.01@95%`. */

@@ -55,25 +55,39 @@ describe('SequentialTest', () => {
 
   it('has evidence whose mean is 1 at the limit, which is what bounds its errors', () => {
     fc.assert(
-      fc.property(share, fc.integer({ min: 1, max: 60 }), fc.constantFrom('below' as const, 'above' as const), (rate, n, side) => {
-        let mean = 0;
-        for (let k = 0; k <= n; k += 1) mean += Math.exp(logChoose(n, k) + k * Math.log(rate) + (n - k) * Math.log1p(-rate) + logEvidence(side, rate, k, n));
-        expect(mean).toBeCloseTo(1, 8);
-      }),
+      fc.property(
+        share,
+        fc.integer({ min: 1, max: 60 }),
+        fc.constantFrom('below' as const, 'above' as const),
+        (rate, n, side) => {
+          let mean = 0;
+          for (let k = 0; k <= n; k += 1)
+            mean += Math.exp(
+              logChoose(n, k) + k * Math.log(rate) + (n - k) * Math.log1p(-rate) + logEvidence(side, rate, k, n),
+            );
+          expect(mean).toBeCloseTo(1, 8);
+        },
+      ),
       { numRuns: 200 },
     );
   });
 
   it('needs as many attempts as it says', () => {
     fc.assert(
-      fc.property(share, fc.constantFrom(0.9, 0.95, 0.99), fc.array(fc.boolean(), { maxLength: 20 }), fc.boolean(), (rate, confidence, before, failing) => {
-        const test = new SequentialTest({ relation: '<', rate, confidence });
-        for (const failed of before) test.push(failed);
-        const left = test.attemptsLeft(failing ? 'failing' : 'clean');
-        if (left === null) return;
-        for (let n = 1; n < left; n += 1) expect(test.push(failing)).toBe('open');
-        expect(test.push(failing)).toBe(failing ? 'refuted' : 'holds');
-      }),
+      fc.property(
+        share,
+        fc.constantFrom(0.9, 0.95, 0.99),
+        fc.array(fc.boolean(), { maxLength: 20 }),
+        fc.boolean(),
+        (rate, confidence, before, failing) => {
+          const test = new SequentialTest({ relation: '<', rate, confidence });
+          for (const failed of before) test.push(failed);
+          const left = test.attemptsLeft(failing ? 'failing' : 'clean');
+          if (left === null) return;
+          for (let n = 1; n < left; n += 1) expect(test.push(failing)).toBe('open');
+          expect(test.push(failing)).toBe(failing ? 'refuted' : 'holds');
+        },
+      ),
       { numRuns: 60 },
     );
   });
@@ -89,13 +103,25 @@ describe('goals', () => {
     expect(parseRateGoal(formatRateGoal(parseRateGoal(text)))).toEqual(goal);
   });
 
-  it.each(['', 'rate', 'rate=0.1', 'rate<', 'rate<0@95%', 'rate<1@95%', 'rate<0.1@100%', 'rate<x', 'rate<0.1@', 'rate<0.1 0.2', 'rate<-0.1', 'rate<0x1'])(
-    'refuses %j',
-    (text) => expect(() => parseRateGoal(text)).toThrow(expect.objectContaining({ code: 'USAGE' })),
-  );
+  it.each([
+    '',
+    'rate',
+    'rate=0.1',
+    'rate<',
+    'rate<0@95%',
+    'rate<1@95%',
+    'rate<0.1@100%',
+    'rate<x',
+    'rate<0.1@',
+    'rate<0.1 0.2',
+    'rate<-0.1',
+    'rate<0x1',
+  ])('refuses %j', (text) => expect(() => parseRateGoal(text)).toThrow(expect.objectContaining({ code: 'USAGE' })));
 
   it('reads shares as numbers and as percent', () => {
-    expect([parseShare('0.03'), parseShare('3%'), parseShare('3 %'), parseShare('1e-3')]).toEqual([0.03, 0.03, 0.03, 0.001]);
+    expect([parseShare('0.03'), parseShare('3%'), parseShare('3 %'), parseShare('1e-3')]).toEqual([
+      0.03, 0.03, 0.03, 0.001,
+    ]);
   });
 });
 
@@ -112,7 +138,8 @@ function chances(goal: string, rate: number, most: number): { holds: number; ref
       for (const failed of [0, 1]) {
         const mass = chance * (failed ? rate : 1 - rate);
         if (logEvidence('below', limit, k + failed, n) >= bound) result[relation === '<' ? 'holds' : 'refuted'] += mass;
-        else if (logEvidence('above', limit, k + failed, n) >= bound) result[relation === '<' ? 'refuted' : 'holds'] += mass;
+        else if (logEvidence('above', limit, k + failed, n) >= bound)
+          result[relation === '<' ? 'refuted' : 'holds'] += mass;
         else next[k + failed] = (next[k + failed] ?? 0) + mass;
       }
     }

@@ -5,7 +5,10 @@ import type { RateGoal } from './rate-goal.js';
 export type Decision = 'open' | 'holds' | 'refuted';
 
 /** How far the odds of a failure may lie from the goal's, as a factor, and what each is worth: never failing at all gets the most. */
-const ALTERNATIVES = [0, 1 / 64, 1 / 16, 1 / 8, 1 / 4, 0.4, 0.6, 0.8].map((factor) => ({ factor, weight: factor === 0 ? 0.5 : 0.5 / 7 }));
+const ALTERNATIVES = [0, 1 / 64, 1 / 16, 1 / 8, 1 / 4, 0.4, 0.6, 0.8].map((factor) => ({
+  factor,
+  weight: factor === 0 ? 0.5 : 0.5 / 7,
+}));
 const MOST_LEFT = 10_000_000;
 
 /**
@@ -55,7 +58,9 @@ export class SequentialTest {
   /** How many more attempts, if all go this way, would decide it; null when it is decided, or they never would. */
   attemptsLeft(way: 'clean' | 'failing'): number | null {
     if (this.#decision !== 'open') return null;
-    const decided = (more: number) => decide(this.goal, this.#failures + (way === 'failing' ? more : 0), this.#attempts + more) === this.#verdictOf(way);
+    const decided = (more: number) =>
+      decide(this.goal, this.#failures + (way === 'failing' ? more : 0), this.#attempts + more) ===
+      this.#verdictOf(way);
     let most = 1;
     while (!decided(most)) {
       most *= 2;

@@ -19,7 +19,11 @@ export function wilsonInterval(successes: number, trials: number, confidence = 0
 }
 
 /** How two rates differ, `first - second`, with an interval: Newcombe's hybrid score, method 10 (Statistics in Medicine 17, 1998, 873-890). */
-export function rateDifference(first: Count, second: Count, confidence = 0.95): { difference: number; interval: [number, number] } | null {
+export function rateDifference(
+  first: Count,
+  second: Count,
+  confidence = 0.95,
+): { difference: number; interval: [number, number] } | null {
   const own = wilsonInterval(first.failures, first.attempts, confidence);
   const other = wilsonInterval(second.failures, second.attempts, confidence);
   if (own === null || other === null) return null;

@@ -5,7 +5,10 @@ export class Cleanup implements AsyncDisposable {
 
   /** After `close()` began, a new step runs at once. */
   add(name: string, run: () => unknown): void {
-    if (this.#closing) void Promise.resolve().then(run).catch(() => {});
+    if (this.#closing)
+      void Promise.resolve()
+        .then(run)
+        .catch(() => {});
     else this.#steps.push({ name, run });
   }
 

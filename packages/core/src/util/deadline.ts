@@ -56,7 +56,16 @@ export function awaitWithin<T>(
     const onAbort = () => end(() => reject(aborted()));
     signal?.addEventListener('abort', onAbort, { once: true });
     if (timeoutMs !== undefined) {
-      stopTimer = patientTimer(timeoutMs, (starvedMs) => end(() => reject(caller.on(new TimeoutError(what.awaited, monotonicMs() - begun, { ...what.details?.(), starvedMs }), 'drop'))));
+      stopTimer = patientTimer(timeoutMs, (starvedMs) =>
+        end(() =>
+          reject(
+            caller.on(
+              new TimeoutError(what.awaited, monotonicMs() - begun, { ...what.details?.(), starvedMs }),
+              'drop',
+            ),
+          ),
+        ),
+      );
     }
     try {
       undo = start(

@@ -29,7 +29,10 @@ describe('a private folder', () => {
   });
 
   it('is refused when someone else owns it', async () => {
-    await expect(ensurePrivateDirectory(somebodyElses())).rejects.toMatchObject({ code: 'USAGE', message: expect.stringContaining('not a folder of this user') });
+    await expect(ensurePrivateDirectory(somebodyElses())).rejects.toMatchObject({
+      code: 'USAGE',
+      message: expect.stringContaining('not a folder of this user'),
+    });
   });
 
   it('is refused when it is a link, though to a folder of ours', async () => {

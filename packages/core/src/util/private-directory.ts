@@ -12,7 +12,9 @@ export async function ensurePrivateDirectory(path: string): Promise<void> {
     if ((info.mode & 0o077) !== 0) await chmod(path, 0o700);
     return;
   }
-  throw new QmpilotError('USAGE', `${path} is not a folder of this user`, { hint: 'name another folder by QMPILOT_CACHE, or remove it' });
+  throw new QmpilotError('USAGE', `${path} is not a folder of this user`, {
+    hint: 'name another folder by QMPILOT_CACHE, or remove it',
+  });
 }
 
 /** What lies there is this user's or root's, and nobody else may change it: it can be run. */

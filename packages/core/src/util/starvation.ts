@@ -69,7 +69,12 @@ function isStopped(pid: number): boolean {
 /** Documentation/scheduler/sched-stats.rst: the second number of a thread's schedstat. A kernel without it lets nobody starve. */
 function delaysOf(pid: number): Delays {
   try {
-    return new Map(readdirSync(`/proc/${pid}/task`).map((thread) => [thread, Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ')[1])]));
+    return new Map(
+      readdirSync(`/proc/${pid}/task`).map((thread) => [
+        thread,
+        Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ')[1]),
+      ]),
+    );
   } catch {
     return new Map();
   }

@@ -18,7 +18,9 @@ describe('the folder of a test’s artifacts', () => {
 
   it('is another one for each of several tests with one name', () => {
     const tests = ['1', '2', '3'].map((id) => named('same', { id }));
-    expect(tests.map((test) => artifactFolder('/out', test, tests))).toEqual(['', '-2', '-3'].map((end) => `/out/tests/power.test.ts/same${end}`));
+    expect(tests.map((test) => artifactFolder('/out', test, tests))).toEqual(
+      ['', '-2', '-3'].map((end) => `/out/tests/power.test.ts/same${end}`),
+    );
   });
 
   it('is another one for names that only differ in what no file name may hold', () => {
@@ -27,18 +29,27 @@ describe('the folder of a test’s artifacts', () => {
   });
 
   it('never leads out of its root, whatever tests and files are called', () => {
-    const part = fc.oneof(fc.string({ unit: 'binary', maxLength: 300 }), fc.constantFrom('..', '.', '../../etc', 'a/../..', '', '\0', '-rf', '~'));
+    const part = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 300 }),
+      fc.constantFrom('..', '.', '../../etc', 'a/../..', '', '\0', '-rf', '~'),
+    );
     fc.assert(
       fc.property(part, part, part, (name, path, project) => {
         const test = named(name, { file: { name: path, projectName: project } });
         const folder = artifactFolder('/out/root', test, [test]);
         expect(folder.startsWith('/out/root/')).toBe(true);
-        for (const piece of folder.slice('/out/root/'.length).split('/')) expect(piece).toMatch(/^[\p{L}\p{N}_][\p{L}\p{N}._-]*$/u);
+        for (const piece of folder.slice('/out/root/'.length).split('/'))
+          expect(piece).toMatch(/^[\p{L}\p{N}_][\p{L}\p{N}._-]*$/u);
       }),
     );
   });
 
   it('has parts that a file system takes, of any length', () => {
-    fc.assert(fc.property(fc.string({ unit: 'grapheme', maxLength: 2000 }), (name) => Buffer.byteLength(folderName(name)) <= 255 && folderName(name).length > 0));
+    fc.assert(
+      fc.property(
+        fc.string({ unit: 'grapheme', maxLength: 2000 }),
+        (name) => Buffer.byteLength(folderName(name)) <= 255 && folderName(name).length > 0,
+      ),
+    );
   });
 });

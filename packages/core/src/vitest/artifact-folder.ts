@@ -20,7 +20,12 @@ export function artifactFolder(root: string, test: NamedTest, tests: readonly Na
   const { file, result } = test;
   const name = testFolder(test);
   const nth = tests.filter((other) => testFolder(other) === name).findIndex((other) => other.id === test.id) + 1;
-  const parts = [name, ...(nth > 1 ? [String(nth)] : []), ...count('repeat', result?.repeatCount), ...count('retry', result?.retryCount)];
+  const parts = [
+    name,
+    ...(nth > 1 ? [String(nth)] : []),
+    ...count('repeat', result?.repeatCount),
+    ...count('retry', result?.retryCount),
+  ];
   const project = file.projectName ? [folderName(file.projectName)] : [];
   return join(root, ...project, ...file.name.split(/[\\/]+/).map(folderName), parts.join('-'));
 }
@@ -28,7 +33,10 @@ export function artifactFolder(root: string, test: NamedTest, tests: readonly Na
 /** A name that any file system takes. Where much had to be left out, a hash tells it from others. */
 export function folderName(name: string): string {
   const plain = name.normalize('NFC').replace(/\s+/g, '-');
-  const clean = plain.replace(/[^\p{L}\p{N}._-]+/gu, '-').replace(/-{2,}/g, '-').replace(/^[-.]+|[-.]+$/g, '');
+  const clean = plain
+    .replace(/[^\p{L}\p{N}._-]+/gu, '-')
+    .replace(/-{2,}/g, '-')
+    .replace(/^[-.]+|[-.]+$/g, '');
   const characters = [...clean];
   if (clean !== '' && clean === plain && characters.length <= MAX_NAME) return clean;
   const hash = createHash('sha256').update(name).digest('hex').slice(0, 6);

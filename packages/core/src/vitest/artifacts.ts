@@ -25,7 +25,12 @@ type Name = keyof typeof TYPES;
 const SCREENSHOT_TIMEOUT = '5s';
 
 /** Writes what is known of a vm into `directory`; files of an earlier failure of the same test go. */
-export async function writeArtifacts(directory: string, vm: Vm, evidence: VmEvidence, about: Readonly<Record<string, unknown>>): Promise<ArtifactFile[]> {
+export async function writeArtifacts(
+  directory: string,
+  vm: Vm,
+  evidence: VmEvidence,
+  about: Readonly<Record<string, unknown>>,
+): Promise<ArtifactFile[]> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await Promise.all(Object.keys(TYPES).map((name) => rm(join(directory, name), { force: true })));
   const { screen } = vm.console;

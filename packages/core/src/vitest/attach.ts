@@ -22,7 +22,11 @@ export function hasFailed({ result, fails }: RunnerTestCase): boolean {
 export async function attachEvidence(test: RunnerTestCase, root: string, vm: Vm, evidence: VmEvidence): Promise<void> {
   const project = projectRoot(test);
   const directory = artifactFolder(isAbsolute(root) ? root : join(project, root), test, testsOf(test.file.tasks));
-  const about = { test: test.fullTestName, file: test.file.name, errors: test.result?.errors?.map(({ message }) => message) ?? [] };
+  const about = {
+    test: test.fullTestName,
+    file: test.file.name,
+    errors: test.result?.errors?.map(({ message }) => message) ?? [],
+  };
   const files = await writeArtifacts(directory, vm, evidence, about);
   test.meta.qmpilot = { artifacts: directory };
   // Vitest prints the message of an error, and not what else it has.
@@ -36,7 +40,9 @@ export async function attachEvidence(test: RunnerTestCase, root: string, vm: Vm,
 }
 
 function hintsOf({ result }: RunnerTestCase): string[] {
-  return (result?.errors ?? []).flatMap((error) => ('hint' in error && typeof error['hint'] === 'string' ? [error['hint']] : []));
+  return (result?.errors ?? []).flatMap((error) =>
+    'hint' in error && typeof error['hint'] === 'string' ? [error['hint']] : [],
+  );
 }
 
 /** `file.name` is the file's path from there. */

@@ -96,15 +96,19 @@ export class VmEvidence implements AsyncDisposable {
   }
 
   #startWatch(): void {
-    if (this.#options.watch) this.#watch = this.#vm.watch({ ...this.#options.watch, kernelLog: false, hungTask: false });
+    if (this.#options.watch)
+      this.#watch = this.#vm.watch({ ...this.#options.watch, kernelLog: false, hungTask: false });
   }
 
   /** A watch of the test's own finds the same once more. */
   #take(findings: readonly Finding[]): void {
-    for (const finding of findings) if (!this.#findings.some((one) => isSame(one, finding))) this.#findings.push(finding);
+    for (const finding of findings)
+      if (!this.#findings.some((one) => isSame(one, finding))) this.#findings.push(finding);
   }
 }
 
 function isSame(one: Finding, other: Finding): boolean {
-  return one.signature === other.signature && one.task?.pid === other.task?.pid && one.evidence[0] === other.evidence[0];
+  return (
+    one.signature === other.signature && one.task?.pid === other.task?.pid && one.evidence[0] === other.evidence[0]
+  );
 }

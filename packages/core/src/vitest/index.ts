@@ -1,7 +1,7 @@
 import type { ScreenWaitOptions } from '../console/screen-wait.js';
 import type { PoweroffOptions } from '../vm/poweroff.js';
-import type { KernelFindingsOptions } from './kernel-findings.js';
 import type { VmArtifact } from './attach.js';
+import type { KernelFindingsOptions } from './kernel-findings.js';
 
 export { createVmTest } from './vm-test.js';
 export type { VmTest, VmTestContext, VmTestOptions } from './vm-test.js';

@@ -23,16 +23,33 @@ export function kernelFindings(vm: Vm, options: KernelFindingsOptions = {}): Fin
   return selectFindings(all, options);
 }
 
-export function selectFindings(findings: readonly Finding[], { severity = 'warning', ignore = [] }: KernelFindingsOptions): Finding[] {
-  const isIgnored = ({ title }: Finding) => ignore.some((pattern) => (typeof pattern === 'string' ? title.includes(pattern) : new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, '')).test(title)));
-  return findings.filter((finding) => finding.kind !== 'poweroff-stall' && RANK[finding.severity] >= RANK[severity] && !isIgnored(finding));
+export function selectFindings(
+  findings: readonly Finding[],
+  { severity = 'warning', ignore = [] }: KernelFindingsOptions,
+): Finding[] {
+  const isIgnored = ({ title }: Finding) =>
+    ignore.some((pattern) =>
+      typeof pattern === 'string'
+        ? title.includes(pattern)
+        : new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, '')).test(title),
+    );
+  return findings.filter(
+    (finding) => finding.kind !== 'poweroff-stall' && RANK[finding.severity] >= RANK[severity] && !isIgnored(finding),
+  );
 }
 
 export function describeFindings(vm: Vm, found: readonly Finding[]): string {
-  const shown = found.slice(0, MAX_SHOWN).flatMap(({ severity, title, evidence }) => [
-    `  ${severity}: ${safeLine(title)}`,
-    ...evidence.slice(0, EVIDENCE_LINES).map((line) => `    ${safeLine(line)}`),
-  ]);
+  const shown = found
+    .slice(0, MAX_SHOWN)
+    .flatMap(({ severity, title, evidence }) => [
+      `  ${severity}: ${safeLine(title)}`,
+      ...evidence.slice(0, EVIDENCE_LINES).map((line) => `    ${safeLine(line)}`),
+    ]);
   const more = found.length > MAX_SHOWN ? [`  and ${found.length - MAX_SHOWN} more`] : [];
-  return [`expected no reports of the kernel on the console, but there ${found.length === 1 ? 'is 1' : `are ${found.length}`}:`, ...shown, ...more, ...lastLines(vm)].join('\n');
+  return [
+    `expected no reports of the kernel on the console, but there ${found.length === 1 ? 'is 1' : `are ${found.length}`}:`,
+    ...shown,
+    ...more,
+    ...lastLines(vm),
+  ].join('\n');
 }

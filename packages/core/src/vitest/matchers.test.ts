@@ -1,11 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Finding, Severity } from '../detect/finding.js';
 import { Channel } from '../console/channel.js';
 import { Console } from '../console/console.js';
 import { duplexPair } from '../console/duplex-pair.fixture.js';
 import { Screen } from '../console/screen.js';
-import { selectFindings } from './kernel-findings.js';
+import type { Finding, Severity } from '../detect/finding.js';
 import { vmMatchers } from './index.js';
+import { selectFindings } from './kernel-findings.js';
 
 beforeAll(() => expect.extend(vmMatchers));
 
@@ -15,7 +15,11 @@ function screenWith(text: string): Screen {
   return screen;
 }
 
-const messageOf = (promise: Promise<void>) => promise.then(() => 'it passed', (error: unknown) => (error instanceof Error ? error.message : String(error)));
+const messageOf = (promise: Promise<void>) =>
+  promise.then(
+    () => 'it passed',
+    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+  );
 
 describe('toShow', () => {
   it('waits for what comes later', async () => {
@@ -28,8 +32,16 @@ describe('toShow', () => {
   it('says what it looked for, and shows the screen with its empty rows', async () => {
     const message = await messageOf(expect(screenWith('one\n\ntwo')).toShow('three', { timeout: 1 }));
     expect(message).toBe(
-      ['expected the screen to show "three": waited 1 ms for "three" on the screen, in vain', `+${'-'.repeat(30)}+`, `|${'one'.padEnd(30)}|`, `|${' '.repeat(30)}|`, `|${'two'.padEnd(30)}|`, `+${'-'.repeat(30)}+`]
-        .join('\n').replace('1 ms', /waited (.*?) for/.exec(message)?.[1] ?? '1 ms'),
+      [
+        'expected the screen to show "three": waited 1 ms for "three" on the screen, in vain',
+        `+${'-'.repeat(30)}+`,
+        `|${'one'.padEnd(30)}|`,
+        `|${' '.repeat(30)}|`,
+        `|${'two'.padEnd(30)}|`,
+        `+${'-'.repeat(30)}+`,
+      ]
+        .join('\n')
+        .replace('1 ms', /waited (.*?) for/.exec(message)?.[1] ?? '1 ms'),
     );
   });
 
@@ -38,7 +50,9 @@ describe('toShow', () => {
     const gone = expect(screen).not.toShow('working');
     screen.feed(Buffer.from('\u001b[2J'));
     await gone;
-    expect(await messageOf(expect(screenWith('working')).not.toShow('working', { timeout: 1 }))).toMatch(/^expected the screen not to show "working": .*\n\+-+\+\n\|working/);
+    expect(await messageOf(expect(screenWith('working')).not.toShow('working', { timeout: 1 }))).toMatch(
+      /^expected the screen not to show "working": .*\n\+-+\+\n\|working/,
+    );
   });
 
   it('looks at a row only, when it is told to', async () => {
@@ -47,17 +61,24 @@ describe('toShow', () => {
   });
 
   it('passes nothing of the guest’s control characters on', async () => {
-    expect(await messageOf(expect(screenWith('\u009b31mred\u202e')).toShow('x', { timeout: 1 }))).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
+    expect(await messageOf(expect(screenWith('\u009b31mred\u202e')).toShow('x', { timeout: 1 }))).not.toMatch(
+      /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/,
+    );
   });
 });
 
 describe('a value that is no vm', () => {
-  it.each([undefined, 'vm', {}, { console: {} }, Promise.resolve()])('is refused with what was given: %o', async (value) => {
-    await expect(messageOf(expect(value).toShow('x'))).resolves.toMatch(/takes a vm, a console or a screen; it was given/);
-    await expect(messageOf(expect(value).toPowerOffCleanly())).resolves.toMatch(/takes a vm: expect\(vm\)/);
-    await expect(messageOf(expect(value).toHaveNoKernelFindings())).resolves.toMatch(/takes a vm: expect\(vm\)/);
-    await expect(messageOf(expect(value).not.toHaveNoKernelFindings())).resolves.toMatch(/takes a vm: expect\(vm\)/);
-  });
+  it.each([undefined, 'vm', {}, { console: {} }, Promise.resolve()])(
+    'is refused with what was given: %o',
+    async (value) => {
+      await expect(messageOf(expect(value).toShow('x'))).resolves.toMatch(
+        /takes a vm, a console or a screen; it was given/,
+      );
+      await expect(messageOf(expect(value).toPowerOffCleanly())).resolves.toMatch(/takes a vm: expect\(vm\)/);
+      await expect(messageOf(expect(value).toHaveNoKernelFindings())).resolves.toMatch(/takes a vm: expect\(vm\)/);
+      await expect(messageOf(expect(value).not.toHaveNoKernelFindings())).resolves.toMatch(/takes a vm: expect\(vm\)/);
+    },
+  );
 });
 
 describe('toHaveNoKernelFindings', () => {
@@ -75,10 +96,15 @@ describe('toHaveNoKernelFindings', () => {
     return { poweroff: () => {}, console: new Console(channel), samplingShell: { ping } };
   }
 
-  it.each([true, false])('sees a report whose bytes are still on their way (the shell answers: %s)', async (answers) => {
-    await expect(vmThatPrints(REPORT, answers)).not.toHaveNoKernelFindings();
-    expect(await messageOf(expect(vmThatPrints(REPORT, answers)).toHaveNoKernelFindings())).toMatch(/there is 1:\n {2}error: BUG: unable to handle kernel NULL pointer dereference/);
-  });
+  it.each([true, false])(
+    'sees a report whose bytes are still on their way (the shell answers: %s)',
+    async (answers) => {
+      await expect(vmThatPrints(REPORT, answers)).not.toHaveNoKernelFindings();
+      expect(await messageOf(expect(vmThatPrints(REPORT, answers)).toHaveNoKernelFindings())).toMatch(
+        /there is 1:\n {2}error: BUG: unable to handle kernel NULL pointer dereference/,
+      );
+    },
+  );
 
   it('passes for a guest that says nothing', async () => {
     await expect(vmThatPrints('', true)).toHaveNoKernelFindings();
@@ -86,9 +112,22 @@ describe('toHaveNoKernelFindings', () => {
 });
 
 describe('which findings count', () => {
-  const finding = (severity: Severity, title: string, kind = 'bug'): Finding => ({ kind, severity, title, signature: title, at: 0, evidence: [] });
-  const all = [finding('info', 'i'), finding('warning', 'WARNING in foo'), finding('error', 'BUG in bar'), finding('error', 'poweroff stalled', 'poweroff-stall')];
-  const titles = (options: Parameters<typeof selectFindings>[1]) => selectFindings(all, options).map(({ title }) => title);
+  const finding = (severity: Severity, title: string, kind = 'bug'): Finding => ({
+    kind,
+    severity,
+    title,
+    signature: title,
+    at: 0,
+    evidence: [],
+  });
+  const all = [
+    finding('info', 'i'),
+    finding('warning', 'WARNING in foo'),
+    finding('error', 'BUG in bar'),
+    finding('error', 'poweroff stalled', 'poweroff-stall'),
+  ];
+  const titles = (options: Parameters<typeof selectFindings>[1]) =>
+    selectFindings(all, options).map(({ title }) => title);
 
   it('warnings and errors, but no stalled poweroff', () => {
     expect(titles({})).toEqual(['WARNING in foo', 'BUG in bar']);

@@ -1,12 +1,12 @@
 import type { MatcherState } from 'vitest';
-import { formatShutdown } from '../detect/shutdown/format-shutdown.js';
 import { findOnScreen, type ScreenWaitOptions } from '../console/screen-wait.js';
 import type { Screen } from '../console/screen.js';
+import { formatShutdown } from '../detect/shutdown/format-shutdown.js';
 import { isQmpilotError, QmpilotError } from '../errors.js';
 import { safeLine } from '../report/safe-text.js';
 import type { PoweroffOptions } from '../vm/poweroff.js';
-import { describeFindings, kernelFindings, type KernelFindingsOptions } from './kernel-findings.js';
 import { consoleDrained } from './drained.js';
+import { describeFindings, kernelFindings, type KernelFindingsOptions } from './kernel-findings.js';
 import { lastLines, requireScreen, requireVm, withinTest } from './received.js';
 
 /** What Vitest makes a message of. */
@@ -19,33 +19,56 @@ export interface MatcherResult {
 const POWEROFF_MS = 180_000;
 const SHOW_MS = 30_000;
 
-async function toPowerOffCleanly(this: MatcherState, received: unknown, options: PoweroffOptions = {}): Promise<MatcherResult> {
+async function toPowerOffCleanly(
+  this: MatcherState,
+  received: unknown,
+  options: PoweroffOptions = {},
+): Promise<MatcherResult> {
   const vm = requireVm(received, 'toPowerOffCleanly');
   const report = await vm.poweroff({ ...withinTest(vm, POWEROFF_MS), ...options });
   const story = [formatShutdown(report), ...lastLines(vm)].join('\n');
-  if (report.outcome === 'killed') throw new QmpilotError('QEMU_EXITED', `whether the guest would have powered off cannot be told: ${story}`);
+  if (report.outcome === 'killed')
+    throw new QmpilotError('QEMU_EXITED', `whether the guest would have powered off cannot be told: ${story}`);
   return {
     pass: report.outcome === 'clean',
-    message: () => `expected the vm ${this.isNot ? 'not ' : ''}to power off cleanly, and it ${report.outcome === 'clean' ? 'did' : `did not: ${report.outcome}`}\n${story}`,
+    message: () =>
+      `expected the vm ${this.isNot ? 'not ' : ''}to power off cleanly, and it ${report.outcome === 'clean' ? 'did' : `did not: ${report.outcome}`}\n${story}`,
   };
 }
 
-async function toHaveNoKernelFindings(this: MatcherState, received: unknown, options: KernelFindingsOptions = {}): Promise<MatcherResult> {
+async function toHaveNoKernelFindings(
+  this: MatcherState,
+  received: unknown,
+  options: KernelFindingsOptions = {},
+): Promise<MatcherResult> {
   const vm = requireVm(received, 'toHaveNoKernelFindings');
   await consoleDrained(vm, withinTest(vm, 0).signal);
   const found = kernelFindings(vm, options);
   return {
     pass: found.length === 0,
-    message: () => (this.isNot ? ['expected reports of the kernel on the console, and there are none', ...lastLines(vm)].join('\n') : describeFindings(vm, found)),
+    message: () =>
+      this.isNot
+        ? ['expected reports of the kernel on the console, and there are none', ...lastLines(vm)].join('\n')
+        : describeFindings(vm, found),
   };
 }
 
-async function toShow(this: MatcherState, received: unknown, pattern: string | RegExp, options: ScreenWaitOptions = {}): Promise<MatcherResult> {
+async function toShow(
+  this: MatcherState,
+  received: unknown,
+  pattern: string | RegExp,
+  options: ScreenWaitOptions = {},
+): Promise<MatcherResult> {
   const screen = requireScreen(received, 'toShow');
   const wait = { ...withinTest(received, SHOW_MS), ...options };
   const name = pattern instanceof RegExp ? String(pattern) : JSON.stringify(pattern);
   try {
-    if (this.isNot) await screen.waitUntil(`${name} to go from the screen`, () => (findOnScreen(screen, pattern, options) ? undefined : true), wait);
+    if (this.isNot)
+      await screen.waitUntil(
+        `${name} to go from the screen`,
+        () => (findOnScreen(screen, pattern, options) ? undefined : true),
+        wait,
+      );
     else await screen.waitFor(pattern, wait);
     return { pass: !this.isNot, message: () => '' };
   } catch (error) {

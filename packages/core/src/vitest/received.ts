@@ -23,7 +23,10 @@ export function requireScreen(received: unknown, matcher: string): Screen {
 }
 
 /** Time and signal of the test for an operation that was given none, so that it ends before the test does and can say why. */
-export function withinTest(received: unknown, limitMs: number): { readonly timeout: number; readonly signal?: AbortSignal } {
+export function withinTest(
+  received: unknown,
+  limitMs: number,
+): { readonly timeout: number; readonly signal?: AbortSignal } {
   const evidence = isVm(received) ? VmEvidence.of(received) : undefined;
   const left = evidence?.remaining === undefined ? limitMs : evidence.remaining - MARGIN_MS;
   const timeout = left > 0 ? Math.min(limitMs, left) : limitMs;
@@ -33,7 +36,9 @@ export function withinTest(received: unknown, limitMs: number): { readonly timeo
 /** The end of the console for a message; of a fork that has printed nothing yet, what its screen shows. */
 export function lastLines({ console }: { readonly console: Console }): string[] {
   const printed = console.lastLines(CONSOLE_LINES);
-  const lines = printed.some((line) => line.trim() !== '') ? printed : console.screen.text().split('\n').slice(-CONSOLE_LINES);
+  const lines = printed.some((line) => line.trim() !== '')
+    ? printed
+    : console.screen.text().split('\n').slice(-CONSOLE_LINES);
   return ['', 'the console, at the end:', ...lines.map((line) => `  ${safeLine(line)}`)];
 }
 

@@ -126,7 +126,9 @@ async function bootGuest(options: VmGuestOptions, { signal, pool, request }: Sta
     await options.prepare?.(vm, { signal });
     const snapshot = await vm.snapshot(SNAPSHOT, { signal });
     if (snapshot.strategy === 'internal') {
-      throw new QmpilotError('SNAPSHOT', `tests need a vm each, and this guest cannot be forked: ${snapshot.reason}`, { hint: 'leave out what only one QEMU can have' });
+      throw new QmpilotError('SNAPSHOT', `tests need a vm each, and this guest cannot be forked: ${snapshot.reason}`, {
+        hint: 'leave out what only one QEMU can have',
+      });
     }
     if (request) await keepPrepared(snapshot, request);
     // The pool holds the snapshot from here on; the vm itself has done its work.
@@ -145,6 +147,11 @@ function onRunnerGone(call: () => void): () => void {
   return () => void process.off('disconnect', call);
 }
 
-function requestOf({ keep, guest, boot: bootOptions, onProgress }: VmGuestOptions, signal: AbortSignal): PreparedRequest | undefined {
-  return keep === undefined ? undefined : { name: `${guest.name}-${keep}`, guest, boot: bootOptions, source: keep, signal, onProgress };
+function requestOf(
+  { keep, guest, boot: bootOptions, onProgress }: VmGuestOptions,
+  signal: AbortSignal,
+): PreparedRequest | undefined {
+  return keep === undefined
+    ? undefined
+    : { name: `${guest.name}-${keep}`, guest, boot: bootOptions, source: keep, signal, onProgress };
 }

@@ -53,7 +53,8 @@ export function createVmTest(options: VmTestOptions): VmTest {
 
     vm: async ({ guest, task, signal }, use) => {
       const deadline = task.timeout > 0 ? monotonicMs() + task.timeout : undefined;
-      const onStart = (started: Vm) => void new VmEvidence(started, { timestamped: guest.timestamped, watch, deadline, signal });
+      const onStart = (started: Vm) =>
+        void new VmEvidence(started, { timestamped: guest.timestamped, watch, deadline, signal });
       await using vm = await guest.take({ signal, onStart });
       await using evidence = VmEvidence.of(vm);
       // Out of time while the fork was loaded: nobody would end it.

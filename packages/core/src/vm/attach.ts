@@ -7,8 +7,8 @@ import { acquireHostDirectories, makeVmDirectory, releaseHostDirectories } from 
 import { inspectMachine, readBackFrom, specOf } from '../qemu/inspect.js';
 import type { Machine } from '../qemu/machine.js';
 import type { Obstacle } from '../qemu/obstacles.js';
-import { isStopped } from '../qemu/stopped.js';
 import { parseArguments } from '../qemu/read-back.js';
+import { isStopped } from '../qemu/stopped.js';
 import type { QmpClient } from '../qmp/client.js';
 import { connect, dial } from '../qmp/connect.js';
 import { SnapshotStore } from '../snapshot/store.js';
@@ -29,7 +29,10 @@ export interface AttachOptions extends WaitOptions {
   readonly name?: string | undefined;
 }
 
-const ATTACHED: Obstacle = { reason: 'its QEMU was attached to, and belongs to whoever started it', remedy: 'start it by boot()' };
+const ATTACHED: Obstacle = {
+  reason: 'its QEMU was attached to, and belongs to whoever started it',
+  remedy: 'start it by boot()',
+};
 
 /**
  * Takes hold of a QEMU that somebody else started (libvirt, a script). What needs no other QEMU works: QMP, console, shells,
@@ -52,8 +55,13 @@ export async function attach(options: AttachOptions): Promise<Vm> {
   };
   let qmp: QmpClient | undefined;
   try {
-    qmp = await connect({ path: options.qmp }, { signal, timeout }).catch((error: unknown) => explain(options.qmp, error));
-    const serial = options.console === undefined ? noConsole(await listChardevs(qmp, { signal, timeout })) : await open('console', options.console, qmp);
+    qmp = await connect({ path: options.qmp }, { signal, timeout }).catch((error: unknown) =>
+      explain(options.qmp, error),
+    );
+    const serial =
+      options.console === undefined
+        ? noConsole(await listChardevs(qmp, { signal, timeout }))
+        : await open('console', options.console, qmp);
     const virtio: Duplex[] = [];
     for (const name of ['shell', 'samplingShell'] as const) {
       const path = options[name];
@@ -67,25 +75,50 @@ export async function attach(options: AttachOptions): Promise<Vm> {
   }
 }
 
-async function vmOn(qmp: QmpClient, channels: { readonly serial: Duplex; readonly virtio: readonly Duplex[]; readonly streams: readonly Duplex[] }, options: AttachOptions): Promise<Vm> {
-  const [inspection, cpus] = await Promise.all([inspectMachine(qmp, options), qmp.execute('query-cpus-fast', undefined, options)]);
+async function vmOn(
+  qmp: QmpClient,
+  channels: { readonly serial: Duplex; readonly virtio: readonly Duplex[]; readonly streams: readonly Duplex[] },
+  options: AttachOptions,
+): Promise<Vm> {
+  const [inspection, cpus] = await Promise.all([
+    inspectMachine(qmp, options),
+    qmp.execute('query-cpus-fast', undefined, options),
+  ]);
   const listener = (await listenerOf(options.qmp)) ?? (await ownerOfThread(cpus[0]?.['thread-id']));
   const { version } = qmp.greeting;
   const text = [version.major, version.minor, version.micro].join('.');
-  const consoles = ['shell', 'samplingShell'].filter((name) => (name === 'shell' ? options.shell : options.samplingShell) !== undefined);
+  const consoles = ['shell', 'samplingShell'].filter(
+    (name) => (name === 'shell' ? options.shell : options.samplingShell) !== undefined,
+  );
   const guest: PreparedGuest = {
-    name: options.name ?? 'attached', key: '', disks: [], cpus: inspection.cpus, memoryMiB: inspection.memoryMiB, network: 'user', virtioConsoles: consoles,
+    name: options.name ?? 'attached',
+    key: '',
+    disks: [],
+    cpus: inspection.cpus,
+    memoryMiB: inspection.memoryMiB,
+    network: 'user',
+    virtioConsoles: consoles,
     ...(options.shell !== undefined && { shell: 'shell' }),
     ...(options.samplingShell !== undefined && { samplingShell: 'samplingShell' }),
   };
-  const started = { theirs: parseArguments(listener?.args.slice(1) ?? []), cwd: '/', overrides: [], console: 'serial' as const };
+  const started = {
+    theirs: parseArguments(listener?.args.slice(1) ?? []),
+    cwd: '/',
+    overrides: [],
+    console: 'serial' as const,
+  };
   const { readBack, disks } = readBackFrom(started, inspection, () => false);
   const process = new AttachedQemu(qmp, channels.streams, listener?.pid ?? 0, listener?.args ?? []);
   const directories = await acquireHostDirectories();
   const directory = await makeVmDirectory(directories);
   const machine: Machine = {
     spec: specOf(inspection, disks, { ...readBack, obstacles: [ATTACHED] }, { virtioConsoles: consoles }),
-    directory, process, qmp, serial: channels.serial, virtio: channels.virtio, agent: undefined,
+    directory,
+    process,
+    qmp,
+    serial: channels.serial,
+    virtio: channels.virtio,
+    agent: undefined,
   };
   const family: VmFamily = {
     guest,
@@ -107,10 +140,16 @@ async function explain(path: string, error: unknown): Promise<never> {
   if (isQmpilotError(error, 'TIMEOUT')) {
     const listener = await listenerOf(path);
     const stopped = listener !== undefined && (await isStopped(listener.pid));
-    throw new QmpilotError('TIMEOUT', stopped ? `QEMU (pid ${listener.pid}) is stopped by a signal: ${error.message}` : error.message, {
-      cause: error,
-      hint: stopped ? `let it go on: kill -CONT ${listener.pid}` : 'another client may hold this monitor, as libvirt does: give QEMU a second one (-qmp unix:PATH,server=on,wait=off)',
-    });
+    throw new QmpilotError(
+      'TIMEOUT',
+      stopped ? `QEMU (pid ${listener.pid}) is stopped by a signal: ${error.message}` : error.message,
+      {
+        cause: error,
+        hint: stopped
+          ? `let it go on: kill -CONT ${listener.pid}`
+          : 'another client may hold this monitor, as libvirt does: give QEMU a second one (-qmp unix:PATH,server=on,wait=off)',
+      },
+    );
   }
   throw error;
 }
@@ -119,7 +158,11 @@ function noConsole(chardevs: Chardevs): Duplex {
   return new Duplex({
     read() {},
     write(_chunk, _encoding, callback) {
-      callback(new QmpilotError('USAGE', 'this vm was attached to without a console', { hint: `name its socket: attach({ qmp, console }); ${whereTheyLead(chardevs)}` }));
+      callback(
+        new QmpilotError('USAGE', 'this vm was attached to without a console', {
+          hint: `name its socket: attach({ qmp, console }); ${whereTheyLead(chardevs)}`,
+        }),
+      );
     },
   });
 }

@@ -7,7 +7,12 @@ import type { PreparedGuest } from '../guests/guest.js';
 import { scriptCall, type Corrections, type ScriptSpec } from '../guests/nixos/interface.js';
 import { chooseAccelerator, type AcceleratorChoice } from '../qemu/accelerator.js';
 import { which } from '../qemu/binary.js';
-import { acquireHostDirectories, makeVmDirectory, releaseHostDirectories, type HostDirectories } from '../qemu/host-directory.js';
+import {
+  acquireHostDirectories,
+  makeVmDirectory,
+  releaseHostDirectories,
+  type HostDirectories,
+} from '../qemu/host-directory.js';
 import { inspectMachine, readBackFrom, specOf } from '../qemu/inspect.js';
 import { hasSerialPort, optionValue, type Argument } from '../qemu/read-back.js';
 import { endScript, startScript, type ScriptedQemu } from '../qemu/script-machine.js';
@@ -60,7 +65,12 @@ interface Started {
   readonly accelerator: AcceleratorChoice;
 }
 
-async function startCorrected(guest: PreparedGuest, script: ScriptSpec, options: BootOptions, places: Places): Promise<Started> {
+async function startCorrected(
+  guest: PreparedGuest,
+  script: ScriptSpec,
+  options: BootOptions,
+  places: Places,
+): Promise<Started> {
   let corrections: Corrections = { ownSerial: false, ownAgent: false };
   let endOfKvm: string | undefined;
   for (let start = 0; ; start += 1) {
@@ -83,7 +93,9 @@ async function startCorrected(guest: PreparedGuest, script: ScriptSpec, options:
       keep = better === undefined;
       if (!better) return { qemu, accelerator };
       if (start + 1 >= MAX_STARTS) {
-        throw new QmpilotError('QEMU_START', `${script.path} starts another machine each time`, { evidence: { corrections: [corrections, better] } });
+        throw new QmpilotError('QEMU_START', `${script.path} starts another machine each time`, {
+          evidence: { corrections: [corrections, better] },
+        });
       }
       corrections = better;
     } finally {
@@ -93,7 +105,12 @@ async function startCorrected(guest: PreparedGuest, script: ScriptSpec, options:
 }
 
 async function startOnce(
-  guest: PreparedGuest, script: ScriptSpec, options: BootOptions, { directory, home }: Places, corrections: Corrections, start: number,
+  guest: PreparedGuest,
+  script: ScriptSpec,
+  options: BootOptions,
+  { directory, home }: Places,
+  corrections: Corrections,
+  start: number,
 ): Promise<ScriptedQemu> {
   const scratch = join(home, `run${start}`);
   const own = join(directory, `m0-${start}`);
@@ -104,7 +121,13 @@ async function startOnce(
   const corrected = { ...script, cpus: options.cpus ?? script.cpus, memoryMiB: options.memoryMiB ?? script.memoryMiB };
   const efiVariables = script.efiVariables && join(scratch, 'efi-vars.fd');
   if (script.efiVariables && efiVariables) await copyWritable(script.efiVariables, efiVariables);
-  const call = scriptCall(dropUndefined(corrected), { home, scratch }, { console, diskImage, efiVariables }, corrections, process.env);
+  const call = scriptCall(
+    dropUndefined(corrected),
+    { home, scratch },
+    { console, diskImage, efiVariables },
+    corrections,
+    process.env,
+  );
   return startScript({
     path: script.path,
     arguments: [...call.arguments, ...(options.qemuArguments ?? [])],
@@ -119,7 +142,11 @@ async function startOnce(
   });
 }
 
-function dropUndefined({ cpus, memoryMiB, ...rest }: Omit<ScriptSpec, 'cpus' | 'memoryMiB'> & { cpus: number | undefined; memoryMiB: number | undefined }): ScriptSpec {
+function dropUndefined({
+  cpus,
+  memoryMiB,
+  ...rest
+}: Omit<ScriptSpec, 'cpus' | 'memoryMiB'> & { cpus: number | undefined; memoryMiB: number | undefined }): ScriptSpec {
   return { ...rest, ...(cpus !== undefined && { cpus }), ...(memoryMiB !== undefined && { memoryMiB }) };
 }
 
@@ -130,7 +157,10 @@ async function copyWritable(from: string, to: string): Promise<void> {
 
 async function overlayOf(base: string, path: string): Promise<string> {
   const tool = await which('qemu-img');
-  if (!tool) throw new QmpilotError('TOOL_MISSING', 'qemu-img is not on PATH', { hint: 'on Debian: apt-get install qemu-utils' });
+  if (!tool)
+    throw new QmpilotError('TOOL_MISSING', 'qemu-img is not on PATH', {
+      hint: 'on Debian: apt-get install qemu-utils',
+    });
   const info: unknown = JSON.parse((await run(tool, ['info', '--force-share', '--output=json', base])).stdout);
   const format = typeof info === 'object' && info !== null && 'format' in info ? String(info.format) : 'raw';
   await createOverlay({ file: base, format }, path);
@@ -153,19 +183,31 @@ function whatKvmSaid(error: unknown): string | undefined {
 
 /** QEMU refuses a second port of one name. */
 function hasAgentPort(error: unknown): boolean {
-  return error instanceof QmpilotError && error.code === 'QEMU_START' && /port already exists by name org\.qemu\.guest_agent\.0/.test(error.message);
+  return (
+    error instanceof QmpilotError &&
+    error.code === 'QEMU_START' &&
+    /port already exists by name org\.qemu\.guest_agent\.0/.test(error.message)
+  );
 }
 
 /** What another start should do better; undefined when this one will do. */
 async function review(
-  qemu: ScriptedQemu, corrections: Corrections, options: BootOptions, home: string, endOfKvm: string | undefined,
+  qemu: ScriptedQemu,
+  corrections: Corrections,
+  options: BootOptions,
+  home: string,
+  endOfKvm: string | undefined,
 ): Promise<{ readonly better: Corrections | undefined; readonly accelerator: AcceleratorChoice }> {
   const { theirs, qmp } = qemu;
   const { accelerator: running, disks } = await inspectMachine(qmp, { signal: options.signal });
   const kernel = theirs.findLast(({ name }) => name === 'kernel')?.value;
-  const accelerator: AcceleratorChoice = endOfKvm === undefined
-    ? await chooseAccelerator({ binary: qemu.binary, kernel, wanted: options.accelerator }, { signal: options.signal })
-    : { accelerator: 'tcg', reason: endOfKvm };
+  const accelerator: AcceleratorChoice =
+    endOfKvm === undefined
+      ? await chooseAccelerator(
+          { binary: qemu.binary, kernel, wanted: options.accelerator },
+          { signal: options.signal },
+        )
+      : { accelerator: 'tcg', reason: endOfKvm };
   const better: Corrections = {
     ...corrections,
     ownSerial: hasSerialPort(theirs),
@@ -179,9 +221,13 @@ async function review(
 function accelerated(theirs: readonly Argument[], running: 'kvm' | 'tcg', wanted: 'kvm' | 'tcg'): Partial<Corrections> {
   if (running === wanted) return {};
   if (theirs.some(({ name }) => name === 'accel' || name === 'enable-kvm')) {
-    throw new QmpilotError('USAGE', `the start script asks for ${running} by -accel or -enable-kvm, and this host runs the guest under ${wanted} only`, {
-      hint: `leave that option out of virtualisation.qemu.options, or say accelerator: '${running}'`,
-    });
+    throw new QmpilotError(
+      'USAGE',
+      `the start script asks for ${running} by -accel or -enable-kvm, and this host runs the guest under ${wanted} only`,
+      {
+        hint: `leave that option out of virtualisation.qemu.options, or say accelerator: '${running}'`,
+      },
+    );
   }
   const cpu = theirs.findLast(({ name }) => name === 'cpu')?.value;
   return { accelerator: wanted, ...(wanted === 'tcg' && cpu?.startsWith('host') && { cpu: 'max' }) };
@@ -189,7 +235,10 @@ function accelerated(theirs: readonly Argument[], running: 'kvm' | 'tcg', wanted
 
 /** NixOS marks its root disk by a serial number. An image at a place of its own is somebody's: it gets an overlay. */
 function foreignRoot(
-  theirs: readonly Argument[], disks: readonly { readonly id: string; readonly file: string; readonly readOnly?: boolean }[], home: string, corrections: Corrections,
+  theirs: readonly Argument[],
+  disks: readonly { readonly id: string; readonly file: string; readonly readOnly?: boolean }[],
+  home: string,
+  corrections: Corrections,
 ): Partial<Corrections> {
   const device = theirs.find(({ name, value }) => name === 'device' && optionValue(value, 'serial') === 'root');
   const disk = disks.find(({ id }) => id === optionValue(device?.value, 'drive'));

@@ -13,11 +13,11 @@ import { overlayDisks } from '../snapshot/overlay.js';
 import { planRam, removeRamFile } from '../snapshot/ram-file.js';
 import { SnapshotStore } from '../snapshot/store.js';
 import { monotonicMs } from '../util/clock.js';
-import { parseDuration } from '../util/duration.js';
 import { pause, type WaitOptions } from '../util/deadline.js';
-import type { VmFamily } from './family.js';
+import { parseDuration } from '../util/duration.js';
 import { awaitPrompt } from './await-prompt.js';
 import { startScriptedVm } from './boot-script.js';
+import type { VmFamily } from './family.js';
 import { startShells } from './start-shells.js';
 import { Vm } from './vm.js';
 
@@ -68,7 +68,10 @@ export async function boot(description: GuestDescription, options: BootOptions =
 
 async function startOwnVm(guest: PreparedGuest, options: BootOptions): Promise<Vm> {
   const binary = await findQemu(options.qemu);
-  const accelerator = await chooseAccelerator({ binary, kernel: guest.kernel?.kernel, wanted: options.accelerator }, { signal: options.signal });
+  const accelerator = await chooseAccelerator(
+    { binary, kernel: guest.kernel?.kernel, wanted: options.accelerator },
+    { signal: options.signal },
+  );
   options.onProgress?.(`QEMU ${binary.version.text}, ${accelerator.accelerator}: ${accelerator.reason}`);
   const directories = await acquireHostDirectories();
   return startVm(guest, { binary, directories }, accelerator, options).catch(async (error: unknown) => {
@@ -78,7 +81,10 @@ async function startOwnVm(guest: PreparedGuest, options: BootOptions): Promise<V
 }
 
 async function startVm(
-  guest: PreparedGuest, context: SnapshotContext, accelerator: Awaited<ReturnType<typeof chooseAccelerator>>, options: BootOptions,
+  guest: PreparedGuest,
+  context: SnapshotContext,
+  accelerator: Awaited<ReturnType<typeof chooseAccelerator>>,
+  options: BootOptions,
 ): Promise<Vm> {
   const directory = await makeVmDirectory(context.directories);
   const memoryMiB = atLeastOne(options.memoryMiB ?? guest.memoryMiB, 'memoryMiB');
@@ -103,7 +109,12 @@ async function startVm(
       display: options.display ?? guest.display ?? 'none',
       extra: options.qemuArguments ?? [],
     };
-    const machine = await startMachine(spec, { signal: options.signal, name: guest.name, binary: context.binary, directory: first });
+    const machine = await startMachine(spec, {
+      signal: options.signal,
+      name: guest.name,
+      binary: context.binary,
+      directory: first,
+    });
     const family: VmFamily = {
       guest,
       context,
@@ -163,9 +174,16 @@ async function notUp(vm: Vm, guest: PreparedGuest, timeout: number, cause: Qmpil
   const progress = describeBoot(vm.console.lastLines(2000));
   const diagnosis = await vm.diagnose({ shellTimeout: '1s' });
   const lines = vm.console.lastLines(20);
-  return new QmpilotError(cause.code, `the guest ${guest.name} did not come up within ${timeout / 1000} s: ${formatBootProgress(progress)}; ${diagnosis.reason} (${cause.message})`, {
-    cause,
-    evidence: { console: lines, stage: progress.stage, state: diagnosis.state, signs: diagnosis.signs },
-    hint: diagnosis.state === 'alive' || diagnosis.state === 'working' ? 'it is still at work: a slow host needs a longer timeout' : 'look at its console below',
-  });
+  return new QmpilotError(
+    cause.code,
+    `the guest ${guest.name} did not come up within ${timeout / 1000} s: ${formatBootProgress(progress)}; ${diagnosis.reason} (${cause.message})`,
+    {
+      cause,
+      evidence: { console: lines, stage: progress.stage, state: diagnosis.state, signs: diagnosis.signs },
+      hint:
+        diagnosis.state === 'alive' || diagnosis.state === 'working'
+          ? 'it is still at work: a slow host needs a longer timeout'
+          : 'look at its console below',
+    },
+  );
 }

@@ -6,7 +6,8 @@ export function sizeByShell(shell: () => Shell | undefined): ConsoleOptions {
   return {
     async setSize(columns, rows, type, options) {
       const outOfBand = shell();
-      if (outOfBand) await outOfBand.expectOk(`stty -F /dev/ttyS0 columns ${columns} rows ${rows}`, { timeout: '30s', ...options });
+      if (outOfBand)
+        await outOfBand.expectOk(`stty -F /dev/ttyS0 columns ${columns} rows ${rows}`, { timeout: '30s', ...options });
       else await type();
     },
   };

@@ -12,7 +12,12 @@ const TICKS_PER_SECOND = 100;
  * What the virtual CPUs do within `windowMs`: how much of the host their threads use (query-cpus-fast names them), and how
  * often they are found halted. Either is missing where QEMU or the host does not tell.
  */
-export async function watchCpus(qmp: QmpClient, pid: number, windowMs: number, options: WaitOptions): Promise<CpuActivity[]> {
+export async function watchCpus(
+  qmp: QmpClient,
+  pid: number,
+  windowMs: number,
+  options: WaitOptions,
+): Promise<CpuActivity[]> {
   const cpus = await qmp.execute('query-cpus-fast', undefined, options);
   const threads = cpus.map((cpu) => ({ index: cpu['cpu-index'], thread: cpu['thread-id'] }));
   const begun = monotonicMs();
@@ -32,7 +37,9 @@ export async function watchCpus(qmp: QmpClient, pid: number, windowMs: number, o
     const [from, to] = [before[at], after[at]];
     return {
       index,
-      ...(from === undefined || to === undefined ? {} : { busy: Math.min(1, (to - from) / TICKS_PER_SECOND / seconds) }),
+      ...(from === undefined || to === undefined
+        ? {}
+        : { busy: Math.min(1, (to - from) / TICKS_PER_SECOND / seconds) }),
       ...(looks === 0 ? {} : { halted: (halted.get(index) ?? 0) / looks }),
     };
   });

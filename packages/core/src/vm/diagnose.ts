@@ -29,7 +29,12 @@ export interface VmDiagnosis extends Diagnosis {
 const LINES = 20;
 
 /** The body of `vm.diagnose`: looks at the vm from outside, and leaves it as it is. */
-export async function diagnose(vm: Vm, machine: Machine, recorder: LifeRecorder, options: DiagnoseOptions): Promise<VmDiagnosis> {
+export async function diagnose(
+  vm: Vm,
+  machine: Machine,
+  recorder: LifeRecorder,
+  options: DiagnoseOptions,
+): Promise<VmDiagnosis> {
   const quietMs = parseDuration(options.quiet ?? '10s', 'quiet');
   const windowMs = parseDuration(options.window ?? '1s', 'window');
   const shellTimeout = parseDuration(options.shellTimeout ?? '5s', 'shellTimeout');
@@ -67,7 +72,9 @@ function shellOf(vm: Vm): OutOfBandShell | undefined {
 }
 
 async function askRunState(machine: Machine, wait: WaitOptions): Promise<string | undefined> {
-  return machine.qmp.execute('query-status', undefined, wait).then(({ status }) => status, giveUp<string | undefined>(wait.signal, undefined));
+  return machine.qmp
+    .execute('query-status', undefined, wait)
+    .then(({ status }) => status, giveUp<string | undefined>(wait.signal, undefined));
 }
 
 async function answers(ping: Promise<void>): Promise<boolean> {

@@ -8,7 +8,12 @@ export type VmEvent = { readonly at: number } & (
   | { readonly type: 'restored'; readonly name: string; readonly ms: number }
   | { readonly type: 'exec'; readonly command: string; readonly exitCode: number; readonly ms: number }
   /** Keystrokes, on the serial console or on the keyboard of the graphical one: a text, or keys by their names; neither when it was a secret. */
-  | { readonly type: 'typed'; readonly into: 'console' | 'keyboard'; readonly text?: string; readonly keys?: readonly string[] }
+  | {
+      readonly type: 'typed';
+      readonly into: 'console' | 'keyboard';
+      readonly text?: string;
+      readonly keys?: readonly string[];
+    }
   | { readonly type: 'finding'; readonly finding: Finding }
   | { readonly type: 'poweroff'; readonly phase: string }
   | { readonly type: 'ended'; readonly message: string }

@@ -1,6 +1,6 @@
-import { acquireHostDirectories, releaseHostDirectories } from '../qemu/host-directory.js';
 import type { PreparedGuest } from '../guests/guest.js';
 import type { AcceleratorChoice } from '../qemu/accelerator.js';
+import { acquireHostDirectories, releaseHostDirectories } from '../qemu/host-directory.js';
 import type { Machine } from '../qemu/machine.js';
 import type { SnapshotContext } from '../snapshot/context.js';
 import type { SnapshotStore } from '../snapshot/store.js';

@@ -31,7 +31,12 @@ export async function loadFork(family: VmFamily, name: string, options: WaitOpti
     // A folder of its own in that of the vm: it goes when a restore puts another machine there.
     const own = join(directory, 'm0');
     await mkdir(own, { mode: 0o700, recursive: true });
-    const machine = await startFork(frozen, { ...options, name: 'fork', binary: family.context.binary, directory: own });
+    const machine = await startFork(frozen, {
+      ...options,
+      name: 'fork',
+      binary: family.context.binary,
+      directory: own,
+    });
     const vm = family.makeVm(machine, directory);
     return { vm, drawn: screen ? vm.console.recall(screen) : Promise.resolve() };
   } catch (error) {

@@ -7,7 +7,16 @@ import { Keyboard } from './keyboard.js';
 import { takeScreenshot, type ScreenshotOptions } from './screenshot.js';
 import { readStacks, type ProcessStacks, type StacksOptions } from './stacks.js';
 import {
-  runWait, until, waitForFile, waitForPort, waitForText, waitForUnit, type TextWait, type UnitWait, type Wait, type WaitForOptions,
+  runWait,
+  until,
+  waitForFile,
+  waitForPort,
+  waitForText,
+  waitForUnit,
+  type TextWait,
+  type UnitWait,
+  type Wait,
+  type WaitForOptions,
 } from './waits.js';
 
 /** What is done to a guest from outside by the means a `Vm` has anyway: its keyboard, pictures, stacks and waits. */
@@ -89,8 +98,10 @@ export abstract class GuestActions {
   }
 
   /** Waits until `probe` gives something that is neither `undefined`, `null` nor `false`, and gives that. */
-  until<T>(probe: (signal: AbortSignal) => T | Promise<T>, options: WaitForOptions & { readonly awaited?: string } = {}): Promise<Exclude<T, undefined | null | false>> {
+  until<T>(
+    probe: (signal: AbortSignal) => T | Promise<T>,
+    options: WaitForOptions & { readonly awaited?: string } = {},
+  ): Promise<Exclude<T, undefined | null | false>> {
     return this.waitFor(until(probe, options.awaited), options);
   }
 }
-

@@ -26,7 +26,9 @@ type Level = readonly [string, string, string, string];
  * What each place types, as xkb-data's symbols/us, gb, de and fr have it; a space where there is nothing, or nothing on which X and the
  * Linux console agree. A dead key stands as its combining mark.
  */
-const LAYOUTS: Readonly<Record<KeyboardLayout, { readonly plain: Level; readonly shift: Level; readonly altgr?: Level }>> = {
+const LAYOUTS: Readonly<
+  Record<KeyboardLayout, { readonly plain: Level; readonly shift: Level; readonly altgr?: Level }>
+> = {
   us: {
     plain: ['`1234567890-=', 'qwertyuiop[]', "asdfghjkl;'\\", ' zxcvbnm,./'],
     shift: ['~!@#$%^&*()_+', 'QWERTYUIOP{}', 'ASDFGHJKL:"|', ' ZXCVBNM<>?'],
@@ -51,7 +53,13 @@ const LAYOUTS: Readonly<Record<KeyboardLayout, { readonly plain: Level; readonly
 export const KEYBOARD_LAYOUTS: readonly KeyboardLayout[] = ['us', 'gb', 'de', 'fr'];
 
 /** What a dead key gives with the space bar behind it. */
-const SPACING: Readonly<Record<string, string>> = { '^': '\u0302', '`': '\u0300', '\u00b4': '\u0301', '\u00a8': '\u0308', '~': '\u0303' };
+const SPACING: Readonly<Record<string, string>> = {
+  '^': '\u0302',
+  '`': '\u0300',
+  '\u00b4': '\u0301',
+  '\u00a8': '\u0308',
+  '~': '\u0303',
+};
 
 const tables = new Map<KeyboardLayout, ReadonlyMap<string, KeyStroke>>();
 
@@ -61,10 +69,23 @@ export function layoutTable(layout: KeyboardLayout): ReadonlyMap<string, KeyStro
   if (known) return known;
   const levels = LAYOUTS[layout];
   if (levels === undefined) {
-    throw new QmpilotError('USAGE', `there is no keyboard layout ${JSON.stringify(layout)}`, { hint: `there are: ${KEYBOARD_LAYOUTS.join(', ')}` });
+    throw new QmpilotError('USAGE', `there is no keyboard layout ${JSON.stringify(layout)}`, {
+      hint: `there are: ${KEYBOARD_LAYOUTS.join(', ')}`,
+    });
   }
-  const table = new Map<string, KeyStroke>([[' ', { key: 'spc' }], ['\n', { key: 'ret' }], ['\r', { key: 'ret' }], ['\t', { key: 'tab' }], ['\b', { key: 'backspace' }], ['\x1b', { key: 'esc' }]]);
-  for (const [held, rows] of [[{}, levels.plain], [{ shift: true }, levels.shift], [{ altgr: true }, levels.altgr]] as const) {
+  const table = new Map<string, KeyStroke>([
+    [' ', { key: 'spc' }],
+    ['\n', { key: 'ret' }],
+    ['\r', { key: 'ret' }],
+    ['\t', { key: 'tab' }],
+    ['\b', { key: 'backspace' }],
+    ['\x1b', { key: 'esc' }],
+  ]);
+  for (const [held, rows] of [
+    [{}, levels.plain],
+    [{ shift: true }, levels.shift],
+    [{ altgr: true }, levels.altgr],
+  ] as const) {
     for (const [row, characters] of (rows ?? []).entries()) {
       for (const [index, character] of [...characters].entries()) {
         const key = PLACES[row]?.[index];
@@ -81,7 +102,9 @@ export function strokesOf(layout: KeyboardLayout, character: string): readonly K
   const table = layoutTable(layout);
   const direct = table.get(character);
   if (direct) return [direct];
-  const [base = '', mark = '', ...more] = SPACING[character] ? [' ', SPACING[character]] : [...character.normalize('NFD')];
+  const [base = '', mark = '', ...more] = SPACING[character]
+    ? [' ', SPACING[character]]
+    : [...character.normalize('NFD')];
   const [dead, key] = [table.get(mark), table.get(base)];
   return dead && key && more.length === 0 && /^[a-zA-Z ]$/.test(base) ? [dead, key] : undefined;
 }
@@ -98,9 +121,17 @@ export function strokesOfText(layout: KeyboardLayout, text: string): KeyStroke[]
     return found ?? [];
   });
   if (lacking.size === 0) return strokes;
-  const named = [...lacking].slice(0, 10).map((character) => `${JSON.stringify(character)} (U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')})`);
+  const named = [...lacking]
+    .slice(0, 10)
+    .map(
+      (character) =>
+        `${JSON.stringify(character)} (U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')})`,
+    );
   const able = KEYBOARD_LAYOUTS.filter((other) => [...lacking].every((character) => strokesOf(other, character)));
   throw new QmpilotError('USAGE', `the keyboard layout ${layout} has no key for ${named.join(', ')}`, {
-    hint: able.length > 0 ? `the layout ${able.join(' or ')} has, if the guest is set to it` : 'a keyboard cannot type it: write it by vm.console.type, or by a file and vm.exec',
+    hint:
+      able.length > 0
+        ? `the layout ${able.join(' or ')} has, if the guest is set to it`
+        : 'a keyboard cannot type it: write it by vm.console.type, or by a file and vm.exec',
   });
 }

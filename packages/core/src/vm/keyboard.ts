@@ -1,9 +1,9 @@
-import { QmpilotError } from '../errors.js';
 import type { TypeOptions, Typed } from '../console/console.js';
+import { QmpilotError } from '../errors.js';
 import type { QmpClient } from '../qmp/client.js';
-import { keyboardRead } from './keyboard-pace.js';
 import { pause, type WaitOptions } from '../util/deadline.js';
 import { layoutTable, strokesOf, strokesOfText, type KeyboardLayout, type KeyStroke } from './keyboard-layouts.js';
+import { keyboardRead } from './keyboard-pace.js';
 
 export interface KeyboardOptions extends TypeOptions {
   /** What the guest takes its keyboard for; default `us`. */
@@ -14,11 +14,50 @@ export interface KeyboardOptions extends TypeOptions {
 
 /** Keys that type nothing, by the names that `console.press` takes as well, and QEMU's names of them. */
 const NAMED: Readonly<Record<string, string>> = {
-  Enter: 'ret', Return: 'ret', Tab: 'tab', Escape: 'esc', Esc: 'esc', Space: 'spc', Backspace: 'backspace', BSpace: 'backspace',
-  Up: 'up', Down: 'down', Left: 'left', Right: 'right', Home: 'home', End: 'end', PageUp: 'pgup', PgUp: 'pgup', PageDown: 'pgdn', PgDn: 'pgdn',
-  Insert: 'insert', Delete: 'delete', CapsLock: 'caps_lock', NumLock: 'num_lock', ScrollLock: 'scroll_lock', Pause: 'pause', Print: 'print', SysRq: 'sysrq',
-  Menu: 'compose', Super: 'meta_l', Shift: 'shift', Control: 'ctrl', Alt: 'alt', AltGr: 'alt_r',
-  F1: 'f1', F2: 'f2', F3: 'f3', F4: 'f4', F5: 'f5', F6: 'f6', F7: 'f7', F8: 'f8', F9: 'f9', F10: 'f10', F11: 'f11', F12: 'f12',
+  Enter: 'ret',
+  Return: 'ret',
+  Tab: 'tab',
+  Escape: 'esc',
+  Esc: 'esc',
+  Space: 'spc',
+  Backspace: 'backspace',
+  BSpace: 'backspace',
+  Up: 'up',
+  Down: 'down',
+  Left: 'left',
+  Right: 'right',
+  Home: 'home',
+  End: 'end',
+  PageUp: 'pgup',
+  PgUp: 'pgup',
+  PageDown: 'pgdn',
+  PgDn: 'pgdn',
+  Insert: 'insert',
+  Delete: 'delete',
+  CapsLock: 'caps_lock',
+  NumLock: 'num_lock',
+  ScrollLock: 'scroll_lock',
+  Pause: 'pause',
+  Print: 'print',
+  SysRq: 'sysrq',
+  Menu: 'compose',
+  Super: 'meta_l',
+  Shift: 'shift',
+  Control: 'ctrl',
+  Alt: 'alt',
+  AltGr: 'alt_r',
+  F1: 'f1',
+  F2: 'f2',
+  F3: 'f3',
+  F4: 'f4',
+  F5: 'f5',
+  F6: 'f6',
+  F7: 'f7',
+  F8: 'f8',
+  F9: 'f9',
+  F10: 'f10',
+  F11: 'f11',
+  F12: 'f12',
 };
 
 /** The keyboard of the graphical console, over QMP's `input-send-event`. Calls are carried out one after the other. */
@@ -49,7 +88,11 @@ export class Keyboard {
   async press(key: string, ...more: readonly (string | KeyboardOptions)[]): Promise<void> {
     const options = more.find((one): one is KeyboardOptions => typeof one === 'object') ?? {};
     const keys = [key, ...more.filter((one): one is string => typeof one === 'string')];
-    await this.#send(keys.flatMap((one) => pressed(one, options.layout ?? 'us')), options, { keys });
+    await this.#send(
+      keys.flatMap((one) => pressed(one, options.layout ?? 'us')),
+      options,
+      { keys },
+    );
   }
 
   /** @internal Presses `keys` together and lets go of them, by QEMU's names. */
@@ -61,7 +104,9 @@ export class Keyboard {
     return this.#inTurn(async () => {
       this.#onTyped(options.secret === true ? {} : typed);
       for (const { key, shift, altgr, control, alt } of strokes) {
-        const held = [control && 'ctrl', alt && 'alt', shift && 'shift', altgr && 'alt_r'].filter((name) => typeof name === 'string');
+        const held = [control && 'ctrl', alt && 'alt', shift && 'shift', altgr && 'alt_r'].filter(
+          (name) => typeof name === 'string',
+        );
         await sendEvents(this.#qmp(), [...held, key], options);
         await keyboardRead(this.#qmp(), options);
         if (options.delay) await pause(options.delay, options.signal);
@@ -94,6 +139,10 @@ function pressed(key: string, layout: KeyboardLayout): KeyStroke[] {
       hint: "name it as tmux does: 'Enter', 'Escape', 'Up', 'F5', 'C-b', 'M-x', 'S-Tab', or one character; type() types text",
     });
   }
-  const held = { ...(modifiers.includes('C-') && { control: true }), ...(modifiers.includes('M-') && { alt: true }), ...(modifiers.includes('S-') && { shift: true }) };
+  const held = {
+    ...(modifiers.includes('C-') && { control: true }),
+    ...(modifiers.includes('M-') && { alt: true }),
+    ...(modifiers.includes('S-') && { shift: true }),
+  };
   return strokes.map((stroke, index) => (index === strokes.length - 1 ? { ...stroke, ...held } : stroke));
 }

@@ -14,9 +14,14 @@ export interface KillOptions extends WaitOptions {
 /** Looks at the blocked threads, kills the processes, and looks again. */
 export async function killAndSee(shell: Shell, pids: readonly number[], options: KillOptions): Promise<KillEffect[]> {
   for (const pid of pids) {
-    if (!Number.isInteger(pid) || pid < 2) throw new QmpilotError('USAGE', `kill: ${pid} is not the pid of a process that can be killed`);
+    if (!Number.isInteger(pid) || pid < 2)
+      throw new QmpilotError('USAGE', `kill: ${pid} is not the pid of a process that can be killed`);
   }
-  const wait = { timeout: '30s', signal: options.signal, ...(options.timeout !== undefined && { timeout: options.timeout }) };
+  const wait = {
+    timeout: '30s',
+    signal: options.signal,
+    ...(options.timeout !== undefined && { timeout: options.timeout }),
+  };
   const before = await sample(shell, wait);
   await shell.exec(`kill -9 ${pids.join(' ')}`, wait);
   await pause(parseDuration(options.after ?? '2s', 'after'), options.signal);

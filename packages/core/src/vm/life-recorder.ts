@@ -1,6 +1,6 @@
+import type { Console } from '../console/console.js';
 import { createKernelLogDetector } from '../detect/kernel-log/kernel-log-detector.js';
 import { monotonicMs } from '../util/clock.js';
-import type { Console } from '../console/console.js';
 import type { VmEvent } from './events.js';
 
 /** What `diagnose` needs to know of the time before it was asked; begins anew with each machine. */

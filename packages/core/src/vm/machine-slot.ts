@@ -43,7 +43,10 @@ export class MachineSlot {
   constructor(guest: PreparedGuest, machine: Machine, emit: (event: NewVmEvent) => void) {
     this.#machine = machine;
     this.#emit = emit;
-    this.console = new Console(new Channel('ttyS0'), sizeByShell(() => this.sampling ?? this.shell));
+    this.console = new Console(
+      new Channel('ttyS0'),
+      sizeByShell(() => this.sampling ?? this.shell),
+    );
     this.#virtio = new Map(guest.virtioConsoles.map((name) => [name, new Channel(name)]));
     this.shell = this.#shellOn(guest.shell);
     this.sampling = this.#shellOn(guest.samplingShell);
@@ -74,7 +77,11 @@ export class MachineSlot {
   /** @throws what the failure is, when there is no running machine */
   mustRun(): void {
     const failure = this.#failure;
-    if (failure) throw new QmpilotError(failure.code, failure.message, { cause: failure, hint: 'restore a snapshot, or boot again' });
+    if (failure)
+      throw new QmpilotError(failure.code, failure.message, {
+        cause: failure,
+        hint: 'restore a snapshot, or boot again',
+      });
   }
 
   /** Whatever ends QEMU during `task` is no failure of the vm. */
@@ -106,7 +113,10 @@ export class MachineSlot {
   }
 
   /** Puts a machine there in which the same guest goes on; the consoles and shells do not notice, their input waits meanwhile. */
-  async move<T extends { readonly successor: Machine }>(dispose: (old: Machine) => Promise<void>, start: () => Promise<T>): Promise<T> {
+  async move<T extends { readonly successor: Machine }>(
+    dispose: (old: Machine) => Promise<void>,
+    start: () => Promise<T>,
+  ): Promise<T> {
     const release = this.#channels().map((channel) => channel.holdInput());
     try {
       const started = await start();
@@ -207,10 +217,14 @@ export class MachineSlot {
     machine.qmp.on(({ event, data }) => {
       if (machine !== this.#machine) return;
       if (event === 'VSERPORT_CHANGE' && data.id === AGENT_PORT && !data.open) this.agent?.interrupt();
-      if (event === 'SHUTDOWN' && this.#outliving.has(machine) && this.#endsExpected === 0) this.#fail(poweredOff(machine));
+      if (event === 'SHUTDOWN' && this.#outliving.has(machine) && this.#endsExpected === 0)
+        this.#fail(poweredOff(machine));
       this.#emit({ type: 'qmp', event, data: { ...data } });
     });
-    const forget = machine.process instanceof QemuProcess ? onStopped(machine.process.pid, (error) => this.#onStopped(machine, error)) : () => {};
+    const forget =
+      machine.process instanceof QemuProcess
+        ? onStopped(machine.process.pid, (error) => this.#onStopped(machine, error))
+        : () => {};
     void machine.process.exited.then(() => {
       forget();
       if (machine === this.#machine && this.#endsExpected === 0) this.#onExit(machine);
@@ -221,11 +235,14 @@ export class MachineSlot {
   #agentStream(): Duplex {
     const { agent } = this.#machine;
     if (agent && !agent.destroyed) return agent;
-    throw new QmpilotError('QMP_LINK', 'the port of the guest agent is closed', { hint: 'see why QEMU ended: its exit status and its standard error' });
+    throw new QmpilotError('QMP_LINK', 'the port of the guest agent is closed', {
+      hint: 'see why QEMU ended: its exit status and its standard error',
+    });
   }
 
   #onExit({ process }: Machine): void {
-    if (process.exit) this.#fail(exitError('it was running', process.exit, process.stderr(), process.pid, process.args));
+    if (process.exit)
+      this.#fail(exitError('it was running', process.exit, process.stderr(), process.pid, process.args));
   }
 
   #onStopped(machine: Machine, error: QmpilotError): void {
@@ -248,7 +265,10 @@ export class MachineSlot {
 }
 
 function poweredOff({ process }: Machine): QmpilotError {
-  return new QmpilotError('QEMU_EXITED', `the guest has powered off; its QEMU (pid ${process.pid}) stands still, for the internal snapshots in it`);
+  return new QmpilotError(
+    'QEMU_EXITED',
+    `the guest has powered off; its QEMU (pid ${process.pid}) stands still, for the internal snapshots in it`,
+  );
 }
 
 /** Never rejects: what cannot be removed now goes with the controller's folders. */

@@ -26,11 +26,18 @@ export async function openSnapshot(path: string, options: OpenSnapshotOptions = 
     const { accelerator, screen } = manifest;
     const snapshots = new SnapshotStore();
     const family: VmFamily = {
-      guest: guestOf(manifest.guest), context, accelerator, snapshots,
+      guest: guestOf(manifest.guest),
+      context,
+      accelerator,
+      snapshots,
       makeVm: (machine, directory) => new Vm(family, machine, directory),
     };
     const info = infoOf(manifest);
-    snapshots.add({ ...info, saved: frozen, screen: screen && { ...screen, bytes: Buffer.from(screen.base64, 'base64') } });
+    snapshots.add({
+      ...info,
+      saved: frozen,
+      screen: screen && { ...screen, bytes: Buffer.from(screen.base64, 'base64') },
+    });
     return new Snapshot(family, info, async () => {
       await snapshots.release();
       await releaseHostDirectories();

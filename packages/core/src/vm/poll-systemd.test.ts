@@ -10,7 +10,13 @@ it('systemd is asked for little each time, and of 32 units, whatever the guest a
   const shell = {
     exec: (command: string, options: ExecOptions = {}) => {
       asked.push({ command, maxOutput: options.maxOutput ?? Infinity });
-      return Promise.resolve({ stdout: command.startsWith('systemctl list-jobs') ? jobs : command.startsWith('systemctl show') ? 'Id=unit-1.service\nControlGroup=/a b;reboot' : '1\tx' });
+      return Promise.resolve({
+        stdout: command.startsWith('systemctl list-jobs')
+          ? jobs
+          : command.startsWith('systemctl show')
+            ? 'Id=unit-1.service\nControlGroup=/a b;reboot'
+            : '1\tx',
+      });
     },
   };
   const polling = pollSystemd(shell as unknown as Shell, createShutdownDetector(), () => 0, end.signal);

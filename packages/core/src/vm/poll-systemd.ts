@@ -11,17 +11,27 @@ const MOST_OUTPUT = 1 << 20;
 const JOBS = 'systemctl list-jobs --no-legend --plain --full --no-pager';
 
 /** systemd says over the out-of-band shell what the console shows shortened or not at all. Never throws. */
-export async function pollSystemd(shell: Shell, detector: ShutdownDetector, now: () => number, signal: AbortSignal): Promise<void> {
+export async function pollSystemd(
+  shell: Shell,
+  detector: ShutdownDetector,
+  now: () => number,
+  signal: AbortSignal,
+): Promise<void> {
   const known = new Map<string, string>();
   while (!signal.aborted) {
     const limits = { signal, timeout: '20s', maxOutput: MOST_OUTPUT } as const;
     try {
       const { stdout } = await shell.exec(JOBS, limits);
-      const stopping = [...stdout.matchAll(/^ *\d+ +(\S{1,256}) +stop +running\b/gm)].map((match) => match[1] ?? '').slice(0, MAX_UNITS);
+      const stopping = [...stdout.matchAll(/^ *\d+ +(\S{1,256}) +stop +running\b/gm)]
+        .map((match) => match[1] ?? '')
+        .slice(0, MAX_UNITS);
       const fresh = stopping.filter((unit) => !known.has(unit));
       if (fresh.length > 0) {
         const names = fresh.map(bashWord).join(' ');
-        const shown = await shell.exec(`systemctl show -p Id,Description,Slice,ControlGroup,TimeoutStopUSec -- ${names}`, limits);
+        const shown = await shell.exec(
+          `systemctl show -p Id,Description,Slice,ControlGroup,TimeoutStopUSec -- ${names}`,
+          limits,
+        );
         detector.units(shown.stdout);
         for (const unit of fresh) known.set(unit, controlGroup(shown.stdout, unit));
       }
@@ -52,5 +62,8 @@ function processesIn(group: string): string {
 }
 
 function parseTasks(text: string): TaskRef[] {
-  return [...text.matchAll(/^(\d{1,10})\t(.{0,64})$/gm)].map((match) => ({ pid: Number(match[1]), comm: match[2] ?? '' }));
+  return [...text.matchAll(/^(\d{1,10})\t(.{0,64})$/gm)].map((match) => ({
+    pid: Number(match[1]),
+    comm: match[2] ?? '',
+  }));
 }

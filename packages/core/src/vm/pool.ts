@@ -45,7 +45,8 @@ export class SnapshotPool implements AsyncDisposable {
   /** @internal Pools are made by `vm.pool` and `snapshot.pool`. */
   constructor(family: VmFamily, snapshot: string, options: PoolOptions) {
     this.size = options.size ?? DEFAULT_SIZE;
-    if (!Number.isInteger(this.size) || this.size < 1) throw new QmpilotError('USAGE', `size: ${this.size} is no size of a pool`);
+    if (!Number.isInteger(this.size) || this.size < 1)
+      throw new QmpilotError('USAGE', `size: ${this.size} is no size of a pool`);
     family.snapshots.get(snapshot);
     this.#release = holdFamily(family);
     this.#family = family;
@@ -79,7 +80,8 @@ export class SnapshotPool implements AsyncDisposable {
         void vm.settled.then(() => this.#fill());
         return vm;
       } catch (error) {
-        const died = vm.failure !== undefined || isQmpilotError(error, 'QMP_LINK') || isQmpilotError(error, 'QEMU_EXITED');
+        const died =
+          vm.failure !== undefined || isQmpilotError(error, 'QMP_LINK') || isQmpilotError(error, 'QEMU_EXITED');
         await vm.close();
         this.#fill();
         if (!died) throw error;

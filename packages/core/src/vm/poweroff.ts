@@ -1,5 +1,9 @@
 import type { PoweroffStallFinding } from '../detect/finding.js';
-import { createShutdownDetector, type ShutdownDetector, type ShutdownReport } from '../detect/shutdown/shutdown-detector.js';
+import {
+  createShutdownDetector,
+  type ShutdownDetector,
+  type ShutdownReport,
+} from '../detect/shutdown/shutdown-detector.js';
 import type { ShutdownJob } from '../detect/shutdown/stop-jobs.js';
 import { judgeShutdown, openJobs, type ShutdownJudgement, type ShutdownWish } from '../detect/shutdown/verdict.js';
 import { isQmpilotError, QmpilotError } from '../errors.js';
@@ -46,7 +50,10 @@ interface PoweroffTarget {
 }
 
 /** The body of `vm.poweroff`. */
-export async function powerOff({ vm, slot, inTurn }: PoweroffTarget, options: PoweroffOptions): Promise<PoweroffReport> {
+export async function powerOff(
+  { vm, slot, inTurn }: PoweroffTarget,
+  options: PoweroffOptions,
+): Promise<PoweroffReport> {
   const detector = createShutdownDetector();
   const begun = monotonicMs();
   const now = () => monotonicMs() - begun;
@@ -79,16 +86,31 @@ export async function powerOff({ vm, slot, inTurn }: PoweroffTarget, options: Po
   return { ...report, ...judgement, wanted, ...(job && { job }), finding: detector.finding(now()) };
 }
 
-async function request(vm: Vm, machine: Machine, detector: ShutdownDetector, wanted: ShutdownWish, options: PoweroffOptions): Promise<void> {
+async function request(
+  vm: Vm,
+  machine: Machine,
+  detector: ShutdownDetector,
+  wanted: ShutdownWish,
+  options: PoweroffOptions,
+): Promise<void> {
   const via = options.via ?? (vm.samplingShell ? 'shell' : 'acpi');
   if (via === 'acpi') {
-    if (wanted !== 'poweroff') throw new QmpilotError('USAGE', `the power button cannot ask for a ${wanted}`, { hint: "say via: 'shell', or type it and say via: 'none'" });
+    if (wanted !== 'poweroff')
+      throw new QmpilotError('USAGE', `the power button cannot ask for a ${wanted}`, {
+        hint: "say via: 'shell', or type it and say via: 'none'",
+      });
     await machine.qmp.execute('system_powerdown', undefined, { signal: options.signal });
   } else if (via === 'shell') {
     const shell = vm.samplingShell;
-    if (!shell) throw new QmpilotError('USAGE', `this guest has no out-of-band shell to ask for a ${wanted}`, { hint: "say via: 'acpi'" });
+    if (!shell)
+      throw new QmpilotError('USAGE', `this guest has no out-of-band shell to ask for a ${wanted}`, {
+        hint: "say via: 'acpi'",
+      });
     try {
-      const { exitCode, stderr, stdout } = await shell.exec(requestCommand(wanted), { signal: options.signal, timeout: '30s' });
+      const { exitCode, stderr, stdout } = await shell.exec(requestCommand(wanted), {
+        signal: options.signal,
+        timeout: '30s',
+      });
       if (exitCode !== 0) detector.refused(stderr.trim() || stdout.trim() || `exit code ${exitCode}`);
     } catch (error) {
       // The guest may be off before it can say that the command ended; one that does not answer is what is looked at here.
@@ -104,7 +126,13 @@ function requestCommand(wanted: ShutdownWish): string {
 }
 
 /** @returns whether QEMU has ended; otherwise time was up, or the guest halted or came up again */
-function awaitEnd(slot: MachineSlot, detector: ShutdownDetector, now: () => number, limit: number, signal: AbortSignal | undefined): Promise<boolean> {
+function awaitEnd(
+  slot: MachineSlot,
+  detector: ShutdownDetector,
+  now: () => number,
+  limit: number,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
   return awaitWithin<boolean>({ awaited: 'the guest to power off' }, { signal }, (resolve) => {
     const forget = slot.onMachine((machine) => {
       void machine.process.exited.then(() => {
@@ -125,7 +153,9 @@ function awaitEnd(slot: MachineSlot, detector: ShutdownDetector, now: () => numb
 }
 
 async function isShutDown({ qmp }: Machine): Promise<boolean> {
-  const { status } = await qmp.execute('query-status', undefined, { timeout: PHASE_TICK_MS }).catch(() => ({ status: 'unknown' }));
+  const { status } = await qmp
+    .execute('query-status', undefined, { timeout: PHASE_TICK_MS })
+    .catch(() => ({ status: 'unknown' }));
   return status === 'shutdown';
 }
 

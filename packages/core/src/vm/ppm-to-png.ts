@@ -14,7 +14,9 @@ export function parsePpm(bytes: Buffer): Pixels {
   const [width, height] = [Number(header?.[1]), Number(header?.[2])];
   const rgb = bytes.subarray(header?.[0].length ?? 0);
   if (!header || rgb.length < width * height * 3) {
-    throw new QmpilotError('QMP_COMMAND', 'the picture that QEMU wrote is not whole', { hint: 'is there room in the temporary directory?' });
+    throw new QmpilotError('QMP_COMMAND', 'the picture that QEMU wrote is not whole', {
+      hint: 'is there room in the temporary directory?',
+    });
   }
   return { width, height, rgb };
 }
@@ -31,8 +33,14 @@ export function encodePng({ width, height, rgb }: Pixels): Buffer {
   const stride = width * 3;
   const rows = Buffer.alloc(height * (stride + 1));
   // Filter 0 in front of each row: a screen of text compresses well without one.
-  for (let row = 0; row < height; row += 1) rows.set(rgb.subarray(row * stride, (row + 1) * stride), row * (stride + 1) + 1);
-  return Buffer.concat([SIGNATURE, chunk('IHDR', header), chunk('IDAT', deflateSync(rows)), chunk('IEND', Buffer.alloc(0))]);
+  for (let row = 0; row < height; row += 1)
+    rows.set(rgb.subarray(row * stride, (row + 1) * stride), row * (stride + 1) + 1);
+  return Buffer.concat([
+    SIGNATURE,
+    chunk('IHDR', header),
+    chunk('IDAT', deflateSync(rows)),
+    chunk('IEND', Buffer.alloc(0)),
+  ]);
 }
 
 function chunk(type: string, data: Buffer): Buffer {

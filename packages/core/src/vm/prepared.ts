@@ -4,7 +4,14 @@ import { isQmpilotError, QmpilotError } from '../errors.js';
 import type { GuestDescription } from '../guests/guest.js';
 import { chooseAccelerator } from '../qemu/accelerator.js';
 import { findQemu } from '../qemu/binary.js';
-import { boundCache, DEFAULT_CACHE_BYTES, discard, ensureKeptDirectory, keptDirectory, touchKept } from '../snapshot/kept/cache.js';
+import {
+  boundCache,
+  DEFAULT_CACHE_BYTES,
+  discard,
+  ensureKeptDirectory,
+  keptDirectory,
+  touchKept,
+} from '../snapshot/kept/cache.js';
 import { MANIFEST, readManifest } from '../snapshot/kept/manifest.js';
 import type { BootOptions } from './boot.js';
 import { openSnapshot } from './open-snapshot.js';
@@ -57,7 +64,10 @@ export async function findPrepared(request: PreparedRequest): Promise<Snapshot |
  * @returns the folder, which holds `manifest.json`; undefined for a guest with a start script, whose files are its own
  * @throws what `snapshot.keep` throws
  */
-export async function keepPrepared(snapshot: Snapshot, request: PreparedRequest & { readonly maxBytes?: number; readonly replace?: boolean }): Promise<string | undefined> {
+export async function keepPrepared(
+  snapshot: Snapshot,
+  request: PreparedRequest & { readonly maxBytes?: number; readonly replace?: boolean },
+): Promise<string | undefined> {
   const name = await preparedName(request);
   if (name === undefined) return undefined;
   const path = join(await ensureKeptDirectory(request.cacheDir), name);
@@ -77,7 +87,10 @@ async function preparedName(request: PreparedRequest): Promise<string | undefine
   const guest = await request.guest.prepare({ signal, onProgress, cacheDir });
   if (guest.script) return undefined;
   const binary = await findQemu(boot.qemu);
-  const { accelerator } = await chooseAccelerator({ binary, kernel: guest.kernel?.kernel, wanted: boot.accelerator }, { signal });
+  const { accelerator } = await chooseAccelerator(
+    { binary, kernel: guest.kernel?.kernel, wanted: boot.accelerator },
+    { signal },
+  );
   const parts = {
     layout: `1 ${MANIFEST}`,
     guest: guest.key,
@@ -95,5 +108,10 @@ async function preparedName(request: PreparedRequest): Promise<string | undefine
   };
   if (request.source === '') throw new QmpilotError('USAGE', 'source: an empty hash fits everything');
   const key = createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
-  return `${request.name.replaceAll(/[^\w.-]/g, '-').replace(/^[.-]+/, '').slice(0, 60) || 'snapshot'}-${key}`;
+  return `${
+    request.name
+      .replaceAll(/[^\w.-]/g, '-')
+      .replace(/^[.-]+/, '')
+      .slice(0, 60) || 'snapshot'
+  }-${key}`;
 }

@@ -33,11 +33,18 @@ const HELPER = [
  * Leaves `nonce` in the guest's RAM, and starts a helper that a snapshot then holds: to start a program under TCG takes half a second of a processor in
  * each fork, for nothing of it is translated yet. Where there is no perl, `settle` does without.
  */
-export async function prepareSettling(shell: OutOfBandShell, nonce: string, signal: AbortSignal | undefined): Promise<void> {
+export async function prepareSettling(
+  shell: OutOfBandShell,
+  nonce: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const start = `mkdir -p -m 700 ${DIRECTORY} && cd ${DIRECTORY} && rm -f ask answer && mkfifo -m 600 ask answer && { setsid perl -e '${HELPER}' <>ask 1<>answer 2>/dev/null & echo $! >helper; } && exec 3<>ask 4<>answer`;
   const tryOut = `printf '%s\\n' '-1 0 00' >&3; IFS= read -r -t ${HELPER_PATIENCE_S} ok <&4; [[ $ok == y ]]`;
   const mark = `{ [[ -d ${DIRECTORY} ]] || mkdir -p -m 700 ${DIRECTORY}; } && echo ${nonce} >${NONCE_FILE} || exit`;
-  await shell.expectOk(`${mark}; ${isHelperThere()} || { type -P perl && ${start} && { ${tryOut} || kill -9 "$(<helper)"; }; } || :`, { signal, timeout: '10s' });
+  await shell.expectOk(
+    `${mark}; ${isHelperThere()} || { type -P perl && ${start} && { ${tryOut} || kill -9 "$(<helper)"; }; } || :`,
+    { signal, timeout: '10s' },
+  );
 }
 
 /**
@@ -47,13 +54,23 @@ export async function prepareSettling(shell: OutOfBandShell, nonce: string, sign
  */
 export async function settle(shell: OutOfBandShell, { clock, seed }: SettleOptions): Promise<void> {
   const entropy = randomBytes(32).toString('hex');
-  const [seconds, nanoseconds] = clock === undefined ? [-1, 0] : [Math.floor(clock.getTime() / 1000), (clock.getTime() % 1000) * 1_000_000];
+  const [seconds, nanoseconds] =
+    clock === undefined ? [-1, 0] : [Math.floor(clock.getTime() / 1000), (clock.getTime() % 1000) * 1_000_000];
   const ask = `${seconds} ${nanoseconds} ${entropy}`;
   const helped = `{ printf '%s\\n' '${ask}' >&3; IFS= read -r -t ${HELPER_PATIENCE_S} __ql <&4; [[ $__ql == y ]]; } 3<>${DIRECTORY}/ask 4<>${DIRECTORY}/answer`;
-  if ((await shell.here(`${isHelperThere()} && echo ${seed} >${DIRECTORY}/seed && ${helped}`, { timeout: TIMEOUT })) === 0) return;
+  if (
+    (await shell.here(`${isHelperThere()} && echo ${seed} >${DIRECTORY}/seed && ${helped}`, { timeout: TIMEOUT })) === 0
+  )
+    return;
   const program = `[[ $(perl -e '${HELPER}' <<<'${ask}') == y ]]`;
-  const plain = [`printf %b '${entropy.replaceAll(/../g, '\\x$&')}' > /dev/urandom`, ...(clock === undefined ? [] : [`date -u -s @${seconds}.${String(nanoseconds).padStart(9, '0')}`])];
-  await shell.exec(`mkdir -p -m 700 ${DIRECTORY}; echo ${seed} >${DIRECTORY}/seed; ${program} || { ${plain.join('; ')}; }`, { timeout: TIMEOUT });
+  const plain = [
+    `printf %b '${entropy.replaceAll(/../g, '\\x$&')}' > /dev/urandom`,
+    ...(clock === undefined ? [] : [`date -u -s @${seconds}.${String(nanoseconds).padStart(9, '0')}`]),
+  ];
+  await shell.exec(
+    `mkdir -p -m 700 ${DIRECTORY}; echo ${seed} >${DIRECTORY}/seed; ${program} || { ${plain.join('; ')}; }`,
+    { timeout: TIMEOUT },
+  );
 }
 
 /** In a guest that was booted anew, or lost the helper, its files say nothing. */

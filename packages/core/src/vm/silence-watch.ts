@@ -39,12 +39,12 @@ export function watchSilence(vm: Vm, { afterMs, signal, now, found }: SilenceWat
 
 const TITLE = {
   'qemu-gone': 'silent: QEMU is gone',
-  panicked: 'panicked',
-  watchdog: 'silent: its watchdog ran out',
-  stopped: 'stopped by QEMU',
+  'panicked': 'panicked',
+  'watchdog': 'silent: its watchdog ran out',
+  'stopped': 'stopped by QEMU',
   'qemu-stuck': 'silent: QEMU does not answer',
-  spinning: 'silent: virtual CPUs spin',
-  working: 'silent, though at work',
-  idle: 'silent: all virtual CPUs are idle',
-  silent: 'silent',
+  'spinning': 'silent: virtual CPUs spin',
+  'working': 'silent, though at work',
+  'idle': 'silent: all virtual CPUs are idle',
+  'silent': 'silent',
 } as const;

@@ -4,8 +4,8 @@ import { infoOf, type SnapshotInfo } from '../snapshot/store.js';
 import type { SnapshotStrategy } from '../snapshot/strategy.js';
 import { holdFamily, type VmFamily } from './family.js';
 import { forkAll } from './fork.js';
-import { SnapshotPool, type PoolOptions } from './pool.js';
 import { describeGuest } from './guest-record.js';
+import { SnapshotPool, type PoolOptions } from './pool.js';
 import type { ForkOptions } from './vm-snapshots.js';
 import type { Vm } from './vm.js';
 
@@ -54,7 +54,11 @@ export class Snapshot implements SnapshotInfo, AsyncDisposable {
   /** What it was taken of, and what its forks run on. */
   get facts(): SnapshotFacts {
     const { guest, accelerator, context } = this.#family;
-    return { guest: { name: guest.name, key: guest.key }, accelerator, qemu: { path: context.binary.path, version: context.binary.version.text } };
+    return {
+      guest: { name: guest.name, key: guest.key },
+      accelerator,
+      qemu: { path: context.binary.path, version: context.binary.version.text },
+    };
   }
 
   /**
@@ -70,7 +74,10 @@ export class Snapshot implements SnapshotInfo, AsyncDisposable {
     const release = holdFamily(this.#family);
     try {
       await keepFrozen(path, {
-        frozen, accelerator, binary: context.binary, signal: options.signal,
+        frozen,
+        accelerator,
+        binary: context.binary,
+        signal: options.signal,
         info: infoOf(this),
         guest: describeGuest(guest),
         screen: snapshots.get(this.name).screen,

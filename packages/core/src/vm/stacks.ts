@@ -60,7 +60,11 @@ const GDB_LIMIT_S = 120;
 /** The body of `vm.stacks`. */
 export async function readStacks(shell: Shell, pid: number, options: StacksOptions = {}): Promise<ProcessStacks> {
   if (!Number.isInteger(pid) || pid < 1) throw new QmpilotError('USAGE', `${pid} is not a process id`);
-  const wait = { timeout: '3m', ...(options.timeout !== undefined && { timeout: options.timeout }), signal: options.signal };
+  const wait = {
+    timeout: '3m',
+    ...(options.timeout !== undefined && { timeout: options.timeout }),
+    signal: options.signal,
+  };
   let seen = await kernelSide(shell, pid, wait);
   const first = seen.threads.filter(({ state }) => state === 'D').map(({ tid }) => tid);
   let stuck = new Set(first);
@@ -94,33 +98,57 @@ function whyNotUser(threads: readonly ThreadStacks[], stuck: ReadonlySet<number>
   return undefined;
 }
 
-async function kernelSide(shell: Shell, pid: number, wait: WaitOptions): Promise<{ comm: string; threads: ThreadStacks[]; tracer: number }> {
+async function kernelSide(
+  shell: Shell,
+  pid: number,
+  wait: WaitOptions,
+): Promise<{ comm: string; threads: ThreadStacks[]; tracer: number }> {
   const { stdout, exitCode } = await shell.exec(KERNEL_SIDE.replace('PID', String(pid)), wait);
   const threads: (ThreadStacks & { kernel: StackFrame[] })[] = [];
   let tracer = 0;
   for (const line of stdout.split('\n')) {
     const thread = /^thread (\d+) (\S) (\d+) (.*)$/.exec(line);
-    if (thread) threads.push({ tid: Number(thread[1]), state: thread[2] ?? '', inKernelOnly: (Number(thread[3]) & KERNEL_ONLY) !== 0, comm: thread[4] ?? '', kernel: [] });
+    if (thread)
+      threads.push({
+        tid: Number(thread[1]),
+        state: thread[2] ?? '',
+        inKernelOnly: (Number(thread[3]) & KERNEL_ONLY) !== 0,
+        comm: thread[4] ?? '',
+        kernel: [],
+      });
     else if (line.startsWith('tracer ')) tracer = Number(line.slice(7));
     else if (line.startsWith('frame ')) {
       const frame = parseFrame(line.slice(6));
       if (frame) threads.at(-1)?.kernel.push(frame);
     }
   }
-  if (exitCode === 44 || threads.length === 0) throw new QmpilotError('NOT_FOUND', `there is no process ${pid} in the guest`);
+  if (exitCode === 44 || threads.length === 0)
+    throw new QmpilotError('NOT_FOUND', `there is no process ${pid} in the guest`);
   return { comm: threads.find(({ tid }) => tid === pid)?.comm ?? threads[0]?.comm ?? '', threads, tracer };
 }
 
 /** gdb ends by itself, by `timeout`, or is killed; a process that it had stopped goes on then. */
-async function userSide(shell: Shell, pid: number, wait: WaitOptions): Promise<Map<number, readonly GdbFrame[]> | string> {
+async function userSide(
+  shell: Shell,
+  pid: number,
+  wait: WaitOptions,
+): Promise<Map<number, readonly GdbFrame[]> | string> {
   const gdb = `timeout -k 2 ${GDB_LIMIT_S} gdb -nx -batch -iex 'set auto-load off' -iex 'set debuginfod enabled off' -iex 'set width 0' -ex 'thread apply all bt' -p ${pid} < /dev/null`;
   const script = `command -v gdb > /dev/null || exit 45; ${gdb}; c=$?; [ $c -lt 124 ] || { read -r s < /proc/${pid}/stat; set -- \${s##*) }; [ "$1" != T ] || kill -CONT ${pid}; }; exit $c`;
   try {
     const { stdout, stderr, exitCode } = await shell.exec(script, wait);
     if (exitCode === 45) return 'the guest has no gdb';
     if (exitCode === 124 || exitCode === 137) return `gdb did not get hold of it within ${GDB_LIMIT_S} s`;
-    const threads = parseGdbThreads(stdout).flatMap(({ tid, frames }): [number, readonly GdbFrame[]][] => [[tid ?? pid, frames]]);
-    if (threads.length === 0) return `gdb: ${stderr.trim().split('\n').find((line) => /ptrace|not permitted|No such/i.test(line)) ?? `ended with ${exitCode} and showed no stack`}`;
+    const threads = parseGdbThreads(stdout).flatMap(({ tid, frames }): [number, readonly GdbFrame[]][] => [
+      [tid ?? pid, frames],
+    ]);
+    if (threads.length === 0)
+      return `gdb: ${
+        stderr
+          .trim()
+          .split('\n')
+          .find((line) => /ptrace|not permitted|No such/i.test(line)) ?? `ended with ${exitCode} and showed no stack`
+      }`;
     return new Map(threads);
   } catch (error) {
     if (isQmpilotError(error, 'TIMEOUT')) return `gdb did not end in time: ${error.message}`;

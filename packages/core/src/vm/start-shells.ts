@@ -12,7 +12,11 @@ const PROPERTIES =
 
 /** One line for a root bash on the serial console; the blank in front keeps it out of its history. */
 const COMMAND =
-  ` modprobe -q virtio_console; for c in hvc0 hvc1; do systemd-run -q --collect --unit=qmpilot-shell-$c ${PROPERTIES.split(' ').map((one) => `-p ${one}`).join(' ')}` +
+  ` modprobe -q virtio_console; for c in hvc0 hvc1; do systemd-run -q --collect --unit=qmpilot-shell-$c ${PROPERTIES.split(
+    ' ',
+  )
+    .map((one) => `-p ${one}`)
+    .join(' ')}` +
   ` -p TTYPath=/dev/$c --setenv=TERM=dumb --setenv=HOME=/root "--setenv=PATH=$PATH" "$BASH" --norc --noprofile; done; clear`;
 
 /**

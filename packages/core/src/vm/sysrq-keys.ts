@@ -14,7 +14,12 @@ const END = /sysrq ?: HELP :/i;
  * SysRq as a person has it: Alt+SysRq and the key on the graphical console's keyboard, or a break and the key on the serial line. No
  * shell is needed. That the kernel obeyed is seen on the serial console.
  */
-export async function sysRqByKeys(vm: Vm, key: string, via: 'keyboard' | 'serial', options: WaitOptions): Promise<string[]> {
+export async function sysRqByKeys(
+  vm: Vm,
+  key: string,
+  via: 'keyboard' | 'serial',
+  options: WaitOptions,
+): Promise<string[]> {
   const wait = { timeout: '30s', ...options };
   const press = async (name: string) => {
     if (via === 'keyboard') return vm.keyboard.chord(['alt', 'sysrq', name], options);
@@ -35,13 +40,19 @@ export async function sysRqByKeys(vm: Vm, key: string, via: 'keyboard' | 'serial
       });
     }
     const text = vm.console.textBetween(header.position, end.position);
-    return text.slice(0, text.lastIndexOf('\n') + 1).split('\n').slice(0, -1);
+    return text
+      .slice(0, text.lastIndexOf('\n') + 1)
+      .split('\n')
+      .slice(0, -1);
   } catch (error) {
     if (!isQmpilotError(error, 'TIMEOUT')) throw error;
     throw new QmpilotError('TIMEOUT', `the kernel did not take SysRq ${key} over the ${via}: ${error.message}`, {
       cause: error,
       evidence: { console: vm.console.lastLines(20) },
-      hint: via === 'serial' ? 'it needs CONFIG_MAGIC_SYSRQ_SERIAL, and console=ttyS0' : "it needs CONFIG_MAGIC_SYSRQ, a driver of the PS/2 keyboard, and console=ttyS0 to show the answer",
+      hint:
+        via === 'serial'
+          ? 'it needs CONFIG_MAGIC_SYSRQ_SERIAL, and console=ttyS0'
+          : 'it needs CONFIG_MAGIC_SYSRQ, a driver of the PS/2 keyboard, and console=ttyS0 to show the answer',
     });
   }
 }

@@ -56,5 +56,8 @@ async function byShell(vm: Vm, shell: OutOfBandShell, key: string, options: Wait
   const match = await end;
   const text = vm.console.textBetween(from, match.position);
   const begin = text.indexOf(`qmpilot-${id}-begin`);
-  return text.slice(begin === -1 ? 0 : text.indexOf('\n', begin) + 1).split('\n').slice(0, -1);
+  return text
+    .slice(begin === -1 ? 0 : text.indexOf('\n', begin) + 1)
+    .split('\n')
+    .slice(0, -1);
 }

@@ -65,7 +65,9 @@ export class ThreadWatch {
     const shell = this.#vm.samplingShell;
     if (!shell) return undefined;
     try {
-      return parseThreadSample((await shell.exec(THREAD_SAMPLE_SCRIPT, { signal, timeout: '30s', maxOutput: MOST_SAMPLE })).stdout);
+      return parseThreadSample(
+        (await shell.exec(THREAD_SAMPLE_SCRIPT, { signal, timeout: '30s', maxOutput: MOST_SAMPLE })).stdout,
+      );
     } catch (error) {
       if (signal.aborted) throw error;
       return undefined;

@@ -55,9 +55,15 @@ export class VmShells {
       return shell.exec(command, options);
     }
     const [first] = failures;
-    throw new QmpilotError('SHELL_LOST', `no shell of the guest ${this.#guest.name} answers: ${failures.map(({ message }) => message).join('; ')}`, {
-      cause: first, evidence: first?.evidence ?? {}, ...(first?.hint && { hint: first.hint }),
-    });
+    throw new QmpilotError(
+      'SHELL_LOST',
+      `no shell of the guest ${this.#guest.name} answers: ${failures.map(({ message }) => message).join('; ')}`,
+      {
+        cause: first,
+        evidence: first?.evidence ?? {},
+        ...(first?.hint && { hint: first.hint }),
+      },
+    );
   }
 
   /** The first shell that answers. */
@@ -79,9 +85,13 @@ export class VmShells {
     const spare = this.#spare();
     if (spare !== undefined && (via ?? 'out-of-band') === 'out-of-band') return this.#openOn(spare, options);
     if (via === 'out-of-band') {
-      throw new QmpilotError('USAGE', `the guest ${this.#guest.name} has no spare virtio console left for another shell`, {
-        hint: "close a shell that you opened before, or say via: 'agent'",
-      });
+      throw new QmpilotError(
+        'USAGE',
+        `the guest ${this.#guest.name} has no spare virtio console left for another shell`,
+        {
+          hint: "close a shell that you opened before, or say via: 'agent'",
+        },
+      );
     }
     const { agent } = this.#slot;
     let shell: Shell | undefined;
@@ -132,17 +142,23 @@ export class VmShells {
   /** Whatever shell still answers starts a bash on the console; a session leader that opens a terminal gets it as its own. */
   async #openOn(name: string, options: WaitOptions): Promise<Shell> {
     const channel = this.#slot.virtio(name);
-    if (!channel) throw new QmpilotError('USAGE', `${name} is not among the virtio consoles of the guest ${this.#guest.name}`);
+    if (!channel)
+      throw new QmpilotError('USAGE', `${name} is not among the virtio consoles of the guest ${this.#guest.name}`);
     const environment = 'TERM=dumb HOME=/root USER=root LOGNAME=root HISTFILE=/dev/null';
     const start = `cd /root; ${environment} setsid sh -c 'exec bash --norc --noprofile <>/dev/${name} >&0 2>&0' &`;
     // Its console can be used again once its bash has ended; that of a shell that hangs stays taken.
     const shell: OutOfBandShell = new OutOfBandShell(channel, {
-      onClose: () => void shell.quit().then(() => this.#opened.delete(shell)).catch(() => {}),
+      onClose: () =>
+        void shell
+          .quit()
+          .then(() => this.#opened.delete(shell))
+          .catch(() => {}),
     });
     this.#opened.set(shell, name);
     try {
       const { sampling } = this.#slot;
-      if (sampling && !(await sampling.ping({ timeout: RETRY_MS }).catch(() => 'lost'))) await sampling.expectOk(start, options);
+      if (sampling && !(await sampling.ping({ timeout: RETRY_MS }).catch(() => 'lost')))
+        await sampling.expectOk(start, options);
       else requireSuccess(await this.exec(start, options));
       await shell.ready(options);
       return shell;

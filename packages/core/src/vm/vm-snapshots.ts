@@ -6,13 +6,13 @@ import { mustBeForkable } from '../qemu/inspect.js';
 import type { Machine } from '../qemu/machine.js';
 import { exitError } from '../qemu/process.js';
 import { Turns } from '../shell/turns.js';
+import { blockedError, remedyFor, type SnapshotBlocker } from '../snapshot/blockers.js';
 import { freeze, type Freeze } from '../snapshot/freeze.js';
 import { removeFrozen, startFork, type FrozenMachine } from '../snapshot/frozen.js';
-import { blockedError, remedyFor, type SnapshotBlocker } from '../snapshot/blockers.js';
 import { internalBlockers, loadInternal, saveInternal, type InternalSnapshot } from '../snapshot/internal.js';
-import type { SnapshotInfo } from '../snapshot/store.js';
 import { removeRamFile, whyNoRamFile } from '../snapshot/ram-file.js';
 import { whatBlocks } from '../snapshot/save-state.js';
+import type { SnapshotInfo } from '../snapshot/store.js';
 import { chooseStrategy, type SnapshotStrategy } from '../snapshot/strategy.js';
 import { sharedDiskBlockers, writableDisks } from '../snapshot/writable-disks.js';
 import { monotonicMs, wallTime } from '../util/clock.js';
@@ -60,7 +60,13 @@ export class VmSnapshots {
   #seed = randomInt(2 ** 48 - 1);
   #settled: Promise<void> = Promise.resolve();
 
-  constructor(vm: { readonly name: string; readonly family: VmFamily; readonly slot: MachineSlot; readonly directory: string; readonly emit: (event: NewVmEvent) => void }) {
+  constructor(vm: {
+    readonly name: string;
+    readonly family: VmFamily;
+    readonly slot: MachineSlot;
+    readonly directory: string;
+    readonly emit: (event: NewVmEvent) => void;
+  }) {
     this.#name = vm.name;
     this.#turns = new Turns(vm.name);
     this.#family = vm.family;
@@ -91,14 +97,22 @@ export class VmSnapshots {
 
   /** Resolves when the guest is the one that the restores asked for so far have put there. */
   async restored(options: WaitOptions): Promise<void> {
-    await awaitWithin<void>({ awaited: `the restore of ${this.#name}` }, { signal: options.signal }, (resolve) => void this.#restores.then(() => resolve()));
+    await awaitWithin<void>(
+      { awaited: `the restore of ${this.#name}` },
+      { signal: options.signal },
+      (resolve) => void this.#restores.then(() => resolve()),
+    );
   }
 
   /**
    * What exchanges the machine, or may not meet that, is done one after the other.
    * @throws {CLOSED} when the vm is closed meanwhile
    */
-  async inTurn<T>(doing: string, { signal, timeout }: WaitOptions, task: (wait: WaitOptions) => Promise<T>): Promise<T> {
+  async inTurn<T>(
+    doing: string,
+    { signal, timeout }: WaitOptions,
+    task: (wait: WaitOptions) => Promise<T>,
+  ): Promise<T> {
     const either = signal ? AbortSignal.any([signal, this.#closed.signal]) : this.#closed.signal;
     try {
       return await this.#turns.take(doing, either, () => task({ signal: either, timeout }));
@@ -131,9 +145,11 @@ export class VmSnapshots {
     const reasons = await whatBlocks(this.#slot.machine.qmp);
     if (reasons.length > 0) throw blockedError(reasons);
     const [shared] = choice.strategy === 'internal' ? [] : await this.#sharedDisks();
-    if (shared) throw new QmpilotError('SNAPSHOT', `this vm cannot be saved: ${shared.reason}`, { hint: shared.remedy });
+    if (shared)
+      throw new QmpilotError('SNAPSHOT', `this vm cannot be saved: ${shared.reason}`, { hint: shared.remedy });
     const nonce = await this.#prepareGuest(options);
-    const { saved, pausedMs } = choice.strategy === 'internal' ? await this.#saveInternal(options) : await this.#freeze(choice.strategy, options);
+    const { saved, pausedMs } =
+      choice.strategy === 'internal' ? await this.#saveInternal(options) : await this.#freeze(choice.strategy, options);
     const info = { name, ...choice, savedAt: wallTime(), pausedMs, ...(nonce !== undefined && { nonce }) };
     snapshots.add({ ...info, saved, screen: this.#slot.console.remember() });
     this.#emit({ type: 'snapshot', name, ms: monotonicMs() - begun });
@@ -145,9 +161,19 @@ export class VmSnapshots {
     const { spec, qmp } = this.#slot.machine;
     const { strategy } = chooseStrategy(spec, options.strategy);
     const reasons = await whatBlocks(qmp);
-    const machine = strategy === 'internal' ? await internalBlockers(this.#slot.machine) : [...(spec.readBack?.obstacles ?? []), ...(await this.#sharedDisks())];
-    const ram = strategy === 'template' && spec.ram.share !== true ? await whyNoRamFile(this.#family.context, spec.memoryMiB) : undefined;
-    return [...reasons.map((reason) => ({ reason, remedy: remedyFor([reason]) })), ...machine, ...(ram ? [{ reason: ram.message, remedy: ram.hint ?? '' }] : [])];
+    const machine =
+      strategy === 'internal'
+        ? await internalBlockers(this.#slot.machine)
+        : [...(spec.readBack?.obstacles ?? []), ...(await this.#sharedDisks())];
+    const ram =
+      strategy === 'template' && spec.ram.share !== true
+        ? await whyNoRamFile(this.#family.context, spec.memoryMiB)
+        : undefined;
+    return [
+      ...reasons.map((reason) => ({ reason, remedy: remedyFor([reason]) })),
+      ...machine,
+      ...(ram ? [{ reason: ram.message, remedy: ram.hint ?? '' }] : []),
+    ];
   }
 
   async #restore(name: string, options: RestoreOptions): Promise<void> {
@@ -218,7 +244,10 @@ export class VmSnapshots {
     return { saved, pausedMs: monotonicMs() - begun };
   }
 
-  async #freeze(strategy: FrozenMachine['strategy'], { reboots, ...options }: SnapshotOptions): Promise<{ saved: FrozenMachine; pausedMs: number }> {
+  async #freeze(
+    strategy: FrozenMachine['strategy'],
+    { reboots, ...options }: SnapshotOptions,
+  ): Promise<{ saved: FrozenMachine; pausedMs: number }> {
     const { machine } = this.#slot;
     mustBeForkable(machine.spec);
     const directory = await this.#newFolder();
@@ -228,7 +257,15 @@ export class VmSnapshots {
       const frozen = await this.#slot.move(
         // Its RAM file and its disks are the snapshot's now.
         (old) => rm(old.directory, { recursive: true, force: true }),
-        async () => (made = await freeze(machine, this.#family.context, { ...options, strategy, name: this.#name, directory, resume, reboots })),
+        async () =>
+          (made = await freeze(machine, this.#family.context, {
+            ...options,
+            strategy,
+            name: this.#name,
+            directory,
+            resume,
+            reboots,
+          })),
       );
       return { saved: frozen.frozen, pausedMs: frozen.pausedMs };
     } catch (error) {
@@ -271,7 +308,10 @@ export class VmSnapshots {
     const { sampling } = this.#slot;
     if (!sampling?.answers || !(await this.#isRunning())) return undefined;
     const nonce = randomBytes(16).toString('hex');
-    return prepareSettling(sampling, nonce, signal).then(() => nonce, () => undefined);
+    return prepareSettling(sampling, nonce, signal).then(
+      () => nonce,
+      () => undefined,
+    );
   }
 
   async #isRunning(): Promise<boolean> {

@@ -1,5 +1,5 @@
-import { EventEmitter } from 'eventemitter3';
 import { rm } from 'node:fs/promises';
+import { EventEmitter } from 'eventemitter3';
 import type { Console } from '../console/console.js';
 import type { KillEffect } from '../detect/threads/kill-effect.js';
 import { QmpilotError } from '../errors.js';
@@ -12,25 +12,25 @@ import type { SnapshotBlocker } from '../snapshot/blockers.js';
 import type { SnapshotInfo } from '../snapshot/store.js';
 import { monotonicMs } from '../util/clock.js';
 import type { WaitOptions } from '../util/deadline.js';
-import type { CopyOptions, CopyOutOptions, CopyReport } from './copy/copy.js';
 import { copyIn } from './copy/copy-in.js';
 import { copyOut } from './copy/copy-out.js';
+import type { CopyOptions, CopyOutOptions, CopyReport } from './copy/copy.js';
+import { diagnose, type DiagnoseOptions, type VmDiagnosis } from './diagnose.js';
 import type { NewVmEvent, VmEvent } from './events.js';
 import type { VmFacts } from './facts.js';
 import type { VmFamily } from './family.js';
-import { MachineSlot } from './machine-slot.js';
-import { powerOff, type PoweroffOptions, type PoweroffReport } from './poweroff.js';
 import { forkAll } from './fork.js';
 import { GuestActions } from './guest-actions.js';
-import { SnapshotPool, type PoolOptions } from './pool.js';
-import type { Snapshot } from './snapshot.js';
-import { diagnose, type DiagnoseOptions, type VmDiagnosis } from './diagnose.js';
 import { killAndSee, type KillOptions } from './kill-and-see.js';
 import { LifeRecorder } from './life-recorder.js';
-import { sysRq, type SysrqOptions } from './sysrq.js';
+import { MachineSlot } from './machine-slot.js';
+import { SnapshotPool, type PoolOptions } from './pool.js';
+import { powerOff, type PoweroffOptions, type PoweroffReport } from './poweroff.js';
 import { NONCE_FILE } from './settle.js';
-import { VmSnapshots, type ForkOptions, type RestoreOptions, type SnapshotOptions } from './vm-snapshots.js';
+import type { Snapshot } from './snapshot.js';
+import { sysRq, type SysrqOptions } from './sysrq.js';
 import { VmShells, type OpenShellOptions, type VmExecOptions } from './vm-shells.js';
+import { VmSnapshots, type ForkOptions, type RestoreOptions, type SnapshotOptions } from './vm-snapshots.js';
 import { Watch, type WatchSpec } from './watch.js';
 
 let vmCount = 0;
@@ -282,10 +282,14 @@ export class Vm extends GuestActions implements AsyncDisposable {
     await this.#ready(options);
     const signal = AbortSignal.any([restored, ...(options.signal ? [options.signal] : [])]);
     const inTurn = <T>(task: () => Promise<T>) => this.#snapshots.inTurn('the request to power off', { signal }, task);
-    const report = await this.#slot.expectEnd(() => powerOff({ vm: this, slot: this.#slot, inTurn }, { ...options, signal })).catch((error: unknown) => {
-      if (!restored.aborted || options.signal?.aborted) throw error;
-      throw new QmpilotError('ABORTED', `the vm ${this.name} was restored while it was to power off`, { cause: error });
-    });
+    const report = await this.#slot
+      .expectEnd(() => powerOff({ vm: this, slot: this.#slot, inTurn }, { ...options, signal }))
+      .catch((error: unknown) => {
+        if (!restored.aborted || options.signal?.aborted) throw error;
+        throw new QmpilotError('ABORTED', `the vm ${this.name} was restored while it was to power off`, {
+          cause: error,
+        });
+      });
     if (report.finding) this.emit({ type: 'finding', finding: report.finding });
     return report;
   }

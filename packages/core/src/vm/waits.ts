@@ -42,15 +42,19 @@ export async function runWait<T>(target: WaitTarget, wait: Wait<T>, options: Wai
   const details = () => ({ evidence: { saw, console: target.console.lastLines(20) } });
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
-  return awaitWithin<T>({ awaited: wait.awaited, defaultTimeout: DEFAULT_TIMEOUT, details }, options, (resolve, reject) => {
-    void target.ended.then(reject);
-    poll({ awaited: wait.awaited }, { signal, interval: options.interval ?? 200 }, async (inner) => {
-      const state = await wait.probe(target, inner);
-      if (!state.met) saw = state.saw;
-      return state.met ? { value: state.value } : undefined;
-    }).then(({ value }) => resolve(value), reject);
-    return () => stop.abort();
-  });
+  return awaitWithin<T>(
+    { awaited: wait.awaited, defaultTimeout: DEFAULT_TIMEOUT, details },
+    options,
+    (resolve, reject) => {
+      void target.ended.then(reject);
+      poll({ awaited: wait.awaited }, { signal, interval: options.interval ?? 200 }, async (inner) => {
+        const state = await wait.probe(target, inner);
+        if (!state.met) saw = state.saw;
+        return state.met ? { value: state.value } : undefined;
+      }).then(({ value }) => resolve(value), reject);
+      return () => stop.abort();
+    },
+  );
 }
 
 /** All of them, in whichever order; gives their values. One that cannot come any more ends the wait. */
@@ -60,7 +64,9 @@ export function all(...waits: readonly Wait[]): Wait<unknown[]> {
     async probe(target, signal) {
       const states = await Promise.all(waits.map((wait) => wait.probe(target, signal)));
       const missing = states.flatMap((state, index) => (state.met ? [] : [`${waits[index]?.awaited}: ${state.saw}`]));
-      return missing.length > 0 ? { met: false, saw: missing.join('; ') } : { met: true, value: states.map((state) => (state.met ? state.value : undefined)) };
+      return missing.length > 0
+        ? { met: false, saw: missing.join('; ') }
+        : { met: true, value: states.map((state) => (state.met ? state.value : undefined)) };
     },
   };
 }
@@ -88,7 +94,10 @@ export function any(...waits: readonly Wait[]): Wait<{ readonly index: number; r
  * Until `probe` gives something that is neither `undefined`, `null` nor `false`. An error it throws means "not yet", and is
  * shown when time runs out.
  */
-export function until<T>(probe: (signal: AbortSignal) => T | Promise<T>, awaited = 'the condition'): Wait<Exclude<T, undefined | null | false>> {
+export function until<T>(
+  probe: (signal: AbortSignal) => T | Promise<T>,
+  awaited = 'the condition',
+): Wait<Exclude<T, undefined | null | false>> {
   return {
     awaited,
     async probe(_, signal) {
@@ -119,20 +128,36 @@ export interface UnitWait {
  * @throws {UNIT_FAILED} at once when it failed, with its last log lines
  * @throws {NOT_FOUND} at once when there is no such unit
  */
-export function waitForUnit(name: string, { state = 'active' }: UnitWait = {}): Wait<{ readonly unit: string; readonly sub: string }> {
+export function waitForUnit(
+  name: string,
+  { state = 'active' }: UnitWait = {},
+): Wait<{ readonly unit: string; readonly sub: string }> {
   const unit = /\.[a-z]+$/.test(name) ? name : `${name}.service`;
   return {
     awaited: `the unit ${unit} to be ${state}`,
     async probe(target, signal) {
-      const shown = await look(target, signal, `systemctl show -p LoadState,ActiveState,SubState,Result,ExecMainStatus,Job -- ${bashWord(unit)}`);
+      const shown = await look(
+        target,
+        signal,
+        `systemctl show -p LoadState,ActiveState,SubState,Result,ExecMainStatus,Job -- ${bashWord(unit)}`,
+      );
       if (typeof shown === 'string') return { met: false, saw: shown };
-      const fields = new Map(shown.stdout.split('\n').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
+      const fields = new Map(
+        shown.stdout.split('\n').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+      );
       const [load, active, sub = ''] = ['LoadState', 'ActiveState', 'SubState'].map((field) => fields.get(field));
       if (active === undefined) return { met: false, saw: `systemctl: ${shown.stderr.trim() || 'no answer'}` };
-      if (load === 'not-found') throw new QmpilotError('NOT_FOUND', `there is no unit ${unit} in the guest`, { hint: '`systemctl list-unit-files` shows those there are' });
+      if (load === 'not-found')
+        throw new QmpilotError('NOT_FOUND', `there is no unit ${unit} in the guest`, {
+          hint: '`systemctl list-unit-files` shows those there are',
+        });
       if (active === state) return { met: true, value: { unit, sub } };
-      if (active === 'failed') throw await unitFailed(target, signal, unit, `${fields.get('Result')}, status ${fields.get('ExecMainStatus')}`);
-      return { met: false, saw: `${active} (${sub})${fields.get('Job') ? ', with a job queued' : ', and no job is queued for it'}` };
+      if (active === 'failed')
+        throw await unitFailed(target, signal, unit, `${fields.get('Result')}, status ${fields.get('ExecMainStatus')}`);
+      return {
+        met: false,
+        saw: `${active} (${sub})${fields.get('Job') ? ', with a job queued' : ', and no job is queued for it'}`,
+      };
     },
   };
 }
@@ -141,16 +166,23 @@ async function unitFailed(target: WaitTarget, signal: AbortSignal, unit: string,
   const log = await look(target, signal, `journalctl -q -o cat -n 20 --no-pager -u ${bashWord(unit)}`);
   const lines = typeof log === 'string' ? [] : log.stdout.split('\n').filter((line) => line !== '');
   // Its own last words, not systemd's about it.
-  const own = lines.findLast((line) => !line.startsWith(`${unit}: `) && !/^(?:Started|Starting|Stopped|Failed to start) /.test(line));
-  return new QmpilotError('UNIT_FAILED', `the unit ${unit} failed: ${why}${own === undefined ? '' : `; it said last: ${own}`}`, {
-    evidence: { log: lines },
-    hint: 'the last lines of its log are in error.evidence.log',
-  });
+  const own = lines.findLast(
+    (line) => !line.startsWith(`${unit}: `) && !/^(?:Started|Starting|Stopped|Failed to start) /.test(line),
+  );
+  return new QmpilotError(
+    'UNIT_FAILED',
+    `the unit ${unit} failed: ${why}${own === undefined ? '' : `; it said last: ${own}`}`,
+    {
+      evidence: { log: lines },
+      hint: 'the last lines of its log are in error.evidence.log',
+    },
+  );
 }
 
 /** Something in the guest takes TCP connections on this port of `host` (as the guest sees it; 127.0.0.1 by default). */
 export function waitForPort(port: number, { host = '127.0.0.1' }: { readonly host?: string } = {}): Wait<number> {
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new QmpilotError('USAGE', `${port} is not a TCP port`);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new QmpilotError('USAGE', `${port} is not a TCP port`);
   const connect = `: < /dev/tcp/${host}/${port}`;
   return {
     awaited: `port ${port} of ${host} in the guest`,
@@ -184,7 +216,8 @@ export interface TextWait extends ScreenPart {
 
 /** The serial console printed the text, or its screen (a row, region or pane of it) shows it. Gives what matched. */
 export function waitForText(pattern: string | RegExp, options: TextWait = {}): Wait<string> {
-  const onScreen = options.on === 'screen' || options.pane !== undefined || options.row !== undefined || options.region !== undefined;
+  const onScreen =
+    options.on === 'screen' || options.pane !== undefined || options.row !== undefined || options.region !== undefined;
   return {
     awaited: `${pattern instanceof RegExp ? pattern : JSON.stringify(pattern)} on the ${onScreen ? 'screen' : 'console'}`,
     async probe({ console }, signal) {
@@ -207,7 +240,8 @@ async function look(target: WaitTarget, signal: AbortSignal, command: string): P
   try {
     return await target.probeShell().exec(command, { signal, timeout: PROBE_TIMEOUT });
   } catch (error) {
-    if (!signal.aborted && (isQmpilotError(error, 'TIMEOUT') || isQmpilotError(error, 'SHELL_LOST'))) return error.message;
+    if (!signal.aborted && (isQmpilotError(error, 'TIMEOUT') || isQmpilotError(error, 'SHELL_LOST')))
+      return error.message;
     throw error;
   }
 }

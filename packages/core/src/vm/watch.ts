@@ -1,5 +1,9 @@
 import type { Finding } from '../detect/finding.js';
-import { createKernelLogDetector, showsTimestamps, type KernelLogDetector } from '../detect/kernel-log/kernel-log-detector.js';
+import {
+  createKernelLogDetector,
+  showsTimestamps,
+  type KernelLogDetector,
+} from '../detect/kernel-log/kernel-log-detector.js';
 import { createDStateDetector } from '../detect/threads/d-state-detector.js';
 import type { ThreadSample } from '../detect/threads/thread-sample.js';
 import { QmpilotError } from '../errors.js';
@@ -155,7 +159,9 @@ export class Watch implements AsyncDisposable {
   }
 
   #hint(): string {
-    return this.samplingError ? `the guest's threads could not be looked at: ${this.samplingError.message}` : 'the detectors ran and saw nothing';
+    return this.samplingError
+      ? `the guest's threads could not be looked at: ${this.samplingError.message}`
+      : 'the detectors ran and saw nothing';
   }
 
   #take(findings: readonly Finding[]): void {
@@ -167,7 +173,11 @@ export class Watch implements AsyncDisposable {
   }
 
   #common() {
-    return { signal: this.#stopped.signal, now: () => this.now, found: (findings: readonly Finding[]) => this.#take(findings) };
+    return {
+      signal: this.#stopped.signal,
+      now: () => this.now,
+      found: (findings: readonly Finding[]) => this.#take(findings),
+    };
   }
 }
 

@@ -30,21 +30,28 @@ for (const specifier of specifiers) {
 }
 await assert.rejects(import('@qmpilot/core/dist/index.js'), { code: 'ERR_PACKAGE_PATH_NOT_EXPORTED' });
 
-const tests = spawnSync(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', '--dir', '.'], { encoding: 'utf8' });
+const tests = spawnSync(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', '--dir', '.'], {
+  encoding: 'utf8',
+});
 assert.equal(tests.status, 0, tests.stdout + tests.stderr);
 
 // The library.
 const LOG = '[  243.194357] INFO: task npm ci:888 blocked for more than 122 seconds.\n';
-assert.deepEqual(scan(Buffer.from(LOG)).map(({ kind }) => kind), ['hung-task']);
+assert.deepEqual(
+  scan(Buffer.from(LOG)).map(({ kind }) => kind),
+  ['hung-task'],
+);
 assert.equal(parseDuration('3m'), 180_000);
 assert.ok(wilsonInterval(1, 10)[1] > 0.1);
 for (const name of ['@qmpilot/core', 'qmpilot']) {
-  for (const file of ['LICENSE', 'README.md', 'THIRD-PARTY-LICENSES.md']) assert.ok(existsSync(join('node_modules', name, file)), `${name}: ${file}`);
+  for (const file of ['LICENSE', 'README.md', 'THIRD-PARTY-LICENSES.md'])
+    assert.ok(existsSync(join('node_modules', name, file)), `${name}: ${file}`);
 }
 
 // The guest's files have come whole: packing leaves out some names, and some modes.
 assert.equal(await debianImageKey({}), imageKey);
-for (const file of manifest('@qmpilot/core').publishConfig.executableFiles) accessSync(join('node_modules/@qmpilot/core', file), constants.X_OK);
+for (const file of manifest('@qmpilot/core').publishConfig.executableFiles)
+  accessSync(join('node_modules/@qmpilot/core', file), constants.X_OK);
 
 // The command.
 assert.deepEqual(qmpilot('--version'), { status: 0, stdout: `${manifest('qmpilot').version}\n`, stderr: '' });
@@ -56,21 +63,40 @@ assert.equal(qmpilot('plan', '--rate', '3%').status, 0);
 assert.equal(qmpilot('plan', '--no-such').status, 2);
 
 // A scenario in TypeScript comes as far as its kernel, which is not there.
-writeFileSync('x.repro.ts', `import { defineScenario, direct, type Vm } from '@qmpilot/core';
-export default defineScenario({ guest: direct({ kernel: 'no-such-kernel' }), async attempt(vm: Vm): Promise<void> { await vm.exec('true'); } });\n`);
+writeFileSync(
+  'x.repro.ts',
+  `import { defineScenario, direct, type Vm } from '@qmpilot/core';
+export default defineScenario({ guest: direct({ kernel: 'no-such-kernel' }), async attempt(vm: Vm): Promise<void> { await vm.exec('true'); } });\n`,
+);
 const repro = qmpilot('repro', 'x.repro.ts', '--out', 'run');
 assert.match(repro.stderr, /no-such-kernel cannot be read/);
 
 // A report, whose page is a file of the package.
 mkdirSync('old/attempts', { recursive: true });
-writeFileSync('old/run.json', JSON.stringify({ v: 1, name: 'old', startedAt: '2026-01-31T12:00:00.000Z', attempts: 1, sessions: [{ end: 'finished' }] }));
-writeFileSync('old/attempts.jsonl', `${JSON.stringify({ v: 1, type: 'attempt', index: 1, outcome: 'clean', startedAt: '2026-01-31T12:00:00.000Z', ms: 1, restoreMs: 1, seed: 1, findings: [] })}\n`);
+writeFileSync(
+  'old/run.json',
+  JSON.stringify({
+    v: 1,
+    name: 'old',
+    startedAt: '2026-01-31T12:00:00.000Z',
+    attempts: 1,
+    sessions: [{ end: 'finished' }],
+  }),
+);
+writeFileSync(
+  'old/attempts.jsonl',
+  `${JSON.stringify({ v: 1, type: 'attempt', index: 1, outcome: 'clean', startedAt: '2026-01-31T12:00:00.000Z', ms: 1, restoreMs: 1, seed: 1, findings: [] })}\n`,
+);
 const report = qmpilot('report', 'old');
 assert.equal(report.status, 0, report.stderr);
 assert.match(readFileSync('old/report.html', 'utf8'), /<script/);
 
 // A real QEMU, by the library and by the command.
-const qemu = spawn('qemu-system-x86_64', ['-M', 'none', '-display', 'none', '-nodefaults', '-qmp', 'unix:qmp.sock,server=on,wait=off'], { stdio: 'inherit' });
+const qemu = spawn(
+  'qemu-system-x86_64',
+  ['-M', 'none', '-display', 'none', '-nodefaults', '-qmp', 'unix:qmp.sock,server=on,wait=off'],
+  { stdio: 'inherit' },
+);
 try {
   const qmp = await connected('qmp.sock');
   assert.equal((await qmp.execute('query-status')).running, true);

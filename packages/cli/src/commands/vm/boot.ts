@@ -3,12 +3,12 @@ import { QmpilotError, type Accelerator, type Defect } from '@qmpilot/core';
 import { Option, type Command } from 'commander';
 import { duration, wholeNumber } from '../../arguments.js';
 import { interruptible } from '../../interrupt.js';
-import { keep } from '../../keeper/keeper.js';
 import type { BootRequest } from '../../keeper/boot-request.js';
+import { keep } from '../../keeper/keeper.js';
 import { startKeeper } from '../../keeper/start-keeper.js';
 import { list, type VmRecord } from '../../keeper/state.js';
-import { visible } from '../../render/visible.js';
 import { renderJson } from '../../render/json.js';
+import { visible } from '../../render/visible.js';
 
 interface BootCommandOptions {
   readonly name?: string;
@@ -47,10 +47,20 @@ export function registerBoot(program: Command): void {
     .option('--kernel <file>', 'a kernel of your own')
     .option('--initrd <file>', 'its initrd')
     .option('--append <text>', 'its command line (default: console=ttyS0)')
-    .addOption(new Option('--disk <file>', 'a disk, *.qcow2 or *.raw; written to an overlay; repeatable').argParser(repeated).default([], NONE))
-    .addOption(new Option('--hvc <name>', 'a virtio console, repeatable: the first is hvc0').argParser(repeated).default([], NONE))
+    .addOption(
+      new Option('--disk <file>', 'a disk, *.qcow2 or *.raw; written to an overlay; repeatable')
+        .argParser(repeated)
+        .default([], NONE),
+    )
+    .addOption(
+      new Option('--hvc <name>', 'a virtio console, repeatable: the first is hvc0')
+        .argParser(repeated)
+        .default([], NONE),
+    )
     .option('--shell <name>', 'the virtio console with a root bash, for exec')
-    .addOption(new Option('--accelerator <which>', 'how guest code runs').choices(['auto', 'kvm', 'tcg']).default('auto'))
+    .addOption(
+      new Option('--accelerator <which>', 'how guest code runs').choices(['auto', 'kvm', 'tcg']).default('auto'),
+    )
     .option('--cpus <n>', 'virtual CPUs', wholeNumber)
     .option('--memory <mib>', 'RAM in MiB', wholeNumber)
     .addOption(new Option('--display <which>', 'std: a graphics card, for screenshot').choices(['none', 'std']))
@@ -62,9 +72,14 @@ export function registerBoot(program: Command): void {
       const name = options.name ?? (await freeName(request.guest.kind));
       const record: VmRecord = { v: 1, name, guest: guestName(request), createdAt: new Date().toISOString() };
       const status = await interruptible('ending the vm', (signal) =>
-        startKeeper(record, request, { signal, onProgress: (message) => process.stderr.write(`${visible(message)}\n`) }),
+        startKeeper(record, request, {
+          signal,
+          onProgress: (message) => process.stderr.write(`${visible(message)}\n`),
+        }),
       );
-      process.stdout.write(options.json === true ? `${renderJson({ v: 1, type: 'vm', ...status }, false)}\n` : `${name}\n`);
+      process.stdout.write(
+        options.json === true ? `${renderJson({ v: 1, type: 'vm', ...status }, false)}\n` : `${name}\n`,
+      );
     });
 
   program
@@ -80,13 +95,26 @@ function bootRequest(guest: string | undefined, options: BootCommandOptions): Bo
   const { accelerator, cpus, memory, timeout, display, kernel, initrd, append, disk, hvc, shell, defect } = options;
   const boot = { accelerator, cpus, memoryMiB: memory, timeout, display };
   const own = kernel !== undefined || disk.length > 0;
-  if (guest !== undefined && own) throw new QmpilotError('USAGE', `boot: both a guest (${guest}) and files of your own`, { hint: 'leave one out' });
+  if (guest !== undefined && own)
+    throw new QmpilotError('USAGE', `boot: both a guest (${guest}) and files of your own`, { hint: 'leave one out' });
   if (own) {
     if (defect !== undefined) throw new QmpilotError('USAGE', '--defect is for the guest debian');
     const path = (file: string | undefined) => (file === undefined ? undefined : resolve(file));
-    return { boot, guest: { kind: 'direct', kernel: path(kernel), initrd: path(initrd), append, disks: disk.map((file) => resolve(file)), consoles: hvc, shell } };
+    return {
+      boot,
+      guest: {
+        kind: 'direct',
+        kernel: path(kernel),
+        initrd: path(initrd),
+        append,
+        disks: disk.map((file) => resolve(file)),
+        consoles: hvc,
+        shell,
+      },
+    };
   }
-  if (guest !== undefined && guest !== 'debian') throw new QmpilotError('USAGE', `there is no guest ${guest}`, { hint: 'say debian, or give --kernel or --disk' });
+  if (guest !== undefined && guest !== 'debian')
+    throw new QmpilotError('USAGE', `there is no guest ${guest}`, { hint: 'say debian, or give --kernel or --disk' });
   return { boot, guest: { kind: 'debian', defect } };
 }
 

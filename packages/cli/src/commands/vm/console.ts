@@ -22,7 +22,9 @@ export function registerConsole(program: Command): void {
     .addHelpText('after', HELP)
     .action(async (name: string) => {
       if (!process.stdin.isTTY || !process.stdout.isTTY) {
-        throw new QmpilotError('USAGE', 'console needs a terminal', { hint: `without one: qmpilot logs ${name}, type ${name} TEXT, screen ${name}` });
+        throw new QmpilotError('USAGE', 'console needs a terminal', {
+          hint: `without one: qmpilot logs ${name}, type ${name} TEXT, screen ${name}`,
+        });
       }
       process.stderr.write(`at the console of ${name}; Ctrl-] leaves\r\n`);
       const reason = await attach(name);
@@ -57,7 +59,8 @@ async function attach(name: string): Promise<string> {
       onConnected: (socket) => {
         connection = socket;
       },
-      onEvent: ({ bytes }) => new Promise((resolve) => void stdout.write(filter.push(Buffer.from(bytes, 'base64')), () => resolve())),
+      onEvent: ({ bytes }) =>
+        new Promise((resolve) => void stdout.write(filter.push(Buffer.from(bytes, 'base64')), () => resolve())),
     });
     return `the vm ${name} is over`;
   } catch (error) {

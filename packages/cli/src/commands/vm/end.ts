@@ -6,8 +6,8 @@ import { EXIT } from '../../exit-codes.js';
 import { interruptible } from '../../interrupt.js';
 import { call } from '../../keeper/client.js';
 import { list, mustFind, mustRun } from '../../keeper/state.js';
-import { visible } from '../../render/visible.js';
 import { renderJson } from '../../render/json.js';
+import { visible } from '../../render/visible.js';
 
 /** It came to its end, in time or late. */
 const OFF: ReadonlySet<PoweroffReport['outcome']> = new Set(['clean', 'slow']);
@@ -19,12 +19,24 @@ export function registerEnd(program: Command): void {
     .argument('<vm>', 'its name')
     .option('--timeout <time>', 'how long it may take (default: 3m)', duration)
     .option('--json', 'the report as a JSON line')
-    .addHelpText('after', '\nExit status: 0 it is off, 1 it stalled, panicked or came up again; then the vm is still there.')
+    .addHelpText(
+      'after',
+      '\nExit status: 0 it is off, 1 it stalled, panicked or came up again; then the vm is still there.',
+    )
     .action(async (name: string, options: { timeout?: number; json?: boolean }) => {
       const report = await interruptible('following it no longer', (signal) =>
-        call(name, 'poweroff', { timeout: options.timeout }, { signal, onEvent: ({ phase }) => void process.stderr.write(`${phase}\n`) }),
+        call(
+          name,
+          'poweroff',
+          { timeout: options.timeout },
+          { signal, onEvent: ({ phase }) => void process.stderr.write(`${phase}\n`) },
+        ),
       );
-      process.stdout.write(options.json === true ? `${renderJson({ v: 1, type: 'poweroff', vm: name, ...report }, false)}\n` : `${formatShutdown(report).split('\n').map(visible).join('\n')}\n`);
+      process.stdout.write(
+        options.json === true
+          ? `${renderJson({ v: 1, type: 'poweroff', vm: name, ...report }, false)}\n`
+          : `${formatShutdown(report).split('\n').map(visible).join('\n')}\n`,
+      );
       process.exitCode = OFF.has(report.outcome) ? EXIT.fine : EXIT.found;
     });
 
@@ -51,24 +63,36 @@ export function registerEnd(program: Command): void {
     .action(async (names: string[], options: { all?: boolean }) => {
       for (const name of await choose('rm', names, options, 'ended')) {
         const vm = await mustFind(name);
-        if (vm.life === 'running') throw new QmpilotError('USAGE', `the vm ${name} is running`, { hint: `end it first: qmpilot stop ${name}` });
+        if (vm.life === 'running')
+          throw new QmpilotError('USAGE', `the vm ${name} is running`, { hint: `end it first: qmpilot stop ${name}` });
         await rm(vm.directory, { recursive: true, force: true });
         process.stdout.write(`${name}\n`);
       }
     });
 }
 
-async function choose(verb: string, names: readonly string[], options: { all?: boolean }, life: 'running' | 'ended'): Promise<readonly string[]> {
-  if (options.all !== true && names.length === 0) throw new QmpilotError('USAGE', `${verb}: which?`, { hint: 'name vms as qmpilot ps shows them, or say --all' });
+async function choose(
+  verb: string,
+  names: readonly string[],
+  options: { all?: boolean },
+  life: 'running' | 'ended',
+): Promise<readonly string[]> {
+  if (options.all !== true && names.length === 0)
+    throw new QmpilotError('USAGE', `${verb}: which?`, { hint: 'name vms as qmpilot ps shows them, or say --all' });
   if (options.all !== true) return names;
-  return (await list()).filter((vm) => (life === 'running' ? vm.life === 'running' : vm.life !== 'running')).map(({ record }) => record.name);
+  return (await list())
+    .filter((vm) => (life === 'running' ? vm.life === 'running' : vm.life !== 'running'))
+    .map(({ record }) => record.name);
 }
 
 /** Until the keeper has put everything away. */
 async function ended(name: string): Promise<void> {
   const limit = performance.now() + 30_000;
   while ((await mustFind(name)).life === 'running') {
-    if (performance.now() > limit) throw new QmpilotError('TIMEOUT', `waited 30 s for the vm ${name} to end, in vain`, { hint: 'qmpilot ps shows the pid of its keeper' });
+    if (performance.now() > limit)
+      throw new QmpilotError('TIMEOUT', `waited 30 s for the vm ${name} to end, in vain`, {
+        hint: 'qmpilot ps shows the pid of its keeper',
+      });
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

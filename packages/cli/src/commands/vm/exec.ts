@@ -3,9 +3,9 @@ import type { Command } from 'commander';
 import { duration } from '../../arguments.js';
 import { interruptible } from '../../interrupt.js';
 import { call } from '../../keeper/client.js';
-import { TerminalFilter } from '../../render/terminal-filter.js';
 import { readInput } from '../../read-input.js';
 import { renderJson } from '../../render/json.js';
+import { TerminalFilter } from '../../render/terminal-filter.js';
 
 interface ExecCommandOptions {
   readonly user?: string;
@@ -39,20 +39,32 @@ export function registerExec(program: Command): void {
       const words = given[0] === '--' ? given.slice(1) : given;
       if (words.length === 0) throw new QmpilotError('USAGE', 'exec: which command?');
       if (words === given && given[0]?.startsWith('-')) {
-        throw new QmpilotError('USAGE', `exec: ${given[0]} stands behind the name of the vm, where the command begins`, {
-          hint: `options come first: qmpilot exec ${given[0]} ... ${name} COMMAND; a command that begins so stands behind --`,
-        });
+        throw new QmpilotError(
+          'USAGE',
+          `exec: ${given[0]} stands behind the name of the vm, where the command begins`,
+          {
+            hint: `options come first: qmpilot exec ${given[0]} ... ${name} COMMAND; a command that begins so stands behind --`,
+          },
+        );
       }
       const command = words.length === 1 ? (words[0] ?? '') : words.map(shellWord).join(' ');
       const input = options.stdin === true ? (await readInput()).toString('base64') : undefined;
       const output = options.json === true ? collector() : passOn();
       const { exitCode, durationMs } = await interruptible('killing the command', (signal) =>
-        call(name, 'exec', { command, input, user: options.user, cwd: options.cwd, timeout: options.timeout }, {
-          signal,
-          onEvent: ({ from, bytes }) => output.take(from, Buffer.from(bytes, 'base64')),
-        }),
+        call(
+          name,
+          'exec',
+          { command, input, user: options.user, cwd: options.cwd, timeout: options.timeout },
+          {
+            signal,
+            onEvent: ({ from, bytes }) => output.take(from, Buffer.from(bytes, 'base64')),
+          },
+        ),
       );
-      if (options.json === true) process.stdout.write(`${renderJson({ v: 1, type: 'exec', vm: name, command, exitCode, durationMs, ...output.texts() }, false)}\n`);
+      if (options.json === true)
+        process.stdout.write(
+          `${renderJson({ v: 1, type: 'exec', vm: name, command, exitCode, durationMs, ...output.texts() }, false)}\n`,
+        );
       process.exitCode = exitCode;
     });
 }
@@ -79,7 +91,9 @@ export function collector(limit = JSON_LIMIT): Output {
     take: (from, bytes) => {
       length += bytes.length;
       if (length > limit) {
-        throw new QmpilotError('OUTPUT_LIMIT', `the command wrote more than ${limit} bytes, and was killed`, { hint: 'leave out --json: output is then passed on as it comes' });
+        throw new QmpilotError('OUTPUT_LIMIT', `the command wrote more than ${limit} bytes, and was killed`, {
+          hint: 'leave out --json: output is then passed on as it comes',
+        });
       }
       kept[from].push(bytes);
     },
@@ -91,7 +105,8 @@ export function collector(limit = JSON_LIMIT): Output {
 function passOn(): Output {
   const to = (stream: NodeJS.WriteStream) => {
     const filter = stream.isTTY ? new TerminalFilter() : undefined;
-    return (bytes: Buffer) => new Promise<void>((resolve) => void stream.write(filter ? filter.push(bytes) : bytes, () => resolve()));
+    return (bytes: Buffer) =>
+      new Promise<void>((resolve) => void stream.write(filter ? filter.push(bytes) : bytes, () => resolve()));
   };
   const streams = { stdout: to(process.stdout), stderr: to(process.stderr) };
   return { take: (from, bytes) => streams[from](bytes), texts: () => ({}) };

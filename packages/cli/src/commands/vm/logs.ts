@@ -22,10 +22,16 @@ export function registerLogs(program: Command): void {
     .option('--raw', 'the bytes as they came; not to a terminal')
     .option('--keeper', 'the log of its keeper instead')
     .action(async (name: string, options: LogsOptions) => {
-      if (options.raw === true && process.stdout.isTTY) throw new QmpilotError('USAGE', 'logs --raw: the bytes of a guest do not go to a terminal', { hint: 'redirect it to a file' });
+      if (options.raw === true && process.stdout.isTTY)
+        throw new QmpilotError('USAGE', 'logs --raw: the bytes of a guest do not go to a terminal', {
+          hint: 'redirect it to a file',
+        });
       const vm = await mustFind(name);
       const log = new GuestLog();
-      const write = (bytes: Buffer) => new Promise<void>((resolve) => void process.stdout.write(options.raw === true ? bytes : log.push(bytes), () => resolve()));
+      const write = (bytes: Buffer) =>
+        new Promise<void>(
+          (resolve) => void process.stdout.write(options.raw === true ? bytes : log.push(bytes), () => resolve()),
+        );
       await print(join(vm.directory, options.keeper === true ? 'keeper.log' : 'console.log'), write);
       if (options.follow === true && vm.life === 'running') await follow(name, write);
       if (options.raw !== true) process.stdout.write(log.end());
@@ -44,14 +50,19 @@ async function follow(name: string, write: (bytes: Buffer) => Promise<void>): Pr
   let drawn = false;
   try {
     await interruptible('following it no longer', (signal) =>
-      call(name, 'console', {}, {
-        signal,
-        onEvent: async ({ bytes }) => {
-          // The first one draws the screen: that has been printed already.
-          if (drawn) await write(Buffer.from(bytes, 'base64'));
-          drawn = true;
+      call(
+        name,
+        'console',
+        {},
+        {
+          signal,
+          onEvent: async ({ bytes }) => {
+            // The first one draws the screen: that has been printed already.
+            if (drawn) await write(Buffer.from(bytes, 'base64'));
+            drawn = true;
+          },
         },
-      }),
+      ),
     );
   } catch (error) {
     if (!isQmpilotError(error, 'CLOSED')) throw error;

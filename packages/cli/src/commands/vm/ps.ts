@@ -5,9 +5,9 @@ import { call } from '../../keeper/client.js';
 import { list, type NamedVm } from '../../keeper/state.js';
 import type { VmStatus } from '../../keeper/verbs.js';
 import { shortMs } from '../../render/durations.js';
+import { renderJson } from '../../render/json.js';
 import { renderTable } from '../../render/table.js';
 import { visible } from '../../render/visible.js';
-import { renderJson } from '../../render/json.js';
 
 export function registerPs(program: Command): void {
   program
@@ -19,13 +19,22 @@ export function registerPs(program: Command): void {
       const vms = (await list()).filter(({ life }) => life !== 'ended' || options.all === true);
       const rows = await Promise.all(vms.map(describe));
       const shown = rows.filter((row) => row !== undefined);
-      if (options.json === true) for (const row of shown) process.stdout.write(`${renderJson({ v: 1, type: 'vm', ...row }, false)}\n`);
+      if (options.json === true)
+        for (const row of shown) process.stdout.write(`${renderJson({ v: 1, type: 'vm', ...row }, false)}\n`);
       else if (shown.length === 0) process.stderr.write('there are no vms: qmpilot boot --name NAME debian\n');
       else process.stdout.write(renderTable([HEAD, ...shown.map(cells)]));
     });
 }
 
-type Row = VmStatus | { readonly name: string; readonly status: string; readonly guest: string; readonly reason?: string; readonly startedAt: string };
+type Row =
+  | VmStatus
+  | {
+      readonly name: string;
+      readonly status: string;
+      readonly guest: string;
+      readonly reason?: string;
+      readonly startedAt: string;
+    };
 
 async function describe({ record, life, directory }: NamedVm): Promise<Row | undefined> {
   const { name, guest, createdAt: startedAt, ended } = record;
@@ -51,5 +60,16 @@ function cells(row: Row): string[] {
   const note = visible(row.reason ?? '');
   if (!('qemuPid' in row)) return [row.name, row.status, row.guest, age, '-', '-', '-', '-', '-', note];
   const names = row.snapshots.map(({ name }) => name).join(',') || '-';
-  return [row.name, row.status, row.guest, age, String(row.cpus), `${row.memoryMiB} MiB`, row.accelerator, String(row.qemuPid), names, note];
+  return [
+    row.name,
+    row.status,
+    row.guest,
+    age,
+    String(row.cpus),
+    `${row.memoryMiB} MiB`,
+    row.accelerator,
+    String(row.qemuPid),
+    names,
+    note,
+  ];
 }

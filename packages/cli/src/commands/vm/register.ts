@@ -11,7 +11,18 @@ import { registerType } from './type.js';
 
 /** The verbs of vms that stay, under a name. */
 export function registerVmCommands(program: Command): void {
-  for (const register of [registerBoot, registerPs, registerExec, registerConsole, registerType, registerScreen, registerRestore, registerLogs, registerEnd]) register(program);
+  for (const register of [
+    registerBoot,
+    registerPs,
+    registerExec,
+    registerConsole,
+    registerType,
+    registerScreen,
+    registerRestore,
+    registerLogs,
+    registerEnd,
+  ])
+    register(program);
   const snapshot = program.commands.find((command) => command.name() === 'snapshot');
   if (snapshot) registerSnapshotVerbs(snapshot);
 }

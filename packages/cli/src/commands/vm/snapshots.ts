@@ -12,7 +12,9 @@ export function registerRestore(program: Command): void {
     .argument('<vm>', 'its name')
     .argument('<snapshot>', 'the name of the snapshot')
     .action(async (name: string, snapshot: string) => {
-      const { ms } = await interruptible('waiting no longer', (signal) => call(name, 'restore', { snapshot }, { signal }));
+      const { ms } = await interruptible('waiting no longer', (signal) =>
+        call(name, 'restore', { snapshot }, { signal }),
+      );
       process.stderr.write(`restored in ${momentMs(ms)}\n`);
     });
 
@@ -24,8 +26,12 @@ export function registerRestore(program: Command): void {
     .argument('<name>', 'the name of the new vm')
     .option('--json', 'the new vm as a JSON line')
     .action(async (name: string, snapshot: string, fork: string, options: { json?: boolean }) => {
-      const status = await interruptible('waiting no longer', (signal) => call(name, 'fork', { snapshot, name: fork }, { signal }));
-      process.stdout.write(options.json === true ? `${renderJson({ v: 1, type: 'vm', ...status }, false)}\n` : `${fork}\n`);
+      const status = await interruptible('waiting no longer', (signal) =>
+        call(name, 'fork', { snapshot, name: fork }, { signal }),
+      );
+      process.stdout.write(
+        options.json === true ? `${renderJson({ v: 1, type: 'vm', ...status }, false)}\n` : `${fork}\n`,
+      );
     });
 }
 
@@ -36,7 +42,9 @@ export function registerSnapshotVerbs(snapshot: Command): void {
     .argument('<vm>', 'its name')
     .argument('<snapshot>', 'a name for the snapshot')
     .action(async (name: string, wanted: string) => {
-      const { pausedMs } = await interruptible('waiting no longer', (signal) => call(name, 'snapshot', { snapshot: wanted }, { signal }));
+      const { pausedMs } = await interruptible('waiting no longer', (signal) =>
+        call(name, 'snapshot', { snapshot: wanted }, { signal }),
+      );
       process.stderr.write(`the guest stood still for ${momentMs(pausedMs)}\n`);
     });
   snapshot
@@ -45,7 +53,9 @@ export function registerSnapshotVerbs(snapshot: Command): void {
     .argument('<vm>', 'its name')
     .argument('<snapshot>', 'the name of the snapshot')
     .action(async (name: string, unwanted: string) => {
-      await interruptible('waiting no longer', (signal) => call(name, 'removeSnapshot', { snapshot: unwanted }, { signal }));
+      await interruptible('waiting no longer', (signal) =>
+        call(name, 'removeSnapshot', { snapshot: unwanted }, { signal }),
+      );
       process.stdout.write(`${unwanted}\n`);
     });
 }

@@ -12,13 +12,24 @@ export function registerType(program: Command): void {
     .argument('[text]', 'with \\n for Enter, \\t for Tab, \\e for Escape, \\\\ for a backslash')
     .option('--raw', 'the text as it is: a backslash is a backslash')
     .option('--enter', 'press Enter behind it')
-    .option('--stdin', 'the text is standard input, as it is, less a line end at its end: for a password, which a process list would show')
-    .action(async (name: string, given: string | undefined, options: { raw?: boolean; enter?: boolean; stdin?: boolean }) => {
-      if ((given === undefined) !== (options.stdin === true)) throw new QmpilotError('USAGE', 'type: which text?', { hint: 'name it, or pass it by --stdin; not both' });
-      const text = given === undefined ? (await readInput()).toString().replace(/\r?\n$/, '') : options.raw === true ? given : unescape(given);
-      const typed = `${text}${options.enter === true ? '\n' : ''}`;
-      await interruptible('typing no further', (signal) => call(name, 'type', { text: typed }, { signal }));
-    });
+    .option(
+      '--stdin',
+      'the text is standard input, as it is, less a line end at its end: for a password, which a process list would show',
+    )
+    .action(
+      async (name: string, given: string | undefined, options: { raw?: boolean; enter?: boolean; stdin?: boolean }) => {
+        if ((given === undefined) !== (options.stdin === true))
+          throw new QmpilotError('USAGE', 'type: which text?', { hint: 'name it, or pass it by --stdin; not both' });
+        const text =
+          given === undefined
+            ? (await readInput()).toString().replace(/\r?\n$/, '')
+            : options.raw === true
+              ? given
+              : unescape(given);
+        const typed = `${text}${options.enter === true ? '\n' : ''}`;
+        await interruptible('typing no further', (signal) => call(name, 'type', { text: typed }, { signal }));
+      },
+    );
 
   program
     .command('press')
@@ -30,12 +41,15 @@ export function registerType(program: Command): void {
     });
 }
 
-const ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', e: '\x1b', '\\': '\\' };
+const ESCAPES: Readonly<Record<string, string>> = { 'n': '\n', 'r': '\r', 't': '\t', 'e': '\x1b', '\\': '\\' };
 
 export function unescape(text: string): string {
   return text.replace(/\\(.?)/g, (whole, letter: string) => {
     const meant = ESCAPES[letter];
-    if (meant === undefined) throw new QmpilotError('USAGE', `${whole} in the text means nothing`, { hint: 'use \\n, \\r, \\t, \\e or \\\\, or say --raw' });
+    if (meant === undefined)
+      throw new QmpilotError('USAGE', `${whole} in the text means nothing`, {
+        hint: 'use \\n, \\r, \\t, \\e or \\\\, or say --raw',
+      });
     return meant;
   });
 }

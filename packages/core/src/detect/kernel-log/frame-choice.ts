@@ -149,7 +149,9 @@ const WAITS = [
 ];
 
 /** In a hang whoever waits is a victim: what it was called for stands further out. */
-const HANG = ['*wait|sched|_lock(?:$|_|ed)|_slowlock|rwsem|completion|kthread|synchronize_|context_switch|cancel_delayed_work|rcu_barrier|(?:^|_)down(?:$|_)'];
+const HANG = [
+  '*wait|sched|_lock(?:$|_|ed)|_slowlock|rwsem|completion|kthread|synchronize_|context_switch|cancel_delayed_work|rcu_barrier|(?:^|_)down(?:$|_)',
+];
 
 const STALL = [
   'apic_timer_interrupt|smp_apic|reschedule_interrupt|call_function|smp_call|on_each_cpu|csd_|__csd|generic_exec|arch_send|arch_trigger|nmi_|native_(?:send|smp|write|safe|irq)|kvm_(?:guest|wait)|pv_native',
@@ -183,7 +185,10 @@ const SKIP = {
   skb: compile(['skb_']),
   // Who allocated it, not by which of the many ways.
   leak: compile(['*kmemleak|mmap|kmem|slab|alloc|create_object|idr_get|list_lru_init|pcpu_create|str(?:n)?dup']),
-  pages: compile(['*(?:free|put|get|update|release)_page|free_unref|truncate_inode_pages|page_frag_free|alloc|vmap|page_owner', '_{0,4}folio']),
+  pages: compile([
+    '*(?:free|put|get|update|release)_page|free_unref|truncate_inode_pages|page_frag_free|alloc|vmap|page_owner',
+    '_{0,4}folio',
+  ]),
   preempt: compile(['*preempt|debug_|processor_id|this_cpu']),
   // A lock that stands for a piece of work: the failure lies with who waits for it.
   workqueue: compile(['process_one_work|flush_workqueue|drain_workqueue|destroy_workqueue']),
@@ -209,7 +214,9 @@ export function chooseFunction(frames: readonly StackFrame[], skip: readonly Ski
  * signature. What a `SYSCALL_DEFINE` holds since 4.17 keeps its name, `__do_sys_NAME`: it is no wrapper.
  */
 export function syscallName(name: string): string {
-  return name.replace(/^(?:compat_)?(?:SyS|SYSC)_(?=\w)/, '').replace(/^__(?:x64|ia32|arm64|riscv|s390x?|powerpc|se)_(?=(?:compat_)?sys_)/, '');
+  return name
+    .replace(/^(?:compat_)?(?:SyS|SYSC)_(?=\w)/, '')
+    .replace(/^__(?:x64|ia32|arm64|riscv|s390x?|powerpc|se)_(?=(?:compat_)?sys_)/, '');
 }
 
 /** Printed as a frame of the stack beyond doubt, in any log of the same failure. */

@@ -10,7 +10,10 @@ test.each([
   [' vfs_read+0x1/0x2 fs/read_write.c:468', { function: 'vfs_read' }],
   ['io_sq_thread (io_uring/sqpoll.c:240 (discriminator 1) io_uring/sqpoll.c:300) ', { function: 'io_sq_thread' }],
   ['? cpuusage_read (kernel/sched/cpuacct.c:200) ', { function: 'cpuusage_read', uncertain: true }],
-  ['xfs_buf_iowait (./include/linux/completion.h:1 fs/xfs/xfs_buf.c:1) xfs', { function: 'xfs_buf_iowait', module: 'xfs' }],
+  [
+    'xfs_buf_iowait (./include/linux/completion.h:1 fs/xfs/xfs_buf.c:1) xfs',
+    { function: 'xfs_buf_iowait', module: 'xfs' },
+  ],
   [' memset include/linux/string.h:391 [inline]', { function: 'memset' }],
   [' [<ffffffff815114a9>] ? io_schedule+0x99/0x120', { function: 'io_schedule', uncertain: true }],
   ['[<ffffffff80002016>] do_one_initcall+0x4a/0x1f2', { function: 'do_one_initcall' }],
@@ -41,7 +44,13 @@ test('a user address is no frame', () => {
 });
 
 test('what the compiler appended to a name is not part of the function', () => {
-  expect(['a.isra.0', 'a.part.0.cold', 'a.llvm.123', 'a.constprop.0.isra.1', 'a'].map(functionName)).toEqual(['a', 'a', 'a', 'a', 'a']);
+  expect(['a.isra.0', 'a.part.0.cold', 'a.llvm.123', 'a.constprop.0.isra.1', 'a'].map(functionName)).toEqual([
+    'a',
+    'a',
+    'a',
+    'a',
+    'a',
+  ]);
 });
 
 test('a BPF program is the same failure whatever its code hashes to', () => {

@@ -13,7 +13,8 @@ const FRAME =
 const ARM_FRAME =
   /^[ \t]*(?:\[<[0-9a-f]{1,16}>\] \()?([A-Za-z_$.][\w.$]*)(?:\+0x[0-9a-f]+\/0x[0-9a-f]+)?(?: \[([\w-]+)\])?\)? from (?:\[<[0-9a-f]{1,16}>\] \()?[A-Za-z_$.0-9]/;
 /** As scripts/decode_stacktrace.sh writes it: ` ? func (file.c:1 (discriminator 2) inlined.h:3) module`. */
-const DECODED_FRAME = /^[ \t]*(\? +)?([A-Za-z_$.][\w.$]*) \([^\s()]{1,200}:\d{1,6}(?=[ )]).*\)(?: ([\w-]{1,64}))?[ \t]*$/;
+const DECODED_FRAME =
+  /^[ \t]*(\? +)?([A-Za-z_$.][\w.$]*) \([^\s()]{1,200}:\d{1,6}(?=[ )]).*\)(?: ([\w-]{1,64}))?[ \t]*$/;
 const INLINE_FRAME = /^[ \t]+(?:\? )?([A-Za-z_][\w.]*) [\w./-]+\.[chSrs]+:\d+ \[inline\]/;
 /** The instruction that was running, in every machine's spelling. */
 const PC =

@@ -16,7 +16,8 @@ const MAX_TEXT = 1000;
 const ESC = '\u001b';
 
 /** The console's own form: `<4>[   12.345678][  T123] `; formats in kernel/printk/printk.c. `dmesg -d` adds `<    0.000012>`. */
-const STAMP = /(?:<\d{1,3}>)?\[ {0,12}(\d{1,10}\.\d{6})(?: < {0,12}\d{1,10}\.\d{6}>)?\](?: ?\[ {0,12}([TC]\d{1,10})[^\]\n]{0,32}\])? ?/g;
+const STAMP =
+  /(?:<\d{1,3}>)?\[ {0,12}(\d{1,10}\.\d{6})(?: < {0,12}\d{1,10}\.\d{6}>)?\](?: ?\[ {0,12}([TC]\d{1,10})[^\]\n]{0,32}\])? ?/g;
 const STAMP_AT_START = new RegExp(`^${STAMP.source}`);
 const LEVEL = /^<\d{1,3}>/;
 /** `dmesg -T`, `-H` (the first line of a minute, then the others), `--time-format iso`, `-x`. */
@@ -55,7 +56,8 @@ export function parseKernelLine(raw: string, plainText = false): KernelLine {
     if (match !== null) return plain(line.slice(match[0].length), true, false);
   }
   const record = KMSG.exec(line);
-  if (record !== null) return { ...plain(line.slice(record[0].length), true, false), time: Number(record[1]) / 1e6, caller: record[2] };
+  if (record !== null)
+    return { ...plain(line.slice(record[0].length), true, false), time: Number(record[1]) / 1e6, caller: record[2] };
   return plain(line, false, false);
 }
 

@@ -1,18 +1,18 @@
 import { AskedBacktraces } from './asked-backtraces.js';
-import { compileLiterals } from './literal-matcher.js';
-import { LineSplitter } from './line-splitter.js';
-import type { SplitLine } from './line-splitter.js';
+import { BootWatch, BOOT_LITERALS } from './boot-watch.js';
+import { explainedBy, explains, isDeathThroe } from './cause.js';
+import type { Cause } from './cause.js';
+import { CutHere, CUT_HERE } from './cut-here.js';
 import { parseKernelLine, startsWithStamp } from './kernel-line.js';
 import type { KernelLine } from './kernel-line.js';
 import type { KernelLogFinding } from './kernel-log-finding.js';
+import { LineSplitter } from './line-splitter.js';
+import type { SplitLine } from './line-splitter.js';
+import { compileLiterals } from './literal-matcher.js';
 import { INLINED, OpenReport } from './open-report.js';
-import { explainedBy, explains, isDeathThroe } from './cause.js';
-import type { Cause } from './cause.js';
 import { describeReport } from './report-finding.js';
-import { CutHere, CUT_HERE } from './cut-here.js';
-import { BootWatch, BOOT_LITERALS } from './boot-watch.js';
-import { RULES } from './rules.js';
 import type { Rule } from './rule.js';
+import { RULES } from './rules.js';
 
 /** What a kernel log detector takes for granted. */
 export interface KernelLogDetectorOptions {
@@ -36,7 +36,9 @@ export interface KernelLogDetector {
 }
 
 const DROPPED = 'printk messages dropped';
-const MATCHER = compileLiterals([...new Set([...RULES.flatMap(({ literals }) => literals), ...BOOT_LITERALS, DROPPED, CUT_HERE])]);
+const MATCHER = compileLiterals([
+  ...new Set([...RULES.flatMap(({ literals }) => literals), ...BOOT_LITERALS, DROPPED, CUT_HERE]),
+]);
 /** Contexts that may be printing a report at the same time. */
 const MAX_OPEN = 8;
 /** A failure this many looked-at lines ago still explains what comes now. */
@@ -110,7 +112,9 @@ class Engine implements KernelLogDetector {
 
   readonly #wanted = (first: number): boolean => {
     this.#lineCount++;
-    return this.#open.size > 0 || this.#boot.curious || this.#cutHere.curious || (!this.#stamped && OPENING_BYTES.has(first));
+    return (
+      this.#open.size > 0 || this.#boot.curious || this.#cutHere.curious || (!this.#stamped && OPENING_BYTES.has(first))
+    );
   };
 
   readonly #take = ({ raw, hit, plain }: SplitLine): void => {
@@ -148,7 +152,8 @@ class Engine implements KernelLogDetector {
     const restart = this.#boot.read(line, hit, this.#lineCount);
     if (restart === undefined) return;
     for (const context of this.#open.keys()) this.#close(context, true);
-    if (restart === 'unexpected' && this.#cause?.fatal !== true) this.#found.push(this.#boot.finding(line, raw, this.#at));
+    if (restart === 'unexpected' && this.#cause?.fatal !== true)
+      this.#found.push(this.#boot.finding(line, raw, this.#at));
     this.#cause = undefined;
     this.#seen.clear();
     this.#stamped = line.time !== undefined;
@@ -240,14 +245,23 @@ class Engine implements KernelLogDetector {
   #emit(report: OpenReport, cut: boolean): void {
     if (report.repeated) return;
     const cause = this.#recentCause();
-    const finding = describeReport(report, { cut: cut || report.lacksWhole, ...(cause?.fatal === true ? { after: cause.title } : {}) });
+    const finding = describeReport(report, {
+      cut: cut || report.lacksWhole,
+      ...(cause?.fatal === true ? { after: cause.title } : {}),
+    });
     if (cause?.fatal === true && isDeathThroe(finding, cause, report)) return;
     this.#found.push(finding);
     if (finding.severity !== 'warning' || report.panic !== undefined || this.#cause === undefined) {
       if (report.rule.single === true) return;
       const fatal = report.rule.fatal === true || report.panic !== undefined;
       if (this.#cause?.fatal === true && !fatal) return;
-      this.#cause = { title: finding.title, fatal, pid: finding.task?.pid, time: finding.kernelTime, line: this.#lineCount };
+      this.#cause = {
+        title: finding.title,
+        fatal,
+        pid: finding.task?.pid,
+        time: finding.kernelTime,
+        line: this.#lineCount,
+      };
     }
   }
 

@@ -7,7 +7,12 @@ import { compileLiterals } from './literal-matcher.js';
 function split(chunks: readonly Uint8Array[]): SplitLine[] {
   const splitter = new LineSplitter(compileLiterals(['BUG']));
   const lines: SplitLine[] = [];
-  for (const chunk of chunks) splitter.push(chunk, () => true, (line) => lines.push(line));
+  for (const chunk of chunks)
+    splitter.push(
+      chunk,
+      () => true,
+      (line) => lines.push(line),
+    );
   const rest = splitter.end();
   return rest === undefined ? lines : [...lines, rest];
 }
@@ -40,7 +45,9 @@ test('the cuts between chunks make no difference, long lines included', () => {
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 12 }), fc.array(fc.nat(9000), { maxLength: 8 }), (pieces, cuts) => {
       const whole = bytes(pieces.join(''));
-      const ends = [...new Set([...cuts.map((cut) => Math.min(cut, whole.length)), whole.length])].sort((a, b) => a - b);
+      const ends = [...new Set([...cuts.map((cut) => Math.min(cut, whole.length)), whole.length])].sort(
+        (a, b) => a - b,
+      );
       const chunks = ends.map((end, index) => whole.subarray(ends[index - 1] ?? 0, end));
       expect(split(chunks)).toEqual(split([whole]));
     }),

@@ -41,7 +41,8 @@ export class LineSplitter {
     for (let end = this.#scan(bytes, start); end < bytes.length; end = this.#scan(bytes, start)) {
       if (end > start || this.#carried > 0) {
         const first = (this.#carried > 0 ? this.#carry[0] : bytes[start]) ?? 0;
-        if (this.#hit || wanted(first)) take({ raw: this.#text(bytes, start, end), hit: this.#hit, plain: this.#plain });
+        if (this.#hit || wanted(first))
+          take({ raw: this.#text(bytes, start, end), hit: this.#hit, plain: this.#plain });
         this.#reset();
       }
       start = end + 1;

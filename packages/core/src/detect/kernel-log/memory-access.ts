@@ -15,7 +15,14 @@ const DATA_ABORT = /^\s*CM = \d, WnR = ([01])/;
 const INSTRUCTION_ABORT = /^\s*EC = 0x2[01]: IABT/;
 /** arch/riscv/kernel/process.c; the codes of the privileged specification. */
 const RISCV_CAUSE = /^status: [0-9a-f]+ badaddr: [0-9a-f]+ cause: 0{0,15}([0-9a-f])$/;
-const RISCV_ACCESS: Readonly<Record<string, MemoryAccess['kind']>> = { '1': 'execute', '5': 'read', '7': 'write', c: 'execute', d: 'read', f: 'write' };
+const RISCV_ACCESS: Readonly<Record<string, MemoryAccess['kind']>> = {
+  '1': 'execute',
+  '5': 'read',
+  '7': 'write',
+  'c': 'execute',
+  'd': 'read',
+  'f': 'write',
+};
 
 /** What was done to which memory, as far as the report says. */
 export function memoryAccess(report: OpenReport): MemoryAccess | undefined {
@@ -34,17 +41,25 @@ export function memoryAccess(report: OpenReport): MemoryAccess | undefined {
 function sizedAccess(report: OpenReport): MemoryAccess | undefined {
   const [, word, size, address] = firstMatch(report, SIZED_ACCESS) ?? [];
   if (word === undefined) return undefined;
-  return { kind: word === 'Read' ? 'read' : 'write', ...(size === undefined ? {} : { size: Number(size) }), ...(address === undefined ? {} : { address }) };
+  return {
+    kind: word === 'Read' ? 'read' : 'write',
+    ...(size === undefined ? {} : { size: Number(size) }),
+    ...(address === undefined ? {} : { address }),
+  };
 }
 
 function racingAccess(report: OpenReport): MemoryAccess | undefined {
   const [, word, address, size] = firstMatch(report, RACE_ACCESS) ?? [];
-  return word === undefined || address === undefined ? undefined : { kind: word === 'read' ? 'read' : 'write', size: Number(size), address };
+  return word === undefined || address === undefined
+    ? undefined
+    : { kind: word === 'read' ? 'read' : 'write', size: Number(size), address };
 }
 
 function guardedAccess(report: OpenReport): MemoryAccess | undefined {
   const [, word, address] = firstMatch(report, KFENCE_ACCESS) ?? [];
-  return word === undefined || address === undefined ? undefined : { kind: word === 'read' ? 'read' : 'write', address };
+  return word === undefined || address === undefined
+    ? undefined
+    : { kind: word === 'read' ? 'read' : 'write', address };
 }
 
 function freed(report: OpenReport, form: RegExp): MemoryAccess | undefined {

@@ -1,8 +1,8 @@
+import type { StackFrame } from '../finding.js';
 import { parseFrame, parseProgramCounter } from './frames.js';
 import type { Trace } from './frames.js';
-import type { StackFrame } from '../finding.js';
-import type { KernelLogKind } from './kernel-log-finding.js';
 import type { KernelLine } from './kernel-line.js';
+import type { KernelLogKind } from './kernel-log-finding.js';
 import type { Rule } from './rule.js';
 
 const MAX_LINES = 600;
@@ -90,7 +90,8 @@ export class OpenReport {
   /** What the kernel prints behind such a header in any case is not there. */
   get lacksWhole(): boolean {
     if (this.rule.secondary === 'always') return true;
-    if (this.rule.single === true || this.rule.from === 'none' || this.hasTrace || this.counters.length > 0) return false;
+    if (this.rule.single === true || this.rule.from === 'none' || this.hasTrace || this.counters.length > 0)
+      return false;
     // A CPU that idles has no backtrace to print.
     if (this.lines.some((line) => SKIPPED_BACKTRACE.test(line))) return false;
     return this.rule.kind !== 'hung-task' && this.rule.kind !== 'lock-held';
@@ -115,7 +116,9 @@ export class OpenReport {
     if (this.isOver(line.time)) return false;
     const known = this.#read(line.text);
     this.#idle = known ? 0 : this.#idle + 1;
-    const patience = this.#ended ? 2 : (this.rule.patience ?? (this.hasTrace ? PATIENCE_AFTER_TRACE : PATIENCE_BEFORE_TRACE));
+    const patience = this.#ended
+      ? 2
+      : (this.rule.patience ?? (this.hasTrace ? PATIENCE_AFTER_TRACE : PATIENCE_BEFORE_TRACE));
     if (this.#idle > patience || this.lines.length >= MAX_LINES) return false;
     if (line.time !== undefined) this.#lastTime = line.time;
     this.lastAt = atMs;
@@ -179,7 +182,8 @@ export class OpenReport {
   #pushFrame(frame: StackFrame): void {
     if (!this.#inTrace) {
       if (this.traces.length >= MAX_TRACES) return;
-      if (this.behindStack && this.traces.length === 0 && this.#label === '' && !UNLABELLED.includes(this.rule.kind)) this.interleaved = true;
+      if (this.behindStack && this.traces.length === 0 && this.#label === '' && !UNLABELLED.includes(this.rule.kind))
+        this.interleaved = true;
       this.traces.push({ label: this.#label, frames: [] });
       this.#label = '';
       this.#inTrace = true;

@@ -10,12 +10,14 @@ import { BARE_SKIP, COMMON_SKIP } from './rule.js';
 import type { Rule } from './rule.js';
 import { stalledFunction } from './stalled-function.js';
 
-const CPU_LINE = /^[ \t]*CPU: ?(\d+) (?:UID: \d+ )?PID: (\d+) Comm: (.{1,64}?) +(?:Not tainted|Tainted:|Kdump:|G[ EWO]|P[ EWO])/;
+const CPU_LINE =
+  /^[ \t]*CPU: ?(\d+) (?:UID: \d+ )?PID: (\d+) Comm: (.{1,64}?) +(?:Not tainted|Tainted:|Kdump:|G[ EWO]|P[ EWO])/;
 const BY_TASK = /\bby task (.{1,64}?)\/(\d+)(?: on cpu (\d+))?/;
 /** The CPUs that a stall was detected on: `rcu: \t1-....: (10499 ticks this GP) ...`. */
 const STALLED_CPU = /^(?:rcu: )?\s*(\d{1,5})-[.!?a-zA-Z]{1,8}: \(/;
 /** kernel/locking/lockdep.c, before any stack. */
-const LOCK_TASK = /^(.{1,64}?)\/(\d{1,10})(?: \[HC\d.{1,40}\])? (?:is (?:trying to|freeing|leaving|exiting)|just changed the state|takes:)/;
+const LOCK_TASK =
+  /^(.{1,64}?)\/(\d{1,10})(?: \[HC\d.{1,40}\])? (?:is (?:trying to|freeing|leaving|exiting)|just changed the state|takes:)/;
 const TASK_LINE = /^task:(.{1,64}?) +state:\w.{0,40}? pid:(\d+)/;
 const LEAK_TASK = /comm "(.{1,64}?)", pid (\d+)/;
 const LOCK_AT = /\bat: ?(?:\[<[0-9a-f]+>\] ?)?([A-Za-z_$.][\w.$]*)(?:\+0x|$| )/;
@@ -23,7 +25,10 @@ const LOCK_AT = /\bat: ?(?:\[<[0-9a-f]+>\] ?)?([A-Za-z_$.][\w.$]*)(?:\+0x|$| )/;
 const LAST_FUNCTION = /^\s*(?:last function: |preempt=0x[0-9a-f]{1,16} .{0,40}workfn=)([\w.]+)/;
 
 /** What an ended report says, as data. */
-export function describeReport(report: OpenReport, ending: { readonly after?: string; readonly cut: boolean }): KernelLogFinding {
+export function describeReport(
+  report: OpenReport,
+  ending: { readonly after?: string; readonly cut: boolean },
+): KernelLogFinding {
   const { rule, match, header } = report;
   const groups = match.groups ?? {};
   const stack = mainStack(report);
@@ -31,8 +36,15 @@ export function describeReport(report: OpenReport, ending: { readonly after?: st
   const access = memoryAccess(report);
   const task = taskOf(report);
   const cpu = cpuOf(report);
-  const filled = decode(fillTitle(rule.title, { ...groups, ...(name === undefined ? { function: undefined } : { function: name }) }, access));
-  const title = rule.general === true ? filled.replace(/\b(?:0x)?[0-9a-f]{8,16}\b/g, 'ADDR').replace(/\b\d{3,}\b/g, 'NUM') : filled;
+  const filled = decode(
+    fillTitle(
+      rule.title,
+      { ...groups, ...(name === undefined ? { function: undefined } : { function: name }) },
+      access,
+    ),
+  );
+  const title =
+    rule.general === true ? filled.replace(/\b(?:0x)?[0-9a-f]{8,16}\b/g, 'ADDR').replace(/\b\d{3,}\b/g, 'NUM') : filled;
   return {
     kind: rule.kind,
     // What made the kernel panic is a failure, even where the kernel only meant to warn.
@@ -57,7 +69,8 @@ export function describeReport(report: OpenReport, ending: { readonly after?: st
 function signatureOf(rule: Rule, title: string, name: string | undefined, task: TaskRef | undefined): string {
   const general = title.replace(/\b0x[0-9a-f]+\b|\b[0-9a-f]{8,16}\b|\d+/g, 'N');
   // Without a function, the name of the task is all that tells two hangs apart.
-  const who = rule.kind === 'hung-task' && name === undefined && task !== undefined ? ` (${task.comm.replace(/\d+/g, 'N')})` : '';
+  const who =
+    rule.kind === 'hung-task' && name === undefined && task !== undefined ? ` (${task.comm.replace(/\d+/g, 'N')})` : '';
   return `${rule.kind}: ${name === undefined ? general + who : title}`;
 }
 
@@ -147,8 +160,15 @@ function hungIn(stack: readonly StackFrame[]): string | undefined {
 }
 
 /** `at: FUNC` of the lock that is wanted, then of the one that is held, then the stack. */
-function lockedIn({ rule, lines, traces }: OpenReport, stack: readonly StackFrame[], skip: readonly SkipSet[]): string | undefined {
-  const places = lines.filter((line) => !INLINED.test(line)).flatMap((line) => LOCK_AT.exec(line)?.[1] ?? []).map(functionName);
+function lockedIn(
+  { rule, lines, traces }: OpenReport,
+  stack: readonly StackFrame[],
+  skip: readonly SkipSet[],
+): string | undefined {
+  const places = lines
+    .filter((line) => !INLINED.test(line))
+    .flatMap((line) => LOCK_AT.exec(line)?.[1] ?? [])
+    .map(functionName);
   const own = places.slice(0, rule.skip?.includes('workqueue') === true ? 2 : 1);
   const telling = own.find((name) => !isSkipped(name, skip));
   if (telling !== undefined) return syscallName(telling);
@@ -172,16 +192,41 @@ function cpuOf(report: OpenReport): number | undefined {
   const { cpu, cpu2, self } = report.match.groups ?? {};
   // What CPU lines stand behind a blocked task are the watchdog's own and those of the CPUs that it asked.
   if (report.rule.kind === 'hung-task' || report.rule.kind === 'task-cannot-die') return undefined;
-  const stalled = report.rule.kind === 'rcu-stall' ? report.lines.flatMap((line) => STALLED_CPU.exec(line)?.[1] ?? []) : [];
+  const stalled =
+    report.rule.kind === 'rcu-stall' ? report.lines.flatMap((line) => STALLED_CPU.exec(line)?.[1] ?? []) : [];
   const number =
-    cpu ?? cpu2 ?? self ?? (stalled.length === 1 ? stalled[0] : undefined) ?? firstMatch(report, CPU_LINE)?.[1] ?? firstMatch(report, BY_TASK)?.[3];
+    cpu ??
+    cpu2 ??
+    self ??
+    (stalled.length === 1 ? stalled[0] : undefined) ??
+    firstMatch(report, CPU_LINE)?.[1] ??
+    firstMatch(report, BY_TASK)?.[3];
   return number === undefined ? undefined : Number(number);
 }
 
 /** What one task reports has one line that names it, and the panic it leads to another of the same. */
 const OF_ONE_TASK: readonly KernelLogKind[] = [
-  'null-deref', 'page-fault', 'general-protection-fault', 'invalid-opcode', 'divide-error', 'oops', 'bug', 'warning', 'refcount', 'list-corruption', 'odebug', 'usercopy',
-  'kasan', 'kmsan', 'kfence', 'ubsan', 'deadlock', 'lock-state', 'rcu-usage', 'lock-held', 'atomic-sleep',
+  'null-deref',
+  'page-fault',
+  'general-protection-fault',
+  'invalid-opcode',
+  'divide-error',
+  'oops',
+  'bug',
+  'warning',
+  'refcount',
+  'list-corruption',
+  'odebug',
+  'usercopy',
+  'kasan',
+  'kmsan',
+  'kfence',
+  'ubsan',
+  'deadlock',
+  'lock-state',
+  'rcu-usage',
+  'lock-held',
+  'atomic-sleep',
 ];
 
 /** The header names one CPU and the lines behind it come from another, or two tasks speak at once. */

@@ -26,13 +26,19 @@ const EVERY_CPU = /smp_call_function/;
  * The function a stall is named by. The loop was met at a random point, so the innermost frame differs from one report to
  * the next; what the dispatcher called does not. A module's own function is taken at once.
  */
-export function stalledFunction(traces: readonly Trace[], counters: readonly ProgramCounter[], skip: readonly SkipSet[]): string | undefined {
+export function stalledFunction(
+  traces: readonly Trace[],
+  counters: readonly ProgramCounter[],
+  skip: readonly SkipSet[],
+): string | undefined {
   const stacks = stalledStacks(traces, counters);
   for (const stack of stacks) {
     const name = representative(stack, skip);
     if (name !== undefined) return syscallName(name);
   }
-  const innermost = stacks.flat().find((frame) => isCertain(frame) && !isSkipped(frame.function, skip) && !DISPATCHER.test(frame.function));
+  const innermost = stacks
+    .flat()
+    .find((frame) => isCertain(frame) && !isSkipped(frame.function, skip) && !DISPATCHER.test(frame.function));
   return innermost === undefined ? undefined : syscallName(innermost.function);
 }
 
@@ -50,7 +56,8 @@ function representative(stack: readonly StackFrame[], skip: readonly SkipSet[]):
 
 /** Each trace with the program counters where they were printed, from the interrupt on. */
 function stalledStacks(traces: readonly Trace[], counters: readonly ProgramCounter[]): StackFrame[][] {
-  const at = (trace: number, depth: number) => counters.filter((counter) => counter.trace === trace && counter.depth === depth).map(({ frame }) => frame);
+  const at = (trace: number, depth: number) =>
+    counters.filter((counter) => counter.trace === trace && counter.depth === depth).map(({ frame }) => frame);
   const stacks = traces.flatMap(({ frames }, index) => {
     const ahead = at(index, 0).slice(-1);
     const inner = frames.flatMap((frame, depth) => [...(depth === 0 ? [] : at(index + 1, depth)), frame]);

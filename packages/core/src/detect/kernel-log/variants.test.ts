@@ -12,7 +12,9 @@ interface Case {
 
 /** `=== KIND: TITLE`, several with ` && ` between, then the kernel's message without any prefix. */
 function casesOf(file: string): Case[] {
-  const sections = readFileSync(FOLDER + file, 'utf8').split(/^=== /m).slice(1);
+  const sections = readFileSync(FOLDER + file, 'utf8')
+    .split(/^=== /m)
+    .slice(1);
   return sections.map((section) => {
     const [expected = '', ...lines] = section.trimEnd().split('\n');
     return { expected: expected.split(' && '), lines };
@@ -31,12 +33,18 @@ describe.each(readdirSync(FOLDER))('%s', (file) => {
     test(expected.join(', then '), () => {
       for (const [form, prefixed] of Object.entries(FORMS)) {
         const found = scan(lines.map(prefixed).join(''));
-        expect(found.map(({ kind, title }) => `${kind}: ${title}`), form).toEqual(expected);
+        expect(
+          found.map(({ kind, title }) => `${kind}: ${title}`),
+          form,
+        ).toEqual(expected);
       }
       // Words that anybody may print count only where the kernel's prefix stands before them.
       if (expected[0]?.startsWith('rust-panic') === true) return;
       const bare = scan(`${lines.join('\n')}\n`);
-      expect(bare.map(({ kind, title }) => `${kind}: ${title}`), 'without any prefix').toEqual(expected);
+      expect(
+        bare.map(({ kind, title }) => `${kind}: ${title}`),
+        'without any prefix',
+      ).toEqual(expected);
     });
   }
 });

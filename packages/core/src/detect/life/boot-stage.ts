@@ -13,9 +13,18 @@ export interface BootProgress {
 const ORDER: readonly BootStage[] = ['nothing', 'firmware', 'boot-loader', 'kernel', 'initramfs', 'init', 'login'];
 const STAGES: readonly (readonly [BootStage, RegExp])[] = [
   ['login', /(?:^|\s)login: ?$|^[\w.@-]{1,64}[ :][^ ]{0,64}[#$] ?$|automatic login/],
-  ['init', /systemd\[1\]: |^\[(?:  OK  | TIME |DEPEND|FAILED)\] |Welcome to (?!GRUB)[A-Z]|OpenRC \d|INIT: version|^ {9}Starting |^Starting version|as init process.*\/sbin\/init|\*{3}\] (?:A start job|Job )|^init: /],
-  ['initramfs', /^Loading, please wait|^Begin: |dracut|\(initramfs\)|initramfs|Gave up waiting for|mdev -s|Run \/init as init process|stage-1/],
-  ['kernel', /^\[ {0,5}\d{1,6}\.\d{6}\]|^Linux version \d|Booting the kernel|Decompressing Linux|EFI stub: |Booting Linux on physical/],
+  [
+    'init',
+    /systemd\[1\]: |^\[(?:  OK  | TIME |DEPEND|FAILED)\] |Welcome to (?!GRUB)[A-Z]|OpenRC \d|INIT: version|^ {9}Starting |^Starting version|as init process.*\/sbin\/init|\*{3}\] (?:A start job|Job )|^init: /,
+  ],
+  [
+    'initramfs',
+    /^Loading, please wait|^Begin: |dracut|\(initramfs\)|initramfs|Gave up waiting for|mdev -s|Run \/init as init process|stage-1/,
+  ],
+  [
+    'kernel',
+    /^\[ {0,5}\d{1,6}\.\d{6}\]|^Linux version \d|Booting the kernel|Decompressing Linux|EFI stub: |Booting Linux on physical/,
+  ],
   ['boot-loader', /GRUB|SYSLINUX|ISOLINUX|systemd-boot|U-Boot|Loading (?:Linux|initial ramdisk)|Booting from ROM/],
   ['firmware', /SeaBIOS|iPXE|BdsDxe|UEFI|OpenSBI|Booting from|No bootable device/],
 ];
@@ -45,13 +54,13 @@ export function describeBoot(lines: readonly string[]): BootProgress {
 }
 
 const WORDS: Readonly<Record<BootStage, string>> = {
-  nothing: 'nothing at all was printed',
-  firmware: 'the firmware',
+  'nothing': 'nothing at all was printed',
+  'firmware': 'the firmware',
   'boot-loader': 'the boot loader',
-  kernel: 'the kernel, before it started its first program',
-  initramfs: 'the initramfs, before the root file system was there',
-  init: 'the init system, before anybody could log in',
-  login: 'the login prompt',
+  'kernel': 'the kernel, before it started its first program',
+  'initramfs': 'the initramfs, before the root file system was there',
+  'init': 'the init system, before anybody could log in',
+  'login': 'the login prompt',
 };
 
 /** `boot got stuck at the initramfs, ...: "ALERT! /dev/vdb1 does not exist."` */

@@ -65,14 +65,23 @@ const HALTED = 0.95;
 /** Tells the ways apart in which a guest says nothing any more. `quietMs`: from when on a console counts as silent. */
 export function diagnoseLife(signs: LifeSigns, { quietMs }: { readonly quietMs: number }): Diagnosis {
   if (signs.qemuEnd !== undefined) return { state: 'qemu-gone', reason: `QEMU ${signs.qemuEnd}` };
-  if (signs.pvpanic === true || signs.runState === 'guest-panicked') return { state: 'panicked', reason: withTitle('the guest told QEMU that its kernel panicked', signs.panic) };
-  if (signs.panic !== undefined) return { state: 'panicked', reason: withTitle('the console shows a panic', signs.panic) };
-  if (signs.watchdog !== undefined) return { state: 'watchdog', reason: `the watchdog ran out (action ${signs.watchdog})` };
-  if (signs.runState === undefined) return { state: 'qemu-stuck', reason: 'QEMU is there, but its monitor does not answer' };
-  if (signs.runState !== 'running') return { state: 'stopped', reason: `QEMU does not run the guest: its state is ${signs.runState}` };
+  if (signs.pvpanic === true || signs.runState === 'guest-panicked')
+    return { state: 'panicked', reason: withTitle('the guest told QEMU that its kernel panicked', signs.panic) };
+  if (signs.panic !== undefined)
+    return { state: 'panicked', reason: withTitle('the console shows a panic', signs.panic) };
+  if (signs.watchdog !== undefined)
+    return { state: 'watchdog', reason: `the watchdog ran out (action ${signs.watchdog})` };
+  if (signs.runState === undefined)
+    return { state: 'qemu-stuck', reason: 'QEMU is there, but its monitor does not answer' };
+  if (signs.runState !== 'running')
+    return { state: 'stopped', reason: `QEMU does not run the guest: its state is ${signs.runState}` };
   const quiet = quietText(signs);
   if (signs.shellAnswers === true) return { state: 'alive', reason: `the out-of-band shell answers; ${quiet}` };
-  if (signs.consoleQuietMs !== undefined && signs.consoleQuietMs < quietMs) return { state: 'alive', reason: `the console goes on (${quiet})${signs.shellAnswers === false ? ', but the out-of-band shell does not answer' : ''}` };
+  if (signs.consoleQuietMs !== undefined && signs.consoleQuietMs < quietMs)
+    return {
+      state: 'alive',
+      reason: `the console goes on (${quiet})${signs.shellAnswers === false ? ', but the out-of-band shell does not answer' : ''}`,
+    };
   const unheard = signs.shellAnswers === false ? `${quiet}, the out-of-band shell does not answer` : quiet;
   return silent(signs.cpus, unheard);
 }
@@ -83,7 +92,10 @@ function silent(cpus: readonly CpuActivity[], unheard: string): Diagnosis {
   const spinning = known.filter(spins);
   if (spinning.length > 0) {
     const names = spinning.map(({ index }) => index).join(', ');
-    return { state: 'spinning', reason: `${unheard}; ${spinning.length} of ${cpus.length} virtual CPUs never rest (${spinning.length === 1 ? 'CPU' : 'CPUs'} ${names})` };
+    return {
+      state: 'spinning',
+      reason: `${unheard}; ${spinning.length} of ${cpus.length} virtual CPUs never rest (${spinning.length === 1 ? 'CPU' : 'CPUs'} ${names})`,
+    };
   }
   if (known.every(rests)) {
     const all = cpus.length === 1 ? 'its virtual CPU is' : `all ${cpus.length} virtual CPUs are`;
@@ -102,7 +114,9 @@ function rests({ busy, halted }: CpuActivity): boolean {
 }
 
 function quietText({ consoleQuietMs }: LifeSigns): string {
-  return consoleQuietMs === undefined ? 'nothing ever came on the console' : `nothing on the console for ${formatTimeSpan(consoleQuietMs)}`;
+  return consoleQuietMs === undefined
+    ? 'nothing ever came on the console'
+    : `nothing on the console for ${formatTimeSpan(consoleQuietMs)}`;
 }
 
 function withTitle(text: string, title: string | undefined): string {

@@ -3,13 +3,13 @@ import { formatTimeSpan } from './time-span.js';
 import { describeJob, nameTasks, openJobs, type ShutdownJudgement, type ShutdownWish } from './verdict.js';
 
 const PHASE: Readonly<Record<ShutdownReport['phase'], string>> = {
-  requested: 'asked for',
-  units: 'systemd stops its units',
+  'requested': 'asked for',
+  'units': 'systemd stops its units',
   'final-kill': 'what is left is killed',
-  unmount: 'file systems are unmounted',
+  'unmount': 'file systems are unmounted',
   'power-off': 'the kernel is told to end',
-  off: 'the machine is off',
-  gone: 'QEMU is gone',
+  'off': 'the machine is off',
+  'gone': 'QEMU is gone',
 };
 
 /** A shutdown as a small timeline for people, one line each, without control characters: the verdict first, then when each phase began. */
@@ -18,9 +18,14 @@ export function formatShutdown(report: ShutdownReport & ShutdownJudgement & { re
   const words = report.init === 'other' ? { ...PHASE, units: 'services are stopped' } : PHASE;
   const times = report.phases.map(({ phase, at }) => `  ${seconds(at - begun)}  ${phase.padEnd(10)}  ${words[phase]}`);
   const waits = openJobs(report).map((job) => `${job.type} ${describeJob(job)}`);
-  const open = report.end === 'running' ? [...waits, ...(report.processes.length === 0 ? [] : [nameTasks(report.processes)])] : [];
-  const slow = report.jobs.filter(({ ended, elapsed }) => ended && elapsed > 0).map((job) => `  waited for ${job.type} ${describeJob(job)}`);
-  const event = report.shutdownEvent ? `QMP sent SHUTDOWN (${report.shutdownReason ?? 'no reason'})` : 'QMP sent no SHUTDOWN';
+  const open =
+    report.end === 'running' ? [...waits, ...(report.processes.length === 0 ? [] : [nameTasks(report.processes)])] : [];
+  const slow = report.jobs
+    .filter(({ ended, elapsed }) => ended && elapsed > 0)
+    .map((job) => `  waited for ${job.type} ${describeJob(job)}`);
+  const event = report.shutdownEvent
+    ? `QMP sent SHUTDOWN (${report.shutdownReason ?? 'no reason'})`
+    : 'QMP sent no SHUTDOWN';
   return [
     `${report.wanted}: ${report.outcome}: ${report.reason}`,
     ...times,

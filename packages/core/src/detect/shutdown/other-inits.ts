@@ -19,13 +19,29 @@ const WORDS: readonly InitWords[] = [
   { literal: 'Requesting system ', pattern: /^Requesting system (?:poweroff|reboot|halt)/, phase: 'power-off' },
   // sysvinit and Debian's scripts for it
   { literal: 'INIT: Switching to runlevel: ', pattern: /^INIT: Switching to runlevel: [06]/, phase: 'units' },
-  { literal: ' all remaining processes', pattern: new RegExp(`${MARK}(?:Asking all remaining processes to terminate|Killing all remaining processes)`), phase: 'final-kill' },
-  { literal: 'filesystems...', pattern: new RegExp(`${MARK}Unmounting (?:temporary|local|weak) filesystems\\.\\.\\.`), phase: 'unmount' },
+  {
+    literal: ' all remaining processes',
+    pattern: new RegExp(`${MARK}(?:Asking all remaining processes to terminate|Killing all remaining processes)`),
+    phase: 'final-kill',
+  },
+  {
+    literal: 'filesystems...',
+    pattern: new RegExp(`${MARK}Unmounting (?:temporary|local|weak) filesystems\\.\\.\\.`),
+    phase: 'unmount',
+  },
   { literal: 'Will now ', pattern: new RegExp(`${MARK}Will now (?:halt|restart)`), phase: 'power-off' },
   // OpenRC: runscripts, killprocs, mount-ro
   { literal: '* Stopping ', pattern: /^ ?\* Stopping \S.{0,120} \.\.\./, phase: 'units' },
-  { literal: ' remaining processes ', pattern: /^ ?\* (?:Terminating|Killing) remaining processes /, phase: 'final-kill' },
-  { literal: 'Remounting remaining filesystems', pattern: /^ ?\* Remounting remaining filesystems read-only/, phase: 'unmount' },
+  {
+    literal: ' remaining processes ',
+    pattern: /^ ?\* (?:Terminating|Killing) remaining processes /,
+    phase: 'final-kill',
+  },
+  {
+    literal: 'Remounting remaining filesystems',
+    pattern: /^ ?\* Remounting remaining filesystems read-only/,
+    phase: 'unmount',
+  },
   // runit and Void's stage 3
   { literal: 'enter stage: /etc/runit/3', pattern: /^- runit: enter stage: \/etc\/runit\/3/, phase: 'units' },
   { literal: '=> ', pattern: /^=> Waiting for services to stop/, phase: 'units' },

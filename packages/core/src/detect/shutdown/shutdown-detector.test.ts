@@ -6,7 +6,8 @@ import { formatShutdown } from './format-shutdown.js';
 import { createShutdownDetector, type ShutdownDetector } from './shutdown-detector.js';
 import { judgeShutdown, type ShutdownWish } from './verdict.js';
 
-const capture = (name: string) => readFileSync(fileURLToPath(new URL(`../../../../../tests/fixtures/console/${name}.raw`, import.meta.url)));
+const capture = (name: string) =>
+  readFileSync(fileURLToPath(new URL(`../../../../../tests/fixtures/console/${name}.raw`, import.meta.url)));
 
 const WISH = { wanted: 'poweroff', slowAfterMs: 60_000 } as const;
 
@@ -27,13 +28,21 @@ describe('createShutdownDetector on captures of real guests', () => {
     const report = fed(capture('healthy')).report(1e6);
     expect(report.end).toBe('off');
     expect(judgeShutdown(report, WISH)).toEqual({ outcome: 'clean', reason: 'the machine powered off within 0s' });
-    expect(report.phases.map(({ phase }) => phase)).toEqual(expect.arrayContaining(['units', 'final-kill', 'unmount', 'off']));
+    expect(report.phases.map(({ phase }) => phase)).toEqual(
+      expect.arrayContaining(['units', 'final-kill', 'unmount', 'off']),
+    );
   });
 
   it('names the user manager that stalls, its slice, time and growing limits', () => {
     const bytes = capture('user-stall');
     const finding = fed(bytes.subarray(0, bytes.lastIndexOf('A stop job is running') + 120)).finding(1e6);
-    expect(finding).toMatchObject({ kind: 'poweroff-stall', phase: 'units', unit: 'user@0.service', slice: 'user-0.slice', shutdownEvent: false });
+    expect(finding).toMatchObject({
+      kind: 'poweroff-stall',
+      phase: 'units',
+      unit: 'user@0.service',
+      slice: 'user-0.slice',
+      shutdownEvent: false,
+    });
     expect(finding.elapsed).toBeGreaterThan(10_000);
     expect(finding.limits?.length).toBeGreaterThan(1);
   });
@@ -43,7 +52,10 @@ describe('createShutdownDetector on captures of real guests', () => {
   });
 
   it('names the session scope that stalls', () => {
-    expect(fed(capture('scope-stall')).finding(1e6)).toMatchObject({ phase: 'units', unit: expect.stringMatching(/^session-\w+\.scope$/) });
+    expect(fed(capture('scope-stall')).finding(1e6)).toMatchObject({
+      phase: 'units',
+      unit: expect.stringMatching(/^session-\w+\.scope$/),
+    });
   });
 
   it('says the same however the bytes are cut', () => {
@@ -59,22 +71,36 @@ describe('createShutdownDetector', () => {
   it('learns of a job from systemctl alone, with slice, control group and limit', () => {
     const detector = createShutdownDetector();
     detector.requested(0);
-    detector.units('Id=user@0.service\nDescription=User Manager for UID 0\nSlice=user-0.slice\nControlGroup=/user.slice/user-0.slice/user@0.service\nTimeoutStopUSec=2min\n');
+    detector.units(
+      'Id=user@0.service\nDescription=User Manager for UID 0\nSlice=user-0.slice\nControlGroup=/user.slice/user-0.slice/user@0.service\nTimeoutStopUSec=2min\n',
+    );
     detector.jobs('107 user@0.service stop running\n12 poweroff.target start waiting\n', 1000);
     detector.jobs('107 user@0.service stop running\n', 43_000);
     expect(detector.finding(43_000)).toMatchObject({
-      unit: 'user@0.service', description: 'User Manager for UID 0', slice: 'user-0.slice', elapsed: 42_000, limit: 120_000,
+      unit: 'user@0.service',
+      description: 'User Manager for UID 0',
+      slice: 'user-0.slice',
+      elapsed: 42_000,
+      limit: 120_000,
       cgroup: '/user.slice/user-0.slice/user@0.service',
     });
     detector.processesOf('user@0.service', [{ pid: 300, comm: 'npm ci' }]);
-    expect(shown(detector, 43_000)).toContain('waits for stop user@0.service (User Manager for UID 0) in user-0.slice, 42s of 2min; left in it: npm ci (300)');
+    expect(shown(detector, 43_000)).toContain(
+      'waits for stop user@0.service (User Manager for UID 0) in user-0.slice, 42s of 2min; left in it: npm ci (300)',
+    );
   });
 
   it('keeps every limit of a job in the order seen', () => {
     const detector = createShutdownDetector();
     detector.requested(0);
-    for (const times of ['14s / 2min', '1min 59s / 2min', '2min 10s / 4min']) detector.console(`[ ***  ] A stop job is running for User Manager for UID 0 (${times})\r\n`, 1);
-    expect(detector.finding(2)).toMatchObject({ unit: 'user@0.service', elapsed: 130_000, limit: 240_000, limits: [120_000, 240_000] });
+    for (const times of ['14s / 2min', '1min 59s / 2min', '2min 10s / 4min'])
+      detector.console(`[ ***  ] A stop job is running for User Manager for UID 0 (${times})\r\n`, 1);
+    expect(detector.finding(2)).toMatchObject({
+      unit: 'user@0.service',
+      elapsed: 130_000,
+      limit: 240_000,
+      limits: [120_000, 240_000],
+    });
   });
 
   const said = (...chunks: string[]) => {
@@ -100,30 +126,85 @@ describe('createShutdownDetector', () => {
   });
 
   it('knows a shortened description again on a console without UTF-8', () => {
-    const { jobs } = said('[*     ] A stop job is running for User Man...for UID 1000 (9s / 2min)', '[*     ] A stop job is running for User Manager for UID 1000 (10s / 2min)');
-    expect(jobs).toMatchObject([{ unit: 'user@1000.service', description: 'User Manager for UID 1000', elapsed: 10_000 }]);
+    const { jobs } = said(
+      '[*     ] A stop job is running for User Man...for UID 1000 (9s / 2min)',
+      '[*     ] A stop job is running for User Manager for UID 1000 (10s / 2min)',
+    );
+    expect(jobs).toMatchObject([
+      { unit: 'user@1000.service', description: 'User Manager for UID 1000', elapsed: 10_000 },
+    ]);
   });
 
   it('takes the last list of what systemd-shutdown waits for, names in parentheses included', () => {
     const first = 'systemd-shutdown[1]: Waiting for process: 812 ((sd-pam)), 900 (npm ci)';
-    expect(said(first).processes).toEqual([{ pid: 812, comm: '(sd-pam)' }, { pid: 900, comm: 'npm ci' }]);
-    expect(said(first, 'systemd-shutdown[1]: Waiting for process: 900 (npm ci)').processes).toEqual([{ pid: 900, comm: 'npm ci' }]);
-    const killed = said(first, 'systemd-shutdown[1]: Sending SIGKILL to PID 812 ((sd-pam)).', 'systemd-shutdown[1]: Sending SIGKILL to PID 900 (npm ci).');
+    expect(said(first).processes).toEqual([
+      { pid: 812, comm: '(sd-pam)' },
+      { pid: 900, comm: 'npm ci' },
+    ]);
+    expect(said(first, 'systemd-shutdown[1]: Waiting for process: 900 (npm ci)').processes).toEqual([
+      { pid: 900, comm: 'npm ci' },
+    ]);
+    const killed = said(
+      first,
+      'systemd-shutdown[1]: Sending SIGKILL to PID 812 ((sd-pam)).',
+      'systemd-shutdown[1]: Sending SIGKILL to PID 900 (npm ci).',
+    );
     expect(killed.processes).toHaveLength(2);
   });
 
-  it.each(['Shutdown', 'Power-Off', 'System Power Off', 'Final Step', 'Late Shutdown Services', 'Unmount All Filesystems', 'umount.target - Unmount All Filesystems'])(
-    'knows the target %s, older spellings included',
-    (target) => {
-      expect(phases(`[  OK  ] Reached target ${target}.`)).toEqual(['requested', 'units']);
-    },
-  );
+  it.each([
+    'Shutdown',
+    'Power-Off',
+    'System Power Off',
+    'Final Step',
+    'Late Shutdown Services',
+    'Unmount All Filesystems',
+    'umount.target - Unmount All Filesystems',
+  ])('knows the target %s, older spellings included', (target) => {
+    expect(phases(`[  OK  ] Reached target ${target}.`)).toEqual(['requested', 'units']);
+  });
 
   it.each([
-    ['busybox', ['The system is going down NOW!', 'Sent SIGTERM to all processes', 'Sent SIGKILL to all processes', 'Requesting system poweroff'], ['final-kill', 'power-off']],
-    ['OpenRC', [' * Stopping sshd ...', ' * Terminating remaining processes ...', ' * Killing remaining processes ...', ' * Remounting remaining filesystems read-only ...'], ['units', 'final-kill', 'unmount']],
-    ['runit', ['- runit: enter stage: /etc/runit/3', '=> Waiting for services to stop...', '=> Sending TERM signal to processes...', '=> Unmounting filesystems, disabling swap...'], ['units', 'final-kill', 'unmount']],
-    ['sysvinit', ['INIT: Switching to runlevel: 0', '[ ok ] Asking all remaining processes to terminate...done.', '[ ok ] Unmounting local filesystems...done.', '[info] Will now halt.'], ['units', 'final-kill', 'unmount', 'power-off']],
+    [
+      'busybox',
+      [
+        'The system is going down NOW!',
+        'Sent SIGTERM to all processes',
+        'Sent SIGKILL to all processes',
+        'Requesting system poweroff',
+      ],
+      ['final-kill', 'power-off'],
+    ],
+    [
+      'OpenRC',
+      [
+        ' * Stopping sshd ...',
+        ' * Terminating remaining processes ...',
+        ' * Killing remaining processes ...',
+        ' * Remounting remaining filesystems read-only ...',
+      ],
+      ['units', 'final-kill', 'unmount'],
+    ],
+    [
+      'runit',
+      [
+        '- runit: enter stage: /etc/runit/3',
+        '=> Waiting for services to stop...',
+        '=> Sending TERM signal to processes...',
+        '=> Unmounting filesystems, disabling swap...',
+      ],
+      ['units', 'final-kill', 'unmount'],
+    ],
+    [
+      'sysvinit',
+      [
+        'INIT: Switching to runlevel: 0',
+        '[ ok ] Asking all remaining processes to terminate...done.',
+        '[ ok ] Unmounting local filesystems...done.',
+        '[info] Will now halt.',
+      ],
+      ['units', 'final-kill', 'unmount', 'power-off'],
+    ],
   ])('follows a shutdown by %s, and does not speak of systemd then', (_, lines, expected) => {
     expect(phases(...lines)).toEqual(['requested', ...expected]);
     for (let count = 1; count <= lines.length; count += 1) {
@@ -145,7 +226,10 @@ describe('createShutdownDetector', () => {
   it('knows what systemd-shutdown waits for', () => {
     const detector = createShutdownDetector();
     detector.requested(0);
-    detector.console('[   50.1] systemd-shutdown[1]: Waiting for process: 300 (npm ci)\n'.replace('50.1', '   50.100000'), 9);
+    detector.console(
+      '[   50.1] systemd-shutdown[1]: Waiting for process: 300 (npm ci)\n'.replace('50.1', '   50.100000'),
+      9,
+    );
     expect(detector.finding(9)).toMatchObject({ phase: 'final-kill', task: { pid: 300, comm: 'npm ci' } });
   });
 
@@ -162,18 +246,36 @@ describe('createShutdownDetector', () => {
 
   it('does not take words of a running system for a shutdown that nobody asked for', () => {
     const detector = createShutdownDetector();
-    detector.console('         Stopping foo.service - Foo...\n[  OK  ] Stopped foo.service - Foo.\nThe system is going down for lunch\n', 1);
+    detector.console(
+      '         Stopping foo.service - Foo...\n[  OK  ] Stopped foo.service - Foo.\nThe system is going down for lunch\n',
+      1,
+    );
     expect(detector.report(2)).toMatchObject({ end: 'running', phases: [] });
   });
 
   it('survives any bytes, and shows no control character', () => {
     fc.assert(
-      fc.property(fc.array(fc.oneof(fc.string(), fc.constantFrom('\u001b[31m', 'A stop job is running for ', ' (3s / no limit)', '\r\n', 'Stopped ', 'systemd-shutdown[1]: '))), (parts) => {
-        const detector = createShutdownDetector();
-        detector.requested(0);
-        for (const part of parts) detector.console(part, 1);
-        expect(shown(detector, 2).replaceAll('\n', '')).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
-      }),
+      fc.property(
+        fc.array(
+          fc.oneof(
+            fc.string(),
+            fc.constantFrom(
+              '\u001b[31m',
+              'A stop job is running for ',
+              ' (3s / no limit)',
+              '\r\n',
+              'Stopped ',
+              'systemd-shutdown[1]: ',
+            ),
+          ),
+        ),
+        (parts) => {
+          const detector = createShutdownDetector();
+          detector.requested(0);
+          for (const part of parts) detector.console(part, 1);
+          expect(shown(detector, 2).replaceAll('\n', '')).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+        },
+      ),
     );
   });
 });
@@ -185,26 +287,92 @@ describe('judgeShutdown', () => {
     act(detector);
     return judgeShutdown(detector.report(at), { wanted, slowAfterMs: 60_000 });
   };
-  const event = (name: string, data: Record<string, unknown>, at = 3000) => (detector: ShutdownDetector) => detector.qmpEvent(name, data, at);
-  const prints = (text: string, at = 3000) => (detector: ShutdownDetector) => detector.console(`[   50.100000] ${text}\n`, at);
+  const event =
+    (name: string, data: Record<string, unknown>, at = 3000) =>
+    (detector: ShutdownDetector) =>
+      detector.qmpEvent(name, data, at);
+  const prints =
+    (text: string, at = 3000) =>
+    (detector: ShutdownDetector) =>
+      detector.console(`[   50.100000] ${text}\n`, at);
 
   it.each([
-    ['poweroff', event('SHUTDOWN', { guest: true, reason: 'guest-shutdown' }), 'clean', 'the machine powered off within 3s'],
-    ['poweroff', event('SHUTDOWN', { guest: true, reason: 'guest-shutdown' }, 61_000), 'slow', 'the machine powered off, but after 1min 1s'],
+    [
+      'poweroff',
+      event('SHUTDOWN', { guest: true, reason: 'guest-shutdown' }),
+      'clean',
+      'the machine powered off within 3s',
+    ],
+    [
+      'poweroff',
+      event('SHUTDOWN', { guest: true, reason: 'guest-shutdown' }, 61_000),
+      'slow',
+      'the machine powered off, but after 1min 1s',
+    ],
     ['reboot', event('RESET', { guest: true, reason: 'guest-reset' }), 'clean', 'the machine rebooted within 3s'],
     ['reboot', prints('reboot: Restarting system'), 'clean', 'the machine rebooted within 3s'],
     ['halt', prints('reboot: System halted'), 'clean', 'the system halted within 3s'],
-    ['poweroff', prints('reboot: System halted'), 'stalled', 'the system halted after 3s, although a poweroff was asked for'],
-    ['poweroff', event('RESET', { guest: true }), 'rebooted', 'the machine rebooted after 3s, although a poweroff was asked for'],
-    ['poweroff', prints('Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000009'), 'panicked', 'the kernel panicked 3s after the poweroff was asked for: Attempted to kill init! exitcode=0x00000009'],
-    ['poweroff', event('GUEST_PANICKED', { action: 'run' }), 'panicked', 'the kernel panicked 3s after the poweroff was asked for'],
-    ['poweroff', event('SHUTDOWN', { guest: false, reason: 'host-signal' }), 'killed', 'QEMU ended (host-signal) in phase requested, before the guest had come to an end'],
-    ['poweroff', (detector: ShutdownDetector) => detector.qemuExited(3000), 'killed', 'QEMU ended in phase requested, before the guest had come to an end'],
+    [
+      'poweroff',
+      prints('reboot: System halted'),
+      'stalled',
+      'the system halted after 3s, although a poweroff was asked for',
+    ],
+    [
+      'poweroff',
+      event('RESET', { guest: true }),
+      'rebooted',
+      'the machine rebooted after 3s, although a poweroff was asked for',
+    ],
+    [
+      'poweroff',
+      prints('Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000009'),
+      'panicked',
+      'the kernel panicked 3s after the poweroff was asked for: Attempted to kill init! exitcode=0x00000009',
+    ],
+    [
+      'poweroff',
+      event('GUEST_PANICKED', { action: 'run' }),
+      'panicked',
+      'the kernel panicked 3s after the poweroff was asked for',
+    ],
+    [
+      'poweroff',
+      event('SHUTDOWN', { guest: false, reason: 'host-signal' }),
+      'killed',
+      'QEMU ended (host-signal) in phase requested, before the guest had come to an end',
+    ],
+    [
+      'poweroff',
+      (detector: ShutdownDetector) => detector.qemuExited(3000),
+      'killed',
+      'QEMU ended in phase requested, before the guest had come to an end',
+    ],
     ['poweroff', () => {}, 'stalled', 'after 5s nothing was heard of it'],
-    ['poweroff', (detector: ShutdownDetector) => detector.refused('Failed to connect to bus'), 'stalled', 'after 5s the guest has refused: Failed to connect to bus'],
-    ['reboot', prints('systemd-shutdown[1]: Waiting for process: 300 (npm ci)'), 'stalled', 'after 5s systemd-shutdown still waits for npm ci (300)'],
-    ['poweroff', prints('systemd-shutdown[1]: Unmounting file systems.'), 'stalled', 'after 5s systemd-shutdown still unmounts and detaches file systems and devices'],
-    ['poweroff', prints('systemd-shutdown[1]: Powering off.'), 'stalled', 'after 5s the last step of the kernel has not ended'],
+    [
+      'poweroff',
+      (detector: ShutdownDetector) => detector.refused('Failed to connect to bus'),
+      'stalled',
+      'after 5s the guest has refused: Failed to connect to bus',
+    ],
+    [
+      'reboot',
+      prints('systemd-shutdown[1]: Waiting for process: 300 (npm ci)'),
+      'stalled',
+      'after 5s systemd-shutdown still waits for npm ci (300)',
+    ],
+    [
+      'poweroff',
+      prints('systemd-shutdown[1]: Unmounting file systems.'),
+      'stalled',
+      'after 5s systemd-shutdown still unmounts and detaches file systems and devices',
+    ],
+    [
+      'poweroff',
+      prints('systemd-shutdown[1]: Powering off.'),
+      'stalled',
+      'after 5s the last step of the kernel has not ended',
+    ],
   ] as const)('%s: %s', (wanted, act, outcome, reason) => {
     expect(judge(wanted, act)).toEqual({ outcome, reason });
   });
@@ -214,7 +382,9 @@ describe('judgeShutdown', () => {
     const report = fed(bytes.subarray(0, bytes.lastIndexOf('A stop job is running') + 120)).report(1e6);
     expect(judgeShutdown(report, WISH)).toMatchObject({
       outcome: 'stalled',
-      reason: expect.stringMatching(/systemd still waits for user@0\.service \(User Manager for UID 0\) in user-0\.slice, \S+ ?\S* of 4min, the limit grew from 2min/),
+      reason: expect.stringMatching(
+        /systemd still waits for user@0\.service \(User Manager for UID 0\) in user-0\.slice, \S+ ?\S* of 4min, the limit grew from 2min/,
+      ),
     });
   });
 

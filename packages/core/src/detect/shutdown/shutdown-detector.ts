@@ -64,7 +64,11 @@ export interface ShutdownDetector {
 }
 
 const ORDER: readonly ShutdownPhase[] = ['requested', 'units', 'final-kill', 'unmount', 'power-off', 'off', 'gone'];
-const OTHER_INIT = { units: 'services are stopped', 'final-kill': 'what is left is killed', unmount: 'file systems are unmounted' } as const;
+const OTHER_INIT = {
+  'units': 'services are stopped',
+  'final-kill': 'what is left is killed',
+  'unmount': 'file systems are unmounted',
+} as const;
 const MAX_EVIDENCE = 30;
 const MAX_PROCESSES = 64;
 
@@ -155,14 +159,19 @@ class Detector implements ShutdownDetector {
 
   finding(atMs: number): PoweroffStallFinding {
     const report = this.report(atMs);
-    const job = report.phase === 'units' || report.phase === 'requested' ? report.jobs.find(({ ended }) => !ended) : undefined;
+    const job =
+      report.phase === 'units' || report.phase === 'requested' ? report.jobs.find(({ ended }) => !ended) : undefined;
     const phase = stalledPhase(report.phase, job);
     const where = job === undefined ? phaseText(phase, report) : (job.unit ?? job.description ?? 'a job');
     return {
       kind: 'poweroff-stall',
       severity: 'error',
       title: `poweroff stalled: ${where}`,
-      signature: ['poweroff-stall', phase, ...(job === undefined ? [] : [generalUnit(job.unit ?? job.description ?? '')])].join(' '),
+      signature: [
+        'poweroff-stall',
+        phase,
+        ...(job === undefined ? [] : [generalUnit(job.unit ?? job.description ?? '')]),
+      ].join(' '),
       at: atMs,
       phase,
       ...(job?.unit === undefined ? {} : { unit: job.unit }),
@@ -266,8 +275,12 @@ function stalledPhase(phase: ShutdownPhase, job: ShutdownJob | undefined): Power
 function phaseText(phase: PoweroffStallFinding['phase'], { processes, init }: ShutdownReport): string {
   if (phase === 'unknown') return 'nothing was heard of it';
   if (init === 'other') return OTHER_INIT[phase];
-  const names = processes.slice(0, 3).map(({ comm, pid }) => `${comm} (${pid})`).join(', ');
-  if (phase === 'final-kill') return names === '' ? 'systemd-shutdown kills what is left' : `systemd-shutdown waits for ${names}`;
+  const names = processes
+    .slice(0, 3)
+    .map(({ comm, pid }) => `${comm} (${pid})`)
+    .join(', ');
+  if (phase === 'final-kill')
+    return names === '' ? 'systemd-shutdown kills what is left' : `systemd-shutdown waits for ${names}`;
   return phase === 'unmount' ? 'systemd-shutdown unmounts and detaches' : 'systemd stops its units';
 }
 

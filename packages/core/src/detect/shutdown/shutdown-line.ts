@@ -17,7 +17,13 @@ export type ShutdownLine =
       readonly elapsed: number;
       readonly limit?: number;
     }
-  | { readonly type: 'unit'; readonly verb: 'stopping' | 'stopped'; readonly unit?: string; readonly description: string; readonly sure: boolean }
+  | {
+      readonly type: 'unit';
+      readonly verb: 'stopping' | 'stopped';
+      readonly unit?: string;
+      readonly description: string;
+      readonly sure: boolean;
+    }
   /** `all`: these and no others are left. */
   | { readonly type: 'processes'; readonly left: readonly TaskRef[]; readonly all: boolean }
   | { readonly type: 'end'; readonly how: 'power-off' | 'reboot' | 'halt' }
@@ -54,7 +60,8 @@ const STAMP = /\[ {0,12}\d{1,10}\.\d{6}\]/;
 // The messages of src/core/{service,scope,mount,swap,socket,slice}.c for a job that has ended, well or not.
 const UNIT_STATUS =
   /(?:^|\] {0,3}|: | {3})(Stopping|(?:Stopped|Unmounted|Deactivated swap|Closed|Removed slice)(?: \(with error\))?|Failed (?:unmounting|deactivating swap)|Timed out (?:stopping|unmounting|deactivating swap))(?: target)? (.{1,256}?)(?:\.\.\.|\.)$/;
-const UNIT_NAME = /^([^ ]{1,256}\.(?:service|scope|slice|target|mount|automount|socket|swap|timer|path|device)) - (.{1,256})$/;
+const UNIT_NAME =
+  /^([^ ]{1,256}\.(?:service|scope|slice|target|mount|automount|socket|swap|timer|path|device)) - (.{1,256})$/;
 const RUN_STATE_TARGET = /^(?:multi-user\.target|graphical\.target|Multi-User System|Graphical Interface)/;
 // systemd src/shutdown/shutdown.c.
 const SHUTDOWN_TOOL = /(?:^|[\] ])(?:systemd-)?shutdown(?:\[\d{1,10}\])?: (.{1,300})$/;
@@ -93,14 +100,21 @@ function readJob(line: string): ShutdownLine | undefined {
 function readShutdownTool(message: string): ShutdownLine[] {
   const waiting = WAITING.exec(message);
   if (waiting !== null) {
-    const left = [...(waiting[1] ?? '').matchAll(PROCESS)].slice(0, 32).map(([, pid, comm]) => ({ pid: Number(pid), comm: comm ?? '' }));
+    const left = [...(waiting[1] ?? '').matchAll(PROCESS)]
+      .slice(0, 32)
+      .map(([, pid, comm]) => ({ pid: Number(pid), comm: comm ?? '' }));
     return [
       { type: 'phase', phase: 'final-kill', sure: true },
       { type: 'processes', left, all: message.startsWith('Waiting') },
     ];
   }
-  if (/^(?:Powering off|Rebooting|Halting system)/.test(message)) return [{ type: 'phase', phase: 'power-off', sure: true }];
-  if (/^(?:Unmounting|Deactivating|Detaching|Stopping (?:MD|DM)|All |Could not|Failed to unmount|Not all|Unable to finalize|Remounting)/.test(message)) {
+  if (/^(?:Powering off|Rebooting|Halting system)/.test(message))
+    return [{ type: 'phase', phase: 'power-off', sure: true }];
+  if (
+    /^(?:Unmounting|Deactivating|Detaching|Stopping (?:MD|DM)|All |Could not|Failed to unmount|Not all|Unable to finalize|Remounting)/.test(
+      message,
+    )
+  ) {
     return [{ type: 'phase', phase: 'unmount', sure: true }];
   }
   if (/^(?:Sending SIG|Syncing filesystems)/.test(message)) return [{ type: 'phase', phase: 'final-kill', sure: true }];
@@ -111,7 +125,10 @@ function readKernel(line: string): ShutdownLine[] {
   const panic = /Kernel panic - not syncing(?:: (.{0,200}))?/.exec(line);
   if (panic !== null) return [{ type: 'panic', message: panic[1] ?? '' }];
   // kernel/reboot.c
-  const end = /(?:^|\] )reboot: (Power down|Restarting system|System halted|Power off not available: System halted)/.exec(line)?.[1];
+  const end =
+    /(?:^|\] )reboot: (Power down|Restarting system|System halted|Power off not available: System halted)/.exec(
+      line,
+    )?.[1];
   if (end !== undefined) {
     return [{ type: 'end', how: end === 'Power down' ? 'power-off' : end === 'Restarting system' ? 'reboot' : 'halt' }];
   }

@@ -57,7 +57,13 @@ export class StopJobs {
 
   /** A job that systemd drew on the console. */
   drawn(
-    seen: { readonly unit?: string; readonly description?: string; readonly job: string; readonly elapsed: number; readonly limit?: number },
+    seen: {
+      readonly unit?: string;
+      readonly description?: string;
+      readonly job: string;
+      readonly elapsed: number;
+      readonly limit?: number;
+    },
     atMs: number,
   ): void {
     const job = this.#find(seen.unit, seen.description) ?? this.#add(seen.unit, seen.description, seen.job, atMs);
@@ -83,7 +89,8 @@ export class StopJobs {
       complete = true;
       if (match[4] !== 'running') continue;
       const unit = match[2] ?? '';
-      const job = this.#find(unit, this.#units.get(unit)?.description) ?? this.#add(unit, undefined, match[3] ?? 'stop', atMs);
+      const job =
+        this.#find(unit, this.#units.get(unit)?.description) ?? this.#add(unit, undefined, match[3] ?? 'stop', atMs);
       if (job === undefined) continue;
       job.unit = unit;
       job.ended = false;
@@ -114,7 +121,8 @@ export class StopJobs {
   }
 
   holds(unit: string, processes: readonly TaskRef[]): void {
-    if (this.#processes.size < MAX_UNITS || this.#processes.has(unit)) this.#processes.set(unit, processes.slice(0, MAX_PROCESSES));
+    if (this.#processes.size < MAX_UNITS || this.#processes.has(unit))
+      this.#processes.set(unit, processes.slice(0, MAX_PROCESSES));
   }
 
   /** `Stopping UNIT - DESCRIPTION...` names both. */
@@ -185,7 +193,17 @@ export class StopJobs {
 
   #add(unit: string | undefined, description: string | undefined, type: string, atMs: number): Job | undefined {
     if (this.#jobs.length >= MAX_JOBS) return undefined;
-    const job: Job = { unit, description, type, elapsed: 0, since: atMs, shown: false, limit: undefined, limits: [], ended: false };
+    const job: Job = {
+      unit,
+      description,
+      type,
+      elapsed: 0,
+      since: atMs,
+      shown: false,
+      limit: undefined,
+      limits: [],
+      ended: false,
+    };
     this.#jobs.push(job);
     return job;
   }

@@ -27,7 +27,11 @@ export interface ShutdownJudgement {
   readonly reason: string;
 }
 
-const WANTED_END: Readonly<Record<ShutdownWish, ShutdownReport['end']>> = { poweroff: 'off', reboot: 'rebooted', halt: 'halted' };
+const WANTED_END: Readonly<Record<ShutdownWish, ShutdownReport['end']>> = {
+  poweroff: 'off',
+  reboot: 'rebooted',
+  halt: 'halted',
+};
 const ENDED: Readonly<Partial<Record<ShutdownReport['end'], string>>> = {
   off: 'the machine powered off',
   rebooted: 'the machine rebooted',
@@ -35,18 +39,30 @@ const ENDED: Readonly<Partial<Record<ShutdownReport['end'], string>>> = {
 };
 
 /** Says what a shutdown came to. A report whose end is `running` is taken as given up on. */
-export function judgeShutdown(report: ShutdownReport, wish: { readonly wanted: ShutdownWish; readonly slowAfterMs: number }): ShutdownJudgement {
+export function judgeShutdown(
+  report: ShutdownReport,
+  wish: { readonly wanted: ShutdownWish; readonly slowAfterMs: number },
+): ShutdownJudgement {
   const { end, elapsed } = report;
   const took = formatTimeSpan(elapsed);
   const ended = ENDED[end] ?? '';
-  if (end === 'panicked') return { outcome: 'panicked', reason: `the kernel panicked ${took} after the ${wish.wanted} was asked for${report.panic === undefined ? '' : `: ${report.panic}`}` };
-  if (end === 'killed') return { outcome: 'killed', reason: `QEMU ended${report.shutdownReason === undefined ? '' : ` (${report.shutdownReason})`} in phase ${lastPhase(report)}, before the guest had come to an end` };
+  if (end === 'panicked')
+    return {
+      outcome: 'panicked',
+      reason: `the kernel panicked ${took} after the ${wish.wanted} was asked for${report.panic === undefined ? '' : `: ${report.panic}`}`,
+    };
+  if (end === 'killed')
+    return {
+      outcome: 'killed',
+      reason: `QEMU ended${report.shutdownReason === undefined ? '' : ` (${report.shutdownReason})`} in phase ${lastPhase(report)}, before the guest had come to an end`,
+    };
   if (end === 'running') return { outcome: 'stalled', reason: `after ${took} ${stallReason(report)}` };
   if (end === WANTED_END[wish.wanted] || (end === 'off' && wish.wanted === 'halt')) {
     if (elapsed <= wish.slowAfterMs) return { outcome: 'clean', reason: `${ended} within ${took}` };
     return { outcome: 'slow', reason: `${ended}, but after ${took}${slowReason(report)}` };
   }
-  if (end === 'rebooted') return { outcome: 'rebooted', reason: `${ended} after ${took}, although a ${wish.wanted} was asked for` };
+  if (end === 'rebooted')
+    return { outcome: 'rebooted', reason: `${ended} after ${took}, although a ${wish.wanted} was asked for` };
   return { outcome: 'stalled', reason: `${ended} after ${took}, although a ${wish.wanted} was asked for` };
 }
 
@@ -65,7 +81,9 @@ function stallReason(report: ShutdownReport): string {
       return report.init === 'other' ? 'services are still being stopped' : 'systemd still stops its units';
     case 'final-kill':
       if (report.init === 'other') return 'what is left is still being killed';
-      return report.processes.length === 0 ? 'systemd-shutdown still kills what is left' : `systemd-shutdown still waits for ${nameTasks(report.processes)}`;
+      return report.processes.length === 0
+        ? 'systemd-shutdown still kills what is left'
+        : `systemd-shutdown still waits for ${nameTasks(report.processes)}`;
     case 'unmount':
       if (report.init === 'other') return 'file systems are still being unmounted';
       return 'systemd-shutdown still unmounts and detaches file systems and devices';
@@ -94,7 +112,8 @@ export function describeJob(job: ShutdownJob): string {
   const times = `, ${formatTimeSpan(job.elapsed)} of ${job.limit === undefined ? 'no limit' : formatTimeSpan(job.limit)}`;
   const before = job.limits.slice(0, -1).map(formatTimeSpan);
   const grown = before.length === 0 ? '' : `, the limit grew from ${before.join(', ')}`;
-  const left = job.processes === undefined || job.processes.length === 0 ? '' : `; left in it: ${nameTasks(job.processes)}`;
+  const left =
+    job.processes === undefined || job.processes.length === 0 ? '' : `; left in it: ${nameTasks(job.processes)}`;
   return `${name}${about}${place}${times}${grown}${left}`;
 }
 

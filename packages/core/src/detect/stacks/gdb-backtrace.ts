@@ -43,7 +43,11 @@ export function parseGdbThreads(text: string): GdbThread[] {
   for (const line of wholeLines(text)) {
     const thread = THREAD.exec(line);
     if (thread) {
-      heading = { number: Number(thread[1]), tid: Number(thread[2]), ...(thread[3] !== undefined && { name: thread[3] }) };
+      heading = {
+        number: Number(thread[1]),
+        tid: Number(thread[2]),
+        ...(thread[3] !== undefined && { name: thread[3] }),
+      };
       continue;
     }
     const frame = parseLine(line);
@@ -65,7 +69,12 @@ function wholeLines(text: string): string[] {
     if (line.startsWith('#') || THREAD.test(line)) {
       whole.push(line.trimEnd());
       inFrame = line.startsWith('#');
-    } else if (line.trim() === '' || /^(?:\(gdb\)|\[|Thread |0x|--Type |\(More stack|Backtrace stopped|warning:|Continuing|Quit|A debugging session)/.test(line)) {
+    } else if (
+      line.trim() === '' ||
+      /^(?:\(gdb\)|\[|Thread |0x|--Type |\(More stack|Backtrace stopped|warning:|Continuing|Quit|A debugging session)/.test(
+        line,
+      )
+    ) {
       inFrame = false;
     } else if (inFrame) {
       // gdb itself breaks at a blank and indents; a terminal cuts anywhere.
@@ -101,7 +110,9 @@ function splitCall(text: string): { name: string; args: string } {
     if (text[at] === ')') depth += 1;
     else if (text[at] === '(') depth -= 1;
     if (depth === 0) {
-      return text[at - 1] === ' ' ? { name: text.slice(0, at).trim(), args: text.slice(at + 1, -1) } : { name: text, args: '' };
+      return text[at - 1] === ' '
+        ? { name: text.slice(0, at).trim(), args: text.slice(at + 1, -1) }
+        : { name: text, args: '' };
     }
   }
   return { name: text, args: '' };

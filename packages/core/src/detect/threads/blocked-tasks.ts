@@ -17,7 +17,8 @@ export interface DumpedTask extends TaskRef {
 const TASK =
   /^task:(?<comm>.{1,64}?) +state:(?<state>[A-Za-z])(?: {1,2}running task)? +stack: {0,8}-?\d{1,10} +pid: {0,8}(?<pid>\d{1,10})(?: +tgid: {0,8}(?<tgid>\d{1,10}))?(?: +ppid: {0,8}(?<ppid>\d{1,10}))? /;
 /** Before 5.11: `npm ci          D    0   888    880 0x00000004`; the name fills 15 columns. Before 4.10 an address stands behind the state. */
-const OLD_TASK = /^(?<comm>.{15}) (?<state>[RSDTtXZPI]) {0,16}(?:running task)? *(?:[0-9a-f]{8,16} +)?\d{1,6} +(?<pid>\d{1,10}) +(?<ppid>\d{1,10}) 0x[0-9a-f]{1,16} /;
+const OLD_TASK =
+  /^(?<comm>.{15}) (?<state>[RSDTtXZPI]) {0,16}(?:running task)? *(?:[0-9a-f]{8,16} +)?\d{1,6} +(?<pid>\d{1,10}) +(?<ppid>\d{1,10}) 0x[0-9a-f]{1,16} /;
 /** Every kernel thread is a child of kthreadd. */
 const KTHREADD = 2;
 const MAX_TASKS = 4096;
@@ -36,7 +37,8 @@ export function parseBlockedTasks(text: string): DumpedTask[] {
     }
     const frame = parseFrame(said);
     const stack = tasks.at(-1)?.stack;
-    if (frame !== undefined && frame.uncertain !== true && stack !== undefined && stack.length < MAX_FRAMES) stack.push(frame);
+    if (frame !== undefined && frame.uncertain !== true && stack !== undefined && stack.length < MAX_FRAMES)
+      stack.push(frame);
   }
   return tasks;
 }

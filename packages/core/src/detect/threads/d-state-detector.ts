@@ -41,7 +41,8 @@ interface Watched {
 export function createDStateDetector(options: DStateOptions): DStateDetector {
   const watched = new Map<string, Watched>();
   const { forMs, kernelThreads = false } = options;
-  const pattern = options.comm === undefined ? undefined : new RegExp(options.comm.source, options.comm.flags.replace(/[gy]/g, ''));
+  const pattern =
+    options.comm === undefined ? undefined : new RegExp(options.comm.source, options.comm.flags.replace(/[gy]/g, ''));
   let lastAt = 0;
 
   const wanted = (thread: BlockedThread): boolean =>

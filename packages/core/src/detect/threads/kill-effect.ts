@@ -31,7 +31,9 @@ export function describeKillEffect(before: ThreadSample, after: ThreadSample): K
   return [...processes.values()].map((known) => {
     const same = before.blocked.filter(({ pid }) => pid === known.pid);
     const left = after.blocked.filter(
-      (thread) => thread.pid === known.pid && same.some(({ tid, startTime }) => tid === thread.tid && startTime === thread.startTime),
+      (thread) =>
+        thread.pid === known.pid &&
+        same.some(({ tid, startTime }) => tid === thread.tid && startTime === thread.startTime),
     );
     return describeProcess(known, left, after.complete);
   });
@@ -41,15 +43,25 @@ function describeProcess(known: BlockedThread, left: readonly BlockedThread[], c
   const killPending = left.some((thread) => thread.killPending);
   const name = `${known.processComm} (pid ${known.pid})`;
   const effect = { pid: known.pid, comm: known.processComm, killPending, left };
-  const threads = left.map(({ comm, tid, wchan }) => `${comm} (${tid}${wchan === undefined ? '' : ` in ${wchan}`})`).join(', ');
+  const threads = left
+    .map(({ comm, tid, wchan }) => `${comm} (${tid}${wchan === undefined ? '' : ` in ${wchan}`})`)
+    .join(', ');
   if (left.length === 0) {
     return complete
       ? { ...effect, outcome: 'gone', summary: `${name} is gone, or no longer in state D` }
       : { ...effect, outcome: 'unknown', summary: `the sample after the kill is cut short and does not show ${name}` };
   }
   if (left.some(({ processState }) => processState === 'Z')) {
-    return { ...effect, outcome: 'zombie-leader', summary: `${name} is a zombie whose threads do not end: ${threads} still in state D` };
+    return {
+      ...effect,
+      outcome: 'zombie-leader',
+      summary: `${name} is a zombie whose threads do not end: ${threads} still in state D`,
+    };
   }
   const pending = killPending ? ', with SIGKILL pending' : '';
-  return { ...effect, outcome: 'no-effect', summary: `kill -9 changed nothing: ${name} still has ${threads} in state D${pending}` };
+  return {
+    ...effect,
+    outcome: 'no-effect',
+    summary: `kill -9 changed nothing: ${name} still has ${threads} in state D${pending}`,
+  };
 }

@@ -64,7 +64,9 @@ const STACK = `if slurp "$d/stack"; then clean "$s"; stack=$c; fi`;
  * its stack takes, and the reader then hangs as well: ask for stacks once something was found, not in every sample.
  */
 export function threadSampleScript(options: { readonly stacks?: boolean } = {}): string {
-  return BODY.replaceAll(String.raw`\${`, '${').replace('    STACK\n', options.stacks === true ? `    ${STACK}\n` : '').trim();
+  return BODY.replaceAll(String.raw`\${`, '${')
+    .replace('    STACK\n', options.stacks === true ? `    ${STACK}\n` : '')
+    .trim();
 }
 
 /** {@link threadSampleScript} without stacks: for one sample about every second. */

@@ -70,7 +70,22 @@ export function parseThreadSample(text: string): ThreadSample {
 }
 
 function parseThread(fields: readonly string[]): BlockedThread | undefined {
-  const [, pidText, tidText, flagsText, startText, switchesText, pending, wchan, state, threadsText, cgroup, processComm, comm, stackText] = fields;
+  const [
+    ,
+    pidText,
+    tidText,
+    flagsText,
+    startText,
+    switchesText,
+    pending,
+    wchan,
+    state,
+    threadsText,
+    cgroup,
+    processComm,
+    comm,
+    stackText,
+  ] = fields;
   const [pid, tid, flags, startTime] = [toNumber(pidText), toNumber(tidText), toNumber(flagsText), toNumber(startText)];
   if (pid === undefined || tid === undefined || flags === undefined || startTime === undefined) return undefined;
   const switches = toNumber(switchesText);

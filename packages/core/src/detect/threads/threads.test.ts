@@ -7,7 +7,16 @@ import { THREAD_SAMPLE_SCRIPT } from './thread-sample-script.js';
 import { parseThreadSample, type BlockedThread, type ThreadSample } from './thread-sample.js';
 
 const thread = (more: Partial<BlockedThread> = {}): BlockedThread => ({
-  pid: 300, tid: 308, comm: 'iou-sqp-300', processComm: 'npm ci', kernelThread: false, startTime: 9, switches: 5, killPending: false, wchan: 'io_sq_thread', ...more,
+  pid: 300,
+  tid: 308,
+  comm: 'iou-sqp-300',
+  processComm: 'npm ci',
+  kernelThread: false,
+  startTime: 9,
+  switches: 5,
+  killPending: false,
+  wchan: 'io_sq_thread',
+  ...more,
 });
 const sample = (...blocked: BlockedThread[]): ThreadSample => ({ seen: 50, complete: true, blocked });
 
@@ -16,7 +25,9 @@ describe('createDStateDetector', () => {
     const detector = createDStateDetector({ forMs: 10_000 });
     expect(detector.push(sample(thread()), 0)).toEqual([]);
     expect(detector.push(sample(thread()), 9_999)).toEqual([]);
-    expect(detector.push(sample(thread()), 10_000)).toMatchObject([{ kind: 'd-state', task: { comm: 'iou-sqp-300', pid: 308, tgid: 300 }, stuckMs: 10_000, wchan: 'io_sq_thread' }]);
+    expect(detector.push(sample(thread()), 10_000)).toMatchObject([
+      { kind: 'd-state', task: { comm: 'iou-sqp-300', pid: 308, tgid: 300 }, stuckMs: 10_000, wchan: 'io_sq_thread' },
+    ]);
     expect(detector.push(sample(thread()), 11_000)).toEqual([]);
   });
 
@@ -72,24 +83,36 @@ describe('describeKillEffect', () => {
     ['gone', sample(), /is gone/],
     ['unknown', { ...sample(), complete: false }, /cut short/],
   ] as const)('says %s', (outcome, after, summary) => {
-    expect(describeKillEffect(sample(thread()), after)).toMatchObject([{ pid: 300, outcome, summary: expect.stringMatching(summary) }]);
+    expect(describeKillEffect(sample(thread()), after)).toMatchObject([
+      { pid: 300, outcome, summary: expect.stringMatching(summary) },
+    ]);
   });
 });
 
 describe('the sampling script', () => {
-  const SHELLS = [['bash'], ['dash'], ['sh'], ['busybox', 'sh']].filter(([program = '']) => spawnSync(program, ['--help']).error === undefined);
+  const SHELLS = [['bash'], ['dash'], ['sh'], ['busybox', 'sh']].filter(
+    ([program = '']) => spawnSync(program, ['--help']).error === undefined,
+  );
 
   it.each(SHELLS)('runs in %s and looks at every thread of this host', (shell = '', ...rest) => {
     // No program can be found: builtins are all that a small guest has.
-    const { seen, complete, uptime } = parseThreadSample(execFileSync(shell, [...rest, '-c', `PATH=/nowhere; ${THREAD_SAMPLE_SCRIPT}`], { encoding: 'utf8' }));
+    const { seen, complete, uptime } = parseThreadSample(
+      execFileSync(shell, [...rest, '-c', `PATH=/nowhere; ${THREAD_SAMPLE_SCRIPT}`], { encoding: 'utf8' }),
+    );
     expect(complete).toBe(true);
     expect(seen).toBeGreaterThan(5);
     expect(uptime).toBeGreaterThan(0);
   });
 
   it('passes over what stands around the sample, and broken lines', () => {
-    const text = 'noise\nqmpilot-threads\t1\t12.5\nD\t1\t2\nD\tx\ty\t0\t0\t-\t-\t-\t-\t-\t-\t-\t-\t-\nD\t300\t308\t0\t9\t5\t0 100\tio_sq_thread\tS\t2\t/a\tnpm ci\tiou-sqp-300\t-\nend\t7\nmore\n';
-    expect(parseThreadSample(text)).toMatchObject({ uptime: 12.5, seen: 7, complete: true, blocked: [{ pid: 300, tid: 308, processComm: 'npm ci', killPending: true }] });
+    const text =
+      'noise\nqmpilot-threads\t1\t12.5\nD\t1\t2\nD\tx\ty\t0\t0\t-\t-\t-\t-\t-\t-\t-\t-\t-\nD\t300\t308\t0\t9\t5\t0 100\tio_sq_thread\tS\t2\t/a\tnpm ci\tiou-sqp-300\t-\nend\t7\nmore\n';
+    expect(parseThreadSample(text)).toMatchObject({
+      uptime: 12.5,
+      seen: 7,
+      complete: true,
+      blocked: [{ pid: 300, tid: 308, processComm: 'npm ci', killPending: true }],
+    });
   });
 });
 
@@ -133,12 +156,19 @@ describe('parseBlockedTasks', () => {
   });
 
   it('serves as a sample where no shell answers: a task counts as stuck while its stack stays the same', () => {
-    const dump = (frame: string) => sampleOfDump(parseBlockedTasks(`task:npm ci          state:D stack:0     pid:888   ppid:880    flags:0x00004006\n ${frame}+0x1/0x2\n`));
+    const dump = (frame: string) =>
+      sampleOfDump(
+        parseBlockedTasks(
+          `task:npm ci          state:D stack:0     pid:888   ppid:880    flags:0x00004006\n ${frame}+0x1/0x2\n`,
+        ),
+      );
     const stuckAfter = (...frames: string[]) => {
       const detector = createDStateDetector({ forMs: 10_000 });
       return frames.flatMap((frame, index) => detector.push(dump(frame), index * 10_000));
     };
-    expect(stuckAfter('io_sq_thread', 'io_sq_thread')).toMatchObject([{ title: 'D state: npm ci (pid 888) in io_sq_thread', stuckMs: 10_000 }]);
+    expect(stuckAfter('io_sq_thread', 'io_sq_thread')).toMatchObject([
+      { title: 'D state: npm ci (pid 888) in io_sq_thread', stuckMs: 10_000 },
+    ]);
     expect(stuckAfter('io_sq_thread', 'jbd2_commit', 'io_sq_thread')).toEqual([]);
   });
 });

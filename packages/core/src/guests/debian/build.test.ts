@@ -27,7 +27,10 @@ async function withNpm(script: string): Promise<void> {
 }
 
 /** All but the lock, which stays: another builder may be waiting on this very file. */
-const left = async () => [...(await readdir(imagesDirectory(cacheDir))).filter((name) => !name.endsWith('.lock')), ...(await readdir(join(root, 'tmp')))];
+const left = async () => [
+  ...(await readdir(imagesDirectory(cacheDir))).filter((name) => !name.endsWith('.lock')),
+  ...(await readdir(join(root, 'tmp'))),
+];
 
 describe('buildDebianImage', () => {
   it('leaves nothing behind when it fails', async () => {
@@ -39,7 +42,10 @@ describe('buildDebianImage', () => {
   it('says ABORTED with the reason, and leaves nothing behind, when the signal fires while it works', async () => {
     await withNpm('exec sleep 300');
     const stop = new AbortController();
-    const building = buildDebianImage({}, { cacheDir, signal: stop.signal, onProgress: () => stop.abort(new Error('enough')) });
+    const building = buildDebianImage(
+      {},
+      { cacheDir, signal: stop.signal, onProgress: () => stop.abort(new Error('enough')) },
+    );
     await expect(building).rejects.toMatchObject({ code: 'ABORTED', cause: { message: 'enough' } });
     expect(await left()).toEqual([]);
   });
@@ -47,7 +53,8 @@ describe('buildDebianImage', () => {
   it('clears away what a builder of the same image that was killed left, and nothing of another', async () => {
     await withNpm('exit 1');
     const other = `.building-${'0'.repeat(32)}-x`;
-    for (const name of [`.building-${await debianImageKey({})}-x`, other]) await mkdir(join(imagesDirectory(cacheDir), name), { recursive: true });
+    for (const name of [`.building-${await debianImageKey({})}-x`, other])
+      await mkdir(join(imagesDirectory(cacheDir), name), { recursive: true });
     await expect(buildDebianImage({}, { cacheDir })).rejects.toThrow();
     expect(await left()).toEqual([other]);
   });
@@ -58,7 +65,10 @@ describe('builders of one image at the same time', () => {
     await withNpm('mkdir "$TMPDIR/busy" || echo "two at once" >&2; sleep 0.3; rmdir "$TMPDIR/busy"; exit 1');
     const results = await Promise.allSettled([1, 2, 3].map(() => buildDebianImage({}, { cacheDir })));
     for (const result of results) {
-      expect(result).toMatchObject({ status: 'rejected', reason: { code: 'GUEST_BUILD', message: expect.not.stringContaining('two at once') } });
+      expect(result).toMatchObject({
+        status: 'rejected',
+        reason: { code: 'GUEST_BUILD', message: expect.not.stringContaining('two at once') },
+      });
     }
   });
 });

@@ -4,9 +4,25 @@ import { join } from 'node:path';
 import { AbortedError, isQmpilotError, QmpilotError } from '../../errors.js';
 import { monotonicMs, wallTime } from '../../util/clock.js';
 import type { PrepareContext } from '../guest.js';
-import { findImage, IMAGE_FILES, imagesDirectory, withImageLock, type GuestImage, type ImageManifest } from '../image-cache.js';
+import {
+  findImage,
+  IMAGE_FILES,
+  imagesDirectory,
+  withImageLock,
+  type GuestImage,
+  type ImageManifest,
+} from '../image-cache.js';
 import { runMmdebstrap } from './mmdebstrap.js';
-import { debianImageKey, DISK_SIZE, guestFolder, imageName, PACKAGES, SUITE, TOOLCHAIN, type DebianImageOptions } from './recipe.js';
+import {
+  debianImageKey,
+  DISK_SIZE,
+  guestFolder,
+  imageName,
+  PACKAGES,
+  SUITE,
+  TOOLCHAIN,
+  type DebianImageOptions,
+} from './recipe.js';
 import { stageOverlay } from './stage.js';
 
 /**
@@ -14,18 +30,32 @@ import { stageOverlay } from './stage.js';
  * Takes one to three minutes, 2.5 GiB while it works and about 0.4 GiB to stay.
  * @throws {TOOL_MISSING} {GUEST_BUILD} {NO_SPACE} {USAGE} {ABORTED}: nothing but an empty lock file is left behind then
  */
-export async function buildDebianImage(options: DebianImageOptions = {}, context: PrepareContext = {}): Promise<GuestImage> {
+export async function buildDebianImage(
+  options: DebianImageOptions = {},
+  context: PrepareContext = {},
+): Promise<GuestImage> {
   const key = await debianImageKey(options);
   const known = await findImage(key, context.cacheDir);
   if (known) return known;
   const tell = context.onProgress ?? (() => {});
-  return withImageLock(key, context.cacheDir, context.signal, () => tell('another process builds the same image: waiting for it'), async () => {
-    const meanwhile = await findImage(key, context.cacheDir);
-    return meanwhile ?? build(key, options, context, tell);
-  });
+  return withImageLock(
+    key,
+    context.cacheDir,
+    context.signal,
+    () => tell('another process builds the same image: waiting for it'),
+    async () => {
+      const meanwhile = await findImage(key, context.cacheDir);
+      return meanwhile ?? build(key, options, context, tell);
+    },
+  );
 }
 
-async function build(key: string, options: DebianImageOptions, context: PrepareContext, tell: (message: string) => void): Promise<GuestImage> {
+async function build(
+  key: string,
+  options: DebianImageOptions,
+  context: PrepareContext,
+  tell: (message: string) => void,
+): Promise<GuestImage> {
   const begun = monotonicMs();
   const say = (what: string) => tell(`${what} (${((monotonicMs() - begun) / 1000).toFixed(0)} s)`);
   await removeUnfinished(key, context.cacheDir);
@@ -41,12 +71,15 @@ async function build(key: string, options: DebianImageOptions, context: PrepareC
       cwd: work,
       signal: context.signal,
       onLine: (line) => {
-        const known = /^qmpilot: (.{1,200})$|^I: ((?:installing|extracting|downloading|running apt).{1,200})$/.exec(line);
+        const known = /^qmpilot: (.{1,200})$|^I: ((?:installing|extracting|downloading|running apt).{1,200})$/.exec(
+          line,
+        );
         if (known) say(known[1] ?? known[2] ?? '');
       },
     });
     // Across file systems a move is a copy; the name below changes only when all of it is there.
-    for (const file of [IMAGE_FILES.kernel, IMAGE_FILES.initrd, IMAGE_FILES.disk]) await move(join(work, file), join(output, file));
+    for (const file of [IMAGE_FILES.kernel, IMAGE_FILES.initrd, IMAGE_FILES.disk])
+      await move(join(work, file), join(output, file));
     const text = async (name: string) => (await readFile(join(work, name), 'utf8')).trim();
     const manifest: ImageManifest = {
       v: 1,
@@ -65,7 +98,10 @@ async function build(key: string, options: DebianImageOptions, context: PrepareC
     await rm(work, { recursive: true, force: true });
   }
   const image = await findImage(key, context.cacheDir);
-  if (!image) throw new QmpilotError('GUEST_BUILD', 'the image that was built is not there', { hint: 'was the cache cleared meanwhile?' });
+  if (!image)
+    throw new QmpilotError('GUEST_BUILD', 'the image that was built is not there', {
+      hint: 'was the cache cleared meanwhile?',
+    });
   say('the image is ready');
   return image;
 }
@@ -121,5 +157,9 @@ function asBuildError(error: unknown, signal: AbortSignal | undefined): unknown 
       hint: 'free some room in TMPDIR and in the cache, or set TMPDIR and QMPILOT_CACHE',
     });
   }
-  return new QmpilotError('GUEST_BUILD', `the image could not be built: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  return new QmpilotError(
+    'GUEST_BUILD',
+    `the image could not be built: ${error instanceof Error ? error.message : String(error)}`,
+    { cause: error },
+  );
 }

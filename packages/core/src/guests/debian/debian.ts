@@ -31,7 +31,11 @@ export function debian(options: DebianOptions = {}): GuestDescription {
         name,
         key: image.key,
         kernelRelease: image.manifest.kernelRelease,
-        kernel: { kernel: image.kernel, initrd: image.initrd, append: 'root=/dev/vda rw console=ttyS0 loglevel=7 sysrq_always_enabled=1' },
+        kernel: {
+          kernel: image.kernel,
+          initrd: image.initrd,
+          append: 'root=/dev/vda rw console=ttyS0 loglevel=7 sysrq_always_enabled=1',
+        },
         disks: [{ id: 'root', file: image.disk, format: 'qcow2' }],
         cpus: options.cpus ?? 2,
         memoryMiB: options.memoryMiB ?? 1024,

@@ -6,7 +6,11 @@ import { which } from '../../qemu/binary.js';
  * A folder for PATH with shell scripts that stand for programs, and of the host's own programs only those named: faults of
  * mmdebstrap and npm cannot be made with the real ones.
  */
-export async function programFolder(parent: string, scripts: Readonly<Record<string, string>>, fromHost: readonly string[] = []): Promise<string> {
+export async function programFolder(
+  parent: string,
+  scripts: Readonly<Record<string, string>>,
+  fromHost: readonly string[] = [],
+): Promise<string> {
   const folder = join(parent, 'bin');
   await mkdir(folder);
   for (const [name, script] of Object.entries(scripts)) {

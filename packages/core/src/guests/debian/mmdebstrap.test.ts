@@ -19,46 +19,73 @@ afterEach(async () => {
 
 const HOST = ['sh', 'cat', 'sleep', 'env'];
 
-async function run(scripts: Record<string, string>, signal?: AbortSignal, onLine: (line: string) => void = () => {}): Promise<void> {
+async function run(
+  scripts: Record<string, string>,
+  signal?: AbortSignal,
+  onLine: (line: string) => void = () => {},
+): Promise<void> {
   vi.stubEnv('PATH', await programFolder(cwd, scripts, HOST));
   await runMmdebstrap({ args: ['bookworm', 'it is', "quote'd"], env: { MARK: 'm' }, cwd, signal, onLine });
 }
 
-const dies = (stderr: string, status = 25) => ({ newuidmap: ':', mmdebstrap: `cat >&2 <<'END'\n${stderr}\nEND\nexit ${status}` });
+const dies = (stderr: string, status = 25) => ({
+  newuidmap: ':',
+  mmdebstrap: `cat >&2 <<'END'\n${stderr}\nEND\nexit ${status}`,
+});
 
 describe('runMmdebstrap', () => {
   it('hands arguments and environment over as they are, and tells lines of both outputs', async () => {
     const lines: string[] = [];
-    await run({ newuidmap: ':', mmdebstrap: 'for a; do echo "[$a]"; done; echo $MARK >&2; printf unfinished' }, undefined, (line) => lines.push(line));
+    await run(
+      { newuidmap: ':', mmdebstrap: 'for a; do echo "[$a]"; done; echo $MARK >&2; printf unfinished' },
+      undefined,
+      (line) => lines.push(line),
+    );
     expect(lines.filter((line) => line !== 'm')).toEqual(['[bookworm]', '[it is]', "[quote'd]"]);
     expect(lines).toContain('m');
   });
 
   it('says which package brings mmdebstrap when it is not there', async () => {
-    await expect(run({})).rejects.toMatchObject({ code: 'TOOL_MISSING', hint: expect.stringContaining('apt-get install mmdebstrap') });
+    await expect(run({})).rejects.toMatchObject({
+      code: 'TOOL_MISSING',
+      hint: expect.stringContaining('apt-get install mmdebstrap'),
+    });
   });
 
   it('tells a plain user that newuidmap is needed', async () => {
     vi.spyOn(process, 'getuid').mockReturnValue(1000);
-    await expect(run({ mmdebstrap: ':' })).rejects.toMatchObject({ code: 'TOOL_MISSING', hint: expect.stringContaining('uidmap') });
+    await expect(run({ mmdebstrap: ':' })).rejects.toMatchObject({
+      code: 'TOOL_MISSING',
+      hint: expect.stringContaining('uidmap'),
+    });
   });
 
   it.each([
-    ['a name that does not resolve', "Err:1 http://mirror InRelease\n  Temporary failure resolving 'mirror'\nE: apt-get update failed"],
+    [
+      'a name that does not resolve',
+      "Err:1 http://mirror InRelease\n  Temporary failure resolving 'mirror'\nE: apt-get update failed",
+    ],
     ['a mirror that refuses', 'E: Failed to fetch x  Connection refused\nE: apt-get update failed'],
   ])("takes %s for a network problem, with apt's last lines", async (_, stderr) => {
     const error = await run(dies(stderr)).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: 'GUEST_BUILD', hint: expect.stringContaining('network') });
-    expect(error).toMatchObject({ evidence: { stderr: stderr.split('\n') }, message: expect.stringContaining('ended with 25: ') });
+    expect(error).toMatchObject({
+      evidence: { stderr: stderr.split('\n') },
+      message: expect.stringContaining('ended with 25: '),
+    });
   });
 
   it('takes a full disk for NO_SPACE, whatever else failed because of it', async () => {
-    const stderr = 'dpkg: error: write failed: No space left on device\nE: Sub-process returned an error\nE: mmdebstrap failed to run';
+    const stderr =
+      'dpkg: error: write failed: No space left on device\nE: Sub-process returned an error\nE: mmdebstrap failed to run';
     await expect(run(dies(stderr))).rejects.toMatchObject({ code: 'NO_SPACE' });
   });
 
   it("gives another failure as GUEST_BUILD, with mmdebstrap's own error", async () => {
-    await expect(run(dies('I: working\nE: the hook failed'))).rejects.toMatchObject({ code: 'GUEST_BUILD', message: 'mmdebstrap ended with 25: E: the hook failed' });
+    await expect(run(dies('I: working\nE: the hook failed'))).rejects.toMatchObject({
+      code: 'GUEST_BUILD',
+      message: 'mmdebstrap ended with 25: E: the hook failed',
+    });
   });
 
   it('keeps only the end of an endless output', async () => {
@@ -69,14 +96,22 @@ describe('runMmdebstrap', () => {
 
   it('ends the whole process group when it is aborted', async () => {
     const stop = new AbortController();
-    const running = run({ newuidmap: ':', mmdebstrap: 'sleep 300 & echo $! > child; echo started; wait' }, stop.signal, () => stop.abort(new Error('enough')));
+    const running = run(
+      { newuidmap: ':', mmdebstrap: 'sleep 300 & echo $! > child; echo started; wait' },
+      stop.signal,
+      () => stop.abort(new Error('enough')),
+    );
     await expect(running).rejects.toMatchObject({ code: 'ABORTED', cause: { message: 'enough' } });
     const child = Number(await readFile(join(cwd, 'child'), 'utf8'));
-    await poll({ awaited: 'the end of the child' }, { timeout: '5s' }, async () => ((await isRunning(child)) ? undefined : true));
+    await poll({ awaited: 'the end of the child' }, { timeout: '5s' }, async () =>
+      (await isRunning(child)) ? undefined : true,
+    );
   });
 
   it('starts nothing when the signal has fired already', async () => {
-    await expect(run({ newuidmap: ':', mmdebstrap: 'echo > started' }, AbortSignal.abort())).rejects.toMatchObject({ code: 'ABORTED' });
+    await expect(run({ newuidmap: ':', mmdebstrap: 'echo > started' }, AbortSignal.abort())).rejects.toMatchObject({
+      code: 'ABORTED',
+    });
     await expect(readFile(join(cwd, 'started'))).rejects.toMatchObject({ code: 'ENOENT' });
   });
 });

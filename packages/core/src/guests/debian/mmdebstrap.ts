@@ -29,17 +29,24 @@ export async function runMmdebstrap(run: MmdebstrapRun): Promise<void> {
     });
   }
   if (run.signal?.aborted) throw new AbortedError('mmdebstrap to build the image', run.signal.reason);
-  const child = spawn(path, run.args, { cwd: run.cwd, env: { ...process.env, ...run.env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  const child = spawn(path, run.args, {
+    cwd: run.cwd,
+    env: { ...process.env, ...run.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
   const killGroup = () => {
-    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) process.kill(-child.pid, 'SIGTERM');
+    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null)
+      process.kill(-child.pid, 'SIGTERM');
   };
   run.signal?.addEventListener('abort', killGroup, { once: true });
   process.once('exit', killGroup);
   const lines = new Ring<string>(60);
-  for (const stream of [child.stdout, child.stderr]) follow(stream, (line) => {
-    lines.push(line);
-    run.onLine(line);
-  });
+  for (const stream of [child.stdout, child.stderr])
+    follow(stream, (line) => {
+      lines.push(line);
+      run.onLine(line);
+    });
   const status = await new Promise<number | string>((resolve) => {
     child.once('error', (error) => resolve(error.message));
     child.once('close', (code, signal) => resolve(code ?? signal ?? 'unknown'));
@@ -65,9 +72,15 @@ function buildError(status: number | string, lines: readonly string[]): QmpilotE
   const text = lines.join('\n');
   const details = { evidence: { stderr: lines.slice(-20) } };
   if (/No space left on device/.test(text)) {
-    return new QmpilotError('NO_SPACE', 'no room to build the image: about 2.5 GiB are needed', { ...details, hint: 'free some room in TMPDIR and in the cache, or set TMPDIR and QMPILOT_CACHE' });
+    return new QmpilotError('NO_SPACE', 'no room to build the image: about 2.5 GiB are needed', {
+      ...details,
+      hint: 'free some room in TMPDIR and in the cache, or set TMPDIR and QMPILOT_CACHE',
+    });
   }
-  const network = /Could not resolve|Temporary failure|Unable to connect|Connection refused|Network is unreachable|Failed to fetch/i.test(text);
+  const network =
+    /Could not resolve|Temporary failure|Unable to connect|Connection refused|Network is unreachable|Failed to fetch/i.test(
+      text,
+    );
   return new QmpilotError('GUEST_BUILD', `mmdebstrap ended with ${status}: ${said}`, {
     ...details,
     hint: network

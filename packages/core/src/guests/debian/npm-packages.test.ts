@@ -17,7 +17,8 @@ afterEach(async () => {
 });
 
 const sha512 = (text: string) => `sha512-${createHash('sha512').update(text).digest('base64')}`;
-const PACKS = 'while [ $# -gt 0 ]; do case $1 in --pack-destination) cd "$2"; shift;; esac; shift; done; printf one > one-1.0.0.tgz';
+const PACKS =
+  'while [ $# -gt 0 ]; do case $1 in --pack-destination) cd "$2"; shift;; esac; shift; done; printf one > one-1.0.0.tgz';
 
 async function withNpm(script: string): Promise<void> {
   vi.stubEnv('PATH', await programFolder(directory, { npm: script }, ['sh', 'sleep']));
@@ -41,15 +42,26 @@ describe('lockedPackages', () => {
 describe('fetchPackages', () => {
   it('finds what npm packed by its digest, whatever the file is called', async () => {
     await withNpm(PACKS);
-    const [packed] = await fetchPackages([{ spec: 'one@1.0.0', integrity: sha512('one') }], join(directory, 'out'), undefined);
+    const [packed] = await fetchPackages(
+      [{ spec: 'one@1.0.0', integrity: sha512('one') }],
+      join(directory, 'out'),
+      undefined,
+    );
     expect(packed).toMatchObject({ spec: 'one@1.0.0', file: join(directory, 'out', 'one-1.0.0.tgz') });
     expect(packed?.bytes.toString()).toBe('one');
   });
 
   it('refuses a package that is not the one in the lockfile', async () => {
     await withNpm(PACKS);
-    const fetching = fetchPackages([{ spec: 'one@1.0.0', integrity: sha512('other') }], join(directory, 'out'), undefined);
-    await expect(fetching).rejects.toMatchObject({ code: 'GUEST_BUILD', message: expect.stringContaining('one@1.0.0') });
+    const fetching = fetchPackages(
+      [{ spec: 'one@1.0.0', integrity: sha512('other') }],
+      join(directory, 'out'),
+      undefined,
+    );
+    await expect(fetching).rejects.toMatchObject({
+      code: 'GUEST_BUILD',
+      message: expect.stringContaining('one@1.0.0'),
+    });
   });
 
   it("gives npm's last words when it fails", async () => {
@@ -73,6 +85,8 @@ describe('fetchPackages', () => {
 
   it('says ABORTED, not that the build failed, when the signal fires', async () => {
     await withNpm('exec sleep 300');
-    await expect(fetchPackages([], join(directory, 'out'), AbortSignal.timeout(50))).rejects.toMatchObject({ code: 'ABORTED' });
+    await expect(fetchPackages([], join(directory, 'out'), AbortSignal.timeout(50))).rejects.toMatchObject({
+      code: 'ABORTED',
+    });
   });
 });

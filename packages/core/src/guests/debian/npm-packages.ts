@@ -40,22 +40,42 @@ export async function lockedPackages(lockfile: string): Promise<NpmPackage[]> {
  * @throws {GUEST_BUILD} when npm fails, or a package is not the one expected
  * @throws {NO_SPACE} {ABORTED}
  */
-export async function fetchPackages(packages: readonly NpmPackage[], directory: string, signal: AbortSignal | undefined): Promise<PackedPackage[]> {
+export async function fetchPackages(
+  packages: readonly NpmPackage[],
+  directory: string,
+  signal: AbortSignal | undefined,
+): Promise<PackedPackage[]> {
   const npm = await which('npm');
-  if (!npm) throw new QmpilotError('TOOL_MISSING', 'npm is not on PATH: the packages of the guest cannot be fetched', { hint: 'it comes with Node.js' });
+  if (!npm)
+    throw new QmpilotError('TOOL_MISSING', 'npm is not on PATH: the packages of the guest cannot be fetched', {
+      hint: 'it comes with Node.js',
+    });
   await mkdir(directory, { recursive: true });
   const specs = packages.map(({ spec }) => spec);
   try {
-    await run(npm, ['pack', '--silent', '--ignore-scripts', '--pack-destination', directory, ...specs], { cwd: directory, signal, maxBuffer: 1 << 26 });
+    await run(npm, ['pack', '--silent', '--ignore-scripts', '--pack-destination', directory, ...specs], {
+      cwd: directory,
+      signal,
+      maxBuffer: 1 << 26,
+    });
   } catch (cause) {
     if (signal?.aborted) throw new AbortedError('npm to fetch the packages of the guest', signal.reason);
     const stderr = cause instanceof Error && 'stderr' in cause ? String(cause.stderr).trim().split('\n') : [];
-    if (stderr.some((line) => /ENOSPC|no space left on device/i.test(line))) throw new QmpilotError('NO_SPACE', 'no room for the packages of the guest', { cause, evidence: { stderr: stderr.slice(-20) }, hint: 'free some room in TMPDIR, or set TMPDIR' });
-    throw new QmpilotError('GUEST_BUILD', `npm could not fetch the packages of the guest: ${stderr.at(-1) ?? String(cause)}`, {
-      cause,
-      evidence: { stderr: stderr.slice(-20) },
-      hint: 'is npm on PATH, and does `npm ping` reach its registry?',
-    });
+    if (stderr.some((line) => /ENOSPC|no space left on device/i.test(line)))
+      throw new QmpilotError('NO_SPACE', 'no room for the packages of the guest', {
+        cause,
+        evidence: { stderr: stderr.slice(-20) },
+        hint: 'free some room in TMPDIR, or set TMPDIR',
+      });
+    throw new QmpilotError(
+      'GUEST_BUILD',
+      `npm could not fetch the packages of the guest: ${stderr.at(-1) ?? String(cause)}`,
+      {
+        cause,
+        evidence: { stderr: stderr.slice(-20) },
+        hint: 'is npm on PATH, and does `npm ping` reach its registry?',
+      },
+    );
   }
   const byIntegrity = new Map<string, { file: string; bytes: Buffer }>();
   for (const name of await readdir(directory)) {
@@ -66,9 +86,13 @@ export async function fetchPackages(packages: readonly NpmPackage[], directory: 
   return packages.map((wanted) => {
     const found = byIntegrity.get(wanted.integrity);
     if (found) return { ...wanted, ...found };
-    throw new QmpilotError('GUEST_BUILD', `the registry's ${wanted.spec} is not the package that was expected (${wanted.integrity})`, {
-      hint: 'is the registry that npm is set to an honest mirror?',
-    });
+    throw new QmpilotError(
+      'GUEST_BUILD',
+      `the registry's ${wanted.spec} is not the package that was expected (${wanted.integrity})`,
+      {
+        hint: 'is the registry that npm is set to an honest mirror?',
+      },
+    );
   });
 }
 

@@ -25,7 +25,10 @@ describe('the recipe of the Debian image', () => {
   it('refuses a defect that is not known, and names those that are', async () => {
     expect(() => checkOptions({ defect: UNKNOWN })).toThrow(/no-such-defect/);
     expect(() => debian({ defect: UNKNOWN })).toThrow(/no-such-defect/);
-    await expect(debianImageKey({ defect: UNKNOWN })).rejects.toMatchObject({ code: 'USAGE', hint: 'known: io-uring-lock-leak' });
+    await expect(debianImageKey({ defect: UNKNOWN })).rejects.toMatchObject({
+      code: 'USAGE',
+      hint: 'known: io-uring-lock-leak',
+    });
   });
 
   it('lets `npm ci` unpack at least 40 packages', async () => {

@@ -20,8 +20,21 @@ export const SUITE = 'bookworm';
 export const DISK_SIZE = '2G';
 
 export const PACKAGES: readonly string[] = [
-  'linux-image-cloud-amd64', 'systemd-sysv', 'dbus', 'libpam-systemd', 'udev', 'kmod', 'tmux', 'procps', 'e2fsprogs', 'util-linux',
-  'iproute2', 'gdb-minimal', 'qemu-guest-agent', 'busybox-static', 'dropbear-bin',
+  'linux-image-cloud-amd64',
+  'systemd-sysv',
+  'dbus',
+  'libpam-systemd',
+  'udev',
+  'kmod',
+  'tmux',
+  'procps',
+  'e2fsprogs',
+  'util-linux',
+  'iproute2',
+  'gdb-minimal',
+  'qemu-guest-agent',
+  'busybox-static',
+  'dropbear-bin',
   // Asked for by the kernel package, and unused: the recipe makes an initrd of its own.
   'tiny-initramfs',
 ];
@@ -51,7 +64,9 @@ export function imageName({ defect }: DebianImageOptions): string {
 /** @throws {USAGE} for a defect that is not known */
 export function checkOptions({ defect }: DebianImageOptions): void {
   if (defect === undefined || DEFECTS.includes(defect)) return;
-  throw new QmpilotError('USAGE', `there is no defect ${JSON.stringify(defect)}`, { hint: `known: ${DEFECTS.join(', ')}` });
+  throw new QmpilotError('USAGE', `there is no defect ${JSON.stringify(defect)}`, {
+    hint: `known: ${DEFECTS.join(', ')}`,
+  });
 }
 
 /** Stands for everything of ours that goes into the image. Debian's own point releases do not change it. */
@@ -61,7 +76,10 @@ export async function debianImageKey(options: DebianImageOptions): Promise<strin
   const constants = { name: imageName(options), SUITE, DISK_SIZE, PACKAGES, TOOLCHAIN, NODE, NPM };
   hash.update(JSON.stringify(constants));
   const folder = guestFolder();
-  for (const file of (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)).sort()) {
+  for (const file of (await readdir(folder, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort()) {
     hash.update(`\0${file.slice(folder.length)}\0`).update(await readFile(file));
   }
   return hash.digest('hex').slice(0, 32);

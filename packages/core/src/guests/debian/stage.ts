@@ -8,13 +8,18 @@ import { guestFolder, NODE, NPM, TOOLCHAIN, type DebianImageOptions } from './re
 const run = promisify(execFile);
 
 /** Puts together everything of ours that goes into the image's tree; gives the tar archive of it. */
-export async function stageOverlay(options: DebianImageOptions, work: string, signal: AbortSignal | undefined): Promise<string> {
+export async function stageOverlay(
+  options: DebianImageOptions,
+  work: string,
+  signal: AbortSignal | undefined,
+): Promise<string> {
   const guest = guestFolder();
   const tree = join(work, 'tree');
   const build = join(tree, 'qmpilot-build');
   await mkdir(build, { recursive: true });
   await cp(join(guest, 'rootfs'), tree, { recursive: true });
-  for (const part of ['initrd', 'build']) await cp(join(guest, part), part === 'build' ? build : join(build, part), { recursive: true });
+  for (const part of ['initrd', 'build'])
+    await cp(join(guest, part), part === 'build' ? build : join(build, part), { recursive: true });
   if (options.defect !== undefined) {
     await cp(join(guest, 'tools'), join(build, 'tools'), { recursive: true });
     await cp(join(guest, 'modules', options.defect), join(build, 'modules', options.defect), { recursive: true });
@@ -29,11 +34,18 @@ export async function stageOverlay(options: DebianImageOptions, work: string, si
   await fillNpmCache(packages, join(tree, 'root', '.npm'));
 
   const archive = join(work, 'overlay.tar');
-  await run('tar', ['--owner=0', '--group=0', '--mode=u=rwX,go=rX', '--sort=name', '-cf', archive, '-C', tree, '.'], { signal });
+  await run('tar', ['--owner=0', '--group=0', '--mode=u=rwX,go=rX', '--sort=name', '-cf', archive, '-C', tree, '.'], {
+    signal,
+  });
   return archive;
 }
 
-async function unpackNode(node: PackedPackage, npm: PackedPackage, local: string, signal: AbortSignal | undefined): Promise<void> {
+async function unpackNode(
+  node: PackedPackage,
+  npm: PackedPackage,
+  local: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const home = join(local, 'lib', 'node_modules', 'npm');
   await mkdir(join(local, 'bin'), { recursive: true });
   await mkdir(home, { recursive: true });

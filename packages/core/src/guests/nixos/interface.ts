@@ -60,11 +60,21 @@ export interface Corrections {
  * @param diskImage the file for NIX_DISK_IMAGE, as `efiVariables` that for NIX_EFI_VARS; unset, the script uses its own
  */
 export function scriptCall(
-  spec: ScriptSpec, folders: ScriptFolders, { console, diskImage, efiVariables }: ScriptFiles,
-  corrections: Corrections, inherited: NodeJS.ProcessEnv,
+  spec: ScriptSpec,
+  folders: ScriptFolders,
+  { console, diskImage, efiVariables }: ScriptFiles,
+  corrections: Corrections,
+  inherited: NodeJS.ProcessEnv,
 ): ScriptCall {
   const env: NodeJS.ProcessEnv = { ...inherited, ...spec.env };
-  const parameters = [env['QEMU_KERNEL_PARAMS'], ...spec.kernelParameters, DRIVEN, console && `console=${console} systemd.wants=serial-getty@${console}.service`].filter(Boolean).join(' ');
+  const parameters = [
+    env['QEMU_KERNEL_PARAMS'],
+    ...spec.kernelParameters,
+    DRIVEN,
+    console && `console=${console} systemd.wants=serial-getty@${console}.service`,
+  ]
+    .filter(Boolean)
+    .join(' ');
   return {
     env: {
       NIX_SWTPM_DIR: `${folders.scratch}/swtpm`,

@@ -15,7 +15,8 @@ afterEach(async () => {
 });
 
 /** A program named `nix`, of these lines. */
-const nix = (...lines: readonly string[]) => writeFile(join(dir, 'nix'), ['#!/bin/sh', ...lines, ''].join('\n'), { mode: 0o755 });
+const nix = (...lines: readonly string[]) =>
+  writeFile(join(dir, 'nix'), ['#!/bin/sh', ...lines, ''].join('\n'), { mode: 0o755 });
 const isThere = (pid: number) => {
   try {
     return process.kill(pid, 0);
@@ -25,19 +26,25 @@ const isThere = (pid: number) => {
 };
 
 it.each([
-  ['lets nix put away what it has begun', ["trap 'echo put away > done; exit 1' TERM", 'echo $$ >&2', 'while :; do sleep 0.05; done']],
+  [
+    'lets nix put away what it has begun',
+    ["trap 'echo put away > done; exit 1' TERM", 'echo $$ >&2', 'while :; do sleep 0.05; done'],
+  ],
   ['kills one that does not heed', ["trap '' TERM", 'echo $$ >&2', 'exec sleep 1000']],
 ])('an interrupted build %s, and leaves nothing running', async (what, lines) => {
   await nix(`cd ${dir}`, ...lines);
   const over = new AbortController();
   let pid = 0;
-  const building = nixBuild({ flake: '.', attribute: 'vm' }, {
-    signal: over.signal,
-    onProgress: (line) => {
-      pid = Number(line.replace('nix: ', ''));
-      over.abort();
+  const building = nixBuild(
+    { flake: '.', attribute: 'vm' },
+    {
+      signal: over.signal,
+      onProgress: (line) => {
+        pid = Number(line.replace('nix: ', ''));
+        over.abort();
+      },
     },
-  });
+  );
   await expect(building).rejects.toMatchObject({ code: 'ABORTED' });
   expect(pid).toBeGreaterThan(0);
   expect(isThere(pid)).toBe(false);
@@ -46,5 +53,8 @@ it.each([
 
 it('a nix that cannot be run is said', async () => {
   await writeFile(join(dir, 'nix'), '#!/nowhere/sh\n', { mode: 0o755 });
-  await expect(nixBuild({ flake: '.', attribute: 'vm' }, {})).rejects.toMatchObject({ code: 'GUEST_BUILD', message: expect.stringMatching(/nix could not be run: .*ENOENT/) });
+  await expect(nixBuild({ flake: '.', attribute: 'vm' }, {})).rejects.toMatchObject({
+    code: 'GUEST_BUILD',
+    message: expect.stringMatching(/nix could not be run: .*ENOENT/),
+  });
 });

@@ -30,10 +30,18 @@ export async function nixBuild(source: FlakeSource, { signal, onProgress }: Prep
   const nix = await which('nix');
   if (!nix) {
     throw new QmpilotError('TOOL_MISSING', `nix is not on PATH: ${installable(source)} cannot be built`, {
-      hint: 'install Nix, or build it elsewhere and name the finished script: nixos({ script: \'result/bin/run-nixos-vm\' })',
+      hint: "install Nix, or build it elsewhere and name the finished script: nixos({ script: 'result/bin/run-nixos-vm' })",
     });
   }
-  const args = ['build', '--extra-experimental-features', 'nix-command flakes', '--no-link', '--print-out-paths', '--print-build-logs', installable(source)];
+  const args = [
+    'build',
+    '--extra-experimental-features',
+    'nix-command flakes',
+    '--no-link',
+    '--print-out-paths',
+    '--print-build-logs',
+    installable(source),
+  ];
   const child = spawn(nix, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const said = new Ring<string>(ERROR_LINES);
   let stdout = '';
@@ -47,17 +55,26 @@ export async function nixBuild(source: FlakeSource, { signal, onProgress }: Prep
       onProgress?.(`nix: ${line.slice(0, 200)}`);
     }
   });
-  const status = await awaitWithin<number | null>({ awaited: `nix to build ${installable(source)}` }, { signal }, (resolve, reject) => {
-    child.once('error', (cause) => reject(new QmpilotError('GUEST_BUILD', `nix could not be run: ${String(cause)}`, { cause })));
-    child.once('close', resolve);
-  }).catch(async (error: unknown) => {
+  const status = await awaitWithin<number | null>(
+    { awaited: `nix to build ${installable(source)}` },
+    { signal },
+    (resolve, reject) => {
+      child.once('error', (cause) =>
+        reject(new QmpilotError('GUEST_BUILD', `nix could not be run: ${String(cause)}`, { cause })),
+      );
+      child.once('close', resolve);
+    },
+  ).catch(async (error: unknown) => {
     await end(child);
     throw error;
   });
   if (partial) said.push(partial);
   if (status !== 0) throw buildError(source, status, said.last());
   const path = stdout.trim().split('\n').at(-1);
-  if (!path) throw new QmpilotError('GUEST_BUILD', `nix built ${installable(source)} and named no output`, { evidence: { stderr: said.last() } });
+  if (!path)
+    throw new QmpilotError('GUEST_BUILD', `nix built ${installable(source)} and named no output`, {
+      evidence: { stderr: said.last() },
+    });
   return path;
 }
 

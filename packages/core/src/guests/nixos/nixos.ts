@@ -61,11 +61,20 @@ export function nixos(options: NixosOptions): GuestDescription {
   return {
     name,
     async prepare(context = {}) {
-      const built = options.script ?? (await nixBuild({ flake: flakeOf(options.flake), attribute: options.attribute }, context));
+      const built =
+        options.script ?? (await nixBuild({ flake: flakeOf(options.flake), attribute: options.attribute }, context));
       const path = await findScript(built, options.script === undefined ? options : undefined);
       const inherited = (variable: string) => options.env?.[variable] ?? process.env[variable] ?? '';
-      const diskImage = await readable('disk image', options.diskImage ?? inherited('NIX_DISK_IMAGE'), 'leave diskImage (and $NIX_DISK_IMAGE) out for a new one');
-      const efiVariables = await readable('file of EFI variables', inherited('NIX_EFI_VARS'), 'leave $NIX_EFI_VARS out for a new one');
+      const diskImage = await readable(
+        'disk image',
+        options.diskImage ?? inherited('NIX_DISK_IMAGE'),
+        'leave diskImage (and $NIX_DISK_IMAGE) out for a new one',
+      );
+      const efiVariables = await readable(
+        'file of EFI variables',
+        inherited('NIX_EFI_VARS'),
+        'leave $NIX_EFI_VARS out for a new one',
+      );
       const withShells = options.shells !== 'none';
       return {
         name,
@@ -106,7 +115,8 @@ function checkSource(options: NixosOptions): void {
 }
 
 function nameOf(options: NixosOptions): string {
-  if (options.script === undefined) return `nixos:${options.attribute.split('.').at(-1) === 'vm' ? options.attribute.split('.').at(-5) ?? options.attribute : options.attribute}`;
+  if (options.script === undefined)
+    return `nixos:${options.attribute.split('.').at(-1) === 'vm' ? (options.attribute.split('.').at(-5) ?? options.attribute) : options.attribute}`;
   return `nixos:${hostOf(options.script) ?? 'vm'}`;
 }
 
@@ -123,7 +133,10 @@ function flakeOf(flake: string): string {
 async function findScript(named: string, source: FlakeSource | undefined): Promise<string> {
   const path = resolve(named);
   const info = await stat(path).catch((cause: unknown) => {
-    throw new QmpilotError('USAGE', `there is no start script at ${path}`, { cause, hint: 'build it: nix build .#nixosConfigurations.NAME.config.system.build.vm' });
+    throw new QmpilotError('USAGE', `there is no start script at ${path}`, {
+      cause,
+      hint: 'build it: nix build .#nixosConfigurations.NAME.config.system.build.vm',
+    });
   });
   if (!info.isDirectory()) return mustRun(path);
   const bin = join(path, 'bin');
@@ -131,9 +144,13 @@ async function findScript(named: string, source: FlakeSource | undefined): Promi
   const [script, ...more] = programs.filter((program) => hostOf(program) !== undefined);
   if (script !== undefined && more.length === 0) return mustRun(join(bin, script));
   const what = source ? `${installable(source)} is not a vm: ` : '';
-  throw new QmpilotError('USAGE', `${what}${path} has ${more.length > 0 ? 'several' : 'no'} bin/run-*-vm${programs.length > 0 ? ` (it has ${programs.slice(0, 5).join(', ')})` : ''}`, {
-    hint: 'the attribute must be a `config.system.build.vm` of a configuration that imports virtualisation/qemu-vm.nix',
-  });
+  throw new QmpilotError(
+    'USAGE',
+    `${what}${path} has ${more.length > 0 ? 'several' : 'no'} bin/run-*-vm${programs.length > 0 ? ` (it has ${programs.slice(0, 5).join(', ')})` : ''}`,
+    {
+      hint: 'the attribute must be a `config.system.build.vm` of a configuration that imports virtualisation/qemu-vm.nix',
+    },
+  );
 }
 
 async function mustRun(path: string): Promise<string> {
@@ -141,7 +158,10 @@ async function mustRun(path: string): Promise<string> {
     await access(path, constants.X_OK);
     return path;
   } catch (cause) {
-    throw new QmpilotError('USAGE', `the start script ${path} is not executable`, { cause, hint: `chmod +x ${basename(path)}, in ${dirname(path)}` });
+    throw new QmpilotError('USAGE', `the start script ${path} is not executable`, {
+      cause,
+      hint: `chmod +x ${basename(path)}, in ${dirname(path)}`,
+    });
   }
 }
 
@@ -155,10 +175,16 @@ async function readable(what: string, named: string, hint: string): Promise<stri
 }
 
 async function keyOf(script: string, files: readonly (string | undefined)[], options: NixosOptions): Promise<string> {
-  const key = createHash('sha256').update(await realpath(script)).update('\0').update(await readFile(script));
+  const key = createHash('sha256')
+    .update(await realpath(script))
+    .update('\0')
+    .update(await readFile(script));
   for (const file of files.filter((one) => one !== undefined)) {
     const { size, mtimeMs } = await stat(file);
     key.update(`\0${file}\0${size}\0${mtimeMs}`);
   }
-  return key.update(JSON.stringify([options.env, options.kernelParameters, options.cpus, options.memoryMiB])).digest('hex').slice(0, 32);
+  return key
+    .update(JSON.stringify([options.env, options.kernelParameters, options.cpus, options.memoryMiB]))
+    .digest('hex')
+    .slice(0, 32);
 }

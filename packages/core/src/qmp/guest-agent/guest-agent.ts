@@ -57,7 +57,10 @@ export class GuestAgent implements AsyncDisposable {
    * @throws {QMP_LINK} when the stream ends, or `interrupt` was called meanwhile; the command may have been carried out
    * @throws {CLOSED}
    */
-  async execute<C extends GuestCommandName>(command: C, ...[args, options]: ExecuteArguments<GuestArguments<C>, WaitOptions>): Promise<GuestReturn<C>> {
+  async execute<C extends GuestCommandName>(
+    command: C,
+    ...[args, options]: ExecuteArguments<GuestArguments<C>, WaitOptions>
+  ): Promise<GuestReturn<C>> {
     return (await this.#run(command, args, options ?? {})) as GuestReturn<C>;
   }
 

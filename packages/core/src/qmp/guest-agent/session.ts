@@ -156,7 +156,9 @@ export class AgentSession {
   #receive(message: JsonObject): void {
     if ('QMP' in message) {
       return this.#link.end(
-        new QmpilotError('QMP_LINK', 'this is a QMP socket, not a guest agent', { hint: 'connect() speaks QMP; the agent has a chardev of its own' }),
+        new QmpilotError('QMP_LINK', 'this is a QMP socket, not a guest agent', {
+          hint: 'connect() speaks QMP; the agent has a chardev of its own',
+        }),
       );
     }
     const { id } = message;

@@ -14,7 +14,16 @@ export interface AnalyzedRun {
 
 export function answerOfOne({ input, analysis }: AnalyzedRun): Html {
   const goal = goalResult(input);
-  const { rate, interval, medianTimeToFailure, timesToFailure, timePerFailure, cleanToShowFix, inconclusive, meanAttemptMs } = analysis;
+  const {
+    rate,
+    interval,
+    medianTimeToFailure,
+    timesToFailure,
+    timePerFailure,
+    cleanToShowFix,
+    inconclusive,
+    meanAttemptMs,
+  } = analysis;
   const [first, last] = [timesToFailure[0], timesToFailure.at(-1)];
   return html`<h1>${headline(analysis)}</h1>
 <p class="rate">${rateSentence(analysis)}${goal && ` ${goalSentence(goal)}`}</p>
@@ -44,10 +53,10 @@ export function answerOfSeveral(runs: readonly AnalyzedRun[], comparisons: reado
 <p class="rate">${comparisonSummary(named(runs), comparisons)}</p>
 <div class="versus">
 ${runs.map(({ input, analysis }, index) => {
-    const comparison = comparisons[index - 1];
-    return html`<div class="row"><div class="who"><i class="key run${index}"></i><b>${input.label}</b><span>${analysis.failures} of ${counted(analysis.attempts, 'attempt')}${analysis.rate !== null && html`, ${percent(analysis.rate)}`}</span></div>
+  const comparison = comparisons[index - 1];
+  return html`<div class="row"><div class="who"><i class="key run${index}"></i><b>${input.label}</b><span>${analysis.failures} of ${counted(analysis.attempts, 'attempt')}${analysis.rate !== null && html`, ${percent(analysis.rate)}`}</span></div>
 <div>${analysis.rate !== null && analysis.interval !== null && rateGauge(analysis.rate, analysis.interval, most, index)}</div>
 <p>${comparison ? comparisonSentence(comparison) : 'The run that the others are compared with.'}</p></div>`;
-  })}
+})}
 </div>`;
 }

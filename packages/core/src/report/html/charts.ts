@@ -6,7 +6,7 @@ import { html, type Html } from './html.js';
 export function niceCeiling(value: number): number {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  return (([1, 2, 2.5, 5, 10].find((factor) => factor * power >= value * (1 - 1e-9)) ?? 10) * power);
+  return ([1, 2, 2.5, 5, 10].find((factor) => factor * power >= value * (1 - 1e-9)) ?? 10) * power;
 }
 
 const share = (value: number) => `${Number((value * 100).toFixed(3))}%`;
@@ -49,13 +49,19 @@ ${levels.map(({ part, value }, index) => index % 2 === 0 && html`<text x="-8" y=
 
 /** Where the axis begins: at 0, or higher up where a rare failure would hardly be seen. */
 function floorOf(curves: readonly NamedCurve[]): number {
-  const lowest = Math.min(1, ...curves.flatMap(({ curve }) => curve.steps.map(({ survival, interval }) => Math.min(survival, interval[0]))));
+  const lowest = Math.min(
+    1,
+    ...curves.flatMap(({ curve }) => curve.steps.map(({ survival, interval }) => Math.min(survival, interval[0]))),
+  );
   return lowest > 0.5 && lowest < 1 ? Math.max(0, 1 - niceCeiling(1 - lowest)) : 0;
 }
 
 /** At most seven times from 0, at round distances. */
 function timeTicks(most: number): number[] {
-  const distances = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 12e5, 18e5, 36e5, 72e5, 216e5, 432e5, 864e5];
+  const distances = [
+    1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 12e5, 18e5, 36e5, 72e5,
+    216e5, 432e5, 864e5,
+  ];
   const distance = distances.find((one) => most / one <= 6) ?? niceCeiling(most / 6);
   return Array.from({ length: Math.floor(most / distance) + 1 }, (_, index) => index * distance);
 }
@@ -63,7 +69,12 @@ function timeTicks(most: number): number[] {
 const x = (time: number, most: number) => Number(((time / most) * 1000).toFixed(1));
 const y = (value: number, floor: number) => Number((((1 - value) / (1 - floor)) * 1000).toFixed(1));
 
-function stepPath({ steps }: SurvivalCurve, most: number, floor: number, value: (step: SurvivalCurve['steps'][number]) => number): string {
+function stepPath(
+  { steps }: SurvivalCurve,
+  most: number,
+  floor: number,
+  value: (step: SurvivalCurve['steps'][number]) => number,
+): string {
   let [path, last] = [`M0 0`, 0];
   for (const step of steps) {
     const level = y(value(step), floor);

@@ -1,8 +1,8 @@
 import type { Finding } from '../../detect/finding.js';
+import { generalTitle } from '../../records/general-title.js';
 import type { FailureGroup } from '../analysis.js';
 import { attemptList, duration, ranges } from '../format.js';
 import { safeText } from '../safe-text.js';
-import { generalTitle } from '../../records/general-title.js';
 import type { AnalyzedRun } from './answer.js';
 import { html, type Html } from './html.js';
 
@@ -42,7 +42,11 @@ function mergeGroups(runs: readonly AnalyzedRun[]): MergedGroup[] {
 function failure({ group, seen }: MergedGroup, runs: readonly AnalyzedRun[], several: boolean): Html {
   const { title, kind, severity, medianAt, example, exampleAttempt } = group;
   const own = runs.findIndex(({ analysis }) => analysis.groups.includes(group));
-  const where = seen.map((attempts, run) => (several ? `${runs[run]?.input.label ?? ''}: ${attempts.length === 0 ? 'none' : ranges(attempts, 6)}` : attemptList(attempts)));
+  const where = seen.map((attempts, run) =>
+    several
+      ? `${runs[run]?.input.label ?? ''}: ${attempts.length === 0 ? 'none' : ranges(attempts, 6)}`
+      : attemptList(attempts),
+  );
   const count = several ? seen.map((attempts) => attempts.length).join(' : ') : String(seen[0]?.length ?? 0);
   return html`<details class="failure ${severity}${several && html` several`}"><summary class="summary"><span class="times">${count}${!several && '×'}</span><span class="what"><b>${generalTitle(title, kind)}</b><span class="meta">${severity !== 'error' && html`<em>${severity}</em> · `}${kind}${medianAt !== null && ` · after ${duration(medianAt)}`} · ${where.join(' · ')}</span></span></summary>
 <div class="detail">${example.task && html`<p>Task <code>${example.task.comm}</code>, pid ${example.task.tgid ?? example.task.pid}${example.task.tgid !== undefined && example.task.tgid !== example.task.pid && `, thread ${example.task.pid}`}${facts(example)}</p>`}
@@ -54,7 +58,9 @@ ${example.evidence.length > 0 && html`<h3>As it was seen</h3><pre>${example.evid
 /** What particular findings say beyond the common fields. */
 function facts(finding: Finding): string {
   const given: Readonly<Record<string, unknown>> = { ...finding };
-  const texts = (['wchan', 'unit', 'description', 'cgroup', 'phase'] as const).flatMap((name) => (typeof given[name] === 'string' ? [`${name} ${given[name]}`] : []));
+  const texts = (['wchan', 'unit', 'description', 'cgroup', 'phase'] as const).flatMap((name) =>
+    typeof given[name] === 'string' ? [`${name} ${given[name]}`] : [],
+  );
   const stuck = typeof given['stuckMs'] === 'number' ? [`in D state for ${duration(given['stuckMs'])}`] : [];
   return [...stuck, ...texts].map((text) => `, ${text}`).join('');
 }

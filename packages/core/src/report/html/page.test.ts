@@ -21,16 +21,24 @@ describe('renderHtml', () => {
   it.each([
     ['rrrrrrcccc', 'c'.repeat(60), 'The failure is gone'],
     ['rrrrrrcccc', 'ccc', 'Not shown yet: the second run may be clean by luck'],
-    [`${'r'.repeat(50)}${'c'.repeat(50)}`, `${'r'.repeat(10)}${'c'.repeat(90)}`, 'It fails less often, and still fails'],
+    [
+      `${'r'.repeat(50)}${'c'.repeat(50)}`,
+      `${'r'.repeat(10)}${'c'.repeat(90)}`,
+      'It fails less often, and still fails',
+    ],
     ['c'.repeat(40), 'r'.repeat(40), 'It fails more often'],
     ['rrcc', 'rccc', 'No difference is shown'],
     ['rrcc', 'ii', 'Nothing to compare yet'],
-  ])('says of %s before and %s after: %s', (before, after, headline) => expect(h1(page(runOf(before), runOf(after, { label: 'after' })))).toBe(headline));
+  ])('says of %s before and %s after: %s', (before, after, headline) =>
+    expect(h1(page(runOf(before), runOf(after, { label: 'after' })))).toBe(headline),
+  );
 
   it('allows its own script and style by their hashes, and nothing else from anywhere', () => {
     const [, policy] = /http-equiv="Content-Security-Policy" content="([^"]*)"/.exec(page(runOf('r'))) ?? [];
     const hash = (text: string) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
-    expect(policy).toBe(`default-src 'none'; script-src ${hash('start()')}; style-src ${hash('body{}')}; img-src data:; base-uri 'none'; form-action 'none'`);
+    expect(policy).toBe(
+      `default-src 'none'; script-src ${hash('start()')}; style-src ${hash('body{}')}; img-src data:; base-uri 'none'; form-action 'none'`,
+    );
     expect(page(runOf('r'))).not.toMatch(/ style="|(?:src|href)="(?!data:,|attempts\/)| on\w+="/);
   });
 
@@ -38,8 +46,28 @@ describe('renderHtml', () => {
     const text = page(
       runOf('', {
         label: HOSTILE,
-        run: { name: HOSTILE, startedAt: HOSTILE, environment: [{ name: HOSTILE, value: HOSTILE }], commandLine: [HOSTILE], sessions: [] },
-        attempts: [attempt(1, 'r', { findings: [finding({ title: HOSTILE, signature: HOSTILE, kind: HOSTILE, task: { comm: HOSTILE, pid: 1 }, evidence: [HOSTILE], stack: [{ function: HOSTILE, raw: HOSTILE }] })] }), attempt(2, 'i', { reason: HOSTILE })],
+        run: {
+          name: HOSTILE,
+          startedAt: HOSTILE,
+          environment: [{ name: HOSTILE, value: HOSTILE }],
+          commandLine: [HOSTILE],
+          sessions: [],
+        },
+        attempts: [
+          attempt(1, 'r', {
+            findings: [
+              finding({
+                title: HOSTILE,
+                signature: HOSTILE,
+                kind: HOSTILE,
+                task: { comm: HOSTILE, pid: 1 },
+                evidence: [HOSTILE],
+                stack: [{ function: HOSTILE, raw: HOSTILE }],
+              }),
+            ],
+          }),
+          attempt(2, 'i', { reason: HOSTILE }),
+        ],
         evidence: new Map([[1, evidence(HOSTILE, { files: [{ name: 'sysrq-w.txt', text: HOSTILE }] })]]),
         notes: [HOSTILE],
       }),
@@ -50,7 +78,17 @@ describe('renderHtml', () => {
   });
 
   it('says what differs between the machines of two runs', () => {
-    const on = (value: string) => ({ run: { name: 's', environment: [{ name: 'Guest kernel', value }, { name: 'QEMU', value: '7.2' }], commandLine: [], sessions: [] } });
+    const on = (value: string) => ({
+      run: {
+        name: 's',
+        environment: [
+          { name: 'Guest kernel', value },
+          { name: 'QEMU', value: '7.2' },
+        ],
+        commandLine: [],
+        sessions: [],
+      },
+    });
     const text = page(runOf('r', on('6.6.58')), runOf('c', on('6.6.59')));
     expect(text).toContain('<tr class="differs"><th>Guest kernel</th><td>6.6.58</td><td>6.6.59</td></tr>');
     expect(text).toContain('<tr><th>QEMU</th>');

@@ -11,9 +11,11 @@ const LETTER = { reproduced: 'r', clean: 'c', inconclusive: 'i' } as const;
 /** All attempts in order, one mark each: tall where it failed, low where it was clean. */
 export function attemptsSection(runs: readonly AnalyzedRun[]): Html {
   return html`<section id="attempts"><h2>Attempts</h2>
-${runs.map(({ input, analysis }, run) => html`${runs.length > 1 && html`<h3><i class="key run${run}"></i>${input.label}</h3>`}
+${runs.map(
+  ({ input, analysis }, run) => html`${runs.length > 1 && html`<h3><i class="key run${run}"></i>${input.label}</h3>`}
 <div class="strip ${size(analysis.total)}" data-run="${run}" tabindex="0" role="group" aria-label="${analysis.total} attempts; arrow keys choose one">${input.attempts.map(mark)}</div>
-<p class="legend"><span><i class="r"></i>${analysis.failures} failed</span><span><i class="c"></i>${analysis.clean} clean</span>${analysis.inconclusive > 0 && html`<span><i class="i"></i>${analysis.inconclusive} inconclusive</span>`}${note(input)}</p>`)}
+<p class="legend"><span><i class="r"></i>${analysis.failures} failed</span><span><i class="c"></i>${analysis.clean} clean</span>${analysis.inconclusive > 0 && html`<span><i class="i"></i>${analysis.inconclusive} inconclusive</span>`}${note(input)}</p>`,
+)}
 </section>`;
 }
 
@@ -27,7 +29,9 @@ const size = (count: number) => (count <= 40 ? 'large' : count <= 200 ? 'medium'
 
 function note({ run, attempts }: RunInput): Html | undefined {
   const wanted = run.attempts;
-  return wanted === undefined || attempts.length >= wanted ? undefined : html`<span>${attempts.length} of ${wanted} made</span>`;
+  return wanted === undefined || attempts.length >= wanted
+    ? undefined
+    : html`<span>${attempts.length} of ${wanted} made</span>`;
 }
 
 export function survivalSection(runs: readonly AnalyzedRun[]): Html {
@@ -46,15 +50,25 @@ export function stateOf({ run, attempts, shards }: RunInput): string {
   const wanted = run.attempts;
   const missing = wanted !== undefined && attempts.length < wanted;
   const resumed = run.sessions.length > 1 ? `, resumed ${counted(run.sessions.length - 1, 'time')}` : '';
-  const parts = shards ? `, ${shards.length} of ${shards[0]?.count ?? shards.length} shards` : run.shard ? `, shard ${run.shard.index} of ${run.shard.count}` : '';
+  const parts = shards
+    ? `, ${shards.length} of ${shards[0]?.count ?? shards.length} shards`
+    : run.shard
+      ? `, shard ${run.shard.index} of ${run.shard.count}`
+      : '';
   return `${END[last?.end ?? ''] ?? (missing ? 'not at its end' : 'finished')}${resumed}${parts}`;
 }
 
-const END: Readonly<Record<string, string>> = { finished: 'finished', stopped: 'stopped: enough was seen', interrupted: 'interrupted', failed: 'ended by an error' };
+const END: Readonly<Record<string, string>> = {
+  finished: 'finished',
+  stopped: 'stopped: enough was seen',
+  interrupted: 'interrupted',
+  failed: 'ended by an error',
+};
 
 export function environmentSection(runs: readonly AnalyzedRun[]): Html {
   const names = [...new Set(runs.flatMap(({ input }) => input.run.environment.map(({ name }) => name)))];
-  const values = (name: string) => runs.map(({ input }) => input.run.environment.find((fact) => fact.name === name)?.value ?? '');
+  const values = (name: string) =>
+    runs.map(({ input }) => input.run.environment.find((fact) => fact.name === name)?.value ?? '');
   const several = runs.length > 1;
   return html`<section id="environment"><h2>Environment</h2>
 <div class="scroll"><table class="environment">${several && html`<thead><tr><th></th>${runs.map(({ input }) => html`<th>${input.label}</th>`)}</tr></thead>`}<tbody>
@@ -73,7 +87,8 @@ export function sysrqSection(runs: readonly AnalyzedRun[]): Html {
   for (const { input } of runs) {
     for (const [index, { files }] of input.evidence) {
       const dumps = files.filter(({ name }) => SYSRQ.test(name));
-      if (dumps.length > 0) return html`<section id="sysrq"><h2>Blocked tasks</h2>${dumps.map(({ name, text }) => html`<details><summary>${name} of attempt ${index}</summary><pre>${text}</pre></details>`)}</section>`;
+      if (dumps.length > 0)
+        return html`<section id="sysrq"><h2>Blocked tasks</h2>${dumps.map(({ name, text }) => html`<details><summary>${name} of attempt ${index}</summary><pre>${text}</pre></details>`)}</section>`;
     }
   }
   return html``;

@@ -11,13 +11,20 @@ const MAX_LINES = 60;
 export function toJUnit(run: RunFile, records: readonly AttemptRecord[]): string {
   const sorted = records.toSorted((one, other) => one.index - other.index);
   const count = (outcome: AttemptRecord['outcome']) => sorted.filter((record) => record.outcome === outcome).length;
-  const totals = { tests: sorted.length, failures: count('reproduced'), errors: count('inconclusive'), time: seconds(sorted.reduce((sum, { ms }) => sum + ms, 0)) };
+  const totals = {
+    tests: sorted.length,
+    failures: count('reproduced'),
+    errors: count('inconclusive'),
+    time: seconds(sorted.reduce((sum, { ms }) => sum + ms, 0)),
+  };
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
     '<testsuites>',
     `  <testsuite${xmlAttributes({ name: nameOf(run), package: 'qmpilot', id: 0, hostname: 'localhost', timestamp: timestamp(run.startedAt), ...totals })}>`,
     '    <properties>',
-    ...Object.entries(properties(run)).flatMap(([name, value]) => (value === undefined ? [] : [`      <property${xmlAttributes({ name, value })}/>`])),
+    ...Object.entries(properties(run)).flatMap(([name, value]) =>
+      value === undefined ? [] : [`      <property${xmlAttributes({ name, value })}/>`],
+    ),
     '    </properties>',
     ...sorted.map((record) => testCase(run, record)),
     '    <system-out/>',
@@ -28,7 +35,14 @@ export function toJUnit(run: RunFile, records: readonly AttemptRecord[]): string
   ].join('\n');
 }
 
-function properties({ seed, attempts, shard, until, source, facts }: RunFile): Readonly<Record<string, string | number | undefined>> {
+function properties({
+  seed,
+  attempts,
+  shard,
+  until,
+  source,
+  facts,
+}: RunFile): Readonly<Record<string, string | number | undefined>> {
   return {
     seed,
     attempts,
@@ -64,7 +78,11 @@ function details({ findings, seed }: AttemptRecord): string {
     ...evidence.map((line) => `  ${line}`),
   ]);
   const more = lines.length - MAX_LINES;
-  return [`seed ${seed}`, ...lines.slice(0, MAX_LINES), ...(more > 0 ? [`(${more} more lines in findings.json)`] : [])].join('\n');
+  return [
+    `seed ${seed}`,
+    ...lines.slice(0, MAX_LINES),
+    ...(more > 0 ? [`(${more} more lines in findings.json)`] : []),
+  ].join('\n');
 }
 
 const nameOf = ({ name }: RunFile) => name.trim() || 'run';

@@ -34,7 +34,9 @@ export class AttemptFiles {
     this.#now = now;
     this.#onFailure = onFailure;
     try {
-      this.console = new ConsoleRecorder(path, now, () => this.event({ type: 'console-cut', offset: this.console.bytes }));
+      this.console = new ConsoleRecorder(path, now, () =>
+        this.event({ type: 'console-cut', offset: this.console.bytes }),
+      );
       this.#events = openSync(join(path, 'events.jsonl'), 'a', 0o600);
     } catch (cause) {
       throw cannotWrite(path, cause);
@@ -46,7 +48,12 @@ export class AttemptFiles {
     if (this.#count > MAX_EVENTS || this.#failure !== undefined) return;
     const { at = this.#now(), ...rest } = event;
     const whole = JSON.stringify({ at: Math.max(0, Math.round(at)), ...rest });
-    const text = this.#count === MAX_EVENTS ? cut(event, at, 'events-cut') : whole.length > MAX_EVENT_CHARACTERS ? cut(event, at, 'event-too-long') : whole;
+    const text =
+      this.#count === MAX_EVENTS
+        ? cut(event, at, 'events-cut')
+        : whole.length > MAX_EVENT_CHARACTERS
+          ? cut(event, at, 'event-too-long')
+          : whole;
     try {
       writeAll(this.#events, Buffer.from(`${text}\n`));
     } catch (cause) {
@@ -62,7 +69,11 @@ export class AttemptFiles {
    */
   attach(name: string, text: string): void {
     if (!/^\w[\w.-]{0,99}$/.test(name) || OWN.has(name)) {
-      throw new QmpilotError('USAGE', `${JSON.stringify(name)} is not a plain file name, or one that qmpilot writes itself`, { hint: 'use letters, digits, ".", "_" and "-"' });
+      throw new QmpilotError(
+        'USAGE',
+        `${JSON.stringify(name)} is not a plain file name, or one that qmpilot writes itself`,
+        { hint: 'use letters, digits, ".", "_" and "-"' },
+      );
     }
     this.write(name, text.slice(0, MAX_ATTACHMENT));
     this.event({ type: 'attached', name, bytes: Buffer.byteLength(text) });
@@ -84,7 +95,8 @@ export class AttemptFiles {
 
   /** @throws {NO_SPACE} when something could not be written */
   close(): void {
-    if (this.console.dropped > 0) this.event({ type: 'console-cut', offset: this.console.bytes, dropped: this.console.dropped });
+    if (this.console.dropped > 0)
+      this.event({ type: 'console-cut', offset: this.console.bytes, dropped: this.console.dropped });
     try {
       closeSync(this.#events);
       this.console.close();

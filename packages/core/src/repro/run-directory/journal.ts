@@ -147,17 +147,20 @@ function openAttempts(path: string): number {
 /** Whoever owns a folder can exchange what is in it for links to other files of ours. */
 async function mustBeOurs(path: string): Promise<void> {
   if ((await stat(path)).uid === process.getuid?.()) return;
-  throw new QmpilotError('USAGE', `${path} is another user's`, { hint: 'name a folder that is not there yet, or one of your own, by --out' });
+  throw new QmpilotError('USAGE', `${path} is another user's`, {
+    hint: 'name a folder that is not there yet, or one of your own, by --out',
+  });
 }
 
 /** Holds nothing, or what stands there for a moment while a run begins: run.json comes last. */
 async function isFresh(path: string): Promise<boolean> {
   const isEmpty = {
     [ATTEMPTS]: async (file: string) => ((info) => info.isFile() && info.size === 0)(await lstat(file)),
-    attempts: async (folder: string) => (await lstat(folder)).isDirectory() && (await readdir(folder)).length === 0,
+    'attempts': async (folder: string) => (await lstat(folder)).isDirectory() && (await readdir(folder)).length === 0,
     'run.json.partial': async (file: string) => (await lstat(file)).isFile(),
   };
-  for (const name of await readdir(path)) if (!isKey(isEmpty, name) || !(await isEmpty[name](join(path, name)))) return false;
+  for (const name of await readdir(path))
+    if (!isKey(isEmpty, name) || !(await isEmpty[name](join(path, name)))) return false;
   return true;
 }
 
@@ -175,7 +178,9 @@ export async function readRunFile(dir: string): Promise<RunFile> {
     const begun = await isFresh(dirname(path)).catch(() => false);
     throw new QmpilotError('USAGE', `${path} cannot be read`, {
       cause,
-      hint: begun ? 'a run that was killed while it began is nothing to go on with: begin it again, with --out and the same folder' : 'name a folder that qmpilot repro wrote',
+      hint: begun
+        ? 'a run that was killed while it began is nothing to go on with: begin it again, with --out and the same folder'
+        : 'name a folder that qmpilot repro wrote',
     });
   }
   return parseRunFile(text, path);
@@ -192,9 +197,13 @@ async function makeDirectory(path: string): Promise<boolean> {
 }
 
 function notEmpty(path: string): QmpilotError {
-  return new QmpilotError('USAGE', `${path} is not empty`, { hint: 'name another run directory by --out, or go on with the run in it by --resume' });
+  return new QmpilotError('USAGE', `${path} is not empty`, {
+    hint: 'name another run directory by --out, or go on with the run in it by --resume',
+  });
 }
 
 function inUse(path: string): QmpilotError {
-  return new QmpilotError('USAGE', `another qmpilot works in ${path}`, { hint: 'wait for it, or name another run directory by --out' });
+  return new QmpilotError('USAGE', `another qmpilot works in ${path}`, {
+    hint: 'wait for it, or name another run directory by --out',
+  });
 }

@@ -18,14 +18,17 @@ const PATIENCE_MS = 2000;
  */
 export async function lockFile(fd: number, path: string): Promise<boolean> {
   const flock = await which('flock');
-  if (!flock) throw new QmpilotError('TOOL_MISSING', 'flock is not on PATH', { hint: 'on Debian: apt-get install util-linux' });
+  if (!flock)
+    throw new QmpilotError('TOOL_MISSING', 'flock is not on PATH', { hint: 'on Debian: apt-get install util-linux' });
   const deadline = monotonicMs() + PATIENCE_MS;
   for (;;) {
     const child = spawn(flock, ['-n', '-x', '3'], { stdio: ['ignore', 'ignore', 'ignore', fd] });
     const [status]: unknown[] = await once(child, 'exit');
     if (status === 0) return true;
     if (status !== HELD) {
-      throw new QmpilotError('USAGE', `${path} cannot be locked: flock ended with status ${String(status)}`, { hint: 'put the run directory on a local file system, by --out' });
+      throw new QmpilotError('USAGE', `${path} cannot be locked: flock ended with status ${String(status)}`, {
+        hint: 'put the run directory on a local file system, by --out',
+      });
     }
     if (monotonicMs() > deadline) return false;
     await pause(50);

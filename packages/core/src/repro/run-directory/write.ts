@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 
 export function writeAll(fd: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+  for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
 }
 
 /** Appends a line and syncs it, or leaves the file as it was. `size` is the file's size before; gives the one after. */
@@ -44,6 +44,8 @@ export function cannotWrite(path: string, cause: unknown): unknown {
   const full = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EMFILE' || code === 'ENFILE' || code === 'EFBIG';
   return new QmpilotError(full ? 'NO_SPACE' : 'USAGE', `${path} cannot be written: ${cause.message}`, {
     cause,
-    hint: full ? 'make room there; the attempts that were finished are kept, and --resume goes on with the run' : 'name another run directory by --out',
+    hint: full
+      ? 'make room there; the attempts that were finished are kept, and --resume goes on with the run'
+      : 'name another run directory by --out',
   });
 }

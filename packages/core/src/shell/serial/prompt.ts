@@ -28,7 +28,10 @@ export class Prompt {
    */
   async take(options: WaitOptions): Promise<() => Promise<void>> {
     // A prompt may be on its way; a probe that comes before it stays visible.
-    const empty = await this.#text(() => this.#isEmpty(), { signal: options.signal, timeout: options.timeout ?? QUIET_MS }).then(
+    const empty = await this.#text(() => this.#isEmpty(), {
+      signal: options.signal,
+      timeout: options.timeout ?? QUIET_MS,
+    }).then(
       () => true,
       (error: unknown) => {
         if (options.signal?.aborted) throw error;

@@ -43,7 +43,9 @@ export class SerialLink implements Disposable {
     this.#undo = [
       channel.setFilter((chunk) => this.#take(chunk)),
       channel.onEnd(fail),
-      channel.onAttach(() => fail(new QmpilotError('SHELL_LOST', `${channel.name}: the vm was restored while a command ran`))),
+      channel.onAttach(() =>
+        fail(new QmpilotError('SHELL_LOST', `${channel.name}: the vm was restored while a command ran`)),
+      ),
     ];
   }
 
@@ -68,7 +70,9 @@ export class SerialLink implements Disposable {
 
   /** The guest has taken a line of input, counted since the link began. */
   taken(count: number, options: WaitOptions): Promise<void> {
-    return this.#until('the guest to take a line on the serial console', options, () => (this.#taken >= count ? true : undefined)).then(() => {});
+    return this.#until('the guest to take a line on the serial console', options, () =>
+      this.#taken >= count ? true : undefined,
+    ).then(() => {});
   }
 
   /** The next frame. */

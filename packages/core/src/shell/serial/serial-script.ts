@@ -49,7 +49,11 @@ rm -rf "$d"; stty "$g"`;
 /** The lines that bring source through a terminal in canonical mode, behind `LOADER`. */
 export function sourceLines(source: string): string[] {
   const escaped = [...Buffer.from(source.trim())]
-    .map((byte) => (byte >= 0x20 && byte < 0x7f && byte !== 0x5c ? String.fromCharCode(byte) : `\\0${byte.toString(8).padStart(3, '0')}`))
+    .map((byte) =>
+      byte >= 0x20 && byte < 0x7f && byte !== 0x5c
+        ? String.fromCharCode(byte)
+        : `\\0${byte.toString(8).padStart(3, '0')}`,
+    )
     .join('');
   const lines = [];
   for (let at = 0; at < escaped.length; at += SOURCE_LINE) lines.push(escaped.slice(at, at + SOURCE_LINE));

@@ -50,7 +50,9 @@ describe('SerialShell at the prompt of a bash that a person uses', () => {
   it('sends a block again that others wrote into, and reports what they wrote', async () => {
     await console.type('tty >/tmp/qmpilot-serial-tty\n');
     const noise = 'echo "[   12.000000] noise \u00e9" >"$(cat /tmp/qmpilot-serial-tty)"';
-    const stream = shell.stream(`for i in 1 2 3 4 5 6 7 8; do ${noise}; head -c 60000 /dev/zero; done`, { timeout: '15s' });
+    const stream = shell.stream(`for i in 1 2 3 4 5 6 7 8; do ${noise}; head -c 60000 /dev/zero; done`, {
+      timeout: '15s',
+    });
     let bytes = 0;
     for await (const chunk of stream) bytes += chunk.bytes.length;
     expect(bytes).toBe(480_000);
@@ -58,14 +60,20 @@ describe('SerialShell at the prompt of a bash that a person uses', () => {
   });
 
   it('kills a command when its time is up, and the prompt is there again', async () => {
-    await expect(shell.exec('echo begun; trap "" INT TERM; sleep 60', { timeout: 1000 })).rejects.toMatchObject({ code: 'TIMEOUT', evidence: { stdout: ['begun'] } });
+    await expect(shell.exec('echo begun; trap "" INT TERM; sleep 60', { timeout: 1000 })).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      evidence: { stdout: ['begun'] },
+    });
     expect((await shell.exec('echo alive', { timeout: '15s' })).stdout).toBe('alive\n');
   });
 
   it('says SHELL_LOST when a program has the console, and runs nothing then or later', async () => {
     await console.type('sleep 5; echo $((40 + 2))woken\n');
     await console.expect('sleep 5');
-    await expect(shell.exec('touch /tmp/never')).rejects.toMatchObject({ code: 'SHELL_LOST', hint: expect.stringContaining('sleep 5') });
+    await expect(shell.exec('touch /tmp/never')).rejects.toMatchObject({
+      code: 'SHELL_LOST',
+      hint: expect.stringContaining('sleep 5'),
+    });
     await console.expect('42woken', { timeout: '15s' });
     expect((await shell.exec('ls /tmp/never', { timeout: '15s' })).exitCode).toBe(2);
   }, 60_000);
@@ -76,13 +84,15 @@ describe('SerialShell at the prompt of another shell', () => {
     const { console } = consoleOn('env PS1="box> " sh -i');
     const shell = new SerialShell(console, { prompt: /box> $/ });
     await shell.ready({ timeout: '10s' });
-    expect((await shell.exec('echo "a\'b"; false', { timeout: '15s' }))).toMatchObject({ exitCode: 1, stdout: "a'b\n" });
+    expect(await shell.exec('echo "a\'b"; false', { timeout: '15s' })).toMatchObject({ exitCode: 1, stdout: "a'b\n" });
   });
 });
 
 describe('the serial protocol', () => {
   it('takes its own bytes out from between those of others', () => {
-    const { ours, theirs } = unshift(Buffer.concat([Buffer.from('[ 1.0] a'), Buffer.of(0xc0, 0xc1, 0x83), Buffer.from('b\r\n'), Buffer.of(0xff)]));
+    const { ours, theirs } = unshift(
+      Buffer.concat([Buffer.from('[ 1.0] a'), Buffer.of(0xc0, 0xc1, 0x83), Buffer.from('b\r\n'), Buffer.of(0xff)]),
+    );
     expect([ours.toString(), theirs.toString()]).toEqual(['AB\n/', '[ 1.0] ab\r\n']);
   });
 

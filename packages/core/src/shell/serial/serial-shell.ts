@@ -6,7 +6,14 @@ import { type WaitOptions } from '../../util/deadline.js';
 import { parseDuration } from '../../util/duration.js';
 import { collect, ExecStream, startStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';
-import { checkCommand, describeCommand, requireSuccess, type ExecOptions, type ExecResult, type Shell } from '../shell.js';
+import {
+  checkCommand,
+  describeCommand,
+  requireSuccess,
+  type ExecOptions,
+  type ExecResult,
+  type Shell,
+} from '../shell.js';
 import { Turns } from '../turns.js';
 import { Prompt } from './prompt.js';
 import { SerialLink, type SerialFrame } from './serial-link.js';
@@ -48,7 +55,9 @@ export class SerialShell implements Shell {
     return this.#turns.take(this.name, options.signal, async () => {
       for (;;) {
         try {
-          return await (await this.#prompt.take({ signal: options.signal, timeout: 2000 }))();
+          return await (
+            await this.#prompt.take({ signal: options.signal, timeout: 2000 })
+          )();
         } catch (error) {
           if (!isQmpilotError(error, 'SHELL_LOST') || monotonicMs() >= limit) throw error;
         }
@@ -73,7 +82,9 @@ export class SerialShell implements Shell {
     const nonce = randomBytes(8).toString('hex');
     const source = sourceLines(serialScript(nonce, command, options));
     if (source.join('').length > LONGEST_SOURCE) {
-      throw new QmpilotError('USAGE', `a command over the serial console may have some ${LONGEST_SOURCE} bytes`, { hint: "run 'bash -s' and give the script as `input`" });
+      throw new QmpilotError('USAGE', `a command over the serial console may have some ${LONGEST_SOURCE} bytes`, {
+        hint: "run 'bash -s' and give the script as `input`",
+      });
     }
     const { signal } = options;
     return startStream(
@@ -106,7 +117,11 @@ export class SerialShell implements Shell {
     await link.send('k1');
     await this.#sendInput(link, options);
     const end = await this.#outputs(stream, link, options);
-    const lines = link.others().split(/\r?\n|\r/).filter((line) => line !== '').map((line) => Buffer.from(line, 'latin1').toString());
+    const lines = link
+      .others()
+      .split(/\r?\n|\r/)
+      .filter((line) => line !== '')
+      .map((line) => Buffer.from(line, 'latin1').toString());
     await link.send(`k${end.number}`);
     await this.#prompt.returned();
     return () => ('error' in end ? stream.fail(end.error) : stream.finish(end.exitCode, lines));
@@ -123,7 +138,11 @@ export class SerialShell implements Shell {
   }
 
   /** Passes the blocks on until the last frame has come; that one is left to the caller to acknowledge. */
-  async #outputs(stream: ExecStream, link: SerialLink, options: ExecOptions): Promise<{ readonly number: number } & ({ readonly exitCode: number } | { readonly error: unknown })> {
+  async #outputs(
+    stream: ExecStream,
+    link: SerialLink,
+    options: ExecOptions,
+  ): Promise<{ readonly number: number } & ({ readonly exitCode: number } | { readonly error: unknown })> {
     const began = monotonicMs();
     const limit = options.timeout === undefined ? undefined : parseDuration(options.timeout, 'timeout');
     const stop = new AbortController();
@@ -132,9 +151,17 @@ export class SerialShell implements Shell {
     for (let number = 2; ; number += 1) {
       let frame: SerialFrame;
       try {
-        frame = await this.#next(link, number, describeCommand(stream.command), failure ? { timeout: KILL_MS } : {
-          signal: stop.signal, ...(limit !== undefined && { timeout: Math.max(0, limit - (monotonicMs() - began)) }),
-        });
+        frame = await this.#next(
+          link,
+          number,
+          describeCommand(stream.command),
+          failure
+            ? { timeout: KILL_MS }
+            : {
+                signal: stop.signal,
+                ...(limit !== undefined && { timeout: Math.max(0, limit - (monotonicMs() - began)) }),
+              },
+        );
       } catch (error) {
         if (failure || isQmpilotError(error, 'CONSOLE_CLOSED') || isQmpilotError(error, 'SHELL_LOST')) throw error;
         failure = { error: stop.signal.aborted ? stop.signal.reason : error };
@@ -160,7 +187,12 @@ export class SerialShell implements Shell {
   }
 
   /** The frame of this number, whole; after an interrupt numbers may have been left out. */
-  async #next(link: SerialLink, number: number, awaited = `an answer from ${this.name}`, options: WaitOptions = { timeout: STEP_MS }): Promise<SerialFrame> {
+  async #next(
+    link: SerialLink,
+    number: number,
+    awaited = `an answer from ${this.name}`,
+    options: WaitOptions = { timeout: STEP_MS },
+  ): Promise<SerialFrame> {
     const limit = options.timeout === undefined ? undefined : monotonicMs() + parseDuration(options.timeout, 'timeout');
     for (;;) {
       const rest = limit === undefined ? ASK_AGAIN_MS : Math.min(ASK_AGAIN_MS, Math.max(0, limit - monotonicMs()));
@@ -176,9 +208,11 @@ export class SerialShell implements Shell {
   }
 
   #lost(error: unknown): unknown {
-    if (!isQmpilotError(error, 'TIMEOUT') || !/ from shell on | take a line | killed /.test(error.message)) return error;
+    if (!isQmpilotError(error, 'TIMEOUT') || !/ from shell on | take a line | killed /.test(error.message))
+      return error;
     return new QmpilotError('SHELL_LOST', `${this.name} did not go on: ${error.message}`, {
-      cause: error, evidence: { console: this.#console.lastLines(10) },
+      cause: error,
+      evidence: { console: this.#console.lastLines(10) },
       hint: 'does the shell there have stty, base64, cksum, head and tr?',
     });
   }

@@ -26,6 +26,9 @@ it('what cannot be used is not listed, but counts for the bound of the cache, an
   expect(await listKept(dir)).toEqual([]);
   expect(await boundCache(2.5 * 2 ** 20, 'none', dir)).toEqual(['of-another-version']);
   expect(await removeKept(['broken'], dir)).toEqual(['broken']);
-  await expect(removeKept(['broken'], dir)).rejects.toMatchObject({ code: 'USAGE', hint: 'there are: without-manifest' });
+  await expect(removeKept(['broken'], dir)).rejects.toMatchObject({
+    code: 'USAGE',
+    hint: 'there are: without-manifest',
+  });
   expect(await removeKept('all', dir)).toEqual(['without-manifest']);
 });

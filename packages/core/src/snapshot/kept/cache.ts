@@ -29,7 +29,9 @@ export function keptDirectory(cacheDir = cacheRoot()): string {
 
 /** All whole kept snapshots of the cache, the last used first. */
 export async function listKept(cacheDir?: string): Promise<readonly KeptSnapshot[]> {
-  const found = await Promise.all((await listFolders(cacheDir)).map((folder) => describeKept(folder).catch(() => undefined)));
+  const found = await Promise.all(
+    (await listFolders(cacheDir)).map((folder) => describeKept(folder).catch(() => undefined)),
+  );
   return found.filter((one) => one !== undefined);
 }
 
@@ -40,10 +42,12 @@ async function listFolders(cacheDir: string | undefined): Promise<readonly KeptF
   const parent = keptDirectory(cacheDir);
   const names = (await readdir(parent).catch(() => [])).filter((name) => !name.startsWith('.'));
   const found = await Promise.all(
-    names.map(async (name) => {
-      const path = join(parent, name);
-      return { name, path, bytes: await usedBytes(path), usedAt: (await stat(path)).mtime.toISOString() };
-    }).map((folder) => folder.catch(() => undefined)),
+    names
+      .map(async (name) => {
+        const path = join(parent, name);
+        return { name, path, bytes: await usedBytes(path), usedAt: (await stat(path)).mtime.toISOString() };
+      })
+      .map((folder) => folder.catch(() => undefined)),
   );
   return found.filter((one) => one !== undefined).toSorted((one, other) => other.usedAt.localeCompare(one.usedAt));
 }
@@ -61,14 +65,25 @@ async function describeKept(folder: KeptFolder): Promise<KeptSnapshot> {
  */
 export async function removeKept(names: readonly string[] | 'all', cacheDir?: string): Promise<string[]> {
   const known = (await listFolders(cacheDir)).map(({ name }) => name);
-  const chosen = names === 'all' ? known : names.map((wanted) => {
-    const fitting = known.includes(wanted) ? [wanted] : known.filter((name) => wanted !== '' && name.startsWith(wanted));
-    const [name] = fitting;
-    if (name !== undefined && fitting.length === 1) return name;
-    throw new QmpilotError('USAGE', fitting.length === 0 ? `there is no kept snapshot ${JSON.stringify(wanted)}` : `${JSON.stringify(wanted)} fits ${fitting.length} kept snapshots`, {
-      hint: known.length > 0 ? `there are: ${known.join(', ')}` : 'none has been kept yet',
-    });
-  });
+  const chosen =
+    names === 'all'
+      ? known
+      : names.map((wanted) => {
+          const fitting = known.includes(wanted)
+            ? [wanted]
+            : known.filter((name) => wanted !== '' && name.startsWith(wanted));
+          const [name] = fitting;
+          if (name !== undefined && fitting.length === 1) return name;
+          throw new QmpilotError(
+            'USAGE',
+            fitting.length === 0
+              ? `there is no kept snapshot ${JSON.stringify(wanted)}`
+              : `${JSON.stringify(wanted)} fits ${fitting.length} kept snapshots`,
+            {
+              hint: known.length > 0 ? `there are: ${known.join(', ')}` : 'none has been kept yet',
+            },
+          );
+        });
   for (const name of new Set(chosen)) await discard(join(keptDirectory(cacheDir), name));
   return [...new Set(chosen)];
 }

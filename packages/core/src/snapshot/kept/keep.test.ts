@@ -25,6 +25,14 @@ describe('what killed writers of snapshots left', () => {
     writeFileSync(join(dir, `.file.partial-${NOBODY}-abc`), '');
     await removeUnfinished(dir);
     const others = process.getuid?.() === 0 ? [`.others.partial-${NOBODY}-abc`] : [];
-    expect(readdirSync(dir).toSorted()).toEqual([...others, `.file.partial-${NOBODY}-abc`, `.link.partial-${NOBODY}-abc`, `.x.partial-${process.pid}-abc`, 'elsewhere'].toSorted());
+    expect(readdirSync(dir).toSorted()).toEqual(
+      [
+        ...others,
+        `.file.partial-${NOBODY}-abc`,
+        `.link.partial-${NOBODY}-abc`,
+        `.x.partial-${process.pid}-abc`,
+        'elsewhere',
+      ].toSorted(),
+    );
   });
 });

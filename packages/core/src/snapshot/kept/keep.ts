@@ -1,14 +1,27 @@
 import { execFile } from 'node:child_process';
-import { access, chmod, link, lstat, mkdir, mkdtemp, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  access,
+  chmod,
+  link,
+  lstat,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { AbortedError, isQmpilotError, QmpilotError } from '../../errors.js';
-import { cpuFlags } from '../../qemu/cpu-flags.js';
 import type { AcceleratorChoice } from '../../qemu/accelerator.js';
 import type { QemuBinary } from '../../qemu/binary.js';
 import type { DiskSpec } from '../../qemu/command-line.js';
-import { baseImage, flattenOverlay } from '../overlay.js';
+import { cpuFlags } from '../../qemu/cpu-flags.js';
 import type { FrozenMachine } from '../frozen.js';
+import { baseImage, flattenOverlay } from '../overlay.js';
 import type { SnapshotInfo, StoredScreen } from '../store.js';
 import { identify, sha256, type FileIdentity } from './file-identity.js';
 import { MANIFEST, type KeptManifest } from './manifest.js';
@@ -39,7 +52,8 @@ const identities = new Map<string, Promise<FileIdentity>>();
 export async function keepFrozen(path: string, request: KeepRequest): Promise<KeptManifest> {
   const { frozen, info, guest, screen, accelerator, binary, signal } = request;
   const target = resolve(path);
-  if (await exists(target)) throw new QmpilotError('USAGE', `${target} is there already`, { hint: 'name another path, or remove it first' });
+  if (await exists(target))
+    throw new QmpilotError('USAGE', `${target} is there already`, { hint: 'name another path, or remove it first' });
   const parent = dirname(target);
   await removeUnfinished(parent);
   let partial: string | undefined;
@@ -67,7 +81,8 @@ export async function keepFrozen(path: string, request: KeepRequest): Promise<Ke
     signal?.throwIfAborted();
     const { kernel: own, ...spec } = frozen.spec;
     const kernel = frozen.spec.reboots ? own : undefined;
-    for (const file of [kernel?.kernel, kernel?.initrd]) if (file !== undefined) bases.set(file, await identityOf(file));
+    for (const file of [kernel?.kernel, kernel?.initrd])
+      if (file !== undefined) bases.set(file, await identityOf(file));
     const manifest: KeptManifest = {
       v: 1,
       ...info,
@@ -75,10 +90,17 @@ export async function keepFrozen(path: string, request: KeepRequest): Promise<Ke
       machineType: frozen.machineType,
       accelerator,
       ...(frozen.spec.cpu.startsWith('host') && { hostFlags: await cpuFlags() }),
-      spec: { ...spec, ...(kernel && { kernel }), disks, ram: frozen.ramFile === undefined ? { kind: 'anonymous' } : { kind: 'file', path: 'ram', share: false } },
+      spec: {
+        ...spec,
+        ...(kernel && { kernel }),
+        disks,
+        ram: frozen.ramFile === undefined ? { kind: 'anonymous' } : { kind: 'file', path: 'ram', share: false },
+      },
       mappedRam: frozen.state.mappedRam === true,
       guest,
-      ...(screen && { screen: { base64: Buffer.from(screen.bytes).toString('base64'), columns: screen.columns, rows: screen.rows } }),
+      ...(screen && {
+        screen: { base64: Buffer.from(screen.bytes).toString('base64'), columns: screen.columns, rows: screen.rows },
+      }),
       files: await sync(partial),
       bases: [...bases.values()],
     };
@@ -89,7 +111,8 @@ export async function keepFrozen(path: string, request: KeepRequest): Promise<Ke
     return manifest;
   } catch (error) {
     if (partial !== undefined) await rm(partial, { recursive: true, force: true });
-    if (signal?.aborted && !isQmpilotError(error)) throw new AbortedError(`the snapshot to be kept at ${target}`, signal.reason);
+    if (signal?.aborted && !isQmpilotError(error))
+      throw new AbortedError(`the snapshot to be kept at ${target}`, signal.reason);
     throw asKeepError(target, error);
   }
 }
@@ -160,13 +183,20 @@ function asKeepError(target: string, error: unknown): unknown {
   if (error instanceof QmpilotError || !(error instanceof Error)) return error;
   const said = `${error.message} ${'stderr' in error ? String(error.stderr) : ''}`;
   if (/ENOSPC|EDQUOT|No space left|quota/i.test(said)) {
-    return new QmpilotError('NO_SPACE', `no room to keep the snapshot at ${target}`, { cause: error, hint: 'free some room there, or name another path' });
+    return new QmpilotError('NO_SPACE', `no room to keep the snapshot at ${target}`, {
+      cause: error,
+      hint: 'free some room there, or name another path',
+    });
   }
-  return new QmpilotError('SNAPSHOT', `the snapshot could not be kept at ${target}: ${error.message}`, { cause: error });
+  return new QmpilotError('SNAPSHOT', `the snapshot could not be kept at ${target}: ${error.message}`, {
+    cause: error,
+  });
 }
 
 /** Bytes that a folder really takes on disk: holes cost nothing. */
 export async function usedBytes(path: string): Promise<number> {
-  const sizes = await Promise.all((await readdir(path)).map(async (name) => (await stat(join(path, name))).blocks * 512));
+  const sizes = await Promise.all(
+    (await readdir(path)).map(async (name) => (await stat(join(path, name))).blocks * 512),
+  );
   return sizes.reduce((sum, size) => sum + size, 0);
 }

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
-import type { MachineSpec } from '../../qemu/command-line.js';
 import type { AcceleratorChoice } from '../../qemu/accelerator.js';
+import type { MachineSpec } from '../../qemu/command-line.js';
 import type { SnapshotInfo } from '../store.js';
 import type { FileIdentity } from './file-identity.js';
 
@@ -46,10 +46,15 @@ export async function readManifest(path: string): Promise<KeptManifest> {
   try {
     value = JSON.parse(await readFile(join(path, MANIFEST), 'utf8'));
   } catch (cause) {
-    throw new QmpilotError('SNAPSHOT', `there is no kept snapshot at ${path}`, { cause, hint: 'make one by snapshot.keep(path); one that was interrupted is not there' });
+    throw new QmpilotError('SNAPSHOT', `there is no kept snapshot at ${path}`, {
+      cause,
+      hint: 'make one by snapshot.keep(path); one that was interrupted is not there',
+    });
   }
   if (isManifest(value)) return value;
-  throw new QmpilotError('SNAPSHOT', `the snapshot at ${path} was kept by another version of qmpilot`, { hint: 'remove it and keep it anew' });
+  throw new QmpilotError('SNAPSHOT', `the snapshot at ${path} was kept by another version of qmpilot`, {
+    hint: 'remove it and keep it anew',
+  });
 }
 
 const PLAIN_NAME = /^\w[\w.-]*$/;
@@ -59,27 +64,79 @@ function isManifest(value: unknown): value is KeptManifest {
   if (!isObject(value) || value['v'] !== 1) return false;
   const { accelerator, spec, guest, files, bases, hostFlags, mappedRam } = value;
   return (
-    ['name', 'strategy', 'reason', 'savedAt', 'qemu', 'machineType'].every((field) => typeof value[field] === 'string') &&
-    isObject(accelerator) && typeof accelerator['accelerator'] === 'string' &&
-    isObject(spec) && isSpec(spec) &&
-    isObject(guest) && typeof guest['name'] === 'string' && typeof guest['key'] === 'string' &&
-    (value['nonce'] === undefined || typeof value['nonce'] === 'string') && (mappedRam === undefined || typeof mappedRam === 'boolean') && (hostFlags === undefined || areTexts(hostFlags)) &&
-    Array.isArray(files) && files.every((file) => isObject(file) && isPlainName(file['name']) && typeof file['bytes'] === 'number' && (file['sha256'] === undefined || typeof file['sha256'] === 'string')) &&
-    Array.isArray(bases) && bases.every((base) => isObject(base) && typeof base['path'] === 'string' && !base['path'].includes('\0') && typeof base['sha256'] === 'string')
+    ['name', 'strategy', 'reason', 'savedAt', 'qemu', 'machineType'].every(
+      (field) => typeof value[field] === 'string',
+    ) &&
+    isObject(accelerator) &&
+    typeof accelerator['accelerator'] === 'string' &&
+    isObject(spec) &&
+    isSpec(spec) &&
+    isObject(guest) &&
+    typeof guest['name'] === 'string' &&
+    typeof guest['key'] === 'string' &&
+    (value['nonce'] === undefined || typeof value['nonce'] === 'string') &&
+    (mappedRam === undefined || typeof mappedRam === 'boolean') &&
+    (hostFlags === undefined || areTexts(hostFlags)) &&
+    Array.isArray(files) &&
+    files.every(
+      (file) =>
+        isObject(file) &&
+        isPlainName(file['name']) &&
+        typeof file['bytes'] === 'number' &&
+        (file['sha256'] === undefined || typeof file['sha256'] === 'string'),
+    ) &&
+    Array.isArray(bases) &&
+    bases.every(
+      (base) =>
+        isObject(base) &&
+        typeof base['path'] === 'string' &&
+        !base['path'].includes('\0') &&
+        typeof base['sha256'] === 'string',
+    )
   );
 }
 
-function isSpec({ kernel, ram, disks, cpu, machine, cpus, memoryMiB, virtioConsoles, extra }: Readonly<Record<string, unknown>>): boolean {
+function isSpec({
+  kernel,
+  ram,
+  disks,
+  cpu,
+  machine,
+  cpus,
+  memoryMiB,
+  virtioConsoles,
+  extra,
+}: Readonly<Record<string, unknown>>): boolean {
   return (
-    isKernel(kernel) && isObject(ram) && (ram['kind'] === 'anonymous' || ram['kind'] === 'file') && typeof cpu === 'string' && typeof machine === 'string' &&
-    typeof cpus === 'number' && typeof memoryMiB === 'number' && areTexts(virtioConsoles) && areTexts(extra) &&
+    isKernel(kernel) &&
+    isObject(ram) &&
+    (ram['kind'] === 'anonymous' || ram['kind'] === 'file') &&
+    typeof cpu === 'string' &&
+    typeof machine === 'string' &&
+    typeof cpus === 'number' &&
+    typeof memoryMiB === 'number' &&
+    areTexts(virtioConsoles) &&
+    areTexts(extra) &&
     // What is written to lies in the folder itself.
-    Array.isArray(disks) && disks.every((disk) => isObject(disk) && typeof disk['file'] === 'string' && isPlainName(disk['id']) && (disk['readOnly'] === true || isPlainName(disk['file'])))
+    Array.isArray(disks) &&
+    disks.every(
+      (disk) =>
+        isObject(disk) &&
+        typeof disk['file'] === 'string' &&
+        isPlainName(disk['id']) &&
+        (disk['readOnly'] === true || isPlainName(disk['file'])),
+    )
   );
 }
 
 function isKernel(value: unknown): boolean {
-  return value === undefined || (isObject(value) && typeof value['kernel'] === 'string' && typeof value['append'] === 'string' && (value['initrd'] === undefined || typeof value['initrd'] === 'string'));
+  return (
+    value === undefined ||
+    (isObject(value) &&
+      typeof value['kernel'] === 'string' &&
+      typeof value['append'] === 'string' &&
+      (value['initrd'] === undefined || typeof value['initrd'] === 'string'))
+  );
 }
 
 function isPlainName(value: unknown): boolean {

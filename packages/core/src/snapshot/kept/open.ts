@@ -3,10 +3,10 @@ import { join, resolve } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import { whyKvmCannotOpen } from '../../qemu/accelerator.js';
 import { cpuFlags } from '../../qemu/cpu-flags.js';
-import type { SnapshotContext } from '../context.js';
-import type { FrozenMachine } from '../frozen.js';
 import { Cleanup } from '../../util/cleanup.js';
 import { isTrusted } from '../../util/private-directory.js';
+import type { SnapshotContext } from '../context.js';
+import type { FrozenMachine } from '../frozen.js';
 import { createOverlay, type FrozenDisk } from '../overlay.js';
 import { differs, sha256 } from './file-identity.js';
 import { readManifest, type KeptFile, type KeptManifest } from './manifest.js';
@@ -25,9 +25,13 @@ export async function openKept(path: string, context: SnapshotContext): Promise<
   const folder = resolve(path);
   const manifest = await readManifest(folder);
   if (!(await isTrusted(folder))) {
-    throw new QmpilotError('SNAPSHOT', `the snapshot at ${folder} is another user's, or others may change it: it names files that QEMU would read`, {
-      hint: 'copy it into a folder of your own, with mode 0700, if you trust who made it',
-    });
+    throw new QmpilotError(
+      'SNAPSHOT',
+      `the snapshot at ${folder} is another user's, or others may change it: it names files that QEMU would read`,
+      {
+        hint: 'copy it into a folder of your own, with mode 0700, if you trust who made it',
+      },
+    );
   }
   const unfit = await whyUnfit(folder, manifest, context);
   if (unfit) throw unfit;
@@ -41,14 +45,25 @@ export async function openKept(path: string, context: SnapshotContext): Promise<
 }
 
 /** Takes hold of its files, in folders of our own. */
-async function hold(folder: string, manifest: KeptManifest, context: SnapshotContext, undo: Cleanup): Promise<FrozenMachine> {
+async function hold(
+  folder: string,
+  manifest: KeptManifest,
+  context: SnapshotContext,
+  undo: Cleanup,
+): Promise<FrozenMachine> {
   const directory = await mkdtemp(join(context.directories.disk, 'snapshot-'));
   undo.add('the folder', () => rm(directory, { recursive: true, force: true }));
   const held = async (name: string) => {
-    await link(join(folder, name), join(directory, name)).catch(() => symlink(join(folder, name), join(directory, name)));
+    await link(join(folder, name), join(directory, name)).catch(() =>
+      symlink(join(folder, name), join(directory, name)),
+    );
     return join(directory, name);
   };
-  const state = { path: await held('state'), ramInFile: manifest.spec.ram.kind === 'file', mappedRam: manifest.mappedRam };
+  const state = {
+    path: await held('state'),
+    ramInFile: manifest.spec.ram.kind === 'file',
+    mappedRam: manifest.mappedRam,
+  };
   let ramFile: string | undefined;
   if (manifest.spec.ram.kind === 'file') {
     // A folder of its own, as that of every RAM file.
@@ -66,16 +81,27 @@ async function hold(folder: string, manifest: KeptManifest, context: SnapshotCon
       return { spec: frozen, pristine };
     }),
   );
-  const spec = { ...manifest.spec, ...(ramFile !== undefined && { ram: { kind: 'file' as const, path: ramFile, share: false } }) };
+  const spec = {
+    ...manifest.spec,
+    ...(ramFile !== undefined && { ram: { kind: 'file' as const, path: ramFile, share: false } }),
+  };
   const strategy = ramFile === undefined ? 'file' : 'template';
   return { strategy, directory, ramFile, state, spec, disks, machineType: manifest.machineType };
 }
 
 /** What keeps this host from loading the snapshot; undefined when nothing does. */
-async function whyUnfit(folder: string, manifest: KeptManifest, { binary }: Pick<SnapshotContext, 'binary'>): Promise<QmpilotError | undefined> {
-  const refuse = (message: string, hint: string) => new QmpilotError('SNAPSHOT', `the snapshot at ${folder} ${message}`, { hint });
+async function whyUnfit(
+  folder: string,
+  manifest: KeptManifest,
+  { binary }: Pick<SnapshotContext, 'binary'>,
+): Promise<QmpilotError | undefined> {
+  const refuse = (message: string, hint: string) =>
+    new QmpilotError('SNAPSHOT', `the snapshot at ${folder} ${message}`, { hint });
   if (manifest.qemu !== binary.version.text) {
-    return refuse(`was saved by QEMU ${manifest.qemu} with the machine ${manifest.machineType}, and this is QEMU ${binary.version.text}`, 'name the QEMU that saved it by $QMPILOT_QEMU, or keep the snapshot anew');
+    return refuse(
+      `was saved by QEMU ${manifest.qemu} with the machine ${manifest.machineType}, and this is QEMU ${binary.version.text}`,
+      'name the QEMU that saved it by $QMPILOT_QEMU, or keep the snapshot anew',
+    );
   }
   if (manifest.accelerator.accelerator === 'kvm') {
     const reason = await whyKvmCannotOpen();
@@ -84,7 +110,11 @@ async function whyUnfit(folder: string, manifest: KeptManifest, { binary }: Pick
   if (manifest.hostFlags) {
     const here = new Set(await cpuFlags());
     const missing = manifest.hostFlags.filter((flag) => !here.has(flag));
-    if (missing.length > 0) return refuse(`was saved on a processor with ${missing.slice(0, 8).join(', ')}, which this one lacks`, 'keep it anew on this host');
+    if (missing.length > 0)
+      return refuse(
+        `was saved on a processor with ${missing.slice(0, 8).join(', ')}, which this one lacks`,
+        'keep it anew on this host',
+      );
   }
   for (const file of manifest.files) {
     const why = await whyNotWhole(join(folder, file.name), file);
@@ -92,7 +122,8 @@ async function whyUnfit(folder: string, manifest: KeptManifest, { binary }: Pick
   }
   for (const base of manifest.bases) {
     const why = await differs(base);
-    if (why) return refuse(`needs the image ${base.path}, which ${why}`, 'bring that image back, or keep the snapshot anew');
+    if (why)
+      return refuse(`needs the image ${base.path}, which ${why}`, 'bring that image back, or keep the snapshot anew');
   }
   return undefined;
 }

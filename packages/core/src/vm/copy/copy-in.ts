@@ -7,8 +7,8 @@ import tar, { type Pack } from 'tar-stream';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import { shWord } from '../../shell/quote.js';
 import type { Shell } from '../../shell/shell.js';
-import type { CopyOptions, CopyReport, SkippedEntry } from './copy.js';
 import { guestPath } from './copy-out.js';
+import type { CopyOptions, CopyReport, SkippedEntry } from './copy.js';
 
 /** The archive goes into the guest in pieces of this size: they lie in its RAM for a moment. */
 const PIECE_BYTES = 8 << 20;
@@ -19,30 +19,38 @@ export async function copyIn(shell: Shell, from: string, to: string, options: Co
   const found = await stat(source).catch((cause: unknown) => {
     throw new QmpilotError('USAGE', `${source} cannot be read`, { cause });
   });
-  if (!found.isFile() && !found.isDirectory()) throw new QmpilotError('USAGE', `${source} is neither a file nor a folder`);
+  if (!found.isFile() && !found.isDirectory())
+    throw new QmpilotError('USAGE', `${source} is neither a file nor a folder`);
   const target = guestPath(to);
   const work = `${target}.copying-${randomBytes(6).toString('hex')}`;
   const wait = { signal: options.signal, timeout: options.timeout };
   const quoted = { target: shWord(target), work: shWord(work), folder: shWord(posix.dirname(target)) };
   const tree = found.isDirectory();
   // A file replaces a file; anything else that is there stays.
-  const taken = tree ? `[ -e ${quoted.target} ] || [ -L ${quoted.target} ]` : `[ -e ${quoted.target} ] && [ ! -f ${quoted.target} ]`;
+  const taken = tree
+    ? `[ -e ${quoted.target} ] || [ -L ${quoted.target} ]`
+    : `[ -e ${quoted.target} ] && [ ! -f ${quoted.target} ]`;
   // tar may still be writing for a moment when its pipe has ended.
   const remove = `cd ${quoted.work} 2>/dev/null && kill "$(cat holder)" 2>/dev/null; cd /; for i in $(seq 100); do rm -rf ${quoted.work} 2>/dev/null; [ -e ${quoted.work} ] || break; sleep 0.05; done`;
   try {
     const begun = await shell.exec(
       `if ${taken}; then exit 17; fi; mkdir -p ${quoted.folder} && mkdir -m 700 ${quoted.work} && cd ${quoted.work} && mkfifo archive && mkdir content && ` +
-      // One that holds the pipe open, so that the archive does not end between two pieces.
-      `{ (sleep 2147483647 >archive & echo $! >holder; wait) </dev/null >/dev/null 2>&1 & (tar -xpf archive -C content 2>said; echo $? >ended) </dev/null >/dev/null 2>&1 & }; until [ -s holder ]; do sleep 0.05; done`,
+        // One that holds the pipe open, so that the archive does not end between two pieces.
+        `{ (sleep 2147483647 >archive & echo $! >holder; wait) </dev/null >/dev/null 2>&1 & (tar -xpf archive -C content 2>said; echo $? >ended) </dev/null >/dev/null 2>&1 & }; until [ -s holder ]; do sleep 0.05; done`,
       wait,
     );
-    if (begun.exitCode === 17) throw new QmpilotError('USAGE', `${target} is there already in the guest`, { hint: 'a file replaces a file only; name something that is not there yet, or remove it first' });
-    if (begun.exitCode !== 0) throw new QmpilotError('COPY_FAILED', `${target} cannot be written in the guest: ${begun.stderr.trim()}`);
+    if (begun.exitCode === 17)
+      throw new QmpilotError('USAGE', `${target} is there already in the guest`, {
+        hint: 'a file replaces a file only; name something that is not there yet, or remove it first',
+      });
+    if (begun.exitCode !== 0)
+      throw new QmpilotError('COPY_FAILED', `${target} cannot be written in the guest: ${begun.stderr.trim()}`);
     const report = await send(shell, source, tree, quoted.work, options);
     const moved = tree ? 'content' : 'content/file';
     const ended = await shell.exec(
       `cd ${quoted.work} && kill "$(cat holder)"; until [ -s ended ]; do sleep 0.05; done; s=$(cat ended); ` +
-      `[ "$s" = 0 ] && mv -T ${moved} ${quoted.target} && exit 0; cat said >&2; exit 1`, wait,
+        `[ "$s" = 0 ] && mv -T ${moved} ${quoted.target} && exit 0; cat said >&2; exit 1`,
+      wait,
     );
     if (ended.exitCode !== 0) throw new QmpilotError('COPY_FAILED', `tar in the guest failed: ${ended.stderr.trim()}`);
     return report;
@@ -51,7 +59,13 @@ export async function copyIn(shell: Shell, from: string, to: string, options: Co
   }
 }
 
-async function send(shell: Shell, source: string, tree: boolean, work: string, options: CopyOptions): Promise<CopyReport> {
+async function send(
+  shell: Shell,
+  source: string,
+  tree: boolean,
+  work: string,
+  options: CopyOptions,
+): Promise<CopyReport> {
   const pack = tar.pack();
   const report = { files: 0, bytes: 0, skipped: [] as SkippedEntry[] };
   let entries = 0;
@@ -66,8 +80,13 @@ async function send(shell: Shell, source: string, tree: boolean, work: string, o
   const flush = async (piece: Buffer) => {
     // Without tar nobody reads the pipe: it must not wait for ever.
     const put = `cd ${work} || exit 1; cat >archive & p=$!; while kill -0 $p 2>/dev/null; do [ -s ended ] && { kill $p; cat said >&2; exit 1; }; sleep 0.02; done; wait $p`;
-    const result = await shell.exec(`exec 3<&0; ${put.replace('cat >archive', 'cat <&3 >archive')}`, { input: piece, signal: options.signal, timeout: options.timeout });
-    if (result.exitCode !== 0) throw new QmpilotError('COPY_FAILED', `the guest could not take the archive: ${result.stderr.trim()}`);
+    const result = await shell.exec(`exec 3<&0; ${put.replace('cat >archive', 'cat <&3 >archive')}`, {
+      input: piece,
+      signal: options.signal,
+      timeout: options.timeout,
+    });
+    if (result.exitCode !== 0)
+      throw new QmpilotError('COPY_FAILED', `the guest could not take the archive: ${result.stderr.trim()}`);
     bytes += piece.length;
     options.onProgress?.({ bytes, entries });
   };
@@ -87,7 +106,13 @@ async function send(shell: Shell, source: string, tree: boolean, work: string, o
     return report;
   } catch (error) {
     pack.destroy();
-    throw isQmpilotError(error) ? error : new QmpilotError('COPY_FAILED', `${source} could not be read: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw isQmpilotError(error)
+      ? error
+      : new QmpilotError(
+          'COPY_FAILED',
+          `${source} could not be read: ${error instanceof Error ? error.message : String(error)}`,
+          { cause: error },
+        );
   }
 }
 
@@ -100,15 +125,23 @@ interface Count {
 async function addTree(pack: Pack, path: string, name: string, report: Count, count: () => void): Promise<void> {
   const info = await lstat(path);
   count();
-  await new Promise<void>((done, fail) => pack.entry({ name, type: 'directory', mode: info.mode & 0o7777, mtime: info.mtime }, (error) => (error ? fail(error) : done())));
-  for (const entry of (await readdir(path, { withFileTypes: true })).toSorted((one, other) => (one.name < other.name ? -1 : 1))) {
+  await new Promise<void>((done, fail) =>
+    pack.entry({ name, type: 'directory', mode: info.mode & 0o7777, mtime: info.mtime }, (error) =>
+      error ? fail(error) : done(),
+    ),
+  );
+  for (const entry of (await readdir(path, { withFileTypes: true })).toSorted((one, other) =>
+    one.name < other.name ? -1 : 1,
+  )) {
     const [from, as] = [join(path, entry.name), `${name}/${entry.name}`];
     if (entry.isDirectory()) await addTree(pack, from, as, report, count);
     else if (entry.isFile()) await addFile(pack, from, as, report, count);
     else if (entry.isSymbolicLink()) {
       count();
       const linkname = await readlink(from);
-      await new Promise<void>((done, fail) => pack.entry({ name: as, type: 'symlink', linkname }, (error) => (error ? fail(error) : done())));
+      await new Promise<void>((done, fail) =>
+        pack.entry({ name: as, type: 'symlink', linkname }, (error) => (error ? fail(error) : done())),
+      );
     } else report.skipped.push({ name: as, reason: 'neither a file, nor a folder, nor a link' });
   }
 }

@@ -10,7 +10,8 @@ import type { CopyOutOptions, CopyReport } from './copy.js';
 import { Extraction } from './extract.js';
 
 /** What is at the path in the guest decides what `to` becomes: a file, or a folder. Links and devices are looked at, not through. */
-const LOOK = 'if [ -d "$p" ] && [ ! -L "$p" ]; then echo tree; elif [ -f "$p" ]; then echo file; elif [ -e "$p" ] || [ -L "$p" ]; then echo other; else echo none; fi';
+const LOOK =
+  'if [ -d "$p" ] && [ ! -L "$p" ]; then echo tree; elif [ -f "$p" ]; then echo file; elif [ -e "$p" ] || [ -L "$p" ]; then echo other; else echo none; fi';
 
 /** tar takes as many bytes as a file says that it has, and those of /proc and /sys say what is not so: these are read to their end first. */
 const ONE_FILE = 'case $(readlink -f "$p") in /proc/*|/sys/*) cp -pL "$p" "$d/file" ;; *) ln -s "$p" "$d/file" ;; esac';
@@ -24,7 +25,10 @@ export async function copyOut(shell: Shell, from: string, to: string, options: C
   const path = guestPath(from);
   const kind = (await shell.expectOk(`p=${shWord(path)}; ${LOOK}`, options)).stdout.trim();
   if (kind !== 'file' && kind !== 'tree') {
-    throw new QmpilotError('COPY_FAILED', kind === 'none' ? `${path} is not there in the guest` : `${path} in the guest is neither a file nor a folder`);
+    throw new QmpilotError(
+      'COPY_FAILED',
+      kind === 'none' ? `${path} is not there in the guest` : `${path} in the guest is neither a file nor a folder`,
+    );
   }
   const target = resolve(to);
   await checkTarget(target, kind === 'tree');
@@ -38,9 +42,13 @@ export async function copyOut(shell: Shell, from: string, to: string, options: C
     await receive(shell, kind, path, extraction, options);
     const report = await extraction.end();
     const whole = kind === 'tree' ? into : join(into, 'file');
-    if (kind === 'file' && !(await lstat(whole).catch(() => undefined))?.isFile()) throw new QmpilotError('COPY_FAILED', `the guest did not send ${path}`);
+    if (kind === 'file' && !(await lstat(whole).catch(() => undefined))?.isFile())
+      throw new QmpilotError('COPY_FAILED', `the guest did not send ${path}`);
     await rename(whole, target).catch((cause: unknown) => {
-      throw new QmpilotError('COPY_FAILED', `${target} could not be written`, { cause, hint: 'was something put there meanwhile?' });
+      throw new QmpilotError('COPY_FAILED', `${target} could not be written`, {
+        cause,
+        hint: 'was something put there meanwhile?',
+      });
     });
     if (kind === 'tree') await extraction.seal(target);
     return report;
@@ -49,11 +57,18 @@ export async function copyOut(shell: Shell, from: string, to: string, options: C
   }
 }
 
-async function receive(shell: Shell, kind: string, path: string, extraction: Extraction, options: CopyOutOptions): Promise<void> {
+async function receive(
+  shell: Shell,
+  kind: string,
+  path: string,
+  extraction: Extraction,
+  options: CopyOutOptions,
+): Promise<void> {
   // A file comes under a name of our choice; a link that leads to one is followed.
-  const source = kind === 'tree'
-    ? `exec tar -cf - -C ${shWord(path)} .`
-    : `p=${shWord(path)}; d=$(mktemp -d) || exit 1; trap 'rm -rf "$d"' EXIT; ${ONE_FILE} && tar -chf - -C "$d" file`;
+  const source =
+    kind === 'tree'
+      ? `exec tar -cf - -C ${shWord(path)} .`
+      : `p=${shWord(path)}; d=$(mktemp -d) || exit 1; trap 'rm -rf "$d"' EXIT; ${ONE_FILE} && tar -chf - -C "$d" file`;
   const stream = shell.stream(source, { signal: options.signal, timeout: options.timeout });
   const limit = options.maxBytes ?? MAX_BYTES;
   let said = '';
@@ -64,9 +79,13 @@ async function receive(shell: Shell, kind: string, path: string, extraction: Ext
       if (chunk.from === 'stderr') said = (said + chunk.bytes.toString()).slice(-2000);
       else {
         bytes += chunk.bytes.length;
-        if (bytes > limit) throw new QmpilotError('OUTPUT_LIMIT', `${path} in the guest is more than ${limit} bytes of archive`, { hint: 'raise maxBytes, or copy less' });
+        if (bytes > limit)
+          throw new QmpilotError('OUTPUT_LIMIT', `${path} in the guest is more than ${limit} bytes of archive`, {
+            hint: 'raise maxBytes, or copy less',
+          });
         // tar-stream holds a header's long name whole, however long the header says it is.
-        if (bytes - progressAt > MOST_BETWEEN + chunk.bytes.length) throw new QmpilotError('COPY_FAILED', 'the guest sent an archive in which nothing comes');
+        if (bytes - progressAt > MOST_BETWEEN + chunk.bytes.length)
+          throw new QmpilotError('COPY_FAILED', 'the guest sent an archive in which nothing comes');
         options.onProgress?.({ bytes, entries: extraction.entries });
         yield chunk.bytes;
       }
@@ -91,12 +110,18 @@ async function receive(shell: Shell, kind: string, path: string, extraction: Ext
     extract.destroy();
     await entries.catch(() => {});
     await stream.result.catch(() => {});
-    throw isQmpilotError(error) ? error : new QmpilotError('COPY_FAILED', `what the guest sent is no tar archive: ${String(error)}`, { cause: error });
+    throw isQmpilotError(error)
+      ? error
+      : new QmpilotError('COPY_FAILED', `what the guest sent is no tar archive: ${String(error)}`, { cause: error });
   }
   const { exitCode } = await stream.result;
   // 1: a file changed while it was read; what came is whole.
   if (exitCode > 1) {
-    throw new QmpilotError('COPY_FAILED', `tar in the guest ended with ${exitCode}: ${said.trim().split('\n').at(-1) ?? ''}`, { evidence: { stderr: said.trim().split('\n') } });
+    throw new QmpilotError(
+      'COPY_FAILED',
+      `tar in the guest ended with ${exitCode}: ${said.trim().split('\n').at(-1) ?? ''}`,
+      { evidence: { stderr: said.trim().split('\n') } },
+    );
   }
 }
 
@@ -109,5 +134,7 @@ export function guestPath(path: string): string {
 async function checkTarget(target: string, tree: boolean): Promise<void> {
   const there = await lstat(target).catch(() => undefined);
   if (!there || (!tree && there.isFile())) return;
-  throw new QmpilotError('USAGE', `${target} is there already`, { hint: 'a file replaces a file only; name something that is not there yet, or remove it first' });
+  throw new QmpilotError('USAGE', `${target} is there already`, {
+    hint: 'a file replaces a file only; name something that is not there yet, or remove it first',
+  });
 }

@@ -1,4 +1,19 @@
-import { createWriteStream, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync, existsSync, readlinkSync, realpathSync, lstatSync } from 'node:fs';
+import {
+  createWriteStream,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+  existsSync,
+  readlinkSync,
+  realpathSync,
+  lstatSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -23,7 +38,11 @@ beforeAll(async () => {
   mkdirSync(join(work, 'tree/sub dir'), { recursive: true });
   writeFileSync(join(work, "tree/sub dir/it's"), 'content\n', { mode: 0o640 });
   writeFileSync(join(work, 'tree/empty'), '');
-  writeFileSync(join(work, 'tree/big'), Buffer.from(Array.from({ length: 9_000_000 }, (_, i) => (i * 7919 + (i >> 8)) & 255)), { mode: 0o755 });
+  writeFileSync(
+    join(work, 'tree/big'),
+    Buffer.from(Array.from({ length: 9_000_000 }, (_, i) => (i * 7919 + (i >> 8)) & 255)),
+    { mode: 0o755 },
+  );
   symlinkSync('sub dir', join(work, 'tree/link'));
   utimesSync(join(work, 'tree/big'), 1_000_000_000, 1_000_000_000);
 });
@@ -33,10 +52,13 @@ afterAll(() => {
 });
 
 describe('a file of the kernel', () => {
-  it.each(['/proc/version', '/sys/kernel/rcu_expedited'])('comes with what is in it, whatever size it says that it has: %s', async (path) => {
-    await copyOut(shell, path, join(work, 'of-the-kernel'), { timeout: '30s' });
-    expect(readFileSync(join(work, 'of-the-kernel'), 'utf8')).toBe(readFileSync(path, 'utf8'));
-  });
+  it.each(['/proc/version', '/sys/kernel/rcu_expedited'])(
+    'comes with what is in it, whatever size it says that it has: %s',
+    async (path) => {
+      await copyOut(shell, path, join(work, 'of-the-kernel'), { timeout: '30s' });
+      expect(readFileSync(join(work, 'of-the-kernel'), 'utf8')).toBe(readFileSync(path, 'utf8'));
+    },
+  );
 });
 
 function checkTree(folder: string): void {
@@ -71,11 +93,17 @@ function sending(command: string): OutOfBandShell {
 describe('copyIn and copyOut', () => {
   it('copy a tree in and out: content, modes, times, links, strange names', async () => {
     const progress: number[] = [];
-    const report = await copyIn(shell, join(work, 'tree'), join(work, 'in/made'), { onProgress: ({ bytes }) => progress.push(bytes) });
+    const report = await copyIn(shell, join(work, 'tree'), join(work, 'in/made'), {
+      onProgress: ({ bytes }) => progress.push(bytes),
+    });
     expect(report).toEqual({ files: 3, bytes: 9_000_008, skipped: [] });
     expect(progress.length).toBeGreaterThan(1);
     checkTree(join(work, 'in/made'));
-    expect(await copyOut(shell, join(work, 'in/made'), join(work, 'out/made'), {})).toEqual({ files: 3, bytes: 9_000_008, skipped: [] });
+    expect(await copyOut(shell, join(work, 'in/made'), join(work, 'out/made'), {})).toEqual({
+      files: 3,
+      bytes: 9_000_008,
+      skipped: [],
+    });
     checkTree(join(work, 'out/made'));
     expect([readdirSync(join(work, 'in')), readdirSync(join(work, 'out'))]).toEqual([['made'], ['made']]);
   });
@@ -88,13 +116,19 @@ describe('copyIn and copyOut', () => {
     expect(readFileSync(join(work, 'two'), 'utf8')).toBe('content\n');
     await expect(copyIn(shell, join(work, 'tree'), join(work, 'one'), {})).rejects.toMatchObject({ code: 'USAGE' });
     await expect(copyOut(shell, join(work, 'tree'), join(work, 'two'), {})).rejects.toMatchObject({ code: 'USAGE' });
-    await expect(copyOut(shell, join(work, 'none'), join(work, 'three'), {})).rejects.toMatchObject({ code: 'COPY_FAILED', message: expect.stringContaining('is not there') });
+    await expect(copyOut(shell, join(work, 'none'), join(work, 'three'), {})).rejects.toMatchObject({
+      code: 'COPY_FAILED',
+      message: expect.stringContaining('is not there'),
+    });
   });
 
   it('leave nothing behind when they are cancelled', async () => {
     for (const copy of [copyIn, copyOut]) {
       const abort = new AbortController();
-      const going = copy(shell, join(work, 'tree'), join(work, 'half/made'), { signal: abort.signal, onProgress: () => abort.abort() });
+      const going = copy(shell, join(work, 'tree'), join(work, 'half/made'), {
+        signal: abort.signal,
+        onProgress: () => abort.abort(),
+      });
       await expect(going).rejects.toMatchObject({ code: 'ABORTED' });
       expect(readdirSync(join(work, 'half'))).toEqual([]);
     }
@@ -111,9 +145,21 @@ describe('copyIn and copyOut', () => {
     ['a name that no file can have', { name: 'a', pax: { path: 'n'.repeat(300) } }],
     ['a link to a name that none can have', { name: 'a', type: 'symlink', linkname: 'n'.repeat(5000) }],
   ])('take nothing from a guest that sends %s', async (_what, header) => {
-    const copying = copyOut(await hostile([[{ name: 'good' }, 'x'], [header, header.type === 'symlink' ? '' : 'x']]), join(work, 'tree'), join(work, 'trap'), {});
+    const copying = copyOut(
+      await hostile([
+        [{ name: 'good' }, 'x'],
+        [header, header.type === 'symlink' ? '' : 'x'],
+      ]),
+      join(work, 'tree'),
+      join(work, 'trap'),
+      {},
+    );
     await expect(copying).rejects.toMatchObject({ code: 'COPY_FAILED' });
-    expect([existsSync(join(work, 'trap')), existsSync(join(work, 'evil')), existsSync('/tmp/evil-from-a-guest')]).toEqual([false, false, false]);
+    expect([
+      existsSync(join(work, 'trap')),
+      existsSync(join(work, 'evil')),
+      existsSync('/tmp/evil-from-a-guest'),
+    ]).toEqual([false, false, false]);
   });
 
   it('write nothing through a link, make none that leads out, and no device', async () => {
@@ -133,24 +179,46 @@ describe('copyIn and copyOut', () => {
   });
 
   it('write nothing through a link that stays inside either', async () => {
-    const copying = copyOut(await hostile([[{ name: 'real', type: 'directory' }], [{ name: 'link', type: 'symlink', linkname: 'real' }], [{ name: 'link/x' }, 'x']]), join(work, 'tree'), join(work, 'through'), {});
+    const copying = copyOut(
+      await hostile([
+        [{ name: 'real', type: 'directory' }],
+        [{ name: 'link', type: 'symlink', linkname: 'real' }],
+        [{ name: 'link/x' }, 'x'],
+      ]),
+      join(work, 'tree'),
+      join(work, 'through'),
+      {},
+    );
     await expect(copying).rejects.toMatchObject({ code: 'COPY_FAILED' });
   });
 
   it('make no link that leads out by way of another one', async () => {
-    const report = await copyOut(await hostile([
-      [{ name: 'p/q/r', type: 'directory', mode: 0o755 }],
-      [{ name: 'p/q/r/root', type: 'symlink', linkname: '../../..' }],
-      [{ name: 'p/q/r/x', type: 'symlink', linkname: 'root/../../secret' }],
-      [{ name: 'p/q/r/fine', type: 'symlink', linkname: 'root/p/q' }],
-    ]), join(work, 'tree'), join(work, 'chained'), {});
+    const report = await copyOut(
+      await hostile([
+        [{ name: 'p/q/r', type: 'directory', mode: 0o755 }],
+        [{ name: 'p/q/r/root', type: 'symlink', linkname: '../../..' }],
+        [{ name: 'p/q/r/x', type: 'symlink', linkname: 'root/../../secret' }],
+        [{ name: 'p/q/r/fine', type: 'symlink', linkname: 'root/p/q' }],
+      ]),
+      join(work, 'tree'),
+      join(work, 'chained'),
+      {},
+    );
     expect(report.skipped.map(({ name }) => name)).toEqual(['p/q/r/x']);
     expect(realpathSync(join(work, 'chained/p/q/r/fine'))).toBe(realpathSync(join(work, 'chained/p/q')));
   });
 
   it('make a file of a file only, though the guest sends a link or a folder of that name', async () => {
-    for (const header of [{ name: 'file', type: 'symlink', linkname: 'other' }, { name: 'file', type: 'directory' }] as const) {
-      const copying = copyOut(await hostile([[header], [{ name: 'other' }, 'x']]), join(work, 'tree/big'), join(work, 'linked'), {});
+    for (const header of [
+      { name: 'file', type: 'symlink', linkname: 'other' },
+      { name: 'file', type: 'directory' },
+    ] as const) {
+      const copying = copyOut(
+        await hostile([[header], [{ name: 'other' }, 'x']]),
+        join(work, 'tree/big'),
+        join(work, 'linked'),
+        {},
+      );
       await expect(copying).rejects.toMatchObject({ code: 'COPY_FAILED' });
     }
     expect(lstatSync(join(work, 'linked'), { throwIfNoEntry: false })).toBeUndefined();
@@ -158,16 +226,23 @@ describe('copyIn and copyOut', () => {
 
   it('give nobody else the right to write, nor anybody another’s rights, and bring a folder that is closed over whole', async () => {
     const entries = [
-      [{ name: 'open', type: 'directory', mode: 0o2777 }], [{ name: 'open/set', mode: 0o6777 }, 'x'],
-      [{ name: 'shut/below', type: 'directory', mode: 0o500 }], [{ name: 'shut', type: 'directory', mode: 0o400 }], [{ name: '.', type: 'directory', mode: 0o555 }],
+      [{ name: 'open', type: 'directory', mode: 0o2777 }],
+      [{ name: 'open/set', mode: 0o6777 }, 'x'],
+      [{ name: 'shut/below', type: 'directory', mode: 0o500 }],
+      [{ name: 'shut', type: 'directory', mode: 0o400 }],
+      [{ name: '.', type: 'directory', mode: 0o555 }],
     ] as const;
     await copyOut(await hostile(entries), join(work, 'tree'), join(work, 'modes'), {});
-    const modes = ['open', 'open/set', 'shut', 'shut/below', '.'].map((name) => statSync(join(work, 'modes', name)).mode & 0o7777);
+    const modes = ['open', 'open/set', 'shut', 'shut/below', '.'].map(
+      (name) => statSync(join(work, 'modes', name)).mode & 0o7777,
+    );
     expect(modes).toEqual([0o755, 0o755, 0o400, 0o500, 0o555]);
   });
 
   it('take no more than maxBytes, and no archive that says much and brings nothing', async () => {
-    await expect(copyOut(shell, join(work, 'tree'), join(work, 'much'), { maxBytes: 1_000_000 })).rejects.toMatchObject({ code: 'OUTPUT_LIMIT' });
+    await expect(copyOut(shell, join(work, 'tree'), join(work, 'much'), { maxBytes: 1_000_000 })).rejects.toMatchObject(
+      { code: 'OUTPUT_LIMIT' },
+    );
     // A header that announces a long name of 8 GiB, and its sum.
     const block = Buffer.alloc(512);
     block.write('././@LongLink', 0);
@@ -175,16 +250,32 @@ describe('copyIn and copyOut', () => {
     block.write('L', 156);
     block.write('ustar  ', 257);
     block.write('        ', 148);
-    block.write(`${block.reduce((sum, byte) => sum + byte, 0).toString(8).padStart(6, '0')}\0 `, 148);
+    block.write(
+      `${block
+        .reduce((sum, byte) => sum + byte, 0)
+        .toString(8)
+        .padStart(6, '0')}\0 `,
+      148,
+    );
     writeFileSync(join(work, 'long-name'), block);
     const before = process.memoryUsage().rss;
-    await expect(copyOut(sending(`cat ${join(work, 'long-name')}; head -c 300000000 /dev/zero | tr '\\0' n`), join(work, 'tree'), join(work, 'long'), {})).rejects.toMatchObject({
-      code: 'COPY_FAILED', message: expect.stringContaining('in which nothing comes'),
+    await expect(
+      copyOut(
+        sending(`cat ${join(work, 'long-name')}; head -c 300000000 /dev/zero | tr '\\0' n`),
+        join(work, 'tree'),
+        join(work, 'long'),
+        {},
+      ),
+    ).rejects.toMatchObject({
+      code: 'COPY_FAILED',
+      message: expect.stringContaining('in which nothing comes'),
     });
     expect((process.memoryUsage().rss - before) / 2 ** 20).toBeLessThan(100);
   });
 
   it('say that it is no archive when the guest sends something else', async () => {
-    await expect(copyOut(sending('head -c 5000 /dev/urandom'), join(work, 'tree'), join(work, 'noise'), {})).rejects.toMatchObject({ code: 'COPY_FAILED' });
+    await expect(
+      copyOut(sending('head -c 5000 /dev/urandom'), join(work, 'tree'), join(work, 'noise'), {}),
+    ).rejects.toMatchObject({ code: 'COPY_FAILED' });
   });
 });

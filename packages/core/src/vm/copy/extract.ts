@@ -43,13 +43,17 @@ export class Extraction {
    */
   async add(header: Headers, content: AsyncIterable<Uint8Array>): Promise<void> {
     this.#entries += 1;
-    if (this.#entries > MOST_ENTRIES) throw new QmpilotError('COPY_FAILED', `the guest sent more than ${MOST_ENTRIES} files, folders and links`, { hint: 'copy parts of the tree, or an archive of it' });
+    if (this.#entries > MOST_ENTRIES)
+      throw new QmpilotError('COPY_FAILED', `the guest sent more than ${MOST_ENTRIES} files, folders and links`, {
+        hint: 'copy parts of the tree, or an archive of it',
+      });
     const name = insideName(header.name);
     const path = join(this.#root, name);
     const mode = (header.mode ?? 0o644) & MODE;
     const mtime = header.mtime && Number.isFinite(header.mtime.getTime()) ? header.mtime : new Date();
     await writing(name, async () => {
-      if (header.type === 'file' || header.type === 'contiguous-file') return await this.#file(path, mode, mtime, content);
+      if (header.type === 'file' || header.type === 'contiguous-file')
+        return await this.#file(path, mode, mtime, content);
       if (header.type === 'directory') {
         await mkdir(path, { recursive: true, mode: 0o700 });
         this.#remember(path);
@@ -62,7 +66,8 @@ export class Extraction {
 
   /** Makes the links, and gives the folders their times and modes: the root's is for `seal`, when it is in its place. */
   async end(): Promise<CopyReport> {
-    for (const { path, target } of this.#links) await writing(path.slice(this.#root.length + 1), () => symlink(target, path));
+    for (const { path, target } of this.#links)
+      await writing(path.slice(this.#root.length + 1), () => symlink(target, path));
     // The deepest first: one that nobody may enter is closed when all below it is done.
     const depth = (path: string) => path.split('/').length;
     for (const { path, mode, mtime } of this.#folders.toSorted((one, other) => depth(other.path) - depth(one.path))) {
@@ -82,7 +87,8 @@ export class Extraction {
 
   #remember(...texts: readonly string[]): void {
     for (const { length } of texts) this.#remembered += length;
-    if (this.#remembered > MOST_REMEMBERED) throw new QmpilotError('COPY_FAILED', 'the names that the guest sent are longer than any honest tree’s');
+    if (this.#remembered > MOST_REMEMBERED)
+      throw new QmpilotError('COPY_FAILED', 'the names that the guest sent are longer than any honest tree’s');
   }
 
   #skip(name: string, reason: string): void {
@@ -114,7 +120,8 @@ export class Extraction {
     const climbs = parts.findIndex((part) => part !== '..');
     const up = climbs < 0 ? parts.length : climbs;
     const out = target.startsWith('/') || up > name.split('/').length - 1 || parts.lastIndexOf('..') >= up;
-    if (target === '' || out) return this.#skip(name, `a link that leads out of the copied tree, or may do so, to ${target.slice(0, 200)}`);
+    if (target === '' || out)
+      return this.#skip(name, `a link that leads out of the copied tree, or may do so, to ${target.slice(0, 200)}`);
     this.#remember(path, target);
     this.#links.push({ path, target });
   }
@@ -127,16 +134,30 @@ async function writing(name: string, task: () => Promise<void>): Promise<void> {
     if (cause instanceof QmpilotError) throw cause;
     const full = cause instanceof Error && 'code' in cause && (cause.code === 'ENOSPC' || cause.code === 'EDQUOT');
     const why = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
-    throw new QmpilotError(full ? 'NO_SPACE' : 'COPY_FAILED', `${JSON.stringify(name.slice(0, 200))} could not be written: ${why}`, { cause });
+    throw new QmpilotError(
+      full ? 'NO_SPACE' : 'COPY_FAILED',
+      `${JSON.stringify(name.slice(0, 200))} could not be written: ${why}`,
+      { cause },
+    );
   }
 }
 
 function insideName(name: string): string {
   const parts = name.split('/');
-  if (name === '' || name.length > LONGEST_NAME || name.startsWith('/') || parts.includes('..') || name.includes('\0')) {
-    throw new QmpilotError('COPY_FAILED', `the guest sent an entry that leads out of the copied tree, or none could have: ${JSON.stringify(name.slice(0, 200))}`, {
-      hint: 'no honest tar sends such names: nothing was kept',
-    });
+  if (
+    name === '' ||
+    name.length > LONGEST_NAME ||
+    name.startsWith('/') ||
+    parts.includes('..') ||
+    name.includes('\0')
+  ) {
+    throw new QmpilotError(
+      'COPY_FAILED',
+      `the guest sent an entry that leads out of the copied tree, or none could have: ${JSON.stringify(name.slice(0, 200))}`,
+      {
+        hint: 'no honest tar sends such names: nothing was kept',
+      },
+    );
   }
   return normalize(name);
 }

@@ -41,7 +41,9 @@ export const BUGS: readonly Rule[] = [
     kind: 'bug',
     severity: 'error',
     literals: ['ernel BUG'],
-    pattern: new RegExp(`^[Kk]ernel BUG (?:at ${SOURCE}|\\[#\\d+\\]|at [\\w.]{1,200}(?:\\+0x[0-9a-f]+/0x[0-9a-f]+)?(?:!| \\[|$))`),
+    pattern: new RegExp(
+      `^[Kk]ernel BUG (?:at ${SOURCE}|\\[#\\d+\\]|at [\\w.]{1,200}(?:\\+0x[0-9a-f]+/0x[0-9a-f]+)?(?:!| \\[|$))`,
+    ),
     title: 'kernel BUG in {function}',
     from: 'pc',
     skip: [...COMMON_SKIP, 'skb'],
@@ -61,7 +63,8 @@ export const BUGS: readonly Rule[] = [
     kind: 'odebug',
     severity: 'error',
     literals: ['ODEBUG: '],
-    pattern: /^ODEBUG: (?!Out of memory|selftest|[\d ]+of )\w[\w ]{0,64}\(active state|^ODEBUG: \w[\w ]{0,32} object type: /,
+    pattern:
+      /^ODEBUG: (?!Out of memory|selftest|[\d ]+of )\w[\w ]{0,64}\(active state|^ODEBUG: \w[\w ]{0,32} object type: /,
     title: 'WARNING: ODEBUG bug in {function}',
     from: 'trace',
     skip: [...WARN_SKIP, 'odebug'],
@@ -163,7 +166,7 @@ export const BUGS: readonly Rule[] = [
   {
     ...WARN,
     kind: 'warning',
-    pattern: warning('[\\w./+-]{1,128}', "[^\\s+\\[\\],]{1,128}"),
+    pattern: warning('[\\w./+-]{1,128}', '[^\\s+\\[\\],]{1,128}'),
     title: 'WARNING in {function}',
     skip: WARN_SKIP,
     continues: ['refcount', 'odebug', 'list-corruption', 'busy-inodes'],
@@ -211,8 +214,7 @@ export const BUGS: readonly Rule[] = [
     kind: 'bad-page',
     severity: 'error',
     literals: ['BUG: Bad '],
-    pattern:
-      /^BUG: (?<what>Bad page map|Bad swap file entry)(?: in process (?<comm>.{1,64}) {1,4}(?:pfn|pte|pmd):)?/,
+    pattern: /^BUG: (?<what>Bad page map|Bad swap file entry)(?: in process (?<comm>.{1,64}) {1,4}(?:pfn|pte|pmd):)?/,
     title: 'BUG: {what}',
     from: 'none',
   },
@@ -231,7 +233,8 @@ export const BUGS: readonly Rule[] = [
     kind: 'slab-corruption',
     severity: 'error',
     literals: ['BUG '],
-    pattern: /^BUG (?<cache>[\w:.()/-]{1,64}) ?\((?:Not tainted|Tainted: [^)]{1,40})[^)]{0,20}\)[\t ]?: (?<what>[A-Z][\w ]{2,60}\w)/,
+    pattern:
+      /^BUG (?<cache>[\w:.()/-]{1,64}) ?\((?:Not tainted|Tainted: [^)]{1,40})[^)]{0,20}\)[\t ]?: (?<what>[A-Z][\w ]{2,60}\w)/,
     title: 'BUG: {what}',
     from: 'none',
   },

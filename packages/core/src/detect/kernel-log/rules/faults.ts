@@ -58,7 +58,8 @@ export const FAULTS: readonly Rule[] = [
     ...FAULT,
     kind: 'page-fault',
     literals: ['access to user memory'],
-    pattern: /^(?:CPU \d+ )?Unable to handle kernel access to user memory(?:.{0,80}?address:? (?:0x)?(?<address>[0-9a-f]{8,16})\b)?/,
+    pattern:
+      /^(?:CPU \d+ )?Unable to handle kernel access to user memory(?:.{0,80}?address:? (?:0x)?(?<address>[0-9a-f]{8,16})\b)?/,
     title: 'BUG: unable to handle kernel access to user memory in {function}',
     continues: ['kasan', 'kfence'],
   },
@@ -106,7 +107,9 @@ export const FAULTS: readonly Rule[] = [
     ...FAULT,
     kind: 'invalid-opcode',
     literals: ['invalid opcode', 'ndefined instruction', 'illegal instruction'],
-    pattern: new RegExp(`${TRAP}(?:invalid opcode: |Oops - )?(?:invalid opcode|[Uu]ndefined instruction|illegal instruction)(?::| \\[#)`),
+    pattern: new RegExp(
+      `${TRAP}(?:invalid opcode: |Oops - )?(?:invalid opcode|[Uu]ndefined instruction|illegal instruction)(?::| \\[#)`,
+    ),
     title: 'invalid opcode in {function}',
     continues: RAISED_BY,
   },
@@ -124,7 +127,9 @@ export const FAULTS: readonly Rule[] = [
     ...FAULT,
     kind: 'oops',
     literals: [' [#'],
-    pattern: new RegExp(`${TRAP}(?<what>int3|debug|bounds|overflow|device not available|iret exception|fpu exception|simd exception|coprocessor segment overrun): [0-9a-f]{4} \\[#`),
+    pattern: new RegExp(
+      `${TRAP}(?<what>int3|debug|bounds|overflow|device not available|iret exception|fpu exception|simd exception|coprocessor segment overrun): [0-9a-f]{4} \\[#`,
+    ),
     title: '{what} in {function}',
     continues: RAISED_BY,
   },

@@ -14,7 +14,9 @@ export const LOCKING: readonly Rule[] = [
     ...DEPENDENCY,
     kind: 'deadlock',
     literals: ['possible circular', 'possible recursive', 'possible irq lock'],
-    pattern: new RegExp(`${HEAD}possible (?:circular locking dependency|recursive locking|irq lock inversion dependency) detected`),
+    pattern: new RegExp(
+      `${HEAD}possible (?:circular locking dependency|recursive locking|irq lock inversion dependency) detected`,
+    ),
     title: 'possible deadlock in {function}',
     skip: [...LOCK_SKIP, 'workqueue'],
   },
@@ -86,7 +88,12 @@ export const LOCKING: readonly Rule[] = [
   {
     kind: 'lock-held',
     severity: 'error',
-    literals: ['lock held when returning to user space', 'lock held at task exit', 'still has locks held', 'still held'],
+    literals: [
+      'lock held when returning to user space',
+      'lock held at task exit',
+      'still has locks held',
+      'still held',
+    ],
     pattern:
       /^(?:\[ )?(?<head>WARNING|BUG): (?:.{1,64} )?(?<what>lock held when returning to user space|lock held at task exit time|still has locks held)/,
     title: '{head}: {what} in {function}',
@@ -135,7 +142,8 @@ export const LOCKING: readonly Rule[] = [
     kind: 'atomic-sleep',
     severity: 'error',
     literals: [' in preemptible '],
-    pattern: /^BUG: using (?<what>[a-z_]{1,40}\(\)) in preemptible \[[0-9a-f]+\] code: (?<comm>.{1,64})\/(?<pid>\d{1,10})/,
+    pattern:
+      /^BUG: using (?<what>[a-z_]{1,40}\(\)) in preemptible \[[0-9a-f]+\] code: (?<comm>.{1,64})\/(?<pid>\d{1,10})/,
     title: 'BUG: using {what} in preemptible code in {function}',
     from: 'trace',
     skip: [...COMMON_SKIP, 'preempt'],

@@ -2,13 +2,20 @@ import type { Rule } from '../rule.js';
 import { COMMON_SKIP } from '../rule.js';
 
 const PANIC = '^Kernel panic - not syncing: ';
-const PANIC_RULE = { kind: 'kernel-panic', severity: 'error', literals: ['Kernel panic - not syncing'], fatal: true } as const;
+const PANIC_RULE = {
+  kind: 'kernel-panic',
+  severity: 'error',
+  literals: ['Kernel panic - not syncing'],
+  fatal: true,
+} as const;
 
 /** kernel/panic.c and its callers. */
 export const PANICS: readonly Rule[] = [
   {
     ...PANIC_RULE,
-    pattern: new RegExp(`${PANIC}(?<message>stack-protector: Kernel stack is corrupted in: (?:[0-9a-f]{8,16}$|(?<function>[^\\s+]{1,200})).{0,80})`),
+    pattern: new RegExp(
+      `${PANIC}(?<message>stack-protector: Kernel stack is corrupted in: (?:[0-9a-f]{8,16}$|(?<function>[^\\s+]{1,200})).{0,80})`,
+    ),
     title: 'kernel panic: stack is corrupted in {function}',
     from: 'header',
     skip: COMMON_SKIP,

@@ -71,7 +71,20 @@ export const RESOURCES: readonly Rule[] = [
   {
     kind: 'filesystem-error',
     severity: 'warning',
-    literals: ['XFS (', 'BTRFS', 'F2FS-fs', 'FAT-fs', 'JBD2: ', 'EXT4-fs', 'SQUASHFS error', 'EROFS', 'NILFS', 'gfs2: ', 'ERROR (device ', 'REISERFS error'],
+    literals: [
+      'XFS (',
+      'BTRFS',
+      'F2FS-fs',
+      'FAT-fs',
+      'JBD2: ',
+      'EXT4-fs',
+      'SQUASHFS error',
+      'EROFS',
+      'NILFS',
+      'gfs2: ',
+      'ERROR (device ',
+      'REISERFS error',
+    ],
     pattern: new RegExp(
       `^(?:(?<xfs>XFS) ${DEVICE}: (?:Metadata (?:corruption|CRC error|I/O error)|Corruption (?:warning|detected|of in-memory)|metadata I/O error|log I/O error|Filesystem has been shut down|Internal error)|(?<btrfs>BTRFS)(?:: | )(?:error|critical)[ :]|(?<f2fs>F2FS-fs) ${DEVICE}: .{0,40}(?:corrupt|inconsistent|fail)|(?<fat>(?:ex)?FAT-fs) ${DEVICE}: error|(?<jbd>JBD2): (?:Detected IO errors|Error -?\\d+ detected)|(?<ext4>EXT4-fs) ${DEVICE}: (?:previous I/O error|delayed block allocation failed|failed to convert)|(?<squash>SQUASHFS) error: |(?<nilfs>NILFS) ${DEVICE}: (?:error|bad)|(?<gfs>gfs2): fsid=[^ ]{1,64} (?:fatal|withdraw)|(?<ocfs>OCFS2): ERROR ${DEVICE}: |(?<reiser>REISERFS) error ${DEVICE}: )`,
     ),
@@ -121,7 +134,8 @@ export const RESOURCES: readonly Rule[] = [
     kind: 'io-error',
     severity: 'warning',
     literals: ['NETDEV WATCHDOG: '],
-    pattern: /^[\w.-]{1,64} [\w.:-]{1,64} (?<dev>[\w.-]{1,32})(?: \([^)]{1,64}\))?: NETDEV WATCHDOG: CPU: \d+: transmit queue/,
+    pattern:
+      /^[\w.-]{1,64} [\w.:-]{1,64} (?<dev>[\w.-]{1,32})(?: \([^)]{1,64}\))?: NETDEV WATCHDOG: CPU: \d+: transmit queue/,
     title: 'NETDEV WATCHDOG: {dev}: transmit queue timed out',
     from: 'none',
     single: true,

@@ -122,16 +122,14 @@ export const SANITIZERS: readonly Rule[] = [
     skip: ['machinery', 'consoles', 'primitives'],
   },
   // CONFIG_UBSAN_TRAP: a trapping instruction stands for the report, and only the kind of check is known.
-  ...TRAPPED_CHECKS.map(
-    ([words, what]): Rule => ({
-      kind: 'ubsan',
-      severity: 'error',
-      literals: ['UBSAN: '],
-      pattern: new RegExp(`^(?:Internal error: )?UBSAN: ${words}(?: at |: )`),
-      title: `UBSAN: ${what} in {function}`,
-      from: 'pc',
-      skip: ['machinery', 'consoles', 'primitives'],
-      fatal: true,
-    }),
-  ),
+  ...TRAPPED_CHECKS.map(([words, what]): Rule => ({
+    kind: 'ubsan',
+    severity: 'error',
+    literals: ['UBSAN: '],
+    pattern: new RegExp(`^(?:Internal error: )?UBSAN: ${words}(?: at |: )`),
+    title: `UBSAN: ${what} in {function}`,
+    from: 'pc',
+    skip: ['machinery', 'consoles', 'primitives'],
+    fatal: true,
+  })),
 ];
