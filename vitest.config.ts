@@ -4,7 +4,8 @@ import { configDefaults, defineConfig } from 'vitest/config';
 const source = (path: string) => fileURLToPath(new URL(`./packages/core/src/${path}`, import.meta.url));
 const alias = [
   { find: /^@qmpilot\/core$/, replacement: source('index.ts') },
-  { find: /^@qmpilot\/core\/(qmp|detect|ssh|vitest)$/, replacement: source('$1/index.ts') },
+  { find: /^@qmpilot\/core\/(qmp|detect|vitest)$/, replacement: source('$1/index.ts') },
+  { find: '@qmpilot/core/ssh', replacement: source('shell/ssh/index.ts') },
 ];
 
 export default defineConfig({

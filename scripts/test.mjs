@@ -3,7 +3,7 @@ import { pnpm, run } from './host.mjs';
 import './setup.mjs';
 
 // The contract tests run on a second QEMU as well, and fail where it cannot be had.
-run('sh', ['scripts/qmp-schema/fetch-qemu.sh', 'trixie'], { stdio: ['ignore', 'ignore', 'inherit'] });
+run('sh', ['tools/qmp-schema/fetch-qemu.sh', 'trixie'], { stdio: ['ignore', 'ignore', 'inherit'] });
 
 // Of each fuzz test: a minute in CI, which sets the variable.
 process.env.QMPILOT_FUZZ_TIME ??= '1s';

@@ -1,5 +1,5 @@
 // What many attempts, many vms and a flood do to the controller: pnpm bench:load [--restores N] [--write]   (build first).
-// --write puts table and picture into docs/. The guest is tests/e2e/tiny-guest.ts; nothing may grow, fail, or keep others waiting.
+// --write puts table and picture into docs/. The guest is tests/support/tiny-guest.ts; nothing may grow, fail, or keep others waiting.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir } from 'node:os';
@@ -24,7 +24,7 @@ const say = (text) => process.stderr.write(`${text}\n`);
 const dir = mkdtempSync(join(tmpdir(), 'qmpilot-load-'));
 process.env.TMPDIR = dir;
 process.env.QMPILOT_RAM_DIR = dir;
-const { makeTinyGuest } = await createJiti(import.meta.url).import('../../tests/e2e/tiny-guest.ts');
+const { makeTinyGuest } = await createJiti(import.meta.url).import('../../tests/support/tiny-guest.ts');
 const files = await makeTinyGuest(dir);
 const guest = direct({
   name: 'tiny',

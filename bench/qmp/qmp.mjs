@@ -249,7 +249,7 @@ function pythonPath() {
   const folder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'qmpilot', 'python3-qemu-qmp');
   const path = join(folder, 'usr', 'lib', 'python3', 'dist-packages');
   if (!existsSync(path))
-    execFileSync('sh', [here('../../scripts/debian/unpack.sh'), 'sid', folder, '--alone', 'python3-qemu-qmp'], {
+    execFileSync('sh', [here('../../tools/debian/unpack.sh'), 'sid', folder, '--alone', 'python3-qemu-qmp'], {
       stdio: ['ignore', 'inherit', 'inherit'],
     });
   return path;

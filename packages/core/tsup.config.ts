@@ -6,7 +6,7 @@ export default defineConfig([
       'index': 'src/index.ts',
       'qmp/index': 'src/qmp/index.ts',
       'detect/index': 'src/detect/index.ts',
-      'ssh/index': 'src/ssh/index.ts',
+      'ssh/index': 'src/shell/ssh/index.ts',
       'vitest/index': 'src/vitest/index.ts',
     },
     format: 'esm',

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { attach, type AttachOptions } from '@qmpilot/core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { qemuBinary } from './qmp-harness.js';
+import { qemuBinary } from '../support/qmp-harness.js';
 
 let dir: string;
 let qemu: ChildProcess;

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { connect, connectGuestAgent, GuestAgent } from '@qmpilot/core/qmp';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { otherQemu } from './other-qemu.js';
-import { startQemu } from './qmp-harness.js';
+import { otherQemu } from '../support/other-qemu.js';
+import { startQemu } from '../support/qmp-harness.js';
 
 let dir: string;
 let agentProgram: string;

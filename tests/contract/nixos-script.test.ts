@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { boot, nixos, type Vm } from '@qmpilot/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createOverlay } from '../../packages/core/src/snapshot/overlay.js';
-import { leftovers, leftoversSince } from '../e2e/leftovers.js';
-import { qemuBinary } from './qmp-harness.js';
+import { createOverlay } from '../../packages/core/src/snapshot/strategies/overlay.js';
+import { leftovers, leftoversSince } from '../support/leftovers.js';
+import { qemuBinary } from '../support/qmp-harness.js';
 
 let dir: string;
 beforeAll(() => {

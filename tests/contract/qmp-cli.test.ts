@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { connect } from '@qmpilot/core/qmp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startQemu, type RawQemu } from './qmp-harness.js';
+import { startQemu, type RawQemu } from '../support/qmp-harness.js';
 
 const BIN = fileURLToPath(new URL('../../packages/cli/dist/bin.js', import.meta.url));
 let dir: string;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { PassThrough, Duplex } from 'node:stream';
 import { connect, QmpClient } from '@qmpilot/core/qmp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startQemu, startWithClient } from './qmp-harness.js';
+import { startQemu, startWithClient } from '../support/qmp-harness.js';
 
 let dir: string;
 beforeAll(() => {

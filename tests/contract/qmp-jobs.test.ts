@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startWithClient } from './qmp-harness.js';
+import { startWithClient } from '../support/qmp-harness.js';
 
 let dir: string;
 let disk: readonly string[];

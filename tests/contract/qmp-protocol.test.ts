@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { connect, isQmpilotError, type QmpClient } from '@qmpilot/core/qmp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { otherQemu } from './other-qemu.js';
-import { qemuBinary, startQemu, startWithClient, type RawQemu } from './qmp-harness.js';
+import { otherQemu } from '../support/other-qemu.js';
+import { qemuBinary, startQemu, startWithClient, type RawQemu } from '../support/qmp-harness.js';
 
 let dir: string;
 beforeAll(() => {

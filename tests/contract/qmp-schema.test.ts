@@ -2,14 +2,14 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { emitTypes } from '../../scripts/qmp-schema/emit.js';
-import { introspect } from '../../scripts/qmp-schema/introspect.js';
-import type { SchemaEntry } from '../../scripts/qmp-schema/introspection.js';
-import { mergeSchemas } from '../../scripts/qmp-schema/merge.js';
-import { missingMembers } from '../../scripts/qmp-schema/missing.js';
-import { readQapi } from '../../scripts/qmp-schema/qapi.js';
-import { otherQemu } from './other-qemu.js';
-import { qemuBinary } from './qmp-harness.js';
+import { emitTypes } from '../../tools/qmp-schema/emit.js';
+import { introspect } from '../../tools/qmp-schema/introspect.js';
+import type { SchemaEntry } from '../../tools/qmp-schema/introspection.js';
+import { mergeSchemas } from '../../tools/qmp-schema/merge.js';
+import { missingMembers } from '../../tools/qmp-schema/missing.js';
+import { readQapi } from '../../tools/qmp-schema/qapi.js';
+import { otherQemu } from '../support/other-qemu.js';
+import { qemuBinary } from '../support/qmp-harness.js';
 
 const generated = (name: string) =>
   fileURLToPath(new URL(`../../packages/core/src/qmp/schema/generated/${name}.ts`, import.meta.url));

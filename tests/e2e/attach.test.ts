@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { attach, buildDebianImage, type Vm } from '@qmpilot/core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { createOverlay } from '../../packages/core/src/snapshot/overlay.js';
+import { createOverlay } from '../../packages/core/src/snapshot/strategies/overlay.js';
 
 let dir: string;
 let qemu: ChildProcess;

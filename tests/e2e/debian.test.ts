@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { boot, debian, isQmpilotError, type Vm } from '@qmpilot/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { leftovers, leftoversSince } from './leftovers.js';
+import { leftovers, leftoversSince } from '../support/leftovers.js';
 
 const CORE = fileURLToPath(new URL('../../packages/core/dist/index.js', import.meta.url));
 

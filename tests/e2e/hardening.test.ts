@@ -17,7 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { boot, debian, direct, openSnapshot, type Vm } from '@qmpilot/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeTinyGuest } from './tiny-guest.js';
+import { makeTinyGuest } from '../support/tiny-guest.js';
 
 const isRoot = process.getuid?.() === 0;
 /** Commas, signs and words of a shell, where QEMU or a shell could take them for more than a name. */

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { boot, debian, direct, findPrepared, keepPrepared, openSnapshot, type Snapshot, type Vm } from '@qmpilot/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { boundCache, listKept, removeKept } from '../../packages/core/src/snapshot/kept/cache.js';
-import { makeTinyGuest } from './tiny-guest.js';
+import { boundCache, listKept, removeKept } from '../../packages/core/src/snapshot/saved/cache.js';
+import { makeTinyGuest } from '../support/tiny-guest.js';
 
 const GUEST = debian({ defect: 'io-uring-lock-leak' });
 

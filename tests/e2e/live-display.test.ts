@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { leftovers, leftoversSince } from './leftovers.js';
-import { makeTinyGuest, type TinyGuest } from './tiny-guest.js';
+import { leftovers, leftoversSince } from '../support/leftovers.js';
+import { makeTinyGuest, type TinyGuest } from '../support/tiny-guest.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const BIN = join(ROOT, 'packages/cli/dist/bin.js');

@@ -6,7 +6,7 @@ import type { AttemptRecord } from '@qmpilot/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ROOT } from '../nix/nix-harness.js';
 import { writeStartScript } from '../nix/start-script.js';
-import { leftovers, leftoversSince } from './leftovers.js';
+import { leftovers, leftoversSince } from '../support/leftovers.js';
 
 /** The first attempt leaks early, however fast the host is. */
 const SEED = '90567';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { boot, nixos, type Vm } from '@qmpilot/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeStartScript } from '../nix/start-script.js';
-import { leftovers, leftoversSince } from './leftovers.js';
+import { leftovers, leftoversSince } from '../support/leftovers.js';
 
 let dir: string;
 let before: readonly string[];

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { AttemptRecord, PoweroffStallFinding, RunSummary } from '@qmpilot/core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { launch, openFile } from '../browser/chromium.js';
-import { leftovers, leftoversSince } from './leftovers.js';
+import { leftovers, leftoversSince } from '../support/leftovers.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** Attempts 1 and 2 leak within the first second or two, 3 and 4 five times as late as an attempt ends: whatever load does to the host. */

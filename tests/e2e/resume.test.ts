@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { AttemptRecord } from '@qmpilot/core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { leftovers, leftoversSince } from './leftovers.js';
-import { makeTinyGuest, type TinyGuest } from './tiny-guest.js';
+import { leftovers, leftoversSince } from '../support/leftovers.js';
+import { makeTinyGuest, type TinyGuest } from '../support/tiny-guest.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const BIN = join(ROOT, 'packages/cli/dist/bin.js');

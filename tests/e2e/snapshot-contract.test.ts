@@ -8,10 +8,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { boot, direct, openSnapshot, type GuestDescription, type SnapshotStrategy, type Vm } from '@qmpilot/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { otherQemu } from '../contract/other-qemu.js';
-import { mountSmall, unmount } from '../faults/host-tools.js';
-import { leftovers, leftoversSince } from './leftovers.js';
-import { makeTinyGuest } from './tiny-guest.js';
+import { mountSmall, unmount } from '../support/host-tools.js';
+import { leftovers, leftoversSince } from '../support/leftovers.js';
+import { otherQemu } from '../support/other-qemu.js';
+import { makeTinyGuest } from '../support/tiny-guest.js';
 
 const CORE = fileURLToPath(new URL('../../packages/core/dist/index.js', import.meta.url));
 

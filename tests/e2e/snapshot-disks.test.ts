@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { boot, direct, openSnapshot, runScenario, type GuestDescription, type Vm } from '@qmpilot/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { leftovers, leftoversSince } from './leftovers.js';
-import { makeTinyGuest } from './tiny-guest.js';
+import { leftovers, leftoversSince } from '../support/leftovers.js';
+import { makeTinyGuest } from '../support/tiny-guest.js';
 
 let dir: string;
 let guest: GuestDescription;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { boot, direct, TimeoutError, type Vm } from '@qmpilot/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeTinyGuest } from './tiny-guest.js';
+import { makeTinyGuest } from '../support/tiny-guest.js';
 
 let dir: string;
 let vm: Vm;

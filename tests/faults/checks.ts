@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AttemptRecord } from '@qmpilot/core';
+import { processesOf, socketsOf } from '../support/host-processes.js';
+import { isFiller } from '../support/host-tools.js';
 import type { RunEnd } from './fault-run.js';
 import { ATTEMPTS, type FaultRun } from './fault-run.js';
-import { processesOf, socketsOf } from './host-processes.js';
-import { isFiller } from './host-tools.js';
 
 export interface Damage {
   /** Attempts that the command said were finished, and that its run directory does not have. */

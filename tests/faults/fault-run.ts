@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { AttemptRecord } from '@qmpilot/core';
-import { MARK, qemusOf, type HostProcess } from './host-processes.js';
+import { MARK, qemusOf, type HostProcess } from '../support/host-processes.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const BIN = join(ROOT, 'packages/cli/dist/bin.js');

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineScenario, direct } from '@qmpilot/core';
-import { fill } from './host-tools.js';
+import { fill } from '../support/host-tools.js';
 
 const {
   TINY_KERNEL: kernel = '',

@@ -2,7 +2,7 @@ import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeTinyGuest } from '../e2e/tiny-guest.js';
+import { makeTinyGuest } from '../support/tiny-guest.js';
 import { FaultRun } from './fault-run.js';
 import { KINDS } from './kinds/index.js';
 import { makeFault, type FaultResult } from './one-fault.js';

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as after } from 'node:timers/promises';
 import type { AttemptRecord } from '@qmpilot/core';
+import { unmount } from '../support/host-tools.js';
 import { checkFault, checkResumed, type Damage } from './checks.js';
 import { FaultRun } from './fault-run.js';
-import { unmount } from './host-tools.js';
 import type { FaultKind } from './kinds/fault-kind.js';
 
 export interface FaultResult extends Damage {

@@ -45,7 +45,7 @@ export class Nix implements Disposable {
       // Not installed: Debian's comes from its packages.
     }
     try {
-      const { stdout } = await run(join(ROOT, 'scripts/nix/fetch-nix.sh'), { timeout: 300_000 });
+      const { stdout } = await run(join(ROOT, 'tools/nix/fetch-nix.sh'), { timeout: 300_000 });
       return new Nix(stdout.trim());
     } catch (error) {
       if (error instanceof Error && 'code' in error && error.code === 125)

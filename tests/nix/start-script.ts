@@ -96,9 +96,9 @@ fi
 exec busybox switch_root /root /sbin/init
 `;
 
-/** The folder that a script of scripts/debian has put into the cache, by the host's apt. */
+/** The folder that a script of tools/debian has put into the cache, by the host's apt. */
 function fetched(script: 'fetch-kernel.sh' | 'fetch-ovmf.sh'): string {
-  return execFileSync('sh', [join(ROOT, 'scripts/debian', script)], {
+  return execFileSync('sh', [join(ROOT, 'tools/debian', script)], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   }).trim();

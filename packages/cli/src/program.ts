@@ -3,7 +3,7 @@ import { registerCompletion } from './commands/completion.js';
 import { registerDoctor } from './commands/doctor.js';
 import { registerGuest } from './commands/guest.js';
 import { registerPlan } from './commands/plan.js';
-import { registerQmp } from './commands/qmp.js';
+import { registerQmp } from './commands/qmp/qmp.js';
 import { registerReport } from './commands/report.js';
 import { registerRepro } from './commands/repro.js';
 import { registerScan } from './commands/scan.js';

@@ -1,6 +1,6 @@
 import { setTimeout as after } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { processesOf, signalAll } from '../host-processes.js';
+import { processesOf, signalAll } from '../../support/host-processes.js';
 import type { FaultKind, Injection } from './fault-kind.js';
 
 const CLOCK = fileURLToPath(new URL('../clock-back.mjs', import.meta.url));

@@ -1,6 +1,14 @@
 import { existsSync, rmSync } from 'node:fs';
+import {
+  bindReadOnly,
+  fill,
+  freeze,
+  memoryGroup,
+  mountSmall,
+  unmount,
+  type MemoryGroup,
+} from '../../support/host-tools.js';
 import type { FaultRun } from '../fault-run.js';
-import { bindReadOnly, fill, freeze, memoryGroup, mountSmall, unmount, type MemoryGroup } from '../host-tools.js';
 import { type FaultKind, inAttempt, inPrepare, type Injection } from './fault-kind.js';
 
 /** Of the guest's 128 MiB file and what qmpilot wants free beside it, a little more. */

@@ -1,6 +1,6 @@
 import { setTimeout as after } from 'node:timers/promises';
-import { signalAll } from '../host-processes.js';
-import { cutSocket } from '../host-tools.js';
+import { signalAll } from '../../support/host-processes.js';
+import { cutSocket } from '../../support/host-tools.js';
 import { pick } from '../random.js';
 import type { FaultKind, Injection } from './fault-kind.js';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { renderJson } from '../render/json.js';
-import { Completer, type Schema } from './qmp-completion.js';
-import { parseLine, parsePairs } from './qmp-line.js';
+import { Completer, type Schema } from './qmp/completion.js';
+import { parseLine, parsePairs } from './qmp/line.js';
 
 const schema: Schema = [
   { 'meta-type': 'command', 'name': 'blockdev-add', 'arg-type': 'options', 'ret-type': 'empty' },

@@ -1,12 +1,12 @@
 import { QmpilotError, type ErrorDetails } from '../errors.js';
 import { awaitWithin, pause, type WaitOptions } from '../util/deadline.js';
+import { Listeners } from '../util/listeners.js';
 import { ByteTail } from './byte-tail.js';
 import type { Channel } from './channel.js';
 import { keyBytes } from './keys.js';
-import { Listeners } from './listeners.js';
 import { PlainText } from './plain-text.js';
-import { Screen } from './screen.js';
-import type { ScreenOptions } from './terminal-view.js';
+import { Screen } from './screen/screen.js';
+import type { ScreenOptions } from './screen/terminal-view.js';
 import { TextWindow } from './text-window.js';
 import type { TranscriptWriter } from './transcript.js';
 

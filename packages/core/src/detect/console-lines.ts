@@ -1,6 +1,6 @@
-import { stripEscapes } from './kernel-log/kernel-line.js';
-import { LineSplitter } from './kernel-log/line-splitter.js';
-import { compileLiterals } from './kernel-log/literal-matcher.js';
+import { stripEscapes } from './kernel-log/lines/kernel-line.js';
+import { LineSplitter } from './kernel-log/lines/line-splitter.js';
+import { compileLiterals } from './kernel-log/lines/literal-matcher.js';
 
 /** Cuts console bytes in lines as text without terminal sequences: those that hold one of `literals`, or all. */
 export class ConsoleLines {

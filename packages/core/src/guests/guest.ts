@@ -1,4 +1,4 @@
-import type { KernelSpec } from '../qemu/command-line.js';
+import type { KernelSpec } from '../qemu/command-line/arguments.js';
 import type { ScriptSpec } from './nixos/interface.js';
 
 /** A disk as the guest's description names it: every vm writes to an overlay of its own, never to this file. */

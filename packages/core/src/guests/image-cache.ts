@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { QmpilotError } from '../errors.js';
-import { which } from '../qemu/binary.js';
+import { which } from '../qemu/host/binary.js';
 import { awaitWithin } from '../util/deadline.js';
 import { cacheRoot } from '../util/paths.js';
 import { ensurePrivateDirectory, isTrusted } from '../util/private-directory.js';

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { QmpCommandError, QmpilotError } from '../errors.js';
 import { awaitWithin, type WaitOptions } from '../util/deadline.js';
-import type { EventStream, EventStreamOptions } from './event-stream.js';
+import type { EventStream, EventStreamOptions } from './events/event-stream.js';
 import {
   describeFilter,
   EventHub,
@@ -9,10 +9,10 @@ import {
   type EventFilter,
   type EventListener,
   type WaitForOptions,
-} from './events.js';
-import type { Greeting } from './greeting.js';
-import { NO_TIMEOUT } from './job.js';
-import { followJob, runJob, type JobOptions } from './jobs.js';
+} from './events/events.js';
+import { NO_TIMEOUT } from './jobs/job.js';
+import { followJob, runJob, type JobOptions } from './jobs/jobs.js';
+import type { Greeting } from './protocol/greeting.js';
 import type {
   QmpArguments,
   QmpCommandName,
@@ -23,8 +23,8 @@ import type {
   QmpOutOfBandCommandName,
   QmpReturn,
   UntypedQmpEvent,
-} from './protocol.js';
-import { QmpSession } from './session.js';
+} from './protocol/messages.js';
+import { QmpSession } from './protocol/session.js';
 import type { ExecuteArguments } from './typed.js';
 
 export interface StreamOptions extends WaitOptions {

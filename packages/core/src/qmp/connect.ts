@@ -5,7 +5,7 @@ import { monotonicMs } from '../util/clock.js';
 import { awaitWithin, pause, type WaitOptions } from '../util/deadline.js';
 import { parseDuration } from '../util/duration.js';
 import { QmpClient, type StreamOptions } from './client.js';
-import { DEFAULT_HANDSHAKE_TIMEOUT } from './session.js';
+import { DEFAULT_HANDSHAKE_TIMEOUT } from './protocol/session.js';
 
 /** Linux gives `sun_path` 108 bytes, the last of them a NUL: unix(7). */
 export const MAX_SOCKET_PATH = 107;

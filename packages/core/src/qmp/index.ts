@@ -1,10 +1,10 @@
-export { DEFAULT_COMMAND_TIMEOUT, DEFAULT_HANDSHAKE_TIMEOUT } from './session.js';
+export { DEFAULT_COMMAND_TIMEOUT, DEFAULT_HANDSHAKE_TIMEOUT } from './protocol/session.js';
 export { QmpClient, type Redial, type StreamOptions, type UntypedOptions, type WithOptionalJobId } from './client.js';
 export { connect, MAX_SOCKET_PATH, type ConnectOptions, type QmpAddress, type SocketAddress } from './connect.js';
-export { EventStream, type EventStreamOptions } from './event-stream.js';
-export type { EventFilter, EventListener, WaitForOptions } from './events.js';
-export { DEFAULT_MESSAGE_LIMIT, LineFramer } from './framing.js';
-export type { Greeting } from './greeting.js';
+export { EventStream, type EventStreamOptions } from './events/event-stream.js';
+export type { EventFilter, EventListener, WaitForOptions } from './events/events.js';
+export { DEFAULT_MESSAGE_LIMIT, LineFramer } from './protocol/framing.js';
+export type { Greeting } from './protocol/greeting.js';
 export type { ExecuteArguments } from './typed.js';
 export type { GuestArguments, GuestCommandName, GuestCommands, GuestReturn } from './guest-agent/commands.js';
 export { connectGuestAgent } from './guest-agent/connect.js';
@@ -14,8 +14,8 @@ export {
   type GuestAgentOptions,
   type OpenAgentStream,
 } from './guest-agent/guest-agent.js';
-export type { JobProgress } from './job.js';
-export type { JobOptions } from './jobs.js';
+export type { JobProgress } from './jobs/job.js';
+export type { JobOptions } from './jobs/jobs.js';
 export type {
   QmpArguments,
   QmpCommandName,
@@ -28,7 +28,7 @@ export type {
   QmpOutOfBandCommandName,
   QmpReturn,
   UntypedQmpEvent,
-} from './protocol.js';
+} from './protocol/messages.js';
 export {
   AbortedError,
   isQmpilotError,

@@ -10,7 +10,7 @@ import type {
   QmpJobCommandName,
   QmpOutOfBandCommandName,
   QmpReturn,
-} from './protocol.js';
+} from './protocol/messages.js';
 
 // Nothing here runs: the compiler is the test (`pnpm typecheck`). A line after @ts-expect-error must be an error.
 declare const client: QmpClient;

@@ -1,5 +1,5 @@
 import type { Finding, Severity } from '../detect/finding.js';
-import type { AttemptRecord } from '../records/records.js';
+import type { AttemptRecord } from '../run-files/attempt-record.js';
 import { cleanAttemptsNeededAfter } from '../statistics/attempts-needed.js';
 import type { Count } from '../statistics/count.js';
 import { kaplanMeier, type SurvivalCurve } from '../statistics/kaplan-meier.js';

@@ -1,4 +1,4 @@
-import type { AttemptRecord } from '../records/records.js';
+import type { AttemptRecord } from '../run-files/attempt-record.js';
 
 /**
  * In which order attempts get into a report that has no room for all: first one for each failure, then the failed ones and

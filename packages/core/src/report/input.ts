@@ -1,4 +1,4 @@
-import type { AttemptRecord } from '../records/records.js';
+import type { AttemptRecord } from '../run-files/attempt-record.js';
 
 /** What run.json says, as far as it does: runs of other versions, or that were cut off early, lack some of it. */
 export interface RunDescription {

@@ -1,4 +1,4 @@
-import { generalTitle } from '../records/general-title.js';
+import { generalTitle } from '../run-files/general-title.js';
 import { analyze, type FailureGroup, type RunAnalysis } from './analysis.js';
 import { commandLine } from './command-line.js';
 import { compareRuns } from './comparison.js';

@@ -1,5 +1,5 @@
 import type { Finding } from '../detect/finding.js';
-import type { AttemptRecord } from '../records/records.js';
+import type { AttemptRecord } from '../run-files/attempt-record.js';
 import { duration } from './format.js';
 import type { Fact, RunDescription } from './input.js';
 import {

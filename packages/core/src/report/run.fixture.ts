@@ -1,5 +1,5 @@
 import type { Finding } from '../detect/finding.js';
-import type { AttemptRecord } from '../records/records.js';
+import type { AttemptRecord } from '../run-files/attempt-record.js';
 import type { AttemptEvidence, RunInput } from './input.js';
 
 export const finding = (more: Partial<Finding> = {}): Finding & { times: number } => ({

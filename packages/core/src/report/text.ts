@@ -1,4 +1,4 @@
-import { generalTitle } from '../records/general-title.js';
+import { generalTitle } from '../run-files/general-title.js';
 import { analyze, type RunAnalysis } from './analysis.js';
 import { compareRuns } from './comparison.js';
 import { duration } from './format.js';

@@ -1,11 +1,11 @@
 import type { Finding } from '../detect/finding.js';
 import { isQmpilotError, QmpilotError } from '../errors.js';
-import type { AttemptRecord, RunEvent } from '../records/records.js';
+import type { AttemptFiles } from '../run-files/attempt-files.js';
+import type { AttemptRecord, RunEvent } from '../run-files/attempt-record.js';
 import { monotonicMs, wallTime } from '../util/clock.js';
 import { parseDuration, type Duration } from '../util/duration.js';
 import type { Vm } from '../vm/vm.js';
 import { onFullDisk } from './full-disk.js';
-import type { AttemptFiles } from './run-directory/attempt-files.js';
 import type { Scenario } from './scenario.js';
 import { alarm, listen, TIME_UP, untilEnd } from './until-end.js';
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { cpus, machine, release, totalmem, type } from 'node:os';
 import { join } from 'node:path';
-import type { RunEnvironment } from '../records/run-file.js';
+import type { RunEnvironment } from '../run-files/run-file.js';
 import { packageFolder } from '../util/package-folder.js';
 
 /** What this run runs on, without anything that names the host or its user. */

@@ -1,5 +1,5 @@
-import type { AttemptRecord } from '../records/records.js';
-import type { RunFile } from '../records/run-file.js';
+import type { AttemptRecord } from '../run-files/attempt-record.js';
+import type { RunFile } from '../run-files/run-file.js';
 
 /** The indices of this run directory, in order: all of the run, or those of its shard. */
 export function plannedIndices({ attempts, shard }: Pick<RunFile, 'attempts' | 'shard'>): number[] {

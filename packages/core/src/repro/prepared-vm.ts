@@ -1,12 +1,12 @@
 import { AbortedError, QmpilotError } from '../errors.js';
-import type { RunEvent } from '../records/records.js';
+import type { AttemptFiles } from '../run-files/attempt-files.js';
+import type { RunEvent } from '../run-files/attempt-record.js';
 import { monotonicMs } from '../util/clock.js';
-import { boot } from '../vm/boot.js';
-import { findPrepared, keepPrepared, type PreparedRequest } from '../vm/prepared.js';
-import type { Snapshot } from '../vm/snapshot.js';
+import type { Snapshot } from '../vm/snapshots/snapshot.js';
+import { boot } from '../vm/start/boot.js';
+import { findPrepared, keepPrepared, type PreparedRequest } from '../vm/start/prepared.js';
 import type { Vm } from '../vm/vm.js';
 import { onFullDisk } from './full-disk.js';
-import type { AttemptFiles } from './run-directory/attempt-files.js';
 import type { Scenario } from './scenario.js';
 import { untilEnd } from './until-end.js';
 

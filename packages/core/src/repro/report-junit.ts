@@ -1,9 +1,9 @@
 import { QmpilotError } from '../errors.js';
-import type { RunFile } from '../records/run-file.js';
 import type { RunInput } from '../report/input.js';
-import { toJUnit } from './ci/junit.js';
+import { toJUnit } from '../report/junit.js';
+import { readRunFile } from '../run-files/journal.js';
+import type { RunFile } from '../run-files/run-file.js';
 import { readRuns } from './read-run.js';
-import { readRunFile } from './run-directory/journal.js';
 
 /**
  * One run as JUnit's XML, its shards put together; also of a run that is at work or was cut off.

@@ -2,14 +2,14 @@ import { appendFile, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { AttemptRecord } from '../records/records.js';
-import type { RunFile } from '../records/run-file.js';
-import { toJUnit } from './ci/junit.js';
+import { toJUnit } from '../report/junit.js';
+import { AttemptFiles } from '../run-files/attempt-files.js';
+import type { AttemptRecord } from '../run-files/attempt-record.js';
+import { ConsoleRecorder } from '../run-files/console-recorder.js';
+import { Journal } from '../run-files/journal.js';
+import type { RunFile } from '../run-files/run-file.js';
 import { chooseForks } from './fork-count.js';
 import { pendingIndices } from './plan.js';
-import { AttemptFiles } from './run-directory/attempt-files.js';
-import { ConsoleRecorder } from './run-directory/console-recorder.js';
-import { Journal } from './run-directory/journal.js';
 import { StopRule } from './stop-rule.js';
 
 const RUN: RunFile = {

@@ -1,11 +1,11 @@
 import { randomInt } from 'node:crypto';
 import { basename } from 'node:path';
 import { QmpilotError } from '../errors.js';
-import type { RunEvent } from '../records/records.js';
-import { isShard, type RunFile, type Shard } from '../records/run-file.js';
+import type { RunEvent } from '../run-files/attempt-record.js';
+import { isShard, type RunFile, type Shard } from '../run-files/run-file.js';
 import { wallTime } from '../util/clock.js';
 import { parseDuration, type Duration } from '../util/duration.js';
-import type { boot } from '../vm/boot.js';
+import type { boot } from '../vm/start/boot.js';
 import { readEnvironment } from './environment.js';
 import type { Scenario } from './scenario.js';
 import { seedOfText } from './seed.js';

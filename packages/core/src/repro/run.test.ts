@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Finding } from '../detect/finding.js';
 import { QmpilotError } from '../errors.js';
-import { parseAttempts } from '../records/attempts-file.js';
-import type { AttemptRecord } from '../records/records.js';
+import type { AttemptRecord } from '../run-files/attempt-record.js';
+import { parseAttempts } from '../run-files/attempts-file.js';
+import { readRunFile } from '../run-files/journal.js';
 import type { Vm } from '../vm/vm.js';
-import { readRunFile } from './run-directory/journal.js';
 import { runScenario } from './run.js';
 import { defineScenario, type Scenario } from './scenario.js';
 

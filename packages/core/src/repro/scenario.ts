@@ -2,10 +2,10 @@ import type { Finding } from '../detect/finding.js';
 import { QmpilotError } from '../errors.js';
 import type { GuestDescription } from '../guests/guest.js';
 import type { Duration } from '../util/duration.js';
-import type { BootOptions } from '../vm/boot.js';
-import type { PoweroffOptions } from '../vm/poweroff.js';
+import type { PoweroffOptions } from '../vm/power/poweroff.js';
+import type { BootOptions } from '../vm/start/boot.js';
 import type { Vm } from '../vm/vm.js';
-import type { Watch, WatchSpec } from '../vm/watch.js';
+import type { Watch, WatchSpec } from '../vm/watch/watch.js';
 
 /** What `attempt` gets beside the vm. */
 export interface AttemptContext {

@@ -1,5 +1,5 @@
 import { QmpilotError } from '../errors.js';
-import type { AttemptRecord } from '../records/records.js';
+import type { AttemptRecord } from '../run-files/attempt-record.js';
 import { formatRateGoal, parseRateGoal, type RateGoal } from '../statistics/rate-goal.js';
 import { SequentialTest, type Decision } from '../statistics/sequential-test.js';
 

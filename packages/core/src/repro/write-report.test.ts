@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { RunEvent } from '../records/records.js';
 import { attempt } from '../report/run.fixture.js';
+import type { RunEvent } from '../run-files/attempt-record.js';
 import { reportAtEnd, writeReport } from './write-report.js';
 
 let dir: string;

@@ -1,8 +1,8 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { QmpilotError } from '../errors.js';
-import type { RunEvent } from '../records/records.js';
 import { renderHtml, type PageAssets } from '../report/html/page.js';
+import type { RunEvent } from '../run-files/attempt-record.js';
 import { packageFolder } from '../util/package-folder.js';
 import { readRuns } from './read-run.js';
 

@@ -1,7 +1,7 @@
 import { AbortedError, isQmpilotError, QmpilotError } from '../errors.js';
 import { monotonicMs } from '../util/clock.js';
 import { deferred } from '../util/deferred.js';
-import { Gathered } from './gathered.js';
+import { Gathered } from './bounded-buffer.js';
 import {
   abandoned,
   DEFAULT_MAX_OUTPUT,

@@ -1,5 +1,5 @@
-import type { QemuBinary } from '../qemu/binary.js';
-import type { HostDirectories } from '../qemu/host-directory.js';
+import type { QemuBinary } from '../qemu/host/binary.js';
+import type { HostDirectories } from '../qemu/host/directories.js';
 
 /** Where and with what a vm's files are made. */
 export interface SnapshotContext {

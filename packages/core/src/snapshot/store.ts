@@ -1,9 +1,9 @@
 import { rm } from 'node:fs/promises';
 import { QmpilotError } from '../errors.js';
-import type { Machine } from '../qemu/machine.js';
-import { removeFrozen, type FrozenMachine } from './frozen.js';
-import { removeInternal, type InternalSnapshot } from './internal.js';
-import type { SnapshotStrategy } from './strategy.js';
+import type { Machine } from '../qemu/process/machine.js';
+import { removeFrozen, type FrozenMachine } from './strategies/frozen.js';
+import { removeInternal, type InternalSnapshot } from './strategies/internal.js';
+import type { SnapshotStrategy } from './strategies/strategy.js';
 
 /** What a console showed: what the guest has drawn already it does not draw again after a restore. */
 export interface StoredScreen {

@@ -1,5 +1,5 @@
-import type { MachineSpec } from '../qemu/command-line.js';
-import type { QmpReturn } from '../qmp/protocol.js';
+import type { MachineSpec } from '../qemu/command-line/arguments.js';
+import type { QmpReturn } from '../qmp/protocol/messages.js';
 import type { SnapshotBlocker } from './blockers.js';
 
 /** A disk that the guest can write to, as QEMU has it. */

@@ -4,7 +4,7 @@ import { createKernelLogDetector, type KernelLogDetector } from '../detect/kerne
 import { monotonicMs } from '../util/clock.js';
 import type { VmEvent } from '../vm/events.js';
 import type { Vm } from '../vm/vm.js';
-import type { Watch, WatchSpec } from '../vm/watch.js';
+import type { Watch, WatchSpec } from '../vm/watch/watch.js';
 
 export interface EvidenceOptions {
   readonly timestamped: boolean;

@@ -1,5 +1,5 @@
-import type { ScreenWaitOptions } from '../console/screen-wait.js';
-import type { PoweroffOptions } from '../vm/poweroff.js';
+import type { ScreenWaitOptions } from '../console/screen/screen-wait.js';
+import type { PoweroffOptions } from '../vm/power/poweroff.js';
 import type { VmArtifact } from './attach.js';
 import type { KernelFindingsOptions } from './kernel-findings.js';
 

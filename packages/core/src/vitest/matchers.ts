@@ -1,10 +1,10 @@
 import type { MatcherState } from 'vitest';
-import { findOnScreen, type ScreenWaitOptions } from '../console/screen-wait.js';
-import type { Screen } from '../console/screen.js';
+import { findOnScreen, type ScreenWaitOptions } from '../console/screen/screen-wait.js';
+import type { Screen } from '../console/screen/screen.js';
 import { formatShutdown } from '../detect/shutdown/format-shutdown.js';
 import { isQmpilotError, QmpilotError } from '../errors.js';
 import { safeLine } from '../report/safe-text.js';
-import type { PoweroffOptions } from '../vm/poweroff.js';
+import type { PoweroffOptions } from '../vm/power/poweroff.js';
 import { consoleDrained } from './drained.js';
 import { describeFindings, kernelFindings, type KernelFindingsOptions } from './kernel-findings.js';
 import { lastLines, requireScreen, requireVm, withinTest } from './received.js';

@@ -1,5 +1,5 @@
 import type { Console } from '../console/console.js';
-import type { Screen } from '../console/screen.js';
+import type { Screen } from '../console/screen/screen.js';
 import { safeLine } from '../report/safe-text.js';
 import type { Vm } from '../vm/vm.js';
 import { VmEvidence } from './evidence.js';

@@ -2,10 +2,10 @@ import { showsTimestamps } from '../detect/kernel-log/kernel-log-detector.js';
 import { QmpilotError } from '../errors.js';
 import type { GuestDescription } from '../guests/guest.js';
 import { parseDuration, type Duration } from '../util/duration.js';
-import { boot, type BootOptions } from '../vm/boot.js';
-import type { SnapshotPool, TakeOptions } from '../vm/pool.js';
-import { findPrepared, keepPrepared, type PreparedRequest } from '../vm/prepared.js';
-import type { Snapshot } from '../vm/snapshot.js';
+import type { SnapshotPool, TakeOptions } from '../vm/snapshots/pool.js';
+import type { Snapshot } from '../vm/snapshots/snapshot.js';
+import { boot, type BootOptions } from '../vm/start/boot.js';
+import { findPrepared, keepPrepared, type PreparedRequest } from '../vm/start/prepared.js';
 import type { Vm } from '../vm/vm.js';
 import { describeStartFailure } from './start-failure.js';
 

@@ -2,7 +2,7 @@ import { expect, test as base, type TestAPI } from 'vitest';
 import { monotonicMs } from '../util/clock.js';
 import { parseDuration } from '../util/duration.js';
 import type { Vm } from '../vm/vm.js';
-import type { WatchSpec } from '../vm/watch.js';
+import type { WatchSpec } from '../vm/watch/watch.js';
 import { attachEvidence, hasFailed } from './attach.js';
 import { VmEvidence } from './evidence.js';
 import { vmMatchers } from './matchers.js';

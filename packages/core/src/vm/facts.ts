@@ -1,4 +1,4 @@
-import type { AcceleratorChoice } from '../qemu/accelerator.js';
+import type { AcceleratorChoice } from '../qemu/host/accelerator.js';
 
 /** What this vm is made of: plain JSON, enough for somebody else to build the same. */
 export interface VmFacts {

@@ -1,7 +1,7 @@
 import type { PreparedGuest } from '../guests/guest.js';
-import type { AcceleratorChoice } from '../qemu/accelerator.js';
-import { acquireHostDirectories, releaseHostDirectories } from '../qemu/host-directory.js';
-import type { Machine } from '../qemu/machine.js';
+import type { AcceleratorChoice } from '../qemu/host/accelerator.js';
+import { acquireHostDirectories, releaseHostDirectories } from '../qemu/host/directories.js';
+import type { Machine } from '../qemu/process/machine.js';
 import type { SnapshotContext } from '../snapshot/context.js';
 import type { SnapshotStore } from '../snapshot/store.js';
 import type { Vm } from './vm.js';

@@ -1,11 +1,11 @@
 import type { Console } from '../console/console.js';
 import { QmpilotError } from '../errors.js';
 import type { QmpClient } from '../qmp/client.js';
-import type { OutOfBandShell } from '../shell/out-of-band-shell.js';
+import type { OutOfBandShell } from '../shell/console-shell/console-shell.js';
 import type { NewVmEvent } from './events.js';
-import { Keyboard } from './keyboard.js';
-import { takeScreenshot, type ScreenshotOptions } from './screenshot.js';
-import { readStacks, type ProcessStacks, type StacksOptions } from './stacks.js';
+import { Keyboard } from './input/keyboard.js';
+import { takeScreenshot, type ScreenshotOptions } from './inspect/screenshot.js';
+import { readStacks, type ProcessStacks, type StacksOptions } from './inspect/stacks.js';
 import {
   runWait,
   until,
@@ -17,7 +17,7 @@ import {
   type UnitWait,
   type Wait,
   type WaitForOptions,
-} from './waits.js';
+} from './wait/waits.js';
 
 /** What is done to a guest from outside by the means a `Vm` has anyway: its keyboard, pictures, stacks and waits. */
 export abstract class GuestActions {

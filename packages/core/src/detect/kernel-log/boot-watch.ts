@@ -1,5 +1,5 @@
-import type { KernelLine } from './kernel-line.js';
 import type { KernelLogFinding } from './kernel-log-finding.js';
+import type { KernelLine } from './lines/kernel-line.js';
 
 export const BOOT_LITERALS: readonly string[] = [
   'Linux version ',

@@ -1,18 +1,18 @@
-import { AskedBacktraces } from './asked-backtraces.js';
 import { BootWatch, BOOT_LITERALS } from './boot-watch.js';
-import { explainedBy, explains, isDeathThroe } from './cause.js';
-import type { Cause } from './cause.js';
-import { CutHere, CUT_HERE } from './cut-here.js';
-import { parseKernelLine, startsWithStamp } from './kernel-line.js';
-import type { KernelLine } from './kernel-line.js';
 import type { KernelLogFinding } from './kernel-log-finding.js';
-import { LineSplitter } from './line-splitter.js';
-import type { SplitLine } from './line-splitter.js';
-import { compileLiterals } from './literal-matcher.js';
-import { INLINED, OpenReport } from './open-report.js';
-import { describeReport } from './report-finding.js';
-import type { Rule } from './rule.js';
-import { RULES } from './rules.js';
+import { parseKernelLine, startsWithStamp } from './lines/kernel-line.js';
+import type { KernelLine } from './lines/kernel-line.js';
+import { LineSplitter } from './lines/line-splitter.js';
+import type { SplitLine } from './lines/line-splitter.js';
+import { compileLiterals } from './lines/literal-matcher.js';
+import { explainedBy, explains, isDeathThroe } from './reports/cause.js';
+import type { Cause } from './reports/cause.js';
+import { CutHere, CUT_HERE } from './reports/cut-here.js';
+import { INLINED, OpenReport } from './reports/open-report.js';
+import { describeReport } from './reports/report-finding.js';
+import { RULES } from './rules/all-rules.js';
+import type { Rule } from './rules/rule.js';
+import { AskedBacktraces } from './stacks/requested-backtraces.js';
 
 /** What a kernel log detector takes for granted. */
 export interface KernelLogDetectorOptions {

@@ -1,6 +1,6 @@
 import type { StackFrame, TaskRef } from '../finding.js';
-import { parseFrame } from '../kernel-log/frames.js';
-import { parseKernelLine } from '../kernel-log/kernel-line.js';
+import { parseKernelLine } from '../kernel-log/lines/kernel-line.js';
+import { parseFrame } from '../kernel-log/stacks/frames.js';
 import type { ThreadSample } from './thread-sample.js';
 
 /** A task as SysRq prints it. */

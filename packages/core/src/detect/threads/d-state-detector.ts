@@ -1,5 +1,5 @@
 import type { DStateFinding, TaskRef } from '../finding.js';
-import { chooseFunction } from '../kernel-log/frame-choice.js';
+import { chooseFunction } from '../kernel-log/stacks/frame-choice.js';
 import type { BlockedThread, ThreadSample } from './thread-sample.js';
 
 /** Which threads count, and when one is stuck. */

@@ -1,5 +1,5 @@
 import type { StackFrame } from '../finding.js';
-import { parseFrame } from '../kernel-log/frames.js';
+import { parseFrame } from '../kernel-log/stacks/frames.js';
 
 /** One thread in uninterruptible sleep, as `/proc` shows it. All text comes from the guest. */
 export interface BlockedThread {

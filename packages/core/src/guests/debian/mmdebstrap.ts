@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { AbortedError, QmpilotError } from '../../errors.js';
-import { which } from '../../qemu/binary.js';
+import { which } from '../../qemu/host/binary.js';
 import { Ring } from '../../util/ring.js';
 
 export interface MmdebstrapRun {

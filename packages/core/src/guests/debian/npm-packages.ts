@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { AbortedError, QmpilotError } from '../../errors.js';
-import { which } from '../../qemu/binary.js';
+import { which } from '../../qemu/host/binary.js';
 
 const run = promisify(execFile);
 

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { QmpilotError } from '../../errors.js';
-import { which } from '../../qemu/binary.js';
+import { which } from '../../qemu/host/binary.js';
 import { awaitWithin } from '../../util/deadline.js';
 import { Ring } from '../../util/ring.js';
 import type { PrepareContext } from '../guest.js';

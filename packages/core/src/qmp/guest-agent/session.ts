@@ -2,9 +2,9 @@ import { randomInt } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { QmpCommandError, QmpilotError } from '../../errors.js';
 import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
-import { encodeCommand, toAnswer, type Answer } from '../answer.js';
-import { linkEnded } from '../calls.js';
-import { Link, type JsonObject } from '../link.js';
+import { encodeCommand, toAnswer, type Answer } from '../protocol/answer.js';
+import { linkEnded } from '../protocol/calls.js';
+import { Link, type JsonObject } from '../protocol/link.js';
 
 /** Ends a message that the agent, or a host before us, left unfinished. UTF-8 never has it. */
 const DELIMITER = 0xff;

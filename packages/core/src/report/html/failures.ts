@@ -1,5 +1,5 @@
 import type { Finding } from '../../detect/finding.js';
-import { generalTitle } from '../../records/general-title.js';
+import { generalTitle } from '../../run-files/general-title.js';
 import type { FailureGroup } from '../analysis.js';
 import { attemptList, duration, ranges } from '../format.js';
 import { safeText } from '../safe-text.js';

@@ -1,4 +1,4 @@
-import type { AttemptRecord } from '../../records/records.js';
+import type { AttemptRecord } from '../../run-files/attempt-record.js';
 import { commandLine } from '../command-line.js';
 import { counted, date, duration } from '../format.js';
 import type { RunInput } from '../input.js';

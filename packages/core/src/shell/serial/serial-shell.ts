@@ -4,6 +4,7 @@ import { isQmpilotError, QmpilotError } from '../../errors.js';
 import { monotonicMs } from '../../util/clock.js';
 import { type WaitOptions } from '../../util/deadline.js';
 import { parseDuration } from '../../util/duration.js';
+import { Turns } from '../../util/mutex.js';
 import { collect, ExecStream, startStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';
 import {
@@ -14,7 +15,6 @@ import {
   type ExecResult,
   type Shell,
 } from '../shell.js';
-import { Turns } from '../turns.js';
 import { Prompt } from './prompt.js';
 import { SerialLink, type SerialFrame } from './serial-link.js';
 import { LOADER, serialScript, sourceLines, STUB } from './serial-script.js';

@@ -20,7 +20,7 @@ import { pipeline } from 'node:stream/promises';
 import tar from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Channel } from '../../console/channel.js';
-import { OutOfBandShell } from '../../shell/out-of-band-shell.js';
+import { OutOfBandShell } from '../../shell/console-shell/console-shell.js';
 import { openPty, type Pty } from '../../shell/pty.fixture.js';
 import { copyIn } from './copy-in.js';
 import { copyOut } from './copy-out.js';

@@ -1,6 +1,6 @@
-import type { SkipSet } from '../frame-choice.js';
-import type { Rule } from '../rule.js';
-import { COMMON_SKIP } from '../rule.js';
+import type { SkipSet } from '../stacks/frame-choice.js';
+import type { Rule } from './rule.js';
+import { COMMON_SKIP } from './rule.js';
 
 const SOURCE = '(?<file>[\\w./-]{1,128}):(?<line>\\d{1,6})';
 /** Since 6.19 `WARNING: FILE:LINE at FUNC+0x1/0x2, CPU#1: COMM/PID`; before `WARNING: CPU: 1 PID: 2 at FILE:LINE FUNC+0x1/0x2`. */

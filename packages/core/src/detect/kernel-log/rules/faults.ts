@@ -1,6 +1,6 @@
 import type { KernelLogKind } from '../kernel-log-finding.js';
-import type { Rule } from '../rule.js';
-import { COMMON_SKIP } from '../rule.js';
+import type { Rule } from './rule.js';
+import { COMMON_SKIP } from './rule.js';
 
 /** Reports that the exception which they raised is part of. */
 const RAISED_BY: readonly KernelLogKind[] = [

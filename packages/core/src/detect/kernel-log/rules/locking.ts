@@ -1,6 +1,6 @@
-import type { SkipSet } from '../frame-choice.js';
-import type { Rule } from '../rule.js';
-import { COMMON_SKIP } from '../rule.js';
+import type { SkipSet } from '../stacks/frame-choice.js';
+import type { Rule } from './rule.js';
+import { COMMON_SKIP } from './rule.js';
 
 /** Lockdep heads its reports `WARNING:`; before 4.14 `[ INFO: ... ]`, some `[ BUG: ... ]`. */
 const HEAD = '^(?:\\[ )?(?:WARNING|INFO|BUG): ';

@@ -1,5 +1,5 @@
-import type { Rule } from '../rule.js';
-import { COMMON_SKIP } from '../rule.js';
+import type { Rule } from './rule.js';
+import { COMMON_SKIP } from './rule.js';
 
 const PANIC = '^Kernel panic - not syncing: ';
 const PANIC_RULE = {

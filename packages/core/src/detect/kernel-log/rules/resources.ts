@@ -1,5 +1,5 @@
-import type { Rule } from '../rule.js';
-import { COMMON_SKIP } from '../rule.js';
+import type { Rule } from './rule.js';
+import { COMMON_SKIP } from './rule.js';
 
 const DEVICE = '\\([^)]{0,64}\\)';
 

@@ -1,5 +1,5 @@
-import type { Rule } from '../rule.js';
-import { COMMON_SKIP } from '../rule.js';
+import type { Rule } from './rule.js';
+import { COMMON_SKIP } from './rule.js';
 
 const FUNCTION = '(?<function>[^\\s+\\[\\]]{1,200})(?:\\+0x[0-9a-f]+/0x[0-9a-f]+)?';
 

@@ -1,5 +1,5 @@
-import type { Rule } from '../rule.js';
-import { COMMON_SKIP } from '../rule.js';
+import type { Rule } from './rule.js';
+import { COMMON_SKIP } from './rule.js';
 
 const PREFIX = '^(?:(?:rcu|watchdog|NMI watchdog|Watchdog|hung_task|khungtaskd): ){0,2}';
 

@@ -1,0 +1,166 @@
+import type { ErrorDetails } from '../../errors.js';
+import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
+import { parseDuration, type Duration } from '../../util/duration.js';
+import type { PaneSelector, Screen } from './screen.js';
+import type { ScreenRegion } from './terminal-view.js';
+
+/** What part of the screen is looked at; all of it by default. */
+export interface ScreenPart {
+  /** Look at this row only, from 0; a negative one counts from the last row. With `pane`, a row of the pane. */
+  readonly row?: number | undefined;
+  /** Look at this rectangle only. */
+  readonly region?: ScreenRegion | undefined;
+  /** Look at this tmux pane only. */
+  readonly pane?: PaneSelector | undefined;
+}
+
+export interface ScreenWaitOptions extends WaitOptions, ScreenPart {}
+
+export interface SettleOptions extends WaitOptions, ScreenPart {
+  /** How long nothing may change; default 500 ms. */
+  readonly quiet?: Duration | undefined;
+}
+
+/** Where and what a wait on the screen found. */
+export interface ScreenMatch {
+  readonly text: string;
+  readonly groups: readonly (string | undefined)[];
+  /** Row of the match's beginning, from 0 at the top of what was looked at. */
+  readonly row: number;
+}
+
+export function waitForText(
+  screen: Screen,
+  pattern: string | RegExp,
+  options: ScreenWaitOptions,
+): Promise<ScreenMatch> {
+  const find = finder(pattern);
+  const awaited = `${pattern instanceof RegExp ? pattern : JSON.stringify(pattern)} ${where(options)}`;
+  return waitUntil(screen, awaited, () => firstMatch(views(screen, options), find), options);
+}
+
+/** What `waitFor` would give at once; undefined when it would wait. */
+export function findOnScreen(screen: Screen, pattern: string | RegExp, part: ScreenPart = {}): ScreenMatch | undefined {
+  return firstMatch(views(screen, part), finder(pattern));
+}
+
+export function waitUntil<T>(
+  screen: Screen,
+  awaited: string,
+  probe: (screen: Screen) => T | undefined,
+  options: WaitOptions & ScreenPart,
+): Promise<T> {
+  const details = () => lastSeen(screen, options);
+  return awaitWithin<T>({ awaited, defaultTimeout: 30_000, details }, options, (resolve, reject) => {
+    const look = () => {
+      try {
+        const value = probe(screen);
+        if (value !== undefined) resolve(value);
+      } catch (error) {
+        reject(error);
+      }
+    };
+    const forget = [screen.onChange(look), screen.onEnd(reject)];
+    screen.whenIdle(look);
+    return () => forget.forEach((undo) => undo());
+  });
+}
+
+export function settle(screen: Screen, options: SettleOptions): Promise<string[]> {
+  const quietMs = parseDuration(options.quiet ?? 500, 'quiet');
+  const awaited = `${what(options)} to stand still for ${quietMs} ms`;
+  const details = () => lastSeen(screen, options);
+  return awaitWithin<string[]>({ awaited, defaultTimeout: 30_000, details }, options, (resolve, reject) => {
+    let shown: string | undefined;
+    let timer: NodeJS.Timeout | undefined;
+    const look = () => {
+      const rows = views(screen, options).at(-1);
+      const text = rows?.join('\n');
+      if (text === shown && timer) return;
+      clearTimeout(timer);
+      shown = text;
+      timer = rows && setTimeout(() => resolve(rows), quietMs);
+    };
+    const forget = [screen.onChange(look), screen.onEnd(reject)];
+    screen.whenIdle(look);
+    return () => {
+      clearTimeout(timer);
+      forget.forEach((undo) => undo());
+    };
+  });
+}
+
+/** What a pattern is looked for in, one after the other; none when there is no such pane. */
+function views(screen: Screen, { row, region, pane }: ScreenPart): string[][] {
+  const cut = (rows: readonly string[]) => (row === undefined ? [...rows] : [rows.at(row) ?? '']);
+  if (pane !== undefined) {
+    const found = screen.pane(pane);
+    return found ? [cut(found.rows)] : [];
+  }
+  if (region) return [cut(screen.program.region(region))];
+  // Anywhere on the screen, what the kernel wrote across it counts as well.
+  return row === undefined && screen.program !== screen
+    ? [screen.rows(), screen.program.rows()]
+    : [cut(screen.program.rows())];
+}
+
+function firstMatch(
+  candidates: readonly string[][],
+  find: (text: string) => ScreenMatch | undefined,
+): ScreenMatch | undefined {
+  for (const rows of candidates) {
+    const match = find(rows.join('\n'));
+    if (match) return match;
+  }
+  return undefined;
+}
+
+function finder(pattern: string | RegExp): (text: string) => ScreenMatch | undefined {
+  const match = (text: string, index: number, found: string, groups: readonly (string | undefined)[]): ScreenMatch => ({
+    text: found,
+    groups,
+    row: text.slice(0, index).split('\n').length - 1,
+  });
+  if (typeof pattern === 'string') {
+    return (text) => (text.includes(pattern) ? match(text, text.indexOf(pattern), pattern, []) : undefined);
+  }
+  const expression = new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, ''));
+  return (text) => {
+    const found = expression.exec(text);
+    return found ? match(text, found.index, found[0], found.slice(1)) : undefined;
+  };
+}
+
+function what({ row, region, pane }: ScreenPart): string {
+  const part = region
+    ? `the region at row ${region.row}, column ${region.column}`
+    : pane !== undefined
+      ? `pane ${paneName(pane)}`
+      : 'the screen';
+  return row === undefined ? part : `row ${row} of ${part}`;
+}
+
+function where(part: ScreenPart): string {
+  const name = what(part);
+  return `${name === 'the screen' ? 'on' : 'in'} ${name}`;
+}
+
+function paneName(pane: PaneSelector): string {
+  return typeof pane === 'object' ? `with the title ${JSON.stringify(pane.title)}` : String(pane);
+}
+
+function lastSeen(screen: Screen, part: ScreenPart): ErrorDetails {
+  const evidence = { console: screen.rows() };
+  if (part.pane === undefined) return { evidence, hint: 'what the screen showed last is in evidence.console' };
+  const panes = screen.panes();
+  const found = screen.pane(part.pane);
+  return found
+    ? {
+        evidence: { ...evidence, pane: found.rows },
+        hint: 'what the pane showed last is in evidence.pane, and the whole screen in evidence.console',
+      }
+    : {
+        evidence,
+        hint: `there is no pane ${paneName(part.pane)}: the screen shows ${panes.length}, ${panes.map(({ index, title }) => `${index}${title && ` ${JSON.stringify(title)}`}`).join(', ')}`,
+      };
+}

@@ -1,0 +1,197 @@
+import { QmpilotError } from '../../errors.js';
+import type { WaitOptions } from '../../util/deadline.js';
+import { Listeners } from '../../util/listeners.js';
+import { characterGrid, findPanes, paneTitle, statusRow, type PaneLayout } from './panes.js';
+import { ProgramView } from './program-view.js';
+import {
+  settle,
+  waitForText,
+  waitUntil,
+  type ScreenMatch,
+  type ScreenWaitOptions,
+  type SettleOptions,
+} from './screen-wait.js';
+import { TerminalView, type ScreenOptions, type ScreenRegion } from './terminal-view.js';
+
+/** One pane of a tmux window. */
+export interface Pane {
+  /** tmux's number of it, from 0. */
+  readonly index: number;
+  /** What `pane-border-status` shows of it; empty where it is off. */
+  readonly title: string;
+  /** The cursor stands in it. */
+  readonly active: boolean;
+  readonly region: ScreenRegion;
+  /** Its rows, without spaces at their ends. */
+  readonly rows: readonly string[];
+  /** The same as one text; empty rows at the bottom are left out. */
+  readonly text: string;
+}
+
+/** A pane by its number (a negative one counts from the last), by a part of its title, or the one with the cursor. */
+export type PaneSelector = number | 'active' | { readonly title: string };
+
+/** Bytes that wait to be interpreted before reading is held. */
+const BACKLOG_LIMIT = 1 << 20;
+
+/**
+ * A console's output as a terminal of the xterm family shows it to a person, with what the kernel writes across it. While
+ * a full-screen program runs, `program` is the same without the kernel's lines, and waits and panes go by that.
+ */
+export class Screen extends TerminalView {
+  readonly #changes = new Listeners<void>();
+  readonly #ends = new Listeners<Error>();
+  readonly #program: ProgramView;
+  #layout: PaneLayout | undefined;
+  #backlog = 0;
+
+  constructor(options: ScreenOptions = {}) {
+    super(options);
+    this.#program = new ProgramView(this, () => this.#changes.emit());
+    this.terminal.onWriteParsed(() => this.#changes.emit());
+  }
+
+  /** Interprets `chunk`, soon. Gives `true` when so much waits that more should be held back until `whenIdle` calls. */
+  feed(chunk: Uint8Array): boolean {
+    this.#backlog += chunk.length;
+    this.#program.feed(chunk);
+    this.draw(chunk, () => {
+      this.#backlog -= chunk.length;
+    });
+    return this.#backlog > BACKLOG_LIMIT;
+  }
+
+  /** Calls once, when everything fed so far is on the screen. */
+  whenIdle(call: () => void): void {
+    this.terminal.write('', () => this.#program.whenIdle(call));
+  }
+
+  /** Resolves when everything fed so far is on the screen. */
+  drawn(): Promise<void> {
+    return new Promise((resolve) => this.whenIdle(resolve));
+  }
+
+  /** The screen as the running full-screen program drew it: without lines of the kernel. Without such a program, the screen itself. */
+  get program(): TerminalView {
+    return this.#program.view ?? this;
+  }
+
+  /** The panes of tmux, told apart by the lines between them; a screen without such lines is one pane. */
+  panes(): Pane[] {
+    const view = this.program;
+    const rows = Array.from({ length: view.rowCount }, (_, row) => view.cells(row));
+    const grid = characterGrid(rows, view.columns);
+    const fullScreen = this.alternate || view !== this;
+    const status = fullScreen ? statusRow(rows) : undefined;
+    const window = {
+      row: status === 'top' ? 1 : 0,
+      column: 0,
+      rows: view.rowCount - (status ? 1 : 0),
+      columns: view.columns,
+    };
+    this.#layout = findPanes(grid, window, fullScreen ? this.#layout : undefined);
+    const { borders } = this.#layout;
+    return this.#layout.panes.map((region, index) => {
+      const lines = view.region(region);
+      return {
+        index,
+        title: paneTitle(grid, region, borders),
+        active: isInside(view.cursor, region),
+        region,
+        rows: lines,
+        text: lines.join('\n').trimEnd(),
+      };
+    });
+  }
+
+  /** One pane; undefined when there is none such now. */
+  pane(selector: PaneSelector): Pane | undefined {
+    const panes = this.panes();
+    if (typeof selector === 'number') return panes.at(selector);
+    return panes.find((pane) => (selector === 'active' ? pane.active : pane.title.includes(selector.title)));
+  }
+
+  /** Changes this side's size only; `console.resize` tells the guest as well. */
+  resize(columns: number, rows: number): void {
+    if (
+      !Number.isInteger(columns) ||
+      !Number.isInteger(rows) ||
+      columns < 2 ||
+      rows < 1 ||
+      columns > 1000 ||
+      rows > 1000
+    ) {
+      throw new QmpilotError('USAGE', `a screen cannot have ${columns} columns and ${rows} rows`);
+    }
+    this.terminal.resize(columns, rows);
+    this.#program.resize(columns, rows);
+    this.#changes.emit();
+  }
+
+  /** Empty again, as after power-on. */
+  reset(): void {
+    this.terminal.reset();
+    this.#program.reset();
+    this.#layout = undefined;
+    this.#changes.emit();
+  }
+
+  /** @internal What comes next is of another moment of the guest. */
+  timeJump(): void {
+    this.#program.timeJump();
+  }
+
+  /** Calls `listener` when something was drawn; gives the function that ends it. */
+  onChange(listener: () => void): () => void {
+    return this.#changes.add(listener);
+  }
+
+  /** @internal */
+  onEnd(listener: (error: Error) => void): () => void {
+    return this.#ends.add(listener);
+  }
+
+  /**
+   * Waits until `pattern` is on the screen: anywhere, or in the row, region or pane that is named. Limit: 30 s by default.
+   * @throws {TIMEOUT} with what was looked at last
+   * @throws {ABORTED}
+   * @throws {CONSOLE_CLOSED} when the console ends before
+   */
+  waitFor(pattern: string | RegExp, options: ScreenWaitOptions = {}): Promise<ScreenMatch> {
+    return waitForText(this, pattern, options);
+  }
+
+  /** Waits until `probe`, called after every change, gives something else than `undefined`. */
+  waitUntil<T>(awaited: string, probe: (screen: Screen) => T | undefined, options: WaitOptions = {}): Promise<T> {
+    return waitUntil(this, awaited, probe, options);
+  }
+
+  /**
+   * Waits until the text of the screen, or of the row, region or pane that is named, has stood still for `quiet` (500 ms by
+   * default), and gives it. Limit: 30 s by default.
+   * @throws {TIMEOUT} {ABORTED} {CONSOLE_CLOSED} as `waitFor`
+   */
+  settle(options: SettleOptions = {}): Promise<string[]> {
+    return settle(this, options);
+  }
+
+  /** Tells those who wait that nothing more will come. */
+  end(error: Error): void {
+    this.whenIdle(() => this.#ends.emit(error));
+  }
+
+  /** Lets go of the terminal; those who wait are not told. */
+  override dispose(): void {
+    super.dispose();
+    this.#program.dispose();
+  }
+}
+
+function isInside({ row, column }: { readonly row: number; readonly column: number }, region: ScreenRegion): boolean {
+  return (
+    row >= region.row &&
+    row < region.row + region.rows &&
+    column >= region.column &&
+    column <= region.column + region.columns - 1
+  );
+}

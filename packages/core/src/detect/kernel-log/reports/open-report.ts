@@ -1,0 +1,210 @@
+import type { StackFrame } from '../../finding.js';
+import type { KernelLogKind } from '../kernel-log-finding.js';
+import type { KernelLine } from '../lines/kernel-line.js';
+import type { Rule } from '../rules/rule.js';
+import { parseFrame, parseProgramCounter } from '../stacks/frames.js';
+import type { Trace } from '../stacks/frames.js';
+
+const MAX_LINES = 600;
+const MAX_EVIDENCE = 160;
+const MAX_EVIDENCE_LINE = 400;
+const MAX_FRAMES = 120;
+const MAX_TRACES = 40;
+/** Reports are printed in one go: what comes later, by the kernel's own clock, is another story. In seconds. */
+const MAX_GAP = 5;
+/** Between two lines of one report; in seconds. */
+const MAX_PAUSE = 1;
+const PATIENCE_BEFORE_TRACE = 10;
+const PATIENCE_AFTER_TRACE = 4;
+
+const TRACE_LABEL =
+  /^(?:[ \t]*(?:Call Trace|Call trace|Backtrace|backtrace|Stack trace|stack backtrace|Call Trace \(reliable\))[^:]{0,40}:|(?:\[ {0,8}\d+\.\d+\] )?(?:Allocated|Freed|allocated|freed) (?:by task|in )|Last potentially related|Second to last|Uninit was|(?:and )?(?:bytes|Bytes) |Local variable|NMI backtrace for|Sending NMI|(?:read|write|read-write|read \(marked\)|write \(marked\)|\w{4,10}(?: \(\w{1,16}(?:, \w{1,16})?\))?) to 0x|-> #\d+ |\.\.\. (?:key|acquired|which became)|page last (?:allocated|free)|the (?:existing|dependencies)|Mem-Info|Task dump for CPU|task:)/;
+const STRUCTURE =
+  /^[ \t]*(?:(?:Not t|T)ainted|"echo 0 |task:|<\/?[A-Z#]{2,10}>|CPU: ?\d|CPU \d+ |PID: |Comm: |Hardware name|Workqueue: |(?:RIP|EIP|RSP|ESP|EFLAGS|Code|CR2|FS|GS|CS|DR\d|Modules linked|Process |pstate|Mem abort|Data abort|swapper|Stack|pc|lr|sp|ra|gp|epc|tp|status|NIP|LR|REGS|MSR|CFAR|GPR\d\d|PKRU|PGD|P4D|PUD|PMD|PTE|Oops|Internal error|Preemption disabled|INFO: (?:lockdep is|Stall ended|task .{1,64} blocked on)|irq event stamp|hardirqs last|softirqs last|in_atomic|preempt_count|RCU nest|Read of size|Write of size|Free of addr|The buggy|which belongs|Memory state|[0-9a-f]{16}: |[0-9a-f]{4}: +[0-9a-f]{8} |[>#*][0-9a-f]{8}|Register [a-z0-9]{1,4} information: |Flags: |Control: |Exception stack|(?:PC|LR) is at|Krnl |R:\d T:\d|Last Breaking|\$ {0,2}\d{1,2} {0,3}: |(?:Status|Cause|BadVA|PrId|CRMD|PRMD|EUEN|ECFG|ESTAT|BADV|PRID) {0,2}: |\(t=|\(detected|Possible timer|rcu(?:_\w+)?: |Unless |comm "|hex dump|page:|flags:|raw:|locks? held|#\d+: |either |stack backtrace|Kernel Offset|note: |Object |Redzone|Padding|Slab 0x|INFO: (?:Slab|Object|Freed|Allocated|0x)|\d+ locks? held|Showing |other info|ret_from|Hardware|WARNING: CPU|RAX|RBP|RDX|R[0-9]{2}|[re][a-d]x|x\d{1,2} ?:|r\d{1,2} ?:|[a-z]\d{1,2} ?:|ESR|EC |SET |EA |FSC|FSR|CM |ISV|\[[0-9a-f]{8,16}\] |#PF|---\[|={8}|-{8}|Disabling lock|Rebooting|Shutting down|Dumping|Value changed|Reported by|Bytes|Key type|hung_task|sched_show|Future hung|khungtaskd|last function|blocked on|but task|is trying|at:|page dumped|page last|page_owner|addr:|file:|BUG: Bad rss))/;
+/** As a symbolized log marks what the compiler put into its caller. */
+export const INLINED = /\[inline\](?:\s*$|, CPU#)/;
+/** lib/nmi_backtrace.c */
+const SKIPPED_BACKTRACE = /^NMI backtrace for cpu \d+ skipped: idling/;
+/** Their stacks come without `Call Trace:`. */
+const UNLABELLED: readonly KernelLogKind[] = ['kmsan', 'kfence', 'kcsan', 'memory-leak'];
+const END_MARKER = /^(?:---\[ end |Rebooting in \d)/;
+
+/** A header that was seen and the lines behind it, until the report is over. All of it bounded. */
+export class OpenReport {
+  readonly rule: Rule;
+  readonly match: RegExpExecArray;
+  readonly header: KernelLine;
+  readonly startedAt: number;
+  readonly lines: string[] = [];
+  readonly evidence: string[] = [];
+  readonly traces: Trace[] = [];
+  /** Program counters in the order printed, with the number of traces begun before each. */
+  readonly counters: { readonly frame: StackFrame; readonly trace: number; readonly depth: number }[] = [];
+  lastAt: number;
+  panic: string | undefined;
+  dropped = false;
+  /** Other CPUs were told to print their backtraces into it. */
+  asksBacktraces = false;
+  interleaved = false;
+  /** It began while a stack was printed that nothing had ended: frames before its own stack are of that one. */
+  behindStack = false;
+  /** Same report as one already seen: followed to its end, not told. */
+  readonly repeated: boolean;
+  #lastTime: number | undefined;
+  #idle = 0;
+  #inTrace = false;
+  #label = '';
+  #marked = false;
+  #ended = false;
+
+  constructor(rule: Rule, match: RegExpExecArray, header: KernelLine, raw: string, atMs: number, repeated: boolean) {
+    this.rule = rule;
+    this.match = match;
+    this.header = header;
+    this.startedAt = atMs;
+    this.lastAt = atMs;
+    this.repeated = repeated;
+    this.#lastTime = header.time;
+    this.keep(header.text, raw);
+  }
+
+  get hasTrace(): boolean {
+    return this.traces.some(({ frames }) => frames.length > 0);
+  }
+
+  /** The kernel said that this report ends here. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Within the part that belongs together beyond doubt: no stack ended yet, and nothing else said since. */
+  get inProgress(): boolean {
+    return !this.#ended && (this.#inTrace || (!this.hasTrace && this.#idle === 0));
+  }
+
+  /** A part of a stack that the kernel marks was begun and not ended. */
+  get inStack(): boolean {
+    return this.#marked;
+  }
+
+  /** What the kernel prints behind such a header in any case is not there. */
+  get lacksWhole(): boolean {
+    if (this.rule.secondary === 'always') return true;
+    if (this.rule.single === true || this.rule.from === 'none' || this.hasTrace || this.counters.length > 0)
+      return false;
+    // A CPU that idles has no backtrace to print.
+    if (this.lines.some((line) => SKIPPED_BACKTRACE.test(line))) return false;
+    return this.rule.kind !== 'hung-task' && this.rule.kind !== 'lock-held';
+  }
+
+  /** Whether a header at `time` cuts in before this report could say what it has to say, or within a stack. */
+  isCutInto(time: number | undefined): boolean {
+    if (this.#ended || this.rule.from === 'none') return false;
+    if (time !== undefined && this.#lastTime !== undefined && time - this.#lastTime > MAX_PAUSE) return false;
+    if (this.hasTrace) return this.#marked && !this.dropped;
+    // On a console at a low log level a hung task gets three lines and no stack.
+    return this.rule.kind !== 'hung-task' || this.lines.length < 2;
+  }
+
+  /** What comes at `time` comes too late to be a part of it. */
+  isOver(time: number | undefined): boolean {
+    return time !== undefined && this.#lastTime !== undefined && time - this.#lastTime > MAX_GAP;
+  }
+
+  /** Takes a line of the same context. `false`: the report was over before it. */
+  add(line: KernelLine, raw: string, atMs: number): boolean {
+    if (this.isOver(line.time)) return false;
+    const known = this.#read(line.text);
+    this.#idle = known ? 0 : this.#idle + 1;
+    const patience = this.#ended
+      ? 2
+      : (this.rule.patience ?? (this.hasTrace ? PATIENCE_AFTER_TRACE : PATIENCE_BEFORE_TRACE));
+    if (this.#idle > patience || this.lines.length >= MAX_LINES) return false;
+    if (line.time !== undefined) this.#lastTime = line.time;
+    this.lastAt = atMs;
+    this.keep(line.text, raw);
+    return true;
+  }
+
+  keep(text: string, raw: string): void {
+    if (this.lines.length < MAX_LINES) this.lines.push(text);
+    if (this.evidence.length < MAX_EVIDENCE) this.evidence.push(decode(raw).slice(0, MAX_EVIDENCE_LINE));
+  }
+
+  /** What the kernel said of it before its header. */
+  preface(lines: readonly string[]): void {
+    this.evidence.unshift(...lines.map((raw) => decode(raw).slice(0, MAX_EVIDENCE_LINE)));
+  }
+
+  /** A header that belongs to this report came. */
+  continueWith(line: KernelLine, raw: string, atMs: number): void {
+    this.#idle = 0;
+    this.#inTrace = false;
+    this.lastAt = atMs;
+    if (line.time !== undefined) this.#lastTime = line.time;
+    this.keep(line.text, raw);
+  }
+
+  #read(line: string): boolean {
+    // Where kmemleak writes to the log, it puts its name before every line.
+    const text = line.startsWith('kmemleak: ') ? line.slice('kmemleak: '.length) : line;
+    const frame = parseFrame(text);
+    const counter = frame === undefined || text.includes(': ') ? parseProgramCounter(text) : undefined;
+    if (counter !== undefined) {
+      const depth = this.#inTrace ? (this.traces.at(-1)?.frames.length ?? 0) : 0;
+      if (this.counters.length < MAX_TRACES) this.counters.push({ frame: counter, trace: this.traces.length, depth });
+      return true;
+    }
+    if (frame !== undefined) {
+      this.#pushFrame(frame);
+      return true;
+    }
+    if (TRACE_LABEL.test(text)) {
+      if (text.startsWith('Sending NMI')) this.asksBacktraces = true;
+      this.#label = text.trim();
+      this.#inTrace = false;
+      return true;
+    }
+    if (END_MARKER.test(text)) {
+      this.#ended = true;
+      this.#inTrace = false;
+      return true;
+    }
+    if (/^[ \t]*<\/?[A-Z]/.test(text)) this.#marked = !text.includes('</');
+    if (STRUCTURE.test(text)) {
+      // Within one stack the kernel marks its parts and prints the registers at each exception.
+      if (!/^[ \t]*(?:<[^/]|<\/[IN]|RSP:|R[A-DS0-9]|Code:|EFLAGS|CS:|ORIG)/.test(text)) this.#inTrace = false;
+      return true;
+    }
+    return text.trim() === '';
+  }
+
+  #pushFrame(frame: StackFrame): void {
+    if (!this.#inTrace) {
+      if (this.traces.length >= MAX_TRACES) return;
+      if (this.behindStack && this.traces.length === 0 && this.#label === '' && !UNLABELLED.includes(this.rule.kind))
+        this.interleaved = true;
+      this.traces.push({ label: this.#label, frames: [] });
+      this.#label = '';
+      this.#inTrace = true;
+    }
+    const frames = this.traces.at(-1)?.frames;
+    if (frames !== undefined && frames.length < MAX_FRAMES) frames.push(frame);
+  }
+}
+
+/** The first line of the report that has this form. */
+export function firstMatch(report: OpenReport, form: RegExp): RegExpExecArray | undefined {
+  for (const line of report.lines) {
+    const match = form.exec(line);
+    if (match !== null) return match;
+  }
+  return undefined;
+}
+
+const NOT_ASCII = /[\u0080-\u00ff]/;
+
+/** Text of bytes that were read as Latin-1. */
+export function decode(raw: string): string {
+  return NOT_ASCII.test(raw) ? Buffer.from(raw, 'latin1').toString('utf8') : raw;
+}

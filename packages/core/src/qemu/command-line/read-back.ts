@@ -1,0 +1,195 @@
+import { escapeValue, option, type DiskSpec, type MachineSpec, type StartSpec } from './arguments.js';
+import type { Obstacle } from './obstacles.js';
+
+/** One option of QEMU's command line, without its dash; a bare word is a disk image, named ``. */
+export interface Argument {
+  readonly name: string;
+  readonly value?: string | undefined;
+}
+
+/**
+ * A machine that another program's script started, as its running QEMU shows it: what a fork is built from. The arguments
+ * are the script's; those that drive the machine are added anew at each start.
+ */
+export interface ReadBack {
+  readonly arguments: readonly Argument[];
+  /** QEMU's working directory, for its relative paths. */
+  readonly cwd: string;
+  /** Id of the backend that is the guest's RAM, and its size in bytes. */
+  readonly ram: { readonly id: string; readonly bytes: number };
+  /** Which argument gives which disk of the spec. */
+  readonly drives: readonly { readonly argument: number; readonly disk: string }[];
+  /** Why no fork can be built from it; empty when one can. */
+  readonly obstacles: readonly Obstacle[];
+  /** What our console is in the guest: a serial port, or the last of the virtio consoles where the script has serial ports. */
+  readonly console: 'serial' | 'virtio';
+  /** Arguments that drove the first start beside those that every start has. */
+  readonly overrides: readonly string[];
+}
+
+/** Options without a value: qemu-options.def, of QEMU 7.2 to 10. */
+const FLAGS = new Set(
+  (
+    'S s nographic snapshot usb daemonize nodefaults no-user-config enable-kvm full-screen fullscreen no-reboot no-shutdown no-acpi no-hpet no-fd-bootchk ' +
+    'only-migratable mem-prealloc singlestep win2k-hack alt-grab ctrl-grab no-quit curses preconfig async-teardown portrait old-param semihosting'
+  ).split(' '),
+);
+
+export function parseArguments(words: readonly string[]): Argument[] {
+  const parsed: Argument[] = [];
+  for (let at = 0; at < words.length; at += 1) {
+    const word = words[at] ?? '';
+    const name = word.replace(/^--?/, '');
+    if (!word.startsWith('-')) parsed.push({ name: '', value: word });
+    else if (FLAGS.has(name)) parsed.push({ name });
+    else parsed.push({ name, value: words[(at += 1)] });
+  }
+  return parsed;
+}
+
+export function formatArguments(parsed: readonly Argument[]): string[] {
+  return parsed.flatMap(({ name, value }) => [
+    ...(name === '' ? [] : [`-${name}`]),
+    ...(value === undefined ? [] : [value]),
+  ]);
+}
+
+/** `file=a,,b,if=none` as [key, value] pairs; a part without `=` has its text as key. A doubled comma is a comma. */
+export function parseOption(value: string): [string, string | undefined][] {
+  const parts = value
+    .replaceAll(',,', '\0')
+    .split(',')
+    .map((part) => part.replaceAll('\0', ','));
+  return parts
+    .filter((part) => part !== '')
+    .map((part) => {
+      const equals = part.indexOf('=');
+      return equals === -1 ? [part, undefined] : [part.slice(0, equals), part.slice(equals + 1)];
+    });
+}
+
+export function optionValue(value: string | undefined, key: string): string | undefined {
+  return parseOption(value ?? '').findLast(([name]) => name === key)?.[1];
+}
+
+function formatOption(pairs: readonly (readonly [string, string | undefined])[]): string {
+  return pairs
+    .map(([key, value]) => (value === undefined ? escapeValue(key) : `${key}=${escapeValue(value)}`))
+    .join(',');
+}
+
+function withValues(value: string, changes: Readonly<Record<string, string>>): string {
+  const kept = parseOption(value).filter(([key]) => !(key in changes));
+  return formatOption([...kept, ...Object.entries(changes)]);
+}
+
+/** Belongs to the first start, or to whoever started it: a fork has none of it. */
+const FIRST_START_ONLY = new Set(
+  'kernel initrd append dtb S display incoming daemonize pidfile D qmp qmp-pretty monitor vnc spice loadvm sandbox runas chroot gdb s curses full-screen'.split(
+    ' ',
+  ),
+);
+/** Character devices that hold on to nothing on the host. */
+const HARMLESS_CHARDEVS = new Set(['null', 'ringbuf', 'memory', 'vc', 'testdev']);
+/** `-serial X`, `-debugcon X`: a device with a backend of its own. */
+const DIRECT_CHARDEVS = new Set(['serial', 'parallel', 'debugcon']);
+
+/** The command line of a fork: the script's devices in their order, so that each finds its saved state, and our own. */
+export function readBackArguments(spec: MachineSpec, readBack: ReadBack, start: StartSpec): string[] {
+  const disks = new Map(
+    readBack.drives.map(({ argument, disk }) => [argument, spec.disks.find(({ id }) => id === disk)]),
+  );
+  const theirs = readBack.arguments.flatMap((argument, index) =>
+    forkArgument(argument, disks.get(index), readBack.ram.id),
+  );
+  return [
+    ...formatArguments(theirs),
+    ...ramArguments(spec, readBack, start),
+    ...readBack.overrides,
+    ...drivingArguments({ ...spec, console: readBack.console }, start),
+    ...(start.incoming ? ['-incoming', 'defer'] : []),
+  ];
+}
+
+function forkArgument(argument: Argument, disk: DiskSpec | undefined, ramId: string): Argument[] {
+  const { name, value = '' } = argument;
+  if (FIRST_START_ONLY.has(name)) return [];
+  if (disk) return [{ name, value: diskOption(name, value, disk) }];
+  if (name === 'object' && value.startsWith('memory-backend-') && optionValue(value, 'id') === ramId) return [];
+  if (name === 'chardev') return [{ name, value: quietChardev(value) }];
+  if (DIRECT_CHARDEVS.has(name) && !value.startsWith('chardev:') && value !== 'none') return [{ name, value: 'null' }];
+  return [argument];
+}
+
+/** What a fork must not share with its siblings (a socket, a log file, a terminal) leads nowhere in it. */
+function quietChardev(value: string): string {
+  const backend = parseOption(value)[0]?.[0] ?? '';
+  const id = optionValue(value, 'id');
+  return HARMLESS_CHARDEVS.has(backend) || id === undefined ? value : option('null', { id });
+}
+
+function diskOption(name: string, value: string, disk: DiskSpec): string {
+  if (name === 'drive') return withValues(value, { 'file': disk.file, 'format': disk.format, 'node-name': disk.id });
+  return withValues(value, { 'driver': disk.format, 'file.driver': 'file', 'file.filename': disk.file });
+}
+
+function ramArguments({ ram }: MachineSpec, { ram: { id, bytes } }: ReadBack, { version }: StartSpec): string[] {
+  if (ram.kind === 'anonymous' || ram.path === undefined) return [];
+  const share = ram.share === true;
+  const readOnly = !share && (version.major > 8 || (version.major === 8 && version.minor >= 2));
+  const backend = option('memory-backend-file', {
+    id,
+    'size': bytes,
+    'mem-path': ram.path,
+    share,
+    ...(readOnly ? { readonly: true, rom: false } : {}),
+  });
+  return ['-object', backend, '-machine', option('', { 'memory-backend': id })];
+}
+
+export interface Driven extends Pick<MachineSpec, 'virtioConsoles' | 'guestAgent'>, Pick<ReadBack, 'console'> {}
+
+/** What drives a machine, whoever describes it: QMP, a serial line, virtio consoles, all on inherited descriptors; paused at first. */
+export function drivingArguments(spec: Driven, { fds }: Pick<StartSpec, 'fds'>): string[] {
+  const channel = (id: string, fd: number | undefined) => ['-chardev', option('socket', { id, fd })];
+  return [
+    '-S',
+    '-display',
+    'none',
+    '-monitor',
+    'none',
+    '-action',
+    'panic=none',
+    ...channel('qmpilot-qmp', fds.qmp),
+    '-mon',
+    'chardev=qmpilot-qmp,mode=control',
+    ...channel('qmpilot-serial', fds.serial),
+    ...(spec.console === 'serial' ? ['-serial', 'chardev:qmpilot-serial'] : []),
+    '-device',
+    'virtio-serial-pci,id=qmpilot-consoles',
+    ...spec.virtioConsoles.flatMap((name, index) => [
+      ...channel(`qmpilot-${name}`, fds.virtio[index]),
+      '-device',
+      option('virtconsole', { chardev: `qmpilot-${name}`, bus: 'qmpilot-consoles.0' }),
+    ]),
+    ...(spec.console === 'virtio'
+      ? ['-device', option('virtconsole', { chardev: 'qmpilot-serial', bus: 'qmpilot-consoles.0' })]
+      : []),
+    ...(spec.guestAgent
+      ? [
+          ...channel('qmpilot-agent', fds.agent),
+          '-device',
+          option('virtserialport', {
+            chardev: 'qmpilot-agent',
+            bus: 'qmpilot-consoles.0',
+            name: 'org.qemu.guest_agent.0',
+          }),
+        ]
+      : []),
+  ];
+}
+
+/** Whether a script gives its guest a serial port by name; `-nographic` gives one only where nobody does. */
+export function hasSerialPort(parsed: readonly Argument[]): boolean {
+  return parsed.some(({ name, value }) => name === 'serial' && value !== 'none');
+}

@@ -1,0 +1,206 @@
+import { open } from 'node:fs/promises';
+import type { Duplex } from 'node:stream';
+import { QmpilotError } from '../../errors.js';
+import { QmpClient } from '../../qmp/client.js';
+import { poll, type WaitOptions } from '../../util/deadline.js';
+import { buildArguments, type MachineSpec, type StartSpec } from '../command-line/arguments.js';
+import { readBackArguments } from '../command-line/read-back.js';
+import { atLeast, type QemuBinary } from '../host/binary.js';
+import { exitError, QemuProcess, type QemuHandle } from './process.js';
+import { onStopped } from './stopped.js';
+
+export interface SavedState {
+  readonly path: string;
+  /** It holds devices only: RAM is in the machine's RAM file (capability `x-ignore-shared`). */
+  readonly ramInFile: boolean;
+  /** RAM lies at fixed places of the file (capability `mapped-ram`, QEMU 9.0). */
+  readonly mappedRam?: boolean;
+}
+
+export interface StartOptions extends WaitOptions {
+  readonly name: string;
+  readonly binary: QemuBinary;
+  /** Private folder of the vm on the host. */
+  readonly directory: string;
+  /** A saved state to load instead of booting. */
+  readonly incoming?: SavedState | undefined;
+}
+
+/** One running QEMU: its process, QMP session and console streams. Paused until QMP's `cont`. */
+export interface Machine {
+  readonly spec: MachineSpec;
+  readonly directory: string;
+  readonly process: QemuHandle;
+  readonly qmp: QmpClient;
+  /** The guest's ttyS0. */
+  readonly serial: Duplex;
+  /** hvc0, hvc1, ... as named in `spec.virtioConsoles`. */
+  readonly virtio: readonly Duplex[];
+  /** The port of the guest agent, where `spec.guestAgent` asks for one. */
+  readonly agent: Duplex | undefined;
+  /** It did not boot here: its guest is the one of a saved state. */
+  readonly loaded?: boolean;
+}
+
+const FIRST_FD = 3;
+/** Loading takes tens of milliseconds; on a loaded host with a large state, seconds. */
+const LOAD_TIMEOUT_MS = 120_000;
+
+/** A QEMU that waits for a state to load. */
+export interface IncomingMachine {
+  readonly machine: Machine;
+  /**
+   * Loads the state, which has to be whole by now; the machine is paused afterwards. When that fails QEMU is ended.
+   * @throws {SNAPSHOT} {TIMEOUT} {ABORTED}
+   */
+  readonly load: (options: WaitOptions) => Promise<void>;
+}
+
+/**
+ * Starts QEMU and waits until it can be talked to, and has loaded its state where one is given.
+ * @throws {QEMU_START} when it cannot be started, or ends at once: QEMU's own message is in the error
+ * @throws {SNAPSHOT} when the state cannot be read or loaded
+ * @throws {TIMEOUT} {ABORTED}
+ */
+export async function startMachine(spec: MachineSpec, options: StartOptions): Promise<Machine> {
+  if (!options.incoming) return start(spec, options, undefined);
+  const { machine, load } = await startIncoming(spec, { ...options, incoming: options.incoming });
+  await load(options);
+  return machine;
+}
+
+/** The same, without loading yet: the file must be there, its contents need not. */
+export async function startIncoming(
+  spec: MachineSpec,
+  options: StartOptions & { readonly incoming: SavedState },
+): Promise<IncomingMachine> {
+  const { incoming, binary } = options;
+  const file = await openState(incoming.path);
+  try {
+    // `file:` came with QEMU 8.2; before it an inherited descriptor is the only way in that the sandbox leaves.
+    const byName = atLeast(binary.version, 8, 2);
+    const uri = byName ? `file:${incoming.path}` : `fd:${FIRST_FD + channelsOf(spec)}`;
+    const machine = await start(spec, options, byName ? undefined : file.fd);
+    const load = (wait: WaitOptions) =>
+      unlessStopped(machine.process, loadState(machine, incoming, uri, wait)).catch(async (error: unknown) => {
+        throw await startError(machine.process, true, error);
+      });
+    return { machine, load };
+  } finally {
+    await file.close();
+  }
+}
+
+function channelsOf(spec: MachineSpec): number {
+  return 2 + spec.virtioConsoles.length + (spec.guestAgent ? 1 : 0);
+}
+
+async function start(spec: MachineSpec, options: StartOptions, stateFd: number | undefined): Promise<Machine> {
+  const consoles = spec.virtioConsoles.length;
+  const process = await QemuProcess.spawn({
+    path: options.binary.path,
+    directory: options.directory,
+    channels: channelsOf(spec),
+    ...(stateFd !== undefined && { files: [stateFd] }),
+    cwd: spec.readBack?.cwd,
+    args: argumentsOf(spec, {
+      name: options.name,
+      version: options.binary.version,
+      fds: {
+        qmp: FIRST_FD,
+        serial: FIRST_FD + 1,
+        virtio: spec.virtioConsoles.map((_, index) => FIRST_FD + 2 + index),
+        agent: FIRST_FD + 2 + consoles,
+      },
+      incoming: options.incoming !== undefined,
+    }),
+  });
+  const [qmpStream, serial, ...ports] = process.channels;
+  const [virtio, agent] = [ports.slice(0, consoles), ports[consoles]];
+  if (!qmpStream || !serial) throw new QmpilotError('QEMU_START', 'QEMU was started without its channels');
+  try {
+    const qmp = await unlessStopped(
+      process,
+      QmpClient.fromStream(qmpStream, { signal: options.signal, timeout: options.timeout }),
+    );
+    return {
+      spec,
+      directory: options.directory,
+      process,
+      qmp,
+      serial,
+      virtio,
+      agent,
+      loaded: options.incoming !== undefined,
+    };
+  } catch (error) {
+    throw await startError(process, options.incoming !== undefined, error);
+  }
+}
+
+function argumentsOf(spec: MachineSpec, start: StartSpec): string[] {
+  return spec.readBack ? readBackArguments(spec, spec.readBack, start) : buildArguments(spec, start);
+}
+
+async function openState(path: string) {
+  try {
+    return await open(path, 'r');
+  } catch (cause) {
+    throw new QmpilotError('SNAPSHOT', `the saved state ${path} cannot be read`, {
+      cause,
+      hint: 'was the snapshot removed?',
+    });
+  }
+}
+
+async function loadState(
+  { qmp }: Machine,
+  state: SavedState,
+  uri: string,
+  { signal, timeout }: WaitOptions,
+): Promise<void> {
+  const capabilities = [
+    { capability: 'x-ignore-shared' as const, state: state.ramInFile },
+    ...(state.mappedRam ? [{ capability: 'mapped-ram' as const, state: true }] : []),
+  ];
+  // Sent together: QEMU works them off in order, and each round trip would cost.
+  await Promise.all([
+    qmp.execute('migrate-set-capabilities', { capabilities }, { signal }),
+    qmp.execute('migrate-incoming', { uri }, { signal }),
+  ]);
+  await poll(
+    { awaited: 'QEMU to load the saved state', defaultTimeout: LOAD_TIMEOUT_MS },
+    { signal, timeout, interval: 2 },
+    async (probeSignal) => {
+      const { status } = await qmp.execute('query-status', undefined, { signal: probeSignal });
+      return status === 'inmigrate' ? undefined : status;
+    },
+  );
+}
+
+/** A QEMU that is stopped by a signal is not waited for. */
+async function unlessStopped<T>({ pid }: QemuHandle, answer: Promise<T>): Promise<T> {
+  let forget = () => {};
+  const stopped = new Promise<never>((_, reject) => (forget = onStopped(pid, reject)));
+  try {
+    return await Promise.race([answer, stopped]);
+  } finally {
+    forget();
+  }
+}
+
+/** QEMU's own message says more than a link that ended: wait for it, then leave nothing running. */
+async function startError(process: QemuHandle, loading: boolean, error: unknown): Promise<unknown> {
+  const doing = loading ? 'loading a saved state' : 'starting';
+  const ended = error instanceof QmpilotError && (error.code === 'QMP_LINK' || error.code === 'TIMEOUT');
+  if (ended) await process.waitForExit({ timeout: 1000 }).catch(() => {});
+  const { exit } = process;
+  await process.kill();
+  if (!ended || !exit) return error;
+  const { message, evidence, hint } = exitError(doing, exit, process.stderr(), process.pid, process.args);
+  return new QmpilotError(loading ? 'SNAPSHOT' : 'QEMU_START', message, {
+    cause: error,
+    evidence: { ...evidence, commandLine: process.args },
+    ...(hint && { hint }),
+  });
+}

@@ -1,0 +1,46 @@
+import { readFile } from 'node:fs/promises';
+import { QmpilotError } from '../../errors.js';
+
+const LOOK_MS = 1000;
+/** So many looks in a row: one that is stopped and continued together with us is not given up. */
+const LOOKS = 5;
+
+/**
+ * Calls `act` once when the process has stood still by a signal (SIGSTOP) for five seconds of ours: nothing that is asked of it will
+ * be answered. A debugger's stop (`t`) is not one, nor many short ones. Gives the function that ends it.
+ */
+export function onStopped(pid: number, act: (error: QmpilotError) => void): () => void {
+  let seen = 0;
+  let ran = '';
+  const timer = setInterval(() => void look(), LOOK_MS);
+  timer.unref();
+  const look = async () => {
+    const before = ran;
+    ran = await timeOnCpu(pid);
+    seen = !(await isStopped(pid)) ? 0 : ran === before ? seen + 1 : 1;
+    if (seen < LOOKS) return;
+    clearInterval(timer);
+    act(
+      new QmpilotError(
+        'QEMU_EXITED',
+        `QEMU (pid ${pid}) has been stopped by a signal, and was given up after ${(LOOKS * LOOK_MS) / 1000} s`,
+        {
+          hint: 'who sent it SIGSTOP? A machine that is paused on purpose is paused by vm.pause()',
+        },
+      ),
+    );
+  };
+  return () => clearInterval(timer);
+}
+
+/** proc_pid_stat(5): the third field, behind the name. */
+export async function isStopped(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
+  return stat.slice(stat.lastIndexOf(')') + 2).startsWith('T');
+}
+
+/** Nanoseconds, by schedstat: being continued costs some. Always the same where the kernel does not tell. */
+async function timeOnCpu(pid: number): Promise<string> {
+  const schedstat = await readFile(`/proc/${pid}/schedstat`, 'latin1').catch(() => '');
+  return schedstat.split(' ')[0] ?? '';
+}

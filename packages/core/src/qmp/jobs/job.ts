@@ -1,0 +1,142 @@
+import type { QmpClient } from '../client.js';
+import type { QmpEvent, QmpReturn } from '../protocol/messages.js';
+
+/** How far a job of QEMU has come. */
+export interface JobProgress {
+  /** QEMU's word: `running`, `ready`, `pending`, ... */
+  readonly status: string;
+  /** In units of the job's own, often bytes; only the ratio to `total` means something. */
+  readonly current: number;
+  readonly total: number;
+}
+
+export interface JobEnd {
+  /** QEMU's own text; undefined after success. */
+  readonly error: string | undefined;
+}
+
+export interface JobWatch {
+  readonly onProgress?: ((progress: JobProgress) => void) | undefined;
+  readonly onReady?: (() => void | Promise<void>) | undefined;
+  readonly onPending?: (() => void | Promise<void>) | undefined;
+}
+
+/** For what other limits bound: QEMU may answer nothing at all while it loads a snapshot. */
+export const NO_TIMEOUT = 2 ** 31 - 1;
+
+const PROGRESS_INTERVAL_MS = 100;
+/** Events tell each change of state; asking now and then as well costs little and depends on no event. */
+const SAFETY_INTERVAL_MS = 1_000;
+
+type JobInfo = QmpReturn<'query-jobs'>[number];
+
+/** Follows one job from before its command until it has concluded and was dismissed. */
+export class Job {
+  readonly id: string;
+  last: JobProgress | undefined;
+  readonly #client: QmpClient;
+  readonly #watch: JobWatch;
+  readonly #stopListening: () => void;
+  #progress: boolean;
+  #helped = new Set<string>();
+  #changes = 0;
+  readonly #wakers = new Set<() => void>();
+  #vanished: JobEnd | undefined;
+
+  constructor(client: QmpClient, id: string, watch: JobWatch) {
+    this.#client = client;
+    this.id = id;
+    this.#watch = watch;
+    this.#progress = watch.onProgress !== undefined;
+    this.#stopListening = client.on((event) => this.#hear(event));
+    void client.closed.then(() => this.#poke());
+  }
+
+  stopProgress(): void {
+    this.#progress = false;
+  }
+
+  /** Helps the job along until it has concluded; to be called once the command was accepted. */
+  concluded(): Promise<JobEnd> {
+    return this.#follow(true);
+  }
+
+  /** Only waits: for a job that was cancelled. */
+  async gone(): Promise<void> {
+    await this.#follow(false);
+  }
+
+  async dismiss(): Promise<void> {
+    this.#stopListening();
+    await this.#client.execute('job-dismiss', { id: this.id }, { timeout: NO_TIMEOUT }).catch(() => {
+      // Gone already: QEMU or somebody else dismissed it.
+    });
+  }
+
+  forget(): void {
+    this.#stopListening();
+  }
+
+  async #follow(helping: boolean): Promise<JobEnd> {
+    for (;;) {
+      const seen = this.#changes;
+      const jobs = await this.#client.execute('query-jobs', undefined, { timeout: NO_TIMEOUT });
+      const info = jobs.find((job) => job.id === this.id);
+      if (!info)
+        return (
+          this.#vanished ?? {
+            error: 'the job is gone, and nothing tells how it ended: somebody else dismissed it, or it never was',
+          }
+        );
+      if (helping) this.#tell(info);
+      if (info.status === 'concluded') return { error: info.error };
+      if (helping) await this.#help(info);
+      await this.#nextChange(seen);
+    }
+  }
+
+  #tell(info: JobInfo): void {
+    this.last = { status: info.status, current: info['current-progress'], total: info['total-progress'] };
+    if (this.#progress) this.#watch.onProgress?.(this.last);
+  }
+
+  async #help(info: JobInfo): Promise<void> {
+    if (info.status !== 'ready' && info.status !== 'pending') return;
+    if (this.#helped.has(info.status)) return;
+    this.#helped.add(info.status);
+    if (info.status === 'ready') {
+      await this.#watch.onReady?.();
+      await this.#client.execute('job-complete', { id: this.id }, { timeout: NO_TIMEOUT });
+    } else {
+      await this.#watch.onPending?.();
+      await this.#client.execute('job-finalize', { id: this.id }, { timeout: NO_TIMEOUT });
+    }
+  }
+
+  #hear(event: QmpEvent): void {
+    if (event.event === 'JOB_STATUS_CHANGE' && event.data.id === this.id) this.#poke();
+    // The only trace of the end of a job that QEMU dismisses by itself.
+    else if (event.event === 'BLOCK_JOB_COMPLETED' && event.data.device === this.id)
+      this.#vanished = { error: event.data.error };
+    else if (event.event === 'BLOCK_JOB_CANCELLED' && event.data.device === this.id)
+      this.#vanished = { error: 'the job was cancelled' };
+  }
+
+  #poke(): void {
+    this.#changes++;
+    for (const wake of [...this.#wakers]) wake();
+  }
+
+  #nextChange(seen: number): Promise<void> {
+    if (this.#changes !== seen) return Promise.resolve();
+    return new Promise((resolve) => {
+      const wake = () => {
+        clearTimeout(timer);
+        this.#wakers.delete(wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, this.#progress ? PROGRESS_INTERVAL_MS : SAFETY_INTERVAL_MS);
+      this.#wakers.add(wake);
+    });
+  }
+}

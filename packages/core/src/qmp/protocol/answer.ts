@@ -1,0 +1,39 @@
+import { QmpilotError } from '../../errors.js';
+import { isObject, type JsonObject } from './link.js';
+
+/** What came back for a command: its value, or QEMU's error in its own words. */
+export type Answer =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly qmpClass: string; readonly desc: string };
+
+/** @param peer who answered, for an error that says nothing */
+export function toAnswer(message: JsonObject, peer: string): Answer {
+  if (!('error' in message)) return { ok: true, value: message['return'] };
+  const error = isObject(message['error']) ? message['error'] : {};
+  const { class: qmpClass, desc } = error;
+  return {
+    ok: false,
+    qmpClass: typeof qmpClass === 'string' ? qmpClass : 'GenericError',
+    desc: typeof desc === 'string' ? desc : `${peer} gave no description`,
+  };
+}
+
+/**
+ * One command as a line of JSON.
+ * @throws {USAGE} for arguments that JSON cannot hold
+ */
+export function encodeCommand(
+  verb: 'execute' | 'exec-oob',
+  command: string,
+  args: object | undefined,
+  id: number,
+): string {
+  try {
+    return `${JSON.stringify(args === undefined ? { [verb]: command, id } : { [verb]: command, arguments: args, id })}\r\n`;
+  } catch (cause) {
+    throw new QmpilotError('USAGE', `${command}: the arguments cannot be written as JSON`, {
+      cause,
+      hint: 'give plain objects, arrays, strings, numbers and booleans; no bigint, no cycles',
+    });
+  }
+}

@@ -1,0 +1,51 @@
+import { ftruncateSync, fsyncSync, writeSync } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { QmpilotError } from '../errors.js';
+
+export function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
+}
+
+/** Appends a line and syncs it, or leaves the file as it was. `size` is the file's size before; gives the one after. */
+export function appendLine(fd: number, line: string, size: number): number {
+  const bytes = Buffer.from(`${line}\n`);
+  try {
+    writeAll(fd, bytes);
+    fsyncSync(fd);
+  } catch (error) {
+    ftruncateSync(fd, size);
+    throw error;
+  }
+  return size + bytes.length;
+}
+
+/**
+ * The file is the old one or the new one, never half of it.
+ * @throws {NO_SPACE} {USAGE} when it cannot be written
+ */
+export async function replaceFile(dir: string, name: string, text: string): Promise<void> {
+  const path = join(dir, name);
+  try {
+    // What a writer that was killed left goes; nothing is written through a link of that name.
+    await rm(`${path}.partial`, { force: true });
+    await using file = await open(`${path}.partial`, 'wx', 0o600);
+    await file.writeFile(text);
+    await file.datasync();
+    await rename(`${path}.partial`, path);
+  } catch (cause) {
+    throw cannotWrite(dir, cause);
+  }
+}
+
+export function cannotWrite(path: string, cause: unknown): unknown {
+  if (cause instanceof QmpilotError || !(cause instanceof Error)) return cause;
+  const code = 'code' in cause ? cause.code : undefined;
+  const full = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EMFILE' || code === 'ENFILE' || code === 'EFBIG';
+  return new QmpilotError(full ? 'NO_SPACE' : 'USAGE', `${path} cannot be written: ${cause.message}`, {
+    cause,
+    hint: full
+      ? 'make room there; the attempts that were finished are kept, and --resume goes on with the run'
+      : 'name another run directory by --out',
+  });
+}

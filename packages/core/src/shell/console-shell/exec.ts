@@ -1,0 +1,134 @@
+import { QmpilotError } from '../../errors.js';
+import { monotonicMs } from '../../util/clock.js';
+import { Gathered } from '../bounded-buffer.js';
+import { commandText } from '../command-text.js';
+import type { ExecStream } from '../exec-stream.js';
+import { readExitCode } from '../exit-code.js';
+import { bashWord } from '../quote.js';
+import {
+  abandoned,
+  DEFAULT_MAX_OUTPUT,
+  describeCommand,
+  execResult,
+  outputLimit,
+  type ExecOptions,
+  type ExecResult,
+  type ShellKind,
+} from '../shell.js';
+import { FlowMarks } from './flow-marks.js';
+import { FrameReader, type Mark } from './frames.js';
+import { sendInput } from './input.js';
+import { newNonce, requestLine, type OutOfBandLink } from './link.js';
+import { Window } from './window.js';
+
+/** What a bash that is no agent says when it waits. */
+const PROMPT = /bash-\d[\w.]*[#$] $/;
+
+/** One command, its outputs whole. */
+export async function runCommand(
+  link: OutOfBandLink,
+  via: ShellKind,
+  command: string,
+  options: ExecOptions,
+): Promise<ExecResult> {
+  const input = await sendInput(link, options);
+  const began = monotonicMs();
+  const [stdout, stderr] = [new Gathered(), new Gathered()];
+  let into: Gathered | undefined;
+  let endedMs = 0;
+  let window = new Window(link.channel, '.');
+  let stray = '';
+  const limit = options.maxOutput ?? DEFAULT_MAX_OUTPUT;
+  const take = (bytes: Buffer, broken: (error: unknown) => void) => {
+    if (!into) return;
+    if (into.length + bytes.length > limit) broken(outputLimit(command, limit));
+    else into.push(bytes);
+    window.take(bytes.length);
+  };
+  // While a command runs the agent says nothing: a prompt is that of the bash which came in its place.
+  const raw = (chunk: Buffer, broken: (error: unknown) => void) => {
+    if (into) return;
+    stray = (stray + chunk.subarray(-64).toString('latin1')).slice(-64);
+    if (PROMPT.test(stray)) broken(endedWhile(link, command));
+  };
+  const mark = ({ letter }: Mark) => {
+    // Each once: a guest that says them again must not begin to count anew.
+    if (letter === 'B' && !into) [into, endedMs] = [stdout, monotonicMs() - began];
+    if (letter !== 'O' || into === stderr) return;
+    into = stderr;
+    window = new Window(link.channel, '.');
+  };
+  let failure: unknown;
+  const { timeout, signal } = options;
+  const end = await link.request(
+    'exec',
+    `__qc=${bashWord(commandText(command, options))} ${input}`,
+    { timeout, signal },
+    {
+      last: 'X',
+      awaited: `${describeCommand(command)} in the guest`,
+      bytes: take,
+      raw,
+      mark,
+      abandon: (error) => {
+        failure = error;
+      },
+    },
+  );
+  const [stdoutBytes, stderrBytes] = [stdout.bytes(), stderr.bytes()];
+  if (failure !== undefined) throw abandoned(failure, command, stdoutBytes, stderrBytes);
+  return execResult({
+    command,
+    via,
+    exitCode: readExitCode(end.payload.toString(), link.name),
+    stdoutBytes,
+    stderrBytes,
+    durationMs: endedMs,
+  });
+}
+
+/** One command, its outputs as they come. */
+export async function streamCommand(link: OutOfBandLink, stream: ExecStream, options: ExecOptions): Promise<void> {
+  const input = await sendInput(link, options);
+  const nonce = newNonce();
+  const marks = new FlowMarks(stream, link.channel);
+  const reader = new FrameReader(
+    nonce,
+    (bytes) => marks.bytes(bytes),
+    (mark) => {
+      if (mark.letter === 'G') marks.fail(endedWhile(link, stream.command));
+      else marks.mark(mark);
+    },
+  );
+  let tail = '';
+  // What looks like a prompt may be the command's output: a bash that came in the agent's place answers this line, the agent does not.
+  const suspect = (chunk: Buffer) => {
+    tail = (tail + chunk.subarray(-64).toString('latin1')).slice(-64);
+    if (PROMPT.test(tail)) void link.channel.write(` printf '\\1G%s0:' ${nonce}\n`).catch(() => {});
+  };
+  const hear = (chunk: Buffer) => {
+    reader.push(chunk);
+    suspect(chunk);
+  };
+  const undo = [link.channel.onData(hear), ...link.breaks((error) => marks.fail(error))];
+  try {
+    await link.channel.write(
+      requestLine('flow', nonce, `__qc=${bashWord(commandText(stream.command, options))} ${input}`),
+    );
+    // The line end is for bash's `read`, which does not return for a signal.
+    await marks.end({ timeout: options.timeout }, () => link.channel.write('\x03\n'));
+  } catch (error) {
+    link.answers = false;
+    throw error;
+  } finally {
+    await link.channel.write(requestLine('done', nonce, '')).catch(() => (link.answers = false));
+    for (const end of undo) end();
+  }
+}
+
+function endedWhile(link: OutOfBandLink, command: string): QmpilotError {
+  link.answers = false;
+  return new QmpilotError('SHELL_LOST', `${link.name} ended while it ran ${describeCommand(command)}`, {
+    hint: 'a command that kills its own shell ($$ is the shell itself) ends it; the next command gets a new one',
+  });
+}

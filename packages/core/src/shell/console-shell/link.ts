@@ -1,0 +1,166 @@
+import { randomBytes } from 'node:crypto';
+import type { Channel } from '../../console/channel.js';
+import { isQmpilotError, QmpilotError } from '../../errors.js';
+import { monotonicMs } from '../../util/clock.js';
+import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
+import { Ring } from '../../util/ring.js';
+import { FrameReader, type Mark } from './frames.js';
+
+/** How long the agent may take to kill a command and say so; one Ctrl-C each half second. */
+const ABANDON_MS = 5000;
+
+/** What comes on the way to the mark that ends an answer. */
+export interface RequestOptions {
+  /** The letter of the mark that ends the answer. */
+  readonly last: string;
+  /** Sent in front of the request. */
+  readonly before?: string;
+  readonly awaited?: string;
+  /** Bytes between the marks. `broken` ends the request. */
+  readonly bytes?: (bytes: Buffer, broken: (error: unknown) => void) => void;
+  /** All that comes, marks as well. */
+  readonly raw?: (chunk: Buffer, broken: (error: unknown) => void) => void;
+  readonly mark?: (mark: Mark) => void;
+  /** Told when the wait ends early: what runs is then killed, and the end mark still comes. */
+  readonly abandon?: (error: unknown) => void;
+}
+
+/** Requests to the agent (agent-script.ts) on the other end of a channel, one at a time. */
+export class OutOfBandLink {
+  readonly name: string;
+  readonly channel: Channel;
+  /** The agent answered, and nothing has happened since that may have changed that. */
+  answers = false;
+  #everAnswered = false;
+  readonly #seen = new Ring<string>(20);
+  readonly #undo: (() => void)[];
+
+  constructor(channel: Channel, name: string) {
+    this.channel = channel;
+    this.name = name;
+    this.#undo = [
+      channel.onAttach(() => {
+        this.answers = false;
+      }),
+      channel.onData((chunk) => this.#seen.push(chunk.subarray(-500).toString('latin1'))),
+    ];
+  }
+
+  get everAnswered(): boolean {
+    return this.#everAnswered;
+  }
+
+  close(): void {
+    for (const undo of this.#undo) undo();
+  }
+
+  /** @throws {SHELL_LOST} when no answer comes in time */
+  async ping(options: WaitOptions, before = ''): Promise<void> {
+    const began = monotonicMs();
+    try {
+      await this.request('ping', '', options, { before, last: 'P' });
+      this.answers = true;
+      this.#everAnswered = true;
+    } catch (cause) {
+      this.answers = false;
+      throw isQmpilotError(cause, 'TIMEOUT') ? this.lost(monotonicMs() - began, cause) : cause;
+    }
+  }
+
+  /**
+   * Sends one line and waits for the mark that ends its answer. With `abandon`, a wait that ends early kills
+   * what runs by Ctrl-C and still gives the end mark, after telling `abandon` why.
+   */
+  async request(verb: string, argument: string, options: WaitOptions, how: RequestOptions): Promise<Mark> {
+    const nonce = newNonce();
+    let end: Mark | undefined;
+    let arrived = () => {};
+    const reader = new FrameReader(
+      nonce,
+      (bytes) => how.bytes?.(bytes, (error) => broken?.(error)),
+      (mark) => {
+        how.mark?.(mark);
+        if (mark.letter !== how.last) return;
+        end = mark;
+        arrived();
+      },
+    );
+    let broken: ((error: unknown) => void) | undefined;
+    const hear = (chunk: Buffer) => {
+      if (end) return;
+      reader.push(chunk);
+      how.raw?.(chunk, (error) => broken?.(error));
+    };
+    const undo = [this.channel.onData(hear), ...this.breaks((error) => broken?.(error))];
+    const wait = (limits: WaitOptions) =>
+      awaitWithin<Mark>({ awaited: how.awaited ?? `an answer from ${this.name}` }, limits, (resolve, reject) => {
+        broken = reject;
+        arrived = () => end && resolve(end);
+        arrived();
+      });
+    try {
+      const answer = wait(options);
+      this.channel
+        .write((how.before ?? '') + requestLine(verb, nonce, argument))
+        .catch((error: unknown) => broken?.(error));
+      return await answer;
+    } catch (error) {
+      if (!how.abandon || !isWaitEnd(error)) throw error;
+      how.abandon(error);
+      return await this.#interrupt(() => wait({ timeout: ABANDON_MS }), error);
+    } finally {
+      for (const stop of undo) stop();
+    }
+  }
+
+  /** Calls `broken` when the channel ends, or another guest is behind it; gives what ends that. */
+  breaks(broken: (error: unknown) => void): (() => void)[] {
+    return [
+      this.channel.onEnd(broken),
+      this.channel.onAttach(() =>
+        broken(new QmpilotError('SHELL_LOST', `${this.name}: the vm was restored while a command ran`)),
+      ),
+    ];
+  }
+
+  lost(waitedMs: number, cause: unknown): QmpilotError {
+    return new QmpilotError('SHELL_LOST', `${this.name} did not answer for ${Math.round(waitedMs)} ms`, {
+      cause,
+      evidence: { console: this.#seen.last().join('').slice(-2000).split('\n') },
+      hint: this.#everAnswered
+        ? 'the guest hangs or is stopped, or its shell sleeps in D state: look at the serial console'
+        : 'the guest must run bash on this console: look at the serial console to see how far it came',
+    });
+  }
+
+  async #interrupt(wait: () => Promise<Mark>, reason: unknown): Promise<Mark> {
+    const answer = wait();
+    const interrupt = () => void this.channel.write('\x03').catch(() => {});
+    interrupt();
+    const again = setInterval(interrupt, 500);
+    try {
+      const last = await answer;
+      // A Ctrl-C that is still on its way must not meet the next command: the agent answers behind it.
+      await this.ping({ timeout: ABANDON_MS });
+      return last;
+    } catch {
+      this.answers = false;
+      throw reason;
+    } finally {
+      clearInterval(again);
+    }
+  }
+}
+
+/** Begins with a line end of its own: whatever half a line is left from before, it does not swallow the request. */
+export function requestLine(verb: string, nonce: string, argument: string): string {
+  return `\n: qmpilot ${verb} ${nonce} ${argument}${argument ? ' ' : ''}${nonce}\n`;
+}
+
+export function newNonce(): string {
+  return randomBytes(8).toString('hex');
+}
+
+function isWaitEnd(error: unknown): boolean {
+  return isQmpilotError(error, 'TIMEOUT') || isQmpilotError(error, 'ABORTED') || isQmpilotError(error, 'OUTPUT_LIMIT');
+}

@@ -1,0 +1,24 @@
+import type { Channel } from '../../console/channel.js';
+
+/** The guest's agent may have a few of these under way: see agent-script.ts. */
+const UNIT_BYTES = 16_384;
+
+/** Tells the agent how much of an output has been taken. */
+export class Window {
+  readonly #channel: Channel;
+  readonly #letter: string;
+  #taken = 0;
+
+  constructor(channel: Channel, letter: '.' | '!') {
+    this.#channel = channel;
+    this.#letter = letter;
+  }
+
+  take(bytes: number): void {
+    const before = Math.floor(this.#taken / UNIT_BYTES);
+    this.#taken += bytes;
+    const units = Math.floor(this.#taken / UNIT_BYTES) - before;
+    // A channel that has ended tells those who wait for the command.
+    if (units > 0) void this.#channel.write(`${this.#letter}\n`.repeat(units)).catch(() => {});
+  }
+}

@@ -1,0 +1,44 @@
+import { QmpilotError } from '../../errors.js';
+import type { WaitOptions } from '../../util/deadline.js';
+import type { ExecOptions, ExecResult } from '../shell.js';
+
+/** What SSH needs of a `Vm`. */
+export interface SshGuest {
+  /** How messages call it. */
+  readonly name: string;
+  /** Its session with QEMU, which forwards the port. */
+  readonly qmp: {
+    /** As of `QmpClient`. */
+    executeUntyped<T>(command: string, args?: object, options?: WaitOptions): Promise<T>;
+  };
+  /** Runs a command as root, to put the key in its place. */
+  exec(command: string, options?: ExecOptions): Promise<ExecResult>;
+}
+
+/** A loopback port of the host, picked by QEMU, that leads to `port` of the guest; the one that is there already if there is one. */
+export async function forwardPort(vm: SshGuest, port: number, options: WaitOptions): Promise<number> {
+  const monitor = (line: string) =>
+    vm.qmp.executeUntyped<string>('human-monitor-command', { 'command-line': line }, options);
+  const known = findForward(await monitor('info usernet'), port);
+  if (known !== undefined) return known;
+  const said = (await monitor(`hostfwd_add net0 tcp:127.0.0.1:0-:${port}`)).trim();
+  if (said) {
+    throw new QmpilotError('USAGE', `no port of the host could be forwarded into the guest: ${said}`, {
+      hint: "the guest needs a network: network: 'user' in its description",
+    });
+  }
+  const made = findForward(await monitor('info usernet'), port);
+  if (made !== undefined) return made;
+  throw new QmpilotError('QMP_COMMAND', 'QEMU does not say which port it forwards', {
+    hint: "see 'info usernet' on its monitor",
+  });
+}
+
+/** Reads QEMU's `info usernet`: protocol, descriptor, source address and port, destination address and port. */
+function findForward(usernet: string, port: number): number | undefined {
+  for (const line of usernet.split('\n')) {
+    const match = /^\s*TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+(\d+)\s/.exec(line);
+    if (match && Number(match[2]) === port) return Number(match[1]);
+  }
+  return undefined;
+}

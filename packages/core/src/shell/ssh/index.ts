@@ -1,0 +1,50 @@
+import ssh2 from 'ssh2';
+import { QmpilotError } from '../../errors.js';
+import type { WaitOptions } from '../../util/deadline.js';
+import { tailLines } from '../shell.js';
+import { forwardPort, type SshGuest } from './forward.js';
+import { GUEST_PORT, setUpScript } from './guest-script.js';
+import { SshShell, type SshTarget } from './ssh-shell.js';
+
+export type { SshGuest } from './forward.js';
+export { SshShell, type SshTarget } from './ssh-shell.js';
+
+export interface OpenSshOptions extends WaitOptions {
+  /** Who to be in the guest; default root. */
+  readonly user?: string | undefined;
+}
+
+/**
+ * A shell over SSH into a guest with `network: 'user'`. The key is made here, lives in this process's memory, and is put in by
+ * `vm.exec`, which also reads the host key that is pinned; the daemon (dropbear or sshd of the guest) is started on a port of its
+ * own. QEMU picks the port of the host, on loopback. After a restore the next command does all that again.
+ * @throws {USAGE} when the guest has no network, no daemon or no such user
+ * @throws {SHELL_LOST} {TIMEOUT} {ABORTED}
+ */
+export async function openSsh(vm: SshGuest, options: OpenSshOptions = {}): Promise<SshShell> {
+  const user = options.user ?? 'root';
+  const key = ssh2.utils.generateKeyPairSync('ed25519', { comment: `qmpilot-${vm.name}` });
+  const target = async (wait: WaitOptions): Promise<SshTarget> => {
+    const port = await forwardPort(vm, GUEST_PORT, wait);
+    const result = await vm.exec(setUpScript(user, key.public), { timeout: 60_000, ...wait });
+    const hostKey = result.stdout.split('\n').find((line) => line.startsWith('ssh-'));
+    if (result.exitCode !== 0 || hostKey === undefined) {
+      throw new QmpilotError(
+        'USAGE',
+        `no SSH daemon could be started in the guest: ${tailLines(result.stderrBytes).join(' ') || `exit code ${result.exitCode}`}`,
+        {
+          hint: 'the guest needs dropbear or openssh-server',
+        },
+      );
+    }
+    return { host: '127.0.0.1', port, user, privateKey: key.private, hostKey };
+  };
+  const shell = new SshShell(target, `shell over ssh on ${vm.name}`);
+  try {
+    await shell.ready(options);
+    return shell;
+  } catch (error) {
+    shell.close();
+    throw error;
+  }
+}

@@ -1,0 +1,152 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { QmpilotError } from '../../errors.js';
+import type { MachineSpec } from '../../qemu/command-line/arguments.js';
+import type { AcceleratorChoice } from '../../qemu/host/accelerator.js';
+import type { SnapshotInfo } from '../store.js';
+import type { FileIdentity } from './file-identity.js';
+
+/** A file of the snapshot's own folder. */
+export interface KeptFile {
+  readonly name: string;
+  readonly bytes: number;
+  /** Of those that are small enough to be read whenever it is opened. */
+  readonly sha256?: string;
+}
+
+/** manifest.json of a kept snapshot: written last, so that a folder which has one is whole. */
+export interface KeptManifest extends SnapshotInfo {
+  readonly v: 1;
+  /** Of QEMU, as it names itself; nothing else loads the state. */
+  readonly qemu: string;
+  /** The machine type behind an alias such as `q35`. */
+  readonly machineType: string;
+  readonly accelerator: AcceleratorChoice;
+  /** CPU flags of the host, where the guest sees them (`-cpu host`). */
+  readonly hostFlags?: readonly string[];
+  /** What forks are started from. Paths of files are names in this folder. */
+  readonly spec: MachineSpec;
+  readonly mappedRam: boolean;
+  /** The guest as it was described, without what JSON cannot hold. */
+  readonly guest: Readonly<Record<string, unknown>> & { readonly name: string; readonly key: string };
+  readonly files: readonly KeptFile[];
+  /** What the console showed, where it was known. */
+  readonly screen?: { readonly base64: string; readonly columns: number; readonly rows: number };
+  /** Images that the disks go on reading from, and the kernel of a guest that can reboot. */
+  readonly bases: readonly FileIdentity[];
+}
+
+export const MANIFEST = 'manifest.json';
+
+/**
+ * @throws {SNAPSHOT} when the folder is no kept snapshot
+ */
+export async function readManifest(path: string): Promise<KeptManifest> {
+  let value: unknown;
+  try {
+    value = JSON.parse(await readFile(join(path, MANIFEST), 'utf8'));
+  } catch (cause) {
+    throw new QmpilotError('SNAPSHOT', `there is no kept snapshot at ${path}`, {
+      cause,
+      hint: 'make one by snapshot.keep(path); one that was interrupted is not there',
+    });
+  }
+  if (isManifest(value)) return value;
+  throw new QmpilotError('SNAPSHOT', `the snapshot at ${path} was kept by another version of qmpilot`, {
+    hint: 'remove it and keep it anew',
+  });
+}
+
+const PLAIN_NAME = /^\w[\w.-]*$/;
+
+/** Whatever is read of it has to be there: the folder may have been made, or damaged, by anybody. */
+function isManifest(value: unknown): value is KeptManifest {
+  if (!isObject(value) || value['v'] !== 1) return false;
+  const { accelerator, spec, guest, files, bases, hostFlags, mappedRam } = value;
+  return (
+    ['name', 'strategy', 'reason', 'savedAt', 'qemu', 'machineType'].every(
+      (field) => typeof value[field] === 'string',
+    ) &&
+    isObject(accelerator) &&
+    typeof accelerator['accelerator'] === 'string' &&
+    isObject(spec) &&
+    isSpec(spec) &&
+    isObject(guest) &&
+    typeof guest['name'] === 'string' &&
+    typeof guest['key'] === 'string' &&
+    (value['nonce'] === undefined || typeof value['nonce'] === 'string') &&
+    (mappedRam === undefined || typeof mappedRam === 'boolean') &&
+    (hostFlags === undefined || areTexts(hostFlags)) &&
+    Array.isArray(files) &&
+    files.every(
+      (file) =>
+        isObject(file) &&
+        isPlainName(file['name']) &&
+        typeof file['bytes'] === 'number' &&
+        (file['sha256'] === undefined || typeof file['sha256'] === 'string'),
+    ) &&
+    Array.isArray(bases) &&
+    bases.every(
+      (base) =>
+        isObject(base) &&
+        typeof base['path'] === 'string' &&
+        !base['path'].includes('\0') &&
+        typeof base['sha256'] === 'string',
+    )
+  );
+}
+
+function isSpec({
+  kernel,
+  ram,
+  disks,
+  cpu,
+  machine,
+  cpus,
+  memoryMiB,
+  virtioConsoles,
+  extra,
+}: Readonly<Record<string, unknown>>): boolean {
+  return (
+    isKernel(kernel) &&
+    isObject(ram) &&
+    (ram['kind'] === 'anonymous' || ram['kind'] === 'file') &&
+    typeof cpu === 'string' &&
+    typeof machine === 'string' &&
+    typeof cpus === 'number' &&
+    typeof memoryMiB === 'number' &&
+    areTexts(virtioConsoles) &&
+    areTexts(extra) &&
+    // What is written to lies in the folder itself.
+    Array.isArray(disks) &&
+    disks.every(
+      (disk) =>
+        isObject(disk) &&
+        typeof disk['file'] === 'string' &&
+        isPlainName(disk['id']) &&
+        (disk['readOnly'] === true || isPlainName(disk['file'])),
+    )
+  );
+}
+
+function isKernel(value: unknown): boolean {
+  return (
+    value === undefined ||
+    (isObject(value) &&
+      typeof value['kernel'] === 'string' &&
+      typeof value['append'] === 'string' &&
+      (value['initrd'] === undefined || typeof value['initrd'] === 'string'))
+  );
+}
+
+function isPlainName(value: unknown): boolean {
+  return typeof value === 'string' && PLAIN_NAME.test(value);
+}
+
+function areTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string');
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

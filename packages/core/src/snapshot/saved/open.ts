@@ -1,0 +1,136 @@
+import { link, mkdtemp, rm, stat, symlink } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { QmpilotError } from '../../errors.js';
+import { whyKvmCannotOpen } from '../../qemu/host/accelerator.js';
+import { cpuFlags } from '../../qemu/host/cpu-flags.js';
+import { Cleanup } from '../../util/cleanup.js';
+import { isTrusted } from '../../util/private-directory.js';
+import type { SnapshotContext } from '../context.js';
+import type { FrozenMachine } from '../strategies/frozen.js';
+import { createOverlay, type FrozenDisk } from '../strategies/overlay.js';
+import { differs, sha256 } from './file-identity.js';
+import { readManifest, type KeptFile, type KeptManifest } from './manifest.js';
+
+export interface OpenedSnapshot {
+  readonly manifest: KeptManifest;
+  readonly frozen: FrozenMachine;
+}
+
+/**
+ * A kept snapshot, checked, with its files held in a private folder: it can be used on after its own folder was removed,
+ * where both are on one file system.
+ * @throws {SNAPSHOT} when there is none, it is not whole, an image has changed, or another QEMU or host saved it
+ */
+export async function openKept(path: string, context: SnapshotContext): Promise<OpenedSnapshot> {
+  const folder = resolve(path);
+  const manifest = await readManifest(folder);
+  if (!(await isTrusted(folder))) {
+    throw new QmpilotError(
+      'SNAPSHOT',
+      `the snapshot at ${folder} is another user's, or others may change it: it names files that QEMU would read`,
+      {
+        hint: 'copy it into a folder of your own, with mode 0700, if you trust who made it',
+      },
+    );
+  }
+  const unfit = await whyUnfit(folder, manifest, context);
+  if (unfit) throw unfit;
+  const undo = new Cleanup();
+  try {
+    return { manifest, frozen: await hold(folder, manifest, context, undo) };
+  } catch (error) {
+    await undo.close().catch(() => {});
+    throw error;
+  }
+}
+
+/** Takes hold of its files, in folders of our own. */
+async function hold(
+  folder: string,
+  manifest: KeptManifest,
+  context: SnapshotContext,
+  undo: Cleanup,
+): Promise<FrozenMachine> {
+  const directory = await mkdtemp(join(context.directories.disk, 'snapshot-'));
+  undo.add('the folder', () => rm(directory, { recursive: true, force: true }));
+  const held = async (name: string) => {
+    await link(join(folder, name), join(directory, name)).catch(() =>
+      symlink(join(folder, name), join(directory, name)),
+    );
+    return join(directory, name);
+  };
+  const state = {
+    path: await held('state'),
+    ramInFile: manifest.spec.ram.kind === 'file',
+    mappedRam: manifest.mappedRam,
+  };
+  let ramFile: string | undefined;
+  if (manifest.spec.ram.kind === 'file') {
+    // A folder of its own, as that of every RAM file.
+    const ramFolder = await mkdtemp(join(context.directories.disk, 'ram-'));
+    undo.add('the RAM', () => rm(ramFolder, { recursive: true, force: true }));
+    ramFile = join(ramFolder, 'ram');
+    await link(join(folder, 'ram'), ramFile).catch(() => symlink(join(folder, 'ram'), ramFile ?? ''));
+  }
+  const disks = await Promise.all(
+    manifest.spec.disks.map(async (spec): Promise<FrozenDisk> => {
+      if (spec.readOnly) return { spec, pristine: undefined };
+      const frozen = { ...spec, file: await held(spec.file) };
+      const pristine = join(directory, `${spec.id}.pristine.qcow2`);
+      await createOverlay(frozen, pristine);
+      return { spec: frozen, pristine };
+    }),
+  );
+  const spec = {
+    ...manifest.spec,
+    ...(ramFile !== undefined && { ram: { kind: 'file' as const, path: ramFile, share: false } }),
+  };
+  const strategy = ramFile === undefined ? 'file' : 'template';
+  return { strategy, directory, ramFile, state, spec, disks, machineType: manifest.machineType };
+}
+
+/** What keeps this host from loading the snapshot; undefined when nothing does. */
+async function whyUnfit(
+  folder: string,
+  manifest: KeptManifest,
+  { binary }: Pick<SnapshotContext, 'binary'>,
+): Promise<QmpilotError | undefined> {
+  const refuse = (message: string, hint: string) =>
+    new QmpilotError('SNAPSHOT', `the snapshot at ${folder} ${message}`, { hint });
+  if (manifest.qemu !== binary.version.text) {
+    return refuse(
+      `was saved by QEMU ${manifest.qemu} with the machine ${manifest.machineType}, and this is QEMU ${binary.version.text}`,
+      'name the QEMU that saved it by $QMPILOT_QEMU, or keep the snapshot anew',
+    );
+  }
+  if (manifest.accelerator.accelerator === 'kvm') {
+    const reason = await whyKvmCannotOpen();
+    if (reason) return refuse(`was saved under KVM, and here ${reason}`, 'keep it anew on this host');
+  }
+  if (manifest.hostFlags) {
+    const here = new Set(await cpuFlags());
+    const missing = manifest.hostFlags.filter((flag) => !here.has(flag));
+    if (missing.length > 0)
+      return refuse(
+        `was saved on a processor with ${missing.slice(0, 8).join(', ')}, which this one lacks`,
+        'keep it anew on this host',
+      );
+  }
+  for (const file of manifest.files) {
+    const why = await whyNotWhole(join(folder, file.name), file);
+    if (why) return refuse(`is not whole: ${file.name} ${why}`, 'remove it and keep it anew');
+  }
+  for (const base of manifest.bases) {
+    const why = await differs(base);
+    if (why)
+      return refuse(`needs the image ${base.path}, which ${why}`, 'bring that image back, or keep the snapshot anew');
+  }
+  return undefined;
+}
+
+async function whyNotWhole(path: string, file: KeptFile): Promise<string | undefined> {
+  const info = await stat(path).catch(() => undefined);
+  if (!info) return 'is missing';
+  if (info.size !== file.bytes) return `has ${info.size} bytes instead of ${file.bytes}`;
+  return file.sha256 === undefined || (await sha256(path)) === file.sha256 ? undefined : 'has other contents';
+}

@@ -1,0 +1,164 @@
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { canMapReadOnly, type MachineSpec } from '../../qemu/command-line/arguments.js';
+import { atLeast } from '../../qemu/host/binary.js';
+import { startIncoming, type Machine, type SavedState } from '../../qemu/process/machine.js';
+import { Cleanup } from '../../util/cleanup.js';
+import { monotonicMs } from '../../util/clock.js';
+import type { SnapshotContext } from '../context.js';
+import type { ForkStart, FrozenMachine } from './frozen.js';
+import { dropNames, forkDisks, freezeDisks, type FrozenDisk } from './overlay.js';
+import { newRamFile, removeRamFile } from './ram-file.js';
+import { prepareSave } from './save-state.js';
+
+export interface FreezeOptions extends Omit<ForkStart, 'binary'> {
+  readonly strategy: FrozenMachine['strategy'];
+  /** Let the guest run on afterwards. */
+  readonly resume: boolean;
+  /** Forks get the kernel that the guest boots by. */
+  readonly reboots?: boolean | undefined;
+}
+
+export interface Freeze {
+  readonly frozen: FrozenMachine;
+  /** The machine in which the guest goes on: the first fork. The one that was frozen is for the caller to end. */
+  readonly successor: Machine;
+  /** How long the guest stood still, in ms. */
+  readonly pausedMs: number;
+}
+
+/**
+ * Freezes a machine; its guest goes on in a fork, which is started beforehand so that the guest stands still for as little as
+ * possible. When anything fails the machine is as it was, running if it ran.
+ * @throws {SNAPSHOT} {NO_SPACE} {TIMEOUT} {ABORTED} {QMP_LINK}
+ */
+export async function freeze(machine: Machine, context: SnapshotContext, options: FreezeOptions): Promise<Freeze> {
+  const undo = new Cleanup();
+  try {
+    const freeze = await freezeInto(machine, context, options, undo);
+    undo.forget();
+    return freeze;
+  } catch (error) {
+    // The reason counts, not what could not be undone because of it.
+    await undo.close().catch(() => {});
+    throw error;
+  }
+}
+
+async function freezeInto(
+  machine: Machine,
+  context: SnapshotContext,
+  options: FreezeOptions,
+  undo: Cleanup,
+): Promise<Freeze> {
+  const { binary, directories } = context;
+  const { strategy, resume } = options;
+  const directory = await mkdtemp(join(directories.disk, 'snapshot-'));
+  undo.add('the folder of the snapshot', () => rm(directory, { recursive: true, force: true }));
+  const disks = await freezeDisks(machine.spec.disks, directory);
+  const template = strategy === 'template';
+  const machineType = await resolveMachineType(machine);
+  const copy =
+    template && machine.spec.ram.share !== true
+      ? await startCopy(machine, disks, directory, context, options, undo)
+      : undefined;
+  const source = copy?.machine ?? machine;
+  const ramFile = template ? source.spec.ram.path : undefined;
+  const state: SavedState = {
+    path: join(directory, 'state'),
+    ramInFile: template,
+    mappedRam: !template && atLeast(binary.version, 9),
+  };
+  await writeFile(state.path, '', { mode: 0o600 });
+  const spec: MachineSpec = {
+    ...machine.spec,
+    ...(options.reboots && { reboots: true }),
+    ram: ramFile === undefined ? { kind: 'anonymous' } : { kind: 'file', path: ramFile, share: false },
+  };
+  const successor = await startIncoming(
+    { ...spec, disks: await forkDisks(disks, options.directory) },
+    { ...options, binary, incoming: state },
+  );
+  undo.add('the successor', () => successor.machine.process.kill());
+  const prepare = async () => {
+    const save = await prepareSave(source, { ...options, version: binary.version, state });
+    undo.add('the socket', save.close);
+    return save;
+  };
+  // A copy has to be filled first: loading and saving share QEMU's settings.
+  const early = copy ? undefined : await prepare();
+
+  if (resume) undo.add('the pause', () => machine.qmp.execute('cont'));
+  await machine.qmp.execute('stop', undefined, options);
+  const begun = monotonicMs();
+  await copy?.fill();
+  const save = early ?? (await prepare());
+  await save.run(options);
+  await successor.load(options);
+  if (resume) await successor.machine.qmp.execute('cont', undefined, options);
+  const pausedMs = monotonicMs() - begun;
+
+  save.close();
+  await dropNames(machine.spec.disks, disks);
+  await copy?.close();
+  const written = disks.flatMap(({ spec: { file }, pristine }) => (pristine === undefined ? [] : [file]));
+  await Promise.all([state.path, ...written].map((path) => chmod(path, 0o400)));
+  if (ramFile !== undefined && canMapReadOnly(binary.version)) await chmod(ramFile, 0o400);
+  return {
+    frozen: { strategy, directory, ramFile, state, spec, disks, machineType },
+    successor: successor.machine,
+    pausedMs,
+  };
+}
+
+/** `pc-q35-7.2` behind `q35`: what another QEMU would have to be. */
+async function resolveMachineType({ qmp, spec }: Machine): Promise<string> {
+  const type: unknown = await qmp.execute('qom-get', { path: '/machine', property: 'type' });
+  return typeof type === 'string' ? type.replace(/-machine$/, '') : spec.machine;
+}
+
+interface Copy {
+  readonly machine: Machine;
+  /** Brings all of the machine, which is paused, into the copy. */
+  readonly fill: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+/** The RAM of a fork is private to it: a copy of the machine, with its RAM in a shared file, stands in for it. */
+async function startCopy(
+  machine: Machine,
+  disks: readonly FrozenDisk[],
+  parent: string,
+  context: SnapshotContext,
+  options: FreezeOptions,
+  undo: Cleanup,
+): Promise<Copy> {
+  const { binary } = context;
+  const ramFile = await newRamFile(context, machine.spec.memoryMiB);
+  undo.add('the RAM file', () => removeRamFile(ramFile));
+  const directory = join(parent, 'copy');
+  await mkdir(directory, { mode: 0o700 });
+  const whole: SavedState = { path: join(directory, 'whole'), ramInFile: false, mappedRam: atLeast(binary.version, 9) };
+  await writeFile(whole.path, '', { mode: 0o600 });
+  const spec: MachineSpec = {
+    ...machine.spec,
+    ram: { kind: 'file', path: ramFile, share: true },
+    disks: await forkDisks(disks, directory),
+  };
+  const incoming = await startIncoming(spec, { ...options, name: 'snapshot', binary, directory, incoming: whole });
+  undo.add('the copy', () => incoming.machine.process.kill());
+  const save = await prepareSave(machine, { ...options, version: binary.version, state: whole });
+  undo.add("the copy's socket", save.close);
+  return {
+    machine: incoming.machine,
+    async fill() {
+      await save.run(options);
+      await incoming.load(options);
+    },
+    async close() {
+      save.close();
+      await incoming.machine.process.kill();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,145 @@
+import { execFile } from 'node:child_process';
+import { chmod, copyFile, link, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { AbortedError, QmpilotError } from '../../errors.js';
+import type { DiskSpec } from '../../qemu/command-line/arguments.js';
+import { which } from '../../qemu/host/binary.js';
+
+const run = promisify(execFile);
+
+/**
+ * An empty qcow2 overlay at `path`: what is written goes there, what was not is read from `base`.
+ * @throws {TOOL_MISSING} without qemu-img
+ * @throws {NO_SPACE} when it cannot be written
+ */
+export async function createOverlay(
+  base: { readonly file: string; readonly format: string },
+  path: string,
+): Promise<void> {
+  await qemuImg(
+    ['create', '-q', '-f', 'qcow2', '-F', base.format, '-b', base.file, path],
+    `no overlay of ${base.file} could be made`,
+  );
+  await chmod(path, 0o600);
+}
+
+/** One overlay at `path`, directly over `base`, with all that the chain of overlays down to it holds. */
+export async function flattenOverlay(
+  overlay: string,
+  base: ImageFile,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await qemuImg(
+    ['convert', '-U', '-O', 'qcow2', '-B', base.file, '-F', base.format, overlay, path],
+    `${overlay} could not be copied`,
+    signal,
+  );
+}
+
+export interface ImageFile {
+  readonly file: string;
+  readonly format: string;
+}
+
+/** The image at the bottom of an overlay's chain of backing files. */
+export async function baseImage(overlay: string): Promise<ImageFile> {
+  const chain: unknown = JSON.parse(
+    await qemuImg(['info', '--output=json', '--backing-chain', '-U', overlay], `${overlay} cannot be read`),
+  );
+  const last: unknown = Array.isArray(chain) ? chain.at(-1) : undefined;
+  if (
+    typeof last === 'object' &&
+    last !== null &&
+    'filename' in last &&
+    typeof last.filename === 'string' &&
+    'format' in last
+  ) {
+    return { file: last.filename, format: String(last.format) };
+  }
+  throw new QmpilotError('SNAPSHOT', `qemu-img names no backing file of ${overlay}`);
+}
+
+async function qemuImg(args: readonly string[], failed: string, signal?: AbortSignal): Promise<string> {
+  const tool = await which('qemu-img');
+  if (!tool) {
+    throw new QmpilotError('TOOL_MISSING', 'qemu-img is not on PATH', {
+      hint: 'on Debian: apt-get install qemu-utils',
+    });
+  }
+  try {
+    return (await run(tool, args, { signal })).stdout;
+  } catch (cause) {
+    if (signal?.aborted) throw new AbortedError(`qemu-img ${args[0] ?? ''}`, signal.reason);
+    const said = cause instanceof Error && 'stderr' in cause ? String(cause.stderr).trim() : '';
+    throw new QmpilotError(/space|quota/i.test(said) ? 'NO_SPACE' : 'USAGE', `${failed}: ${said}`, {
+      cause,
+      hint: 'is the disk image there, of the format named, and is there room for overlays in TMPDIR?',
+    });
+  }
+}
+
+/** Overlays of `disks` in `directory`, one each. */
+export async function overlayDisks(disks: readonly DiskSpec[], directory: string): Promise<DiskSpec[]> {
+  return Promise.all(
+    disks.map(async (disk): Promise<DiskSpec> => {
+      if (disk.readOnly) return disk;
+      const file = join(directory, `${disk.id}.qcow2`);
+      await createOverlay(disk, file);
+      return overlayOf(disk, file);
+    }),
+  );
+}
+
+function overlayOf({ id }: DiskSpec, file: string): DiskSpec {
+  return { id, file, format: 'qcow2' };
+}
+
+/** A disk as it stood when the snapshot was made, and an empty overlay of it to be copied for each fork. */
+export interface FrozenDisk {
+  readonly spec: DiskSpec;
+  readonly pristine: string | undefined;
+}
+
+/**
+ * Gives a machine's files another name in the snapshot's folder, where forks find them. A machine that still runs keeps its own
+ * until `dropNames`: QEMU opens a file anew, by its name, when it gives up writing to it.
+ */
+export async function freezeDisks(disks: readonly DiskSpec[], directory: string): Promise<FrozenDisk[]> {
+  return Promise.all(
+    disks.map(async (spec): Promise<FrozenDisk> => {
+      if (spec.readOnly) return { spec, pristine: undefined };
+      if (spec.foreign) return withPristine(spec, directory);
+      const frozen = { ...spec, file: join(directory, `${spec.id}.qcow2`) };
+      await link(spec.file, frozen.file);
+      return withPristine(frozen, directory);
+    }),
+  );
+}
+
+async function withPristine(spec: DiskSpec, directory: string): Promise<FrozenDisk> {
+  const pristine = join(directory, `${spec.id}.pristine.qcow2`);
+  await createOverlay(spec, pristine);
+  return { spec, pristine };
+}
+
+/** Takes away the names that the machine knows, once it writes to its files no more. */
+export async function dropNames(disks: readonly DiskSpec[], frozen: readonly FrozenDisk[]): Promise<void> {
+  for (const [index, { spec }] of frozen.entries()) {
+    const original = disks[index];
+    if (original && original.file !== spec.file) await rm(original.file, { force: true });
+  }
+}
+
+/** A fork's own disks: copying an empty overlay is much faster than a run of qemu-img. */
+export async function forkDisks(disks: readonly FrozenDisk[], directory: string): Promise<DiskSpec[]> {
+  return Promise.all(
+    disks.map(async ({ spec, pristine }): Promise<DiskSpec> => {
+      if (pristine === undefined) return spec;
+      const file = join(directory, `${spec.id}.qcow2`);
+      await copyFile(pristine, file);
+      return overlayOf(spec, file);
+    }),
+  );
+}

@@ -1,0 +1,35 @@
+import type { MachineSpec } from '../../qemu/command-line/arguments.js';
+
+/**
+ * How a machine is frozen. `template`: RAM is a shared file that forks map; restored in some 50 ms whatever the size.
+ * `file`: RAM is written into the state; needs no RAM file, costs what RAM is in use. `internal`: inside the qcow2 disks of the
+ * running QEMU; needs no second QEMU, but cannot be forked or kept.
+ */
+export type SnapshotStrategy = 'template' | 'file' | 'internal';
+
+export interface StrategyChoice {
+  readonly strategy: SnapshotStrategy;
+  readonly reason: string;
+}
+
+/** QEMU arguments that take something of the host for one process alone. */
+const EXCLUSIVE: readonly (readonly [RegExp, string])[] = [
+  [/\bhostfwd=/, 'a forwarded port'],
+  [/^(?:vfio-|usb-host)|\bvfio-pci\b/, 'a host device'],
+  [/\bfds?=\d/, 'an inherited descriptor'],
+  [/^(?:unix|tcp|telnet|socket|file|pipe|serial|pty)[:,].*|server(?:=on)?\b/, 'a socket or device of its own'],
+];
+
+/** What this machine allows, the fastest first. `wanted` is taken at its word. */
+export function chooseStrategy(spec: MachineSpec, wanted: SnapshotStrategy | undefined): StrategyChoice {
+  if (wanted !== undefined) return { strategy: wanted, reason: 'asked for' };
+  const [obstacle] = spec.readBack?.obstacles ?? [];
+  if (obstacle)
+    return { strategy: 'internal', reason: `a second QEMU cannot stand in for this one: ${obstacle.reason}` };
+  const exclusive = EXCLUSIVE.find(([pattern]) => spec.extra.some((argument) => pattern.test(argument)));
+  if (exclusive)
+    return { strategy: 'internal', reason: `a second QEMU cannot have ${exclusive[1]} that this one was given` };
+  if (spec.ram.kind === 'anonymous')
+    return { strategy: 'file', reason: 'the RAM of this vm is in no file that forks could map' };
+  return { strategy: 'template', reason: 'forks can map the RAM file' };
+}

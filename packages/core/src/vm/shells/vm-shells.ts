@@ -1,0 +1,178 @@
+import { isQmpilotError, QmpilotError } from '../../errors.js';
+import type { PreparedGuest } from '../../guests/guest.js';
+import type { Machine } from '../../qemu/process/machine.js';
+import { OutOfBandShell } from '../../shell/console-shell/console-shell.js';
+import { AgentShell } from '../../shell/guest-agent/guest-agent-shell.js';
+import { SerialShell } from '../../shell/serial/serial-shell.js';
+import { requireSuccess, type ExecOptions, type ExecResult, type Shell, type ShellKind } from '../../shell/shell.js';
+import type { WaitOptions } from '../../util/deadline.js';
+import type { MachineSlot } from '../machine/machine-slot.js';
+
+/** The ways into the guest that a vm knows by itself; for SSH see `@qmpilot/core/ssh`. */
+export type VmShellKind = Exclude<ShellKind, 'ssh'>;
+
+export interface VmExecOptions extends ExecOptions {
+  /** Only this way; by default the first that answers of `out-of-band`, `agent`, `serial`. */
+  readonly via?: VmShellKind | undefined;
+}
+
+export interface OpenShellOptions extends WaitOptions {
+  /** By default a bash on a spare virtio console, else a shell of the guest agent. */
+  readonly via?: VmShellKind | undefined;
+}
+
+/** How long a way into the guest that was not known to work may take to answer, before the next one is tried. */
+const TRY_MS = 10_000;
+/** For one that was lost before. */
+const RETRY_MS = 1000;
+
+/** Chooses and opens shells of one vm. */
+export class VmShells {
+  readonly #guest: PreparedGuest;
+  readonly #slot: MachineSlot;
+  readonly #opened = new Map<Shell, string | undefined>();
+  readonly #lost = new WeakMap<Shell, Machine>();
+  #agent: AgentShell | undefined;
+  #serial: SerialShell | undefined;
+
+  constructor(guest: PreparedGuest, slot: MachineSlot) {
+    this.#guest = guest;
+    this.#slot = slot;
+  }
+
+  /** A command is sent by one shell only: another is tried when the one before did not even answer. */
+  async exec(command: string, { via, ...options }: VmExecOptions = {}): Promise<ExecResult> {
+    const shells = this.#choices(via);
+    const failures: QmpilotError[] = [];
+    for (const shell of shells) {
+      try {
+        if (shells.length > 1) await this.#answering(shell, options);
+      } catch (error) {
+        if (!isQmpilotError(error, 'SHELL_LOST')) throw error;
+        failures.push(error);
+        continue;
+      }
+      return shell.exec(command, options);
+    }
+    const [first] = failures;
+    throw new QmpilotError(
+      'SHELL_LOST',
+      `no shell of the guest ${this.#guest.name} answers: ${failures.map(({ message }) => message).join('; ')}`,
+      {
+        cause: first,
+        evidence: first?.evidence ?? {},
+        ...(first?.hint && { hint: first.hint }),
+      },
+    );
+  }
+
+  /** The first shell that answers. */
+  async best(options: WaitOptions & { readonly via?: VmShellKind | undefined } = {}): Promise<Shell> {
+    const shells = this.#choices(options.via);
+    for (const [index, shell] of shells.entries()) {
+      try {
+        await this.#answering(shell, options);
+        return shell;
+      } catch (error) {
+        if (!isQmpilotError(error, 'SHELL_LOST') || index === shells.length - 1) throw error;
+      }
+    }
+    throw this.#none();
+  }
+
+  async open(options: OpenShellOptions = {}): Promise<Shell> {
+    const { via } = options;
+    const spare = this.#spare();
+    if (spare !== undefined && (via ?? 'out-of-band') === 'out-of-band') return this.#openOn(spare, options);
+    if (via === 'out-of-band') {
+      throw new QmpilotError(
+        'USAGE',
+        `the guest ${this.#guest.name} has no spare virtio console left for another shell`,
+        {
+          hint: "close a shell that you opened before, or say via: 'agent'",
+        },
+      );
+    }
+    const { agent } = this.#slot;
+    let shell: Shell | undefined;
+    if (via === 'serial') shell = this.#serialShell();
+    else if (agent) shell = new AgentShell(agent);
+    if (!shell) throw this.#none();
+    await shell.ready(options);
+    this.#opened.set(shell, undefined);
+    return shell;
+  }
+
+  close(): void {
+    for (const shell of [...this.#opened.keys(), this.#agent, this.#serial]) shell?.close();
+  }
+
+  #choices(via: VmShellKind | undefined): Shell[] {
+    const { shell, agent } = this.#slot;
+    if (agent) this.#agent ??= new AgentShell(agent);
+    const serial = this.#guest.login || via === 'serial' ? this.#serialShell() : undefined;
+    const all = [shell, this.#agent, serial].filter((one) => one !== undefined);
+    const chosen = via === undefined ? all : all.filter(({ kind }) => kind === via);
+    if (chosen.length === 0) throw this.#none(via);
+    return chosen;
+  }
+
+  #serialShell(): SerialShell {
+    this.#serial ??= new SerialShell(this.#slot.console, { prompt: this.#guest.login?.prompt });
+    return this.#serial;
+  }
+
+  async #answering(shell: Shell, options: WaitOptions): Promise<void> {
+    if (shell instanceof OutOfBandShell && shell.answers) return;
+    const { machine } = this.#slot;
+    try {
+      await shell.ready({ signal: options.signal, timeout: this.#lost.get(shell) === machine ? RETRY_MS : TRY_MS });
+      this.#lost.delete(shell);
+    } catch (error) {
+      if (isQmpilotError(error, 'SHELL_LOST')) this.#lost.set(shell, machine);
+      throw error;
+    }
+  }
+
+  #spare(): string | undefined {
+    const taken = new Set(this.#opened.values());
+    return this.#guest.spareConsoles?.find((name) => !taken.has(name));
+  }
+
+  /** Whatever shell still answers starts a bash on the console; a session leader that opens a terminal gets it as its own. */
+  async #openOn(name: string, options: WaitOptions): Promise<Shell> {
+    const channel = this.#slot.virtio(name);
+    if (!channel)
+      throw new QmpilotError('USAGE', `${name} is not among the virtio consoles of the guest ${this.#guest.name}`);
+    const environment = 'TERM=dumb HOME=/root USER=root LOGNAME=root HISTFILE=/dev/null';
+    const start = `cd /root; ${environment} setsid sh -c 'exec bash --norc --noprofile <>/dev/${name} >&0 2>&0' &`;
+    // Its console can be used again once its bash has ended; that of a shell that hangs stays taken.
+    const shell: OutOfBandShell = new OutOfBandShell(channel, {
+      onClose: () =>
+        void shell
+          .quit()
+          .then(() => this.#opened.delete(shell))
+          .catch(() => {}),
+    });
+    this.#opened.set(shell, name);
+    try {
+      const { sampling } = this.#slot;
+      if (sampling && !(await sampling.ping({ timeout: RETRY_MS }).catch(() => 'lost')))
+        await sampling.expectOk(start, options);
+      else requireSuccess(await this.exec(start, options));
+      await shell.ready(options);
+      return shell;
+    } catch (error) {
+      shell.close();
+      this.#opened.delete(shell);
+      throw error;
+    }
+  }
+
+  #none(via?: ShellKind): QmpilotError {
+    const which = via === undefined ? 'no shell that commands could run in' : `no shell of the kind ${via}`;
+    return new QmpilotError('USAGE', `the guest ${this.#guest.name} has ${which}`, {
+      hint: 'start a bash on /dev/hvc0 in the guest and name hvc0 as `shell` in its description, or give it a guest agent or a login; vm.console works without',
+    });
+  }
+}

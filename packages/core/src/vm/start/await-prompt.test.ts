@@ -1,0 +1,15 @@
+import { expect, it } from 'vitest';
+import { Channel } from '../../console/channel.js';
+import { Console } from '../../console/console.js';
+import { duplexPair } from '../../console/duplex-pair.fixture.js';
+import { awaitPrompt } from './await-prompt.js';
+
+it('comes to a prompt behind which the kernel has written already, by another Enter', async () => {
+  const [guest, host] = duplexPair();
+  const console = new Console(new Channel('ttyS0'));
+  console.channel.attach(host);
+  guest.write('login: root\r\nroot@box:~# [   23.1] kvm: Nested Virtualization enabled\r\n');
+  guest.on('data', () => guest.write('\r\nroot@box:~# '));
+  await expect(awaitPrompt(console, /root@[\w-]+:~# $/, { timeout: 10_000 })).resolves.toBeUndefined();
+  console.close();
+});

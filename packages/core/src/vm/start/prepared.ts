@@ -1,0 +1,117 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { isQmpilotError, QmpilotError } from '../../errors.js';
+import type { GuestDescription } from '../../guests/guest.js';
+import { chooseAccelerator } from '../../qemu/host/accelerator.js';
+import { findQemu } from '../../qemu/host/binary.js';
+import {
+  boundCache,
+  DEFAULT_CACHE_BYTES,
+  discard,
+  ensureKeptDirectory,
+  keptDirectory,
+  touchKept,
+} from '../../snapshot/saved/cache.js';
+import { MANIFEST, readManifest } from '../../snapshot/saved/manifest.js';
+import type { Snapshot } from '../snapshots/snapshot.js';
+import type { BootOptions } from './boot.js';
+import { openSnapshot } from './open-snapshot.js';
+
+/** What a prepared snapshot is made of: another value of any of it makes another snapshot. */
+export interface PreparedRequest {
+  /** For people: the beginning of the kept snapshot's name. */
+  readonly name: string;
+  readonly guest: GuestDescription;
+  readonly boot?: BootOptions | undefined;
+  /** A hash of the code that prepares the guest, and of all it reads. */
+  readonly source: string;
+  readonly signal?: AbortSignal | undefined;
+  /** Lines about what takes long, for people. */
+  readonly onProgress?: ((message: string) => void) | undefined;
+  /** Default `cacheRoot()`. */
+  readonly cacheDir?: string | undefined;
+}
+
+/**
+ * The snapshot that an earlier run kept of the same guest, machine, QEMU and preparation; undefined when there is none that fits.
+ * One that can no longer be used (its image was built anew, ...) is removed, and `onProgress` says why.
+ * @throws what preparing the guest throws
+ */
+export async function findPrepared(request: PreparedRequest): Promise<Snapshot | undefined> {
+  const name = await preparedName(request);
+  if (name === undefined) return undefined;
+  const path = join(keptDirectory(request.cacheDir), name);
+  try {
+    await readManifest(path);
+  } catch {
+    return undefined;
+  }
+  try {
+    const snapshot = await openSnapshot(path, { qemu: request.boot?.qemu });
+    await touchKept(path);
+    return snapshot;
+  } catch (error) {
+    if (!isQmpilotError(error, 'SNAPSHOT')) throw error;
+    request.onProgress?.(`${error.message}: removed`);
+    await discard(path);
+    return undefined;
+  }
+}
+
+/**
+ * Keeps a snapshot for `findPrepared`, and removes the least recently used ones when all together take more than `maxBytes`
+ * (default 8 GiB). Another process that keeps the same at the same time does no harm.
+ * @returns the folder, which holds `manifest.json`; undefined for a guest with a start script, whose files are its own
+ * @throws what `snapshot.keep` throws
+ */
+export async function keepPrepared(
+  snapshot: Snapshot,
+  request: PreparedRequest & { readonly maxBytes?: number; readonly replace?: boolean },
+): Promise<string | undefined> {
+  const name = await preparedName(request);
+  if (name === undefined) return undefined;
+  const path = join(await ensureKeptDirectory(request.cacheDir), name);
+  if (request.replace === true) await discard(path);
+  try {
+    await snapshot.keep(path, { signal: request.signal });
+  } catch (error) {
+    const there = await readManifest(path).catch(() => undefined);
+    if (!there) throw error;
+  }
+  await boundCache(request.maxBytes ?? DEFAULT_CACHE_BYTES, name, request.cacheDir);
+  return path;
+}
+
+async function preparedName(request: PreparedRequest): Promise<string | undefined> {
+  const { signal, onProgress, boot = {}, cacheDir } = request;
+  const guest = await request.guest.prepare({ signal, onProgress, cacheDir });
+  if (guest.script) return undefined;
+  const binary = await findQemu(boot.qemu);
+  const { accelerator } = await chooseAccelerator(
+    { binary, kernel: guest.kernel?.kernel, wanted: boot.accelerator },
+    { signal },
+  );
+  const parts = {
+    layout: `1 ${MANIFEST}`,
+    guest: guest.key,
+    kernel: guest.kernel,
+    source: request.source,
+    qemu: binary.version.text,
+    accelerator,
+    cpus: boot.cpus ?? guest.cpus,
+    memoryMiB: boot.memoryMiB ?? guest.memoryMiB,
+    network: guest.network,
+    display: boot.display ?? guest.display ?? 'none',
+    consoles: guest.virtioConsoles,
+    guestAgent: guest.guestAgent ?? false,
+    arguments: boot.qemuArguments ?? [],
+  };
+  if (request.source === '') throw new QmpilotError('USAGE', 'source: an empty hash fits everything');
+  const key = createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
+  return `${
+    request.name
+      .replaceAll(/[^\w.-]/g, '-')
+      .replace(/^[.-]+/, '')
+      .slice(0, 60) || 'snapshot'
+  }-${key}`;
+}

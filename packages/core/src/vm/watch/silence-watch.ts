@@ -1,0 +1,50 @@
+import type { Finding } from '../../detect/finding.js';
+import { createSilenceDetector } from '../../detect/silence.js';
+import type { Vm } from '../vm.js';
+
+export interface SilenceWatchOptions {
+  readonly afterMs: number;
+  readonly signal: AbortSignal;
+  readonly now: () => number;
+  readonly found: (findings: readonly Finding[]) => void;
+}
+
+const TICK_MS = 500;
+
+/** When the console has said nothing for so long, finds out whether the guest lives; a guest that only idles at its prompt does. */
+export function watchSilence(vm: Vm, { afterMs, signal, now, found }: SilenceWatchOptions): () => void {
+  const detector = createSilenceDetector({ afterMs });
+  detector.heard(now());
+  let asking = false;
+  const look = async (silence: Finding) => {
+    const { state, reason, console } = await vm.diagnose({ quiet: afterMs, signal });
+    if (state === 'alive') return detector.heard(now());
+    const title = `guest ${TITLE[state]}`;
+    found([{ ...silence, title, signature: `silence: ${state}`, evidence: [reason, ...console] }]);
+  };
+  const timer = setInterval(() => {
+    const [silence] = asking ? [] : detector.tick(now());
+    if (!silence) return;
+    asking = true;
+    void look(silence)
+      .catch(() => {})
+      .finally(() => (asking = false));
+  }, TICK_MS);
+  const forget = vm.console.onBytes(() => detector.heard(now()));
+  return () => {
+    clearInterval(timer);
+    forget();
+  };
+}
+
+const TITLE = {
+  'qemu-gone': 'silent: QEMU is gone',
+  'panicked': 'panicked',
+  'watchdog': 'silent: its watchdog ran out',
+  'stopped': 'stopped by QEMU',
+  'qemu-stuck': 'silent: QEMU does not answer',
+  'spinning': 'silent: virtual CPUs spin',
+  'working': 'silent, though at work',
+  'idle': 'silent: all virtual CPUs are idle',
+  'silent': 'silent',
+} as const;

@@ -1,0 +1,83 @@
+import type { Finding } from '../../detect/finding.js';
+import { parseBlockedTasks, sampleOfDump } from '../../detect/threads/blocked-tasks.js';
+import type { DStateDetector } from '../../detect/threads/d-state-detector.js';
+import { MOST_SAMPLE, THREAD_SAMPLE_SCRIPT } from '../../detect/threads/thread-sample-script.js';
+import { parseThreadSample, type ThreadSample } from '../../detect/threads/thread-sample.js';
+import { QmpilotError } from '../../errors.js';
+import { monotonicMs } from '../../util/clock.js';
+import { pause } from '../../util/deadline.js';
+import { sysRqByAnyKeys } from '../input/sysrq-keys.js';
+import type { Vm } from '../vm.js';
+
+/** A dump goes through the serial console, which a person may be reading. */
+const DUMP_INTERVAL_MS = 10_000;
+
+export interface ThreadWatchOptions {
+  readonly detector: DStateDetector;
+  readonly intervalMs: number;
+  readonly signal: AbortSignal;
+  readonly now: () => number;
+  readonly found: (findings: readonly Finding[]) => void;
+}
+
+/** Looks at the guest's threads again and again: by its out-of-band shell, and where none answers by SysRq-w over QMP. */
+export class ThreadWatch {
+  readonly #vm: Vm;
+  readonly #options: ThreadWatchOptions;
+  #sample: ThreadSample | undefined;
+  #error: QmpilotError | undefined;
+  #dumpedAt = -Infinity;
+
+  constructor(vm: Vm, options: ThreadWatchOptions) {
+    this.#vm = vm;
+    this.#options = options;
+    void this.#loop();
+  }
+
+  get sample(): ThreadSample | undefined {
+    return this.#sample;
+  }
+
+  /** Why neither way worked last time. */
+  get error(): QmpilotError | undefined {
+    return this.#error;
+  }
+
+  async #loop(): Promise<void> {
+    const { signal, intervalMs, detector, found, now } = this.#options;
+    while (!signal.aborted) {
+      try {
+        const sample = (await this.#byShell()) ?? (await this.#byDump());
+        if (sample) {
+          this.#sample = sample;
+          this.#error = undefined;
+          found(detector.push(sample, now()));
+        }
+      } catch (error) {
+        if (!signal.aborted && error instanceof QmpilotError) this.#error = error;
+      }
+      await pause(intervalMs, signal).catch(() => {});
+    }
+  }
+
+  async #byShell(): Promise<ThreadSample | undefined> {
+    const { signal } = this.#options;
+    const shell = this.#vm.samplingShell;
+    if (!shell) return undefined;
+    try {
+      return parseThreadSample(
+        (await shell.exec(THREAD_SAMPLE_SCRIPT, { signal, timeout: '30s', maxOutput: MOST_SAMPLE })).stdout,
+      );
+    } catch (error) {
+      if (signal.aborted) throw error;
+      return undefined;
+    }
+  }
+
+  async #byDump(): Promise<ThreadSample | undefined> {
+    const { signal } = this.#options;
+    if (monotonicMs() - this.#dumpedAt < DUMP_INTERVAL_MS) return undefined;
+    this.#dumpedAt = monotonicMs();
+    return sampleOfDump(parseBlockedTasks((await sysRqByAnyKeys(this.#vm, 'w', { signal })).join('\n')));
+  }
+}

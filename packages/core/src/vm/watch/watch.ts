@@ -1,0 +1,190 @@
+import type { Finding } from '../../detect/finding.js';
+import {
+  createKernelLogDetector,
+  showsTimestamps,
+  type KernelLogDetector,
+} from '../../detect/kernel-log/kernel-log-detector.js';
+import { createDStateDetector } from '../../detect/threads/d-state-detector.js';
+import type { ThreadSample } from '../../detect/threads/thread-sample.js';
+import { QmpilotError } from '../../errors.js';
+import { monotonicMs } from '../../util/clock.js';
+import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
+import { parseDuration, type Duration } from '../../util/duration.js';
+import type { Vm } from '../vm.js';
+import { watchSilence } from './silence-watch.js';
+import { ThreadWatch } from './thread-watch.js';
+
+/** What to look for. */
+export interface WatchSpec {
+  /** Reports of the kernel on the serial console: all kinds (default), those named, or none. Hung tasks are among them. */
+  readonly kernelLog?: boolean | readonly string[];
+  /** `false` leaves hung-task reports out. Default true. */
+  readonly hungTask?: boolean;
+  /**
+   * Threads in uninterruptible sleep; default off. Where no second out-of-band shell answers, the kernel is asked by SysRq-w
+   * over QMP every 10 s, and prints its blocked tasks on the console.
+   */
+  readonly dState?:
+    | boolean
+    | {
+        /** Names of threads or processes; default all. */
+        readonly comm?: RegExp;
+        /** How long without progress; default 10 s. */
+        readonly for?: Duration;
+        /** Between two samples; default 1 s. */
+        readonly interval?: Duration;
+      };
+  /**
+   * A console that says nothing for so long (`true`: 60 s) is looked into: when the out-of-band shell does not answer either,
+   * a finding says whether the CPUs spin or idle, the kernel panicked, or QEMU does not run it. Default off.
+   */
+  readonly silence?: boolean | { readonly for: Duration };
+}
+
+export interface FirstOptions extends WaitOptions {
+  /** Only findings of this kind. */
+  readonly kind?: string | undefined;
+}
+
+const TICK_MS = 250;
+const SEEN_LINES = 5000;
+
+/** Detectors at work on one guest, until `stop()` or a restore. Times of findings are ms since the watch began. */
+export class Watch implements AsyncDisposable {
+  readonly #begun = monotonicMs();
+  readonly #findings: Finding[] = [];
+  readonly #listeners = new Set<(finding: Finding) => void>();
+  readonly #stopped = new AbortController();
+  readonly #kernelLog: KernelLogDetector;
+  readonly #wantsKind: (kind: string) => boolean;
+  readonly #undo: (() => void)[] = [];
+  readonly #vm: Vm;
+  readonly #threads: ThreadWatch | undefined;
+
+  /** @internal Use `vm.watch()`. */
+  constructor(vm: Vm, spec: WatchSpec, signal: AbortSignal | undefined) {
+    this.#vm = vm;
+    this.#wantsKind = kindFilter(spec);
+    // What a program prints on the console is not the kernel's, once the kernel has been seen to print timestamps.
+    this.#kernelLog = createKernelLogDetector({ timestamped: showsTimestamps(vm.console.lastLines(SEEN_LINES)) });
+    this.#undo.push(vm.console.onBytes((chunk) => this.#take(this.#kernelLog.push(chunk, this.now))));
+    const timer = setInterval(() => this.#take(this.#kernelLog.tick(this.now)), TICK_MS);
+    this.#undo.push(() => clearInterval(timer));
+    if (spec.dState) {
+      const options = spec.dState === true ? {} : spec.dState;
+      const forMs = parseDuration(options.for ?? '10s', 'dState.for');
+      const interval = parseDuration(options.interval ?? '1s', 'dState.interval');
+      const detector = createDStateDetector({ forMs, ...(options.comm && { comm: options.comm }) });
+      this.#threads = new ThreadWatch(vm, { detector, intervalMs: interval, ...this.#common() });
+    }
+    if (spec.silence) {
+      const afterMs = parseDuration(spec.silence === true ? '60s' : spec.silence.for, 'silence.for');
+      this.#undo.push(watchSilence(vm, { afterMs, ...this.#common() }));
+    }
+    const onAbort = () => this.#end();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    this.#undo.push(() => signal?.removeEventListener('abort', onAbort));
+    if (signal?.aborted) this.#end();
+  }
+
+  /** Milliseconds since the watch began. */
+  get now(): number {
+    return monotonicMs() - this.#begun;
+  }
+
+  get findings(): readonly Finding[] {
+    return this.#findings;
+  }
+
+  /** The last look at the guest's threads; undefined before the first, and without `dState`. */
+  get lastSample(): ThreadSample | undefined {
+    return this.#threads?.sample;
+  }
+
+  /** Why the guest's threads could not be looked at last time; undefined when they could. */
+  get samplingError(): QmpilotError | undefined {
+    return this.#threads?.error;
+  }
+
+  /** Calls `listener` for every finding from now on; gives the function that ends it. */
+  onFinding(listener: (finding: Finding) => void): () => void {
+    const own = (finding: Finding) => listener(finding);
+    this.#listeners.add(own);
+    return () => void this.#listeners.delete(own);
+  }
+
+  /**
+   * The first finding, also one that is there already.
+   * @throws {TIMEOUT} after `timeout` (default none)
+   * @throws {ABORTED}
+   * @throws {QEMU_EXITED} when QEMU ends first
+   * @throws {CLOSED} when the watch is stopped first
+   */
+  first(options: FirstOptions = {}): Promise<Finding> {
+    const fits = ({ kind }: Finding) => options.kind === undefined || kind === options.kind;
+    const awaited = options.kind === undefined ? 'a finding' : `a finding of kind ${options.kind}`;
+    const details = () => ({ evidence: { console: this.#vm.console.lastLines(20) }, hint: this.#hint() });
+    return awaitWithin<Finding>({ awaited, details }, options, (resolve, reject) => {
+      const known = this.#findings.find(fits);
+      if (known) return resolve(known);
+      const stopped = () => reject(new QmpilotError('CLOSED', `the watch was stopped before ${awaited} came`));
+      if (this.#stopped.signal.aborted) return stopped();
+      void this.#vm.ended.then(reject);
+      this.#stopped.signal.addEventListener('abort', stopped, { once: true });
+      const forget = this.onFinding((finding) => {
+        if (fits(finding)) resolve(finding);
+      });
+      return () => {
+        forget();
+        this.#stopped.signal.removeEventListener('abort', stopped);
+      };
+    });
+  }
+
+  /** Ends the watch; a report of the kernel that was still being printed is given before. */
+  async stop(): Promise<void> {
+    if (this.#stopped.signal.aborted) return;
+    this.#take(this.#kernelLog.end(this.now));
+    this.#end();
+  }
+
+  /** Stops it: for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  #end(): void {
+    this.#stopped.abort();
+    for (const undo of this.#undo.splice(0)) undo();
+  }
+
+  #hint(): string {
+    return this.samplingError
+      ? `the guest's threads could not be looked at: ${this.samplingError.message}`
+      : 'the detectors ran and saw nothing';
+  }
+
+  #take(findings: readonly Finding[]): void {
+    for (const finding of findings) {
+      if (!this.#wantsKind(finding.kind)) continue;
+      this.#findings.push(finding);
+      for (const listener of this.#listeners) listener(finding);
+    }
+  }
+
+  #common() {
+    return {
+      signal: this.#stopped.signal,
+      now: () => this.now,
+      found: (findings: readonly Finding[]) => this.#take(findings),
+    };
+  }
+}
+
+function kindFilter({ kernelLog = true, hungTask = true }: WatchSpec): (kind: string) => boolean {
+  return (kind) => {
+    if (kind === 'd-state' || kind === 'silence') return true;
+    if (kind === 'hung-task') return hungTask;
+    return typeof kernelLog === 'boolean' ? kernelLog : kernelLog.includes(kind);
+  };
+}

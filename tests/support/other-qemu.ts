@@ -1,0 +1,20 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** A Debian suite whose QEMU is tested beside the host's own: 10.0. */
+const OTHER_SUITE = 'trixie';
+
+/** The folder of that QEMU; fetched by `npm run setup`, or now. Throws, with apt's words, where it cannot be had. */
+export function otherQemu(): { readonly system: string; readonly image: string; readonly agent: string } {
+  const script = fileURLToPath(new URL('../../tools/qmp-schema/fetch-qemu.sh', import.meta.url));
+  const folder = execFileSync('sh', [script, OTHER_SUITE], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  }).trim();
+  return {
+    system: join(folder, 'qemu-system-x86_64'),
+    image: join(folder, 'qemu-img'),
+    agent: join(folder, 'qemu-ga'),
+  };
+}
