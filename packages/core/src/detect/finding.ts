@@ -44,6 +44,23 @@ export interface Finding {
   readonly evidence: readonly string[];
 }
 
+/**
+ * A failure in the making: it becomes a finding when it lasts until `dueAt`, and is dropped when it ends before.
+ * A wait for findings is not over while it knows of one.
+ */
+export interface Candidate {
+  /** The same as long as it is the same thread or job. */
+  readonly id: string;
+  /** Kind of the finding it would become: `d-state`, `poweroff-stall`. */
+  readonly kind: string;
+  /** Title as of now; holds guest text. */
+  readonly title: string;
+  /** When it began, in ms on the detector's clock. */
+  readonly since: number;
+  /** When it becomes a finding, in ms on the detector's clock; for a stop job, when systemd's limit for it is over. Absent where nothing limits it. */
+  readonly dueAt?: number;
+}
+
 /** A thread that stayed in uninterruptible sleep (state D) without getting anywhere. */
 export interface DStateFinding extends Finding {
   readonly kind: 'd-state';

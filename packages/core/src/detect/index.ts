@@ -1,4 +1,12 @@
-export type { DStateFinding, Finding, PoweroffStallFinding, Severity, StackFrame, TaskRef } from './finding.js';
+export type {
+  Candidate,
+  DStateFinding,
+  Finding,
+  PoweroffStallFinding,
+  Severity,
+  StackFrame,
+  TaskRef,
+} from './finding.js';
 export type { KernelLogFinding, KernelLogKind, MemoryAccess } from './kernel-log/kernel-log-finding.js';
 export { createKernelLogDetector, scan, showsTimestamps } from './kernel-log/kernel-log-detector.js';
 export type { KernelLogDetector, KernelLogDetectorOptions } from './kernel-log/kernel-log-detector.js';

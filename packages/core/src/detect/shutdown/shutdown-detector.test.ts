@@ -68,6 +68,20 @@ describe('createShutdownDetector on captures of real guests', () => {
 });
 
 describe('createShutdownDetector', () => {
+  it('names the stop jobs that take longer than usual, and when their limit is over', () => {
+    const detector = createShutdownDetector();
+    detector.requested(0);
+    detector.console('[  *** ] A stop job is running for Demo (2s / 1min 30s)\r\n', 3000);
+    expect(detector.candidates(3000)).toEqual([]);
+    detector.console('[  *** ] A stop job is running for Demo (7s / 1min 30s)\r\n', 8000);
+    const demo = { id: 'poweroff-stall Demo', kind: 'poweroff-stall', title: 'poweroff stalled: Demo', since: 1000 };
+    expect(detector.candidates(9000)).toEqual([{ ...demo, dueAt: 91_000 }]);
+    detector.console('[  *** ] A stop job is running for Demo (8s / no limit)\r\n', 9000);
+    expect(detector.candidates(9000)).toEqual([demo]);
+    detector.console('[  OK  ] Stopped Demo.\r\n', 10_000);
+    expect(detector.candidates(10_000)).toEqual([]);
+  });
+
   it('learns of a job from systemctl alone, with slice, control group and limit', () => {
     const detector = createShutdownDetector();
     detector.requested(0);

@@ -1,5 +1,5 @@
 import { ConsoleLines } from '../console-lines.js';
-import type { PoweroffStallFinding, TaskRef } from '../finding.js';
+import type { Candidate, PoweroffStallFinding, TaskRef } from '../finding.js';
 import { readShutdownLine, SHUTDOWN_LITERALS, type ShutdownLine, type ShutdownPhase } from './shutdown-line.js';
 import { StopJobs, type ShutdownJob } from './stop-jobs.js';
 
@@ -59,6 +59,11 @@ export interface ShutdownDetector {
   qemuExited(atMs: number): void;
   /** The verdict as far as it can be told at that time. */
   report(atMs: number): ShutdownReport;
+  /**
+   * The stop jobs that take longer than usual (systemd shows them after 5 s) and still run, longest first. They are due when
+   * systemd's limit for them is over; those without a limit have no `dueAt`.
+   */
+  candidates(atMs: number): Candidate[];
   /** The shutdown as a finding, for whoever decides that it took too long. */
   finding(atMs: number): PoweroffStallFinding;
 }
@@ -69,6 +74,8 @@ const OTHER_INIT = {
   'final-kill': 'what is left is killed',
   'unmount': 'file systems are unmounted',
 } as const;
+/** systemd shows a job that runs longer than this: JOBS_IN_PROGRESS_WAIT_USEC of src/core/manager.c. */
+const USUAL_STOP_MS = 5000;
 const MAX_EVIDENCE = 30;
 const MAX_PROCESSES = 64;
 
@@ -155,6 +162,24 @@ class Detector implements ShutdownDetector {
       ...(this.#refusal === undefined ? {} : { refusal: this.#refusal }),
       evidence: [...this.#evidence],
     };
+  }
+
+  candidates(atMs: number): Candidate[] {
+    if (this.#end !== 'running') return [];
+    return this.#jobs
+      .all()
+      .filter(({ ended, type, elapsed }) => !ended && type === 'stop' && elapsed >= USUAL_STOP_MS)
+      .map(({ unit, description, seenAt, elapsed, limit }) => {
+        const name = unit ?? description ?? 'a job';
+        const since = Math.min(atMs, seenAt) - elapsed;
+        return {
+          id: `poweroff-stall ${name}`,
+          kind: 'poweroff-stall',
+          title: `poweroff stalled: ${name}`,
+          since,
+          ...(limit === undefined ? {} : { dueAt: since + limit }),
+        };
+      });
   }
 
   finding(atMs: number): PoweroffStallFinding {

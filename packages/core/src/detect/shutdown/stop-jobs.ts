@@ -13,6 +13,8 @@ export interface ShutdownJob {
   readonly type: string;
   /** How long it had been running when last seen, in ms. */
   readonly elapsed: number;
+  /** When it was last seen, in ms on the detector's clock. */
+  readonly seenAt: number;
   /** systemd's limit when last seen, in ms; absent where there is none. */
   readonly limit?: number;
   /** Every limit in the order seen: it grows. */
@@ -27,6 +29,7 @@ interface Job {
   description: string | undefined;
   type: string;
   elapsed: number;
+  seenAt: number;
   /** Since when it is known, for jobs whose time systemd does not show. */
   readonly since: number;
   shown: boolean;
@@ -71,6 +74,7 @@ export class StopJobs {
     if (seen.description !== undefined && isShortened(job.description)) job.description = seen.description;
     job.type = seen.job;
     job.elapsed = seen.elapsed;
+    job.seenAt = atMs;
     job.shown = true;
     job.ended = false;
     setLimit(job, seen.limit);
@@ -94,6 +98,7 @@ export class StopJobs {
       if (job === undefined) continue;
       job.unit = unit;
       job.ended = false;
+      if (!job.shown) job.seenAt = atMs;
       if (!job.shown) job.elapsed = atMs - job.since;
       running.add(job);
     }
@@ -164,6 +169,7 @@ export class StopJobs {
       ...(known?.cgroup === undefined ? {} : { cgroup: known.cgroup }),
       type: job.type,
       elapsed: job.elapsed,
+      seenAt: job.seenAt,
       ...(limit === undefined ? {} : { limit }),
       limits: job.limits.length > 0 || limit === undefined ? [...job.limits] : [limit],
       ended: job.ended,
@@ -198,6 +204,7 @@ export class StopJobs {
       description,
       type,
       elapsed: 0,
+      seenAt: atMs,
       since: atMs,
       shown: false,
       limit: undefined,

@@ -1,4 +1,4 @@
-import type { DStateFinding, TaskRef } from '../finding.js';
+import type { Candidate, DStateFinding, TaskRef } from '../finding.js';
 import { chooseFunction } from '../kernel-log/stacks/frame-choice.js';
 import type { BlockedThread, ThreadSample } from './thread-sample.js';
 
@@ -22,21 +22,23 @@ export interface StuckThread {
 
 /** Finds threads that stay in D state without having run. */
 export interface DStateDetector {
-  /** Takes a sample made at `atMs`; gives each thread once, when it has been stuck for `forMs`. */
+  /** Takes a sample made at `atMs`; returns each thread once, when it has been stuck for `forMs`. */
   push(sample: ThreadSample, atMs: number): DStateFinding[];
   /** The threads stuck for `forMs` or longer as of the last sample, longest first. */
   stuck(): StuckThread[];
+  /** The threads in D as of the last sample that have not been stuck for `forMs` yet, longest first. */
+  readonly candidates: readonly Candidate[];
 }
 
 interface Watched {
   thread: BlockedThread;
   since: number;
-  told: boolean;
+  reported: boolean;
 }
 
 /**
- * Tells a thread that is stuck from one that waits for busy I/O: stuck is who was in state D in every sample for
- * `forMs` while its count of context switches stood still. A thread between two waits is in D by chance only, and its count moves on.
+ * Tells a stuck thread from one that waits for busy I/O: a stuck thread was in state D in every sample for `forMs`
+ * without a context switch. A thread between two waits is in D by chance, and its number of context switches grows.
  */
 export function createDStateDetector(options: DStateOptions): DStateDetector {
   const watched = new Map<string, Watched>();
@@ -60,12 +62,12 @@ export function createDStateDetector(options: DStateOptions): DStateDetector {
         present.add(key);
         const before = watched.get(key);
         if (before === undefined || hasRun(before.thread, thread)) {
-          watched.set(key, { thread, since: atMs, told: false });
+          watched.set(key, { thread, since: atMs, reported: false });
           continue;
         }
         before.thread = thread;
-        if (before.told || atMs - before.since < forMs) continue;
-        before.told = true;
+        if (before.reported || atMs - before.since < forMs) continue;
+        before.reported = true;
         found.push(describe(thread, atMs - before.since, atMs));
       }
       if (sample.complete) {
@@ -79,10 +81,23 @@ export function createDStateDetector(options: DStateOptions): DStateDetector {
         .filter(({ since }) => lastAt - since >= forMs)
         .map(({ thread, since }) => ({ thread, since, stuckMs: lastAt - since }))
         .sort((one, other) => one.since - other.since),
+
+    get candidates() {
+      return [...watched]
+        .filter(([, { reported }]) => !reported)
+        .map(([key, { thread, since }]) => ({
+          id: `d-state ${key}`,
+          kind: 'd-state',
+          title: titleOf(thread, placeOf(thread)),
+          since,
+          dueAt: since + forMs,
+        }))
+        .sort((one, other) => one.since - other.since);
+    },
   };
 }
 
-/** Its count of context switches moved on; where none is known, its kernel stack is another. */
+/** The thread has more context switches than before or, where the number is unknown, another kernel stack. */
 function hasRun(before: BlockedThread, now: BlockedThread): boolean {
   if (before.switches !== now.switches) return true;
   if (now.switches !== undefined) return false;
@@ -94,14 +109,12 @@ function text({ stack = [] }: BlockedThread): string {
 }
 
 function describe(thread: BlockedThread, stuckMs: number, atMs: number): DStateFinding {
-  const where = thread.wchan ?? chooseFunction(thread.stack ?? [], ['hang', 'locks', 'primitives']);
-  const place = where === undefined ? '' : ` in ${where}`;
+  const where = placeOf(thread);
   const task: TaskRef = { comm: thread.comm, pid: thread.tid, tgid: thread.pid };
-  const own = thread.tid === thread.pid ? '' : `, thread ${thread.tid}`;
   return {
     kind: 'd-state',
     severity: 'error',
-    title: `D state: ${thread.comm} (pid ${thread.pid}${own})${place}`,
+    title: titleOf(thread, where),
     // A comm may hold its own or another task's number: iou-sqp-342.
     signature: ['d-state', thread.comm.replace(/\d+/g, 'N'), ...(where === undefined ? [] : [where])].join(' '),
     at: atMs,
@@ -112,6 +125,15 @@ function describe(thread: BlockedThread, stuckMs: number, atMs: number): DStateF
     ...(thread.stack === undefined ? {} : { stack: thread.stack }),
     evidence: [evidenceLine(thread)],
   };
+}
+
+function placeOf(thread: BlockedThread): string | undefined {
+  return thread.wchan ?? chooseFunction(thread.stack ?? [], ['hang', 'locks', 'primitives']);
+}
+
+function titleOf(thread: BlockedThread, where: string | undefined): string {
+  const own = thread.tid === thread.pid ? '' : `, thread ${thread.tid}`;
+  return `D state: ${thread.comm} (pid ${thread.pid}${own})${where === undefined ? '' : ` in ${where}`}`;
 }
 
 function evidenceLine(thread: BlockedThread): string {

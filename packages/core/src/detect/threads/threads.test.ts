@@ -36,7 +36,7 @@ describe('createDStateDetector', () => {
     for (let at = 0; at < 20; at += 1) expect(detector.push(sample(thread({ switches: at })), at * 1000)).toEqual([]);
   });
 
-  it('begins anew when the thread was away in between, and for another with the same number', () => {
+  it('starts again when the thread was away in between, and for another with the same number', () => {
     const detector = createDStateDetector({ forMs: 1000 });
     detector.push(sample(thread()), 0);
     detector.push(sample(), 500);
@@ -62,6 +62,32 @@ describe('createDStateDetector', () => {
     expect(found({ comm: /tar/ }, thread())).toBe(0);
     expect(found({}, thread({ kernelThread: true }))).toBe(0);
     expect(found({ kernelThreads: true }, thread({ kernelThread: true }))).toBe(1);
+  });
+
+  it('names the threads that are in D but not stuck yet, and when they will be', () => {
+    const detector = createDStateDetector({ forMs: 10_000 });
+    detector.push(sample(thread()), 1000);
+    detector.push(sample(thread(), thread({ tid: 309, comm: 'other' })), 4000);
+    expect(detector.candidates).toEqual([
+      {
+        id: 'd-state 308:9',
+        kind: 'd-state',
+        title: 'D state: iou-sqp-300 (pid 300, thread 308) in io_sq_thread',
+        since: 1000,
+        dueAt: 11_000,
+      },
+      expect.objectContaining({ id: 'd-state 309:9', since: 4000, dueAt: 14_000 }),
+    ]);
+    // One becomes a finding, the other leaves state D: both are no longer in the making.
+    expect(detector.push(sample(thread()), 11_000)).toHaveLength(1);
+    expect(detector.candidates).toEqual([]);
+  });
+
+  it('starts a candidate again when its thread has run', () => {
+    const detector = createDStateDetector({ forMs: 10_000 });
+    detector.push(sample(thread()), 0);
+    detector.push(sample(thread({ switches: 6 })), 5000);
+    expect(detector.candidates).toMatchObject([{ since: 5000, dueAt: 15_000 }]);
   });
 
   it('gives the same signature whatever the numbers', () => {
