@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { configDefaults, defineConfig } from 'vitest/config';
+import { defineConfig } from 'vitest/config';
 
 const source = (path: string) => fileURLToPath(new URL(`./packages/core/src/${path}`, import.meta.url));
 const alias = [
@@ -17,7 +17,6 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['packages/*/src/**/*.test.ts', 'packages/core/report-client/*.test.ts', 'tests/unit/**/*.test.ts'],
-          exclude: [...configDefaults.exclude, '**/*.contract.test.ts'],
           testTimeout: 20_000,
         },
       },
@@ -29,8 +28,7 @@ export default defineConfig({
         resolve: { alias },
         test: {
           name: 'contract',
-          // Those beside their source run real shells on a pty: slow, and one at a time.
-          include: ['tests/contract/**/*.test.ts', 'packages/*/src/**/*.contract.test.ts'],
+          include: ['tests/contract/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 180_000,
           fileParallelism: false,

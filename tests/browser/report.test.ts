@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { writeReport } from '@qmpilot/core';
 import type { BrowserContext } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { launch, openFile } from './chromium.js';
-import { consoleOf, makeRun, type MadeAttempt } from './make-run.js';
+import { launch, openFile } from '../support/chromium.js';
+import { consoleOf, makeRun, type MadeAttempt } from '../support/make-run.js';
 
 const HOSTILE =
   '</script><script>globalThis.evil=1</script><img src="http://192.0.2.1/x" onerror="globalThis.evil=1"><svg onload="globalThis.evil=1">${1}\u2028\u001b]52;c;ZXZpbA==\u0007\u001b[31m\u202eevil';

@@ -1,0 +1,276 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Channel } from '../../../../packages/core/src/console/channel.js';
+import { OutOfBandShell } from '../../../../packages/core/src/shell/console-shell/console-shell.js';
+import { openPty, type Pty } from '../../../support/pty.js';
+
+const ptys: Pty[] = [];
+function shellOn(command: string): { shell: OutOfBandShell; channel: Channel } {
+  const pty = openPty(command);
+  ptys.push(pty);
+  const channel = new Channel('hvc0');
+  channel.attach(pty.stream);
+  return { shell: new OutOfBandShell(channel), channel };
+}
+afterAll(() => ptys.forEach((pty) => pty.close()));
+
+describe('OutOfBandShell on a bash with prompt and echo', () => {
+  let shell: OutOfBandShell;
+  let channel: Channel;
+  beforeAll(async () => {
+    ({ shell, channel } = shellOn('bash --norc'));
+    await shell.ready({ timeout: '10s' });
+  });
+
+  const table: readonly [string, string, { exitCode?: number; stdout?: string; stderr?: string; signal?: string }][] = [
+    ['output and exit code', 'echo hi; exit 3', { stdout: 'hi\n', exitCode: 3 }],
+    ['both outputs apart', 'echo o; echo e >&2', { stdout: 'o\n', stderr: 'e\n' }],
+    ['no newline at the end', 'printf abc', { stdout: 'abc' }],
+    ['quotes, dollars, backslashes', `printf '%s' "a'b\\"c\\$d\\\\e"; echo ' !!'`, { stdout: `a'b"c$d\\e !!\n` }],
+    ['several lines and a here-document', 'cat <<EOF\none $((1+1))\nEOF\necho two', { stdout: 'one 2\ntwo\n' }],
+    ['a comment at the end', 'echo x # not y', { stdout: 'x\n' }],
+    ['exit code 255', 'exit 255', { exitCode: 255 }],
+    ['death by a signal', 'kill -SEGV $BASHPID', { exitCode: 139, signal: 'SIGSEGV' }],
+    ['a program killed by a signal', `sh -c 'kill -9 $$'`, { exitCode: 137, signal: 'SIGKILL' }],
+    ['a command that is not there', 'nosuchcommand-x', { exitCode: 127 }],
+    ['a syntax error', 'if then', { exitCode: 2 }],
+    ['UTF-8', 'echo gr\u00fc\u00dfe \u4f60', { stdout: 'gr\u00fc\u00dfe \u4f60\n' }],
+    ['background children', '(sleep 30; echo late) & echo now', { stdout: 'now\n' }],
+    ['nothing at all', ':', {}],
+    ['no terminal as output', '[ -t 0 ] || [ -t 1 ] || [ -t 2 ] || echo none', { stdout: 'none\n' }],
+    [
+      'no positional parameters and none of our variables',
+      'echo "$#" ${!__q@} $(compgen -v | grep -x "[a-z]")',
+      { stdout: '0\n' },
+    ],
+  ];
+  it.each(table)('runs a command with %s', async (_title, command, want) => {
+    const result = await shell.exec(command, { timeout: '10s' });
+    expect({
+      ...result,
+      stderr: want.stderr === undefined && result.exitCode !== 0 ? '' : result.stderr,
+    }).toMatchObject({
+      exitCode: 0,
+      stdout: '',
+      stderr: '',
+      ...want,
+    });
+  });
+
+  it('keeps commands apart: directory, variables and options of one are gone in the next', async () => {
+    await shell.exec('cd /usr; x=1; set -e; set -f');
+    expect((await shell.exec('echo "$PWD" "$x" "$-"')).stdout).toBe(`${process.cwd()}  hmBc\n`);
+  });
+
+  it('passes every byte value out, on both outputs, NUL included', async () => {
+    const all = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+    const result = await shell.exec('cat; printf "\\0\\1\\377" >&2', { input: all });
+    expect(result.stdoutBytes).toEqual(all);
+    expect(result.stderrBytes).toEqual(Buffer.of(0, 1, 255));
+  });
+
+  it('takes 1 MB of binary input and gives it back', async () => {
+    const data = Buffer.from(Array.from({ length: 1_000_000 }, (_, i) => (i * 7919 + (i >> 8)) & 255));
+    const result = await shell.exec('cat', { input: data, timeout: '20s' });
+    expect(result.stdoutBytes.equals(data)).toBe(true);
+  });
+
+  it.each([0, 1, 2047, 2048, 2049, 32_767, 32_768, 32_769, 65_536])(
+    'keeps an output of %d bytes whole',
+    async (length) => {
+      const { stdoutBytes } = await shell.exec(`head -c ${length} /dev/zero`);
+      expect(stdoutBytes).toEqual(Buffer.alloc(length));
+    },
+  );
+
+  it('sets environment, directory and user', async () => {
+    const options = { env: { A: `it's "x"\n$y` }, cwd: '/usr/lib' };
+    expect((await shell.exec('printf %s "$PWD|$A"', options)).stdout).toBe(`/usr/lib|it's "x"\n$y`);
+    expect(await shell.exec('echo no', { cwd: '/no such' })).toMatchObject({ exitCode: 1, stdout: '' });
+  });
+
+  it('refuses a NUL in the command with USAGE', async () => {
+    await expect(shell.exec('echo \0')).rejects.toMatchObject({ code: 'USAGE' });
+  });
+
+  it('throws COMMAND_FAILED with the output from expectOk', async () => {
+    const error: unknown = await shell.expectOk('echo why >&2; exit 4').catch((e: unknown) => e);
+    expect(error).toMatchObject({
+      code: 'COMMAND_FAILED',
+      message: '"echo why >&2; exit 4" ended with exit code 4: why',
+    });
+  });
+
+  it('kills a command when its time is up, shows its output until then, and goes on', async () => {
+    const error: unknown = await shell
+      .exec('echo begun; trap "" INT TERM; sleep 60', { timeout: 300 })
+      .catch((e: unknown) => e);
+    expect(error).toMatchObject({ code: 'TIMEOUT', evidence: { stdout: ['begun'] } });
+    expect((await shell.exec('echo alive', { timeout: 2000 })).stdout).toBe('alive\n');
+  });
+
+  it('kills a command when the signal fires', async () => {
+    const abort = new AbortController();
+    const running = shell.exec('sleep 60', { signal: abort.signal });
+    const next = shell.exec('echo next');
+    setTimeout(() => abort.abort(), 100);
+    await expect(running).rejects.toMatchObject({ code: 'ABORTED' });
+    expect((await next).stdout).toBe('next\n');
+  });
+
+  it('runs concurrent calls one after the other, in order', async () => {
+    const results = await Promise.all(Array.from({ length: 150 }, (_, i) => shell.exec(`echo ${i}`)));
+    expect(results.map((r) => r.stdout).join('')).toBe(Array.from({ length: 150 }, (_, i) => `${i}\n`).join(''));
+  });
+
+  it('runs a command also when the subshell that waited for it was killed', async () => {
+    await shell.exec('for p in $(pgrep -P $$); do [ "$p" = $BASHPID ] || kill -9 "$p"; done');
+    expect(await shell.exec('echo here; exit 7')).toMatchObject({ stdout: 'here\n', exitCode: 7 });
+  });
+
+  it('keeps the files of a few commands only', async () => {
+    for (let count = 0; count < 130; count += 1) await shell.exec(':');
+    const files = Number(
+      (await shell.exec('ls /run/qmpilot-shell.$$ /dev/shm/qmpilot-shell.$$ /tmp/qmpilot-shell.$$ 2>/dev/null | wc -l'))
+        .stdout,
+    );
+    expect(files).toBeLessThan(150);
+  });
+
+  it('leaves no subshell behind when the agent is killed', async () => {
+    const own = shellOn('bash --norc').shell;
+    const pids = (await own.exec('echo $$; pgrep -P $$ | grep -v "^$BASHPID$"')).stdout.trim().split('\n').map(Number);
+    expect(pids.length).toBeGreaterThan(1);
+    process.kill(pids[0] ?? 0, 'SIGKILL');
+    await expect
+      .poll(
+        () =>
+          pids.filter((pid) => existsSync(`/proc/${pid}/cmdline`) && readFileSync(`/proc/${pid}/cmdline`).length > 0),
+        { timeout: 5000 },
+      )
+      .toEqual([]);
+    own.close();
+  });
+
+  it('answers again after stale bytes and a restore to the same agent', async () => {
+    await channel.write('half a line of before');
+    await shell.ready({ timeout: 3000 });
+    expect((await shell.exec('echo ok')).stdout).toBe('ok\n');
+  });
+
+  it('streams both outputs while the command runs', async () => {
+    const stream = shell.stream('echo a; echo b >&2; printf c >&2; sleep 0.3; echo d; exit 5');
+    let [stdout, stderr] = ['', ''];
+    for await (const { from, bytes } of stream) {
+      if (from === 'stdout') stdout += String(bytes);
+      else stderr += String(bytes);
+    }
+    expect({ stdout, stderr }).toEqual({ stdout: 'a\nd\n', stderr: 'b\nc' });
+    expect(await stream.result).toMatchObject({ exitCode: 5 });
+  });
+
+  it('streams every byte value of both outputs', async () => {
+    const all = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+    const got = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
+    const stream = shell.stream('cat; { printf "\\0\\1\\n\\377\\n"; sleep 0.1; printf "\\n\\1"; } >&2', { input: all });
+    for await (const { from, bytes } of stream) got[from].push(bytes);
+    expect(Buffer.concat(got.stdout)).toEqual(all);
+    expect(Buffer.concat(got.stderr)).toEqual(Buffer.of(0, 1, 10, 255, 10, 10, 1));
+  });
+
+  it('kills a command whose output grows beyond maxOutput, shows how it began, and goes on', async () => {
+    const error: unknown = await shell
+      .exec('echo first; head -c 30000000 /dev/zero | tr "\\0" x', { maxOutput: 1000, timeout: '20s' })
+      .catch((e: unknown) => e);
+    expect(error).toMatchObject({ code: 'OUTPUT_LIMIT', message: expect.stringContaining('more than 1000 bytes') });
+    expect((await shell.exec('echo on', { timeout: 5000 })).stdout).toBe('on\n');
+  });
+
+  it('kills a streamed command when the reader leaves, and goes on', async () => {
+    for await (const chunk of shell.stream('yes')) if (chunk.bytes.length > 0) break;
+    expect((await shell.exec('echo on', { timeout: 5000 })).stdout).toBe('on\n');
+  });
+
+  it('kills a streamed command that says nothing when its time is up, and goes on', async () => {
+    const stream = shell.stream('trap "" INT TERM; sleep 60', { timeout: 300 });
+    await expect(stream.result).rejects.toMatchObject({ code: 'TIMEOUT' });
+    expect((await shell.exec('echo on', { timeout: 2000 })).stdout).toBe('on\n');
+  });
+
+  it('streams 20 MB to a slow reader without loss and without holding them', async () => {
+    let bytes = 0;
+    for await (const chunk of shell.stream('head -c 20000000 /dev/zero')) {
+      if (bytes === 0) await new Promise((resolve) => setTimeout(resolve, 200));
+      bytes += chunk.bytes.length;
+    }
+    expect(bytes).toBe(20_000_000);
+  });
+});
+
+describe('OutOfBandShell and its channel', () => {
+  it('works on a bash without prompt', async () => {
+    const { shell } = shellOn('bash --norc 2>/dev/null');
+    await shell.ready({ timeout: '10s' });
+    expect((await shell.exec('echo $((6*7))')).stdout).toBe('42\n');
+  });
+
+  it('says SHELL_LOST where no bash answers', async () => {
+    const { shell } = shellOn('cat');
+    await expect(shell.ready({ timeout: 1500 })).rejects.toMatchObject({ code: 'SHELL_LOST' });
+  });
+
+  it('says SHELL_LOST when a command kills the shell itself, and works with the bash that comes in its place', async () => {
+    const { shell } = shellOn('while :; do bash --norc; done');
+    await shell.ready({ timeout: '10s' });
+    await expect(shell.exec('kill -9 $$')).rejects.toMatchObject({ code: 'SHELL_LOST' });
+    expect(await shell.exec('echo new', { timeout: '10s' })).toMatchObject({ stdout: 'new\n', via: 'out-of-band' });
+    await expect(shell.stream('kill -9 $$ 0', { timeout: '20s' }).result).rejects.toMatchObject({
+      code: 'SHELL_LOST',
+      message: expect.stringContaining('kill -9'),
+    });
+    expect((await shell.exec('echo newer', { timeout: '10s' })).stdout).toBe('newer\n');
+  });
+
+  it('streams the last bytes of a piece at once, also when they look like the beginning of a mark', async () => {
+    const { shell } = shellOn('bash --norc');
+    await shell.ready({ timeout: '10s' });
+    const stream = shell.stream("printf 'up\\n'; read -r line < /dev/null; sleep 60", { timeout: '10s' });
+    for await (const { bytes } of stream) {
+      expect(bytes.toString()).toBe('up\n');
+      break;
+    }
+    let text = '';
+    for await (const { bytes } of shell.stream("printf '\\1X'; sleep 0.1; printf '\\1\\1e0123'", { timeout: '20s' }))
+      text += bytes.toString();
+    expect(text).toBe('\u0001X\u0001\u0001e0123');
+  });
+
+  it('streams what looks like the prompt of a bash as any other output', async () => {
+    const { shell } = shellOn('while :; do bash --norc; done');
+    await shell.ready({ timeout: '10s' });
+    let text = '';
+    for await (const { bytes } of shell.stream("printf 'bash-5.2# '; sleep 0.2; printf 'bash-5.2# '; sleep 0.2", {
+      timeout: '20s',
+    }))
+      text += bytes.toString();
+    expect(text).toBe('bash-5.2# bash-5.2# ');
+  });
+
+  it('rejects a running command when the channel ends', async () => {
+    const { shell, channel } = shellOn('bash --norc');
+    await shell.ready({ timeout: '10s' });
+    const running = shell.exec('sleep 60');
+    setTimeout(() => ptys.at(-1)?.close(), 100);
+    await expect(running).rejects.toMatchObject({ code: 'CONSOLE_CLOSED' });
+    expect(channel.state).toBe('ended');
+  });
+
+  it('installs itself anew when another guest is attached', async () => {
+    const { shell, channel } = shellOn('bash --norc');
+    await shell.ready({ timeout: '10s' });
+    const other = openPty('bash --norc');
+    ptys.push(other);
+    channel.attach(other.stream);
+    expect((await shell.exec('echo again', { timeout: '10s' })).stdout).toBe('again\n');
+  });
+});

@@ -1,0 +1,254 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { leftovers, leftoversSince } from '../../support/leftovers.js';
+
+const BIN = fileURLToPath(new URL('../../../packages/cli/dist/bin.js', import.meta.url));
+
+let dir: string;
+let before: string[];
+beforeAll(async () => {
+  before = leftovers();
+  dir = mkdtempSync(join(tmpdir(), 'qmpilot-named-'));
+  expect((await qmpilot('boot', '--name', 'web', 'debian', '--defect', 'io-uring-lock-leak')).stdout).toBe('web\n');
+  expect((await qmpilot('snapshot', 'save', 'web', 'ready')).code).toBe(0);
+});
+afterAll(async () => {
+  await qmpilot('stop', '--all');
+  execFileSync('tmux', ['-L', 'qmpilot-test', 'kill-server'], { stdio: 'ignore' });
+  rmSync(dir, { recursive: true, force: true });
+});
+
+interface Result {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly bytes: Buffer;
+}
+
+function qmpilot(...args: readonly string[]): Promise<Result> {
+  return qmpilotWith('', ...args);
+}
+
+function qmpilotWith(input: string, ...args: readonly string[]): Promise<Result> {
+  const child = spawn(process.execPath, [BIN, ...args], { env: { ...process.env, QMPILOT_STATE: dir }, stdio: 'pipe' });
+  const stdout: Buffer[] = [];
+  const stderr: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
+  child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
+  child.stdin.end(input);
+  return new Promise((resolve) =>
+    child.once('close', (code) => {
+      const bytes = Buffer.concat(stdout);
+      resolve({ code, bytes, stdout: bytes.toString(), stderr: Buffer.concat(stderr).toString() });
+    }),
+  );
+}
+
+const ps = async () => {
+  const { stdout } = await qmpilot('ps', '--all', '--json');
+  return stdout
+    .trim()
+    .split('\n')
+    .filter(Boolean)
+    .map((line): { name: string; status: string; reason?: string; qemuPid: number; keeperPid: number } =>
+      JSON.parse(line),
+    );
+};
+
+describe('a vm under a name, from one command to the next', () => {
+  it('passes on output and exit status of commands, arguments as they are', async () => {
+    expect(await qmpilot('exec', 'web', '--', 'uname', '-r')).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^6\.1\./),
+    });
+    expect(await qmpilot('exec', 'web', 'echo out; echo err >&2; exit 7')).toMatchObject({
+      code: 7,
+      stdout: 'out\n',
+      stderr: 'err\n',
+    });
+    expect((await qmpilot('exec', 'web', 'printf', '%s|', 'a b', "it's", '$HOME', '*', '-n', '')).stdout).toBe(
+      "a b|it's|$HOME|*|-n||",
+    );
+    expect((await qmpilotWith('typed\n', 'exec', '--stdin', 'web', 'cat')).stdout).toBe('typed\n');
+    expect(await qmpilot('exec', '--timeout', '500ms', 'web', 'sleep 100')).toMatchObject({
+      code: 125,
+      stderr: expect.stringContaining('waited'),
+    });
+  });
+
+  it('serves several commands at once, each with its own output to the byte', async () => {
+    const script = (seed: number) => `for i in $(seq 400); do echo "${seed} $i ${'x'.repeat(100)}"; done`;
+    const expected = (seed: number) =>
+      Array.from({ length: 400 }, (_, index) => `${seed} ${index + 1} ${'x'.repeat(100)}\n`).join('');
+    const results = await Promise.all([1, 2, 3, 4].map((seed) => qmpilot('exec', 'web', script(seed))));
+    const digest = (text: string) => createHash('sha256').update(text).digest('hex');
+    expect(results.map(({ stdout }) => digest(stdout))).toEqual([1, 2, 3, 4].map((seed) => digest(expected(seed))));
+  });
+
+  it('refuses options of exec where the command begins, and says where they belong', async () => {
+    expect(await qmpilot('exec', 'web', '--timeout', '5s', '--', 'true')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('qmpilot exec --timeout ... web'),
+    });
+    expect((await qmpilot('exec', 'web', '--', '-x')).code).toBe(127);
+  });
+
+  it('says SHELL_LOST, and goes on, when a command ends the shell that runs it', async () => {
+    expect(await qmpilot('exec', 'web', 'kill -9 $$')).toMatchObject({
+      code: 125,
+      stderr: expect.stringContaining('ended while it ran'),
+    });
+    expect((await qmpilot('exec', 'web', 'echo here')).stdout).toBe('here\n');
+  });
+
+  it('types a secret that is in no argument, echo and log', async () => {
+    await qmpilot('type', 'web', 'read -rs secret; echo "got ${#secret}"', '--enter');
+    expect((await qmpilotWith('correct horse\\n\n', 'type', '--stdin', '--enter', 'web')).code).toBe(0);
+    await expect.poll(async () => (await qmpilot('screen', 'web')).stdout, { timeout: 20_000 }).toContain('got 15');
+    expect((await qmpilot('logs', 'web')).stdout).not.toContain('correct horse');
+    expect(await qmpilot('type', 'web')).toMatchObject({ code: 2, stderr: expect.stringContaining('which text?') });
+  });
+
+  it('says at Ctrl-C what it ends: the command, not the vm', async () => {
+    const child = spawn(process.execPath, [BIN, 'exec', 'web', 'echo up; sleep 100'], {
+      env: { ...process.env, QMPILOT_STATE: dir },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let stderr = '';
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    child.stdout.once('data', () => child.kill('SIGINT'));
+    expect(await new Promise((resolve) => child.once('close', resolve))).toBe(130);
+    expect(stderr).toContain('killing the command');
+    await expect
+      .poll(async () => (await qmpilot('exec', 'web', 'pgrep -xc sleep')).stdout, { timeout: 20_000 })
+      .toBe('0\n');
+  });
+
+  it('types on the console, and shows it as a screen and as a log', async () => {
+    await qmpilot('type', 'web', 'echo "the answer is $((6 * 7))"\\n');
+    await expect
+      .poll(async () => (await qmpilot('screen', 'web')).stdout, { timeout: 20_000 })
+      .toContain('the answer is 42');
+    expect((await qmpilot('screen', 'web', '--svg')).stdout).toMatch(/^<svg[^]*the answer is 42/);
+    expect((await qmpilot('logs', 'web')).stdout).toContain('the answer is 42\n');
+    expect(await qmpilot('console', 'web')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('needs a terminal'),
+    });
+  });
+
+  it('has two terminals at its console at once; Ctrl-] leaves, and the vm goes on', async () => {
+    const tmux = (...args: string[]) =>
+      execFileSync('tmux', ['-L', 'qmpilot-test', ...args], {
+        encoding: 'utf8',
+        env: { ...process.env, QMPILOT_STATE: dir },
+      });
+    const pane = (session: string) => tmux('capture-pane', '-p', '-t', session);
+    for (const session of ['one', 'two']) {
+      tmux('new-session', '-d', '-s', session, '-x', '100', '-y', '30', 'sh');
+      tmux('send-keys', '-t', session, `'${process.execPath}' '${BIN}' console web`, 'Enter');
+    }
+    await expect
+      .poll(() => ['one', 'two'].filter((session) => pane(session).includes('root@qmpilot')), { timeout: 20_000 })
+      .toEqual(['one', 'two']);
+    tmux('send-keys', '-t', 'one', 'echo typed by $((1 + 0))', 'Enter');
+    await expect.poll(() => pane('two'), { timeout: 20_000 }).toContain('typed by 1\n');
+    tmux('send-keys', '-t', 'two', "printf '\\033]0;title-of-the-guest\\007'", 'Enter');
+    tmux('send-keys', '-t', 'two', 'echo typed by $((1 + 1))', 'Enter');
+    await expect.poll(() => pane('one'), { timeout: 20_000 }).toContain('typed by 2\n');
+    expect(tmux('display-message', '-p', '-t', 'one', '#{pane_title}')).not.toContain('title-of-the-guest');
+    // The guest's terminal follows that of whoever came or changed last.
+    tmux('resize-window', '-t', 'two', '-x', '90', '-y', '25');
+    await expect
+      .poll(async () => (await qmpilot('exec', 'web', 'stty -F /dev/ttyS0 size')).stdout, { timeout: 20_000 })
+      .toBe('25 90\n');
+    tmux('resize-window', '-t', 'two', '-x', '100', '-y', '30');
+    // Leaving twice is leaving once; the second may reach the shell behind.
+    tmux('send-keys', '-t', 'one', 'C-]', 'C-]');
+    await expect.poll(() => pane('one'), { timeout: 20_000 }).toContain('the vm goes on');
+    // The terminal is as it was: the shell echoes and edits again.
+    tmux('send-keys', '-t', 'one', 'C-u', 'echo back at $((40 + 2))', 'Enter');
+    await expect.poll(() => pane('one'), { timeout: 20_000 }).toContain('back at 42\n');
+    tmux('send-keys', '-t', 'two', 'echo still $((2 + 2))', 'Enter');
+    await expect.poll(() => pane('two'), { timeout: 20_000 }).toContain('still 4\n');
+  });
+
+  it('goes back to a snapshot, and forks into a vm with a life of its own', async () => {
+    await qmpilot('exec', 'web', 'echo web > /root/nonce');
+    expect((await qmpilot('fork', 'web', 'ready', 'web2')).stdout).toBe('web2\n');
+    expect((await qmpilot('exec', 'web2', 'cat /root/nonce')).code).toBe(1);
+    await qmpilot('restore', 'web', 'ready');
+    expect((await qmpilot('exec', 'web', 'cat /root/nonce')).code).toBe(1);
+    expect((await qmpilot('snapshot', 'ls', 'web')).stdout).toMatch(/^ready  template  \d/);
+    await qmpilot('snapshot', 'save', 'web', 'spare');
+    expect((await qmpilot('snapshot', 'drop', 'web', 'spare')).stdout).toBe('spare\n');
+    expect((await qmpilot('snapshot', 'ls', 'web', '--json')).stdout.trim().split('\n')).toHaveLength(1);
+    expect((await qmpilot('fork', 'web', 'spare', 'web3')).code).toBe(2);
+    expect((await ps()).map(({ name }) => name)).not.toContain('web3');
+    expect((await qmpilot('stop', 'web2')).stdout).toBe('web2\n');
+    expect((await qmpilot('exec', 'web', 'echo here')).stdout).toBe('here\n');
+    expect(await qmpilot('exec', 'web2', 'true')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('runs no more: stopped'),
+    });
+  });
+
+  it.each([
+    ['an unknown vm', ['exec', 'nope', 'true'], /there is no vm named nope[^]*there are: .*web/],
+    ['a name that is taken', ['boot', '--name', 'web', 'debian'], /there is a vm named web already/],
+    ['a name that is none', ['boot', '--name', '../x', 'debian'], /no name for a vm/],
+    ['an unknown guest', ['boot', 'plan9'], /no guest plan9/],
+    ['no command', ['exec', 'web'], /missing required argument/],
+    ['a running vm to forget', ['rm', 'web'], /is running/],
+    ['a backslash that means nothing', ['type', 'web', '\\q'], /means nothing/],
+  ])('says what is wrong with %s, and exits with 2', async (_what, args, message) => {
+    expect(await qmpilot(...args)).toMatchObject({ code: 2, stderr: expect.stringMatching(message) });
+  });
+
+  it('has its unknown snapshots told', async () => {
+    expect(await qmpilot('restore', 'web', 'nope')).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/no snapshot named "nope"[^]*ready/),
+    });
+  });
+
+  it('outlives a poweroff when it has a snapshot to come back from', async () => {
+    expect(await qmpilot('poweroff', 'web')).toMatchObject({ code: 0, stderr: expect.stringContaining('units') });
+    expect(await ps()).toContainEqual(expect.objectContaining({ name: 'web', status: 'ended', reason: 'powered off' }));
+    await qmpilot('restore', 'web', 'ready');
+    expect((await qmpilot('exec', 'web', 'echo back')).stdout).toBe('back\n');
+  });
+
+  it('ends with its keeper, SIGKILL included; what it left is told and gone', async () => {
+    const web = (await ps()).find(({ name }) => name === 'web');
+    process.kill(web?.keeperPid ?? 0, 'SIGKILL');
+    await expect.poll(() => existsSync(`/proc/${web?.qemuPid}`), { timeout: 10_000 }).toBe(false);
+    expect((await qmpilot('ps')).stderr).toContain('web: its keeper was killed; its state is removed');
+    expect(existsSync(join(dir, 'vms', 'web'))).toBe(false);
+    await expect.poll(() => leftoversSince(before), { timeout: 10_000 }).toEqual([]);
+  });
+
+  it('leaves nothing when its boot is interrupted', async () => {
+    const child = spawn(process.execPath, [BIN, 'boot', '--name', 'late', 'debian', '--defect', 'io-uring-lock-leak'], {
+      env: { ...process.env, QMPILOT_STATE: dir },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    let stderr = '';
+    child.stderr.on('data', (chunk) => {
+      stderr += String(chunk);
+      if (stderr.includes('QEMU ')) child.kill('SIGINT');
+    });
+    expect(await ended).toBe(130);
+    await expect.poll(() => leftoversSince(before), { timeout: 10_000 }).toEqual([]);
+    expect(await ps()).toContainEqual(
+      expect.objectContaining({ name: 'late', status: 'ended', reason: 'its boot was interrupted' }),
+    );
+    expect((await qmpilot('rm', 'late')).stdout).toBe('late\n');
+  });
+});

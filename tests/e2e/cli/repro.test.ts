@@ -1,0 +1,168 @@
+import { spawn } from 'node:child_process';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { leftovers, leftoversSince } from '../../support/leftovers.js';
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+const BIN = join(ROOT, 'packages/cli/dist/bin.js');
+const QUICK = join(ROOT, 'tests/support/scenarios/quick.repro.ts');
+
+let dir: string;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'qmpilot-cli-test-'));
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+interface Result {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function qmpilot(
+  args: readonly string[],
+  onStderr?: (text: string, kill: (signal: NodeJS.Signals) => void) => void,
+): Promise<Result> {
+  const child = spawn(process.execPath, [BIN, ...args], { cwd: dir, stdio: ['ignore', 'pipe', 'pipe'] });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+    onStderr?.(stderr, (signal) => void child.kill(signal));
+  });
+  return new Promise((resolve) => child.once('close', (code) => resolve({ code, stdout, stderr })));
+}
+
+const jsonLines = (text: string) =>
+  text
+    .trim()
+    .split('\n')
+    .map((line): Record<string, unknown> => JSON.parse(line));
+
+describe('qmpilot repro', () => {
+  it('journals each attempt, survives the death of QEMU, and leaves nothing behind', async () => {
+    const before = leftovers();
+    const { code, stdout } = await qmpilot([
+      'repro',
+      QUICK,
+      '--attempts',
+      '4',
+      '--forks',
+      '1',
+      '--out',
+      join(dir, 'run'),
+      '--json',
+      '--seed',
+      '7',
+    ]);
+    expect(code).toBe(1);
+    const lines = jsonLines(stdout);
+    expect(lines.map(({ type, outcome }) => outcome ?? type)).toEqual([
+      'clean',
+      'reproduced',
+      'inconclusive',
+      'clean',
+      'summary',
+    ]);
+    expect(lines[1]).toMatchObject({ v: 1, type: 'attempt', index: 2, findings: [{ kind: 'bug' }] });
+    expect(lines[2]?.['reason']).toMatch(/QEMU .* was killed by SIGKILL|CONSOLE_CLOSED/);
+    expect(lines[4]).toMatchObject({
+      v: 1,
+      attempts: 4,
+      reproduced: 1,
+      clean: 2,
+      inconclusive: 1,
+      rate: 1 / 3,
+      dir: join(dir, 'run'),
+    });
+    expect(jsonLines(readFileSync(join(dir, 'run/attempts.jsonl'), 'utf8'))).toEqual(lines.slice(0, 4));
+    expect(JSON.parse(readFileSync(join(dir, 'run/run.json'), 'utf8'))).toMatchObject({
+      seed: 7,
+      facts: { qemu: { version: expect.any(String) }, accelerator: { reason: expect.any(String) } },
+    });
+    expect(statSync(join(dir, 'run')).mode & 0o777).toBe(0o700);
+    expect(leftoversSince(before)).toEqual([]);
+  });
+
+  it('never lets guest text reach the terminal as it is', async () => {
+    const { stdout, stderr } = await qmpilot(['repro', QUICK, '--attempts', '2', '--out', join(dir, 'escape')]);
+    expect(`${stdout}${stderr}`).toContain('\\x1b]52;c;ZXZpbA==\\x07');
+    expect(`${stdout}${stderr}`).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f]/);
+  });
+
+  it('keeps finished attempts at Ctrl-C, ends the vm, and exits with 130', async () => {
+    const before = leftovers();
+    let sent = false;
+    const { code, stdout } = await qmpilot(
+      ['repro', QUICK, '--attempts', '20', '--forks', '1', '--out', join(dir, 'interrupted'), '--json'],
+      (stderr, kill) => {
+        if (sent || !stderr.includes('attempt 2 of 20')) return;
+        sent = true;
+        kill('SIGINT');
+      },
+    );
+    expect(code).toBe(130);
+    expect(jsonLines(readFileSync(join(dir, 'interrupted/attempts.jsonl'), 'utf8'))).toEqual(jsonLines(stdout));
+    expect(leftoversSince(before)).toEqual([]);
+  });
+
+  it.each([
+    ['no file', ['repro'], /missing required argument/],
+    ['a file that is not there', ['repro', 'nope.repro.ts'], /cannot be read/],
+    ['no attempts', ['repro', QUICK, '--attempts', '0'], /whole number of 1 or more/],
+    ['attempts that are no number', ['repro', QUICK, '--attempts', 'x'], /whole number of 1 or more/],
+    ['a timeout that is none', ['repro', QUICK, '--timeout', 'soon'], /duration/],
+    ['a guest that the scenario does not have', ['repro', QUICK, '--guest', 'nixos'], /has no guest "nixos"/],
+    ['an unknown option', ['repro', QUICK, '--atempts', '3'], /unknown option/],
+    ['an unknown command', ['rpro'], /unknown command/],
+    [
+      'a file without a scenario',
+      ['repro', join(ROOT, 'tests/support/scenarios/unmarked.repro.ts')],
+      /exports no scenario/,
+    ],
+    ['a defect that is not known', ['guest', 'build', 'debian', '--defect', 'x'], /io-uring-lock-leak/],
+    ['an image that is not there', ['guest', 'rm', 'ffff0000'], /there is no image/],
+  ])('exits with 2 and says why: %s', async (_what, args, message) => {
+    const { code, stderr } = await qmpilot(args);
+    expect(stderr).toMatch(message);
+    expect(code).toBe(2);
+  });
+
+  it('exits with 2 for a scenario that does not compile, and names the place', async () => {
+    copyFileSync(join(ROOT, 'tests/support/scenarios/broken.repro.ts.txt'), join(dir, 'broken.repro.ts'));
+    const { code, stderr } = await qmpilot(['repro', 'broken.repro.ts']);
+    expect(stderr).toMatch(/does not load/);
+    expect(code).toBe(2);
+  });
+
+  it('exits with 125 and the remedy when there is no QEMU', async () => {
+    const child = spawn(process.execPath, [BIN, 'repro', QUICK], {
+      cwd: dir,
+      env: { ...process.env, QMPILOT_QEMU: '/nonexistent/qemu' },
+    });
+    let stderr = '';
+    child.stderr.on('data', (chunk) => (stderr += String(chunk)));
+    expect(await new Promise((resolve) => child.once('close', resolve))).toBe(125);
+    expect(stderr).toMatch(/no QEMU found.*\n(.*\n)*.*apt-get install qemu-system-x86/);
+  });
+});
+
+describe('qmpilot doctor and guest', () => {
+  it('reports on this host', async () => {
+    const { code, stdout } = await qmpilot(['doctor', '--json']);
+    expect(code).toBe(0);
+    expect(jsonLines(stdout)).toEqual(
+      expect.arrayContaining([expect.objectContaining({ type: 'check', name: 'QEMU', status: 'ok' })]),
+    );
+  });
+
+  it('lists the image that the tests use', async () => {
+    const { stdout } = await qmpilot(['guest', 'ls', '--json']);
+    expect(jsonLines(stdout)).toEqual(
+      expect.arrayContaining([expect.objectContaining({ type: 'image', name: 'debian+io-uring-lock-leak' })]),
+    );
+  });
+});
