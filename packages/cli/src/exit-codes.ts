@@ -1,8 +1,11 @@
-import { isQmpilotError } from '@qmpilot/core';
+import { isQmpilotError, type ErrorCode } from '@qmpilot/core';
 import { ScenarioFailure } from './uncaught.js';
 
 /** They fit `git bisect run`. */
 export const EXIT = { fine: 0, found: 1, usage: 2, cannotTell: 125 } as const;
+
+/** Errors of the call itself: correct the command, the names in it or the scenario. */
+const USAGE_CODES: ReadonlySet<ErrorCode> = new Set(['USAGE', 'SCENARIO', 'NOT_FOUND', 'ALREADY_EXISTS']);
 
 /** 128 and the signal's number, as shells have it. */
 export const SIGNAL_EXIT: Readonly<Partial<Record<NodeJS.Signals, number>>> = {
@@ -13,5 +16,5 @@ export const SIGNAL_EXIT: Readonly<Partial<Record<NodeJS.Signals, number>>> = {
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof ScenarioFailure) return EXIT.cannotTell;
-  return isQmpilotError(error, 'USAGE') || isQmpilotError(error, 'SCENARIO') ? EXIT.usage : EXIT.cannotTell;
+  return isQmpilotError(error) && USAGE_CODES.has(error.code) ? EXIT.usage : EXIT.cannotTell;
 }

@@ -1,72 +1,80 @@
+import { formatDuration } from './util/format.js';
+
 /**
- * Every error that qmpilot throws. What a guest did is data (a finding, an exit code); an error means that
- * qmpilot could not do, or could not tell, what it was asked.
+ * The codes of all errors thrown by qmpilot. What a guest does is data (a finding, an exit code); an error means that
+ * qmpilot could not do what it was asked to do, or could not tell the result.
  */
 export type ErrorCode =
-  /** A wait ended before what it waited for happened. */
+  /** A wait ran out of time. */
   | 'TIMEOUT'
-  /** The caller's AbortSignal fired. */
+  /** The `AbortSignal` of the caller fired. */
   | 'ABORTED'
-  /** An argument, option, scenario or file is not of the form it must have. */
+  /** An argument, option, scenario or file is invalid. */
   | 'USAGE'
-  /** A program that is needed on the host is not there, or too old. */
-  | 'TOOL_MISSING'
-  /** QEMU ended although nobody asked it to. */
-  | 'QEMU_EXITED'
-  /** QEMU could not be started at all (its own message is in the error). */
-  | 'QEMU_START'
-  /** A QMP command was answered with an error. */
-  | 'QMP_COMMAND'
-  /** The QMP link ended, or what came over it is not QMP. */
-  | 'QMP_LINK'
-  /** A QMP job concluded with an error. */
-  | 'QMP_JOB'
-  /** A console, or the shell behind it, ended or cannot be used. */
-  | 'CONSOLE_CLOSED'
-  /** A command in the guest ended with another status than was asked for. */
-  | 'COMMAND_FAILED'
-  /** What was named is not there in the guest: a process, a unit. */
+  /** Something named by the caller does not exist: a snapshot, VM, image or run on the host; a process or unit in the guest. */
   | 'NOT_FOUND'
-  /** A unit of the guest that was waited for has failed. */
+  /** Something with this name or path exists already and is not replaced. */
+  | 'ALREADY_EXISTS'
+  /** The host refused to read or write a file, folder or socket; `cause` is the error of the system call. */
+  | 'IO'
+  /** The host has no more disk space, quota, memory or file descriptors (ENOSPC, EDQUOT, ENOMEM, EMFILE). */
+  | 'NO_SPACE'
+  /** A program needed on the host is not installed, or too old. */
+  | 'TOOL_MISSING'
+  /** QEMU could not be started; its own message is in the error. */
+  | 'QEMU_START'
+  /** QEMU ended unexpectedly. */
+  | 'QEMU_EXITED'
+  /** QEMU answered a QMP command with an error. */
+  | 'QMP_COMMAND'
+  /** The QMP connection failed or ended, or the peer does not speak QMP. */
+  | 'QMP_LINK'
+  /** A QMP job ended with an error. */
+  | 'QMP_JOB'
+  /** A console, or the shell on it, ended or cannot be used. */
+  | 'CONSOLE_CLOSED'
+  /** A shell of the guest does not answer any more. */
+  | 'SHELL_LOST'
+  /** A command in the guest ended with an exit status other than 0. */
+  | 'COMMAND_FAILED'
+  /** A command in the guest wrote more output than allowed and was killed. */
+  | 'OUTPUT_LIMIT'
+  /** A file or tree could not be copied to or from the guest, or the guest sent an unsafe archive. */
+  | 'COPY_FAILED'
+  /** A systemd unit that was waited for has failed. */
   | 'UNIT_FAILED'
   /** A guest image could not be built. */
   | 'GUEST_BUILD'
-  /** A command in the guest gave more output than was allowed; it was killed. */
-  | 'OUTPUT_LIMIT'
-  /** A file or tree could not be copied into or out of the guest, or what came is no honest archive. */
-  | 'COPY_FAILED'
-  /** No shell of the guest answers. */
-  | 'SHELL_LOST'
-  /** A snapshot cannot be made, is not there, or does not fit this QEMU. */
+  /** A snapshot cannot be taken, or does not fit this QEMU or this host. */
   | 'SNAPSHOT'
-  /** The host has no room (disk, memory, descriptors). */
-  | 'NO_SPACE'
+  /** A scenario file cannot be loaded, or a function in it threw. */
+  | 'SCENARIO'
   /** The object was closed. */
   | 'CLOSED'
-  /** The scenario file cannot be loaded, or a part of it threw. */
-  | 'SCENARIO';
+  /** A bug in qmpilot; please report it. */
+  | 'INTERNAL';
 
-/** What was seen instead of what was awaited. Guest text in it is data: escape it before showing it. */
+/** What was observed when the error occurred. Text from the guest is untrusted: escape it before showing it. */
 export interface ErrorEvidence {
   /** Last lines of the console, oldest first. */
   readonly console?: readonly string[];
-  /** Last lines of QEMU's or another program's standard error. */
+  /** Last lines of standard error of QEMU or another program, oldest first. */
   readonly stderr?: readonly string[];
-  /** What the last look found instead, in words. */
+  /** What the last check of a wait observed. */
   readonly saw?: string;
-  /** Anything else that helps, by name. */
+  /** Further details by name. */
   readonly [name: string]: unknown;
 }
 
-/** What an error may carry beside its message. */
+/** Optional parts of an error. */
 export interface ErrorDetails {
   readonly cause?: unknown;
-  /** What to do next, as one sentence. */
+  /** What to do next, in one sentence. */
   readonly hint?: string;
   readonly evidence?: ErrorEvidence;
 }
 
-/** The base of the family: `code` tells the kind, `hint` what to do next, `evidence` what was seen. */
+/** Base class of all errors thrown by qmpilot: `code` identifies the kind, `hint` says what to do next, `evidence` what was observed. */
 export class QmpilotError extends Error {
   override readonly name: string = 'QmpilotError';
   readonly code: ErrorCode;
@@ -81,11 +89,19 @@ export class QmpilotError extends Error {
   }
 }
 
-/** A wait ran out of time. `awaited` and `waitedMs` say for what and how long, `starvedMs` for how much of it a QEMU of ours got no processor. */
+/** Longest part of `evidence.saw` shown in a message, in characters. */
+const MAX_SHOWN_TEXT = 500;
+/** Starvation shorter than this, in ms, is noise and not mentioned. */
+const MIN_SHOWN_STARVATION_MS = 100;
+
+/** A wait ran out of time. */
 export class TimeoutError extends QmpilotError {
   override readonly name = 'TimeoutError';
+  /** What was awaited. */
   readonly awaited: string;
+  /** How long the wait lasted, in ms. */
   readonly waitedMs: number;
+  /** For how much of that time QEMU got no processor or was stopped, in ms. */
   readonly starvedMs: number;
 
   constructor(
@@ -94,26 +110,29 @@ export class TimeoutError extends QmpilotError {
     { starvedMs = 0, ...details }: ErrorDetails & { readonly starvedMs?: number } = {},
   ) {
     const starved =
-      starvedMs < 100 ? '' : `; QEMU was starved of a processor, or stopped, for ${formatMs(starvedMs)} of it`;
+      starvedMs < MIN_SHOWN_STARVATION_MS
+        ? ''
+        : `; QEMU got no processor time, or was stopped, for ${formatDuration(starvedMs)} of it`;
     const saw = details.evidence?.saw;
-    const seen = saw === undefined ? '' : `; last seen: ${saw.length > 500 ? `${saw.slice(0, 500)}...` : saw}`;
-    super('TIMEOUT', `waited ${formatMs(waitedMs)} for ${awaited}, in vain${starved}${seen}`, details);
+    const shown = saw !== undefined && saw.length > MAX_SHOWN_TEXT ? `${saw.slice(0, MAX_SHOWN_TEXT)}...` : saw;
+    const seen = shown === undefined ? '' : `; last seen: ${shown}`;
+    super('TIMEOUT', `timed out after ${formatDuration(waitedMs)} waiting for ${awaited}${starved}${seen}`, details);
     this.starvedMs = starvedMs;
     this.awaited = awaited;
     this.waitedMs = waitedMs;
   }
 }
 
-/** The caller's signal fired while something was awaited; `cause` is the signal's reason. */
+/** The caller's signal fired during a wait; `cause` is the reason of the signal. */
 export class AbortedError extends QmpilotError {
   override readonly name = 'AbortedError';
 
   constructor(awaited: string, reason: unknown, details: ErrorDetails = {}) {
-    super('ABORTED', `interrupted while waiting for ${awaited}`, { ...details, cause: reason });
+    super('ABORTED', `aborted while waiting for ${awaited}`, { ...details, cause: reason });
   }
 }
 
-/** QMP's `{"error": ...}`: `qmpClass` and `desc` are QEMU's own words. */
+/** QEMU's error reply to a QMP command; `qmpClass` and `desc` are taken from the reply. */
 export class QmpCommandError extends QmpilotError {
   override readonly name = 'QmpCommandError';
   readonly command: string;
@@ -128,15 +147,7 @@ export class QmpCommandError extends QmpilotError {
   }
 }
 
-/** Whether it is an error of this library, and of this code if one is named. */
+/** Returns whether `error` was thrown by qmpilot, and has the given code if one is given. */
 export function isQmpilotError(error: unknown, code?: ErrorCode): error is QmpilotError {
   return error instanceof QmpilotError && (code === undefined || error.code === code);
-}
-
-/** `850 ms`, `12.3 s`, `2 min 5 s`: durations as messages show them. */
-function formatMs(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
-  const seconds = Math.round(ms / 1000);
-  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }

@@ -112,7 +112,7 @@ describe('qmpilot qmp', () => {
     expect(ssh.stderr).not.toContain('\u001b');
     expect(await qmp([join(dir, 'silent.sock'), 'query-status', '--timeout', '300ms'])).toMatchObject({
       code: 125,
-      stderr: expect.stringMatching(/waited .* for QEMU's QMP greeting[^]*QEMU hangs at its start/),
+      stderr: expect.stringMatching(/timed out after .* waiting for QEMU's QMP greeting[^]*QEMU hangs at its start/),
     });
     for (const peer of sockets) peer.destroy();
     for (const server of servers) server.close();

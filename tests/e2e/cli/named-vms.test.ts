@@ -77,7 +77,7 @@ describe('a vm under a name, from one command to the next', () => {
     expect((await qmpilotWith('typed\n', 'exec', '--stdin', 'web', 'cat')).stdout).toBe('typed\n');
     expect(await qmpilot('exec', '--timeout', '500ms', 'web', 'sleep 100')).toMatchObject({
       code: 125,
-      stderr: expect.stringContaining('waited'),
+      stderr: expect.stringContaining('timed out after'),
     });
   });
 

@@ -81,7 +81,7 @@ describe.each([
       await expect(work(0.3 * starvedMs, 3 * steps)).rejects.toMatchObject({
         code: 'TIMEOUT',
         message: expect.stringMatching(
-          /^waited .* for "turn .*, in vain; QEMU was starved of a processor, or stopped, for .* of it$/,
+          /^timed out after .* waiting for "turn .*; QEMU got no processor time, or was stopped, for .* of it$/,
         ),
       });
     } finally {

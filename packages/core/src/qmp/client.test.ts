@@ -247,7 +247,7 @@ describe('any session', () => {
             calls.push(
               call.then(
                 (value) => expect(value).toBe(n),
-                (error: Error) => expect(error.message).toMatch(new RegExp(`^echo: ${n}$|^interrupted`)),
+                (error: Error) => expect(error.message).toMatch(new RegExp(`^echo: ${n}$|^aborted`)),
               ),
             );
             if (one.fate === 'abort') controller.abort();

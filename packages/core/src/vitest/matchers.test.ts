@@ -33,7 +33,7 @@ describe('toShow', () => {
     const message = await messageOf(expect(screenWith('one\n\ntwo')).toShow('three', { timeout: 1 }));
     expect(message).toBe(
       [
-        'expected the screen to show "three": waited 1 ms for "three" on the screen, in vain',
+        'expected the screen to show "three": timed out after 1 ms waiting for "three" on the screen',
         `+${'-'.repeat(30)}+`,
         `|${'one'.padEnd(30)}|`,
         `|${' '.repeat(30)}|`,
@@ -41,7 +41,7 @@ describe('toShow', () => {
         `+${'-'.repeat(30)}+`,
       ]
         .join('\n')
-        .replace('1 ms', /waited (.*?) for/.exec(message)?.[1] ?? '1 ms'),
+        .replace('1 ms', /timed out after (.*?) waiting/.exec(message)?.[1] ?? '1 ms'),
     );
   });
 

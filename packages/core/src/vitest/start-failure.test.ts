@@ -38,5 +38,5 @@ it('names the limit that was reached', async () => {
   const limit = AbortSignal.timeout(1);
   await new Promise((resolve) => limit.addEventListener('abort', resolve));
   const error = describeStartFailure(new AbortedError('the shell to answer', limit.reason), options, { signal: limit });
-  expect(error.message).toMatch(/: bootTimeout is over \(interrupted while waiting for the shell to answer\)$/);
+  expect(error.message).toMatch(/: bootTimeout is over \(aborted while waiting for the shell to answer\)$/);
 });

@@ -90,7 +90,7 @@ async function ended(name: string): Promise<void> {
   const limit = performance.now() + 30_000;
   while ((await mustFind(name)).life === 'running') {
     if (performance.now() > limit)
-      throw new QmpilotError('TIMEOUT', `waited 30 s for the vm ${name} to end, in vain`, {
+      throw new QmpilotError('TIMEOUT', `timed out after 30 s waiting for the VM ${name} to end`, {
         hint: 'qmpilot ps shows the pid of its keeper',
       });
     await new Promise((resolve) => setTimeout(resolve, 50));

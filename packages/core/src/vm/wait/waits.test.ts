@@ -44,7 +44,7 @@ describe('waits', () => {
       code: 'TIMEOUT',
       awaited: 'all of: a; b',
       evidence: { console: ['last line'], saw: expect.stringMatching(/^b: look \d+$/) },
-      message: expect.stringContaining('in vain; last seen: b: look'),
+      message: expect.stringContaining('; last seen: b: look'),
     });
   });
 
@@ -52,7 +52,7 @@ describe('waits', () => {
     const stackOf = (wait: Wait, options: object) =>
       runWait(target(), wait, options).catch((error: unknown) => (error instanceof Error ? error.stack : ''));
     const late = await stackOf(after(1e9, 'a'), { interval: 1, timeout: 20 });
-    expect(late).toMatch(/^TimeoutError: waited .*; last seen: look \d+\n +at [^]*stackOf/);
+    expect(late).toMatch(/^TimeoutError: timed out after .*; last seen: look \d+\n +at [^]*stackOf/);
     expect(late).not.toContain('patient-timer');
     expect(await stackOf(lost, quick)).toMatch(/^QmpilotError: it failed\n +at [^]*probe[^]*stackOf/);
   });
