@@ -50,6 +50,24 @@ describe('the layers of core', () => {
     expect(wrong).toEqual([]);
   });
 
+  it('has no import circle among the operations of a VM, types included', () => {
+    const folder = /^vm\/(?!start\/)/;
+    const sources = files.filter((file) => folder.test(file) && !file.endsWith('.test.ts'));
+    const imports = new Map(
+      sources.map((file) => [file, importsOf(file).map((path) => path.replace(/\.js$/, '.ts'))] as const),
+    );
+    // Removes files whose imports are all removed, until none is left or a circle remains.
+    for (let removed = true; removed;) {
+      removed = false;
+      for (const [file, paths] of imports) {
+        if (paths.some((path) => imports.has(path))) continue;
+        imports.delete(file);
+        removed = true;
+      }
+    }
+    expect([...imports.keys()]).toEqual([]);
+  });
+
   it('keeps the detectors pure: no Node.js module but none that does input or output', () => {
     const wrong = files
       .filter((file) => file.startsWith('detect/') && !file.endsWith('.test.ts'))

@@ -84,18 +84,18 @@ export { all, any, until, waitForFile, waitForPort, waitForText, waitForUnit } f
 export type { TextWait, UnitWait, Wait, WaitForOptions, WaitState, WaitTarget } from './vm/wait/waits.js';
 export type { VmFacts } from './vm/facts.js';
 export type { PoweroffOptions, PoweroffReport } from './vm/power/poweroff.js';
-export type { PoolOptions, SnapshotPool, TakeOptions } from './vm/snapshots/pool.js';
+export type { PoolOptions } from './vm/snapshots/pool.js';
 export { openSnapshot } from './vm/start/open-snapshot.js';
 export type { OpenSnapshotOptions } from './vm/start/open-snapshot.js';
 export { findPrepared, keepPrepared } from './vm/start/prepared.js';
 export type { PreparedRequest } from './vm/start/prepared.js';
 export { listKept, removeKept } from './snapshot/saved/cache.js';
 export type { KeptSnapshot } from './snapshot/saved/cache.js';
-export type { Snapshot, SnapshotFacts } from './vm/snapshots/snapshot.js';
-export type { Vm } from './vm/vm.js';
+export type { SnapshotFacts } from './vm/snapshots/snapshot.js';
+export type { TakeOptions, Vm, VmSnapshot as Snapshot, VmSnapshotPool as SnapshotPool } from './vm/vm.js';
 export type { CopyOptions, CopyOutOptions, CopyProgress, CopyReport, SkippedEntry } from './vm/copy/copy.js';
 export type { OpenShellOptions, VmExecOptions, VmShellKind } from './vm/shells/vm-shells.js';
-export type { ForkOptions, RestoreOptions, SnapshotOptions } from './vm/snapshots/vm-snapshots.js';
+export type { ForkOptions, RestoreOptions, SnapshotOptions } from './vm/snapshots/options.js';
 export type { FirstOptions, Watch, WatchSpec } from './vm/watch/watch.js';
 
 export { defineScenario, isScenario, onGuest } from './repro/scenario.js';

@@ -249,7 +249,7 @@ describe('calls that come while another is under way', () => {
     await vm.restore('stalled');
     const again = expect(vm.poweroff({ timeout: '1m', via: 'none' })).rejects.toMatchObject({
       code: 'ABORTED',
-      message: expect.stringMatching(/was restored while it was to power off/),
+      message: expect.stringMatching(/was restored before it had powered off/),
     });
     await vm.restore('one');
     await again;

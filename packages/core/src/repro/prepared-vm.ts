@@ -2,10 +2,9 @@ import { AbortedError, QmpilotError } from '../errors.js';
 import type { AttemptFiles } from '../run-files/attempt-files.js';
 import type { RunEvent } from '../run-files/attempt-record.js';
 import { monotonicMs } from '../util/clock.js';
-import type { Snapshot } from '../vm/snapshots/snapshot.js';
 import { boot } from '../vm/start/boot.js';
 import { findPrepared, keepPrepared, type PreparedRequest } from '../vm/start/prepared.js';
-import type { Vm } from '../vm/vm.js';
+import type { Vm, VmSnapshot } from '../vm/vm.js';
 import { onFullDisk } from './full-disk.js';
 import type { Scenario } from './scenario.js';
 import { untilEnd } from './until-end.js';
@@ -29,7 +28,7 @@ export interface PrepareOptions {
 export interface PreparedVm {
   /** Paused: it is there for its snapshot. */
   readonly vm: Vm;
-  readonly snapshot: Snapshot;
+  readonly snapshot: VmSnapshot;
   readonly prepared: { readonly ms: number; readonly snapshotMs: number; readonly from: 'boot' | 'kept' };
   /** Ends the vm, when the snapshot has been kept. */
   readonly close: () => Promise<void>;
@@ -119,7 +118,7 @@ async function openPrepared(
 
 /** Never rejects: a run does not fail for what only the next one would need. */
 async function keepInBackground(
-  snapshot: Snapshot,
+  snapshot: VmSnapshot,
   request: PreparedRequest,
   note: (message: string) => void,
 ): Promise<void> {

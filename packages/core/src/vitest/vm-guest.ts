@@ -2,11 +2,9 @@ import { showsTimestamps } from '../detect/kernel-log/kernel-log-detector.js';
 import { QmpilotError } from '../errors.js';
 import type { GuestDescription } from '../guests/guest.js';
 import { parseDuration, type Duration } from '../util/duration.js';
-import type { SnapshotPool, TakeOptions } from '../vm/snapshots/pool.js';
-import type { Snapshot } from '../vm/snapshots/snapshot.js';
 import { boot, type BootOptions } from '../vm/start/boot.js';
 import { findPrepared, keepPrepared, type PreparedRequest } from '../vm/start/prepared.js';
-import type { Vm } from '../vm/vm.js';
+import type { TakeOptions, Vm, VmSnapshot, VmSnapshotPool } from '../vm/vm.js';
 import { describeStartFailure } from './start-failure.js';
 
 /** What `prepare` is given beside the vm. */
@@ -40,16 +38,16 @@ const SNAPSHOT = 'vitest';
 
 /** A guest at the moment that tests start from. Closing it ends every vm that was taken. */
 export class VmGuest implements AsyncDisposable {
-  readonly snapshot: Snapshot;
+  readonly snapshot: VmSnapshot;
   /** The kernel prints timestamps before its lines; false where that is not known. */
   readonly timestamped: boolean;
-  readonly #pool: SnapshotPool;
+  readonly #pool: VmSnapshotPool;
   readonly #taken = new Set<Vm>();
   readonly #stayWithRunner: () => void;
   #closing: Promise<void> | undefined;
 
   /** @internal */
-  constructor(snapshot: Snapshot, options: { readonly pool: number; readonly timestamped: boolean }) {
+  constructor(snapshot: VmSnapshot, options: { readonly pool: number; readonly timestamped: boolean }) {
     this.snapshot = snapshot;
     this.timestamped = options.timestamped;
     this.#pool = snapshot.pool({ size: options.pool });

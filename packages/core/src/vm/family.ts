@@ -4,22 +4,25 @@ import { acquireHostDirectories, releaseHostDirectories } from '../qemu/host/dir
 import type { Machine } from '../qemu/process/machine.js';
 import type { SnapshotContext } from '../snapshot/context.js';
 import type { SnapshotStore } from '../snapshot/store.js';
-import type { Vm } from './vm.js';
 
-/** What a vm and all its forks have in common. */
+/** What a VM and all its forks have in common. */
 export interface VmFamily {
   readonly guest: PreparedGuest;
   readonly context: SnapshotContext;
   readonly accelerator: AcceleratorChoice;
   readonly snapshots: SnapshotStore;
-  /** A further vm on a machine that was started; `directory` goes with it. */
-  makeVm(machine: Machine, directory: string): Vm;
 }
 
-/** Holds the family's snapshots and the host's folders, from now on until what is given is called. */
+/** A family that makes VMs of the type `V`: a type parameter, so that what `Vm` is built from does not import it. */
+export interface ForkableFamily<V> extends VmFamily {
+  /** Makes a VM of a machine that was started; `directory` is removed with it. */
+  makeVm(machine: Machine, directory: string): V;
+}
+
+/** Keeps the family's snapshots and the host's directories until the returned function is called. */
 export function holdFamily({ snapshots }: VmFamily): () => Promise<void> {
   snapshots.retain();
-  // They are there, for as long as there is a family.
+  // They exist already, as long as the family does.
   acquireHostDirectories().catch(() => {});
   return async () => {
     await snapshots.release();

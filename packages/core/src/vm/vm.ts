@@ -1,8 +1,7 @@
 import { rm } from 'node:fs/promises';
-import { EventEmitter } from 'eventemitter3';
 import type { Console } from '../console/console.js';
 import type { KillEffect } from '../detect/threads/kill-effect.js';
-import { QmpilotError } from '../errors.js';
+import type { QmpilotError } from '../errors.js';
 import { releaseHostDirectories } from '../qemu/host/directories.js';
 import type { Machine } from '../qemu/process/machine.js';
 import type { QmpClient } from '../qmp/client.js';
@@ -10,107 +9,114 @@ import type { OutOfBandShell } from '../shell/console-shell/console-shell.js';
 import { requireSuccess, type ExecResult, type Shell } from '../shell/shell.js';
 import type { SnapshotBlocker } from '../snapshot/blockers.js';
 import type { SnapshotInfo } from '../snapshot/store.js';
-import { monotonicMs } from '../util/clock.js';
 import type { WaitOptions } from '../util/deadline.js';
+import { VmContext } from './context.js';
 import { copyIn } from './copy/copy-in.js';
 import { copyOut } from './copy/copy-out.js';
 import type { CopyOptions, CopyOutOptions, CopyReport } from './copy/copy.js';
-import type { NewVmEvent, VmEvent } from './events.js';
-import type { VmFacts } from './facts.js';
-import type { VmFamily } from './family.js';
-import { GuestActions } from './guest-actions.js';
+import type { VmEvent } from './events.js';
+import { factsOf, type VmFacts } from './facts.js';
+import type { ForkableFamily } from './family.js';
+import type { Keyboard } from './input/keyboard.js';
 import { sysRq, type SysrqOptions } from './input/sysrq.js';
 import { diagnose, type DiagnoseOptions, type VmDiagnosis } from './inspect/diagnose.js';
 import { killAndSee, type KillOptions } from './inspect/kill.js';
-import { LifeRecorder } from './inspect/life-recorder.js';
-import { MachineSlot } from './machine/machine-slot.js';
+import { takeScreenshot, type ScreenshotOptions } from './inspect/screenshot.js';
+import { readStacks, type ProcessStacks, type StacksOptions } from './inspect/stacks.js';
 import { powerOff, type PoweroffOptions, type PoweroffReport } from './power/poweroff.js';
 import { VmShells, type OpenShellOptions, type VmExecOptions } from './shells/vm-shells.js';
 import { forkAll } from './snapshots/fork.js';
-import { SnapshotPool, type PoolOptions } from './snapshots/pool.js';
+import type { ForkOptions, RestoreOptions, SnapshotOptions } from './snapshots/options.js';
+import { SnapshotPool, type PoolOptions, type PoolTakeOptions } from './snapshots/pool.js';
 import { NONCE_FILE } from './snapshots/reseed.js';
-import type { Snapshot } from './snapshots/snapshot.js';
-import { VmSnapshots, type ForkOptions, type RestoreOptions, type SnapshotOptions } from './snapshots/vm-snapshots.js';
+import { Snapshot } from './snapshots/snapshot.js';
+import { VmSnapshots } from './snapshots/vm-snapshots.js';
+import {
+  runWait,
+  until,
+  waitForFile,
+  waitForPort,
+  waitForText,
+  waitForUnit,
+  type TextWait,
+  type UnitWait,
+  type Wait,
+  type WaitForOptions,
+} from './wait/waits.js';
 import { Watch, type WatchSpec } from './watch/watch.js';
+
+/** A snapshot that makes `Vm`s. */
+export type VmSnapshot = Snapshot<Vm>;
+/** A pool of `Vm`s. */
+export type VmSnapshotPool = SnapshotPool<Vm>;
+export type TakeOptions = PoolTakeOptions<Vm>;
 
 let vmCount = 0;
 
 /**
  * A virtual machine under control. Get one by `boot()`; end it by `close()` or `await using`. After a `restore` the same
- * object, consoles and shells go on working with the machine of that moment.
+ * object, consoles and shells work with the restored machine.
  */
-export class Vm extends GuestActions implements AsyncDisposable {
-  readonly name: string;
-  /** The guest's serial console, ttyS0. */
-  readonly console: Console;
-  readonly #family: VmFamily;
-  readonly #slot: MachineSlot;
+export class Vm implements AsyncDisposable {
+  readonly #family: ForkableFamily<Vm>;
+  readonly #directory: string;
+  readonly #context: VmContext;
   readonly #snapshots: VmSnapshots;
   readonly #shells: VmShells;
-  readonly #events = new EventEmitter<{ event: [VmEvent] }>();
-  readonly #life: LifeRecorder;
   readonly #watches = new Set<Watch>();
-  /** The guest as it will be after the restores asked for so far: fires when the next one puts another in its place. */
-  #guest = new AbortController();
-  /** The guests before it that are still there, the oldest first. */
-  readonly #guests = new Set([this.#guest]);
-  readonly #directory: string;
   #closing: Promise<void> | undefined;
 
-  /** @internal Vms are made by `boot` and `fork`. */
-  constructor(family: VmFamily, machine: Machine, directory: string) {
-    super();
+  /** @internal VMs are made by `boot` and `fork`. */
+  constructor(family: ForkableFamily<Vm>, machine: Machine, directory: string) {
     vmCount += 1;
-    this.name = `${family.guest.name}-${vmCount}`;
     this.#family = family;
     this.#directory = directory;
-    const emit = (event: NewVmEvent) => this.emit(event);
-    this.#slot = new MachineSlot(family.guest, machine, emit);
-    this.#snapshots = new VmSnapshots({ name: this.name, family, slot: this.#slot, directory, emit });
-    this.#shells = new VmShells(family.guest, this.#slot);
-    this.console = this.#slot.console;
-    this.console.onTyped((typed) => emit({ type: 'typed', into: 'console', ...typed }));
-    this.#life = new LifeRecorder(this.console, (listener) => this.onEvent(listener));
+    this.#context = new VmContext(`${family.guest.name}-${vmCount}`, family, machine);
+    this.#snapshots = new VmSnapshots(this.#context, directory, () => this.#stopWatches());
+    this.#shells = new VmShells(family.guest, this.#context.slot);
   }
 
-  /** Resolves, with the reason, when QEMU ends although nobody asked it to. A restore begins a new one. */
+  get name(): string {
+    return this.#context.name;
+  }
+
+  /** The guest's serial console, ttyS0. */
+  get console(): Console {
+    return this.#context.console;
+  }
+
+  /** The keyboard of the graphical console: tty1 of a Linux guest. */
+  get keyboard(): Keyboard {
+    return this.#context.keyboard;
+  }
+
+  /** Resolves, with the reason, when QEMU ends although nobody asked it to. A restore replaces the promise. */
   get ended(): Promise<QmpilotError> {
-    return this.#slot.ended;
+    return this.#context.ended;
   }
 
-  /** The session with QEMU; another one after a restore. */
+  /** The session with QEMU; a restore replaces it. */
   get qmp(): QmpClient {
-    return this.#slot.machine.qmp;
+    return this.#context.qmp;
   }
 
-  /** QEMU's process. */
+  /** QEMU's process id. */
   get pid(): number {
-    return this.#slot.machine.process.pid;
+    return this.#context.machine.process.pid;
   }
 
-  /** To seed a workload with: another number for each fork, and after each restore; the guest has it in /run/qmpilot/seed. */
+  /** A seed for a workload: a new number for each fork and after each restore. The guest has it in /run/qmpilot/seed. */
   get seed(): number {
     return this.#snapshots.seed;
   }
 
-  /** Resolves once a guest that was put back has its clock set and random numbers that its siblings do not have; never rejects. */
+  /** Resolves once a restored guest has its clock set and random numbers that its siblings do not have; never rejects. */
   get settled(): Promise<void> {
     return this.#snapshots.settled;
   }
 
   get facts(): VmFacts {
-    const { guest, context, accelerator } = this.#family;
-    const { spec, process } = this.#slot.machine;
-    return {
-      qemu: { path: context.binary.path, version: context.binary.version.text },
-      accelerator,
-      machine: spec.machine,
-      cpu: spec.cpu,
-      cpus: spec.cpus,
-      memoryMiB: spec.memoryMiB,
-      guest: { name: guest.name, key: guest.key, ...(guest.kernelRelease && { kernelRelease: guest.kernelRelease }) },
-      commandLine: process.args,
-    };
+    return factsOf(this.#family, this.#context.machine);
   }
 
   get snapshots(): readonly SnapshotInfo[] {
@@ -118,25 +124,21 @@ export class Vm extends GuestActions implements AsyncDisposable {
   }
 
   /**
-   * The guest's out-of-band root shell, on a virtio console of its own.
+   * The guest's root shell on a virtio console of its own.
    * @throws {USAGE} when the guest has none
    */
   get shell(): OutOfBandShell {
-    if (this.#slot.shell) return this.#slot.shell;
-    throw new QmpilotError('USAGE', `the guest ${this.#family.guest.name} has no out-of-band shell`, {
-      hint: 'start a bash on /dev/hvc0 in the guest and name hvc0 as `shell` in its description; vm.console works without',
-    });
+    return this.#context.mainShell();
   }
 
   /** The shell that detectors use, so that they do not wait for a command of `exec`; undefined when the guest has none. */
   get samplingShell(): OutOfBandShell | undefined {
-    return this.#slot.sampling;
+    return this.#context.samplingShell;
   }
 
-  /** Calls `listener` for everything that happens to the vm; gives the function that ends it. */
+  /** Calls `listener` for everything that happens to the VM; returns an unsubscribe function. */
   onEvent(listener: (event: VmEvent) => void): () => void {
-    this.#events.on('event', listener);
-    return () => void this.#events.off('event', listener);
+    return this.#context.onEvent(listener);
   }
 
   /**
@@ -146,23 +148,23 @@ export class Vm extends GuestActions implements AsyncDisposable {
   async exec(command: string, options: VmExecOptions = {}): Promise<ExecResult> {
     await this.#ready(options);
     const result = await this.#shells.exec(command, options);
-    this.emit({ type: 'exec', command, exitCode: result.exitCode, ms: result.durationMs });
+    this.#context.emit({ type: 'exec', command, exitCode: result.exitCode, ms: result.durationMs });
     return result;
   }
 
-  /** The same, for a command that has to succeed. */
+  /** Runs a command that has to succeed. Throws what `exec` throws, and COMMAND_FAILED. */
   async expectOk(command: string, options?: VmExecOptions): Promise<ExecResult> {
     return requireSuccess(await this.exec(command, options));
   }
 
-  /** The shell that `exec` would take, to stream by. Throws what `exec` throws. */
+  /** Returns the shell that `exec` would take, for its `stream`. Throws what `exec` throws. */
   async bestShell(options: Omit<OpenShellOptions, 'timeout'> = {}): Promise<Shell> {
     await this.#ready(options);
     return this.#shells.best(options);
   }
 
   /**
-   * A further shell beside the one of `exec`, for a second command at the same time, or when the first one hangs. Close it.
+   * Opens a further shell beside the one of `exec`, for a second command at the same time, or when the first one hangs. Close it.
    * @throws {USAGE} when the guest offers none
    * @throws {SHELL_LOST} when it does not answer
    */
@@ -172,7 +174,7 @@ export class Vm extends GuestActions implements AsyncDisposable {
   }
 
   /**
-   * Copies a file or tree of the host into the guest, where `to` is the whole name it gets. Modes, times and links are kept; the
+   * Copies a file or tree of the host into the guest; `to` is the full destination path. Modes, times and links are kept; the
    * owner is root. A file replaces a file; nothing else is replaced. What failed or was cancelled leaves nothing behind.
    * @throws {USAGE} {COPY_FAILED} {TIMEOUT} {ABORTED} {SHELL_LOST}
    */
@@ -182,8 +184,8 @@ export class Vm extends GuestActions implements AsyncDisposable {
   }
 
   /**
-   * The same, out of the guest. Devices, and links that lead out of the tree, are left out: `skipped` of the report names them; the right
-   * of others to write is not copied.
+   * Copies a file or tree out of the guest. Devices, and links that lead out of the tree, are left out: `skipped` of the report
+   * names them; the write permission of others is not copied.
    * @throws {USAGE} {COPY_FAILED} {TIMEOUT} {ABORTED} {SHELL_LOST} {NO_SPACE}
    * @throws {OUTPUT_LIMIT} for an archive of more than `maxBytes` (8 GiB by default)
    */
@@ -193,67 +195,63 @@ export class Vm extends GuestActions implements AsyncDisposable {
   }
 
   /**
-   * Why `vm.snapshot(name, options)` would fail now: a share that is mounted, a device of the host, no room for RAM; empty when nothing
-   * is known to stand in its way. Nothing is tried.
+   * Lists why `vm.snapshot(name, options)` would fail now: a share that is mounted, a device of the host, no room for RAM; empty
+   * when no reason is known. Changes nothing.
    */
   snapshotBlockers(options: SnapshotOptions = {}): Promise<readonly SnapshotBlocker[]> {
     return this.#snapshots.blockers(options);
   }
 
   /**
-   * Keeps RAM, devices and disks as they are now under a name. The guest goes on afterwards as it was, and for the
-   * strategy `template` in a QEMU of its own. When it fails the guest goes on as well.
+   * Saves RAM, devices and disks as they are now under a name. The guest goes on afterwards, with the strategy `template` in a
+   * new QEMU. It goes on as well when saving fails.
    * @throws {USAGE} for a name that is taken or not allowed
    * @throws {SNAPSHOT} when QEMU cannot save this machine, with its reason
    * @throws {NO_SPACE} {TIMEOUT} {ABORTED} {QEMU_EXITED}
    */
-  async snapshot(name: string, options: SnapshotOptions = {}): Promise<Snapshot> {
-    this.mustRun();
-    return this.#snapshots.save(name, options);
+  async snapshot(name: string, options: SnapshotOptions = {}): Promise<VmSnapshot> {
+    this.#context.assertRunning();
+    return new Snapshot(this.#family, await this.#snapshots.save(name, options));
   }
 
   /**
-   * Puts this vm back to where the snapshot was made, whatever state it is in, and lets it run. Watches end; consoles and
-   * shells go on with the restored guest.
+   * Restores the snapshot, whatever state the VM is in, and lets the guest run. Watches end; consoles and shells go on with the
+   * restored guest.
    * @throws {USAGE} when there is no such snapshot
    * @throws {SNAPSHOT} when it does not load
    * @throws {CLOSED} {TIMEOUT} {ABORTED}
    */
   async restore(name: string, options: RestoreOptions = {}): Promise<void> {
-    this.#mustBeOpen();
-    this.#family.snapshots.get(name);
-    const next = new AbortController();
-    this.#guest = next;
-    this.#guests.add(next);
-    await this.#snapshots.restore(name, options, () => this.#leaveGuests(next));
+    this.#context.assertOpen();
+    await this.#snapshots.restore(name, options);
   }
 
   /**
-   * Asks the guest itself which snapshot it was put back to, by a number that is held in its RAM alone: undefined when it was rebooted
-   * since, or never was in one. Throws what `exec` throws.
+   * Asks the guest which snapshot it was restored from, by a number that is only in its RAM: undefined when it was rebooted since,
+   * or never restored. Throws what `exec` throws.
    */
   async restoredFrom(options: WaitOptions = {}): Promise<SnapshotInfo | undefined> {
     return this.#snapshots.whose((await this.exec(`cat ${NONCE_FILE}`, options)).stdout.trim());
   }
 
   /**
-   * New vms that start where the snapshot was made; they run, share RAM with it until they write, and can restore the same
-   * snapshots. Each has to be closed by itself.
+   * Makes VMs that start where the snapshot was made; they run, share RAM with it until they write, and can restore the same
+   * snapshots. The caller closes each of them.
    * @throws {SNAPSHOT} for an internal snapshot, or one that does not load
    * @throws {NO_SPACE} {TIMEOUT} {ABORTED}: no fork is left then
    */
   async fork(name: string, options: ForkOptions = {}): Promise<Vm[]> {
-    this.#mustBeOpen();
+    this.#context.assertOpen();
     return forkAll(this.#family, name, options);
   }
 
   /**
-   * Forks of a snapshot, kept loaded and paused: taking one costs milliseconds. The pool has to be closed.
+   * Keeps forks of a snapshot loaded and paused: taking one costs milliseconds. The caller closes the pool.
    * @throws {USAGE} when there is no such snapshot
    * @throws {USAGE} for a size that is not 1 or more
    */
-  pool(name: string, options: PoolOptions = {}): SnapshotPool {
-    this.#mustBeOpen();
+  pool(name: string, options: PoolOptions = {}): VmSnapshotPool {
+    this.#context.assertOpen();
     return new SnapshotPool(this.#family, name, options);
   }
 
@@ -264,89 +262,136 @@ export class Vm extends GuestActions implements AsyncDisposable {
 
   /** Starts detectors on this guest. */
   watch(spec: WatchSpec = {}, options: { readonly signal?: AbortSignal | undefined } = {}): Watch {
-    this.mustRun();
-    const watch = new Watch(this, spec, options.signal);
+    this.#context.assertRunning();
+    const watch = new Watch(this.#context, spec, options.signal);
     this.#watches.add(watch);
-    watch.onFinding((finding) => this.emit({ type: 'finding', finding }));
+    watch.onFinding((finding) => this.#context.emit({ type: 'finding', finding }));
     return watch;
   }
 
   /**
    * Asks the guest to power off and follows it to the end, or to `timeout` (default 3 min): `outcome` says which. A stall
    * is data; QEMU is left as it is then.
-   * @throws {ABORTED} also when the vm is restored meanwhile
+   * @throws {ABORTED} also when the VM is restored meanwhile
    * @throws {QEMU_EXITED} {SHELL_LOST}
    */
   async poweroff(options: PoweroffOptions = {}): Promise<PoweroffReport> {
-    const restored = this.#guest.signal;
+    const restored = this.#snapshots.guestSignal;
     await this.#ready(options);
-    const signal = AbortSignal.any([restored, ...(options.signal ? [options.signal] : [])]);
-    const inTurn = <T>(task: () => Promise<T>) => this.#snapshots.inTurn('the request to power off', { signal }, task);
-    const report = await this.#slot
-      .expectEnd(() => powerOff({ vm: this, slot: this.#slot, inTurn }, { ...options, signal }))
-      .catch((error: unknown) => {
-        if (!restored.aborted || options.signal?.aborted) throw error;
-        throw new QmpilotError('ABORTED', `the vm ${this.name} was restored while it was to power off`, {
-          cause: error,
-        });
-      });
-    if (report.finding) this.emit({ type: 'finding', finding: report.finding });
-    return report;
+    return powerOff(this.#context, restored, options);
   }
 
   /**
-   * Has the kernel act on a SysRq key (`w`: dump blocked tasks, `t`: all tasks, ...), and gives the console lines it printed.
-   * A guest whose shell does not answer is asked by its keyboard, over QMP.
+   * Has the kernel act on a SysRq key (`w`: dump blocked tasks, `t`: all tasks, ...), and returns the console lines it printed.
+   * Where the guest's shell does not answer, the key goes over the keyboard.
    * @throws {TIMEOUT} when the kernel does not answer within 30 s
    * @throws {COMMAND_FAILED} when it refuses the key
    * @throws {SHELL_LOST} {ABORTED}
    */
-  sysrq(key: string, options: SysrqOptions = {}): Promise<string[]> {
-    this.mustRun();
-    return sysRq(this, key, options);
+  async sysrq(key: string, options: SysrqOptions = {}): Promise<string[]> {
+    this.#context.assertRunning();
+    return sysRq(this.#context, key, options);
   }
 
   /**
-   * Tells why nothing is heard of the guest: panicked, stopped, spinning, idle, QEMU gone, or alive after all.
+   * Diagnoses a guest that says nothing: panicked, stopped, spinning, idle, QEMU gone, or alive after all.
    * @throws {ABORTED}
    */
-  diagnose(options: DiagnoseOptions = {}): Promise<VmDiagnosis> {
-    this.#mustBeOpen();
-    return diagnose(this, this.#slot.machine, this.#life, options);
+  async diagnose(options: DiagnoseOptions = {}): Promise<VmDiagnosis> {
+    this.#context.assertOpen();
+    return diagnose(this.#context, options);
   }
 
-  /** Sends SIGKILL to processes of the guest, and says what it did to each. Throws what `exec` throws. */
-  kill(pids: number | readonly number[], options: KillOptions = {}): Promise<KillEffect[]> {
-    this.mustRun();
-    return killAndSee(this.samplingShell ?? this.shell, typeof pids === 'number' ? [pids] : pids, options);
+  /** Sends SIGKILL to processes of the guest, and reports what it did to each. Throws what `exec` throws. */
+  async kill(pids: number | readonly number[], options: KillOptions = {}): Promise<KillEffect[]> {
+    this.#context.assertRunning();
+    return killAndSee(this.#context.probeShell(), typeof pids === 'number' ? [pids] : pids, options);
   }
 
-  /** Stops the guest's CPUs. */
+  /**
+   * Takes a screenshot of the graphical console, as PNG. The guest needs a graphics card: boot it with `display: 'std'`.
+   * @throws {USAGE} when it has none
+   * @throws {QMP_COMMAND} {TIMEOUT} {ABORTED}
+   */
+  async screenshot(options: ScreenshotOptions = {}): Promise<Buffer> {
+    return takeScreenshot(this.#context.runningMachine().qmp, options);
+  }
+
+  /**
+   * Reads the stacks of a process's threads: in the kernel, and in user space by gdb where the process still answers ptrace.
+   * Where it does not, `userUnavailable` says why; neither this nor the shell of `exec` hangs then. Limit: 3 min by default.
+   * @throws {NOT_FOUND} when there is no such process
+   * @throws {USAGE} {TIMEOUT} {ABORTED} {SHELL_LOST}
+   */
+  async stacks(pid: number, options: StacksOptions = {}): Promise<ProcessStacks> {
+    this.#context.assertRunning();
+    return readStacks(this.#context.probeShell(), pid, options);
+  }
+
+  /**
+   * Waits for what `wait` describes and returns its value. Limit: 1 min by default.
+   * @throws {TIMEOUT} with what was seen last
+   * @throws {ABORTED} {QEMU_EXITED} and what the wait throws when it cannot come any more
+   */
+  async waitFor<T>(wait: Wait<T>, options: WaitForOptions = {}): Promise<T> {
+    this.#context.assertRunning();
+    const { console, ended } = this.#context;
+    return runWait({ console, ended, probeShell: () => this.#context.probeShell() }, wait, options);
+  }
+
+  /** Waits for a systemd unit. @throws {UNIT_FAILED} {NOT_FOUND} at once */
+  async waitForUnit(name: string, options: UnitWait & WaitForOptions = {}): Promise<void> {
+    await this.waitFor(waitForUnit(name, options), options);
+  }
+
+  /** Waits until something in the guest accepts TCP connections on a port. */
+  async waitForPort(port: number, options: { readonly host?: string } & WaitForOptions = {}): Promise<void> {
+    await this.waitFor(waitForPort(port, options), options);
+  }
+
+  /** Waits until a path exists in the guest, or with `gone` until it does not. */
+  async waitForFile(path: string, options: { readonly gone?: boolean } & WaitForOptions = {}): Promise<void> {
+    await this.waitFor(waitForFile(path, options), options);
+  }
+
+  /** Waits until the serial console prints a text, or its screen shows it; returns what matched. */
+  waitForText(pattern: string | RegExp, options: TextWait & WaitForOptions = {}): Promise<string> {
+    return this.waitFor(waitForText(pattern, options), options);
+  }
+
+  /** Waits until `probe` returns something that is neither `undefined`, `null` nor `false`, and returns that. */
+  until<T>(
+    probe: (signal: AbortSignal) => T | Promise<T>,
+    options: WaitForOptions & { readonly awaited?: string } = {},
+  ): Promise<Exclude<T, undefined | null | false>> {
+    return this.waitFor(until(probe, options.awaited), options);
+  }
+
+  /** Pauses the guest's CPUs. @throws {TIMEOUT} {ABORTED} */
   async pause(options: WaitOptions = {}): Promise<void> {
-    this.mustRun();
-    await this.#snapshots.inTurn('the pause', options, (wait) => this.qmp.execute('stop', undefined, wait));
+    this.#context.assertRunning();
+    await this.#context.turns.take('the pause', options, (wait) => this.qmp.execute('stop', undefined, wait));
   }
 
-  /** Lets them run again. @throws {TIMEOUT} {ABORTED} */
+  /** Resumes the guest's CPUs. @throws {TIMEOUT} {ABORTED} */
   async resume(options: WaitOptions = {}): Promise<void> {
-    this.mustRun();
-    await this.#snapshots.inTurn('the guest to run on', options, (wait) => this.qmp.execute('cont', undefined, wait));
+    this.#context.assertRunning();
+    await this.#context.turns.take('the resumption', options, (wait) => this.qmp.execute('cont', undefined, wait));
   }
 
-  /** Kills QEMU and removes everything of this vm from the host; snapshots go with the last vm of the family. */
+  /** Kills QEMU and removes everything of this VM from the host; snapshots are removed with the last VM of the family. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
-  /** Closes it: for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
   /** @internal Why there is no running QEMU; undefined while there is one. */
   get failure(): QmpilotError | undefined {
-    return this.#slot.failure;
+    return this.#context.slot.failure;
   }
 
   /** @internal Lets a fork that was loaded run. */
@@ -354,54 +399,33 @@ export class Vm extends GuestActions implements AsyncDisposable {
     await this.#snapshots.begin(options);
   }
 
-  /** @internal */
-  emit(event: NewVmEvent): void {
-    this.#events.emit('event', { at: monotonicMs(), ...event });
-  }
-
   async #close(): Promise<void> {
-    this.#snapshots.cancel();
+    const { slot, turns } = this.#context;
+    this.#context.markClosed();
+    turns.cancel();
     await this.#stopWatches();
     this.#shells.close();
-    // A job that was cancelled must not go on in a QEMU that does.
-    if (!this.#slot.machine.process.isOurs) await this.#snapshots.idle();
-    await this.#snapshots.leaveForeignDisks();
-    await this.#slot.close();
-    await this.#snapshots.idle();
-    await this.#snapshots.dispose(this.#slot.machine);
+    // A job that was cancelled must not go on in a QEMU that is not ours.
+    if (!slot.machine.process.isOurs) await turns.idle();
+    await this.#snapshots.cleanForeignDisks();
+    await slot.close();
+    await turns.idle();
+    await this.#snapshots.dispose(slot.machine);
     await rm(this.#directory, { recursive: true, force: true });
     await this.#family.snapshots.release();
     await releaseHostDirectories();
-    this.#events.removeAllListeners();
+    this.#context.removeListeners();
   }
 
-  /** Waits for a restore that was asked for before. */
+  /** Waits for the restores that were asked for before. */
   async #ready(options: WaitOptions): Promise<void> {
-    this.#mustBeOpen();
+    this.#context.assertOpen();
     await this.#snapshots.restored(options);
-    this.mustRun();
-  }
-
-  async #leaveGuests(next: AbortController): Promise<void> {
-    for (const guest of this.#guests) {
-      if (guest === next) break;
-      this.#guests.delete(guest);
-      guest.abort();
-    }
-    await this.#stopWatches();
+    this.#context.assertRunning();
   }
 
   async #stopWatches(): Promise<void> {
     for (const watch of this.#watches) await watch.stop();
     this.#watches.clear();
-  }
-
-  #mustBeOpen(): void {
-    if (this.#closing) throw new QmpilotError('CLOSED', `the vm ${this.name} was closed`);
-  }
-
-  protected override mustRun(): void {
-    this.#mustBeOpen();
-    this.#slot.mustRun();
   }
 }

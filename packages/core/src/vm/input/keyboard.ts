@@ -95,7 +95,7 @@ export class Keyboard {
     );
   }
 
-  /** @internal Presses `keys` together and lets go of them, by QEMU's names. */
+  /** @internal Presses and releases `keys` together, by QEMU's names. */
   async chord(keys: readonly string[], options: WaitOptions = {}): Promise<void> {
     await this.#inTurn(async () => sendEvents(this.#qmp(), keys, options));
   }

@@ -1,45 +1,45 @@
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import type { WaitOptions } from '../../util/deadline.js';
-import type { Vm } from '../vm.js';
+import type { VmContext } from '../context.js';
 
-/** Prints the list of keys, whatever the guest allows: nothing of the answer before it comes after it. */
+/** Prints the list of keys even where all others are disabled: it marks the end of the answer. */
 const END_KEY = 'h';
-/** Sets the level of the console to 8: all that the kernel says is shown. */
+/** Sets the console's log level to 8, so that everything is printed. */
 const LOUDEST = '8';
-/** The kernel's word that it took the key: `sysrq: Show Blocked State`; `SysRq : ...` before Linux 5. */
+/** The kernel's confirmation of a key: `sysrq: Show Blocked State`; `SysRq : ...` before Linux 5. */
 const HEADER = /sysrq ?: (?!HELP)(\S[^\n]*)\n/i;
 const END = /sysrq ?: HELP :/i;
 
 /**
- * SysRq as a person has it: Alt+SysRq and the key on the graphical console's keyboard, or a break and the key on the serial line. No
- * shell is needed. That the kernel obeyed is seen on the serial console.
+ * Sends a SysRq key without a shell: Alt+SysRq and the key on the graphical console's keyboard, or a break and the key on the
+ * serial line. The kernel's answer is read from the serial console.
  */
 export async function sysRqByKeys(
-  vm: Vm,
+  { keyboard, console, machine }: VmContext,
   key: string,
   via: 'keyboard' | 'serial',
   options: WaitOptions,
 ): Promise<string[]> {
   const wait = { timeout: '30s', ...options };
   const press = async (name: string) => {
-    if (via === 'keyboard') return vm.keyboard.chord(['alt', 'sysrq', name], options);
-    await vm.qmp.executeUntyped('chardev-send-break', { id: 'ttyS0' }, options);
-    await vm.console.send(Buffer.from(name), options);
+    if (via === 'keyboard') return keyboard.chord(['alt', 'sysrq', name], options);
+    await machine.qmp.executeUntyped('chardev-send-break', { id: 'ttyS0' }, options);
+    await console.send(Buffer.from(name), options);
   };
-  const from = vm.console.position;
+  const from = console.position;
   try {
     await press(key);
-    // A keyboard holds 16 bytes: the next keys follow when these were read.
-    const header = await vm.console.expect(HEADER, { ...wait, from, consume: false });
+    // QEMU's keyboard queue holds 16 bytes: send the next keys when these were read.
+    const header = await console.expect(HEADER, { ...wait, from, consume: false });
     await press(END_KEY);
-    const end = await vm.console.expect(END, { ...wait, from: header.end, consume: false });
+    const end = await console.expect(END, { ...wait, from: header.end, consume: false });
     const said = header.groups[0] ?? '';
     if (/operation is disabled/.test(said)) {
       throw new QmpilotError('COMMAND_FAILED', `the kernel refused SysRq ${key} over the ${via}: ${said.trim()}`, {
         hint: 'boot it with sysrq_always_enabled=1, or set kernel.sysrq=1 in it',
       });
     }
-    const text = vm.console.textBetween(header.position, end.position);
+    const text = console.textBetween(header.position, end.position);
     return text
       .slice(0, text.lastIndexOf('\n') + 1)
       .split('\n')
@@ -48,7 +48,7 @@ export async function sysRqByKeys(
     if (!isQmpilotError(error, 'TIMEOUT')) throw error;
     throw new QmpilotError('TIMEOUT', `the kernel did not take SysRq ${key} over the ${via}: ${error.message}`, {
       cause: error,
-      evidence: { console: vm.console.lastLines(20) },
+      evidence: { console: console.lastLines(20) },
       hint:
         via === 'serial'
           ? 'it needs CONFIG_MAGIC_SYSRQ_SERIAL, and console=ttyS0'
@@ -58,16 +58,16 @@ export async function sysRqByKeys(
 }
 
 /**
- * For a guest that no shell answers in: by the keyboard, or where nothing takes its keys by a break on the serial line. The console's
- * level is raised to 8 before, and stays there: nobody can tell what it was.
+ * Sends a SysRq key to a guest without a shell that answers: by the keyboard, or where the guest does not read it, by a break
+ * on the serial line. This raises the console's log level to 8 for good, as there is no way to read the previous level.
  */
-export async function sysRqByAnyKeys(vm: Vm, key: string, options: WaitOptions): Promise<string[]> {
+export async function sysRqByAnyKeys(context: VmContext, key: string, options: WaitOptions): Promise<string[]> {
   try {
-    await sysRqByKeys(vm, LOUDEST, 'keyboard', { timeout: '5s', ...options });
+    await sysRqByKeys(context, LOUDEST, 'keyboard', { timeout: '5s', ...options });
   } catch (error) {
     if (!isQmpilotError(error, 'TIMEOUT')) throw error;
-    await sysRqByKeys(vm, LOUDEST, 'serial', options);
-    return sysRqByKeys(vm, key, 'serial', options);
+    await sysRqByKeys(context, LOUDEST, 'serial', options);
+    return sysRqByKeys(context, key, 'serial', options);
   }
-  return sysRqByKeys(vm, key, 'keyboard', options);
+  return sysRqByKeys(context, key, 'keyboard', options);
 }

@@ -4,7 +4,7 @@ import type { QmpClient } from '../../qmp/client.js';
 import { monotonicMs } from '../../util/clock.js';
 import { pause, type WaitOptions } from '../../util/deadline.js';
 
-const LOOKS = 5;
+const HALT_SAMPLES = 5;
 /** USER_HZ, include/asm-generic/param.h: the same on every machine that Node runs on. */
 const TICKS_PER_SECOND = 100;
 
@@ -24,8 +24,8 @@ export async function watchCpus(
   const before = await Promise.all(threads.map(({ thread }) => cpuTicks(pid, thread)));
   const halted = new Map<number, number>();
   let looks = 0;
-  for (let look = 0; look < LOOKS; look += 1) {
-    await pause(windowMs / LOOKS, options.signal);
+  for (let look = 0; look < HALT_SAMPLES; look += 1) {
+    await pause(windowMs / HALT_SAMPLES, options.signal);
     const found = await haltedCpus(qmp, options);
     if (found === undefined) continue;
     looks += 1;

@@ -1,24 +1,22 @@
 import { diagnoseLife, type CpuActivity, type Diagnosis, type LifeSigns } from '../../detect/life/life-signs.js';
 import { isQmpilotError } from '../../errors.js';
 import type { Machine } from '../../qemu/process/machine.js';
-import type { OutOfBandShell } from '../../shell/console-shell/console-shell.js';
 import type { WaitOptions } from '../../util/deadline.js';
 import { parseDuration, type Duration } from '../../util/duration.js';
-import type { Vm } from '../vm.js';
+import type { VmContext } from '../context.js';
 import { watchCpus } from './cpu-activity.js';
-import type { LifeRecorder } from './life-recorder.js';
 
-/** How long `vm.diagnose` looks, and what counts as quiet. */
+/** Limits of `vm.diagnose`. */
 export interface DiagnoseOptions extends Pick<WaitOptions, 'signal'> {
-  /** From when on a console that says nothing counts as silent; default 10 s. */
+  /** How long without output makes a console silent; default 10 s. */
   readonly quiet?: Duration | undefined;
-  /** How long the virtual CPUs are looked at; default 1 s. */
+  /** How long the virtual CPUs are sampled; default 1 s. */
   readonly window?: Duration | undefined;
-  /** How long the out-of-band shell may take to answer; default 5 s. */
+  /** How long the console shell may take to answer; default 5 s. */
   readonly shellTimeout?: Duration | undefined;
 }
 
-/** The state of a vm seen from outside, with what it was concluded from. */
+/** The state of a VM as seen from outside, with the signs that it was concluded from. */
 export interface VmDiagnosis extends Diagnosis {
   /** What it was concluded from. */
   readonly signs: LifeSigns;
@@ -26,26 +24,22 @@ export interface VmDiagnosis extends Diagnosis {
   readonly console: readonly string[];
 }
 
-const LINES = 20;
+const CONSOLE_LINES = 20;
 
-/** The body of `vm.diagnose`: looks at the vm from outside, and leaves it as it is. */
-export async function diagnose(
-  vm: Vm,
-  machine: Machine,
-  recorder: LifeRecorder,
-  options: DiagnoseOptions,
-): Promise<VmDiagnosis> {
+/** Looks at the VM from outside, without changing it. */
+export async function diagnose(context: VmContext, options: DiagnoseOptions): Promise<VmDiagnosis> {
+  const { slot, machine, console, life: recorder } = context;
   const quietMs = parseDuration(options.quiet ?? '10s', 'quiet');
   const windowMs = parseDuration(options.window ?? '1s', 'window');
   const shellTimeout = parseDuration(options.shellTimeout ?? '5s', 'shellTimeout');
-  const shell = shellOf(vm);
+  const shell = slot.sampling ?? slot.shell;
   const wait = { signal: options.signal, timeout: 5000 + windowMs };
   const [runState, shellAnswers, cpus] = machine.process.exit
     ? [undefined, undefined, []]
     : await Promise.all([
         askRunState(machine, wait),
         shell && answers(shell.ping({ signal: options.signal, timeout: shellTimeout })),
-        watchCpus(machine.qmp, machine.process.pid, windowMs, wait).catch(giveUp<CpuActivity[]>(options.signal, [])),
+        watchCpus(machine.qmp, machine.process.pid, windowMs, wait).catch(orElse<CpuActivity[]>(options.signal, [])),
       ]);
   const { exit } = machine.process;
   const { consoleQuietMs } = recorder;
@@ -59,22 +53,13 @@ export async function diagnose(
     ...(shellAnswers !== undefined && { shellAnswers }),
     cpus,
   };
-  return { ...diagnoseLife(signs, { quietMs }), signs, console: vm.console.lastLines(LINES) };
-}
-
-function shellOf(vm: Vm): OutOfBandShell | undefined {
-  try {
-    return vm.samplingShell ?? vm.shell;
-  } catch (error) {
-    if (isQmpilotError(error, 'USAGE')) return undefined;
-    throw error;
-  }
+  return { ...diagnoseLife(signs, { quietMs }), signs, console: console.lastLines(CONSOLE_LINES) };
 }
 
 async function askRunState(machine: Machine, wait: WaitOptions): Promise<string | undefined> {
   return machine.qmp
     .execute('query-status', undefined, wait)
-    .then(({ status }) => status, giveUp<string | undefined>(wait.signal, undefined));
+    .then(({ status }) => status, orElse<string | undefined>(wait.signal, undefined));
 }
 
 async function answers(ping: Promise<void>): Promise<boolean> {
@@ -87,10 +72,10 @@ async function answers(ping: Promise<void>): Promise<boolean> {
   );
 }
 
-/** That something does not answer is what is looked for; only the caller's own end is an error. */
-function giveUp<T>(signal: AbortSignal | undefined, instead: T): (error: unknown) => T {
+/** Takes a missing answer for a sign, and throws only when the caller aborted. */
+function orElse<T>(signal: AbortSignal | undefined, fallback: T): (error: unknown) => T {
   return (error) => {
     if (signal?.aborted) throw error;
-    return instead;
+    return fallback;
   };
 }

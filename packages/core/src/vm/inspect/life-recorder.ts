@@ -3,7 +3,7 @@ import { createKernelLogDetector } from '../../detect/kernel-log/kernel-log-dete
 import { monotonicMs } from '../../util/clock.js';
 import type { VmEvent } from '../events.js';
 
-/** What `diagnose` needs to know of the time before it was asked; begins anew with each machine. */
+/** Records what `diagnose` needs to know of the past. Starts from scratch with each machine. */
 export class LifeRecorder {
   pvpanic = false;
   watchdog: string | undefined;

@@ -10,11 +10,11 @@ import { encodePng, parsePpm } from './ppm-to-png.js';
 export type ScreenshotOptions = WaitOptions;
 
 /**
- * The body of `vm.screenshot`. QEMU writes PPM on every version; its own PNG came with 7.1, and only where it was built with
- * libpng: so the PNG is made here.
+ * Takes a picture of the graphical console. QEMU writes PPM in every version, but PNG only since 7.1 and where it was built
+ * with libpng: so the PNG is encoded here.
  */
 export async function takeScreenshot(qmp: QmpClient, options: ScreenshotOptions): Promise<Buffer> {
-  // Where it goes also when this process is killed meanwhile.
+  // A directory that is removed even when this process is killed.
   const { disk } = await acquireHostDirectories();
   let directory: string | undefined;
   try {
@@ -24,7 +24,7 @@ export async function takeScreenshot(qmp: QmpClient, options: ScreenshotOptions)
     return encodePng(parsePpm(await readFile(filename)));
   } catch (error) {
     if (!isQmpilotError(error, 'QMP_COMMAND') || !/no console|no surface/i.test(error.message)) throw error;
-    throw new QmpilotError('USAGE', 'this vm has no graphics card to take a picture of', {
+    throw new QmpilotError('USAGE', 'this VM has no graphics card to take a screenshot of', {
       cause: error,
       hint: "boot it with display: 'std'; vm.console.screen shows the serial console without one",
     });

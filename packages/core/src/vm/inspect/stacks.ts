@@ -52,12 +52,12 @@ true
 /** PF_KTHREAD and PF_IO_WORKER, include/linux/sched.h. */
 const KERNEL_ONLY = 0x200000 | 0x10;
 /** A thread that is in D state each time it is looked at does not stop for ptrace. */
-const LOOKS = 5;
+const MAX_LOOKS = 5;
 const LOOK_PAUSE_S = 0.2;
 /** Loading the symbols of a large program takes gdb 20 s without KVM. */
 const GDB_LIMIT_S = 120;
 
-/** The body of `vm.stacks`. */
+/** Reads the stacks of a process by `shell`. */
 export async function readStacks(shell: Shell, pid: number, options: StacksOptions = {}): Promise<ProcessStacks> {
   if (!Number.isInteger(pid) || pid < 1) throw new QmpilotError('USAGE', `${pid} is not a process id`);
   const wait = {
@@ -68,7 +68,7 @@ export async function readStacks(shell: Shell, pid: number, options: StacksOptio
   let seen = await kernelSide(shell, pid, wait);
   const first = seen.threads.filter(({ state }) => state === 'D').map(({ tid }) => tid);
   let stuck = new Set(first);
-  for (let look = 1; look < LOOKS && stuck.size > 0; look += 1) {
+  for (let look = 1; look < MAX_LOOKS && stuck.size > 0; look += 1) {
     await shell.exec(`sleep ${LOOK_PAUSE_S}`, wait);
     seen = await kernelSide(shell, pid, wait);
     const still = new Set(seen.threads.filter(({ state }) => state === 'D').map(({ tid }) => tid));

@@ -35,7 +35,7 @@ export class MachineSlot {
   #held = false;
   #closed = false;
   /** Those whose QEMU stays when the guest powers off. */
-  readonly #outliving = new WeakSet<Machine>();
+  readonly #keptAlive = new WeakSet<Machine>();
   readonly #changes = new Listeners<Machine>();
   /** Former machines on their way out. */
   readonly #going = new Set<Promise<void>>();
@@ -75,7 +75,7 @@ export class MachineSlot {
   }
 
   /** @throws what the failure is, when there is no running machine */
-  mustRun(): void {
+  assertRunning(): void {
     const failure = this.#failure;
     if (failure)
       throw new QmpilotError(failure.code, failure.message, {
@@ -138,15 +138,15 @@ export class MachineSlot {
    * From now on QEMU stays when its guest powers off, for a snapshot that lives in it; for the vm it is the end all the same. A QEMU that
    * was attached to does as its owner said.
    */
-  async outlivePoweroff(options: WaitOptions): Promise<void> {
+  async keepAliveOnPoweroff(options: WaitOptions): Promise<void> {
     const machine = this.#machine;
     if (!machine.process.isOurs) return;
     await machine.qmp.execute('set-action', { shutdown: 'pause' }, options);
-    this.#outliving.add(machine);
+    this.#keptAlive.add(machine);
   }
 
   /** The same machine, at another moment: whoever is in the middle of something with its guest learns of it. */
-  returnToLife(): void {
+  markRestored(): void {
     this.#revive();
     this.#reattach();
   }
@@ -217,7 +217,7 @@ export class MachineSlot {
     machine.qmp.on(({ event, data }) => {
       if (machine !== this.#machine) return;
       if (event === 'VSERPORT_CHANGE' && data.id === AGENT_PORT && !data.open) this.agent?.interrupt();
-      if (event === 'SHUTDOWN' && this.#outliving.has(machine) && this.#endsExpected === 0)
+      if (event === 'SHUTDOWN' && this.#keptAlive.has(machine) && this.#endsExpected === 0)
         this.#fail(poweredOff(machine));
       this.#emit({ type: 'qmp', event, data: { ...data } });
     });

@@ -12,8 +12,8 @@ import type { QmpEvent } from '../../qmp/protocol/messages.js';
 import { monotonicMs } from '../../util/clock.js';
 import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
 import { parseDuration, type Duration } from '../../util/duration.js';
+import type { VmContext } from '../context.js';
 import type { MachineSlot } from '../machine/machine-slot.js';
-import type { Vm } from '../vm.js';
 import { pollSystemd } from './poll-systemd.js';
 
 export interface PoweroffOptions extends WaitOptions {
@@ -41,19 +41,31 @@ const DEFAULT_TIMEOUT = '3m';
 const DEFAULT_SLOW = '1m';
 const PHASE_TICK_MS = 250;
 
-interface PoweroffTarget {
-  readonly vm: Vm;
-  /** A snapshot that is made meanwhile puts another machine there, in which the guest goes on. */
-  readonly slot: MachineSlot;
-  /** Runs `task` while the machine stays the same. */
-  readonly inTurn: <T>(task: () => Promise<T>) => Promise<T>;
-}
-
-/** The body of `vm.poweroff`. */
+/**
+ * Asks the guest to power off and follows it to the end, or to the timeout.
+ * @throws {ABORTED} also when `restored` fires: a restore has replaced the guest
+ */
 export async function powerOff(
-  { vm, slot, inTurn }: PoweroffTarget,
+  context: VmContext,
+  restored: AbortSignal,
   options: PoweroffOptions,
 ): Promise<PoweroffReport> {
+  const signal = options.signal ? AbortSignal.any([restored, options.signal]) : restored;
+  try {
+    const report = await context.slot.expectEnd(() => requestAndFollow(context, { ...options, signal }));
+    if (report.finding) context.emit({ type: 'finding', finding: report.finding });
+    return report;
+  } catch (error) {
+    if (!restored.aborted || options.signal?.aborted) throw error;
+    throw new QmpilotError('ABORTED', `the VM ${context.name} was restored before it had powered off`, {
+      cause: error,
+    });
+  }
+}
+
+async function requestAndFollow(context: VmContext, options: PoweroffOptions): Promise<PoweroffReport> {
+  // A snapshot that is made meanwhile replaces the machine, and the guest goes on in the new one.
+  const { slot, console } = context;
   const detector = createShutdownDetector();
   const begun = monotonicMs();
   const now = () => monotonicMs() - begun;
@@ -62,16 +74,16 @@ export async function powerOff(
   const wanted = options.wanted ?? 'poweroff';
   const stop = new AbortController();
   const undo = [
-    vm.console.onBytes((chunk) => detector.console(chunk, now())),
+    console.onBytes((chunk) => detector.console(chunk, now())),
     onQmpEvent(slot, ({ event, data }) => detector.qmpEvent(event, { ...data }, now())),
-    followPhases(vm, detector, now),
+    followPhases(context, detector, now),
   ];
   try {
-    await inTurn(async () => {
+    await context.turns.take('the request to power off', { signal: options.signal }, async () => {
       detector.requested(now());
-      await request(vm, slot.machine, detector, wanted, options);
+      await request(context, detector, wanted, options);
     });
-    const shell = vm.samplingShell;
+    const shell = context.samplingShell;
     if (shell) void pollSystemd(shell, detector, now, stop.signal);
     const ended = await awaitEnd(slot, detector, now, limit, options.signal);
     if (ended) detector.qemuExited(now());
@@ -87,13 +99,12 @@ export async function powerOff(
 }
 
 async function request(
-  vm: Vm,
-  machine: Machine,
+  { samplingShell: shell, machine }: VmContext,
   detector: ShutdownDetector,
   wanted: ShutdownWish,
   options: PoweroffOptions,
 ): Promise<void> {
-  const via = options.via ?? (vm.samplingShell ? 'shell' : 'acpi');
+  const via = options.via ?? (shell ? 'shell' : 'acpi');
   if (via === 'acpi') {
     if (wanted !== 'poweroff')
       throw new QmpilotError('USAGE', `the power button cannot ask for a ${wanted}`, {
@@ -101,7 +112,6 @@ async function request(
       });
     await machine.qmp.execute('system_powerdown', undefined, { signal: options.signal });
   } else if (via === 'shell') {
-    const shell = vm.samplingShell;
     if (!shell)
       throw new QmpilotError('USAGE', `this guest has no out-of-band shell to ask for a ${wanted}`, {
         hint: "say via: 'acpi'",
@@ -160,22 +170,22 @@ async function isShutDown({ qmp }: Machine): Promise<boolean> {
 }
 
 function onQmpEvent(slot: MachineSlot, listener: (event: QmpEvent) => void): () => void {
-  let unhear = () => {};
+  let unsubscribe = () => {};
   const forget = slot.onMachine(({ qmp }) => {
-    unhear();
-    unhear = qmp.on(listener);
+    unsubscribe();
+    unsubscribe = qmp.on(listener);
   });
   return () => {
     forget();
-    unhear();
+    unsubscribe();
   };
 }
 
-function followPhases(vm: Vm, detector: ShutdownDetector, now: () => number): () => void {
+function followPhases(context: VmContext, detector: ShutdownDetector, now: () => number): () => void {
   let told = '';
   const timer = setInterval(() => {
     const { phase } = detector.report(now());
-    if (phase !== told) vm.emit({ type: 'poweroff', phase });
+    if (phase !== told) context.emit({ type: 'poweroff', phase });
     told = phase;
   }, PHASE_TICK_MS);
   return () => clearInterval(timer);

@@ -1,34 +1,50 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Console } from '../../console/console.js';
 import { QmpilotError } from '../../errors.js';
 import { startFork } from '../../snapshot/strategies/frozen.js';
 import type { WaitOptions } from '../../util/deadline.js';
-import { holdFamily, type VmFamily } from '../family.js';
-import type { Vm } from '../vm.js';
-import type { ForkOptions } from './vm-snapshots.js';
+import { holdFamily, type ForkableFamily } from '../family.js';
+import type { ForkOptions, RestoreOptions } from './options.js';
 
 let forkCount = 0;
 
-export interface LoadedFork {
-  readonly vm: Vm;
+/** What making forks needs of a VM. */
+export interface ForkedVm {
+  readonly console: Console;
+  readonly settled: Promise<void>;
+  readonly ended: Promise<QmpilotError>;
+  /** Why there is no running QEMU; undefined while there is one. */
+  readonly failure: QmpilotError | undefined;
+  /** Lets a fork that was loaded run. */
+  begin(options: RestoreOptions): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface LoadedFork<V> {
+  readonly vm: V;
   /** Resolves when its screen shows what the snapshot's did. */
   readonly drawn: Promise<void>;
 }
 
 /**
- * A vm that starts where the snapshot was made, loaded and paused. It holds the family's snapshots and the host's folders
- * until it is closed.
+ * Makes a VM that starts where the snapshot was made, loaded and paused. It holds the family's snapshots and the host's
+ * directories until it is closed.
  * @throws {SNAPSHOT} for an internal snapshot, or one that does not load
  * @throws {NO_SPACE} {TIMEOUT} {ABORTED}: nothing is left then
  */
-export async function loadFork(family: VmFamily, name: string, options: WaitOptions): Promise<LoadedFork> {
+export async function loadFork<V extends ForkedVm>(
+  family: ForkableFamily<V>,
+  name: string,
+  options: WaitOptions,
+): Promise<LoadedFork<V>> {
   const frozen = family.snapshots.frozen(name);
   const { screen } = family.snapshots.get(name);
-  // At once: the vm may be closed in the next moment.
+  // Before anything else: the VM may be closed at any time.
   const release = holdFamily(family);
   const directory = join(family.context.directories.disk, `fork-${(forkCount += 1)}`);
   try {
-    // A folder of its own in that of the vm: it goes when a restore puts another machine there.
+    // Each machine of a VM has a directory in that of the VM, which is removed when a restore replaces the machine.
     const own = join(directory, 'm0');
     await mkdir(own, { mode: 0o700, recursive: true });
     const machine = await startFork(frozen, {
@@ -46,8 +62,12 @@ export async function loadFork(family: VmFamily, name: string, options: WaitOpti
   }
 }
 
-/** The body of `vm.fork`: all of them, or none. */
-export async function forkAll(family: VmFamily, name: string, options: ForkOptions): Promise<Vm[]> {
+/** Makes `count` forks, or none when one fails. */
+export async function forkAll<V extends ForkedVm>(
+  family: ForkableFamily<V>,
+  name: string,
+  options: ForkOptions,
+): Promise<V[]> {
   const count = options.count ?? 1;
   if (!Number.isInteger(count) || count < 0) throw new QmpilotError('USAGE', `count: ${count} is no number of forks`);
   const starts = await Promise.allSettled(Array.from({ length: count }, () => forkOne(family, name, options)));
@@ -58,7 +78,11 @@ export async function forkAll(family: VmFamily, name: string, options: ForkOptio
   throw failed.reason;
 }
 
-async function forkOne(family: VmFamily, name: string, options: ForkOptions): Promise<Vm> {
+async function forkOne<V extends ForkedVm>(
+  family: ForkableFamily<V>,
+  name: string,
+  options: RestoreOptions,
+): Promise<V> {
   const { vm, drawn } = await loadFork(family, name, options);
   try {
     await vm.begin(options);

@@ -1,41 +1,39 @@
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import { awaitWithin } from '../../util/deadline.js';
-import { holdFamily, type VmFamily } from '../family.js';
-import type { Vm } from '../vm.js';
-import { loadFork } from './fork.js';
-import type { RestoreOptions } from './vm-snapshots.js';
+import { holdFamily, type ForkableFamily } from '../family.js';
+import { loadFork, type ForkedVm } from './fork.js';
+import type { RestoreOptions } from './options.js';
 
-/** How many forks a pool keeps ready, and how long. */
+/** Size and lifetime of a pool. */
 export interface PoolOptions {
-  /** How many forks are kept loaded and paused; default 2. What a fork costs in memory is in docs/benchmarks.md. */
+  /** Number of forks that are loaded and paused; default 2. docs/benchmarks.md has the memory that a fork takes. */
   readonly size?: number;
-  /** Closes the pool when it fires; vms that were taken go on. */
+  /** Closes the pool when it fires; VMs that were taken go on. */
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface TakeOptions extends RestoreOptions {
-  /** Called with the vm before its guest runs on: to see all that it does. */
-  readonly onStart?: ((vm: Vm) => void) | undefined;
+export interface PoolTakeOptions<V> extends RestoreOptions {
+  /** Called with the VM before its guest runs. */
+  readonly onStart?: ((vm: V) => void) | undefined;
 }
 
-interface Waiter {
-  readonly give: (vm: Vm) => void;
+interface Waiter<V> {
+  readonly give: (vm: V) => void;
   readonly fail: (error: unknown) => void;
 }
 
 const DEFAULT_SIZE = 2;
 
 /**
- * Forks of one snapshot that are loaded and paused, so that taking one costs no more than QMP's `cont`. What was taken is
- * replaced in the background; a fork that dies while it waits is replaced unseen. The snapshot stays at least as long as
- * the pool.
+ * Holds forks of one snapshot that are loaded and paused, so that taking one costs no more than QMP's `cont`. A fork that
+ * was taken, or whose QEMU ended, is replaced in the background. The snapshot exists at least as long as the pool.
  */
-export class SnapshotPool implements AsyncDisposable {
+export class SnapshotPool<V extends ForkedVm> implements AsyncDisposable {
   readonly size: number;
-  readonly #family: VmFamily;
+  readonly #family: ForkableFamily<V>;
   readonly #snapshot: string;
-  readonly #loaded: Vm[] = [];
-  readonly #waiters: Waiter[] = [];
+  readonly #loaded: V[] = [];
+  readonly #waiters: Waiter<V>[] = [];
   readonly #closed = new AbortController();
   readonly #undo: () => void;
   readonly #release: () => Promise<void>;
@@ -43,10 +41,10 @@ export class SnapshotPool implements AsyncDisposable {
   #closing: Promise<void> | undefined;
 
   /** @internal Pools are made by `vm.pool` and `snapshot.pool`. */
-  constructor(family: VmFamily, snapshot: string, options: PoolOptions) {
+  constructor(family: ForkableFamily<V>, snapshot: string, options: PoolOptions) {
     this.size = options.size ?? DEFAULT_SIZE;
     if (!Number.isInteger(this.size) || this.size < 1)
-      throw new QmpilotError('USAGE', `size: ${this.size} is no size of a pool`);
+      throw new QmpilotError('USAGE', `size: ${this.size} is not a whole number of 1 or more`);
     family.snapshots.get(snapshot);
     this.#release = holdFamily(family);
     this.#family = family;
@@ -59,24 +57,24 @@ export class SnapshotPool implements AsyncDisposable {
     else this.#fill();
   }
 
-  /** How many forks wait to be taken at this moment. */
+  /** Number of forks that can be taken without waiting. */
   get ready(): number {
     return this.#loaded.length;
   }
 
   /**
-   * A vm that runs on from where the snapshot was made; it has to be closed by whoever took it. Waits when no fork is loaded.
+   * Takes a VM that runs from where the snapshot was made; the caller closes it. Waits when no fork is loaded.
    * @throws {SNAPSHOT} {NO_SPACE} when forks cannot be loaded; the next call tries again
    * @throws {CLOSED} after `close()`
    * @throws {TIMEOUT} {ABORTED}
    */
-  async take(options: TakeOptions = {}): Promise<Vm> {
+  async take(options: PoolTakeOptions<V> = {}): Promise<V> {
     for (;;) {
       const vm = await this.#next(options);
       try {
         options.onStart?.(vm);
         await vm.begin(options);
-        // Not at once: the guest that was taken needs the processor for its first answer.
+        // Not earlier: the guest that was taken needs the processor for its first answer.
         void vm.settled.then(() => this.#fill());
         return vm;
       } catch (error) {
@@ -89,22 +87,21 @@ export class SnapshotPool implements AsyncDisposable {
     }
   }
 
-  /** Ends the forks that wait; those that were taken go on. */
+  /** Ends the forks that were not taken; the others go on. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
-  /** Closes it: for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  #next(options: RestoreOptions): Promise<Vm> {
+  #next(options: RestoreOptions): Promise<V> {
     if (this.#closing) return Promise.reject(closed());
     const vm = this.#loaded.shift();
     if (vm) return Promise.resolve(vm);
-    return awaitWithin<Vm>({ awaited: `a fork of the snapshot ${this.#snapshot}` }, options, (give, fail) => {
+    return awaitWithin<V>({ awaited: `a fork of the snapshot ${this.#snapshot}` }, options, (give, fail) => {
       const waiter = { give, fail };
       this.#waiters.push(waiter);
       this.#fill();
@@ -123,7 +120,7 @@ export class SnapshotPool implements AsyncDisposable {
     });
   }
 
-  /** One at a time: loading takes a processor, which those that were taken need as well. */
+  /** Loads one at a time: loading takes a processor, which the forks that were taken need as well. */
   async #load(): Promise<void> {
     const { signal } = this.#closed;
     while (!signal.aborted && this.#loaded.length < this.size + this.#waiters.length) {
@@ -133,7 +130,7 @@ export class SnapshotPool implements AsyncDisposable {
         void vm.ended.then(() => this.#replace(vm));
         this.#offer(vm);
       } catch (error) {
-        // Whoever waits learns why; nobody waiting, the next `take` tries again.
+        // Without a waiter to tell, the next `take` tries again.
         const waiter = this.#waiters.shift();
         if (!waiter) return;
         waiter.fail(signal.aborted ? closed() : error);
@@ -141,13 +138,13 @@ export class SnapshotPool implements AsyncDisposable {
     }
   }
 
-  #offer(vm: Vm): void {
+  #offer(vm: V): void {
     const waiter = this.#waiters.shift();
     if (waiter) waiter.give(vm);
     else this.#loaded.push(vm);
   }
 
-  #replace(vm: Vm): void {
+  #replace(vm: V): void {
     const at = this.#loaded.indexOf(vm);
     if (at === -1) return;
     this.#loaded.splice(at, 1);

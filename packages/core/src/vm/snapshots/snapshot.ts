@@ -2,12 +2,11 @@ import type { AcceleratorChoice } from '../../qemu/host/accelerator.js';
 import { keepFrozen } from '../../snapshot/saved/save.js';
 import { infoOf, type SnapshotInfo } from '../../snapshot/store.js';
 import type { SnapshotStrategy } from '../../snapshot/strategies/strategy.js';
-import { holdFamily, type VmFamily } from '../family.js';
-import type { Vm } from '../vm.js';
-import { forkAll } from './fork.js';
+import { holdFamily, type ForkableFamily } from '../family.js';
+import { forkAll, type ForkedVm } from './fork.js';
 import { describeGuest } from './guest-record.js';
+import type { ForkOptions } from './options.js';
 import { SnapshotPool, type PoolOptions } from './pool.js';
-import type { ForkOptions } from './vm-snapshots.js';
 
 /** What a snapshot was taken of, and what its forks run on. */
 export interface SnapshotFacts {
@@ -16,21 +15,20 @@ export interface SnapshotFacts {
   readonly qemu: { readonly path: string; readonly version: string };
 }
 
-/** A moment of a vm that others can start from, as long as one vm of its family, or a pool, is there. */
-export class Snapshot implements SnapshotInfo, AsyncDisposable {
+/** A moment of a VM that others can start from, as long as one VM of its family, or a pool, is open. */
+export class Snapshot<V extends ForkedVm> implements SnapshotInfo, AsyncDisposable {
   readonly name: string;
   readonly strategy: SnapshotStrategy;
   readonly reason: string;
   readonly savedAt: string;
   readonly pausedMs: number;
   readonly nonce?: string;
-  readonly #family: VmFamily;
-
+  readonly #family: ForkableFamily<V>;
   readonly #onClose: () => Promise<void>;
   #closing: Promise<void> | undefined;
 
   /** @internal Snapshots are made by `vm.snapshot`. */
-  constructor(family: VmFamily, info: SnapshotInfo, onClose: () => Promise<void> = async () => {}) {
+  constructor(family: ForkableFamily<V>, info: SnapshotInfo, onClose: () => Promise<void> = async () => {}) {
     this.#onClose = onClose;
     this.name = info.name;
     this.strategy = info.strategy;
@@ -42,12 +40,12 @@ export class Snapshot implements SnapshotInfo, AsyncDisposable {
   }
 
   /** The same as `vm.fork(name, options)`. */
-  fork(options: ForkOptions = {}): Promise<Vm[]> {
+  fork(options: ForkOptions = {}): Promise<V[]> {
     return forkAll(this.#family, this.name, options);
   }
 
   /** Keeps forks loaded and paused, so that taking one costs next to nothing. */
-  pool(options: PoolOptions = {}): SnapshotPool {
+  pool(options: PoolOptions = {}): SnapshotPool<V> {
     return new SnapshotPool(this.#family, this.name, options);
   }
 
@@ -87,13 +85,12 @@ export class Snapshot implements SnapshotInfo, AsyncDisposable {
     }
   }
 
-  /** Lets go of a snapshot that was opened; of one that a vm made nothing is held. */
+  /** Releases a snapshot that `openSnapshot` opened; does nothing for one that a VM made. */
   close(): Promise<void> {
     this.#closing ??= this.#onClose();
     return this.#closing;
   }
 
-  /** Closes it: for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

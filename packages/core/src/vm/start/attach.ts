@@ -11,10 +11,9 @@ import type { Machine } from '../../qemu/process/machine.js';
 import { isStopped } from '../../qemu/process/stopped.js';
 import type { QmpClient } from '../../qmp/client.js';
 import { connect, dial } from '../../qmp/connect.js';
-import { SnapshotStore } from '../../snapshot/store.js';
 import type { WaitOptions } from '../../util/deadline.js';
-import type { VmFamily } from '../family.js';
-import { Vm } from '../vm.js';
+import { createFamily } from '../create-family.js';
+import type { Vm } from '../vm.js';
 
 export interface AttachOptions extends WaitOptions {
   /** Path of the unix socket of a QMP monitor: `-qmp unix:PATH,server=on,wait=off`. It takes one client at a time. */
@@ -120,13 +119,11 @@ async function vmOn(
     virtio: channels.virtio,
     agent: undefined,
   };
-  const family: VmFamily = {
+  const family = createFamily({
     guest,
     context: { binary: { path: listener?.args[0] ?? 'qemu', version: { ...version, text } }, directories },
     accelerator: { accelerator: inspection.accelerator, reason: 'its QEMU runs under it' },
-    snapshots: new SnapshotStore(),
-    makeVm: (another, itsDirectory) => new Vm(family, another, itsDirectory),
-  };
+  });
   try {
     return family.makeVm(machine, directory);
   } catch (error) {

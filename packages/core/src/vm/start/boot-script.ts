@@ -16,10 +16,9 @@ import {
   type HostDirectories,
 } from '../../qemu/host/directories.js';
 import { endScript, startScript, type ScriptedQemu } from '../../qemu/process/script-machine.js';
-import { SnapshotStore } from '../../snapshot/store.js';
 import { createOverlay } from '../../snapshot/strategies/overlay.js';
-import type { VmFamily } from '../family.js';
-import { Vm } from '../vm.js';
+import { createFamily } from '../create-family.js';
+import type { Vm } from '../vm.js';
 import type { BootOptions } from './boot.js';
 
 const run = promisify(execFile);
@@ -252,14 +251,11 @@ async function vmOf(guest: PreparedGuest, options: BootOptions, started: Started
   const { readBack, disks } = readBackFrom(qemu, inspection, (file) => file.startsWith(`${home}/`));
   const consoles = { virtioConsoles: guest.virtioConsoles, guestAgent: qemu.agent !== undefined };
   options.onProgress?.(`QEMU ${qemu.binary.version.text}, ${accelerator.accelerator}: ${accelerator.reason}`);
-  const snapshots = new SnapshotStore();
-  snapshots.keep(home);
-  const family: VmFamily = {
+  const family = createFamily({
     guest,
     context: { binary: qemu.binary, directories },
     accelerator,
-    snapshots,
-    makeVm: (machine, itsDirectory) => new Vm(family, machine, itsDirectory),
-  };
+  });
+  family.snapshots.keep(home);
   return family.makeVm({ ...qemu, spec: specOf(inspection, disks, readBack, consoles) }, directory);
 }

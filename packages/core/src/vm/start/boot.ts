@@ -9,14 +9,13 @@ import { findQemu } from '../../qemu/host/binary.js';
 import { acquireHostDirectories, makeVmDirectory, releaseHostDirectories } from '../../qemu/host/directories.js';
 import { startMachine } from '../../qemu/process/machine.js';
 import type { SnapshotContext } from '../../snapshot/context.js';
-import { SnapshotStore } from '../../snapshot/store.js';
 import { overlayDisks } from '../../snapshot/strategies/overlay.js';
 import { planRam, removeRamFile } from '../../snapshot/strategies/ram-file.js';
 import { monotonicMs } from '../../util/clock.js';
 import { pause, type WaitOptions } from '../../util/deadline.js';
 import { parseDuration } from '../../util/duration.js';
-import type { VmFamily } from '../family.js';
-import { Vm } from '../vm.js';
+import { createFamily } from '../create-family.js';
+import type { Vm } from '../vm.js';
 import { awaitPrompt } from './await-prompt.js';
 import { startScriptedVm } from './boot-script.js';
 import { startShells } from './start-shells.js';
@@ -115,13 +114,11 @@ async function startVm(
       binary: context.binary,
       directory: first,
     });
-    const family: VmFamily = {
+    const family = createFamily({
       guest,
       context,
       accelerator,
-      snapshots: new SnapshotStore(),
-      makeVm: (another, itsDirectory) => new Vm(family, another, itsDirectory),
-    };
+    });
     return family.makeVm(machine, directory);
   } catch (error) {
     if (ram.path !== undefined) await removeRamFile(ram.path);

@@ -1,11 +1,11 @@
 import { findQemu } from '../../qemu/host/binary.js';
 import { acquireHostDirectories, releaseHostDirectories } from '../../qemu/host/directories.js';
 import { openKept } from '../../snapshot/saved/open.js';
-import { infoOf, SnapshotStore } from '../../snapshot/store.js';
-import type { VmFamily } from '../family.js';
+import { infoOf } from '../../snapshot/store.js';
+import { createFamily } from '../create-family.js';
 import { guestOf } from '../snapshots/guest-record.js';
 import { Snapshot } from '../snapshots/snapshot.js';
-import { Vm } from '../vm.js';
+import type { VmSnapshot } from '../vm.js';
 
 /** How a kept snapshot is opened. */
 export interface OpenSnapshotOptions {
@@ -18,28 +18,25 @@ export interface OpenSnapshotOptions {
  * @throws {SNAPSHOT} when there is none, it is not whole, an image it reads from has changed, or another QEMU or host saved it
  * @throws {TOOL_MISSING} {NO_SPACE}
  */
-export async function openSnapshot(path: string, options: OpenSnapshotOptions = {}): Promise<Snapshot> {
+export async function openSnapshot(path: string, options: OpenSnapshotOptions = {}): Promise<VmSnapshot> {
   const binary = await findQemu(options.qemu);
   const context = { binary, directories: await acquireHostDirectories() };
   try {
     const { manifest, frozen } = await openKept(path, context);
     const { accelerator, screen } = manifest;
-    const snapshots = new SnapshotStore();
-    const family: VmFamily = {
+    const family = createFamily({
       guest: guestOf(manifest.guest),
       context,
       accelerator,
-      snapshots,
-      makeVm: (machine, directory) => new Vm(family, machine, directory),
-    };
+    });
     const info = infoOf(manifest);
-    snapshots.add({
+    family.snapshots.add({
       ...info,
       saved: frozen,
       screen: screen && { ...screen, bytes: Buffer.from(screen.base64, 'base64') },
     });
     return new Snapshot(family, info, async () => {
-      await snapshots.release();
+      await family.snapshots.release();
       await releaseHostDirectories();
     });
   } catch (error) {

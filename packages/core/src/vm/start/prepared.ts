@@ -13,7 +13,7 @@ import {
   touchKept,
 } from '../../snapshot/saved/cache.js';
 import { MANIFEST, readManifest } from '../../snapshot/saved/manifest.js';
-import type { Snapshot } from '../snapshots/snapshot.js';
+import type { VmSnapshot } from '../vm.js';
 import type { BootOptions } from './boot.js';
 import { openSnapshot } from './open-snapshot.js';
 
@@ -37,7 +37,7 @@ export interface PreparedRequest {
  * One that can no longer be used (its image was built anew, ...) is removed, and `onProgress` says why.
  * @throws what preparing the guest throws
  */
-export async function findPrepared(request: PreparedRequest): Promise<Snapshot | undefined> {
+export async function findPrepared(request: PreparedRequest): Promise<VmSnapshot | undefined> {
   const name = await preparedName(request);
   if (name === undefined) return undefined;
   const path = join(keptDirectory(request.cacheDir), name);
@@ -65,7 +65,7 @@ export async function findPrepared(request: PreparedRequest): Promise<Snapshot |
  * @throws what `snapshot.keep` throws
  */
 export async function keepPrepared(
-  snapshot: Snapshot,
+  snapshot: VmSnapshot,
   request: PreparedRequest & { readonly maxBytes?: number; readonly replace?: boolean },
 ): Promise<string | undefined> {
   const name = await preparedName(request);

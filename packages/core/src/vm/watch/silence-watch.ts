@@ -1,6 +1,7 @@
 import type { Finding } from '../../detect/finding.js';
 import { createSilenceDetector } from '../../detect/silence.js';
-import type { Vm } from '../vm.js';
+import type { VmContext } from '../context.js';
+import { diagnose } from '../inspect/diagnose.js';
 
 export interface SilenceWatchOptions {
   readonly afterMs: number;
@@ -11,13 +12,14 @@ export interface SilenceWatchOptions {
 
 const TICK_MS = 500;
 
-/** When the console has said nothing for so long, finds out whether the guest lives; a guest that only idles at its prompt does. */
-export function watchSilence(vm: Vm, { afterMs, signal, now, found }: SilenceWatchOptions): () => void {
+/** Diagnoses the guest when its console has been silent for `afterMs`; one that idles at its prompt is not a finding. */
+export function watchSilence(context: VmContext, options: SilenceWatchOptions): () => void {
+  const { afterMs, signal, now, found } = options;
   const detector = createSilenceDetector({ afterMs });
   detector.heard(now());
   let asking = false;
   const look = async (silence: Finding) => {
-    const { state, reason, console } = await vm.diagnose({ quiet: afterMs, signal });
+    const { state, reason, console } = await diagnose(context, { quiet: afterMs, signal });
     if (state === 'alive') return detector.heard(now());
     const title = `guest ${TITLE[state]}`;
     found([{ ...silence, title, signature: `silence: ${state}`, evidence: [reason, ...console] }]);
@@ -30,7 +32,7 @@ export function watchSilence(vm: Vm, { afterMs, signal, now, found }: SilenceWat
       .catch(() => {})
       .finally(() => (asking = false));
   }, TICK_MS);
-  const forget = vm.console.onBytes(() => detector.heard(now()));
+  const forget = context.console.onBytes(() => detector.heard(now()));
   return () => {
     clearInterval(timer);
     forget();

@@ -6,10 +6,10 @@ import { parseThreadSample, type ThreadSample } from '../../detect/threads/threa
 import { QmpilotError } from '../../errors.js';
 import { monotonicMs } from '../../util/clock.js';
 import { pause } from '../../util/deadline.js';
+import type { VmContext } from '../context.js';
 import { sysRqByAnyKeys } from '../input/sysrq-keys.js';
-import type { Vm } from '../vm.js';
 
-/** A dump goes through the serial console, which a person may be reading. */
+/** Rarely: a dump is printed on the serial console, which a person may be reading. */
 const DUMP_INTERVAL_MS = 10_000;
 
 export interface ThreadWatchOptions {
@@ -20,16 +20,16 @@ export interface ThreadWatchOptions {
   readonly found: (findings: readonly Finding[]) => void;
 }
 
-/** Looks at the guest's threads again and again: by its out-of-band shell, and where none answers by SysRq-w over QMP. */
+/** Samples the guest's threads at an interval: by its sampling shell, and where that does not answer, by SysRq-w over QMP. */
 export class ThreadWatch {
-  readonly #vm: Vm;
+  readonly #context: VmContext;
   readonly #options: ThreadWatchOptions;
   #sample: ThreadSample | undefined;
   #error: QmpilotError | undefined;
   #dumpedAt = -Infinity;
 
-  constructor(vm: Vm, options: ThreadWatchOptions) {
-    this.#vm = vm;
+  constructor(context: VmContext, options: ThreadWatchOptions) {
+    this.#context = context;
     this.#options = options;
     void this.#loop();
   }
@@ -38,7 +38,7 @@ export class ThreadWatch {
     return this.#sample;
   }
 
-  /** Why neither way worked last time. */
+  /** Why the last sample failed; undefined when it did not. */
   get error(): QmpilotError | undefined {
     return this.#error;
   }
@@ -62,7 +62,7 @@ export class ThreadWatch {
 
   async #byShell(): Promise<ThreadSample | undefined> {
     const { signal } = this.#options;
-    const shell = this.#vm.samplingShell;
+    const shell = this.#context.samplingShell;
     if (!shell) return undefined;
     try {
       return parseThreadSample(
@@ -78,6 +78,6 @@ export class ThreadWatch {
     const { signal } = this.#options;
     if (monotonicMs() - this.#dumpedAt < DUMP_INTERVAL_MS) return undefined;
     this.#dumpedAt = monotonicMs();
-    return sampleOfDump(parseBlockedTasks((await sysRqByAnyKeys(this.#vm, 'w', { signal })).join('\n')));
+    return sampleOfDump(parseBlockedTasks((await sysRqByAnyKeys(this.#context, 'w', { signal })).join('\n')));
   }
 }

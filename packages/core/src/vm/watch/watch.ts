@@ -10,7 +10,7 @@ import { QmpilotError } from '../../errors.js';
 import { monotonicMs } from '../../util/clock.js';
 import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
 import { parseDuration, type Duration } from '../../util/duration.js';
-import type { Vm } from '../vm.js';
+import type { VmContext } from '../context.js';
 import { watchSilence } from './silence-watch.js';
 import { ThreadWatch } from './thread-watch.js';
 
@@ -58,16 +58,16 @@ export class Watch implements AsyncDisposable {
   readonly #kernelLog: KernelLogDetector;
   readonly #wantsKind: (kind: string) => boolean;
   readonly #undo: (() => void)[] = [];
-  readonly #vm: Vm;
+  readonly #context: VmContext;
   readonly #threads: ThreadWatch | undefined;
 
   /** @internal Use `vm.watch()`. */
-  constructor(vm: Vm, spec: WatchSpec, signal: AbortSignal | undefined) {
-    this.#vm = vm;
+  constructor(context: VmContext, spec: WatchSpec, signal: AbortSignal | undefined) {
+    this.#context = context;
     this.#wantsKind = kindFilter(spec);
     // What a program prints on the console is not the kernel's, once the kernel has been seen to print timestamps.
-    this.#kernelLog = createKernelLogDetector({ timestamped: showsTimestamps(vm.console.lastLines(SEEN_LINES)) });
-    this.#undo.push(vm.console.onBytes((chunk) => this.#take(this.#kernelLog.push(chunk, this.now))));
+    this.#kernelLog = createKernelLogDetector({ timestamped: showsTimestamps(context.console.lastLines(SEEN_LINES)) });
+    this.#undo.push(context.console.onBytes((chunk) => this.#take(this.#kernelLog.push(chunk, this.now))));
     const timer = setInterval(() => this.#take(this.#kernelLog.tick(this.now)), TICK_MS);
     this.#undo.push(() => clearInterval(timer));
     if (spec.dState) {
@@ -75,11 +75,11 @@ export class Watch implements AsyncDisposable {
       const forMs = parseDuration(options.for ?? '10s', 'dState.for');
       const interval = parseDuration(options.interval ?? '1s', 'dState.interval');
       const detector = createDStateDetector({ forMs, ...(options.comm && { comm: options.comm }) });
-      this.#threads = new ThreadWatch(vm, { detector, intervalMs: interval, ...this.#common() });
+      this.#threads = new ThreadWatch(context, { detector, intervalMs: interval, ...this.#common() });
     }
     if (spec.silence) {
       const afterMs = parseDuration(spec.silence === true ? '60s' : spec.silence.for, 'silence.for');
-      this.#undo.push(watchSilence(vm, { afterMs, ...this.#common() }));
+      this.#undo.push(watchSilence(context, { afterMs, ...this.#common() }));
     }
     const onAbort = () => this.#end();
     signal?.addEventListener('abort', onAbort, { once: true });
@@ -106,7 +106,7 @@ export class Watch implements AsyncDisposable {
     return this.#threads?.error;
   }
 
-  /** Calls `listener` for every finding from now on; gives the function that ends it. */
+  /** Calls `listener` for every finding from now on; returns an unsubscribe function. */
   onFinding(listener: (finding: Finding) => void): () => void {
     const own = (finding: Finding) => listener(finding);
     this.#listeners.add(own);
@@ -123,13 +123,13 @@ export class Watch implements AsyncDisposable {
   first(options: FirstOptions = {}): Promise<Finding> {
     const fits = ({ kind }: Finding) => options.kind === undefined || kind === options.kind;
     const awaited = options.kind === undefined ? 'a finding' : `a finding of kind ${options.kind}`;
-    const details = () => ({ evidence: { console: this.#vm.console.lastLines(20) }, hint: this.#hint() });
+    const details = () => ({ evidence: { console: this.#context.console.lastLines(20) }, hint: this.#hint() });
     return awaitWithin<Finding>({ awaited, details }, options, (resolve, reject) => {
       const known = this.#findings.find(fits);
       if (known) return resolve(known);
       const stopped = () => reject(new QmpilotError('CLOSED', `the watch was stopped before ${awaited} came`));
       if (this.#stopped.signal.aborted) return stopped();
-      void this.#vm.ended.then(reject);
+      void this.#context.ended.then(reject);
       this.#stopped.signal.addEventListener('abort', stopped, { once: true });
       const forget = this.onFinding((finding) => {
         if (fits(finding)) resolve(finding);
@@ -148,7 +148,6 @@ export class Watch implements AsyncDisposable {
     this.#end();
   }
 
-  /** Stops it: for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }

@@ -1,0 +1,110 @@
+import { EventEmitter } from 'eventemitter3';
+import type { Console } from '../console/console.js';
+import { QmpilotError } from '../errors.js';
+import type { Machine } from '../qemu/process/machine.js';
+import type { QmpClient } from '../qmp/client.js';
+import type { OutOfBandShell } from '../shell/console-shell/console-shell.js';
+import { monotonicMs } from '../util/clock.js';
+import type { NewVmEvent, VmEvent } from './events.js';
+import type { VmFamily } from './family.js';
+import { Keyboard } from './input/keyboard.js';
+import { LifeRecorder } from './inspect/life-recorder.js';
+import { MachineSlot } from './machine/machine-slot.js';
+import { MachineTurns } from './machine/machine-turns.js';
+
+/** What the operations on a VM work with, in place of the `Vm` that offers them. */
+export class VmContext {
+  readonly name: string;
+  readonly family: VmFamily;
+  readonly slot: MachineSlot;
+  readonly turns: MachineTurns;
+  readonly keyboard: Keyboard;
+  readonly life: LifeRecorder;
+  readonly #events = new EventEmitter<{ event: [VmEvent] }>();
+  #closed = false;
+
+  constructor(name: string, family: VmFamily, machine: Machine) {
+    this.name = name;
+    this.family = family;
+    this.slot = new MachineSlot(family.guest, machine, (event) => this.emit(event));
+    this.turns = new MachineTurns(name);
+    this.keyboard = new Keyboard(
+      () => this.runningMachine().qmp,
+      (typed) => this.emit({ type: 'typed', into: 'keyboard', ...typed }),
+    );
+    this.life = new LifeRecorder(this.console, (listener) => this.onEvent(listener));
+    this.console.onTyped((typed) => this.emit({ type: 'typed', into: 'console', ...typed }));
+  }
+
+  get console(): Console {
+    return this.slot.console;
+  }
+
+  get machine(): Machine {
+    return this.slot.machine;
+  }
+
+  get qmp(): QmpClient {
+    return this.slot.machine.qmp;
+  }
+
+  /** Resolves when QEMU ends unasked. A restore replaces the promise. */
+  get ended(): Promise<QmpilotError> {
+    return this.slot.ended;
+  }
+
+  /** The shell that detectors use; undefined when the guest has none. */
+  get samplingShell(): OutOfBandShell | undefined {
+    return this.slot.sampling;
+  }
+
+  /**
+   * A shell for short questions: the detectors' own where there is one, so that it does not wait for a command of `exec`.
+   * @throws {USAGE} when the guest has neither
+   */
+  probeShell(): OutOfBandShell {
+    return this.slot.sampling ?? this.mainShell();
+  }
+
+  /** @throws {USAGE} when the guest has none */
+  mainShell(): OutOfBandShell {
+    if (this.slot.shell) return this.slot.shell;
+    throw new QmpilotError('USAGE', `the guest ${this.family.guest.name} has no console shell`, {
+      hint: 'start a bash on /dev/hvc0 in the guest and name hvc0 as `shell` in its description; vm.console works without one',
+    });
+  }
+
+  onEvent(listener: (event: VmEvent) => void): () => void {
+    this.#events.on('event', listener);
+    return () => void this.#events.off('event', listener);
+  }
+
+  emit(event: NewVmEvent): void {
+    this.#events.emit('event', { at: monotonicMs(), ...event });
+  }
+
+  /** @throws {CLOSED} {QEMU_EXITED} when there is no running machine */
+  runningMachine(): Machine {
+    this.assertRunning();
+    return this.machine;
+  }
+
+  /** @throws {CLOSED} {QEMU_EXITED} */
+  assertRunning(): void {
+    this.assertOpen();
+    this.slot.assertRunning();
+  }
+
+  /** @throws {CLOSED} */
+  assertOpen(): void {
+    if (this.#closed) throw new QmpilotError('CLOSED', `the VM ${this.name} was closed`);
+  }
+
+  markClosed(): void {
+    this.#closed = true;
+  }
+
+  removeListeners(): void {
+    this.#events.removeAllListeners();
+  }
+}

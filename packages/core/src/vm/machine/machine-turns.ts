@@ -1,0 +1,38 @@
+import { QmpilotError } from '../../errors.js';
+import type { WaitOptions } from '../../util/deadline.js';
+import { Turns } from '../../util/mutex.js';
+
+/** Runs one at a time what replaces a VM's machine, or must not overlap with that. */
+export class MachineTurns {
+  readonly #name: string;
+  readonly #turns: Turns;
+  readonly #cancelled = new AbortController();
+
+  constructor(name: string) {
+    this.#name = name;
+    this.#turns = new Turns(name);
+  }
+
+  /** @throws {CLOSED} when the VM is closed meanwhile */
+  async take<T>(doing: string, options: WaitOptions, task: (wait: WaitOptions) => Promise<T>): Promise<T> {
+    const { signal, timeout } = options;
+    const cancelled = this.#cancelled.signal;
+    const either = signal ? AbortSignal.any([signal, cancelled]) : cancelled;
+    try {
+      return await this.#turns.take(doing, either, () => task({ signal: either, timeout }));
+    } catch (error) {
+      if (!cancelled.aborted || signal?.aborted) throw error;
+      throw new QmpilotError('CLOSED', `the VM ${this.#name} was closed during ${doing}`, { cause: error });
+    }
+  }
+
+  /** Cancels the running task and those that wait. */
+  cancel(): void {
+    this.#cancelled.abort();
+  }
+
+  /** Resolves when no task runs any more. */
+  async idle(): Promise<void> {
+    await this.#turns.take(this.#name, undefined, async () => {});
+  }
+}

@@ -1,0 +1,25 @@
+import type { SnapshotStrategy } from '../../snapshot/strategies/strategy.js';
+import type { WaitOptions } from '../../util/deadline.js';
+
+export interface SnapshotOptions extends WaitOptions {
+  /** Default: the fastest that this machine allows; the snapshot says which, and why. */
+  readonly strategy?: SnapshotStrategy;
+  /**
+   * Allows the guest, and those that are restored from the snapshot, to reboot although they boot by `-kernel`: each QEMU then
+   * reads kernel and initrd and holds them, 16 MiB for Debian's. Default false; a guest that boots from its disk can always reboot.
+   */
+  readonly reboots?: boolean;
+}
+
+export interface RestoreOptions extends WaitOptions {
+  /**
+   * `host` (default) sets the guest's clock to the host's as soon as its second shell answers, which `vm.settled` awaits; a date
+   * sets it to that; `keep` leaves it as it was.
+   */
+  readonly clock?: 'host' | 'keep' | Date;
+}
+
+export interface ForkOptions extends RestoreOptions {
+  /** Number of forks; default 1. */
+  readonly count?: number;
+}
