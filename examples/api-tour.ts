@@ -3,7 +3,7 @@ import { boot, debian, formatShutdown } from '@qmpilot/core';
 // Builds the image when it is first used; picks KVM where the guest's kernel has shown that it runs under it.
 await using vm = await boot(debian(), { onProgress: (line) => console.error(line) });
 
-// Commands run out of band: exit code and output, also while the kernel talks on the console.
+// Commands run in a console shell: exit code and output, also while the kernel talks on the console.
 const { exitCode, stdout } = await vm.exec('uname -r; exit 3');
 console.log(`kernel ${stdout.trim()}, exit code ${exitCode}`);
 

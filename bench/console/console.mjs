@@ -153,7 +153,7 @@ async function roundTrips() {
     const ping = await measure(EXECS, () => vm.shell.ping());
     const builtin = await measure(EXECS, () => vm.exec('echo x'));
     const program = await measure(50, () => vm.exec('/bin/true'));
-    const agent = await measure(20, () => vm.exec('echo x', { via: 'agent' }));
+    const agent = await measure(20, () => vm.exec('echo x', { via: 'guest-agent' }));
     const serial = await measure(10, () => vm.exec('echo x', { via: 'serial' }));
     const row = (name, values) => [name, ...values.map((value) => value.toFixed(1))];
     return {

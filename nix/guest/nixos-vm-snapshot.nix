@@ -1,4 +1,4 @@
-# The same, as qmpilot likes it best: it can be saved, and answers out of band.
+# The same, as qmpilot likes it best: it can be saved, and its console shells answer.
 {
   imports = [
     ./nixos-vm.nix

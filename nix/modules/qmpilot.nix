@@ -20,7 +20,7 @@ let
   shellUnit = console: {
     name = "qmpilot-shell-${console}";
     value = {
-      description = "Out-of-band root shell on /dev/${console}";
+      description = "Root shell on /dev/${console}";
       wantedBy = [ "sysinit.target" ];
       unitConfig = {
         # It has to answer when nothing else does: from the first moments of the boot, and during a stalled shutdown.

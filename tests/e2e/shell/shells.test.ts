@@ -26,8 +26,8 @@ const TABLE: readonly [title: string, command: string, want: Want][] = [
 
 const SOME_CODES = [0, 1, 127, 129, 255];
 const CODES: Readonly<Record<ShellKind, readonly number[]>> = {
-  'out-of-band': Array.from({ length: 256 }, (_, code) => code),
-  'agent': SOME_CODES,
+  'console': Array.from({ length: 256 }, (_, code) => code),
+  'guest-agent': SOME_CODES,
   'ssh': SOME_CODES,
   'serial': SOME_CODES,
 };
@@ -35,8 +35,8 @@ const CODES: Readonly<Record<ShellKind, readonly number[]>> = {
 const MB = 1_000_000;
 /** What passes in a few seconds; with QMPILOT_TEST_FULL=1 it is 100 MB everywhere, which takes a minute over hvc0 and half an hour over serial. */
 const VOLUMES: Readonly<Record<ShellKind, number>> = {
-  'out-of-band': 10 * MB,
-  'agent': 100 * MB,
+  'console': 10 * MB,
+  'guest-agent': 100 * MB,
   'ssh': 100 * MB,
   'serial': MB / 2,
 };
@@ -59,7 +59,7 @@ describe('the shells of one guest', () => {
     await vm.close();
   });
 
-  describe.each<ShellKind>(['out-of-band', 'agent', 'ssh', 'serial'])('over %s', (via) => {
+  describe.each<ShellKind>(['console', 'guest-agent', 'ssh', 'serial'])('over %s', (via) => {
     const exec = (command: string, options = {}) =>
       via === 'ssh'
         ? ssh.exec(command, { timeout: '2m', ...options })
@@ -114,7 +114,7 @@ describe('the shells of one guest', () => {
     it(`passes ${volume(via) / MB} MB without loss, also to a host that is busy`, { timeout: 3_600_000 }, async () => {
       const size = volume(via);
       const want = (await vm.expectOk(`head -c ${size} /var/tmp/big | md5sum`)).stdout.slice(0, 32);
-      const shell = via === 'ssh' ? ssh : via === 'out-of-band' ? vm.shell : await vm.openShell({ via });
+      const shell = via === 'ssh' ? ssh : via === 'console' ? vm.shell : await vm.openShell({ via });
       const hash = createHash('md5');
       let [bytes, blocked] = [0, 0];
       for await (const chunk of shell.stream(`head -c ${size} /var/tmp/big`, { timeout: '1h' })) {
@@ -149,12 +149,12 @@ describe('the shells of one guest', () => {
     const shells: Shell[] = [await vm.openShell(), await vm.openShell()];
     const hung = shells[0]?.exec('sleep 1000').catch((error: unknown) => error);
     expect((await shells[1]?.exec('ps -o tty= -p $$'))?.stdout.trim()).toBe('hvc3');
-    await expect(vm.openShell({ via: 'out-of-band' })).rejects.toMatchObject({ code: 'USAGE' });
-    expect((await vm.openShell()).kind).toBe('agent');
+    await expect(vm.openShell({ via: 'console' })).rejects.toMatchObject({ code: 'USAGE' });
+    expect((await vm.openShell()).kind).toBe('guest-agent');
     shells[1]?.close();
     await expect
-      .poll(async () => (await vm.openShell({ via: 'out-of-band' }).catch(() => undefined))?.kind, { timeout: 20_000 })
-      .toBe('out-of-band');
+      .poll(async () => (await vm.openShell({ via: 'console' }).catch(() => undefined))?.kind, { timeout: 20_000 })
+      .toBe('console');
     void hung;
   });
 
@@ -174,7 +174,7 @@ describe('the shells of one guest', () => {
       'systemctl stop qmpilot-shell@hvc0.service; pkill -9 -f "eval .*__qA" -t hvc0 || true; systemctl mask --now --runtime qmpilot-shell@hvc0.service',
     );
     await vm.shell.exec('true', { timeout: 1000 }).catch(() => {});
-    expect(await vm.exec('echo still', { timeout: '1m' })).toMatchObject({ stdout: 'still\n', via: 'agent' });
+    expect(await vm.exec('echo still', { timeout: '1m' })).toMatchObject({ stdout: 'still\n', via: 'guest-agent' });
   });
 });
 
@@ -196,7 +196,7 @@ it('says USAGE for each way into a guest that has none, while its console shows 
   await using vm = await boot(mute);
   const attempts = [
     () => vm.exec('true'),
-    () => vm.exec('true', { via: 'agent' }),
+    () => vm.exec('true', { via: 'guest-agent' }),
     () => vm.openShell(),
     () => vm.bestShell(),
     () => vm.copyOut('/etc/hostname', '/nonexistent/x'),

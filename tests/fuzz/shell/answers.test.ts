@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { duplexPair } from '../../../packages/core/src/console/duplex-pair.fixture.js';
 import { GuestAgent } from '../../../packages/core/src/qmp/guest-agent/guest-agent.js';
 import { FrameReader } from '../../../packages/core/src/shell/console-shell/frames.js';
-import { AgentShell } from '../../../packages/core/src/shell/guest-agent/guest-agent-shell.js';
+import { GuestAgentShell } from '../../../packages/core/src/shell/guest-agent/guest-agent-shell.js';
 import { Extraction } from '../../../packages/core/src/vm/copy/extract.js';
 import { cuts, pieces } from '../../support/fuzz/guest-text.js';
 import { LIMIT, parameters } from '../../support/fuzz/parameters.js';
@@ -198,7 +198,7 @@ describe('whatever answers in place of the guest agent', () => {
                 );
             }
           });
-          const shell = new AgentShell(GuestAgent.fromStream(near));
+          const shell = new GuestAgentShell(GuestAgent.fromStream(near));
           try {
             const { exitCode } = await shell.exec('true', { timeout: 5000 });
             expect(exitCode >= 0 && exitCode <= 255).toBe(true);

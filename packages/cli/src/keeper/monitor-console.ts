@@ -7,7 +7,7 @@ import type { Call } from './server.js';
  */
 export async function monitorConsole(vm: Vm, { args, signal, send, onMessage }: Call<'console'>): Promise<null> {
   const { screen } = vm.console;
-  // Out of band only: whoever sits down must not have `stty` typed at whatever runs there.
+  // By the console shell only: whoever sits down must not have `stty` typed at whatever runs there.
   const resize = async (columns: number, rows: number) => {
     if (vm.samplingShell && (columns !== screen.columns || rows !== screen.rowCount))
       await vm.console.resize(columns, rows, { signal });

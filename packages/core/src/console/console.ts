@@ -142,7 +142,7 @@ export class Console {
   }
 
   /**
-   * Gives the screen another size and tells the guest, which a serial line cannot do by itself: by `stty` out of band, whatever
+   * Gives the screen another size and tells the guest, which a serial line cannot do by itself: by `stty` in the console shell, whatever
    * runs on the console (tmux draws itself anew), or typed where the guest has no such shell: that takes a prompt.
    * @throws {USAGE} for a size that no terminal has
    */

@@ -1,7 +1,7 @@
 const BLOCK_BYTES = 1 << 16;
 
 /** Bytes that come in pieces of any size: small ones are put together, so that a million of them cost no more than they hold. */
-export class Gathered {
+export class BoundedBuffer {
   readonly #whole: Buffer[] = [];
   #block: Buffer | undefined;
   #used = 0;

@@ -1,7 +1,7 @@
 import { AbortedError, isQmpilotError, QmpilotError } from '../errors.js';
 import { monotonicMs } from '../util/clock.js';
 import { deferred } from '../util/deferred.js';
-import { Gathered } from './bounded-buffer.js';
+import { BoundedBuffer } from './bounded-buffer.js';
 import {
   abandoned,
   DEFAULT_MAX_OUTPUT,
@@ -188,7 +188,7 @@ export function startStream(
 
 /** All of a stream as one result. @throws {OUTPUT_LIMIT} when an output is longer than `limit`: the command is killed */
 export async function collect(stream: ExecStream, limit = DEFAULT_MAX_OUTPUT): Promise<ExecResult> {
-  const outputs = { stdout: new Gathered(), stderr: new Gathered() };
+  const outputs = { stdout: new BoundedBuffer(), stderr: new BoundedBuffer() };
   const output = (from: ExecChunk['from']) => outputs[from].bytes();
   try {
     for await (const { from, bytes } of stream) {

@@ -18,7 +18,7 @@ export interface ExecOptions extends WaitOptions {
 export const DEFAULT_MAX_OUTPUT = 256 * 2 ** 20;
 
 /** How a command reached the guest. */
-export type ShellKind = 'out-of-band' | 'agent' | 'ssh' | 'serial';
+export type ShellKind = 'console' | 'guest-agent' | 'ssh' | 'serial';
 
 /** What a command did: data, whatever its exit code. */
 export interface ExecResult {

@@ -3,7 +3,7 @@ import type { Console } from '../console/console.js';
 import { QmpilotError } from '../errors.js';
 import type { Machine } from '../qemu/process/machine.js';
 import type { QmpClient } from '../qmp/client.js';
-import type { OutOfBandShell } from '../shell/console-shell/console-shell.js';
+import type { ConsoleShell } from '../shell/console-shell/console-shell.js';
 import { monotonicMs } from '../util/clock.js';
 import type { NewVmEvent, VmEvent } from './events.js';
 import type { VmFamily } from './family.js';
@@ -54,7 +54,7 @@ export class VmContext {
   }
 
   /** The shell that detectors use; undefined when the guest has none. */
-  get samplingShell(): OutOfBandShell | undefined {
+  get samplingShell(): ConsoleShell | undefined {
     return this.slot.sampling;
   }
 
@@ -62,12 +62,12 @@ export class VmContext {
    * A shell for short questions: the detectors' own where there is one, so that it does not wait for a command of `exec`.
    * @throws {USAGE} when the guest has neither
    */
-  probeShell(): OutOfBandShell {
+  probeShell(): ConsoleShell {
     return this.slot.sampling ?? this.mainShell();
   }
 
   /** @throws {USAGE} when the guest has none */
-  mainShell(): OutOfBandShell {
+  mainShell(): ConsoleShell {
     if (this.slot.shell) return this.slot.shell;
     throw new QmpilotError('USAGE', `the guest ${this.family.guest.name} has no console shell`, {
       hint: 'start a bash on /dev/hvc0 in the guest and name hvc0 as `shell` in its description; vm.console works without one',

@@ -5,7 +5,7 @@ import type { QmpilotError } from '../errors.js';
 import { releaseHostDirectories } from '../qemu/host/directories.js';
 import type { Machine } from '../qemu/process/machine.js';
 import type { QmpClient } from '../qmp/client.js';
-import type { OutOfBandShell } from '../shell/console-shell/console-shell.js';
+import type { ConsoleShell } from '../shell/console-shell/console-shell.js';
 import { requireSuccess, type ExecResult, type Shell } from '../shell/shell.js';
 import type { SnapshotBlocker } from '../snapshot/blockers.js';
 import type { SnapshotInfo } from '../snapshot/store.js';
@@ -127,12 +127,12 @@ export class Vm implements AsyncDisposable {
    * The guest's root shell on a virtio console of its own.
    * @throws {USAGE} when the guest has none
    */
-  get shell(): OutOfBandShell {
+  get shell(): ConsoleShell {
     return this.#context.mainShell();
   }
 
   /** The shell that detectors use, so that they do not wait for a command of `exec`; undefined when the guest has none. */
-  get samplingShell(): OutOfBandShell | undefined {
+  get samplingShell(): ConsoleShell | undefined {
     return this.#context.samplingShell;
   }
 

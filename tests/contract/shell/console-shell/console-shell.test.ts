@@ -1,21 +1,21 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Channel } from '../../../../packages/core/src/console/channel.js';
-import { OutOfBandShell } from '../../../../packages/core/src/shell/console-shell/console-shell.js';
+import { ConsoleShell } from '../../../../packages/core/src/shell/console-shell/console-shell.js';
 import { openPty, type Pty } from '../../../support/pty.js';
 
 const ptys: Pty[] = [];
-function shellOn(command: string): { shell: OutOfBandShell; channel: Channel } {
+function shellOn(command: string): { shell: ConsoleShell; channel: Channel } {
   const pty = openPty(command);
   ptys.push(pty);
   const channel = new Channel('hvc0');
   channel.attach(pty.stream);
-  return { shell: new OutOfBandShell(channel), channel };
+  return { shell: new ConsoleShell(channel), channel };
 }
 afterAll(() => ptys.forEach((pty) => pty.close()));
 
-describe('OutOfBandShell on a bash with prompt and echo', () => {
-  let shell: OutOfBandShell;
+describe('ConsoleShell on a bash with prompt and echo', () => {
+  let shell: ConsoleShell;
   let channel: Channel;
   beforeAll(async () => {
     ({ shell, channel } = shellOn('bash --norc'));
@@ -207,7 +207,7 @@ describe('OutOfBandShell on a bash with prompt and echo', () => {
   });
 });
 
-describe('OutOfBandShell and its channel', () => {
+describe('ConsoleShell and its channel', () => {
   it('works on a bash without prompt', async () => {
     const { shell } = shellOn('bash --norc 2>/dev/null');
     await shell.ready({ timeout: '10s' });
@@ -223,7 +223,7 @@ describe('OutOfBandShell and its channel', () => {
     const { shell } = shellOn('while :; do bash --norc; done');
     await shell.ready({ timeout: '10s' });
     await expect(shell.exec('kill -9 $$')).rejects.toMatchObject({ code: 'SHELL_LOST' });
-    expect(await shell.exec('echo new', { timeout: '10s' })).toMatchObject({ stdout: 'new\n', via: 'out-of-band' });
+    expect(await shell.exec('echo new', { timeout: '10s' })).toMatchObject({ stdout: 'new\n', via: 'console' });
     await expect(shell.stream('kill -9 $$ 0', { timeout: '20s' }).result).rejects.toMatchObject({
       code: 'SHELL_LOST',
       message: expect.stringContaining('kill -9'),

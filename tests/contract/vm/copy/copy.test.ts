@@ -20,20 +20,20 @@ import { pipeline } from 'node:stream/promises';
 import tar from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Channel } from '../../../../packages/core/src/console/channel.js';
-import { OutOfBandShell } from '../../../../packages/core/src/shell/console-shell/console-shell.js';
+import { ConsoleShell } from '../../../../packages/core/src/shell/console-shell/console-shell.js';
 import { copyIn } from '../../../../packages/core/src/vm/copy/copy-in.js';
 import { copyOut } from '../../../../packages/core/src/vm/copy/copy-out.js';
 import { openPty, type Pty } from '../../../support/pty.js';
 
 // The guest is a bash on this host: what it sends is what counts.
 let pty: Pty;
-let shell: OutOfBandShell;
+let shell: ConsoleShell;
 const work = mkdtempSync(join(tmpdir(), 'copy-test-'));
 beforeAll(async () => {
   pty = openPty('bash --norc');
   const channel = new Channel('hvc0');
   channel.attach(pty.stream);
-  shell = new OutOfBandShell(channel);
+  shell = new ConsoleShell(channel);
   await shell.ready({ timeout: '10s' });
   mkdirSync(join(work, 'tree/sub dir'), { recursive: true });
   writeFileSync(join(work, "tree/sub dir/it's"), 'content\n', { mode: 0o640 });
@@ -70,7 +70,7 @@ function checkTree(folder: string): void {
 }
 
 /** A guest whose `tar` gives these entries; every other command goes to the real one. */
-async function hostile(entries: readonly (readonly [tar.Headers, string?])[]): Promise<OutOfBandShell> {
+async function hostile(entries: readonly (readonly [tar.Headers, string?])[]): Promise<ConsoleShell> {
   const pack = tar.pack();
   for (const [header, content] of entries) pack.entry(header, content ?? '');
   pack.finalize();
@@ -80,7 +80,7 @@ async function hostile(entries: readonly (readonly [tar.Headers, string?])[]): P
 }
 
 /** The shell of a guest that sends what `command` prints, whatever it is asked for. */
-function sending(command: string): OutOfBandShell {
+function sending(command: string): ConsoleShell {
   return new Proxy(shell, {
     get(target, key) {
       if (key === 'stream') return () => target.stream(command);

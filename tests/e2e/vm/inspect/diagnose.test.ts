@@ -15,7 +15,7 @@ describe('a guest of which nothing is heard', () => {
   beforeEach(() => vm.restore('ready'));
   afterAll(() => vm.close());
 
-  it('is alive while its out-of-band shell answers, and stopped while QEMU does not run it', async () => {
+  it('is alive while its console shell answers, and stopped while QEMU does not run it', async () => {
     await vm.exec('true');
     expect(await vm.diagnose({ quiet: '1s' })).toMatchObject({
       state: 'alive',

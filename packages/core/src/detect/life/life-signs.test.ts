@@ -21,11 +21,11 @@ describe('diagnoseLife', () => {
     ['panicked', { panic: 'kernel panic: x' }, 'the console shows a panic: kernel panic: x'],
     ['watchdog', { watchdog: 'reset' }, 'the watchdog ran out (action reset)'],
     ['stopped', { runState: 'io-error' }, 'QEMU does not run the guest: its state is io-error'],
-    ['alive', { shellAnswers: true }, 'the out-of-band shell answers; nothing on the console for 2min'],
+    ['alive', { shellAnswers: true }, 'the console shell answers; nothing on the console for 2min'],
     [
       'alive',
       { consoleQuietMs: 3000 },
-      'the console goes on (nothing on the console for 3s), but the out-of-band shell does not answer',
+      'the console goes on (nothing on the console for 3s), but the console shell does not answer',
     ],
     [
       'spinning',
@@ -35,12 +35,12 @@ describe('diagnoseLife', () => {
           { index: 1, busy: 0.5, halted: 0 },
         ],
       },
-      'nothing on the console for 2min, the out-of-band shell does not answer; 1 of 2 virtual CPUs never rest (CPU 1)',
+      'nothing on the console for 2min, the console shell does not answer; 1 of 2 virtual CPUs never rest (CPU 1)',
     ],
     [
       'spinning',
       { cpus: [{ index: 0, busy: 0.99 }] },
-      'nothing on the console for 2min, the out-of-band shell does not answer; 1 of 1 virtual CPUs never rest (CPU 0)',
+      'nothing on the console for 2min, the console shell does not answer; 1 of 1 virtual CPUs never rest (CPU 0)',
     ],
     [
       'idle',
@@ -50,14 +50,14 @@ describe('diagnoseLife', () => {
           { index: 1, busy: 0.02, halted: 0.8 },
         ],
       },
-      'nothing on the console for 2min, the out-of-band shell does not answer; all 2 virtual CPUs are idle: whatever should go on waits',
+      'nothing on the console for 2min, the console shell does not answer; all 2 virtual CPUs are idle: whatever should go on waits',
     ],
     [
       'working',
       {},
-      'nothing on the console for 2min, the out-of-band shell does not answer; the virtual CPUs are at work and rest now and then',
+      'nothing on the console for 2min, the console shell does not answer; the virtual CPUs are at work and rest now and then',
     ],
-    ['silent', { cpus: [] }, 'nothing on the console for 2min, the out-of-band shell does not answer'],
+    ['silent', { cpus: [] }, 'nothing on the console for 2min, the console shell does not answer'],
   ] as const)('%s for %o', (state, signs, reason) => {
     expect(judge(signs)).toEqual({ state, reason });
   });

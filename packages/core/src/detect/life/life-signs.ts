@@ -23,7 +23,7 @@ export interface LifeSigns {
   readonly panic?: string;
   /** How long nothing has come on the console; undefined when nothing ever came. */
   readonly consoleQuietMs?: number;
-  /** Whether the out-of-band shell answered; undefined for a guest without one. */
+  /** Whether the console shell answered; undefined for a guest without one. */
   readonly shellAnswers?: boolean;
   readonly cpus: readonly CpuActivity[];
 }
@@ -40,7 +40,7 @@ export type LifeState =
   | 'stopped'
   /** QEMU's process is there and its monitor does not answer. */
   | 'qemu-stuck'
-  /** The out-of-band shell answers, or the console goes on. */
+  /** The console shell answers, or the console goes on. */
   | 'alive'
   /** Nothing is heard, and at least one CPU never rests. */
   | 'spinning'
@@ -76,13 +76,13 @@ export function diagnoseLife(signs: LifeSigns, { quietMs }: { readonly quietMs: 
   if (signs.runState !== 'running')
     return { state: 'stopped', reason: `QEMU does not run the guest: its state is ${signs.runState}` };
   const quiet = quietText(signs);
-  if (signs.shellAnswers === true) return { state: 'alive', reason: `the out-of-band shell answers; ${quiet}` };
+  if (signs.shellAnswers === true) return { state: 'alive', reason: `the console shell answers; ${quiet}` };
   if (signs.consoleQuietMs !== undefined && signs.consoleQuietMs < quietMs)
     return {
       state: 'alive',
-      reason: `the console goes on (${quiet})${signs.shellAnswers === false ? ', but the out-of-band shell does not answer' : ''}`,
+      reason: `the console goes on (${quiet})${signs.shellAnswers === false ? ', but the console shell does not answer' : ''}`,
     };
-  const unheard = signs.shellAnswers === false ? `${quiet}, the out-of-band shell does not answer` : quiet;
+  const unheard = signs.shellAnswers === false ? `${quiet}, the console shell does not answer` : quiet;
   return silent(signs.cpus, unheard);
 }
 

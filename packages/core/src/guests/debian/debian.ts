@@ -14,7 +14,7 @@ export interface DebianOptions extends DebianImageOptions {
 }
 
 /**
- * Debian 12 with systemd: root is logged in on ttyS0 and tty1, root shells answer out of band on hvc0 and hvc1, also while
+ * Debian 12 with systemd: root is logged in on ttyS0 and tty1, root shells answer on hvc0 and hvc1, also while
  * a poweroff stalls; tmux, gdb, Node 22.4.1 and npm 10.7.0 are there, and in /root/project what `npm ci` installs offline.
  * The image is built when it is first used, and kept.
  * @throws {USAGE} for a defect that is not known

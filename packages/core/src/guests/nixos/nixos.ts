@@ -22,7 +22,7 @@ export interface NixosCommonOptions {
   readonly cpus?: number;
   readonly memoryMiB?: number;
   /**
-   * Where the out-of-band shells come from. `auto` (default): from `nixosModules.qmpilot`, and in a guest without it from the
+   * Where the console shells come from. `auto` (default): from `nixosModules.qmpilot`, and in a guest without it from the
    * root prompt on its serial console. `module`: only from the module. `none`: there are none, and `vm.exec` does not work.
    */
   readonly shells?: 'auto' | 'module' | 'none';

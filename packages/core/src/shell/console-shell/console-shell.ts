@@ -15,7 +15,7 @@ import {
 } from '../shell.js';
 import { runCommand, streamCommand } from './exec.js';
 import { agentInstallation } from './guest-helper.js';
-import { OutOfBandLink } from './link.js';
+import { ConsoleLink } from './link.js';
 
 const PONG_MS = 300;
 /** Where an agent is known to be: 8 guests put back at once on two cores take a second to answer. */
@@ -26,10 +26,10 @@ const EXPECTED_PONG_MS = 3000;
  * kernel talks on the serial console and while `poweroff` stalls. The guest's side is a plain `bash` with
  * that tty as standard input, output and error, started again when it ends; `ready` makes an agent of it.
  */
-export class OutOfBandShell implements Shell {
+export class ConsoleShell implements Shell {
   readonly name: string;
-  readonly kind = 'out-of-band';
-  readonly #link: OutOfBandLink;
+  readonly kind = 'console';
+  readonly #link: ConsoleLink;
   readonly #turns: Turns;
   readonly #onClose: (() => void) | undefined;
   readonly #firstPongMs: number;
@@ -45,7 +45,7 @@ export class OutOfBandShell implements Shell {
   ) {
     this.#firstPongMs = options.hasAgent ? EXPECTED_PONG_MS : PONG_MS;
     this.name = options.name ?? `shell on ${channel.name}`;
-    this.#link = new OutOfBandLink(channel, this.name);
+    this.#link = new ConsoleLink(channel, this.name);
     this.#onClose = options.onClose;
     this.#turns = new Turns(this.name);
   }

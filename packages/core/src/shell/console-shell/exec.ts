@@ -1,6 +1,6 @@
 import { QmpilotError } from '../../errors.js';
 import { monotonicMs } from '../../util/clock.js';
-import { Gathered } from '../bounded-buffer.js';
+import { BoundedBuffer } from '../bounded-buffer.js';
 import { commandText } from '../command-text.js';
 import type { ExecStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';
@@ -18,7 +18,7 @@ import {
 import { FlowMarks } from './flow-marks.js';
 import { FrameReader, type Mark } from './frames.js';
 import { sendInput } from './input.js';
-import { newNonce, requestLine, type OutOfBandLink } from './link.js';
+import { newNonce, requestLine, type ConsoleLink } from './link.js';
 import { Window } from './window.js';
 
 /** What a bash that is no agent says when it waits. */
@@ -26,15 +26,15 @@ const PROMPT = /bash-\d[\w.]*[#$] $/;
 
 /** One command, its outputs whole. */
 export async function runCommand(
-  link: OutOfBandLink,
+  link: ConsoleLink,
   via: ShellKind,
   command: string,
   options: ExecOptions,
 ): Promise<ExecResult> {
   const input = await sendInput(link, options);
   const began = monotonicMs();
-  const [stdout, stderr] = [new Gathered(), new Gathered()];
-  let into: Gathered | undefined;
+  const [stdout, stderr] = [new BoundedBuffer(), new BoundedBuffer()];
+  let into: BoundedBuffer | undefined;
   let endedMs = 0;
   let window = new Window(link.channel, '.');
   let stray = '';
@@ -88,7 +88,7 @@ export async function runCommand(
 }
 
 /** One command, its outputs as they come. */
-export async function streamCommand(link: OutOfBandLink, stream: ExecStream, options: ExecOptions): Promise<void> {
+export async function streamCommand(link: ConsoleLink, stream: ExecStream, options: ExecOptions): Promise<void> {
   const input = await sendInput(link, options);
   const nonce = newNonce();
   const marks = new FlowMarks(stream, link.channel);
@@ -126,7 +126,7 @@ export async function streamCommand(link: OutOfBandLink, stream: ExecStream, opt
   }
 }
 
-function endedWhile(link: OutOfBandLink, command: string): QmpilotError {
+function endedWhile(link: ConsoleLink, command: string): QmpilotError {
   link.answers = false;
   return new QmpilotError('SHELL_LOST', `${link.name} ended while it ran ${describeCommand(command)}`, {
     hint: 'a command that kills its own shell ($$ is the shell itself) ends it; the next command gets a new one',

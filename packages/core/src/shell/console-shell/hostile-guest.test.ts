@@ -6,10 +6,10 @@ import { Console } from '../../console/console.js';
 import { duplexPair } from '../../console/duplex-pair.fixture.js';
 import { GuestAgent } from '../../qmp/guest-agent/guest-agent.js';
 import { ExecStream } from '../exec-stream.js';
-import { AgentShell } from '../guest-agent/guest-agent-shell.js';
+import { GuestAgentShell } from '../guest-agent/guest-agent-shell.js';
 import { SerialLink } from '../serial/serial-link.js';
 import { LETTERS } from '../serial/shifted.js';
-import { OutOfBandShell } from './console-shell.js';
+import { ConsoleShell } from './console-shell.js';
 
 v8.setFlagsFromString('--expose-gc');
 const collectGarbage: unknown = runInNewContext('gc');
@@ -23,7 +23,7 @@ function held(): number {
 type Say = (text: string | Buffer) => void;
 
 /** A guest that follows the protocol of agent-script.ts until it is given a command. */
-function outOfBand(answer: (verb: string, nonce: string, say: Say) => void): OutOfBandShell {
+function consoleShell(answer: (verb: string, nonce: string, say: Say) => void): ConsoleShell {
   const [near, far] = duplexPair();
   const channel = new Channel('hvc0');
   channel.attach(near);
@@ -37,13 +37,13 @@ function outOfBand(answer: (verb: string, nonce: string, say: Say) => void): Out
       else if (verb !== '') answer(verb, nonce, (text) => void far.write(text));
     }
   });
-  return new OutOfBandShell(channel);
+  return new ConsoleShell(channel);
 }
 
 const mark = (letter: string, nonce: string, payload: string) => `\x01${letter}${nonce}${payload.length}:${payload}`;
 
 /** The guest agent as somebody else wrote it: `answers` by command, the sync is right. */
-function agent(answers: Readonly<Record<string, unknown>>): AgentShell {
+function agent(answers: Readonly<Record<string, unknown>>): GuestAgentShell {
   const [near, far] = duplexPair();
   let rest = '';
   far.on('data', (chunk: Buffer) => {
@@ -56,14 +56,14 @@ function agent(answers: Readonly<Record<string, unknown>>): AgentShell {
       );
     }
   });
-  return new AgentShell(GuestAgent.fromStream(near));
+  return new GuestAgentShell(GuestAgent.fromStream(near));
 }
 
-describe('a guest that answers out of band', () => {
+describe('a guest that answers on the console shell', () => {
   it.each(['', 'NaN', '-1', '256', '1e2', '0x1', '99999', 'k', '7 '])(
     'with %j for an exit code has lost its shell, and gave no number',
     async (said) => {
-      const shell = outOfBand((verb, nonce, say) =>
+      const shell = consoleShell((verb, nonce, say) =>
         say(
           verb === 'flow'
             ? mark('S', nonce, '') + mark('X', nonce, said) + mark('Y', nonce, '')
@@ -81,7 +81,7 @@ describe('a guest that answers out of band', () => {
 
   it('gives no more than maxOutput by beginning its outputs again and again', async () => {
     let given = 0;
-    const shell = outOfBand((verb, nonce, say) => {
+    const shell = consoleShell((verb, nonce, say) => {
       if (verb !== 'exec') return;
       say(mark('B', nonce, ''));
       const more = () => {
@@ -98,7 +98,7 @@ describe('a guest that answers out of band', () => {
   });
 
   it('in a million pieces of a byte takes the memory of a million bytes', async () => {
-    const shell = outOfBand((verb, nonce, say) => {
+    const shell = consoleShell((verb, nonce, say) => {
       if (verb !== 'exec') return;
       say(mark('B', nonce, ''));
       let left = 100;
@@ -121,7 +121,7 @@ describe('a guest that answers out of band', () => {
   }, 60_000);
 
   it('is killed when it streams on to a reader who does not read', async () => {
-    const shell = outOfBand((verb, nonce, say) => {
+    const shell = consoleShell((verb, nonce, say) => {
       if (verb !== 'flow') return;
       say(mark('S', nonce, ''));
       let left = 2000;
@@ -141,7 +141,7 @@ describe('a guest that answers out of band', () => {
   }, 60_000);
 
   it('in tiny pieces to a reader who comes late is read in the time that its bytes take', async () => {
-    const stream = new ExecStream('true', 'out-of-band');
+    const stream = new ExecStream('true', 'console');
     for (let count = 0; count < 400_000; count += 1) stream.push('stdout', Buffer.from('x'));
     stream.finish(0);
     let bytes = 0;

@@ -1,14 +1,14 @@
 import { AbortedError, QmpilotError } from '../../errors.js';
 import { printfFormat } from '../quote.js';
 import type { ExecOptions } from '../shell.js';
-import type { OutOfBandLink } from './link.js';
+import type { ConsoleLink } from './link.js';
 
 /** Input up to this size travels inside the request; more goes by itself, in blocks. */
 const INLINE_INPUT = 2048;
 const INPUT_BLOCK = 1 << 20;
 
 /** Brings a command's input into the guest; gives the assignment that names where it is. */
-export async function sendInput(link: OutOfBandLink, { input, signal }: ExecOptions): Promise<string> {
+export async function sendInput(link: ConsoleLink, { input, signal }: ExecOptions): Promise<string> {
   if (input === undefined || input.length === 0) return '';
   const bytes = Buffer.from(input);
   if (bytes.length <= INLINE_INPUT) return `__qi=$__qd/i; printf ${printfFormat(bytes)} >"$__qi"`;
@@ -19,7 +19,7 @@ export async function sendInput(link: OutOfBandLink, { input, signal }: ExecOpti
   return '__qi=$__qd/i';
 }
 
-async function sendBlock(link: OutOfBandLink, block: Buffer, append: boolean): Promise<void> {
+async function sendBlock(link: ConsoleLink, block: Buffer, append: boolean): Promise<void> {
   let refused: unknown;
   const sent = await link.request(
     'recv',

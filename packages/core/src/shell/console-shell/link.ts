@@ -26,7 +26,7 @@ export interface RequestOptions {
 }
 
 /** Requests to the agent (agent-script.ts) on the other end of a channel, one at a time. */
-export class OutOfBandLink {
+export class ConsoleLink {
   readonly name: string;
   readonly channel: Channel;
   /** The agent answered, and nothing has happened since that may have changed that. */

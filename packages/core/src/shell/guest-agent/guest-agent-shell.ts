@@ -27,9 +27,9 @@ const CALL: WaitOptions = { timeout: 60_000 };
  * Commands through the guest agent, qemu-ga. Each is a process of its own there: several may run at the same time, and one that
  * hangs keeps none of the others.
  */
-export class AgentShell implements Shell {
+export class GuestAgentShell implements Shell {
   readonly name: string;
-  readonly kind = 'agent';
+  readonly kind = 'guest-agent';
   readonly #agent: GuestAgent;
   readonly #closed = new AbortController();
   #surroundings: AgentSurroundings | undefined;

@@ -4,7 +4,7 @@ import { shWord } from '../quote.js';
 export const GUEST_PORT = 22_022;
 
 /**
- * Source for sh, run as root out of band: lets the key in, starts dropbear or OpenSSH's sshd with a host key of its own unless it
+ * Source for sh, run as root in the console shell: lets the key in, starts dropbear or OpenSSH's sshd with a host key of its own unless it
  * runs already, and prints that key's public half.
  */
 export function setUpScript(user: string, publicKey: string): string {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
-import type { OutOfBandShell } from '../../shell/console-shell/console-shell.js';
+import type { ConsoleShell } from '../../shell/console-shell/console-shell.js';
 import type { WaitOptions } from '../../util/deadline.js';
 import type { VmContext } from '../context.js';
 import { sysRqByAnyKeys, sysRqByKeys } from './sysrq-keys.js';
@@ -30,7 +30,7 @@ export async function sysRq(context: VmContext, key: string, { via, ...options }
   return sysRqByAnyKeys(context, key, options);
 }
 
-async function answers(shell: OutOfBandShell, { signal }: WaitOptions): Promise<boolean> {
+async function answers(shell: ConsoleShell, { signal }: WaitOptions): Promise<boolean> {
   return shell.ping({ signal, timeout: SHELL_ANSWERS_WITHIN }).then(
     () => true,
     (error: unknown) => {
@@ -43,7 +43,7 @@ async function answers(shell: OutOfBandShell, { signal }: WaitOptions): Promise<
 /** Writes a mark to the kernel's log before and after: the lines between them are the answer. */
 async function byShell(
   { console }: VmContext,
-  shell: OutOfBandShell,
+  shell: ConsoleShell,
   key: string,
   options: WaitOptions,
 ): Promise<string[]> {

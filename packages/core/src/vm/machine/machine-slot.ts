@@ -8,7 +8,7 @@ import type { Machine } from '../../qemu/process/machine.js';
 import { exitError, QemuProcess } from '../../qemu/process/process.js';
 import { onStopped } from '../../qemu/process/stopped.js';
 import { GuestAgent } from '../../qmp/guest-agent/guest-agent.js';
-import { OutOfBandShell } from '../../shell/console-shell/console-shell.js';
+import { ConsoleShell } from '../../shell/console-shell/console-shell.js';
 import type { WaitOptions } from '../../util/deadline.js';
 import { deferred } from '../../util/deferred.js';
 import { Listeners } from '../../util/listeners.js';
@@ -21,8 +21,8 @@ import { sizeByShell } from '../shells/console-size.js';
  */
 export class MachineSlot {
   readonly console: Console;
-  readonly shell: OutOfBandShell | undefined;
-  readonly sampling: OutOfBandShell | undefined;
+  readonly shell: ConsoleShell | undefined;
+  readonly sampling: ConsoleShell | undefined;
   /** Undefined when the machine has no port for it. */
   readonly agent: GuestAgent | undefined;
   readonly #virtio: ReadonlyMap<string, Channel>;
@@ -258,9 +258,9 @@ export class MachineSlot {
     this.#ended.resolve(error);
   }
 
-  #shellOn(console: string | undefined): OutOfBandShell | undefined {
+  #shellOn(console: string | undefined): ConsoleShell | undefined {
     const channel = console === undefined ? undefined : this.#virtio.get(console);
-    return channel && new OutOfBandShell(channel, { hasAgent: this.#machine.loaded === true });
+    return channel && new ConsoleShell(channel, { hasAgent: this.#machine.loaded === true });
   }
 }
 

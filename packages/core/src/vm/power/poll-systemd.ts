@@ -10,7 +10,7 @@ const MAX_UNITS = 32;
 const MOST_OUTPUT = 1 << 20;
 const JOBS = 'systemctl list-jobs --no-legend --plain --full --no-pager';
 
-/** systemd says over the out-of-band shell what the console shows shortened or not at all. Never throws. */
+/** systemd says over the console shell what the console shows shortened or not at all. Never throws. */
 export async function pollSystemd(
   shell: Shell,
   detector: ShutdownDetector,

@@ -18,7 +18,7 @@ import { pollSystemd } from './poll-systemd.js';
 
 export interface PoweroffOptions extends WaitOptions {
   /**
-   * How it is asked for: `shell` (default where there is one) asks the guest's init out of band, `acpi` presses the power
+   * How it is asked for: `shell` (default where there is one) asks the guest's init by the console shell, `acpi` presses the power
    * button, `none` leaves it to the caller, who has typed it or is about to.
    */
   readonly via?: 'shell' | 'acpi' | 'none' | undefined;
@@ -113,7 +113,7 @@ async function request(
     await machine.qmp.execute('system_powerdown', undefined, { signal: options.signal });
   } else if (via === 'shell') {
     if (!shell)
-      throw new QmpilotError('USAGE', `this guest has no out-of-band shell to ask for a ${wanted}`, {
+      throw new QmpilotError('USAGE', `this guest has no console shell to ask for a ${wanted}`, {
         hint: "say via: 'acpi'",
       });
     try {

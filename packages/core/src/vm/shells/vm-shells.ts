@@ -1,8 +1,8 @@
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import type { PreparedGuest } from '../../guests/guest.js';
 import type { Machine } from '../../qemu/process/machine.js';
-import { OutOfBandShell } from '../../shell/console-shell/console-shell.js';
-import { AgentShell } from '../../shell/guest-agent/guest-agent-shell.js';
+import { ConsoleShell } from '../../shell/console-shell/console-shell.js';
+import { GuestAgentShell } from '../../shell/guest-agent/guest-agent-shell.js';
 import { SerialShell } from '../../shell/serial/serial-shell.js';
 import { requireSuccess, type ExecOptions, type ExecResult, type Shell, type ShellKind } from '../../shell/shell.js';
 import type { WaitOptions } from '../../util/deadline.js';
@@ -12,7 +12,7 @@ import type { MachineSlot } from '../machine/machine-slot.js';
 export type VmShellKind = Exclude<ShellKind, 'ssh'>;
 
 export interface VmExecOptions extends ExecOptions {
-  /** Only this way; by default the first that answers of `out-of-band`, `agent`, `serial`. */
+  /** Only this way; by default the first that answers of `console`, `guest-agent`, `serial`. */
   readonly via?: VmShellKind | undefined;
 }
 
@@ -32,7 +32,7 @@ export class VmShells {
   readonly #slot: MachineSlot;
   readonly #opened = new Map<Shell, string | undefined>();
   readonly #lost = new WeakMap<Shell, Machine>();
-  #agent: AgentShell | undefined;
+  #agent: GuestAgentShell | undefined;
   #serial: SerialShell | undefined;
 
   constructor(guest: PreparedGuest, slot: MachineSlot) {
@@ -83,20 +83,20 @@ export class VmShells {
   async open(options: OpenShellOptions = {}): Promise<Shell> {
     const { via } = options;
     const spare = this.#spare();
-    if (spare !== undefined && (via ?? 'out-of-band') === 'out-of-band') return this.#openOn(spare, options);
-    if (via === 'out-of-band') {
+    if (spare !== undefined && (via ?? 'console') === 'console') return this.#openOn(spare, options);
+    if (via === 'console') {
       throw new QmpilotError(
         'USAGE',
         `the guest ${this.#guest.name} has no spare virtio console left for another shell`,
         {
-          hint: "close a shell that you opened before, or say via: 'agent'",
+          hint: "close a shell that you opened before, or say via: 'guest-agent'",
         },
       );
     }
     const { agent } = this.#slot;
     let shell: Shell | undefined;
     if (via === 'serial') shell = this.#serialShell();
-    else if (agent) shell = new AgentShell(agent);
+    else if (agent) shell = new GuestAgentShell(agent);
     if (!shell) throw this.#none();
     await shell.ready(options);
     this.#opened.set(shell, undefined);
@@ -109,7 +109,7 @@ export class VmShells {
 
   #choices(via: VmShellKind | undefined): Shell[] {
     const { shell, agent } = this.#slot;
-    if (agent) this.#agent ??= new AgentShell(agent);
+    if (agent) this.#agent ??= new GuestAgentShell(agent);
     const serial = this.#guest.login || via === 'serial' ? this.#serialShell() : undefined;
     const all = [shell, this.#agent, serial].filter((one) => one !== undefined);
     const chosen = via === undefined ? all : all.filter(({ kind }) => kind === via);
@@ -123,7 +123,7 @@ export class VmShells {
   }
 
   async #answering(shell: Shell, options: WaitOptions): Promise<void> {
-    if (shell instanceof OutOfBandShell && shell.answers) return;
+    if (shell instanceof ConsoleShell && shell.answers) return;
     const { machine } = this.#slot;
     try {
       await shell.ready({ signal: options.signal, timeout: this.#lost.get(shell) === machine ? RETRY_MS : TRY_MS });
@@ -147,7 +147,7 @@ export class VmShells {
     const environment = 'TERM=dumb HOME=/root USER=root LOGNAME=root HISTFILE=/dev/null';
     const start = `cd /root; ${environment} setsid sh -c 'exec bash --norc --noprofile <>/dev/${name} >&0 2>&0' &`;
     // Its console can be used again once its bash has ended; that of a shell that hangs stays taken.
-    const shell: OutOfBandShell = new OutOfBandShell(channel, {
+    const shell: ConsoleShell = new ConsoleShell(channel, {
       onClose: () =>
         void shell
           .quit()

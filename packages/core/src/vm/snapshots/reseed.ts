@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { OutOfBandShell } from '../../shell/console-shell/console-shell.js';
+import type { ConsoleShell } from '../../shell/console-shell/console-shell.js';
 
 export interface SettleOptions {
   /** Where the guest's clock is set to; undefined leaves it. */
@@ -34,7 +34,7 @@ const HELPER = [
  * each fork, for nothing of it is translated yet. Where there is no perl, `settle` does without.
  */
 export async function prepareSettling(
-  shell: OutOfBandShell,
+  shell: ConsoleShell,
   nonce: string,
   signal: AbortSignal | undefined,
 ): Promise<void> {
@@ -52,7 +52,7 @@ export async function prepareSettling(
  * snapshot. Debian's cloud kernel has no driver for QEMU's generation id, so the host brings the entropy. By the helper, else
  * by a program; without perl the kernel takes the entropy into use within a minute.
  */
-export async function settle(shell: OutOfBandShell, { clock, seed }: SettleOptions): Promise<void> {
+export async function settle(shell: ConsoleShell, { clock, seed }: SettleOptions): Promise<void> {
   const entropy = randomBytes(32).toString('hex');
   const [seconds, nanoseconds] =
     clock === undefined ? [-1, 0] : [Math.floor(clock.getTime() / 1000), (clock.getTime() % 1000) * 1_000_000];

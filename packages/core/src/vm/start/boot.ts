@@ -132,7 +132,7 @@ function atLeastOne(value: number, name: string): number {
   throw new QmpilotError('USAGE', `${name}: ${value} is not a whole number of 1 or more`);
 }
 
-/** Ready: the out-of-band shell answers, and the serial console has come to its prompt, as far as the guest has them. */
+/** Ready: the console shell answers, and the serial console has come to its prompt, as far as the guest has them. */
 async function awaitReady(vm: Vm, guest: PreparedGuest, options: BootOptions): Promise<void> {
   const failed = new AbortController();
   const timeout = parseDuration(options.timeout ?? BOOT_TIMEOUT, 'timeout');

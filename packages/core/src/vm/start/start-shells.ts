@@ -21,7 +21,7 @@ const COMMAND =
 
 /**
  * In a guest that knows nothing of us: waits for root's prompt on the serial console, and types there what starts the
- * out-of-band shells, unless they answer already.
+ * console shells, unless they answer already.
  */
 export async function startShells(vm: Vm, login: SerialLogin, wait: WaitOptions): Promise<void> {
   await vm.console.expect(login.prompt, { ...wait, from: 0 });

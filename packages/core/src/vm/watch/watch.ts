@@ -21,7 +21,7 @@ export interface WatchSpec {
   /** `false` leaves hung-task reports out. Default true. */
   readonly hungTask?: boolean;
   /**
-   * Threads in uninterruptible sleep; default off. Where no second out-of-band shell answers, the kernel is asked by SysRq-w
+   * Threads in uninterruptible sleep; default off. Where no second console shell answers, the kernel is asked by SysRq-w
    * over QMP every 10 s, and prints its blocked tasks on the console.
    */
   readonly dState?:
@@ -35,7 +35,7 @@ export interface WatchSpec {
         readonly interval?: Duration;
       };
   /**
-   * A console that says nothing for so long (`true`: 60 s) is looked into: when the out-of-band shell does not answer either,
+   * A console that says nothing for so long (`true`: 60 s) is looked into: when the console shell does not answer either,
    * a finding says whether the CPUs spin or idle, the kernel panicked, or QEMU does not run it. Default off.
    */
   readonly silence?: boolean | { readonly for: Duration };
