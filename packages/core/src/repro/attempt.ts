@@ -75,6 +75,10 @@ export async function runAttempt(vm: Vm, scenario: Scenario, options: AttemptOpt
       report: take,
     });
     await untilEnd(attempt, end.signal);
+    if (!findings.some(({ severity }) => severity === 'error')) {
+      const undecided = await watch.awaitCandidates({ signal: options.signal });
+      if (undecided.length > 0) reason = `not decided: ${undecided.map(({ title }) => title).join(', ')}`;
+    }
     if (poweroff && !isQmpilotError(end.signal.reason, 'QEMU_EXITED')) {
       const report = await vm.poweroff({ ...poweroff, signal: options.signal });
       files.write('poweroff.json', `${JSON.stringify(report, null, 2)}\n`);

@@ -45,7 +45,7 @@ class ScriptedVm {
   readonly forks: ScriptedVm[] = [];
 
   watch() {
-    return { findings: [], onFinding: () => () => {}, stop: async () => {} };
+    return { findings: [], onFinding: () => () => {}, awaitCandidates: async () => [], stop: async () => {} };
   }
   onEvent() {
     return () => {};

@@ -1,4 +1,4 @@
-import type { Finding } from '../../detect/finding.js';
+import type { Candidate, Finding } from '../../detect/finding.js';
 import { createSilenceDetector } from '../../detect/silence.js';
 import type { VmContext } from '../context.js';
 import { diagnose } from '../inspect/diagnose.js';
@@ -10,14 +10,20 @@ export interface SilenceWatchOptions {
   readonly found: (findings: readonly Finding[]) => void;
 }
 
+export interface SilenceWatch {
+  /** A silent guest that is being diagnosed. */
+  readonly candidates: readonly Candidate[];
+  stop(): void;
+}
+
 const TICK_MS = 500;
 
 /** Diagnoses the guest when its console has been silent for `afterMs`; one that idles at its prompt is not a finding. */
-export function watchSilence(context: VmContext, options: SilenceWatchOptions): () => void {
+export function watchSilence(context: VmContext, options: SilenceWatchOptions): SilenceWatch {
   const { afterMs, signal, now, found } = options;
   const detector = createSilenceDetector({ afterMs });
   detector.heard(now());
-  let asking = false;
+  let asking: Candidate | undefined;
   const look = async (silence: Finding) => {
     const { state, reason, console } = await diagnose(context, { quiet: afterMs, signal });
     if (state === 'alive') return detector.heard(now());
@@ -27,15 +33,21 @@ export function watchSilence(context: VmContext, options: SilenceWatchOptions): 
   const timer = setInterval(() => {
     const [silence] = asking ? [] : detector.tick(now());
     if (!silence) return;
-    asking = true;
+    asking = { id: 'silence', kind: 'silence', title: silence.title, since: silence.at };
     void look(silence)
       .catch(() => {})
-      .finally(() => (asking = false));
+      .finally(() => (asking = undefined));
   }, TICK_MS);
   const forget = context.console.onBytes(() => detector.heard(now()));
-  return () => {
-    clearInterval(timer);
-    forget();
+  return {
+    get candidates() {
+      return asking ? [asking] : [];
+    },
+    stop() {
+      asking = undefined;
+      clearInterval(timer);
+      forget();
+    },
   };
 }
 

@@ -1,11 +1,11 @@
-import type { Finding } from '../../detect/finding.js';
+import type { Candidate, Finding } from '../../detect/finding.js';
 import { parseBlockedTasks, sampleOfDump } from '../../detect/threads/blocked-tasks.js';
 import type { DStateDetector } from '../../detect/threads/d-state-detector.js';
 import { MOST_SAMPLE, THREAD_SAMPLE_SCRIPT } from '../../detect/threads/thread-sample-script.js';
 import { parseThreadSample, type ThreadSample } from '../../detect/threads/thread-sample.js';
 import { QmpilotError } from '../../errors.js';
 import { monotonicMs } from '../../util/clock.js';
-import { pause } from '../../util/deadline.js';
+import { awaitWithin } from '../../util/deadline.js';
 import type { VmContext } from '../context.js';
 import { sysRqByAnyKeys } from '../input/sysrq-keys.js';
 
@@ -27,6 +27,8 @@ export class ThreadWatch {
   #sample: ThreadSample | undefined;
   #error: QmpilotError | undefined;
   #dumpedAt = -Infinity;
+  #endPause = () => {};
+  #waiting: (() => void)[] = [];
 
   constructor(context: VmContext, options: ThreadWatchOptions) {
     this.#context = context;
@@ -38,6 +40,18 @@ export class ThreadWatch {
     return this.#sample;
   }
 
+  /** Threads that have been in D state, but not long enough yet. */
+  get candidates(): readonly Candidate[] {
+    return this.#options.signal.aborted ? [] : this.#options.detector.candidates;
+  }
+
+  /** Samples without waiting for the interval; resolves when that sample has been taken, or has failed. */
+  sampleNow(): Promise<void> {
+    if (this.#options.signal.aborted) return Promise.resolve();
+    this.#endPause();
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
   /** Why the last sample failed; undefined when it did not. */
   get error(): QmpilotError | undefined {
     return this.#error;
@@ -46,6 +60,8 @@ export class ThreadWatch {
   async #loop(): Promise<void> {
     const { signal, intervalMs, detector, found, now } = this.#options;
     while (!signal.aborted) {
+      // A request made while a sample was being taken waits for the next sample.
+      const waiting = this.#waiting.splice(0);
       try {
         const sample = (await this.#byShell()) ?? (await this.#byDump());
         if (sample) {
@@ -56,8 +72,18 @@ export class ThreadWatch {
       } catch (error) {
         if (!signal.aborted && error instanceof QmpilotError) this.#error = error;
       }
-      await pause(intervalMs, signal).catch(() => {});
+      for (const resolve of waiting) resolve();
+      if (this.#waiting.length === 0) await this.#pause(intervalMs, signal).catch(() => {});
     }
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  #pause(ms: number, signal: AbortSignal): Promise<void> {
+    return awaitWithin<void>({ awaited: 'the next sample' }, { signal }, (resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#endPause = resolve;
+      return () => clearTimeout(timer);
+    });
   }
 
   async #byShell(): Promise<ThreadSample | undefined> {

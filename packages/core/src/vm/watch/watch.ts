@@ -1,4 +1,4 @@
-import type { Finding } from '../../detect/finding.js';
+import type { Candidate, Finding } from '../../detect/finding.js';
 import {
   createKernelLogDetector,
   showsTimestamps,
@@ -6,12 +6,13 @@ import {
 } from '../../detect/kernel-log/kernel-log-detector.js';
 import { createDStateDetector } from '../../detect/threads/d-state-detector.js';
 import type { ThreadSample } from '../../detect/threads/thread-sample.js';
-import { QmpilotError } from '../../errors.js';
+import { isQmpilotError, QmpilotError } from '../../errors.js';
 import { monotonicMs } from '../../util/clock.js';
 import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
 import { parseDuration, type Duration } from '../../util/duration.js';
 import type { VmContext } from '../context.js';
-import { watchSilence } from './silence-watch.js';
+import { awaitDecisions, type CandidateSource } from './candidates.js';
+import { watchSilence, type SilenceWatch } from './silence-watch.js';
 import { ThreadWatch } from './thread-watch.js';
 
 /** What to look for. */
@@ -60,6 +61,7 @@ export class Watch implements AsyncDisposable {
   readonly #undo: (() => void)[] = [];
   readonly #context: VmContext;
   readonly #threads: ThreadWatch | undefined;
+  readonly #silence: SilenceWatch | undefined;
 
   /** @internal Use `vm.watch()`. */
   constructor(context: VmContext, spec: WatchSpec, signal: AbortSignal | undefined) {
@@ -79,7 +81,9 @@ export class Watch implements AsyncDisposable {
     }
     if (spec.silence) {
       const afterMs = parseDuration(spec.silence === true ? '60s' : spec.silence.for, 'silence.for');
-      this.#undo.push(watchSilence(context, { afterMs, ...this.#common() }));
+      const silence = watchSilence(context, { afterMs, ...this.#common() });
+      this.#silence = silence;
+      this.#undo.push(() => silence.stop());
     }
     const onAbort = () => this.#end();
     signal?.addEventListener('abort', onAbort, { once: true });
@@ -94,6 +98,28 @@ export class Watch implements AsyncDisposable {
 
   get findings(): readonly Finding[] {
     return this.#findings;
+  }
+
+  /**
+   * Failures in the making: threads that are in D state, but not for long enough yet, and a silent guest that is being
+   * diagnosed. An attempt with a candidate is not clean: wait for `awaitCandidates()` before you say that nothing was found.
+   */
+  get candidates(): readonly Candidate[] {
+    return [...(this.#threads?.candidates ?? []), ...(this.#silence?.candidates ?? [])];
+  }
+
+  /**
+   * Samples the guest once more and waits until each failure in the making has become a finding or has ended.
+   * Candidates that appear later are not waited for. Resolves at once when there is none.
+   * @returns the candidates that are still undecided 30 s after they were due: what was watched is not clean then
+   * @throws {TIMEOUT} after `timeout` (default none)
+   * @throws {ABORTED}
+   */
+  awaitCandidates(options: WaitOptions = {}): Promise<readonly Candidate[]> {
+    return awaitDecisions(
+      this.#candidateSource(() => true),
+      options,
+    );
   }
 
   /** The last look at the guest's threads; undefined before the first, and without `dState`. */
@@ -114,15 +140,25 @@ export class Watch implements AsyncDisposable {
   }
 
   /**
-   * The first finding, also one that is there already.
-   * @throws {TIMEOUT} after `timeout` (default none)
+   * Waits for the first finding; returns at once when there is one. When the time is over and a failure is in the making
+   * (`candidates`), waits until that is decided: the result does not depend on the moment at which the failure began.
+   * @throws {TIMEOUT} after `timeout` (default none), and the end of the candidates there are then
    * @throws {ABORTED}
    * @throws {QEMU_EXITED} when QEMU ends first
    * @throws {CLOSED} when the watch is stopped first
    */
-  first(options: FirstOptions = {}): Promise<Finding> {
-    const fits = ({ kind }: Finding) => options.kind === undefined || kind === options.kind;
-    const awaited = options.kind === undefined ? 'a finding' : `a finding of kind ${options.kind}`;
+  async first({ kind, ...options }: FirstOptions = {}): Promise<Finding> {
+    const fits = (one: { readonly kind: string }) => kind === undefined || one.kind === kind;
+    const awaited = kind === undefined ? 'a finding' : `a finding of kind ${kind}`;
+    try {
+      return await this.#next(fits, awaited, options);
+    } catch (error) {
+      if (!isQmpilotError(error, 'TIMEOUT')) throw error;
+      return await this.#decide(fits, awaited, options.signal, error);
+    }
+  }
+
+  #next(fits: (finding: Finding) => boolean, awaited: string, options: WaitOptions): Promise<Finding> {
     const details = () => ({ evidence: { console: this.#context.console.lastLines(20) }, hint: this.#hint() });
     return awaitWithin<Finding>({ awaited, details }, options, (resolve, reject) => {
       const known = this.#findings.find(fits);
@@ -139,6 +175,44 @@ export class Watch implements AsyncDisposable {
         this.#stopped.signal.removeEventListener('abort', stopped);
       };
     });
+  }
+
+  /** @throws `timeout` when the candidates there are now have ended without a finding */
+  async #decide(
+    fits: (one: { readonly kind: string }) => boolean,
+    awaited: string,
+    signal: AbortSignal | undefined,
+    timeout: QmpilotError,
+  ): Promise<Finding> {
+    const end = new AbortController();
+    const wait = { signal: signal ? AbortSignal.any([signal, end.signal]) : end.signal };
+    const none = async (): Promise<never> => {
+      const undecided = await awaitDecisions(this.#candidateSource(fits), wait);
+      if (undecided.length === 0) throw timeout;
+      throw new QmpilotError(
+        'TIMEOUT',
+        `${timeout.message}; not decided: ${undecided.map(({ title }) => title).join(', ')}`,
+        {
+          cause: timeout,
+          evidence: timeout.evidence,
+          ...(timeout.hint !== undefined && { hint: timeout.hint }),
+        },
+      );
+    };
+    try {
+      return await Promise.race([this.#next(fits, awaited, wait), none()]);
+    } finally {
+      end.abort();
+    }
+  }
+
+  #candidateSource(fits: (one: { readonly kind: string }) => boolean): CandidateSource {
+    return {
+      sampleNow: async () => this.#threads?.sampleNow(),
+      candidates: () => this.candidates.filter(fits),
+      now: () => this.now,
+      ended: Promise.race([this.#context.ended, aborted(this.#stopped.signal)]),
+    };
   }
 
   /** Ends the watch; a report of the kernel that was still being printed is given before. */
@@ -186,4 +260,11 @@ function kindFilter({ kernelLog = true, hungTask = true }: WatchSpec): (kind: st
     if (kind === 'hung-task') return hungTask;
     return typeof kernelLog === 'boolean' ? kernelLog : kernelLog.includes(kind);
   };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }
