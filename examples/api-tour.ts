@@ -19,9 +19,9 @@ await vm.restore('ready');
 console.log('state:', (await vm.exec('cat /root/state')).stdout.trim());
 
 // Independent vms from the same moment share its memory until they write.
-const [fork] = await vm.fork('ready');
-await fork?.exec('rm /root/state');
-await fork?.close();
+const fork = await vm.fork('ready');
+await fork.exec('rm /root/state');
+await fork.close();
 
 // Detectors: the kernel's reports, and threads in uninterruptible sleep. Here a crash, by SysRq.
 const watch = vm.watch({ dState: { for: '5s' } });

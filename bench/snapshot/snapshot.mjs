@@ -47,7 +47,7 @@ const pssReboots = await measurePss(vm, 'reboots');
 
 // The same guest with 400 MiB of its RAM touched: what loadvm has to read.
 await vm.restore('idle');
-await vm.settled;
+await vm.reseeded;
 await vm.expectOk('mount -o remount,size=90% /run; head -c 400M /dev/urandom > /run/touched', { timeout: '3m' });
 await vm.snapshot('dirty');
 rows.forkDirty = (await measureForks(vm, 'dirty')).answer;
@@ -73,7 +73,7 @@ async function measureForks(of, name) {
   const measured = { answer: [], echo: [] };
   for (let round = 0; round < RUNS; round += 1) {
     const begun = performance.now();
-    const [fork] = await of.fork(name);
+    const fork = await of.fork(name);
     await fork.shell.ready();
     measured.answer.push(performance.now() - begun);
     await fork.shell.exec('echo hi');
@@ -102,7 +102,7 @@ async function measureWarm(of, name) {
 
 async function measurePss(of, name) {
   const forks = await of.fork(name, { count: SIBLINGS + 1 });
-  await Promise.all(forks.map((fork) => fork.settled));
+  await Promise.all(forks.map((fork) => fork.reseeded));
   const sizes = forks.map(
     ({ pid }) => Number(/^Pss: +(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))[1]) / 1024,
   );

@@ -57,8 +57,7 @@ function leakAt(seed: number, odds: number): number {
   return Math.max(1, Math.ceil(-Math.log((seed + 1) / 2 ** 48) * odds));
 }
 
-const sample = async (vm: Vm) =>
-  parseThreadSample((await (vm.samplingShell ?? vm.shell).expectOk(THREAD_SAMPLE_SCRIPT)).stdout);
+const sample = async (vm: Vm) => parseThreadSample((await vm.samplingShell.expectOk(THREAD_SAMPLE_SCRIPT)).stdout);
 
 export default defineScenario({
   name: 'npm-ci-hang',

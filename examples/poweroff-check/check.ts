@@ -16,7 +16,7 @@ await vm.snapshot('booted');
 
 let failed = false;
 for (const unit of units) {
-  const [guest] = await vm.fork('booted');
+  const guest = await vm.fork('booted');
   if (!guest) continue;
   await using one: Vm = guest;
   const name = basename(unit);

@@ -72,7 +72,7 @@ export type { AttachOptions } from './vm/start/attach.js';
 export { boot } from './vm/start/boot.js';
 export type { BootOptions } from './vm/start/boot.js';
 export type { DiagnoseOptions, VmDiagnosis } from './vm/inspect/diagnose.js';
-export type { KillOptions } from './vm/inspect/kill.js';
+export type { KillOptions } from './vm/inspect/kill-and-report.js';
 export type { VmEvent } from './vm/events.js';
 export { Keyboard } from './vm/input/keyboard.js';
 export type { KeyboardOptions } from './vm/input/keyboard.js';
@@ -95,7 +95,7 @@ export type { SnapshotFacts } from './vm/snapshots/snapshot.js';
 export type { TakeOptions, Vm, VmSnapshot as Snapshot, VmSnapshotPool as SnapshotPool } from './vm/vm.js';
 export type { CopyOptions, CopyOutOptions, CopyProgress, CopyReport, SkippedEntry } from './vm/copy/copy.js';
 export type { OpenShellOptions, VmExecOptions, VmShellKind } from './vm/shells/vm-shells.js';
-export type { ForkOptions, RestoreOptions, SnapshotOptions } from './vm/snapshots/options.js';
+export type { ForkManyOptions, ForkOptions, RestoreOptions, SnapshotOptions } from './vm/snapshots/options.js';
 export type { FirstOptions, Watch, WatchSpec } from './vm/watch/watch.js';
 
 export { defineScenario, isScenario, onGuest } from './repro/scenario.js';

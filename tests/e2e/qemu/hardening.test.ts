@@ -122,10 +122,10 @@ describe('a QEMU of ours', () => {
 describe('files of a vm', () => {
   it('are this user’s alone: overlays, RAM, states, sockets, and a snapshot that is kept', async () => {
     await vm.snapshot('ready');
-    const [fork] = await vm.fork('ready');
+    const fork = await vm.fork('ready');
     expect(everything(own).length).toBeGreaterThan(5);
     expect(openToOthers(everything(own))).toEqual([]);
-    await fork?.close();
+    await fork.close();
     const snapshot = await vm.snapshot('kept');
     await snapshot.keep(kept);
     expect(openToOthers([kept, ...everything(kept)])).toEqual([]);
@@ -182,9 +182,9 @@ describe('the network of a guest', () => {
     await guest.snapshot('up');
     await guest.restore('up');
     expect(await heard(guest)).toBe(answer);
-    const [fork] = await guest.fork('up');
+    const fork = await guest.fork('up');
     expect(await heard(fork)).toBe(answer);
-    await fork?.close();
+    await fork.close();
   });
 });
 

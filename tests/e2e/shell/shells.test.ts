@@ -170,7 +170,7 @@ describe('the shells of one guest', () => {
   });
 
   it('falls back to the agent when the shell on hvc0 is gone, and says so', async () => {
-    await vm.samplingShell?.expectOk(
+    await vm.samplingShell.expectOk(
       'systemctl stop qmpilot-shell@hvc0.service; pkill -9 -f "eval .*__qA" -t hvc0 || true; systemctl mask --now --runtime qmpilot-shell@hvc0.service',
     );
     await vm.shell.exec('true', { timeout: 1000 }).catch(() => {});

@@ -36,9 +36,7 @@ export async function keep(request: BootRequest, record: VmRecord): Promise<void
     const its: VmRecord = { v: 1, name, guest: from.record.guest, createdAt: new Date().toISOString() };
     const folder = await claim(its);
     try {
-      const [vm] = await from.vm.fork(snapshot);
-      if (!vm) throw new QmpilotError('SNAPSHOT', `the snapshot ${snapshot} gave no fork`);
-      return await host(vm, its, folder);
+      return await host(await from.vm.fork(snapshot), its, folder);
     } catch (error) {
       await rm(folder, { recursive: true, force: true });
       throw error;

@@ -9,7 +9,7 @@ export async function monitorConsole(vm: Vm, { args, signal, send, onMessage }: 
   const { screen } = vm.console;
   // By the console shell only: whoever sits down must not have `stty` typed at whatever runs there.
   const resize = async (columns: number, rows: number) => {
-    if (vm.samplingShell && (columns !== screen.columns || rows !== screen.rowCount))
+    if (vm.hasShell && (columns !== screen.columns || rows !== screen.rowCount))
       await vm.console.resize(columns, rows, { signal });
   };
   let resizing = resize(args.columns ?? screen.columns, args.rows ?? screen.rowCount).catch(() => {});

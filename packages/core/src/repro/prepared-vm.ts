@@ -92,8 +92,7 @@ async function openPrepared(
   const snapshot = await findPrepared(request);
   if (!snapshot) return undefined;
   try {
-    const [vm] = await snapshot.fork({ signal: request.signal, clock: 'keep' });
-    if (!vm) throw new QmpilotError('SNAPSHOT', 'the kept snapshot gave no guest');
+    const vm = await snapshot.fork({ signal: request.signal, clock: 'keep' });
     await vm.pause({ signal: request.signal });
     note(`the guest ${request.guest.name} as it was prepared at ${snapshot.savedAt} (--fresh prepares it anew)`);
     const close = async () => {

@@ -11,7 +11,7 @@ const MOST_MS = 2000;
  */
 export async function consoleDrained(vm: Vm, signal?: AbortSignal): Promise<void> {
   // That the shell is gone, or hangs, is no matter here: the rest is done by the silence.
-  await vm.samplingShell?.ping({ signal, timeout: SHELL_ANSWERS_WITHIN }).catch(() => {});
+  if (vm.hasShell) await vm.samplingShell.ping({ signal, timeout: SHELL_ANSWERS_WITHIN }).catch(() => {});
   await new Promise<void>((resolve) => {
     let quiet = setTimeout(end, QUIET_MS);
     const most = setTimeout(end, MOST_MS);

@@ -93,7 +93,7 @@ describe('toHaveNoKernelFindings', () => {
       far.write(report);
       if (!answers) throw new Error('SHELL_LOST');
     };
-    return { poweroff: () => {}, console: new Console(channel), samplingShell: { ping } };
+    return { poweroff: () => {}, console: new Console(channel), hasShell: true, samplingShell: { ping } };
   }
 
   it.each([true, false])(

@@ -20,13 +20,13 @@ import type { ForkableFamily } from './family.js';
 import type { Keyboard } from './input/keyboard.js';
 import { sysRq, type SysrqOptions } from './input/sysrq.js';
 import { diagnose, type DiagnoseOptions, type VmDiagnosis } from './inspect/diagnose.js';
-import { killAndSee, type KillOptions } from './inspect/kill.js';
+import { killAndReport, type KillOptions } from './inspect/kill-and-report.js';
 import { takeScreenshot, type ScreenshotOptions } from './inspect/screenshot.js';
 import { readStacks, type ProcessStacks, type StacksOptions } from './inspect/stacks.js';
 import { powerOff, type PoweroffOptions, type PoweroffReport } from './power/poweroff.js';
 import { VmShells, type OpenShellOptions, type VmExecOptions } from './shells/vm-shells.js';
-import { forkAll } from './snapshots/fork.js';
-import type { ForkOptions, RestoreOptions, SnapshotOptions } from './snapshots/options.js';
+import { fork } from './snapshots/fork.js';
+import type { ForkManyOptions, ForkOptions, RestoreOptions, SnapshotOptions } from './snapshots/options.js';
 import { SnapshotPool, type PoolOptions, type PoolTakeOptions } from './snapshots/pool.js';
 import { NONCE_FILE } from './snapshots/reseed.js';
 import { Snapshot } from './snapshots/snapshot.js';
@@ -111,8 +111,8 @@ export class Vm implements AsyncDisposable {
   }
 
   /** Resolves once a restored guest has its clock set and random numbers that its siblings do not have; never rejects. */
-  get settled(): Promise<void> {
-    return this.#snapshots.settled;
+  get reseeded(): Promise<void> {
+    return this.#snapshots.reseeded;
   }
 
   get facts(): VmFacts {
@@ -131,9 +131,19 @@ export class Vm implements AsyncDisposable {
     return this.#context.mainShell();
   }
 
-  /** The shell that detectors use, so that they do not wait for a command of `exec`; undefined when the guest has none. */
-  get samplingShell(): ConsoleShell | undefined {
-    return this.#context.samplingShell;
+  /**
+   * The shell that detectors use, so that they do not wait for a command of `exec`: on a console of its own where the guest has
+   * one, else the same as `shell`.
+   * @throws {USAGE} when the guest has none
+   */
+  get samplingShell(): ConsoleShell {
+    return this.#context.probeShell();
+  }
+
+  /** Whether the guest has a console shell: `shell` and `samplingShell` throw without one. */
+  get hasShell(): boolean {
+    const { shell, sampling } = this.#context.slot;
+    return (shell ?? sampling) !== undefined;
   }
 
   /** Calls `listener` for everything that happens to the VM; returns an unsubscribe function. */
@@ -211,7 +221,8 @@ export class Vm implements AsyncDisposable {
    */
   async snapshot(name: string, options: SnapshotOptions = {}): Promise<VmSnapshot> {
     this.#context.assertRunning();
-    return new Snapshot(this.#family, await this.#snapshots.save(name, options));
+    const info = await this.#snapshots.save(name, options);
+    return new Snapshot(this.#family, info, { restore: (restore) => this.restore(name, restore) });
   }
 
   /**
@@ -235,14 +246,16 @@ export class Vm implements AsyncDisposable {
   }
 
   /**
-   * Makes VMs that start where the snapshot was made; they run, share RAM with it until they write, and can restore the same
-   * snapshots. The caller closes each of them.
+   * Makes a VM that starts where the snapshot was made, or with `count` an array of VMs. Each runs, shares RAM with the snapshot
+   * until it writes, and can restore the same snapshots. The caller closes each of them.
    * @throws {SNAPSHOT} for an internal snapshot, or one that does not load
    * @throws {NO_SPACE} {TIMEOUT} {ABORTED}: no fork is left then
    */
-  async fork(name: string, options: ForkOptions = {}): Promise<Vm[]> {
+  async fork(name: string, options?: ForkOptions): Promise<Vm>;
+  async fork(name: string, options: ForkManyOptions): Promise<Vm[]>;
+  async fork(name: string, options: ForkOptions | ForkManyOptions = {}): Promise<Vm | Vm[]> {
     this.#context.assertOpen();
-    return forkAll(this.#family, name, options);
+    return fork(this.#family, name, options);
   }
 
   /**
@@ -305,7 +318,7 @@ export class Vm implements AsyncDisposable {
   /** Sends SIGKILL to processes of the guest, and reports what it did to each. Throws what `exec` throws. */
   async kill(pids: number | readonly number[], options: KillOptions = {}): Promise<KillEffect[]> {
     this.#context.assertRunning();
-    return killAndSee(this.#context.probeShell(), typeof pids === 'number' ? [pids] : pids, options);
+    return killAndReport(this.#context.probeShell(), typeof pids === 'number' ? [pids] : pids, options);
   }
 
   /**

@@ -54,12 +54,12 @@ describe('a NixOS VM with EFI (virtualisation.useEFIBoot)', () => {
     expect(await vm.snapshotBlockers()).toEqual([]);
     await vm.snapshot('one');
     await vm.expectOk(write(2));
-    const [fork] = await vm.fork('one');
+    const fork = await vm.fork('one');
     try {
-      expect((await fork?.exec(read))?.stdout).toBe('01');
-      await fork?.expectOk(write(3));
+      expect((await fork.exec(read)).stdout).toBe('01');
+      await fork.expectOk(write(3));
     } finally {
-      await fork?.close();
+      await fork.close();
     }
     expect((await vm.exec(read)).stdout).toBe('02');
     await vm.restore('one');

@@ -43,15 +43,15 @@ describe('a guest started by a script with the interface of qemu-vm.nix, root on
     );
     await vm.snapshot('one');
     await vm.expectOk('echo two | tee /root/state /run/state /mnt/state; sync');
-    const [fork] = await vm.fork('one');
+    const fork = await vm.fork('one');
     try {
-      expect((await fork?.exec('cat /root/state /run/state /mnt/state'))?.stdout).toBe('one\none\none\n');
-      expect(fork?.facts.commandLine.join(' ')).toMatch(
+      expect((await fork.exec('cat /root/state /run/state /mnt/state')).stdout).toBe('one\none\none\n');
+      expect(fork.facts.commandLine.join(' ')).toMatch(
         /-machine accel=kvm:tcg -cpu max -name nixos -m 768 .*-device virtio-keyboard -usb .*-nographic .*-incoming defer/,
       );
-      await fork?.expectOk('echo three > /root/state; sync');
+      await fork.expectOk('echo three > /root/state; sync');
     } finally {
-      await fork?.close();
+      await fork.close();
     }
     expect((await vm.exec('cat /root/state')).stdout).toBe('two\n');
     await vm.restore('one');
@@ -106,12 +106,12 @@ describe('a guest that knows nothing of us: root on tmpfs, a serial port of its 
     await vm.expectOk('echo memory > /root/state');
     await vm.snapshot('one');
     const size = readFileSync(log()).length;
-    const [fork] = await vm.fork('one');
+    const fork = await vm.fork('one');
     try {
-      await fork?.expectOk('echo loud > /dev/ttyS0');
-      expect((await fork?.exec('cat /root/state'))?.stdout).toBe('memory\n');
+      await fork.expectOk('echo loud > /dev/ttyS0');
+      expect((await fork.exec('cat /root/state')).stdout).toBe('memory\n');
     } finally {
-      await fork?.close();
+      await fork.close();
     }
     expect(readFileSync(log()).length).toBe(size);
   });

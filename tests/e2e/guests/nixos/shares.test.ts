@@ -72,17 +72,17 @@ describe('the stock NixOS VM: root on tmpfs, and its three 9p shares mounted in 
     ]);
     await vm.snapshot('unmounted');
     await vm.expectOk('echo two > /root/state');
-    const [fork] = await vm.fork('unmounted');
+    const fork = await vm.fork('unmounted');
     try {
       expect(
         (
-          await fork?.exec(
+          await fork.exec(
             'cat /root/state; mount -t 9p -o trans=virtio,version=9p2000.L shared /tmp/shared; cat /tmp/shared/hello',
           )
         )?.stdout,
       ).toBe('one\nfrom the host\n');
     } finally {
-      await fork?.close();
+      await fork.close();
     }
     await vm.restore('unmounted');
     expect((await vm.exec('cat /root/state')).stdout).toBe('one\n');

@@ -49,8 +49,7 @@ it('a wait whose time is over ends with the thread that leaves D state in time',
 
 it('an end of QEMU ends the wait for candidates', async () => {
   await vm.snapshot('candidates');
-  await using fork = (await vm.fork('candidates'))[0];
-  if (!fork) throw new Error('no fork');
+  await using fork = await vm.fork('candidates');
   await fork.expectOk('fsfreeze -f /mnt; (touch /mnt/stuck </dev/null >/dev/null 2>&1 &)');
   await using watch = fork.watch({ dState: { comm: /^touch$/, for: '10m' } });
   await expect.poll(() => watch.candidates, { timeout: 60_000 }).toHaveLength(1);

@@ -5,14 +5,14 @@ import { QmpilotError } from '../../errors.js';
 import { startFork } from '../../snapshot/strategies/frozen.js';
 import type { WaitOptions } from '../../util/deadline.js';
 import { holdFamily, type ForkableFamily } from '../family.js';
-import type { ForkOptions, RestoreOptions } from './options.js';
+import type { ForkManyOptions, ForkOptions, RestoreOptions } from './options.js';
 
 let forkCount = 0;
 
 /** What making forks needs of a VM. */
 export interface ForkedVm {
   readonly console: Console;
-  readonly settled: Promise<void>;
+  readonly reseeded: Promise<void>;
   readonly ended: Promise<QmpilotError>;
   /** Why there is no running QEMU; undefined while there is one. */
   readonly failure: QmpilotError | undefined;
@@ -62,14 +62,24 @@ export async function loadFork<V extends ForkedVm>(
   }
 }
 
-/** Makes `count` forks, or none when one fails. */
-export async function forkAll<V extends ForkedVm>(
+/** Makes one fork, or with `count` an array of forks; all of them, or none when one fails. */
+export function fork<V extends ForkedVm>(
   family: ForkableFamily<V>,
   name: string,
-  options: ForkOptions,
+  options: ForkOptions | ForkManyOptions,
+): Promise<V | V[]> {
+  const { count, ...restore } = options;
+  return count === undefined ? forkOne(family, name, restore) : forkMany(family, name, count, restore);
+}
+
+async function forkMany<V extends ForkedVm>(
+  family: ForkableFamily<V>,
+  name: string,
+  count: number,
+  options: RestoreOptions,
 ): Promise<V[]> {
-  const count = options.count ?? 1;
-  if (!Number.isInteger(count) || count < 0) throw new QmpilotError('USAGE', `count: ${count} is no number of forks`);
+  if (!Number.isInteger(count) || count < 0)
+    throw new QmpilotError('USAGE', `count: ${count} is not a whole number of 0 or more`);
   const starts = await Promise.allSettled(Array.from({ length: count }, () => forkOne(family, name, options)));
   const vms = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []));
   const failed = starts.find((start) => start.status === 'rejected');

@@ -13,13 +13,18 @@ export interface SnapshotOptions extends WaitOptions {
 
 export interface RestoreOptions extends WaitOptions {
   /**
-   * `host` (default) sets the guest's clock to the host's as soon as its second shell answers, which `vm.settled` awaits; a date
+   * `host` (default) sets the guest's clock to the host's as soon as its second shell answers, which `vm.reseeded` awaits; a date
    * sets it to that; `keep` leaves it as it was.
    */
   readonly clock?: 'host' | 'keep' | Date;
 }
 
 export interface ForkOptions extends RestoreOptions {
-  /** Number of forks; default 1. */
-  readonly count?: number;
+  /** Absent: one fork. */
+  readonly count?: undefined;
+}
+
+export interface ForkManyOptions extends RestoreOptions {
+  /** Number of forks: they are returned as an array. */
+  readonly count: number;
 }

@@ -75,7 +75,7 @@ export class SnapshotPool<V extends ForkedVm> implements AsyncDisposable {
         options.onStart?.(vm);
         await vm.begin(options);
         // Not earlier: the guest that was taken needs the processor for its first answer.
-        void vm.settled.then(() => this.#fill());
+        void vm.reseeded.then(() => this.#fill());
         return vm;
       } catch (error) {
         const died =

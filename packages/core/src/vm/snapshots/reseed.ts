@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { ConsoleShell } from '../../shell/console-shell/console-shell.js';
 
-export interface SettleOptions {
-  /** Where the guest's clock is set to; undefined leaves it. */
+export interface ReseedOptions {
+  /** What the guest's clock is set to; undefined leaves it. */
   readonly clock: Date | undefined;
   /** Left in the guest as /run/qmpilot/seed. */
   readonly seed: number;
@@ -12,15 +12,15 @@ export interface SettleOptions {
 const SYS_CLOCK_SETTIME = 227;
 const RNDRESEEDCRNG = 0x5207;
 const DIRECTORY = '/run/qmpilot';
-/** In a tmpfs: a guest that booted anew has lost it. */
+/** In a tmpfs: a guest that rebooted has lost it. */
 export const NONCE_FILE = `${DIRECTORY}/nonce`;
 /** How long the helper may take before a program is started in its place, in seconds. */
-const HELPER_PATIENCE_S = 5;
+const HELPER_TIMEOUT_S = 5;
 const TIMEOUT = '20s';
 
 /** Takes lines `SECONDS NANOSECONDS ENTROPY`, answers `y` or `n` to each; seconds below 0 leave the clock. */
 const HELPER = [
-  '$0="qmpilot-settle"',
+  '$0="qmpilot-reseed"',
   'open(U,">","/dev/urandom") or exit 1',
   'while(sysread(STDIN,$l,256)){' +
     '($s,$n,$e)=split " ",$l;' +
@@ -31,15 +31,15 @@ const HELPER = [
 
 /**
  * Leaves `nonce` in the guest's RAM, and starts a helper that a snapshot then holds: to start a program under TCG takes half a second of a processor in
- * each fork, for nothing of it is translated yet. Where there is no perl, `settle` does without.
+ * each fork, for nothing of it is translated yet. Where there is no perl, `reseed` does without.
  */
-export async function prepareSettling(
+export async function prepareReseed(
   shell: ConsoleShell,
   nonce: string,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const start = `mkdir -p -m 700 ${DIRECTORY} && cd ${DIRECTORY} && rm -f ask answer && mkfifo -m 600 ask answer && { setsid perl -e '${HELPER}' <>ask 1<>answer 2>/dev/null & echo $! >helper; } && exec 3<>ask 4<>answer`;
-  const tryOut = `printf '%s\\n' '-1 0 00' >&3; IFS= read -r -t ${HELPER_PATIENCE_S} ok <&4; [[ $ok == y ]]`;
+  const tryOut = `printf '%s\\n' '-1 0 00' >&3; IFS= read -r -t ${HELPER_TIMEOUT_S} ok <&4; [[ $ok == y ]]`;
   const mark = `{ [[ -d ${DIRECTORY} ]] || mkdir -p -m 700 ${DIRECTORY}; } && echo ${nonce} >${NONCE_FILE} || exit`;
   await shell.expectOk(
     `${mark}; ${isHelperThere()} || { type -P perl && ${start} && { ${tryOut} || kill -9 "$(<helper)"; }; } || :`,
@@ -48,16 +48,15 @@ export async function prepareSettling(
 }
 
 /**
- * What a guest that was put back needs: forks of one snapshot have the same random numbers before them, and the time of the
- * snapshot. Debian's cloud kernel has no driver for QEMU's generation id, so the host brings the entropy. By the helper, else
+ * Gives a restored guest the time and random numbers of its own: all forks of a snapshot start with the same ones. Debian's cloud kernel has no driver for QEMU's generation id, so the host brings the entropy. By the helper, else
  * by a program; without perl the kernel takes the entropy into use within a minute.
  */
-export async function settle(shell: ConsoleShell, { clock, seed }: SettleOptions): Promise<void> {
+export async function reseed(shell: ConsoleShell, { clock, seed }: ReseedOptions): Promise<void> {
   const entropy = randomBytes(32).toString('hex');
   const [seconds, nanoseconds] =
     clock === undefined ? [-1, 0] : [Math.floor(clock.getTime() / 1000), (clock.getTime() % 1000) * 1_000_000];
   const ask = `${seconds} ${nanoseconds} ${entropy}`;
-  const helped = `{ printf '%s\\n' '${ask}' >&3; IFS= read -r -t ${HELPER_PATIENCE_S} __ql <&4; [[ $__ql == y ]]; } 3<>${DIRECTORY}/ask 4<>${DIRECTORY}/answer`;
+  const helped = `{ printf '%s\\n' '${ask}' >&3; IFS= read -r -t ${HELPER_TIMEOUT_S} __ql <&4; [[ $__ql == y ]]; } 3<>${DIRECTORY}/ask 4<>${DIRECTORY}/answer`;
   if (
     (await shell.here(`${isHelperThere()} && echo ${seed} >${DIRECTORY}/seed && ${helped}`, { timeout: TIMEOUT })) === 0
   )
@@ -73,7 +72,7 @@ export async function settle(shell: ConsoleShell, { clock, seed }: SettleOptions
   );
 }
 
-/** In a guest that was booted anew, or lost the helper, its files say nothing. */
+/** The helper's files may be those of a helper that has ended. */
 function isHelperThere(): string {
   return `{ [[ -s ${DIRECTORY}/helper ]] && kill -0 "$(<${DIRECTORY}/helper)" 2>/dev/null; }`;
 }

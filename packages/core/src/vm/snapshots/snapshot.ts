@@ -1,11 +1,12 @@
+import { QmpilotError } from '../../errors.js';
 import type { AcceleratorChoice } from '../../qemu/host/accelerator.js';
 import { keepFrozen } from '../../snapshot/saved/save.js';
 import { infoOf, type SnapshotInfo } from '../../snapshot/store.js';
 import type { SnapshotStrategy } from '../../snapshot/strategies/strategy.js';
 import { holdFamily, type ForkableFamily } from '../family.js';
-import { forkAll, type ForkedVm } from './fork.js';
+import { fork, type ForkedVm } from './fork.js';
 import { describeGuest } from './guest-record.js';
-import type { ForkOptions } from './options.js';
+import type { ForkManyOptions, ForkOptions, RestoreOptions } from './options.js';
 import { SnapshotPool, type PoolOptions } from './pool.js';
 
 /** What a snapshot was taken of, and what its forks run on. */
@@ -13,6 +14,14 @@ export interface SnapshotFacts {
   readonly guest: { readonly name: string; readonly key: string };
   readonly accelerator: AcceleratorChoice;
   readonly qemu: { readonly path: string; readonly version: string };
+}
+
+/** Where a snapshot comes from. */
+export interface SnapshotOrigin {
+  /** Restores the VM that it was made of; absent when it was opened from a directory. */
+  readonly restore?: (options: RestoreOptions) => Promise<void>;
+  /** Releases what an opened snapshot holds. */
+  readonly close?: () => Promise<void>;
 }
 
 /** A moment of a VM that others can start from, as long as one VM of its family, or a pool, is open. */
@@ -24,12 +33,12 @@ export class Snapshot<V extends ForkedVm> implements SnapshotInfo, AsyncDisposab
   readonly pausedMs: number;
   readonly nonce?: string;
   readonly #family: ForkableFamily<V>;
-  readonly #onClose: () => Promise<void>;
+  readonly #origin: SnapshotOrigin;
   #closing: Promise<void> | undefined;
 
   /** @internal Snapshots are made by `vm.snapshot`. */
-  constructor(family: ForkableFamily<V>, info: SnapshotInfo, onClose: () => Promise<void> = async () => {}) {
-    this.#onClose = onClose;
+  constructor(family: ForkableFamily<V>, info: SnapshotInfo, origin: SnapshotOrigin) {
+    this.#origin = origin;
     this.name = info.name;
     this.strategy = info.strategy;
     this.reason = info.reason;
@@ -39,9 +48,23 @@ export class Snapshot<V extends ForkedVm> implements SnapshotInfo, AsyncDisposab
     this.#family = family;
   }
 
-  /** The same as `vm.fork(name, options)`. */
-  fork(options: ForkOptions = {}): Promise<V[]> {
-    return forkAll(this.#family, this.name, options);
+  /** Makes VMs that start here: the same as `vm.fork(name, options)`. */
+  fork(options?: ForkOptions): Promise<V>;
+  fork(options: ForkManyOptions): Promise<V[]>;
+  fork(options: ForkOptions | ForkManyOptions = {}): Promise<V | V[]> {
+    return fork(this.#family, this.name, options);
+  }
+
+  /**
+   * Restores the VM that the snapshot was made of: the same as `vm.restore(name, options)`.
+   * @throws {USAGE} for a snapshot that `openSnapshot` opened: it has no VM; fork it
+   * @throws what `vm.restore` throws
+   */
+  async restore(options: RestoreOptions = {}): Promise<void> {
+    if (this.#origin.restore) return this.#origin.restore(options);
+    throw new QmpilotError('USAGE', `the saved snapshot ${this.name} was not made of a VM of this process`, {
+      hint: 'make a VM of it: snapshot.fork()',
+    });
   }
 
   /** Keeps forks loaded and paused, so that taking one costs next to nothing. */
@@ -87,7 +110,7 @@ export class Snapshot<V extends ForkedVm> implements SnapshotInfo, AsyncDisposab
 
   /** Releases a snapshot that `openSnapshot` opened; does nothing for one that a VM made. */
   close(): Promise<void> {
-    this.#closing ??= this.#onClose();
+    this.#closing ??= Promise.resolve(this.#origin.close?.());
     return this.#closing;
   }
 

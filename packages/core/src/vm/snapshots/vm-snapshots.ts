@@ -23,7 +23,7 @@ import { monotonicMs, wallTime } from '../../util/clock.js';
 import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
 import type { VmContext } from '../context.js';
 import type { RestoreOptions, SnapshotOptions } from './options.js';
-import { prepareSettling, settle } from './reseed.js';
+import { prepareReseed, reseed } from './reseed.js';
 
 /** Saves one VM and restores it: replaces the machine in its slot. */
 export class VmSnapshots {
@@ -37,7 +37,7 @@ export class VmSnapshots {
   readonly #guests = new Set([this.#guest]);
   #folders = 0;
   #seed = randomInt(2 ** 48 - 1);
-  #settled: Promise<void> = Promise.resolve();
+  #reseeded: Promise<void> = Promise.resolve();
 
   /** `onLeave` runs before a restore replaces the guest. */
   constructor(context: VmContext, directory: string, onLeave: () => Promise<void>) {
@@ -152,8 +152,8 @@ export class VmSnapshots {
   }
 
   /** Resolves when the guest has its own clock and random numbers, or its second shell did not answer. */
-  get settled(): Promise<void> {
-    return this.#settled;
+  get reseeded(): Promise<void> {
+    return this.#reseeded;
   }
 
   /** Lets a machine that was loaded run. */
@@ -165,7 +165,7 @@ export class VmSnapshots {
     if (!sampling) return;
     const time = clock === 'host' ? new Date() : clock === 'keep' ? undefined : clock;
     // A guest that is too stuck for it is the detectors' concern.
-    this.#settled = settle(sampling, { clock: time, seed: this.#seed }).catch(() => {});
+    this.#reseeded = reseed(sampling, { clock: time, seed: this.#seed }).catch(() => {});
   }
 
   async #cont(options: WaitOptions): Promise<void> {
@@ -278,7 +278,7 @@ export class VmSnapshots {
     const { sampling } = this.#context.slot;
     if (!sampling?.answers || !(await this.#isRunning())) return undefined;
     const nonce = randomBytes(16).toString('hex');
-    return prepareSettling(sampling, nonce, signal).then(
+    return prepareReseed(sampling, nonce, signal).then(
       () => nonce,
       () => undefined,
     );

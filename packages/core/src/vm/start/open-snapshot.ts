@@ -35,9 +35,11 @@ export async function openSnapshot(path: string, options: OpenSnapshotOptions = 
       saved: frozen,
       screen: screen && { ...screen, bytes: Buffer.from(screen.base64, 'base64') },
     });
-    return new Snapshot(family, info, async () => {
-      await family.snapshots.release();
-      await releaseHostDirectories();
+    return new Snapshot(family, info, {
+      close: async () => {
+        await family.snapshots.release();
+        await releaseHostDirectories();
+      },
     });
   } catch (error) {
     await releaseHostDirectories();

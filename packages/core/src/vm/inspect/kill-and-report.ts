@@ -11,8 +11,12 @@ export interface KillOptions extends WaitOptions {
   readonly after?: Duration | undefined;
 }
 
-/** Looks at the blocked threads, kills the processes, and looks again. */
-export async function killAndSee(shell: Shell, pids: readonly number[], options: KillOptions): Promise<KillEffect[]> {
+/** Samples the blocked threads before and after it kills the processes, and reports the effect on each. */
+export async function killAndReport(
+  shell: Shell,
+  pids: readonly number[],
+  options: KillOptions,
+): Promise<KillEffect[]> {
   for (const pid of pids) {
     if (!Number.isInteger(pid) || pid < 2)
       throw new QmpilotError('USAGE', `kill: ${pid} is not the pid of a process that can be killed`);
