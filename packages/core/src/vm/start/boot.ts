@@ -151,7 +151,7 @@ async function awaitReady(vm: Vm, guest: PreparedGuest, options: BootOptions): P
     if (guest.script?.startShells && guest.login) await startShells(vm, guest.login, wait);
     await Promise.all([
       guest.shell === undefined ? undefined : vm.shell.ready(wait),
-      vm.samplingShell?.ready(wait),
+      guest.samplingShell === undefined ? undefined : vm.samplingShell.ready(wait),
       guest.login && awaitPrompt(vm.console, guest.login.prompt, wait),
     ]);
   } catch (error) {

@@ -25,10 +25,9 @@ const COMMAND =
  */
 export async function startShells(vm: Vm, login: SerialLogin, wait: WaitOptions): Promise<void> {
   await vm.console.expect(login.prompt, { ...wait, from: 0 });
-  const shell = vm.samplingShell;
-  if (!shell) return;
+  if (!vm.hasShell) return;
   try {
-    await shell.ready({ timeout: PATIENCE_MS, signal: wait.signal });
+    await vm.samplingShell.ready({ timeout: PATIENCE_MS, signal: wait.signal });
   } catch (error) {
     if (!isQmpilotError(error, 'SHELL_LOST')) throw error;
     await vm.console.type(`${COMMAND}\n`, wait);
