@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 const source = (path: string) => fileURLToPath(new URL(`./packages/core/src/${path}`, import.meta.url));
 const alias = [
   { find: /^@qmpilot\/core$/, replacement: source('index.ts') },
+  { find: '@qmpilot/core/internal', replacement: source('internal.ts') },
   { find: /^@qmpilot\/core\/(qmp|detect|vitest)$/, replacement: source('$1/index.ts') },
   { find: '@qmpilot/core/ssh', replacement: source('shell/ssh/index.ts') },
 ];

@@ -4,6 +4,7 @@ export default defineConfig([
   {
     entry: {
       'index': 'src/index.ts',
+      'internal': 'src/internal.ts',
       'qmp/index': 'src/qmp/index.ts',
       'detect/index': 'src/detect/index.ts',
       'ssh/index': 'src/shell/ssh/index.ts',

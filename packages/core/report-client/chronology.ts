@@ -1,4 +1,4 @@
-import { safeLine } from '../src/report/safe-text.js';
+import { safeLine } from '../src/util/text-hygiene.js';
 import type { Evidence } from './evidence.js';
 
 /** One thing that happened, on the axis of the attempt; `ms` long, up to `at`. */

@@ -1,4 +1,4 @@
-import { safeText } from '../src/report/safe-text.js';
+import { safeText } from '../src/util/text-hygiene.js';
 import { timeAt, type Timing } from './timing.js';
 
 export interface ConsoleLine {

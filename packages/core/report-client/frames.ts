@@ -1,6 +1,6 @@
 import type { IBufferCell, Terminal } from '@xterm/headless';
 import headless from '@xterm/headless';
-import { safeText, wellFormed } from '../src/report/safe-text.js';
+import { replaceUnsafe, safeText } from '../src/util/text-hygiene.js';
 import type { Timing } from './timing.js';
 
 /** A piece of a row in one style. Colours: entries of the 256 as numbers, others as `#rrggbb`. */
@@ -121,12 +121,7 @@ function readRow(terminal: Terminal, row: number): Run[] {
   }
   const last = runs.at(-1);
   if (last && last.style.background === undefined && !last.style.inverse) last.text = last.text.trimEnd();
-  return runs.filter(({ text }) => text !== '').map(({ text, style }) => ({ text: onScreen(text), ...style }));
-}
-
-/** Marks that turn text round keep their cell but not their effect. */
-function onScreen(text: string): string {
-  return wellFormed(text).replace(/[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, '\ufffd');
+  return runs.filter(({ text }) => text !== '').map(({ text, style }) => ({ text: replaceUnsafe(text), ...style }));
 }
 
 function styleOf(cell: IBufferCell): Omit<Run, 'text'> {

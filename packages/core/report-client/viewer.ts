@@ -1,5 +1,5 @@
 import type { PageData, PageRun } from '../src/report/page-data.js';
-import { safeText } from '../src/report/safe-text.js';
+import { safeText } from '../src/util/text-hygiene.js';
 import { clock } from './axis.js';
 import { lanesOf, type Item } from './chronology.js';
 import { consoleLines } from './console-lines.js';

@@ -1,11 +1,10 @@
-import { spawn } from 'node:child_process';
-import { readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { QmpilotError } from '../errors.js';
-import { which } from '../qemu/host/binary.js';
-import { awaitWithin } from '../util/deadline.js';
+import { lockFile } from '../util/file-lock.js';
 import { cacheRoot } from '../util/paths.js';
 import { ensurePrivateDirectory, isTrusted } from '../util/private-directory.js';
+import { removeDirectory } from '../util/remove-directory.js';
 
 /** An image as it is kept: a folder that appears whole, or not at all. */
 export interface GuestImage {
@@ -104,14 +103,13 @@ export async function removeImages(keys: readonly string[], cacheDir?: string): 
     // Gone under its name at once, so that nobody starts from half an image.
     const doomed = `${dir}.removed-${process.pid}`;
     await rename(dir, doomed);
-    await rm(doomed, { recursive: true, force: true });
+    await removeDirectory(doomed);
   }
   return [...new Set(chosen)];
 }
 
 /**
- * Runs `task` while no other process builds the same key. The lock is held by flock(1) and its child, so that it ends with
- * this process however that ends.
+ * Runs `task` while no other process builds the same key. The lock ends with this process.
  * @throws {TOOL_MISSING} without flock
  */
 export async function withImageLock<T>(
@@ -123,29 +121,18 @@ export async function withImageLock<T>(
 ): Promise<T> {
   const directory = imagesDirectory(cacheDir);
   await ensurePrivateDirectory(directory);
-  const flock = await which('flock');
-  if (!flock)
-    throw new QmpilotError('TOOL_MISSING', 'flock is not on PATH', { hint: 'on Debian: apt-get install util-linux' });
   const path = join(directory, `${key}.lock`);
-  const child = spawn(flock, ['-x', path, 'sh', '-c', 'echo locked; read -r _'], { stdio: ['pipe', 'pipe', 'ignore'] });
-  child.stdin.on('error', () => {});
+  await using file = await open(path, 'a', 0o600);
   const waiting = setTimeout(onWait, 500);
   try {
-    await awaitWithin<void>({ awaited: 'another build of the same image' }, { signal }, (resolve, reject) => {
-      child.stdout.once('data', () => resolve());
-      child.once('error', reject);
-      child.once('exit', (code) => reject(new QmpilotError('GUEST_BUILD', `flock ${path} ended with status ${code}`)));
-    });
-    clearTimeout(waiting);
-    const result = await task();
-    // Only now that there is an image: after a failure whoever waits on this very file builds next, alone.
-    await rm(path, { force: true });
-    return result;
+    await lockFile(file.fd, path, { patience: Infinity, signal });
   } finally {
     clearTimeout(waiting);
-    child.stdin.end();
-    child.kill();
   }
+  const result = await task();
+  // Only after a build that succeeded: after a failure the next process that waits for this very file builds, alone.
+  await rm(path, { force: true });
+  return result;
 }
 
 function isManifest(value: unknown): value is ImageManifest {

@@ -2,13 +2,17 @@ import { createConnection, isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { isQmpilotError, QmpilotError } from '../errors.js';
 import { monotonicMs } from '../util/clock.js';
-import { awaitWithin, pause, type WaitOptions } from '../util/deadline.js';
+import { awaitWithin, type WaitOptions } from '../util/deadline.js';
 import { parseDuration } from '../util/duration.js';
+import { retry } from '../util/retry.js';
 import { QmpClient, type StreamOptions } from './client.js';
 import { DEFAULT_HANDSHAKE_TIMEOUT } from './protocol/session.js';
 
 /** Linux gives `sun_path` 108 bytes, the last of them a NUL: unix(7). */
 export const MAX_SOCKET_PATH = 107;
+
+/** Pause between two attempts to connect, in ms. */
+const RETRY_MS = 20;
 
 /** Where a QMP server listens: a unix socket by its path, or a TCP port. */
 export type SocketAddress =
@@ -57,17 +61,12 @@ export async function dial(address: SocketAddress, options: DialOptions): Promis
     { awaited: `a connection to ${target}`, defaultTimeout: DEFAULT_HANDSHAKE_TIMEOUT },
     options,
     (resolve, reject) => {
-      const attempt = async () => {
-        for (;;) {
-          try {
-            return await open(address, target, inner.signal);
-          } catch (error) {
-            if (!options.retry || !isQmpilotError(error, 'QMP_LINK') || inner.signal.aborted) throw error;
-          }
-          await pause(20, inner.signal);
-        }
-      };
-      attempt().then(resolve, reject);
+      retry(() => open(address, target, inner.signal), {
+        retries: options.retry ? Infinity : 0,
+        delay: RETRY_MS,
+        when: (error) => isQmpilotError(error, 'QMP_LINK'),
+        signal: inner.signal,
+      }).then(resolve, reject);
       return () => inner.abort();
     },
   );

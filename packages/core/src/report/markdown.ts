@@ -1,10 +1,10 @@
 import { generalTitle } from '../run-files/general-title.js';
+import { safeLine, safeText } from '../util/text-hygiene.js';
 import { analyze, type FailureGroup, type RunAnalysis } from './analysis.js';
 import { commandLine } from './command-line.js';
 import { compareRuns } from './comparison.js';
 import { attemptList, counted, duration, percent, percentRange } from './format.js';
 import type { RunInput } from './input.js';
-import { safeLine, safeText } from './safe-text.js';
 import { comparisonHeadline, comparisonSentence, headline } from './wording.js';
 
 const MOST_LINES = 60;

@@ -1,7 +1,7 @@
 import { deflateRawSync } from 'node:zlib';
+import { safeLine } from '../util/text-hygiene.js';
 import type { FailureGroup } from './analysis.js';
 import type { AttemptEvidence, RunInput } from './input.js';
-import { safeLine } from './safe-text.js';
 
 /** What the page's own script works on. Text in it may come from the guest; `blob`s are deflated and in base64. */
 export interface PageData {

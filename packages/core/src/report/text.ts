@@ -1,10 +1,10 @@
 import { generalTitle } from '../run-files/general-title.js';
+import { safeLine } from '../util/text-hygiene.js';
 import { analyze, type RunAnalysis } from './analysis.js';
 import { compareRuns } from './comparison.js';
 import { duration } from './format.js';
 import { goalResult, goalSentence } from './goal.js';
 import type { RunInput } from './input.js';
-import { safeLine } from './safe-text.js';
 import { comparisonHeadline, comparisonSentence, headline, rateSentence } from './wording.js';
 
 const MOST_GROUPS = 12;

@@ -2,6 +2,7 @@ import type { Finding } from '../detect/finding.js';
 import { QmpilotError } from '../errors.js';
 import type { GuestDescription } from '../guests/guest.js';
 import type { Duration } from '../util/duration.js';
+import { isObject } from '../util/is-object.js';
 import type { PoweroffOptions } from '../vm/power/poweroff.js';
 import type { BootOptions } from '../vm/start/boot.js';
 import type { Vm } from '../vm/vm.js';
@@ -94,10 +95,6 @@ export function defineScenario(scenario: Scenario): Scenario {
       );
   }
   return Object.defineProperty(scenario, BRAND, { value: true });
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null;
 }
 
 /**

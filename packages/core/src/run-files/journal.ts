@@ -2,12 +2,15 @@ import { closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:f
 import { lstat, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { QmpilotError } from '../errors.js';
+import { lockFile } from '../util/file-lock.js';
 import { AttemptFiles } from './attempt-files.js';
 import type { AttemptRecord, RunSummary } from './attempt-record.js';
 import { parseAttempts } from './attempts-file.js';
-import { lockFile } from './lock.js';
 import { parseRunFile, type RunFile } from './run-file.js';
 import { appendLine, cannotWrite, replaceFile, writeAll } from './write.js';
+
+/** A controller that was killed a moment ago may still hold the lock. */
+const LOCK_TIMEOUT_MS = 2000;
 
 const ATTEMPTS = 'attempts.jsonl';
 
@@ -45,7 +48,7 @@ export class Journal {
       if (!(await makeDirectory(path))) await mustBeOurs(path);
       if (!(await isFresh(path))) throw notEmpty(path);
       fd = openAttempts(path);
-      if (!(await lockFile(fd, path))) throw inUse(path);
+      if (!(await lockFile(fd, path, { patience: LOCK_TIMEOUT_MS }))) throw inUse(path);
       // Only now: another process may have begun a run here until a moment ago.
       if (!(await isFresh(path))) throw notEmpty(path);
       await mkdir(join(path, 'attempts'), { recursive: true, mode: 0o700 });
@@ -68,7 +71,7 @@ export class Journal {
     let fd: number | undefined;
     try {
       fd = openAttempts(path);
-      if (!(await lockFile(fd, path))) throw inUse(path);
+      if (!(await lockFile(fd, path, { patience: LOCK_TIMEOUT_MS }))) throw inUse(path);
       // Only now: the other process may have written until a moment ago.
       const bytes = await readFile(join(path, ATTEMPTS));
       const { records, wholeBytes, endsOpen } = parseAttempts(bytes, join(path, ATTEMPTS));

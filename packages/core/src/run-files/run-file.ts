@@ -1,4 +1,5 @@
 import { QmpilotError } from '../errors.js';
+import { isObject } from '../util/is-object.js';
 import type { VmFacts } from '../vm/facts.js';
 
 /** The attempts with `index mod count` equal to this `index mod count` are in this run directory. */
@@ -112,10 +113,6 @@ function isFacts(value: unknown): boolean {
     isObject(accelerator) &&
     typeof accelerator['accelerator'] === 'string'
   );
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isWhole(value: unknown, from: number): value is number {

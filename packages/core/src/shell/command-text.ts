@@ -1,7 +1,7 @@
 import { bashWord } from './quote.js';
 import type { ExecOptions } from './shell.js';
 
-/** The command with its environment, directory and user, as source for bash; with `shWord`, for any POSIX shell. */
+/** The command with its environment, directory and user, as source for bash; with `shQuote`, for any POSIX shell. */
 export function commandText(
   command: string,
   options: Pick<ExecOptions, 'env' | 'cwd' | 'user'>,

@@ -18,11 +18,6 @@ export function printfFormat(bytes: Uint8Array): string {
   return `'${text}'`;
 }
 
-/** One word of any POSIX shell that stands for `text`, for where no terminal is in between. */
-export function shWord(text: string): string {
-  return /^[A-Za-z0-9_/.:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-}
-
 function octal(character: string): string {
   return `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`;
 }

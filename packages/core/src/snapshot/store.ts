@@ -1,6 +1,6 @@
-import { rm } from 'node:fs/promises';
 import { QmpilotError } from '../errors.js';
 import type { Machine } from '../qemu/process/machine.js';
+import { removeDirectory } from '../util/remove-directory.js';
 import { removeFrozen, type FrozenMachine } from './strategies/frozen.js';
 import { removeInternal, type InternalSnapshot } from './strategies/internal.js';
 import type { SnapshotStrategy } from './strategies/strategy.js';
@@ -52,7 +52,7 @@ export class SnapshotStore {
     this.#users -= 1;
     if (this.#users > 0) return;
     for (const name of [...this.#snapshots.keys()]) await this.remove(name).catch(() => {});
-    for (const directory of this.#directories.splice(0)) await rm(directory, { recursive: true, force: true });
+    for (const directory of this.#directories.splice(0)) await removeDirectory(directory);
   }
 
   list(): readonly SnapshotInfo[] {

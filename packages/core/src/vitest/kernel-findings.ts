@@ -1,6 +1,6 @@
 import type { Finding, Severity } from '../detect/finding.js';
 import { scan } from '../detect/kernel-log/kernel-log-detector.js';
-import { safeLine } from '../report/safe-text.js';
+import { safeLine } from '../util/text-hygiene.js';
 import type { Vm } from '../vm/vm.js';
 import { VmEvidence } from './evidence.js';
 import { lastLines } from './received.js';

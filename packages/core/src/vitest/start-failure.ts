@@ -1,5 +1,5 @@
 import { isQmpilotError, QmpilotError } from '../errors.js';
-import { safeLine } from '../report/safe-text.js';
+import { safeLine } from '../util/text-hygiene.js';
 import type { VmGuestOptions } from './vm-guest.js';
 
 interface Circumstances {

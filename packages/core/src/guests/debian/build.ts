@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AbortedError, isQmpilotError, QmpilotError } from '../../errors.js';
 import { monotonicMs, wallTime } from '../../util/clock.js';
+import { removeDirectory } from '../../util/remove-directory.js';
+import { shQuote } from '../../util/sh-quote.js';
 import type { PrepareContext } from '../guest.js';
 import {
   findImage,
@@ -94,8 +96,8 @@ async function build(
   } catch (error) {
     throw asBuildError(error, context.signal);
   } finally {
-    await rm(output, { recursive: true, force: true });
-    await rm(work, { recursive: true, force: true });
+    await removeDirectory(output);
+    await removeDirectory(work);
   }
   const image = await findImage(key, context.cacheDir);
   if (!image)
@@ -109,13 +111,13 @@ async function build(
 async function mmdebstrapArguments(options: DebianImageOptions, overlay: string, work: string): Promise<string[]> {
   const include = [...PACKAGES, ...(options.defect === undefined ? [] : TOOLCHAIN)].join(',');
   const hook = (command: string) => `--customize-hook=${command}`;
-  const download = (from: string, to: string) => hook(`download ${from} ${quoted(join(work, to))}`);
+  const download = (from: string, to: string) => hook(`download ${from} ${shQuote(join(work, to))}`);
   return [
     '--variant=minbase',
     '--skip=output/dev',
     `--include=${include}`,
     ...['man', 'doc', 'locale'].map((part) => `--dpkgopt=path-exclude=/usr/share/${part}/*`),
-    hook(`tar-in ${quoted(overlay)} /`),
+    hook(`tar-in ${shQuote(overlay)} /`),
     hook('chroot "$1" /bin/sh /qmpilot-build/inside.sh'),
     download('/boot/vmlinuz', IMAGE_FILES.kernel),
     download('/boot/initrd.img', IMAGE_FILES.initrd),
@@ -128,11 +130,6 @@ async function mmdebstrapArguments(options: DebianImageOptions, overlay: string,
   ];
 }
 
-/** mmdebstrap reads its hooks with shell quoting. */
-function quoted(path: string): string {
-  return `'${path.replaceAll("'", `'\\''`)}'`;
-}
-
 async function move(from: string, to: string): Promise<void> {
   await copyFile(from, to);
   await rm(from);
@@ -142,7 +139,7 @@ async function move(from: string, to: string): Promise<void> {
 async function removeUnfinished(key: string, cacheDir: string | undefined): Promise<void> {
   const directory = imagesDirectory(cacheDir);
   for (const name of await readdir(directory)) {
-    if (name.startsWith(`.building-${key}-`)) await rm(join(directory, name), { recursive: true, force: true });
+    if (name.startsWith(`.building-${key}-`)) await removeDirectory(join(directory, name));
   }
 }
 

@@ -73,6 +73,13 @@ describe('fetchPackages', () => {
     });
   });
 
+  it('tries again when the registry did not answer', async () => {
+    const tried = join(directory, 'tried');
+    await withNpm(`[ -e ${tried} ] || { : > ${tried}; echo 'npm error code ECONNRESET' >&2; exit 1; }; ${PACKS}`);
+    const wanted = { spec: 'one@1.0.0', integrity: sha512('one') };
+    await expect(fetchPackages([wanted], join(directory, 'out'), undefined)).resolves.toMatchObject([wanted]);
+  });
+
   it('says NO_SPACE when npm found no room', async () => {
     await withNpm('echo "npm error code ENOSPC" >&2; exit 1');
     await expect(fetchPackages([], join(directory, 'out'), undefined)).rejects.toMatchObject({ code: 'NO_SPACE' });

@@ -4,9 +4,23 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { AbortedError, QmpilotError } from '../../errors.js';
-import { which } from '../../qemu/host/binary.js';
+import { isObject } from '../../util/is-object.js';
+import { retry } from '../../util/retry.js';
+import { requireProgram } from '../../util/which.js';
 
 const run = promisify(execFile);
+
+/** Error codes of npm that a registry or network with a short failure causes. */
+const TRANSIENT = new RegExp(
+  [
+    // no answer
+    'EAI_AGAIN|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ESOCKETTIMEDOUT|ERR_SOCKET_TIMEOUT',
+    // too many requests, server errors
+    'E429|E5\\d\\d',
+  ]
+    .map((codes) => `\\b(?:${codes})\\b`)
+    .join('|'),
+);
 
 export interface NpmPackage {
   /** `name@version`. */
@@ -25,8 +39,8 @@ export async function lockedPackages(lockfile: string): Promise<NpmPackage[]> {
   const lock: unknown = JSON.parse(await readFile(lockfile, 'utf8'));
   const packages = typeof lock === 'object' && lock !== null && 'packages' in lock ? lock.packages : undefined;
   const found = new Map<string, NpmPackage>();
-  for (const [path, value] of Object.entries(isRecord(packages) ? packages : {})) {
-    if (path === '' || !isRecord(value)) continue;
+  for (const [path, value] of Object.entries(isObject(packages) ? packages : {})) {
+    if (path === '' || !isObject(value)) continue;
     const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
     const spec = `${name}@${String(value['version'])}`;
     found.set(spec, { spec, integrity: String(value['integrity']) });
@@ -45,22 +59,22 @@ export async function fetchPackages(
   directory: string,
   signal: AbortSignal | undefined,
 ): Promise<PackedPackage[]> {
-  const npm = await which('npm');
-  if (!npm)
-    throw new QmpilotError('TOOL_MISSING', 'npm is not on PATH: the packages of the guest cannot be fetched', {
-      hint: 'it comes with Node.js',
-    });
+  const npm = await requireProgram('npm', 'it comes with Node.js, and fetches the packages of the guest');
   await mkdir(directory, { recursive: true });
   const specs = packages.map(({ spec }) => spec);
   try {
-    await run(npm, ['pack', '--silent', '--ignore-scripts', '--pack-destination', directory, ...specs], {
-      cwd: directory,
-      signal,
-      maxBuffer: 1 << 26,
-    });
+    await retry(
+      () =>
+        run(npm, ['pack', '--silent', '--ignore-scripts', '--pack-destination', directory, ...specs], {
+          cwd: directory,
+          signal,
+          maxBuffer: 1 << 26,
+        }),
+      { retries: 2, delay: 1000, factor: 3, when: isTransient, signal },
+    );
   } catch (cause) {
     if (signal?.aborted) throw new AbortedError('npm to fetch the packages of the guest', signal.reason);
-    const stderr = cause instanceof Error && 'stderr' in cause ? String(cause.stderr).trim().split('\n') : [];
+    const stderr = stderrOf(cause);
     if (stderr.some((line) => /ENOSPC|no space left on device/i.test(line)))
       throw new QmpilotError('NO_SPACE', 'no room for the packages of the guest', {
         cause,
@@ -96,6 +110,10 @@ export async function fetchPackages(
   });
 }
 
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null;
+function isTransient(error: unknown): boolean {
+  return stderrOf(error).some((line) => TRANSIENT.test(line));
+}
+
+function stderrOf(error: unknown): string[] {
+  return error instanceof Error && 'stderr' in error ? String(error.stderr).trim().split('\n') : [];
 }

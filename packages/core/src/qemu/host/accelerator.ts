@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { access, constants, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, readFile, stat } from 'node:fs/promises';
 import { arch, cpus, hostname, release } from 'node:os';
 import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
+import { replaceFile } from '../../util/atomic-write.js';
 import { monotonicMs, wallTime } from '../../util/clock.js';
 import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
 import { cacheRoot } from '../../util/paths.js';
@@ -178,9 +179,7 @@ async function rememberProof(key: string, choice: AcceleratorChoice): Promise<vo
   const proofs = { ...(await readProofs()), [key]: choice };
   try {
     await mkdir(cacheRoot(), { recursive: true, mode: 0o700 });
-    const partial = `${path}.${process.pid}`;
-    await writeFile(partial, `${JSON.stringify(proofs, null, 2)}\n`, { mode: 0o600 });
-    await rename(partial, path);
+    await replaceFile(path, `${JSON.stringify(proofs, null, 2)}\n`);
   } catch {
     // A cache that cannot be written costs a new proof next time, nothing else.
   }

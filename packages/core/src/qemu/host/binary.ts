@@ -1,8 +1,7 @@
 import { execFile } from 'node:child_process';
-import { access, constants } from 'node:fs/promises';
-import { delimiter, isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
 import { QmpilotError } from '../../errors.js';
+import { which } from '../../util/which.js';
 
 const run = promisify(execFile);
 
@@ -23,25 +22,6 @@ export interface QemuBinary {
 
 /** The oldest QEMU that the tests run on. */
 const OLDEST_QEMU = '7.2';
-
-/** An absolute path of `name` on PATH, or undefined. */
-export async function which(name: string, path = process.env['PATH'] ?? ''): Promise<string | undefined> {
-  const candidates = isAbsolute(name)
-    ? [name]
-    : path
-        .split(delimiter)
-        .filter(Boolean)
-        .map((dir) => join(dir, name));
-  for (const candidate of candidates) {
-    try {
-      await access(candidate, constants.X_OK);
-      return candidate;
-    } catch {
-      // Not here; the next folder may have it.
-    }
-  }
-  return undefined;
-}
 
 /** @throws {TOOL_MISSING} when the text is not QEMU's `--version` */
 function parseQemuVersion(output: string): QemuVersion {

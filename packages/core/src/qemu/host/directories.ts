@@ -4,6 +4,7 @@ import { lstat, mkdtemp, readdir, readFile, rm, statfs, writeFile } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
+import { removeDirectory } from '../../util/remove-directory.js';
 
 /**
  * Everything that one controller (this process) keeps on the host while it lives: sockets, overlays, RAM files.
@@ -51,7 +52,7 @@ export async function releaseHostDirectories(): Promise<void> {
   current = undefined;
   reaper = undefined;
   const { disk, memory } = await going;
-  await Promise.all([rm(disk, { recursive: true, force: true }), rm(memory, { recursive: true, force: true })]);
+  await Promise.all([removeDirectory(disk), removeDirectory(memory)]);
   goingReaper?.stdin?.end();
 }
 
@@ -71,7 +72,7 @@ async function create(): Promise<HostDirectories> {
     reaper = startReaper([...new Set([disk, memory])]);
     return { disk, memory, memoryWasNamed: named !== undefined };
   } catch (cause) {
-    for (const path of made) await rm(path, { recursive: true, force: true }).catch(() => {});
+    for (const path of made) await removeDirectory(path).catch(() => {});
     throw new QmpilotError('NO_SPACE', `no private folder could be made in ${parents.join(' or ')}`, {
       cause,
       hint: 'make room there, or set TMPDIR and QMPILOT_RAM_DIR to folders that are yours',
@@ -146,7 +147,7 @@ async function sweep(parent: string): Promise<void> {
       for (const file of await readdir(path)) {
         if (file.endsWith('.pid')) killRecorded(await readFile(join(path, file), 'utf8'));
       }
-      await rm(path, { recursive: true, force: true });
+      await removeDirectory(path);
     } catch {
       // Another controller sweeps at the same time, or the folder has no owner file yet: leave it.
     }

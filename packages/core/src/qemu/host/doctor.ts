@@ -3,8 +3,9 @@ import { statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { promisify } from 'node:util';
 import { cacheRoot } from '../../util/paths.js';
+import { which } from '../../util/which.js';
 import { rememberedProofs, whyKvmCannotOpen } from './accelerator.js';
-import { findQemu, which } from './binary.js';
+import { findQemu } from './binary.js';
 
 const run = promisify(execFile);
 

@@ -7,7 +7,7 @@ import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
 import { deferred } from '../../util/deferred.js';
 import { Ring } from '../../util/ring.js';
 import { watchStarvation } from '../../util/starvation.js';
-import { which } from '../host/binary.js';
+import { which } from '../../util/which.js';
 import { forgetChild, recordChild } from '../host/directories.js';
 
 export interface QemuExit {

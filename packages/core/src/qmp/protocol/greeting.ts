@@ -1,4 +1,5 @@
-import { isObject, type JsonObject } from './link.js';
+import { isObject } from '../../util/is-object.js';
+import type { JsonObject } from './link.js';
 
 /** What QEMU says first: `{"QMP": {"version": ..., "capabilities": [...]}}`. */
 export interface Greeting {

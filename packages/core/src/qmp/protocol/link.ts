@@ -1,9 +1,10 @@
 import type { Duplex } from 'node:stream';
 import { QmpilotError } from '../../errors.js';
 import { deferred } from '../../util/deferred.js';
+import { isObject } from '../../util/is-object.js';
 import { DEFAULT_MESSAGE_LIMIT, excerpt, LineFramer } from './framing.js';
 
-export type JsonObject = Record<string, unknown>;
+export type JsonObject = Readonly<Record<string, unknown>>;
 
 export interface LinkOptions {
   /** The largest message taken, in bytes (default 64 MiB). */
@@ -136,8 +137,4 @@ function parseObject(text: string): JsonObject | undefined {
     // Not JSON: told to the caller by the missing value.
   }
   return undefined;
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,5 +1,6 @@
+import { isObject } from '../../util/is-object.js';
 import type { OutOfBandCommand, QmpCommands, QmpEvents } from '../schema/generated/qmp.js';
-import { isObject, type JsonObject } from './link.js';
+import type { JsonObject } from './link.js';
 
 export type { OutOfBandCommand, QmpCommands, QmpEvents } from '../schema/generated/qmp.js';
 /** A command that the schema of QEMU 7.2 to 11.1 knows. */

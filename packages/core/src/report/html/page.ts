@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
+import { safeLine } from '../../util/text-hygiene.js';
 import { analyze } from '../analysis.js';
 import { compareRuns } from '../comparison.js';
 import { date } from '../format.js';
 import type { RunInput } from '../input.js';
 import { pageRun, type PageData } from '../page-data.js';
-import { safeLine } from '../safe-text.js';
 import { comparisonHeadline, headline } from '../wording.js';
 import { answerOfOne, answerOfSeveral, named, type AnalyzedRun } from './answer.js';
 import { failuresSection } from './failures.js';

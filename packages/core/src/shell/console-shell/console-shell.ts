@@ -2,7 +2,7 @@ import type { Channel } from '../../console/channel.js';
 import { isQmpilotError } from '../../errors.js';
 import { monotonicMs } from '../../util/clock.js';
 import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
-import { Turns } from '../../util/mutex.js';
+import { Mutex } from '../../util/mutex.js';
 import { ExecStream, startStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';
 import {
@@ -30,7 +30,7 @@ export class ConsoleShell implements Shell {
   readonly name: string;
   readonly kind = 'console';
   readonly #link: ConsoleLink;
-  readonly #turns: Turns;
+  readonly #mutex: Mutex;
   readonly #onClose: (() => void) | undefined;
   readonly #firstPongMs: number;
   #closed = false;
@@ -47,7 +47,7 @@ export class ConsoleShell implements Shell {
     this.name = options.name ?? `shell on ${channel.name}`;
     this.#link = new ConsoleLink(channel, this.name);
     this.#onClose = options.onClose;
-    this.#turns = new Turns(this.name);
+    this.#mutex = new Mutex(this.name);
   }
 
   /**
@@ -58,7 +58,7 @@ export class ConsoleShell implements Shell {
    * @throws {CONSOLE_CLOSED}
    */
   ready(options: WaitOptions = {}): Promise<void> {
-    return this.#turns.take(this.name, options.signal, () => this.#sync({ timeout: 60_000, ...options }));
+    return this.#mutex.run(this.name, { signal: options.signal }, () => this.#sync({ timeout: 60_000, ...options }));
   }
 
   /** Whether the guest's side answered since the last doubt about it. */
@@ -68,7 +68,7 @@ export class ConsoleShell implements Shell {
 
   async exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
     checkCommand(command, options);
-    return this.#turns.take(describeCommand(command), options.signal, async () => {
+    return this.#mutex.run(describeCommand(command), { signal: options.signal }, async () => {
       await this.#prepare(options);
       return runCommand(this.#link, this.kind, command, options);
     });
@@ -85,7 +85,7 @@ export class ConsoleShell implements Shell {
   stream(command: string, options: ExecOptions = {}): ExecStream {
     checkCommand(command, options);
     return startStream(new ExecStream(command, this.kind), options.signal, (stream) =>
-      this.#turns.take(describeCommand(command), options.signal, async () => {
+      this.#mutex.run(describeCommand(command), { signal: options.signal }, async () => {
         await this.#prepare(options);
         await streamCommand(this.#link, stream, options);
       }),
@@ -97,7 +97,7 @@ export class ConsoleShell implements Shell {
    * the exit status.
    */
   here(code: string, options: WaitOptions = {}): Promise<number> {
-    return this.#turns.take(this.name, options.signal, async () => {
+    return this.#mutex.run(this.name, { signal: options.signal }, async () => {
       await this.#prepare(options);
       try {
         const { payload } = await this.#link.request('here', code, options, { last: 'X' });
@@ -110,7 +110,7 @@ export class ConsoleShell implements Shell {
   }
 
   ping(options: WaitOptions = {}): Promise<void> {
-    return this.#turns.take(this.name, options.signal, () => this.#link.ping({ timeout: 5000, ...options }));
+    return this.#mutex.run(this.name, { signal: options.signal }, () => this.#link.ping({ timeout: 5000, ...options }));
   }
 
   /**
@@ -118,7 +118,7 @@ export class ConsoleShell implements Shell {
    * @throws {SHELL_LOST} when it does not
    */
   reset(options: WaitOptions = {}): Promise<void> {
-    return this.#turns.take(this.name, options.signal, async () => {
+    return this.#mutex.run(this.name, { signal: options.signal }, async () => {
       this.#link.answers = false;
       await this.#link.channel.write('\x03', options);
       await this.#sync({ timeout: 10_000, ...options });
@@ -138,7 +138,7 @@ export class ConsoleShell implements Shell {
     if (this.#closed) return;
     this.#closed = true;
     this.#onClose?.();
-    this.#turns.close();
+    this.#mutex.close();
     this.#link.close();
   }
 

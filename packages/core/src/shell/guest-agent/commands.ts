@@ -1,5 +1,5 @@
+import { shQuote } from '../../util/sh-quote.js';
 import { commandText } from '../command-text.js';
-import { shWord } from '../quote.js';
 import type { ExecOptions } from '../shell.js';
 
 /** What the guest offers, found out once: where files may lie, what runs commands, whether a session of its own can be had. */
@@ -33,13 +33,13 @@ export function wrapCommand(
   directory: string,
   live: boolean,
 ): string {
-  const text = `echo $$ >${directory}/p\n${commandText(command, options, shWord)}`;
+  const text = `echo $$ >${directory}/p\n${commandText(command, options, shQuote)}`;
   return `
 umask 77; d=${directory}; mkdir -p "$d" || exit 1
 export HOME="\${HOME:-/root}" USER="\${USER:-root}" LOGNAME="\${LOGNAME:-root}"
 cd "$HOME" 2>/dev/null || cd /
 [ -e "$d/i" ] && exec <"$d/i"
-( umask 22; exec ${setsid} ${shell} -c ${shWord(text)} ) >"$d/o" 2>"$d/e"
+( umask 22; exec ${setsid} ${shell} -c ${shQuote(text)} ) >"$d/o" 2>"$d/e"
 s=$?
 ${live ? 'echo "$s spooled"; exit' : ''}
 if [ "$(($(wc -c <"$d/o") + $(wc -c <"$d/e")))" -le ${INLINE_OUTPUT} ]; then

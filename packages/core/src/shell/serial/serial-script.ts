@@ -1,5 +1,5 @@
+import { shQuote } from '../../util/sh-quote.js';
 import { commandText } from '../command-text.js';
-import { shWord } from '../quote.js';
 import type { ExecOptions } from '../shell.js';
 import { INPUT_TAKEN, SHIFT } from './shifted.js';
 
@@ -21,7 +21,7 @@ const SOURCE_LINE = 900;
  * `NONCE NUMBER LETTER CRC LENGTH` and one of base64: r ready for input, o and e a block of an output, x the exit code at the end.
  */
 export function serialScript(nonce: string, command: string, options: ExecOptions): string {
-  const text = `echo $$ >"$QMPILOT_DIRECTORY/p"; unset QMPILOT_DIRECTORY\n${commandText(command, options, shWord)}`;
+  const text = `echo $$ >"$QMPILOT_DIRECTORY/p"; unset QMPILOT_DIRECTORY\n${commandText(command, options, shQuote)}`;
   return `
 trap 'k=1' INT; k=
 umask 77
@@ -37,7 +37,7 @@ n=0; : >"$d/i"; : >"$d/o"; : >"$d/e"; f r "$d/i"
 while read -r l && [ "$l" != . ]; do echo "$l"; printf '\\${INPUT_TAKEN.toString(8)}' >/dev/tty; done | base64 -d >"$d/i"
 exec 7<"$d/o" 8<"$d/e"
 ( ( umask 22; cd; QMPILOT_DIRECTORY=$d; export QMPILOT_DIRECTORY; trap - INT
-    exec $E "$S" -c ${shWord(text)} ) <"$d/i" >"$d/o" 2>"$d/e" 7<&- 8<&-
+    exec $E "$S" -c ${shQuote(text)} ) <"$d/i" >"$d/o" 2>"$d/e" 7<&- 8<&-
   echo $? >"$d/y"; mv "$d/y" "$d/x" ) 2>/dev/null &
 w=0.02
 until [ -e "$d/x" ] || [ "$k" ]; do sleep $w; w=0.1; s; done

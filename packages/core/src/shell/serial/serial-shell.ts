@@ -4,7 +4,7 @@ import { isQmpilotError, QmpilotError } from '../../errors.js';
 import { monotonicMs } from '../../util/clock.js';
 import { type WaitOptions } from '../../util/deadline.js';
 import { parseDuration } from '../../util/duration.js';
-import { Turns } from '../../util/mutex.js';
+import { Mutex } from '../../util/mutex.js';
 import { collect, ExecStream, startStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';
 import {
@@ -40,19 +40,19 @@ export class SerialShell implements Shell {
   readonly kind = 'serial';
   readonly #console: Console;
   readonly #prompt: Prompt;
-  readonly #turns: Turns;
+  readonly #mutex: Mutex;
 
   /** @param options.prompt what the last line looks like when a shell waits; default: it ends in `# `, `$ `, `% ` or `> ` */
   constructor(console: Console, options: { readonly prompt?: RegExp | undefined } = {}) {
     this.#console = console;
     this.name = `shell on ${console.channel.name}`;
     this.#prompt = new Prompt(console, options.prompt);
-    this.#turns = new Turns(this.name);
+    this.#mutex = new Mutex(this.name);
   }
 
   ready(options: WaitOptions = {}): Promise<void> {
     const limit = monotonicMs() + parseDuration(options.timeout ?? 60_000, 'timeout');
-    return this.#turns.take(this.name, options.signal, async () => {
+    return this.#mutex.run(this.name, { signal: options.signal }, async () => {
       for (;;) {
         try {
           return await (
@@ -91,7 +91,7 @@ export class SerialShell implements Shell {
       new ExecStream(command, this.kind),
       signal,
       (stream) =>
-        this.#turns.take(describeCommand(command), signal, async () => {
+        this.#mutex.run(describeCommand(command), { signal }, async () => {
           const restore = await this.#prompt.take({ signal });
           const settle = await this.#run(stream, nonce, source, options);
           await restore();
@@ -102,7 +102,7 @@ export class SerialShell implements Shell {
   }
 
   close(): void {
-    this.#turns.close();
+    this.#mutex.close();
   }
 
   async #run(stream: ExecStream, nonce: string, source: readonly string[], options: ExecOptions): Promise<() => void> {

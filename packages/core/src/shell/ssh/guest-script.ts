@@ -1,4 +1,4 @@
-import { shWord } from '../quote.js';
+import { shQuote } from '../../util/sh-quote.js';
 
 /** The port that the daemon of ours listens on in the guest: whatever the guest itself has on 22 is left alone. */
 export const GUEST_PORT = 22_022;
@@ -11,11 +11,11 @@ export function setUpScript(user: string, publicKey: string): string {
   return `
 umask 77
 d=/run/qmpilot-ssh; mkdir -p $d || exit 1
-home=$(getent passwd ${shWord(user)} | cut -d: -f6)
+home=$(getent passwd ${shQuote(user)} | cut -d: -f6)
 [ -d "$home" ] || { echo "there is no user ${user.replace(/[^\w-]/g, '?')} with a home" >&2; exit 3; }
 mkdir -p "$home/.ssh"; touch "$home/.ssh/authorized_keys"
-grep -qF ${shWord(publicKey)} "$home/.ssh/authorized_keys" || echo ${shWord(publicKey)} >> "$home/.ssh/authorized_keys"
-chown -R ${shWord(user)}: "$home/.ssh"
+grep -qF ${shQuote(publicKey)} "$home/.ssh/authorized_keys" || echo ${shQuote(publicKey)} >> "$home/.ssh/authorized_keys"
+chown -R ${shQuote(user)}: "$home/.ssh"
 dropbear=$(command -v dropbear) key=$(command -v dropbearkey); sshd=$(command -v sshd) keygen=$(command -v ssh-keygen)
 running() { [ -s $d/pid ] && kill -0 "$(cat $d/pid)" 2>/dev/null; }
 if [ "$dropbear" ] && [ "$key" ]; then
@@ -38,7 +38,7 @@ export function remoteCommand(text: string, nonce: string): string {
   const inner = `echo ${nonce}:$$ >&2\n${text}`;
   const outer = `
 cd "$HOME" 2>/dev/null
-"$(command -v setsid || command -v env)" "$(command -v bash || command -v sh)" -c ${shWord(inner)}
+"$(command -v setsid || command -v env)" "$(command -v bash || command -v sh)" -c ${shQuote(inner)}
 s=$?; printf '\\001${nonce}'; printf '\\001${nonce}%s\\n' $s >&2`;
-  return `exec sh -c ${shWord(outer)}`;
+  return `exec sh -c ${shQuote(outer)}`;
 }

@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import ssh2, { type Client, type ClientChannel } from 'ssh2';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import { awaitWithin, pause, type WaitOptions } from '../../util/deadline.js';
+import { shQuote } from '../../util/sh-quote.js';
 import { commandText } from '../command-text.js';
 import { collect, ExecStream, startStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';
-import { shWord } from '../quote.js';
 import {
   checkCommand,
   describeCommand,
@@ -95,7 +95,7 @@ export class SshShell implements Shell {
   async #run(stream: ExecStream, options: ExecOptions, made: (channel: ClientChannel) => void): Promise<void> {
     const client = await this.#client(options);
     const nonce = randomBytes(12).toString('hex');
-    const channel = await this.#open(client, remoteCommand(commandText(stream.command, options, shWord), nonce));
+    const channel = await this.#open(client, remoteCommand(commandText(stream.command, options, shQuote), nonce));
     made(channel);
     const mark = Buffer.from(`\x01${nonce}`);
     const outputs = {

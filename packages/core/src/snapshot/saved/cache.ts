@@ -1,8 +1,9 @@
-import { readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { readdir, rename, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import { cacheRoot } from '../../util/paths.js';
 import { ensurePrivateDirectory } from '../../util/private-directory.js';
+import { removeDirectory } from '../../util/remove-directory.js';
 import { readManifest } from './manifest.js';
 import { removeUnfinished, usedBytes } from './save.js';
 
@@ -112,7 +113,7 @@ export async function discard(path: string): Promise<void> {
     // Somebody else was first.
     return;
   }
-  await rm(doomed, { recursive: true, force: true });
+  await removeDirectory(doomed);
 }
 
 export async function touchKept(path: string): Promise<void> {

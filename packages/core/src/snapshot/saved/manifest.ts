@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import type { MachineSpec } from '../../qemu/command-line/arguments.js';
 import type { AcceleratorChoice } from '../../qemu/host/accelerator.js';
+import { isObject } from '../../util/is-object.js';
 import type { SnapshotInfo } from '../store.js';
 import type { FileIdentity } from './file-identity.js';
 
@@ -145,8 +146,4 @@ function isPlainName(value: unknown): boolean {
 
 function areTexts(value: unknown): boolean {
   return Array.isArray(value) && value.every((one) => typeof one === 'string');
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,10 +1,11 @@
-import { link, mkdtemp, rm, stat, symlink } from 'node:fs/promises';
+import { link, mkdtemp, stat, symlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import { whyKvmCannotOpen } from '../../qemu/host/accelerator.js';
 import { cpuFlags } from '../../qemu/host/cpu-flags.js';
 import { Cleanup } from '../../util/cleanup.js';
 import { isTrusted } from '../../util/private-directory.js';
+import { removeDirectory } from '../../util/remove-directory.js';
 import type { SnapshotContext } from '../context.js';
 import type { FrozenMachine } from '../strategies/frozen.js';
 import { createOverlay, type FrozenDisk } from '../strategies/overlay.js';
@@ -52,7 +53,7 @@ async function hold(
   undo: Cleanup,
 ): Promise<FrozenMachine> {
   const directory = await mkdtemp(join(context.directories.disk, 'snapshot-'));
-  undo.add('the folder', () => rm(directory, { recursive: true, force: true }));
+  undo.add('the folder', () => removeDirectory(directory));
   const held = async (name: string) => {
     await link(join(folder, name), join(directory, name)).catch(() =>
       symlink(join(folder, name), join(directory, name)),
@@ -68,7 +69,7 @@ async function hold(
   if (manifest.spec.ram.kind === 'file') {
     // A folder of its own, as that of every RAM file.
     const ramFolder = await mkdtemp(join(context.directories.disk, 'ram-'));
-    undo.add('the RAM', () => rm(ramFolder, { recursive: true, force: true }));
+    undo.add('the RAM', () => removeDirectory(ramFolder));
     ramFile = join(ramFolder, 'ram');
     await link(join(folder, 'ram'), ramFile).catch(() => symlink(join(folder, 'ram'), ramFile ?? ''));
   }

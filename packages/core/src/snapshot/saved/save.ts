@@ -1,18 +1,5 @@
 import { execFile } from 'node:child_process';
-import {
-  access,
-  chmod,
-  link,
-  lstat,
-  mkdir,
-  mkdtemp,
-  open,
-  readdir,
-  rename,
-  rm,
-  stat,
-  writeFile,
-} from 'node:fs/promises';
+import { access, chmod, link, lstat, mkdir, mkdtemp, open, readdir, rename, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { AbortedError, isQmpilotError, QmpilotError } from '../../errors.js';
@@ -20,6 +7,7 @@ import type { DiskSpec } from '../../qemu/command-line/arguments.js';
 import type { AcceleratorChoice } from '../../qemu/host/accelerator.js';
 import type { QemuBinary } from '../../qemu/host/binary.js';
 import { cpuFlags } from '../../qemu/host/cpu-flags.js';
+import { removeDirectory } from '../../util/remove-directory.js';
 import type { SnapshotInfo, StoredScreen } from '../store.js';
 import type { FrozenMachine } from '../strategies/frozen.js';
 import { baseImage, flattenOverlay } from '../strategies/overlay.js';
@@ -110,7 +98,7 @@ export async function keepFrozen(path: string, request: KeepRequest): Promise<Ke
     await syncFolder(parent);
     return manifest;
   } catch (error) {
-    if (partial !== undefined) await rm(partial, { recursive: true, force: true });
+    if (partial !== undefined) await removeDirectory(partial);
     if (signal?.aborted && !isQmpilotError(error))
       throw new AbortedError(`the snapshot to be kept at ${target}`, signal.reason);
     throw asKeepError(target, error);
@@ -124,7 +112,7 @@ export async function removeUnfinished(parent: string): Promise<void> {
     if (pid === undefined || (await exists(`/proc/${pid}`))) continue;
     const path = join(parent, name);
     const info = await lstat(path).catch(() => undefined);
-    if (info?.isDirectory() && info.uid === process.getuid?.()) await rm(path, { recursive: true, force: true });
+    if (info?.isDirectory() && info.uid === process.getuid?.()) await removeDirectory(path);
   }
 }
 

@@ -1,10 +1,11 @@
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { canMapReadOnly, type MachineSpec } from '../../qemu/command-line/arguments.js';
 import { atLeast } from '../../qemu/host/binary.js';
 import { startIncoming, type Machine, type SavedState } from '../../qemu/process/machine.js';
 import { Cleanup } from '../../util/cleanup.js';
 import { monotonicMs } from '../../util/clock.js';
+import { removeDirectory } from '../../util/remove-directory.js';
 import type { SnapshotContext } from '../context.js';
 import type { ForkStart, FrozenMachine } from './frozen.js';
 import { dropNames, forkDisks, freezeDisks, type FrozenDisk } from './overlay.js';
@@ -54,7 +55,7 @@ async function freezeInto(
   const { binary, directories } = context;
   const { strategy, resume } = options;
   const directory = await mkdtemp(join(directories.disk, 'snapshot-'));
-  undo.add('the folder of the snapshot', () => rm(directory, { recursive: true, force: true }));
+  undo.add('the folder of the snapshot', () => removeDirectory(directory));
   const disks = await freezeDisks(machine.spec.disks, directory);
   const template = strategy === 'template';
   const machineType = await resolveMachineType(machine);
@@ -158,7 +159,7 @@ async function startCopy(
     async close() {
       save.close();
       await incoming.machine.process.kill();
-      await rm(directory, { recursive: true, force: true });
+      await removeDirectory(directory);
     },
   };
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { AbortedError, QmpilotError } from '../../errors.js';
 import type { DiskSpec } from '../../qemu/command-line/arguments.js';
-import { which } from '../../qemu/host/binary.js';
+import { which } from '../../util/which.js';
 
 const run = promisify(execFile);
 

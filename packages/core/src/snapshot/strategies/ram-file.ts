@@ -1,8 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isQmpilotError, type QmpilotError } from '../../errors.js';
 import type { RamSpec } from '../../qemu/command-line/arguments.js';
 import { chooseRamDirectory } from '../../qemu/host/directories.js';
+import { removeDirectory } from '../../util/remove-directory.js';
 import type { SnapshotContext } from '../context.js';
 
 /** A file for RAM that only its machine, and later the snapshot made of it, uses. */
@@ -44,5 +45,5 @@ export async function planRam(
 }
 
 export async function removeRamFile(path: string): Promise<void> {
-  await rm(join(path, '..'), { recursive: true, force: true });
+  await removeDirectory(join(path, '..'));
 }

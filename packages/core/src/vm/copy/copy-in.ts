@@ -5,8 +5,8 @@ import { join, posix, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import tar, { type Pack } from 'tar-stream';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
-import { shWord } from '../../shell/quote.js';
 import type { Shell } from '../../shell/shell.js';
+import { shQuote } from '../../util/sh-quote.js';
 import { guestPath } from './copy-out.js';
 import type { CopyOptions, CopyReport, SkippedEntry } from './copy.js';
 
@@ -24,7 +24,7 @@ export async function copyIn(shell: Shell, from: string, to: string, options: Co
   const target = guestPath(to);
   const work = `${target}.copying-${randomBytes(6).toString('hex')}`;
   const wait = { signal: options.signal, timeout: options.timeout };
-  const quoted = { target: shWord(target), work: shWord(work), folder: shWord(posix.dirname(target)) };
+  const quoted = { target: shQuote(target), work: shQuote(work), folder: shQuote(posix.dirname(target)) };
   const tree = found.isDirectory();
   // A file replaces a file; anything else that is there stays.
   const taken = tree

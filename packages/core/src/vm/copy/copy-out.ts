@@ -4,8 +4,8 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import tar from 'tar-stream';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
-import { shWord } from '../../shell/quote.js';
 import type { Shell } from '../../shell/shell.js';
+import { shQuote } from '../../util/sh-quote.js';
 import type { CopyOutOptions, CopyReport } from './copy.js';
 import { Extraction } from './extract.js';
 
@@ -23,7 +23,7 @@ const MOST_BETWEEN = 1 << 20;
 /** The body of `vm.copyOut`. */
 export async function copyOut(shell: Shell, from: string, to: string, options: CopyOutOptions): Promise<CopyReport> {
   const path = guestPath(from);
-  const kind = (await shell.expectOk(`p=${shWord(path)}; ${LOOK}`, options)).stdout.trim();
+  const kind = (await shell.expectOk(`p=${shQuote(path)}; ${LOOK}`, options)).stdout.trim();
   if (kind !== 'file' && kind !== 'tree') {
     throw new QmpilotError(
       'COPY_FAILED',
@@ -67,8 +67,8 @@ async function receive(
   // A file comes under a name of our choice; a link that leads to one is followed.
   const source =
     kind === 'tree'
-      ? `exec tar -cf - -C ${shWord(path)} .`
-      : `p=${shWord(path)}; d=$(mktemp -d) || exit 1; trap 'rm -rf "$d"' EXIT; ${ONE_FILE} && tar -chf - -C "$d" file`;
+      ? `exec tar -cf - -C ${shQuote(path)} .`
+      : `p=${shQuote(path)}; d=$(mktemp -d) || exit 1; trap 'rm -rf "$d"' EXIT; ${ONE_FILE} && tar -chf - -C "$d" file`;
   const stream = shell.stream(source, { signal: options.signal, timeout: options.timeout });
   const limit = options.maxBytes ?? MAX_BYTES;
   let said = '';

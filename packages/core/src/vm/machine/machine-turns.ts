@@ -1,16 +1,16 @@
 import { QmpilotError } from '../../errors.js';
 import type { WaitOptions } from '../../util/deadline.js';
-import { Turns } from '../../util/mutex.js';
+import { Mutex } from '../../util/mutex.js';
 
 /** Runs one at a time what replaces a VM's machine, or must not overlap with that. */
 export class MachineTurns {
   readonly #name: string;
-  readonly #turns: Turns;
+  readonly #mutex: Mutex;
   readonly #cancelled = new AbortController();
 
   constructor(name: string) {
     this.#name = name;
-    this.#turns = new Turns(name);
+    this.#mutex = new Mutex(name);
   }
 
   /** @throws {CLOSED} when the VM is closed meanwhile */
@@ -19,7 +19,7 @@ export class MachineTurns {
     const cancelled = this.#cancelled.signal;
     const either = signal ? AbortSignal.any([signal, cancelled]) : cancelled;
     try {
-      return await this.#turns.take(doing, either, () => task({ signal: either, timeout }));
+      return await this.#mutex.run(doing, { signal: either }, () => task({ signal: either, timeout }));
     } catch (error) {
       if (!cancelled.aborted || signal?.aborted) throw error;
       throw new QmpilotError('CLOSED', `the VM ${this.#name} was closed during ${doing}`, { cause: error });
@@ -33,6 +33,6 @@ export class MachineTurns {
 
   /** Resolves when no task runs any more. */
   async idle(): Promise<void> {
-    await this.#turns.take(this.#name, undefined, async () => {});
+    await this.#mutex.run(this.#name, { signal: undefined }, async () => {});
   }
 }

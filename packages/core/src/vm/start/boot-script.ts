@@ -8,7 +8,6 @@ import { scriptCall, type Corrections, type ScriptSpec } from '../../guests/nixo
 import { inspectMachine, readBackFrom, specOf } from '../../qemu/command-line/inspect.js';
 import { hasSerialPort, optionValue, type Argument } from '../../qemu/command-line/read-back.js';
 import { chooseAccelerator, type AcceleratorChoice } from '../../qemu/host/accelerator.js';
-import { which } from '../../qemu/host/binary.js';
 import {
   acquireHostDirectories,
   makeVmDirectory,
@@ -17,6 +16,7 @@ import {
 } from '../../qemu/host/directories.js';
 import { endScript, startScript, type ScriptedQemu } from '../../qemu/process/script-machine.js';
 import { createOverlay } from '../../snapshot/strategies/overlay.js';
+import { which } from '../../util/which.js';
 import { createFamily } from '../create-family.js';
 import type { Vm } from '../vm.js';
 import type { BootOptions } from './boot.js';

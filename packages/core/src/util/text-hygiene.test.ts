@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { safeLine, safeText } from './safe-text.js';
+import { safeLine, safeText } from './text-hygiene.js';
 
 describe('safeText', () => {
   it.each([

@@ -1,0 +1,15 @@
+import writeFileAtomically from 'write-file-atomic';
+import { hostError } from './host-error.js';
+
+/**
+ * Replaces a file as a whole: readers see the old content or the new one, also after a crash. The file is synced before it
+ * gets its name, and is readable by this user only.
+ * @throws {NO_SPACE} {IO}
+ */
+export async function replaceFile(path: string, content: string | Buffer): Promise<void> {
+  try {
+    await writeFileAtomically(path, content, { mode: 0o600 });
+  } catch (cause) {
+    throw hostError(`cannot write ${path}`, cause);
+  }
+}
