@@ -65,7 +65,7 @@ export default defineScenario({
   guests: { nixos: original },
   timeout: '2m',
   // All that `prepare` leaves is in the guest: the next run begins there.
-  keep: true,
+  cache: true,
 
   async prepare(vm, { note }) {
     // The kernel's own report comes after 120 s by default.

@@ -29,9 +29,9 @@ beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'qmpilot-kept-runs-'));
   guest = await makeTinyGuest(dir);
   cpSync(join(ROOT, 'tests/support/scenarios/tiny.repro.ts'), join(dir, 'tiny.repro.ts'));
-  writeFileSync(join(dir, 'beside.ts'), 'export const keep = true;\n');
-  const scenario = readFileSync(join(dir, 'tiny.repro.ts'), 'utf8').replace("name: 'tiny',", "name: 'tiny', keep,");
-  writeFileSync(join(dir, 'tiny.repro.ts'), `import { keep } from '../beside.js';\n${scenario}`);
+  writeFileSync(join(dir, 'beside.ts'), 'export const cache = true;\n');
+  const scenario = readFileSync(join(dir, 'tiny.repro.ts'), 'utf8').replace("name: 'tiny',", "name: 'tiny', cache,");
+  writeFileSync(join(dir, 'tiny.repro.ts'), `import { cache } from '../beside.js';\n${scenario}`);
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
@@ -74,7 +74,7 @@ it('a second run of a scenario begins from the guest that the first one prepared
   const names = kept();
   expect(names).toEqual([expect.stringMatching(/^tiny-[0-9a-f]{16}$/)]);
   const second = await repro('second');
-  expect(second).toMatchObject({ from: 'kept', attempts: first.attempts, stderr: expect.stringContaining('no boot') });
+  expect(second).toMatchObject({ from: 'cache', attempts: first.attempts, stderr: expect.stringContaining('no boot') });
   expect(kept()).toEqual(names);
 });
 
@@ -83,7 +83,7 @@ it('two runs that keep the same guest at once both end well, and leave one for t
   const both = await Promise.all([repro('one'), repro('other')]);
   expect(both[0].attempts).toEqual(both[1].attempts);
   expect(kept()).toEqual([expect.stringMatching(/^tiny-[0-9a-f]{16}$/)]);
-  expect(await repro('next')).toMatchObject({ from: 'kept', attempts: both[0].attempts });
+  expect(await repro('next')).toMatchObject({ from: 'cache', attempts: both[0].attempts });
 });
 
 it('a cache that is full costs the next run its quick start, and nothing else', async (context) => {
@@ -95,7 +95,7 @@ it('a cache that is full costs the next run its quick start, and nothing else', 
     const full = await repro('full', { cache });
     expect(full).toMatchObject({
       from: 'boot',
-      stderr: expect.stringMatching(/not kept.*room|room.*not kept|no space/is),
+      stderr: expect.stringMatching(/cannot cache the prepared guest.*(room|no space)/is),
     });
     expect(full.attempts).toHaveLength(3);
     expect(readdirSync(join(cache, 'snapshots'))).toEqual([]);
@@ -107,17 +107,17 @@ it('a cache that is full costs the next run its quick start, and nothing else', 
 it('boots when told to, and when what the scenario is made of has changed', async () => {
   expect(await repro('fresh', { args: ['--fresh'] })).toMatchObject({ from: 'boot' });
   expect(kept()).toHaveLength(1);
-  writeFileSync(join(dir, 'beside.ts'), 'export const keep = true; // and more\n');
+  writeFileSync(join(dir, 'beside.ts'), 'export const cache = true; // and more\n');
   expect(await repro('changed')).toMatchObject({ from: 'boot' });
   expect(kept()).toHaveLength(2);
 });
 
-it('boots when the kept guest is not whole or does not load, says so, and keeps another', async () => {
+it('boots when the cached guest is damaged or does not load, says so, and caches another', async () => {
   const [one = '', other = ''] = kept().map((name) => join(dir, 'cache', 'snapshots', name));
   for (const path of [one, other]) truncateSync(join(path, 'state'), 100);
   const short = await repro('short');
   expect(short).toMatchObject({ from: 'boot', stderr: expect.stringContaining('not whole: state') });
-  expect(await repro('whole')).toMatchObject({ from: 'kept', attempts: short.attempts });
+  expect(await repro('whole')).toMatchObject({ from: 'cache', attempts: short.attempts });
 
   for (const path of kept().map((name) => join(dir, 'cache', 'snapshots', name))) {
     // As QEMU might have written it: the manifest knows it.
@@ -135,8 +135,8 @@ it('boots when the kept guest is not whole or does not load, says so, and keeps 
   expect(garbled).toMatchObject({
     from: 'boot',
     attempts: short.attempts,
-    stderr: expect.stringContaining('does not load'),
+    stderr: expect.stringContaining('cannot load the cached guest'),
   });
-  expect(await repro('again')).toMatchObject({ from: 'kept' });
+  expect(await repro('again')).toMatchObject({ from: 'cache' });
   await expect.poll(() => leftoversSince(before), { timeout: 10_000 }).toEqual([]);
 });

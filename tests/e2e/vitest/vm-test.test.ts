@@ -60,7 +60,7 @@ function vitest(args: readonly string[], onOutput?: (output: string, interrupt: 
       TMPDIR: join(dir, 'tmp'),
       QMPILOT_RAM_DIR: join(dir, 'tmp'),
       QMPILOT_CACHE: join(dir, 'cache'),
-      FIXTURE_KEEP: 'state-1',
+      FIXTURE_CACHE: 'state-1',
       FIXTURE_ARTIFACTS: join(dir, 'artifacts'),
       FIXTURE_ATTACHMENTS: join(dir, 'attachments'),
     },

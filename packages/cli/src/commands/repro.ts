@@ -51,7 +51,7 @@ export function registerRepro(program: Command): void {
     .option('--guest <name>', 'run on another of the guests that the scenario names')
     .option('--resume <dir>', 'go on with the run in this directory: finished attempts count, the others are made')
     .option('--accept-changes', 'with --resume: although the scenario or its guest is another one')
-    .option('--fresh', 'boot and prepare the guest, although an earlier run has kept it (qmpilot snapshot ls)')
+    .option('--fresh', 'boot and prepare the guest, even if it is cached (see qmpilot snapshot ls)')
     .option('--shard <i/n>', 'make the attempts of this part only: 2/5', shard)
     .option('--seed <n>', 'the same seed gives the attempts the same seeds', seed)
     .option('--json', 'JSON lines on standard output')

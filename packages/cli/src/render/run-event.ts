@@ -14,8 +14,8 @@ export function renderEvent(event: RunEvent, attempts: number, parallel: boolean
     case 'booted':
       return `guest ${visible(event.facts.guest.name)}, kernel ${visible(event.facts.guest.kernelRelease ?? 'of its own')}: up after ${shortMs(event.ms)}`;
     case 'prepared':
-      return event.from === 'kept'
-        ? `a kept snapshot of the prepared guest is there: no boot, ready after ${shortMs(event.ms)}`
+      return event.from === 'cache'
+        ? `using the cached guest: no boot, ready after ${shortMs(event.ms)}`
         : `prepared in ${shortMs(event.ms)}; the snapshot took ${event.snapshotMs.toFixed(0)} ms`;
     case 'forks':
       return `${event.forks} ${event.forks === 1 ? 'attempt' : 'attempts'} at a time (${event.reason})`;

@@ -19,8 +19,8 @@ export interface PrepareOptions {
   /** When `files` began, on the monotonic clock. */
   readonly begun: number;
   readonly tell: (event: RunEvent) => void;
-  /** Unset, no prepared guest of another run is used, and none is kept. */
-  readonly keep?:
+  /** Where prepared guests are cached between runs; unset, none is read or saved. */
+  readonly cache?:
     | { readonly source: string; readonly fresh: boolean; readonly cacheDir: string | undefined }
     | undefined;
 }
@@ -29,15 +29,15 @@ export interface PreparedVm {
   /** Paused: it is there for its snapshot. */
   readonly vm: Vm;
   readonly snapshot: VmSnapshot;
-  readonly prepared: { readonly ms: number; readonly snapshotMs: number; readonly from: 'boot' | 'kept' };
-  /** Ends the vm, when the snapshot has been kept. */
+  readonly prepared: { readonly ms: number; readonly snapshotMs: number; readonly from: 'boot' | 'cache' };
+  /** Closes the VM once the snapshot is in the cache. */
   readonly close: () => Promise<void>;
 }
 
 const SNAPSHOT = 'prepared';
 
 /**
- * Gives the snapshot that every attempt starts from: one that an earlier run kept, else boots the guest and has the scenario prepare it.
+ * Returns the snapshot that every attempt starts from: from the cache, or by booting and preparing the guest.
  * @throws what `boot` throws, and SCENARIO when `prepare` throws
  */
 export async function prepareVm(scenario: Scenario, options: PrepareOptions): Promise<PreparedVm> {
@@ -46,32 +46,32 @@ export async function prepareVm(scenario: Scenario, options: PrepareOptions): Pr
     options.files.event({ type: 'note', text: message });
     options.tell({ type: 'progress', message });
   };
-  const request = keepRequest(scenario, options, note);
-  if (request && options.keep?.fresh === false) {
-    const kept = await openPrepared(request, begun, note);
-    if (kept) {
-      options.tell({ type: 'prepared', ...kept.prepared });
-      return kept;
+  const request = cacheRequest(scenario, options, note);
+  if (request && options.cache?.fresh === false) {
+    const cached = await openPrepared(request, begun, note);
+    if (cached) {
+      options.tell({ type: 'prepared', ...cached.prepared });
+      return cached;
     }
   }
   const booted = await bootAndPrepare(scenario, options, note);
-  const keeping =
-    request && booted.snapshot.strategy !== 'internal' ? keepInBackground(booted.snapshot, request, note) : undefined;
+  const saving =
+    request && booted.snapshot.strategy !== 'internal' ? saveInBackground(booted.snapshot, request, note) : undefined;
   const close = async () => {
-    await keeping;
+    await saving;
     await booted.vm.close();
   };
   return { ...booted, close };
 }
 
-/** What the prepared guest is known by in later runs; undefined when it cannot be used there. */
-function keepRequest(
+/** The cache entry of the prepared guest; undefined when the scenario is not cached. */
+function cacheRequest(
   scenario: Scenario,
-  { keep, signal }: PrepareOptions,
+  { cache, signal }: PrepareOptions,
   onProgress: (message: string) => void,
 ): PreparedRequest | undefined {
-  if (!keep || !(scenario.keep ?? scenario.prepare === undefined)) return undefined;
-  const { source, cacheDir } = keep;
+  if (!cache || !(scenario.cache ?? scenario.prepare === undefined)) return undefined;
+  const { source, cacheDir } = cache;
   return {
     name: scenario.name ?? scenario.guest.name,
     guest: scenario.guest,
@@ -83,7 +83,7 @@ function keepRequest(
   };
 }
 
-/** Undefined when none is kept; one that does not load is said, and the guest boots. */
+/** Undefined when there is no cached guest, or it does not load: `note` says so, and the guest is booted. */
 async function openPrepared(
   request: PreparedRequest,
   begun: number,
@@ -94,7 +94,7 @@ async function openPrepared(
   try {
     const vm = await snapshot.fork({ signal: request.signal, clock: 'keep' });
     await vm.pause({ signal: request.signal });
-    note(`the guest ${request.guest.name} as it was prepared at ${snapshot.savedAt} (--fresh prepares it anew)`);
+    note(`using the guest ${request.guest.name} cached at ${snapshot.savedAt} (--fresh boots and prepares it again)`);
     const close = async () => {
       await vm.close();
       await snapshot.close();
@@ -102,21 +102,19 @@ async function openPrepared(
     return {
       vm,
       snapshot,
-      prepared: { ms: Math.round(monotonicMs() - begun), snapshotMs: Math.round(snapshot.pausedMs), from: 'kept' },
+      prepared: { ms: Math.round(monotonicMs() - begun), snapshotMs: Math.round(snapshot.pausedMs), from: 'cache' },
       close,
     };
   } catch (error) {
     await snapshot.close();
     if (request.signal?.aborted) throw error;
-    note(
-      `the kept snapshot of the prepared guest does not load (${error instanceof Error ? error.message : String(error)}): booting`,
-    );
+    note(`cannot load the cached guest (${error instanceof Error ? error.message : String(error)}): booting`);
     return undefined;
   }
 }
 
-/** Never rejects: a run does not fail for what only the next one would need. */
-async function keepInBackground(
+/** Never rejects: only the next run needs the cached guest. */
+async function saveInBackground(
   snapshot: VmSnapshot,
   request: PreparedRequest,
   note: (message: string) => void,
@@ -125,7 +123,7 @@ async function keepInBackground(
     await keepPrepared(snapshot, { ...request, replace: true });
   } catch (error) {
     if (request.signal?.aborted) return;
-    note(`the prepared guest was not kept for later runs: ${error instanceof Error ? error.message : String(error)}`);
+    note(`cannot cache the prepared guest: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 

@@ -37,13 +37,13 @@ export interface RunOptions extends StopOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called for everything that happens during the run; what it throws ends the run. */
   readonly onEvent?: ((event: RunEvent) => void) | undefined;
-  /** Where the scenario came from: kept in run.json, and compared by a resume. Without it no prepared guest is kept. */
+  /** Where the scenario came from: kept in run.json, and compared by a resume. Without it no guest is cached. */
   readonly source?: { readonly file: string; readonly sha256: string } | undefined;
-  /** Boot and prepare the guest anew, although an earlier run has kept it; what is kept afterwards is the new one. Default false. */
+  /** Boots and prepares the guest, and replaces the cached one. Default false. */
   readonly fresh?: boolean | undefined;
-  /** Where guests are kept; default `cacheRoot()`. */
+  /** Cache directory; default `cacheRoot()`. */
   readonly cacheDir?: string | undefined;
-  /** Another way to a vm than `boot`; none is kept then. */
+  /** Replaces `boot`; nothing is cached then. */
   readonly boot?: typeof boot | undefined;
 }
 

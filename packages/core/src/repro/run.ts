@@ -193,10 +193,10 @@ class Run {
     );
     try {
       const { signal, boot, source, cacheDir } = this.#options;
-      const keep = boot === undefined && source !== undefined ? { source: source.sha256, fresh, cacheDir } : undefined;
+      const cache = boot === undefined && source !== undefined ? { source: source.sha256, fresh, cacheDir } : undefined;
       const prepared = await prepareVm(this.#scenario, {
         boot,
-        keep,
+        cache,
         signal,
         broken: broken.signal,
         files,

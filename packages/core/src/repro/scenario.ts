@@ -45,10 +45,11 @@ export interface Scenario {
   /** Once after boot; what it leaves is the snapshot that every attempt starts from. */
   prepare?(vm: Vm, context: PrepareContext): Promise<void>;
   /**
-   * Keeps the prepared guest, so that the next run begins with its first attempt, without booting. Default: only without a
-   * `prepare`, for what that leaves in variables or reads from files is in no snapshot. Say `true` when all of it is in the guest.
+   * Saves the prepared guest in the cache, so that the next run starts with its first attempt, without booting. Default `true`
+   * without a `prepare`, else `false`: what `prepare` leaves in variables or reads from files is not in the snapshot. Set it to
+   * `true` when all its results are in the guest.
    */
-  readonly keep?: boolean;
+  readonly cache?: boolean;
   /** One try, on a guest just restored. Returning, or running out of time, without a finding is `clean`. */
   attempt(vm: Vm, context: AttemptContext): Promise<void>;
   /** What to look for; `poweroff` asks for one when the attempt has ended, and a stall is a finding. */
@@ -62,7 +63,7 @@ const BRAND = Symbol.for('qmpilot.scenario');
 
 /** What there is, by where it stands: a file is run without its types being checked, and a misspelled `prepare` would be left out. */
 const KNOWN = {
-  '': ['name', 'guest', 'guests', 'boot', 'prepare', 'keep', 'attempt', 'detect', 'timeout'],
+  '': ['name', 'guest', 'guests', 'boot', 'prepare', 'cache', 'attempt', 'detect', 'timeout'],
   'detect': ['kernelLog', 'hungTask', 'dState', 'silence', 'poweroff'],
   'detect.dState': ['comm', 'for', 'interval'],
   'detect.silence': ['for'],

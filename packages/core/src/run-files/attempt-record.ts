@@ -64,7 +64,7 @@ export type RunEvent =
       readonly done: readonly AttemptRecord[];
     }
   | { readonly type: 'booted'; readonly facts: VmFacts; readonly ms: number }
-  | { readonly type: 'prepared'; readonly ms: number; readonly snapshotMs: number; readonly from: 'boot' | 'kept' }
+  | { readonly type: 'prepared'; readonly ms: number; readonly snapshotMs: number; readonly from: 'boot' | 'cache' }
   /** How many attempts run in parallel, and why so many. */
   | { readonly type: 'forks'; readonly forks: number; readonly reason: string }
   | { readonly type: 'attempt-started'; readonly index: number; readonly fork: number }

@@ -47,7 +47,7 @@ export interface RunFile {
   readonly source?: { readonly file: string; readonly sha256: string };
   readonly environment?: RunEnvironment;
   readonly facts?: VmFacts;
-  readonly prepared?: { readonly ms: number; readonly snapshotMs: number; readonly from: 'boot' | 'kept' };
+  readonly prepared?: { readonly ms: number; readonly snapshotMs: number; readonly from: 'boot' | 'cache' };
   readonly sessions: readonly RunSession[];
 }
 

@@ -23,10 +23,10 @@ export interface VmGuestOptions {
   /** For all of it: making the image where it is missing, boot, `prepare`, snapshot. Default 10 min. */
   readonly bootTimeout?: Duration | undefined;
   /**
-   * A name for the state that `prepare` makes, to be changed with `prepare` and all that it reads: the snapshot is then kept in the
-   * cache, and other workers and later runs start from it without booting. Default: each worker boots.
+   * A name for the state that `prepare` makes; change it with `prepare` and everything that it reads. The snapshot is then saved in
+   * the cache, and other workers and later runs start from it without booting. Default: each worker boots.
    */
-  readonly keep?: string | undefined;
+  readonly cache?: string | undefined;
   /** Forks that wait loaded and paused for the next tests; default 1. */
   readonly pool?: number | undefined;
   /** Lines about what takes long, for people. */
@@ -84,7 +84,7 @@ export class VmGuest implements AsyncDisposable {
 }
 
 /**
- * Boots, prepares and saves a guest, or opens the snapshot that an earlier run kept of it.
+ * Boots, prepares and saves a guest, or opens its snapshot from the cache.
  * @throws what `boot`, `prepare` and `snapshot` throw, told in full in the message: it is all that a test's report shows
  */
 export async function startGuest(options: VmGuestOptions): Promise<VmGuest> {
@@ -102,8 +102,8 @@ async function openOrBoot(options: VmGuestOptions, signal: AbortSignal): Promise
   const pool = options.pool ?? 1;
   const request = requestOf(options, signal);
   try {
-    const kept = request && (await findPrepared(request));
-    if (kept) return new VmGuest(kept, { pool, timestamped: false });
+    const cached = request && (await findPrepared(request));
+    if (cached) return new VmGuest(cached, { pool, timestamped: false });
   } catch (error) {
     throw describeStartFailure(error, options, { signal });
   }
@@ -146,10 +146,10 @@ function onRunnerGone(call: () => void): () => void {
 }
 
 function requestOf(
-  { keep, guest, boot: bootOptions, onProgress }: VmGuestOptions,
+  { cache, guest, boot: bootOptions, onProgress }: VmGuestOptions,
   signal: AbortSignal,
 ): PreparedRequest | undefined {
-  return keep === undefined
+  return cache === undefined
     ? undefined
-    : { name: `${guest.name}-${keep}`, guest, boot: bootOptions, source: keep, signal, onProgress };
+    : { name: `${guest.name}-${cache}`, guest, boot: bootOptions, source: cache, signal, onProgress };
 }

@@ -33,7 +33,7 @@ const HOOK_MARGIN_MS = 60_000;
 
 /**
  * A `test` whose tests get a running vm of their own: `test('name', async ({ vm }) => ...)`. The guest is booted before the first
- * test of a file, and once for each worker: with Vitest's default `isolate` that is once for each file, unless `keep` is given.
+ * test of a file, and once for each worker: with Vitest's default `isolate` that is once for each file, unless `cache` is given.
  * Registers the matchers. Call it at the top level of a test file, or of a module that test files import.
  */
 export function createVmTest(options: VmTestOptions): VmTest {
