@@ -18,6 +18,7 @@ export interface BootRequest {
     readonly cpus?: number | undefined;
     readonly memoryMiB?: number | undefined;
     readonly timeout?: number | undefined;
+    readonly cache?: boolean | undefined;
     readonly display?: 'none' | 'std' | undefined;
   };
 }

@@ -23,6 +23,7 @@ interface BootCommandOptions {
   readonly cpus?: number;
   readonly memory?: number;
   readonly timeout?: number;
+  readonly cache?: boolean;
   readonly display?: 'none' | 'std';
   readonly json?: boolean;
 }
@@ -64,6 +65,7 @@ export function registerBoot(program: Command): void {
     .option('--cpus <n>', 'virtual CPUs', wholeNumber)
     .option('--memory <mib>', 'RAM in MiB', wholeNumber)
     .addOption(new Option('--display <which>', 'std: a graphics card, for screenshot').choices(['none', 'std']))
+    .option('--cache', "start from a snapshot of this guest's first boot; made when missing")
     .option('--timeout <time>', 'for the guest to come up (default: 3m)', duration)
     .option('--json', 'the vm as a JSON line')
     .addHelpText('after', HELP)
@@ -92,8 +94,9 @@ export function registerBoot(program: Command): void {
 }
 
 function bootRequest(guest: string | undefined, options: BootCommandOptions): BootRequest {
-  const { accelerator, cpus, memory, timeout, display, kernel, initrd, append, disk, hvc, shell, defect } = options;
-  const boot = { accelerator, cpus, memoryMiB: memory, timeout, display };
+  const { accelerator, cpus, memory, timeout, cache, display, kernel, initrd, append, disk, hvc, shell, defect } =
+    options;
+  const boot = { accelerator, cpus, memoryMiB: memory, timeout, cache, display };
   const own = kernel !== undefined || disk.length > 0;
   if (guest !== undefined && own)
     throw new QmpilotError('USAGE', `boot: both a guest (${guest}) and files of your own`, { hint: 'leave one out' });

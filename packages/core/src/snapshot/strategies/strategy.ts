@@ -26,10 +26,15 @@ export function chooseStrategy(spec: MachineSpec, wanted: SnapshotStrategy | und
   const [obstacle] = spec.readBack?.obstacles ?? [];
   if (obstacle)
     return { strategy: 'internal', reason: `a second QEMU cannot stand in for this one: ${obstacle.reason}` };
-  const exclusive = EXCLUSIVE.find(([pattern]) => spec.extra.some((argument) => pattern.test(argument)));
-  if (exclusive)
-    return { strategy: 'internal', reason: `a second QEMU cannot have ${exclusive[1]} that this one was given` };
+  const exclusive = whyExclusive(spec.extra);
+  if (exclusive !== undefined)
+    return { strategy: 'internal', reason: `a second QEMU cannot have ${exclusive} that this one was given` };
   if (spec.ram.kind === 'anonymous')
     return { strategy: 'file', reason: 'the RAM of this vm is in no file that forks could map' };
   return { strategy: 'template', reason: 'forks can map the RAM file' };
+}
+
+/** What of these QEMU arguments only one process can have; undefined when a second QEMU can have them all. */
+export function whyExclusive(extra: readonly string[]): string | undefined {
+  return EXCLUSIVE.find(([pattern]) => extra.some((argument) => pattern.test(argument)))?.[1];
 }

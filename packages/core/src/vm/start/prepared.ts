@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
-import type { GuestDescription } from '../../guests/guest.js';
-import { chooseAccelerator } from '../../qemu/host/accelerator.js';
+import type { GuestDescription, PreparedGuest } from '../../guests/guest.js';
+import { chooseAccelerator, defaultCpu } from '../../qemu/host/accelerator.js';
 import { findQemu } from '../../qemu/host/binary.js';
 import {
   boundCache,
@@ -16,6 +17,7 @@ import { MANIFEST, readManifest } from '../../snapshot/saved/manifest.js';
 import type { VmSnapshot } from '../vm.js';
 import type { BootOptions } from './boot.js';
 import { openSnapshot } from './open-snapshot.js';
+import { MACHINE } from './start-own-vm.js';
 
 /** What a prepared snapshot is made of: another value of any of it makes another snapshot. */
 export interface PreparedRequest {
@@ -83,21 +85,37 @@ export async function keepPrepared(
 }
 
 async function preparedName(request: PreparedRequest): Promise<string | undefined> {
-  const { signal, onProgress, boot = {}, cacheDir } = request;
+  const { name, source, boot, signal, onProgress, cacheDir } = request;
   const guest = await request.guest.prepare({ signal, onProgress, cacheDir });
   if (guest.script) return undefined;
+  return nameOfSnapshot(guest, { name, source, boot, signal });
+}
+
+/**
+ * A name with a hash of everything that changes the guest: its files, the machine, QEMU, the accelerator, and `source`.
+ * @throws {USAGE} {TOOL_MISSING}
+ */
+export async function nameOfSnapshot(
+  guest: PreparedGuest,
+  { name, source, boot = {}, signal }: Pick<PreparedRequest, 'name' | 'source' | 'boot' | 'signal'>,
+): Promise<string> {
+  if (source === '') throw new QmpilotError('USAGE', 'source: an empty hash fits everything');
   const binary = await findQemu(boot.qemu);
   const { accelerator } = await chooseAccelerator(
     { binary, kernel: guest.kernel?.kernel, wanted: boot.accelerator },
     { signal },
   );
+  const { size, mtimeMs } = await stat(binary.path);
   const parts = {
     layout: `1 ${MANIFEST}`,
     guest: guest.key,
     kernel: guest.kernel,
-    source: request.source,
-    qemu: binary.version.text,
+    disks: guest.disks,
+    source,
+    qemu: [binary.version.text, binary.path, size, mtimeMs],
     accelerator,
+    machine: MACHINE,
+    cpu: defaultCpu(accelerator),
     cpus: boot.cpus ?? guest.cpus,
     memoryMiB: boot.memoryMiB ?? guest.memoryMiB,
     network: guest.network,
@@ -106,12 +124,10 @@ async function preparedName(request: PreparedRequest): Promise<string | undefine
     guestAgent: guest.guestAgent ?? false,
     arguments: boot.qemuArguments ?? [],
   };
-  if (request.source === '') throw new QmpilotError('USAGE', 'source: an empty hash fits everything');
   const key = createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
-  return `${
-    request.name
-      .replaceAll(/[^\w.-]/g, '-')
-      .replace(/^[.-]+/, '')
-      .slice(0, 60) || 'snapshot'
-  }-${key}`;
+  const readable = name
+    .replaceAll(/[^\w.-]/g, '-')
+    .replace(/^[.-]+/, '')
+    .slice(0, 60);
+  return `${readable || 'snapshot'}-${key}`;
 }

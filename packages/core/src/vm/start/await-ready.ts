@@ -1,0 +1,65 @@
+import { describeBoot, formatBootProgress } from '../../detect/life/boot-stage.js';
+import { isQmpilotError, QmpilotError } from '../../errors.js';
+import type { PreparedGuest } from '../../guests/guest.js';
+import { pause } from '../../util/deadline.js';
+import { parseDuration } from '../../util/duration.js';
+import type { Vm } from '../vm.js';
+import { awaitPrompt } from './await-prompt.js';
+import type { BootOptions } from './boot.js';
+import { startShells } from './start-shells.js';
+
+/** TCG on a busy host with two cores takes 20 s. */
+export const BOOT_TIMEOUT = '3m';
+
+/** Waits until the console shell answers and the serial console shows its prompt, as far as the guest has them. */
+export async function awaitReady(vm: Vm, guest: PreparedGuest, options: BootOptions): Promise<void> {
+  const failed = new AbortController();
+  const timeout = parseDuration(options.timeout ?? BOOT_TIMEOUT, 'timeout');
+  const wait = { timeout, signal: options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal };
+  const watch = vm.watch({ kernelLog: ['kernel-panic'], hungTask: false });
+  watch.onFinding(({ title }) =>
+    failed.abort(
+      new QmpilotError('SHELL_LOST', `the guest's kernel panicked on its way up: ${title}`, {
+        evidence: { console: vm.console.lastLines(40) },
+        hint: 'the panic names what it missed: often a root disk, or a driver that is not in the initrd',
+      }),
+    ),
+  );
+  void vm.ended.then((error) => failed.abort(error));
+  try {
+    if (guest.script?.startShells && guest.login) await startShells(vm, guest.login, wait);
+    await Promise.all([
+      guest.shell === undefined ? undefined : vm.shell.ready(wait),
+      guest.samplingShell === undefined ? undefined : vm.samplingShell.ready(wait),
+      guest.login && awaitPrompt(vm.console, guest.login.prompt, wait),
+    ]);
+  } catch (error) {
+    // A console ends a moment before its QEMU has.
+    if (isQmpilotError(error, 'CONSOLE_CLOSED')) await Promise.race([vm.ended, pause(2000)]);
+    const reason: unknown = failed.signal.reason;
+    if (failed.signal.aborted && reason instanceof QmpilotError) throw reason;
+    if (!(error instanceof QmpilotError) || options.signal?.aborted) throw error;
+    throw await notUp(vm, guest, timeout, error);
+  } finally {
+    await watch.stop();
+    failed.abort();
+  }
+}
+
+async function notUp(vm: Vm, guest: PreparedGuest, timeout: number, cause: QmpilotError): Promise<QmpilotError> {
+  const progress = describeBoot(vm.console.lastLines(2000));
+  const diagnosis = await vm.diagnose({ shellTimeout: '1s' });
+  const lines = vm.console.lastLines(20);
+  return new QmpilotError(
+    cause.code,
+    `the guest ${guest.name} did not come up within ${timeout / 1000} s: ${formatBootProgress(progress)}; ${diagnosis.reason} (${cause.message})`,
+    {
+      cause,
+      evidence: { console: lines, stage: progress.stage, state: diagnosis.state, signs: diagnosis.signs },
+      hint:
+        diagnosis.state === 'alive' || diagnosis.state === 'working'
+          ? 'it is still at work: a slow host needs a longer timeout'
+          : 'look at its console below',
+    },
+  );
+}

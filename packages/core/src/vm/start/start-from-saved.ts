@@ -1,0 +1,120 @@
+import { execFile } from 'node:child_process';
+import { mkdir, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import type { PreparedGuest } from '../../guests/guest.js';
+import type { MachineSpec, RamSpec } from '../../qemu/command-line/arguments.js';
+import { findQemu } from '../../qemu/host/binary.js';
+import { acquireHostDirectories, makeVmDirectory, releaseHostDirectories } from '../../qemu/host/directories.js';
+import { startMachine } from '../../qemu/process/machine.js';
+import type { SnapshotContext } from '../../snapshot/context.js';
+import { openKept, type OpenedSnapshot } from '../../snapshot/saved/open.js';
+import type { FrozenMachine } from '../../snapshot/strategies/frozen.js';
+import { forkDisks } from '../../snapshot/strategies/overlay.js';
+import { planRam, removeRamFile } from '../../snapshot/strategies/ram-file.js';
+import { Cleanup } from '../../util/cleanup.js';
+import { createFamily } from '../create-family.js';
+import type { Vm } from '../vm.js';
+import { BOOT_TIMEOUT } from './await-ready.js';
+import type { BootOptions } from './boot.js';
+
+const run = promisify(execFile);
+
+export interface StartedFromSaved {
+  readonly vm: Vm;
+  /** Wall clock, ISO 8601. */
+  readonly savedAt: string;
+}
+
+/**
+ * Starts a VM from a saved snapshot of its guest, and waits until its shells answer and its clock and random numbers are its own.
+ * Unlike a fork it has its RAM in a file of its own, as a VM that booted has: its snapshots cost no more.
+ * @throws {SNAPSHOT} when it cannot be used
+ * @throws {QEMU_START} {QEMU_EXITED} {SHELL_LOST} {NO_SPACE} {TIMEOUT} {ABORTED}
+ */
+export async function startFromSaved(
+  path: string,
+  guest: PreparedGuest,
+  options: BootOptions,
+): Promise<StartedFromSaved> {
+  const binary = await findQemu(options.qemu);
+  const context = { binary, directories: await acquireHostDirectories() };
+  const undo = new Cleanup();
+  undo.add('the folders of the host', releaseHostDirectories);
+  try {
+    const opened = await openKept(path, context);
+    const vm = await load(opened, guest, { options, context, undo });
+    undo.forget();
+    return { vm, savedAt: opened.manifest.savedAt };
+  } catch (error) {
+    await undo.close().catch(() => {});
+    throw error;
+  }
+}
+
+interface Loading {
+  readonly options: BootOptions;
+  readonly context: SnapshotContext;
+  readonly undo: Cleanup;
+}
+
+async function load({ manifest, frozen }: OpenedSnapshot, guest: PreparedGuest, loading: Loading): Promise<Vm> {
+  const { options, context, undo } = loading;
+  const { signal } = options;
+  const family = createFamily({ guest, context, accelerator: manifest.accelerator });
+  const { snapshots } = family;
+  // The disks go on reading from this folder.
+  snapshots.keep(frozen.directory);
+  const heldRam = frozen.ramFile;
+  if (heldRam !== undefined) undo.add('the saved RAM', () => removeRamFile(heldRam));
+  undo.add('the files of the snapshot', () => snapshots.release());
+  const directory = await makeVmDirectory(context.directories);
+  undo.add("the VM's folder", () => rm(directory, { recursive: true, force: true }));
+  const first = join(directory, 'm0');
+  await mkdir(first, { mode: 0o700 });
+  const ram = await ramOf(frozen, loading);
+  if (heldRam !== undefined) {
+    if (ram.path === heldRam) snapshots.keep(dirname(heldRam));
+    else await removeRamFile(heldRam);
+  }
+  const spec: MachineSpec = { ...frozen.spec, ram, disks: await forkDisks(frozen.disks, first) };
+  const machine = await startMachine(
+    { ...spec, ...(guest.kernel && { kernel: guest.kernel, reboots: true }) },
+    { signal, name: guest.name, binary: context.binary, directory: first, incoming: frozen.state },
+  );
+  // Its snapshots hold the kernel only where the caller asks for it, as those of a booted VM.
+  const vm = family.makeVm({ ...machine, spec: { ...machine.spec, reboots: false } }, directory);
+  // It holds all of the above from now on.
+  undo.forget();
+  undo.add('the VM', () => vm.close());
+  const { screen } = manifest;
+  const drawn = screen && vm.console.recall({ ...screen, bytes: Buffer.from(screen.base64, 'base64') });
+  options.onStart?.(vm);
+  await vm.begin({ signal });
+  await drawn;
+  const wait = { signal, timeout: options.timeout ?? BOOT_TIMEOUT };
+  await Promise.all([
+    guest.shell === undefined ? undefined : vm.shell.ready(wait),
+    guest.samplingShell === undefined ? undefined : vm.samplingShell.ready(wait),
+  ]);
+  await vm.reseeded;
+  return vm;
+}
+
+/** A copy of the saved RAM, where there is room for one; else the saved file itself, mapped private, as forks do. */
+async function ramOf(frozen: FrozenMachine, { options, context, undo }: Loading): Promise<RamSpec> {
+  if (frozen.ramFile === undefined) return frozen.spec.ram;
+  const ram = await planRam(context, frozen.spec.memoryMiB, options.onProgress ?? (() => {}));
+  const { path } = ram;
+  if (path === undefined) return frozen.spec.ram;
+  undo.add('the RAM', () => removeRamFile(path));
+  try {
+    await run('cp', ['--sparse=auto', '--reflink=auto', '--', frozen.ramFile, path], { signal: options.signal });
+    return ram;
+  } catch (error) {
+    await removeRamFile(path);
+    if (options.signal?.aborted) throw error;
+    options.onProgress?.('no room for a copy of the saved RAM: snapshots of this VM take longer');
+    return frozen.spec.ram;
+  }
+}
