@@ -99,7 +99,8 @@ export type { ForkManyOptions, ForkOptions, RestoreOptions, SnapshotOptions } fr
 export type { FirstOptions, Watch, WatchSpec } from './vm/watch/watch.js';
 
 export { defineScenario, isScenario, onGuest } from './repro/scenario.js';
-export type { AttemptContext, PrepareContext, Scenario } from './repro/scenario.js';
+export type { AttemptContext, FailOptions, PrepareContext, Scenario } from './repro/scenario.js';
+export type { ScenarioFinding } from './repro/scenario-finding.js';
 export { runScenario } from './repro/run.js';
 export type { RunOptions } from './repro/run-options.js';
 export { toJUnit } from './report/junit.js';

@@ -32,7 +32,7 @@ function flooded(run: FaultRun): string[] {
 }
 
 export const SCENARIO_FAULTS: readonly FaultKind[] = [
-  inAttempt('the scenario throws', 'throws', [0, 1], /the scenario threw Error: this scenario throws/),
+  inAttempt('the scenario throws', 'throws', [1, 125], /the scenario threw Error: this scenario throws/),
   inAttempt('the scenario never returns', 'never-returns', [0, 1], /^$/),
   inAttempt('the scenario floods notes and files', 'floods', [0, 1], /^$/, { check: bounded }),
   inAttempt('an exception that the scenario does not catch', 'uncaught', [125], /caught by nobody/),

@@ -31,6 +31,8 @@ interface ReproOptions {
 
 const HELP = `
 Exit status: 0 never reproduced, 1 reproduced, 2 usage, 125 cannot tell, 130 interrupted: what git bisect run wants.
+An attempt that threw (a failed command, an assertion) is inconclusive, and without a reproduced one the status is 125:
+let it count by fail() or failOn: 'throw' in the scenario.
 With --until, 0 when the rate is shown to be below the limit, 1 when above, 125 when neither.
 With --json, standard output carries one JSON line for each attempt and one for the summary.`;
 
@@ -123,7 +125,9 @@ async function fileOfRun(resume: string | undefined): Promise<string> {
   });
 }
 
-function exitCode({ reproduced, clean, goal }: RunSummary): number {
+function exitCode({ reproduced, clean, threw, goal }: RunSummary): number {
+  // A thrown error may be the failure: git bisect must not take the commit for good.
+  if (threw > 0 && reproduced === 0) return EXIT.cannotTell;
   if (goal) {
     if (goal.decision === 'open') return EXIT.cannotTell;
     // Whichever way the goal is put: a rate above the limit is the bug, one below is its absence.

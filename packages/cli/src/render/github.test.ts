@@ -9,6 +9,7 @@ const summary: RunSummary = {
   reproduced: 2,
   clean: 7,
   inconclusive: 1,
+  threw: 0,
   rate: 2 / 9,
   interval: [0.0632, 0.5474],
   medianTimeToFailureMs: 1,

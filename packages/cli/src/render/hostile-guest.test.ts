@@ -62,6 +62,7 @@ const summary: RunSummary = {
   reproduced: 1,
   clean: 0,
   inconclusive: 0,
+  threw: 0,
   rate: 1,
   interval: [0, 1],
   medianTimeToFailureMs: 1,

@@ -5,9 +5,12 @@ import { visible } from './visible.js';
 
 /** The answer of a run, for people. */
 export function renderSummary(summary: RunSummary): string {
-  const { attempts, reproduced, clean, inconclusive, rate, interval, medianTimeToFailureMs } = summary;
+  const { attempts, reproduced, clean, inconclusive, threw, rate, interval, medianTimeToFailureMs } = summary;
   const lines = [
     `${attempts} attempts: ${reproduced} reproduced, ${clean} clean, ${inconclusive} inconclusive`,
+    ...(threw > 0
+      ? [`${threw} of the inconclusive attempts threw an error; to count it as a failure: fail() or failOn: 'throw'`]
+      : []),
     rate === null || interval === null
       ? 'rate: unknown, as no attempt came to a verdict'
       : `rate: ${percent(rate)} (95 % interval ${percent(interval[0])} to ${percent(interval[1])})`,

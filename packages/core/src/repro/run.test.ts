@@ -10,6 +10,7 @@ import { parseAttempts } from '../run-files/attempts-file.js';
 import { readRunFile } from '../run-files/journal.js';
 import type { Vm } from '../vm/vm.js';
 import { runScenario } from './run.js';
+import type { ScenarioFinding } from './scenario-finding.js';
 import { defineScenario, type Scenario } from './scenario.js';
 
 const FINDING: Finding = {
@@ -123,6 +124,66 @@ describe('runScenario', () => {
     expect(JSON.parse(await readFile(join(dir, 'summary.json'), 'utf8'))).toEqual(JSON.parse(JSON.stringify(summary)));
     expect(vms[0]?.forks).toHaveLength(3);
     expect([vms[0], ...(vms[0]?.forks ?? [])].every((vm) => vm?.closed)).toBe(true);
+  });
+
+  it('counts fail() as a failure, whether or not the scenario catches what it throws', async () => {
+    const summary = await runScenario(
+      scenario(async (_vm, { index, fail }) => {
+        if (index === 1) fail('data loss', { evidence: ['line 3 is missing'] });
+        try {
+          fail('data loss in attempt 2', { signature: 'data loss' });
+        } catch {}
+      }),
+      { attempts: 2, dir, boot: bootFake, forks: 1 },
+    );
+    expect(summary).toMatchObject({ reproduced: 2, threw: 0, failures: [{ signature: 'data loss', attempts: 2 }] });
+    expect(await lines()).toMatchObject([
+      { outcome: 'reproduced', findings: [{ kind: 'scenario', evidence: ['line 3 is missing'] }] },
+      { outcome: 'reproduced', findings: [{ title: 'data loss in attempt 2' }] },
+    ]);
+  });
+
+  const failing: Scenario['attempt'] = async (_vm, { index }) => {
+    if (index === 1) throw new QmpilotError('COMMAND_FAILED', '"flaky" exited with 1: no\nluck');
+    if (index === 2) throw new QmpilotError('SHELL_LOST', 'hvc0 does not answer');
+  };
+
+  it('counts a failed command as inconclusive, and says that it may be the failure', async () => {
+    const summary = await runScenario(scenario(failing), { attempts: 3, dir, boot: bootFake, forks: 1 });
+    expect(summary).toMatchObject({ reproduced: 0, inconclusive: 2, clean: 1, threw: 1 });
+    expect(await lines()).toMatchObject([{ outcome: 'inconclusive', threw: true }, { outcome: 'inconclusive' }, {}]);
+  });
+
+  it('counts a failed command as reproduced by failOn, and a lost shell as inconclusive', async () => {
+    const summary = await runScenario(scenario(failing, { failOn: 'throw' }), {
+      attempts: 3,
+      dir,
+      boot: bootFake,
+      forks: 1,
+    });
+    expect(summary).toMatchObject({ reproduced: 1, inconclusive: 1, clean: 1, threw: 0 });
+    expect(await lines()).toMatchObject([
+      { outcome: 'reproduced', findings: [{ title: 'COMMAND_FAILED: "flaky" exited with 1: no luck' }] },
+      { outcome: 'inconclusive', reason: 'SHELL_LOST: hvc0 does not answer' },
+      { outcome: 'clean' },
+    ]);
+  });
+
+  it.each([
+    [{ severity: 'fatal', title: 't' }, 'severity'],
+    [{ severity: 'error', title: 'a\nb' }, 'title'],
+    [{ severity: 'error', title: 't', signature: '' }, 'signature'],
+    [{ severity: 'error', title: 't', at: Number.NaN }, 'at'],
+    [{ severity: 'error', title: 't', evidence: 'text' }, 'evidence'],
+    [undefined, ''],
+  ])('refuses to report %j', async (finding, part) => {
+    await runScenario(
+      scenario(async (_vm, { report }) => report(finding as ScenarioFinding)),
+      { attempts: 1, dir, boot: bootFake },
+    );
+    expect(await lines()).toMatchObject([
+      { outcome: 'inconclusive', reason: expect.stringContaining(`USAGE: report: finding${part && `.${part}`}`) },
+    ]);
   });
 
   it('counts an attempt whose QEMU died as inconclusive, and goes on', async () => {

@@ -1,4 +1,3 @@
-import type { Finding } from '../detect/finding.js';
 import { QmpilotError } from '../errors.js';
 import type { GuestDescription } from '../guests/guest.js';
 import type { Duration } from '../util/duration.js';
@@ -7,10 +6,11 @@ import type { PoweroffOptions } from '../vm/power/poweroff.js';
 import type { BootOptions } from '../vm/start/boot.js';
 import type { Vm } from '../vm/vm.js';
 import type { Watch, WatchSpec } from '../vm/watch/watch.js';
+import type { ScenarioFinding } from './scenario-finding.js';
 
-/** What `attempt` gets beside the vm. */
+/** What `attempt` is given beside the VM. */
 export interface AttemptContext {
-  /** Fires when the attempt's time is up, the vm has died, or the run is interrupted. */
+  /** Fires when the attempt's time is up, the VM died, or the run is interrupted. */
   readonly signal: AbortSignal;
   /** 1, 2, 3, ... */
   readonly index: number;
@@ -22,11 +22,27 @@ export interface AttemptContext {
   readonly note: (text: string) => void;
   /** Keeps a text as a file of the attempt. @throws {USAGE} for a name that is not a plain file name */
   readonly attach: (name: string, text: string) => void;
-  /** Adds a finding of the scenario's own; severity `error` makes the attempt `reproduced`. */
-  readonly report: (finding: Finding) => void;
+  /**
+   * Adds a finding of the scenario's own; severity `error` makes the attempt `reproduced`.
+   * @throws {USAGE} for a finding with an invalid part
+   */
+  readonly report: (finding: ScenarioFinding) => void;
+  /**
+   * Ends the attempt as `reproduced`: adds a finding of severity `error`, then throws.
+   * @throws always
+   */
+  readonly fail: (title: string, options?: FailOptions) => never;
 }
 
-/** What `prepare` is given beside the vm. */
+/** Optional parts of a failure. */
+export interface FailOptions {
+  /** Lines that show the failure; default none. */
+  readonly evidence?: readonly string[] | undefined;
+  /** What failures are counted by; default the title. Leave out process ids and times. */
+  readonly signature?: string | undefined;
+}
+
+/** What `prepare` is given beside the VM. */
 export interface PrepareContext {
   /** Fires when the run is interrupted. */
   readonly signal: AbortSignal;
@@ -50,10 +66,16 @@ export interface Scenario {
    * `true` when all its results are in the guest.
    */
   readonly cache?: boolean;
-  /** One try, on a guest just restored. Returning, or running out of time, without a finding is `clean`. */
+  /** One try, on a guest just restored. Returning, or running out of time, without a finding is `clean`; see `failOn` for throwing. */
   attempt(vm: Vm, context: AttemptContext): Promise<void>;
   /** What to look for; `poweroff` asks for one when the attempt has ended, and a stall is a finding. */
   readonly detect?: WatchSpec & { readonly poweroff?: Pick<PoweroffOptions, 'timeout' | 'via'> };
+  /**
+   * What makes an attempt `reproduced`. `'finding'` (default): a finding of severity `error`, by a detector, `report()` or `fail()`;
+   * an attempt that throws is `inconclusive`. `'throw'`: also an error that `attempt` throws, unless it means that qmpilot could not
+   * tell (QEMU died, a shell was lost, an invalid argument). Failed commands, assertions and waits that timed out count.
+   */
+  readonly failOn?: 'finding' | 'throw';
   /** How long `attempt` may take; default 3 min. The poweroff has its own limit. */
   readonly timeout?: Duration;
 }
@@ -63,7 +85,7 @@ const BRAND = Symbol.for('qmpilot.scenario');
 
 /** What there is, by where it stands: a file is run without its types being checked, and a misspelled `prepare` would be left out. */
 const KNOWN = {
-  '': ['name', 'guest', 'guests', 'boot', 'prepare', 'cache', 'attempt', 'detect', 'timeout'],
+  '': ['name', 'guest', 'guests', 'boot', 'prepare', 'cache', 'attempt', 'detect', 'failOn', 'timeout'],
   'detect': ['kernelLog', 'hungTask', 'dState', 'silence', 'poweroff'],
   'detect.dState': ['comm', 'for', 'interval'],
   'detect.silence': ['for'],
@@ -83,6 +105,9 @@ export function defineScenario(scenario: Scenario): Scenario {
   if (typeof given['attempt'] !== 'function') throw fault('has no attempt', 'async attempt(vm, { signal }) { ... }');
   if (given['prepare'] !== undefined && typeof given['prepare'] !== 'function')
     throw fault('has a prepare that is no function', 'async prepare(vm) { ... }');
+  const { failOn } = given;
+  if (failOn !== undefined && failOn !== 'finding' && failOn !== 'throw')
+    throw fault(`has failOn: ${JSON.stringify(failOn)}`, "failOn is 'finding' (default) or 'throw'");
   for (const [place, known] of Object.entries(KNOWN)) {
     const part = place
       .split('.')

@@ -11,8 +11,10 @@ export interface AttemptRecord {
   readonly type: 'attempt';
   readonly index: number;
   readonly outcome: Outcome;
-  /** Why it is inconclusive. */
+  /** Why it is inconclusive, or how the scenario ended it. */
   readonly reason?: string;
+  /** The scenario threw an error that may be the guest's failure: a failed command, an assertion, a wait that timed out. */
+  readonly threw?: true;
   /** Wall clock, ISO 8601. */
   readonly startedAt: string;
   /** From the restore's end to the verdict, in ms. */
@@ -35,6 +37,8 @@ export interface RunSummary {
   readonly reproduced: number;
   readonly clean: number;
   readonly inconclusive: number;
+  /** How many of the inconclusive attempts threw an error that may be the guest's failure. */
+  readonly threw: number;
   /** Reproduced of reproduced and clean; null when there are none. */
   readonly rate: number | null;
   /** 95 % Wilson interval of the rate. */

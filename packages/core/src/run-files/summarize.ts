@@ -16,6 +16,7 @@ export function summarize(records: readonly AttemptRecord[], dir: string): RunSu
     reproduced,
     clean,
     inconclusive,
+    threw: records.filter(({ outcome, threw }) => outcome === 'inconclusive' && threw === true).length,
     rate: told === 0 ? null : reproduced / told,
     interval: wilsonInterval(reproduced, told),
     medianTimeToFailureMs: median(times),
