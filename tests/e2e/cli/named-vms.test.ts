@@ -194,13 +194,13 @@ describe('a vm under a name, from one command to the next', () => {
     expect((await qmpilot('exec', 'web', 'echo here')).stdout).toBe('here\n');
     expect(await qmpilot('exec', 'web2', 'true')).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('runs no more: stopped'),
+      stderr: expect.stringContaining('is not running: stopped'),
     });
   });
 
   it.each([
-    ['an unknown vm', ['exec', 'nope', 'true'], /there is no vm named nope[^]*there are: .*web/],
-    ['a name that is taken', ['boot', '--name', 'web', 'debian'], /there is a vm named web already/],
+    ['an unknown vm', ['exec', 'nope', 'true'], /VM nope not found[^]*there are: .*web/],
+    ['a name that is taken', ['boot', '--name', 'web', 'debian'], /a VM named web already exists/],
     ['a name that is none', ['boot', '--name', '../x', 'debian'], /no name for a vm/],
     ['an unknown guest', ['boot', 'plan9'], /no guest plan9/],
     ['no command', ['exec', 'web'], /missing required argument/],
@@ -213,7 +213,7 @@ describe('a vm under a name, from one command to the next', () => {
   it('has its unknown snapshots told', async () => {
     expect(await qmpilot('restore', 'web', 'nope')).toMatchObject({
       code: 2,
-      stderr: expect.stringMatching(/no snapshot named "nope"[^]*ready/),
+      stderr: expect.stringMatching(/snapshot "nope" not found[^]*ready/),
     });
   });
 

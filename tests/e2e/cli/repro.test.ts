@@ -124,7 +124,7 @@ describe('qmpilot repro', () => {
       /exports no scenario/,
     ],
     ['a defect that is not known', ['guest', 'build', 'debian', '--defect', 'x'], /io-uring-lock-leak/],
-    ['an image that is not there', ['guest', 'rm', 'ffff0000'], /there is no image/],
+    ['an image that is not there', ['guest', 'rm', 'ffff0000'], /image "ffff0000" not found/],
   ])('exits with 2 and says why: %s', async (_what, args, message) => {
     const { code, stderr } = await qmpilot(args);
     expect(stderr).toMatch(message);

@@ -127,7 +127,7 @@ describe('files of a vm', () => {
     expect(openToOthers(everything(own))).toEqual([]);
     await fork.close();
     const snapshot = await vm.snapshot('kept');
-    await snapshot.keep(kept);
+    await snapshot.save(kept);
     expect(openToOthers([kept, ...everything(kept)])).toEqual([]);
   });
 

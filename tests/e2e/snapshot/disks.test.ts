@@ -53,7 +53,7 @@ const read = async (vm: Vm, disk: string) =>
   )?.[1];
 
 describe('a guest with several disks, one of them read-only', () => {
-  it('has them as they were in forks, after restores and from a kept snapshot; damaged files of that are named', async () => {
+  it('has them as they were in forks, after restores and from a saved snapshot; damaged files of that are named', async () => {
     const before = leftovers();
     {
       await using vm = await boot(guest);
@@ -62,7 +62,7 @@ describe('a guest with several disks, one of them read-only', () => {
       await expect(write(vm, 'vdb', 'x')).rejects.toThrow();
       const snapshot = await vm.snapshot('s');
       await write(vm, 'vda', 'two');
-      await snapshot.keep(at('kept'));
+      await snapshot.save(at('kept'));
       const fork = await vm.fork('s');
       expect([fork && (await read(fork, 'vda')), fork && (await read(fork, 'vdb'))]).toEqual([
         'one',
@@ -99,19 +99,19 @@ describe('a guest with several disks, one of them read-only', () => {
     };
     expect(await damaged(flip('state'))).toMatchObject({
       code: 'SNAPSHOT',
-      message: expect.stringMatching(/is not whole: state has other contents/),
+      message: expect.stringMatching(/is incomplete: state has different contents/),
     });
     expect(await damaged(flip('first.qcow2'))).toMatchObject({
       code: 'SNAPSHOT',
-      message: expect.stringMatching(/is not whole: first\.qcow2 has other contents/),
+      message: expect.stringMatching(/is incomplete: first\.qcow2 has different contents/),
     });
     expect(await damaged((copy) => truncateSync(join(copy, 'ram'), 1 << 20))).toMatchObject({
       code: 'SNAPSHOT',
-      message: expect.stringMatching(/is not whole: ram has 1048576 bytes instead of 134217728/),
+      message: expect.stringMatching(/is incomplete: ram has 1048576 bytes instead of 134217728/),
     });
     expect(await damaged((copy) => rmSync(join(copy, 'first.qcow2')))).toMatchObject({
       code: 'SNAPSHOT',
-      message: expect.stringMatching(/is not whole: first\.qcow2 is missing/),
+      message: expect.stringMatching(/is incomplete: first\.qcow2 is missing/),
     });
     expect(leftoversSince(before)).toEqual([]);
   });

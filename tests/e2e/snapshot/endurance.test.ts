@@ -146,7 +146,7 @@ describe('calls that come while another is under way', () => {
     ]);
     expect(seen).toBe('one');
     expect(await state()).toBe('one');
-    expect(again).toMatchObject({ code: 'USAGE', message: expect.stringContaining('third already') });
+    expect(again).toMatchObject({ code: 'ALREADY_EXISTS', message: expect.stringContaining('third already') });
     await vm.restore('two');
     expect(await state()).toBe('two');
     await vm.restore(snapshot.name);
@@ -279,9 +279,9 @@ describe('a controller that is killed while it keeps a snapshot', () => {
     const script = `import { boot, debian, openSnapshot } from ${JSON.stringify(CORE)};
       const vm = await boot(debian({ defect: 'io-uring-lock-leak' }));
       const snapshot = await vm.snapshot('a');
-      await snapshot.keep(${JSON.stringify(whole)});
+      await snapshot.save(${JSON.stringify(whole)});
       console.log('kept');
-      for (let i = 0; ; i += 1) await snapshot.keep(${JSON.stringify(folder)} + '/again-' + i);`;
+      for (let i = 0; ; i += 1) await snapshot.save(${JSON.stringify(folder)} + '/again-' + i);`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -296,7 +296,7 @@ describe('a controller that is killed while it keeps a snapshot', () => {
     for (const name of names.filter((one) => !one.startsWith('.')))
       await (await openSnapshot(join(folder, name))).close();
     await using snapshot = await openSnapshot(whole);
-    await snapshot.keep(join(folder, 'next'));
+    await snapshot.save(join(folder, 'next'));
     expect((await readdir(folder)).filter((name) => name.startsWith('.'))).toEqual([]);
   });
 });

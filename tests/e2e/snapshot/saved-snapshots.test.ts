@@ -5,7 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { boot, debian, direct, findPrepared, keepPrepared, openSnapshot, type Snapshot, type Vm } from '@qmpilot/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { boundCache, listKept, removeKept } from '../../../packages/core/src/snapshot/saved/cache.js';
+import {
+  boundCache,
+  listSavedSnapshots,
+  removeSavedSnapshots,
+} from '../../../packages/core/src/snapshot/saved/cache.js';
 import { makeTinyGuest } from '../../support/tiny-guest.js';
 
 const GUEST = debian({ defect: 'io-uring-lock-leak' });
@@ -20,7 +24,7 @@ async function hashes(folder: string): Promise<Record<string, string>> {
   return found;
 }
 
-describe('a kept snapshot', () => {
+describe('a saved snapshot', () => {
   let folder: string;
   let path: string;
   let nonce: string;
@@ -33,8 +37,8 @@ describe('a kept snapshot', () => {
       await vm.expectOk('echo disk > /root/nonce; sync');
       const snapshot = await vm.snapshot('prepared', { reboots: true });
       expect(snapshot).toMatchObject({ strategy: 'template' });
-      await snapshot.keep(path);
-      await expect(snapshot.keep(path)).rejects.toMatchObject({ code: 'USAGE' });
+      await snapshot.save(path);
+      await expect(snapshot.save(path)).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
     } finally {
       await vm.close();
     }
@@ -153,11 +157,11 @@ describe('a kept snapshot', () => {
     });
     expect(await bad((copy) => truncate(join(copy, 'state'), 1000))).toMatchObject({
       code: 'SNAPSHOT',
-      message: expect.stringContaining('not whole: state'),
+      message: expect.stringContaining('incomplete: state'),
     });
     expect(await bad((copy) => rm(join(copy, 'manifest.json')))).toMatchObject({
-      code: 'SNAPSHOT',
-      message: expect.stringContaining('no kept snapshot'),
+      code: 'NOT_FOUND',
+      message: expect.stringContaining('no saved snapshot'),
     });
     expect(
       await bad(
@@ -167,7 +171,7 @@ describe('a kept snapshot', () => {
       ),
     ).toMatchObject({
       code: 'SNAPSHOT',
-      message: expect.stringContaining('has other contents'),
+      message: expect.stringContaining('has different contents'),
     });
   });
 
@@ -194,16 +198,16 @@ describe('a kept snapshot', () => {
     await snapshot?.close();
     expect(await findPrepared({ ...request, source: 'abd' })).toBeUndefined();
     expect(await findPrepared({ ...request, boot: { memoryMiB: 512 } })).toBeUndefined();
-    const listed = await listKept(cacheDir);
+    const listed = await listSavedSnapshots(cacheDir);
     expect(listed).toMatchObject([
       { name: expect.stringMatching(/^my-test-[0-9a-f]{16}$/), guest: GUEST.name, memoryMiB: 1024 },
     ]);
     expect(listed[0]?.bytes).toBeLessThan(1024 * 2 ** 20);
     expect(await boundCache(1, listed[0]?.name ?? '', cacheDir)).toEqual([]);
     expect(await readdir(join(cacheDir, 'snapshots'))).toEqual([listed[0]?.name]);
-    await expect(removeKept(['nope'], cacheDir)).rejects.toMatchObject({ code: 'USAGE' });
-    expect(await removeKept(['my-test'], cacheDir)).toEqual([listed[0]?.name]);
-    expect(await listKept(cacheDir)).toEqual([]);
+    await expect(removeSavedSnapshots(['nope'], cacheDir)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(await removeSavedSnapshots(['my-test'], cacheDir)).toEqual([listed[0]?.name]);
+    expect(await listSavedSnapshots(cacheDir)).toEqual([]);
   });
 });
 

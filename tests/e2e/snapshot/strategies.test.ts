@@ -60,7 +60,7 @@ describe.each([
       await set(vm, '41');
       const snapshot = await vm.snapshot('one', { strategy });
       const kept = join(folder, `${strategy}-${qemu === undefined ? 'host' : 'other'}`);
-      await snapshot.keep(kept);
+      await snapshot.save(kept);
       const files = strategy === 'template' ? ['ram', 'state'] : ['state'];
       const before = await Promise.all(files.map((name) => sha256(join(kept, name))));
       await set(vm, '42');

@@ -14,7 +14,7 @@ import { type FaultKind, inAttempt, inPrepare, type Injection } from './fault-ki
 /** Of the guest's 128 MiB file and what qmpilot wants free beside it, a little more. */
 const RAM_MIB = 400;
 const NO_ROOM =
-  /NO_SPACE|no room|No space|ENOSPC|cannot be written|no private folder|could not be noted|SIGBUS|disk is full/;
+  /NO_SPACE|no room|No space|ENOSPC|cannot write|cannot create a private folder|cannot record the pid|not enough space|SIGBUS|disk is full/;
 
 const remove = (name: string) => (run: FaultRun) => rmSync(run.path(name, 'filler'), { force: true });
 const filled = (name: string, mebibytes: number): Partial<FaultKind> => ({
@@ -83,7 +83,7 @@ export const HOST_FAULTS: readonly FaultKind[] = [
     'preparing, no room for the run directory',
     'fills-run-directory',
     [125],
-    /\/out\/run.* cannot be written: ENOSPC/,
+    /cannot write .*\/out\/run.*: ENOSPC/,
     {
       setUp: (run) => mountSmall(run.path('out'), 32),
       mend: remove('out'),
@@ -92,14 +92,14 @@ export const HOST_FAULTS: readonly FaultKind[] = [
   {
     name: 'a read-only run directory',
     exits: [2],
-    says: /cannot be written: .*(EROFS|EACCES|EPERM|read-only)/,
+    says: /cannot write .*: .*(EROFS|EACCES|EPERM|read-only)/,
     setUp: (run) => bindReadOnly(run.path('out')),
     mend: (run) => unmount(run.path('out')),
   },
   {
     name: 'the run directory becomes read-only',
     exits: [1, 2],
-    says: /cannot be written: .*(EROFS|EACCES|EPERM|read-only)/,
+    says: /cannot write .*: .*(EROFS|EACCES|EPERM|read-only)/,
     async inject({ run }) {
       for (const path of [run.dir, `${run.dir}/attempts`]) {
         const why = existsSync(path) ? freeze(path, true) : undefined;

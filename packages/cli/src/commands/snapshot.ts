@@ -1,4 +1,4 @@
-import { listKept, QmpilotError, removeKept, type KeptSnapshot } from '@qmpilot/core';
+import { listSavedSnapshots, QmpilotError, removeSavedSnapshots, type SavedSnapshot } from '@qmpilot/core';
 import type { Command } from 'commander';
 import { call } from '../keeper/client.js';
 import { renderJson } from '../render/json.js';
@@ -11,26 +11,26 @@ export function registerSnapshot(program: Command): void {
 
   snapshot
     .command('ls')
-    .description('list the kept snapshots, the last used first, or those of a vm')
+    .description('list the saved snapshots, the last used first, or those of a vm')
     .argument('[vm]', 'the name of a vm: its snapshots')
     .option('--json', 'one JSON line for each')
     .action(async (name: string | undefined, options: { json?: boolean }) => {
       if (name !== undefined) return listOfVm(name, options);
-      const kept = await listKept();
+      const kept = await listSavedSnapshots();
       for (const one of kept) {
         process.stdout.write(
           options.json === true
             ? `${renderJson({ v: 1, type: 'snapshot', ...one }, false)}\n`
-            : `${renderKept(one, Date.now())}\n`,
+            : `${renderSaved(one, Date.now())}\n`,
         );
       }
       if (kept.length === 0 && options.json !== true)
-        process.stderr.write('no snapshots are kept yet: qmpilot repro keeps one of each prepared guest\n');
+        process.stderr.write('no snapshots are saved yet: qmpilot repro keeps one of each prepared guest\n');
     });
 
   snapshot
     .command('rm')
-    .description('remove kept snapshots; what runs on one goes on')
+    .description('remove saved snapshots; what runs on one goes on')
     .argument('[name...]', 'names, or how they begin')
     .option('--all', 'all of them')
     .action(async (names: string[], options: { all?: boolean }) => {
@@ -38,7 +38,8 @@ export function registerSnapshot(program: Command): void {
         throw new QmpilotError('USAGE', 'snapshot rm: which?', {
           hint: 'name them as snapshot ls shows them, or say --all',
         });
-      for (const name of await removeKept(options.all === true ? 'all' : names)) process.stdout.write(`${name}\n`);
+      for (const name of await removeSavedSnapshots(options.all === true ? 'all' : names))
+        process.stdout.write(`${name}\n`);
     });
 }
 
@@ -57,7 +58,7 @@ async function listOfVm(vm: string, { json }: { json?: boolean }): Promise<void>
 }
 
 /** Name, guest, QEMU, RAM, size really used, age. */
-function renderKept({ name, guest, qemu, memoryMiB, bytes, savedAt }: KeptSnapshot, now: number): string {
+function renderSaved({ name, guest, qemu, memoryMiB, bytes, savedAt }: SavedSnapshot, now: number): string {
   const version = /^[\d.]+/.exec(qemu)?.[0] ?? qemu;
   return visible(
     `${name}  ${guest}  QEMU ${version}  ${memoryMiB} MiB RAM  ${(bytes / 2 ** 20).toFixed(0)} MiB on disk  ${age(now - Date.parse(savedAt))}`,

@@ -38,7 +38,7 @@ describe('the names of vms', () => {
     const directory = await claim(record('web'));
     await markEnded(directory, record('web'), 'powered off');
     await expect(mustRun('web')).rejects.toMatchObject({
-      code: 'USAGE',
+      code: 'NOT_FOUND',
       message: expect.stringContaining('powered off'),
     });
     expect(await claim(record('web'))).toBe(directory);
@@ -58,7 +58,7 @@ describe('the names of vms', () => {
     await once(server, 'listening');
     expect((await find('web'))?.life).toBe('running');
     await expect(claim(record('web'))).rejects.toMatchObject({
-      code: 'USAGE',
+      code: 'ALREADY_EXISTS',
       message: expect.stringContaining('already'),
     });
     server.close();

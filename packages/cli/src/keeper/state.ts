@@ -54,7 +54,8 @@ export function socketOf(directory: string): string {
 
 /**
  * Takes a name: makes its folder, whole or not at all. What an ended vm of that name left goes.
- * @throws {USAGE} when a vm of that name lives, or the folder cannot be this user's alone
+ * @throws {ALREADY_EXISTS} when a VM of that name runs
+ * @throws {USAGE} when the folder cannot be this user's alone
  */
 export async function claim(record: VmRecord): Promise<string> {
   const directory = directoryOf(record.name);
@@ -80,7 +81,7 @@ export async function claim(record: VmRecord): Promise<string> {
     await rm(fresh, { recursive: true, force: true });
     if (!(cause instanceof Error && 'code' in cause && (cause.code === 'ENOTEMPTY' || cause.code === 'EEXIST')))
       throw cause;
-    throw new QmpilotError('USAGE', `there is a vm named ${record.name} already`, {
+    throw new QmpilotError('ALREADY_EXISTS', `a VM named ${record.name} already exists`, {
       cause,
       hint: `choose another name, or end that one: qmpilot stop ${record.name}`,
     });
@@ -121,13 +122,13 @@ export async function list(): Promise<NamedVm[]> {
 }
 
 /**
- * @throws {USAGE} when there is no vm of that name, or it is over: then with its reason
+ * @throws {NOT_FOUND}
  */
 export async function mustFind(name: string): Promise<NamedVm> {
   const vm = await find(name);
   if (!vm) {
     const names = (await list()).filter(({ life }) => life === 'running').map(({ record }) => record.name);
-    throw new QmpilotError('USAGE', `there is no vm named ${name}`, {
+    throw new QmpilotError('NOT_FOUND', `VM ${name} not found`, {
       hint: names.length > 0 ? `there are: ${names.join(', ')}` : `boot one: qmpilot boot --name ${name} debian`,
     });
   }
@@ -142,7 +143,7 @@ export async function mustRun(name: string): Promise<NamedVm> {
     vm.life === 'gone'
       ? 'its keeper was killed, and its state is removed now'
       : (vm.record.ended?.reason ?? 'it ended');
-  throw new QmpilotError('USAGE', `the vm ${name} runs no more: ${why}`, {
+  throw new QmpilotError('NOT_FOUND', `the VM ${name} is not running: ${why}`, {
     hint: `boot it again: qmpilot boot --name ${name} ...`,
   });
 }

@@ -1,12 +1,12 @@
 import { open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { QmpilotError } from '../errors.js';
+import { findByPrefix } from '../util/by-prefix.js';
 import { lockFile } from '../util/file-lock.js';
 import { cacheRoot } from '../util/paths.js';
 import { ensurePrivateDirectory, isTrusted } from '../util/private-directory.js';
 import { removeDirectory } from '../util/remove-directory.js';
 
-/** An image as it is kept: a folder that appears whole, or not at all. */
+/** A guest image in the cache; its folder appears only when it is complete. */
 export interface GuestImage {
   readonly key: string;
   readonly dir: string;
@@ -18,7 +18,7 @@ export interface GuestImage {
   readonly bytes: number;
 }
 
-/** What is known of an image in the cache. */
+/** Manifest of an image in the cache. */
 export interface ImageManifest {
   readonly v: 1;
   /** `debian` or `debian+io-uring-lock-leak`. */
@@ -60,13 +60,13 @@ export async function findImage(key: string, cacheDir?: string): Promise<GuestIm
   }
 }
 
-/** Notes that an image was used now: `guest ls` shows it. */
+/** Marks an image as used now; `guest ls` shows it. */
 export async function touchImage(image: GuestImage): Promise<void> {
   const now = new Date();
   await utimes(image.dir, now, now).catch(() => {});
 }
 
-/** All whole images, the last used first. */
+/** Lists the complete images in the cache, the last used first. */
 export async function listImages(cacheDir?: string): Promise<readonly (GuestImage & { readonly usedAt: string })[]> {
   const keys = (await readdir(imagesDirectory(cacheDir)).catch(() => [])).filter((name) => /^[0-9a-f]{32}$/.test(name));
   const images = [];
@@ -78,34 +78,21 @@ export async function listImages(cacheDir?: string): Promise<readonly (GuestImag
 }
 
 /**
- * Removes images by key, or by the beginning of a key that fits one only. A vm that runs on one goes on: its files are open.
+ * Removes images by key, or by an unambiguous beginning of one. A VM that uses one keeps running: its files are open.
  * @returns the keys removed
- * @throws {USAGE} when a key fits none or several; nothing is removed then
+ * @throws {NOT_FOUND} {USAGE} when a key matches none, or more than one; nothing is removed then
  */
 export async function removeImages(keys: readonly string[], cacheDir?: string): Promise<string[]> {
   const known = (await listImages(cacheDir)).map(({ key }) => key);
-  const chosen = keys.map((wanted) => {
-    const fitting = known.filter((key) => wanted !== '' && key.startsWith(wanted));
-    const [key] = fitting;
-    if (key !== undefined && fitting.length === 1) return key;
-    throw new QmpilotError(
-      'USAGE',
-      fitting.length === 0
-        ? `there is no image ${JSON.stringify(wanted)}`
-        : `${JSON.stringify(wanted)} fits ${fitting.length} images`,
-      {
-        hint: known.length > 0 ? `there are: ${known.join(', ')}` : 'no image has been built yet',
-      },
-    );
-  });
-  for (const key of new Set(chosen)) {
+  const chosen = findByPrefix(known, keys, 'image');
+  for (const key of chosen) {
     const dir = join(imagesDirectory(cacheDir), key);
-    // Gone under its name at once, so that nobody starts from half an image.
+    // Renamed before its files are removed, so that no process starts from part of an image.
     const doomed = `${dir}.removed-${process.pid}`;
     await rename(dir, doomed);
     await removeDirectory(doomed);
   }
-  return [...new Set(chosen)];
+  return chosen;
 }
 
 /**

@@ -35,7 +35,7 @@ it('needs a file to write to when there are several runs', async () => {
 it('says where it cannot write', async () => {
   await attempts(one);
   await expect(writeReport([dir], join(dir, 'no/such/folder/r.html'))).rejects.toMatchObject({
-    code: 'USAGE',
+    code: 'IO',
     message: expect.stringContaining('no/such/folder'),
   });
 });

@@ -29,7 +29,7 @@ export async function writeReport(dirs: readonly string[], file?: string): Promi
   } catch (cause) {
     await rm(`${path}.partial`, { force: true }).catch(() => {});
     const full = cause instanceof Error && 'code' in cause && (cause.code === 'ENOSPC' || cause.code === 'EDQUOT');
-    throw new QmpilotError(full ? 'NO_SPACE' : 'USAGE', `the report ${path} cannot be written`, {
+    throw new QmpilotError(full ? 'NO_SPACE' : 'IO', `cannot write the report ${path}`, {
       cause,
       hint: full ? 'make room there, or name another place by --out' : 'name another place by --out',
     });
@@ -63,7 +63,7 @@ function loadAssets(): Promise<PageAssets> {
       ['page.js', 'style.css'].map((name) => readFile(join(folder, name), 'utf8')),
     );
     if (script === undefined || style === undefined || /<\/script|<!--/i.test(script))
-      throw new QmpilotError('USAGE', `the page's script in ${folder} is not as it was built`, {
+      throw new QmpilotError('IO', `the page's script in ${folder} is not as it was built`, {
         hint: 'reinstall @qmpilot/core',
       });
     return { script, style };
@@ -71,7 +71,7 @@ function loadAssets(): Promise<PageAssets> {
     assets = undefined;
     throw cause instanceof QmpilotError
       ? cause
-      : new QmpilotError('USAGE', "the page's script and style are not there", {
+      : new QmpilotError('INTERNAL', "the page's script and style are missing", {
           cause,
           hint: 'reinstall @qmpilot/core, or build it',
         });

@@ -39,7 +39,7 @@ export class Journal {
   /**
    * The directory may be there when it is empty, or holds no more than what a start that was killed before run.json left.
    * @throws {USAGE} when anything else is in it, another process works there, or it is another user's
-   * @throws {NO_SPACE} {USAGE} when it cannot be made or written
+   * @throws {NO_SPACE} {IO} when it cannot be made or written
    */
   static async create(dir: string, run: RunFile): Promise<Journal> {
     const path = resolve(dir);

@@ -2,6 +2,7 @@ import { ftruncateSync, fsyncSync, writeSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { QmpilotError } from '../errors.js';
+import { isNoSpace } from '../util/host-error.js';
 
 export function writeAll(fd: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
@@ -22,7 +23,7 @@ export function appendLine(fd: number, line: string, size: number): number {
 
 /**
  * The file is the old one or the new one, never half of it.
- * @throws {NO_SPACE} {USAGE} when it cannot be written
+ * @throws {NO_SPACE} {IO} when it cannot be written
  */
 export async function replaceFile(dir: string, name: string, text: string): Promise<void> {
   const path = join(dir, name);
@@ -40,9 +41,8 @@ export async function replaceFile(dir: string, name: string, text: string): Prom
 
 export function cannotWrite(path: string, cause: unknown): unknown {
   if (cause instanceof QmpilotError || !(cause instanceof Error)) return cause;
-  const code = 'code' in cause ? cause.code : undefined;
-  const full = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EMFILE' || code === 'ENFILE' || code === 'EFBIG';
-  return new QmpilotError(full ? 'NO_SPACE' : 'USAGE', `${path} cannot be written: ${cause.message}`, {
+  const full = isNoSpace(cause);
+  return new QmpilotError(full ? 'NO_SPACE' : 'IO', `cannot write ${path}: ${cause.message}`, {
     cause,
     hint: full
       ? 'make room there; the attempts that were finished are kept, and --resume goes on with the run'

@@ -1,6 +1,7 @@
 import { QmpilotError } from '../errors.js';
 import type { Machine } from '../qemu/process/machine.js';
 import { removeDirectory } from '../util/remove-directory.js';
+import { shown } from '../util/validate.js';
 import { removeFrozen, type FrozenMachine } from './strategies/frozen.js';
 import { removeInternal, type InternalSnapshot } from './strategies/internal.js';
 import type { SnapshotStrategy } from './strategies/strategy.js';
@@ -70,17 +71,18 @@ export class SnapshotStore {
   }
 
   /**
-   * Keeps a name for a snapshot that is about to be made; gives the function that ends that.
-   * @throws {USAGE} when the name is taken, or not made of letters, digits, `.`, `_` and `-`
+   * Reserves a name for a snapshot that is being taken; returns the function that releases it.
+   * @throws {USAGE} when the name is invalid
+   * @throws {ALREADY_EXISTS}
    */
   reserve(name: string): () => void {
-    if (!/^[\w.-]{1,100}$/.test(name)) {
-      throw new QmpilotError('USAGE', `${JSON.stringify(name)} is no name for a snapshot`, {
-        hint: 'use letters, digits, ".", "_" and "-"',
+    if (typeof name !== 'string' || !/^\w[\w.-]{0,99}$/.test(name)) {
+      throw new QmpilotError('USAGE', `invalid snapshot name ${JSON.stringify(name)}`, {
+        hint: 'use up to 100 letters, digits, ".", "_" and "-"; the first must be a letter, a digit or "_"',
       });
     }
     if (this.#snapshots.has(name) || this.#reserved.has(name)) {
-      throw new QmpilotError('USAGE', `there is a snapshot named ${name} already`, {
+      throw new QmpilotError('ALREADY_EXISTS', `snapshot ${name} already exists`, {
         hint: 'choose another name, or remove that one first',
       });
     }
@@ -96,7 +98,7 @@ export class SnapshotStore {
   /**
    * The files of a snapshot that other QEMUs can start from.
    * @throws {SNAPSHOT} for an internal one
-   * @throws {USAGE} when there is none of this name
+   * @throws {NOT_FOUND} when there is none of this name
    */
   frozen(name: string): FrozenMachine {
     const { saved } = this.get(name);
@@ -106,16 +108,16 @@ export class SnapshotStore {
     });
   }
 
-  /** @throws {USAGE} when there is none of this name */
+  /** @throws {NOT_FOUND} when there is none of this name */
   get(name: string): StoredSnapshot {
     const found = this.#snapshots.get(name);
     if (found) return found;
     const names = [...this.#snapshots.keys()];
-    throw new QmpilotError('USAGE', `there is no snapshot named ${JSON.stringify(name)}`, {
+    throw new QmpilotError('NOT_FOUND', `snapshot ${shown(name)} not found`, {
       hint:
         names.length > 0
           ? `there are: ${names.join(', ')}`
-          : 'make one first: vm.snapshot(name), or qmpilot snapshot save',
+          : 'take one first: vm.snapshot(name), or qmpilot snapshot save',
     });
   }
 

@@ -30,7 +30,7 @@ describe('a private folder', () => {
 
   it('is refused when someone else owns it', async () => {
     await expect(ensurePrivateDirectory(somebodyElses())).rejects.toMatchObject({
-      code: 'USAGE',
+      code: 'IO',
       message: expect.stringContaining('not a folder of this user'),
     });
   });
@@ -38,7 +38,7 @@ describe('a private folder', () => {
   it('is refused when it is a link, though to a folder of ours', async () => {
     mkdirSync(join(dir, 'real'), { mode: 0o755 });
     symlinkSync('real', join(dir, 'link'));
-    await expect(ensurePrivateDirectory(join(dir, 'link'))).rejects.toMatchObject({ code: 'USAGE' });
+    await expect(ensurePrivateDirectory(join(dir, 'link'))).rejects.toMatchObject({ code: 'IO' });
     expect(statSync(join(dir, 'real')).mode & 0o777).toBe(0o755);
   });
 

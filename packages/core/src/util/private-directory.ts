@@ -2,8 +2,8 @@ import { chmod, lstat, mkdir, stat } from 'node:fs/promises';
 import { QmpilotError } from '../errors.js';
 
 /**
- * A folder for this user alone, made when it is not there. One of ours that others may enter is closed to them.
- * @throws {USAGE} when it is another user's, or no folder: what is in it could be anybody's
+ * Creates a folder that only this user may enter, or makes an existing one of this user so.
+ * @throws {IO} when it belongs to another user or is not a folder, as its contents could not be trusted
  */
 export async function ensurePrivateDirectory(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o700 });
@@ -12,12 +12,12 @@ export async function ensurePrivateDirectory(path: string): Promise<void> {
     if ((info.mode & 0o077) !== 0) await chmod(path, 0o700);
     return;
   }
-  throw new QmpilotError('USAGE', `${path} is not a folder of this user`, {
-    hint: 'name another folder by QMPILOT_CACHE, or remove it',
+  throw new QmpilotError('IO', `${path} is not a folder of this user`, {
+    hint: 'set QMPILOT_CACHE to another folder, or remove it',
   });
 }
 
-/** What lies there is this user's or root's, and nobody else may change it: it can be run. */
+/** Returns whether a file or folder belongs to this user or root and no other user may change it. */
 export async function isTrusted(path: string): Promise<boolean> {
   const info = await stat(path);
   return (info.uid === process.getuid?.() || info.uid === 0) && (info.mode & 0o022) === 0;

@@ -44,7 +44,7 @@ function said(issue: v.BaseIssue<unknown>): string {
 }
 
 /** Describes a value in an error message, in at most some 60 characters. */
-function shown(value: unknown): string {
+export function shown(value: unknown): string {
   if (typeof value === 'function') return value.name === '' ? 'a function' : `the function ${value.name}`;
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
   const text = typeof value === 'string' ? JSON.stringify(value) : String(value);

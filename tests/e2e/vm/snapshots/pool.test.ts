@@ -74,7 +74,7 @@ describe('a pool of warm forks', () => {
   });
 
   it('says that there is no such snapshot, and that a size is none', () => {
-    expect(() => vm.pool('none')).toThrow(expect.objectContaining({ code: 'USAGE' }));
+    expect(() => vm.pool('none')).toThrow(expect.objectContaining({ code: 'NOT_FOUND' }));
     expect(() => vm.pool('warm', { size: 0 })).toThrow(expect.objectContaining({ code: 'USAGE' }));
   });
 });

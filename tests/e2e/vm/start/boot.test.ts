@@ -119,8 +119,8 @@ describe('a Debian guest', () => {
   });
 
   it('refuses names that are taken or unknown, and goes on', async () => {
-    await expect(vm.snapshot('one')).rejects.toMatchObject({ code: 'USAGE' });
-    await expect(vm.restore('none')).rejects.toMatchObject({ code: 'USAGE', hint: expect.stringContaining('one') });
+    await expect(vm.snapshot('one')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+    await expect(vm.restore('none')).rejects.toMatchObject({ code: 'NOT_FOUND', hint: expect.stringContaining('one') });
     expect((await vm.exec('true')).exitCode).toBe(0);
   });
 

@@ -47,7 +47,7 @@ async function describe({ record, life, directory }: NamedVm): Promise<Row | und
   try {
     return await call(name, 'status', {});
   } catch (error) {
-    if (!isQmpilotError(error, 'CLOSED') && !isQmpilotError(error, 'USAGE')) throw error;
+    if (!isQmpilotError(error, 'CLOSED') && !isQmpilotError(error, 'NOT_FOUND')) throw error;
     return { name, status: 'starting', guest, startedAt };
   }
 }

@@ -4,6 +4,7 @@ import { lstat, mkdtemp, readdir, readFile, rm, statfs, writeFile } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
+import { hostError } from '../../util/host-error.js';
 import { removeDirectory } from '../../util/remove-directory.js';
 
 /**
@@ -73,9 +74,8 @@ async function create(): Promise<HostDirectories> {
     return { disk, memory, memoryWasNamed: named !== undefined };
   } catch (cause) {
     for (const path of made) await removeDirectory(path).catch(() => {});
-    throw new QmpilotError('NO_SPACE', `no private folder could be made in ${parents.join(' or ')}`, {
-      cause,
-      hint: 'make room there, or set TMPDIR and QMPILOT_RAM_DIR to folders that are yours',
+    throw hostError(`cannot create a private folder in ${parents.join(' or ')}`, cause, {
+      hint: 'make room there, or set TMPDIR and QMPILOT_RAM_DIR to folders of your own',
     });
   }
 }
@@ -231,7 +231,7 @@ export async function chooseRamDirectory(
   if (chosen !== undefined) return chosen;
   const mebibytes = (size: number) => `${Math.floor(size / 2 ** 20)} MiB`;
   const found = candidates.map((path, index) => `${path} (${mebibytes(free[index] ?? 0)} free)`).join(' or ');
-  throw new QmpilotError('NO_SPACE', `no room for ${mebibytes(bytes)} of guest RAM in ${found}`, {
+  throw new QmpilotError('NO_SPACE', `not enough space for ${mebibytes(bytes)} of guest RAM in ${found}`, {
     hint: 'free some room, set QMPILOT_RAM_DIR to a folder on a larger disk, or give the guest less memory',
   });
 }

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { QmpilotError } from '../../errors.js';
 import { QmpClient } from '../../qmp/client.js';
 import { poll, type WaitOptions } from '../../util/deadline.js';
+import { hostError } from '../../util/host-error.js';
 import { buildArguments, type MachineSpec, type StartSpec } from '../command-line/arguments.js';
 import { readBackArguments } from '../command-line/read-back.js';
 import { atLeast, type QemuBinary } from '../host/binary.js';
@@ -146,10 +147,7 @@ async function openState(path: string) {
   try {
     return await open(path, 'r');
   } catch (cause) {
-    throw new QmpilotError('SNAPSHOT', `the saved state ${path} cannot be read`, {
-      cause,
-      hint: 'was the snapshot removed?',
-    });
+    throw hostError('cannot read the saved state', cause, { hint: 'was the snapshot removed?' });
   }
 }
 

@@ -5,6 +5,7 @@ import { Duplex } from 'node:stream';
 import { QmpilotError } from '../../errors.js';
 import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
 import { deferred } from '../../util/deferred.js';
+import { hostError } from '../../util/host-error.js';
 import { Ring } from '../../util/ring.js';
 import { watchStarvation } from '../../util/starvation.js';
 import { which } from '../../util/which.js';
@@ -135,7 +136,7 @@ export class QemuProcess implements QemuHandle {
     const process = new QemuProcess(child, child.pid ?? 0, options);
     await recordChild(options.directory, process.pid).catch(async (cause: unknown) => {
       await process.kill();
-      throw new QmpilotError('NO_SPACE', `the pid of QEMU could not be noted in ${options.directory}`, { cause });
+      throw hostError(`cannot record the pid of QEMU in ${options.directory}`, cause);
     });
     return process;
   }

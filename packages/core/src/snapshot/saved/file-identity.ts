@@ -22,7 +22,7 @@ export async function differs(file: FileIdentity): Promise<string | undefined> {
   if (!now) return 'is not there';
   if (now.size !== file.bytes) return `has ${now.size} bytes instead of ${file.bytes}`;
   if (now.mtimeMs === file.mtimeMs) return undefined;
-  return (await sha256(file.path)) === file.sha256 ? undefined : 'has other contents';
+  return (await sha256(file.path)) === file.sha256 ? undefined : 'has different contents';
 }
 
 /** In the hexadecimal digits of sha256sum. */

@@ -3,20 +3,21 @@ import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import type { MachineSpec } from '../../qemu/command-line/arguments.js';
 import type { AcceleratorChoice } from '../../qemu/host/accelerator.js';
+import { errnoOf } from '../../util/host-error.js';
 import { isObject } from '../../util/is-object.js';
 import type { SnapshotInfo } from '../store.js';
 import type { FileIdentity } from './file-identity.js';
 
 /** A file of the snapshot's own folder. */
-export interface KeptFile {
+export interface SavedFile {
   readonly name: string;
   readonly bytes: number;
   /** Of those that are small enough to be read whenever it is opened. */
   readonly sha256?: string;
 }
 
-/** manifest.json of a kept snapshot: written last, so that a folder which has one is whole. */
-export interface KeptManifest extends SnapshotInfo {
+/** manifest.json of a saved snapshot. It is written last: a folder that has one is complete. */
+export interface SavedManifest extends SnapshotInfo {
   readonly v: 1;
   /** Of QEMU, as it names itself; nothing else loads the state. */
   readonly qemu: string;
@@ -30,7 +31,7 @@ export interface KeptManifest extends SnapshotInfo {
   readonly mappedRam: boolean;
   /** The guest as it was described, without what JSON cannot hold. */
   readonly guest: Readonly<Record<string, unknown>> & { readonly name: string; readonly key: string };
-  readonly files: readonly KeptFile[];
+  readonly files: readonly SavedFile[];
   /** What the console showed, where it was known. */
   readonly screen?: { readonly base64: string; readonly columns: number; readonly rows: number };
   /** Images that the disks go on reading from, and the kernel of a guest that can reboot. */
@@ -40,28 +41,35 @@ export interface KeptManifest extends SnapshotInfo {
 export const MANIFEST = 'manifest.json';
 
 /**
- * @throws {SNAPSHOT} when the folder is no kept snapshot
+ * Reads and checks the manifest of a saved snapshot.
+ * @throws {NOT_FOUND} when there is none at `path`
+ * @throws {SNAPSHOT} when it is damaged, or was saved by another version of qmpilot
  */
-export async function readManifest(path: string): Promise<KeptManifest> {
+export async function readManifest(path: string): Promise<SavedManifest> {
   let value: unknown;
   try {
     value = JSON.parse(await readFile(join(path, MANIFEST), 'utf8'));
   } catch (cause) {
-    throw new QmpilotError('SNAPSHOT', `there is no kept snapshot at ${path}`, {
+    if (errnoOf(cause) === 'ENOENT' || errnoOf(cause) === 'ENOTDIR')
+      throw new QmpilotError('NOT_FOUND', `no saved snapshot at ${path}`, {
+        cause,
+        hint: 'create one with snapshot.save(path); one whose save was interrupted has no manifest',
+      });
+    throw new QmpilotError('SNAPSHOT', `cannot read the manifest of the saved snapshot at ${path}`, {
       cause,
-      hint: 'make one by snapshot.keep(path); one that was interrupted is not there',
+      hint: 'remove it and save it again',
     });
   }
   if (isManifest(value)) return value;
-  throw new QmpilotError('SNAPSHOT', `the snapshot at ${path} was kept by another version of qmpilot`, {
-    hint: 'remove it and keep it anew',
+  throw new QmpilotError('SNAPSHOT', `the snapshot at ${path} was saved by another version of qmpilot`, {
+    hint: 'remove it and save it again',
   });
 }
 
 const PLAIN_NAME = /^\w[\w.-]*$/;
 
 /** Whatever is read of it has to be there: the folder may have been made, or damaged, by anybody. */
-function isManifest(value: unknown): value is KeptManifest {
+function isManifest(value: unknown): value is SavedManifest {
   if (!isObject(value) || value['v'] !== 1) return false;
   const { accelerator, spec, guest, files, bases, hostFlags, mappedRam } = value;
   return (

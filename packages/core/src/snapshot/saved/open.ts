@@ -10,31 +10,32 @@ import type { SnapshotContext } from '../context.js';
 import type { FrozenMachine } from '../strategies/frozen.js';
 import { createOverlay, type FrozenDisk } from '../strategies/overlay.js';
 import { differs, sha256 } from './file-identity.js';
-import { readManifest, type KeptFile, type KeptManifest } from './manifest.js';
+import { readManifest, type SavedFile, type SavedManifest } from './manifest.js';
 
 export interface OpenedSnapshot {
-  readonly manifest: KeptManifest;
+  readonly manifest: SavedManifest;
   readonly frozen: FrozenMachine;
 }
 
 /**
- * A kept snapshot, checked, with its files held in a private folder: it can be used on after its own folder was removed,
- * where both are on one file system.
- * @throws {SNAPSHOT} when there is none, it is not whole, an image has changed, or another QEMU or host saved it
+ * Checks a saved snapshot and links its files into a private folder, so that its own folder may be removed where both are on one
+ * file system.
+ * @throws {NOT_FOUND} when there is none at `path`
+ * @throws {SNAPSHOT} when it is incomplete, an image has changed, or it does not fit this QEMU or host
  */
-export async function openKept(path: string, context: SnapshotContext): Promise<OpenedSnapshot> {
+export async function openSaved(path: string, context: SnapshotContext): Promise<OpenedSnapshot> {
   const folder = resolve(path);
   const manifest = await readManifest(folder);
   if (!(await isTrusted(folder))) {
     throw new QmpilotError(
       'SNAPSHOT',
-      `the snapshot at ${folder} is another user's, or others may change it: it names files that QEMU would read`,
+      `the snapshot at ${folder} belongs to another user, or other users may change it; it names files that QEMU would read`,
       {
-        hint: 'copy it into a folder of your own, with mode 0700, if you trust who made it',
+        hint: 'if you trust it, copy it into a folder of your own with mode 0700',
       },
     );
   }
-  const unfit = await whyUnfit(folder, manifest, context);
+  const unfit = await explainMismatch(folder, manifest, context);
   if (unfit) throw unfit;
   const undo = new Cleanup();
   try {
@@ -45,10 +46,10 @@ export async function openKept(path: string, context: SnapshotContext): Promise<
   }
 }
 
-/** Takes hold of its files, in folders of our own. */
+/** Links or names its files in folders of this process. */
 async function hold(
   folder: string,
-  manifest: KeptManifest,
+  manifest: SavedManifest,
   context: SnapshotContext,
   undo: Cleanup,
 ): Promise<FrozenMachine> {
@@ -90,10 +91,10 @@ async function hold(
   return { strategy, directory, ramFile, state, spec, disks, machineType: manifest.machineType };
 }
 
-/** What keeps this host from loading the snapshot; undefined when nothing does. */
-async function whyUnfit(
+/** Returns why this host cannot load the snapshot; undefined when it can. */
+async function explainMismatch(
   folder: string,
-  manifest: KeptManifest,
+  manifest: SavedManifest,
   { binary }: Pick<SnapshotContext, 'binary'>,
 ): Promise<QmpilotError | undefined> {
   const refuse = (message: string, hint: string) =>
@@ -101,12 +102,12 @@ async function whyUnfit(
   if (manifest.qemu !== binary.version.text) {
     return refuse(
       `was saved by QEMU ${manifest.qemu} with the machine ${manifest.machineType}, and this is QEMU ${binary.version.text}`,
-      'name the QEMU that saved it by $QMPILOT_QEMU, or keep the snapshot anew',
+      'name the QEMU that saved it by $QMPILOT_QEMU, or save the snapshot again',
     );
   }
   if (manifest.accelerator.accelerator === 'kvm') {
     const reason = await whyKvmCannotOpen();
-    if (reason) return refuse(`was saved under KVM, and here ${reason}`, 'keep it anew on this host');
+    if (reason) return refuse(`was saved under KVM, but ${reason}`, 'save it again on this host');
   }
   if (manifest.hostFlags) {
     const here = new Set(await cpuFlags());
@@ -114,24 +115,24 @@ async function whyUnfit(
     if (missing.length > 0)
       return refuse(
         `was saved on a processor with ${missing.slice(0, 8).join(', ')}, which this one lacks`,
-        'keep it anew on this host',
+        'save it again on this host',
       );
   }
   for (const file of manifest.files) {
-    const why = await whyNotWhole(join(folder, file.name), file);
-    if (why) return refuse(`is not whole: ${file.name} ${why}`, 'remove it and keep it anew');
+    const why = await explainDamage(join(folder, file.name), file);
+    if (why) return refuse(`is incomplete: ${file.name} ${why}`, 'remove it and save it again');
   }
   for (const base of manifest.bases) {
     const why = await differs(base);
     if (why)
-      return refuse(`needs the image ${base.path}, which ${why}`, 'bring that image back, or keep the snapshot anew');
+      return refuse(`needs the image ${base.path}, which ${why}`, 'restore that image, or save the snapshot again');
   }
   return undefined;
 }
 
-async function whyNotWhole(path: string, file: KeptFile): Promise<string | undefined> {
+async function explainDamage(path: string, file: SavedFile): Promise<string | undefined> {
   const info = await stat(path).catch(() => undefined);
   if (!info) return 'is missing';
   if (info.size !== file.bytes) return `has ${info.size} bytes instead of ${file.bytes}`;
-  return file.sha256 === undefined || (await sha256(path)) === file.sha256 ? undefined : 'has other contents';
+  return file.sha256 === undefined || (await sha256(path)) === file.sha256 ? undefined : 'has different contents';
 }

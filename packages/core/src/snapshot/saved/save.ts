@@ -7,22 +7,23 @@ import type { DiskSpec } from '../../qemu/command-line/arguments.js';
 import type { AcceleratorChoice } from '../../qemu/host/accelerator.js';
 import type { QemuBinary } from '../../qemu/host/binary.js';
 import { cpuFlags } from '../../qemu/host/cpu-flags.js';
+import { hostError, isNoSpace } from '../../util/host-error.js';
 import { removeDirectory } from '../../util/remove-directory.js';
 import type { SnapshotInfo, StoredScreen } from '../store.js';
 import type { FrozenMachine } from '../strategies/frozen.js';
 import { baseImage, flattenOverlay } from '../strategies/overlay.js';
 import { identify, sha256, type FileIdentity } from './file-identity.js';
-import { MANIFEST, type KeptManifest } from './manifest.js';
+import { MANIFEST, type SavedManifest } from './manifest.js';
 
 const run = promisify(execFile);
 
-/** Files up to this size are known by their contents too: a few ms whenever the snapshot is opened. RAM is not among them. */
+/** Files up to this size are hashed, which costs a few ms whenever the snapshot is opened; RAM is larger. */
 const MAX_HASHED = 8 * 2 ** 20;
 
-export interface KeepRequest {
+export interface SaveRequest {
   readonly frozen: FrozenMachine;
   readonly info: SnapshotInfo;
-  readonly guest: KeptManifest['guest'];
+  readonly guest: SavedManifest['guest'];
   readonly screen: StoredScreen | undefined;
   readonly accelerator: AcceleratorChoice;
   readonly binary: QemuBinary;
@@ -33,21 +34,23 @@ export interface KeepRequest {
 const identities = new Map<string, Promise<FileIdentity>>();
 
 /**
- * Writes a snapshot to a folder that appears under its name when all of it is on disk, or not at all.
- * @throws {USAGE} when there is something at `path` already
- * @throws {NO_SPACE} {TOOL_MISSING} {ABORTED}
+ * Writes a snapshot to a folder, which gets its name only after all of it is on disk.
+ * @throws {ALREADY_EXISTS} when `path` exists
+ * @throws {NO_SPACE} {IO} {TOOL_MISSING} {ABORTED}
  */
-export async function keepFrozen(path: string, request: KeepRequest): Promise<KeptManifest> {
+export async function saveToFolder(path: string, request: SaveRequest): Promise<SavedManifest> {
   const { frozen, info, guest, screen, accelerator, binary, signal } = request;
   const target = resolve(path);
   if (await exists(target))
-    throw new QmpilotError('USAGE', `${target} is there already`, { hint: 'name another path, or remove it first' });
+    throw new QmpilotError('ALREADY_EXISTS', `${target} already exists`, {
+      hint: 'choose another path, or remove it first',
+    });
   const parent = dirname(target);
   await removeUnfinished(parent);
   let partial: string | undefined;
   try {
     await mkdir(parent, { recursive: true, mode: 0o700 });
-    // A name that nobody can have put there before: what is in it is a secret.
+    // An unpredictable name: the RAM of a guest holds secrets.
     partial = await mkdtemp(join(parent, `.${basename(target)}.partial-${process.pid}-`));
     await copyFile(frozen.state.path, join(partial, 'state'), signal);
     if (frozen.ramFile !== undefined) await copyFile(frozen.ramFile, join(partial, 'ram'), signal);
@@ -71,7 +74,7 @@ export async function keepFrozen(path: string, request: KeepRequest): Promise<Ke
     const kernel = frozen.spec.reboots ? own : undefined;
     for (const file of [kernel?.kernel, kernel?.initrd])
       if (file !== undefined) bases.set(file, await identityOf(file));
-    const manifest: KeptManifest = {
+    const manifest: SavedManifest = {
       v: 1,
       ...info,
       qemu: binary.version.text,
@@ -100,12 +103,12 @@ export async function keepFrozen(path: string, request: KeepRequest): Promise<Ke
   } catch (error) {
     if (partial !== undefined) await removeDirectory(partial);
     if (signal?.aborted && !isQmpilotError(error))
-      throw new AbortedError(`the snapshot to be kept at ${target}`, signal.reason);
-    throw asKeepError(target, error);
+      throw new AbortedError(`the snapshot to be saved at ${target}`, signal.reason);
+    throw asSaveError(target, error);
   }
 }
 
-/** Removes what writers of this user that were killed left in `parent`, which may be anybody's. */
+/** Removes the unfinished folders of this user's killed writers from `parent`, which other users may write to, too. */
 export async function removeUnfinished(parent: string): Promise<void> {
   for (const name of await readdir(parent).catch(() => [])) {
     const pid = /^\..+\.partial-(\d+)-\w+$/.exec(name)?.[1];
@@ -126,7 +129,7 @@ function identityOf(image: string): Promise<FileIdentity> {
   return known;
 }
 
-/** A second name where that is possible, for nobody writes to either; else a copy that leaves holes what they are. */
+/** Makes a hard link where that is possible, as no process writes to the file any more; else a sparse copy. */
 async function copyFile(from: string, to: string, signal: AbortSignal | undefined): Promise<void> {
   try {
     await link(from, to);
@@ -136,7 +139,7 @@ async function copyFile(from: string, to: string, signal: AbortSignal | undefine
   await chmod(to, 0o600);
 }
 
-async function sync(folder: string): Promise<KeptManifest['files']> {
+async function sync(folder: string): Promise<SavedManifest['files']> {
   return Promise.all(
     (await readdir(folder)).map(async (name) => {
       const file = await open(join(folder, name), 'r');
@@ -167,21 +170,20 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-function asKeepError(target: string, error: unknown): unknown {
+function asSaveError(target: string, error: unknown): unknown {
   if (error instanceof QmpilotError || !(error instanceof Error)) return error;
-  const said = `${error.message} ${'stderr' in error ? String(error.stderr) : ''}`;
-  if (/ENOSPC|EDQUOT|No space left|quota/i.test(said)) {
-    return new QmpilotError('NO_SPACE', `no room to keep the snapshot at ${target}`, {
+  const message = `cannot save the snapshot to ${target}`;
+  // `cp` and `qemu-img` report a full disk in their own words.
+  const said = 'stderr' in error ? String(error.stderr) : '';
+  if (isNoSpace(error) || /No space left|Disk quota exceeded/.test(said))
+    return new QmpilotError('NO_SPACE', `${message}: no space left on device`, {
       cause: error,
-      hint: 'free some room there, or name another path',
+      hint: 'make room there, or choose another path',
     });
-  }
-  return new QmpilotError('SNAPSHOT', `the snapshot could not be kept at ${target}: ${error.message}`, {
-    cause: error,
-  });
+  return hostError(message, error);
 }
 
-/** Bytes that a folder really takes on disk: holes cost nothing. */
+/** Returns the bytes that a folder uses on disk; holes in files do not count. */
 export async function usedBytes(path: string): Promise<number> {
   const sizes = await Promise.all(
     (await readdir(path)).map(async (name) => (await stat(join(path, name))).blocks * 512),

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { AbortedError, QmpilotError } from '../../errors.js';
 import type { DiskSpec } from '../../qemu/command-line/arguments.js';
-import { which } from '../../util/which.js';
+import { requireProgram } from '../../util/which.js';
 
 const run = promisify(execFile);
 
@@ -62,20 +62,15 @@ export async function baseImage(overlay: string): Promise<ImageFile> {
 }
 
 async function qemuImg(args: readonly string[], failed: string, signal?: AbortSignal): Promise<string> {
-  const tool = await which('qemu-img');
-  if (!tool) {
-    throw new QmpilotError('TOOL_MISSING', 'qemu-img is not on PATH', {
-      hint: 'on Debian: apt-get install qemu-utils',
-    });
-  }
+  const tool = await requireProgram('qemu-img', 'on Debian: apt-get install qemu-utils');
   try {
     return (await run(tool, args, { signal })).stdout;
   } catch (cause) {
     if (signal?.aborted) throw new AbortedError(`qemu-img ${args[0] ?? ''}`, signal.reason);
     const said = cause instanceof Error && 'stderr' in cause ? String(cause.stderr).trim() : '';
-    throw new QmpilotError(/space|quota/i.test(said) ? 'NO_SPACE' : 'USAGE', `${failed}: ${said}`, {
+    throw new QmpilotError(/No space left|Disk quota exceeded/.test(said) ? 'NO_SPACE' : 'IO', `${failed}: ${said}`, {
       cause,
-      hint: 'is the disk image there, of the format named, and is there room for overlays in TMPDIR?',
+      hint: 'check that the disk image exists and has the given format, and that TMPDIR has room for overlays',
     });
   }
 }

@@ -8,6 +8,7 @@ import { atLeast, type QemuVersion } from '../../qemu/host/binary.js';
 import type { Machine, SavedState } from '../../qemu/process/machine.js';
 import { MAX_SOCKET_PATH } from '../../qmp/connect.js';
 import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
+import { isNoSpace } from '../../util/host-error.js';
 import { blockedError } from '../blockers.js';
 
 export interface SaveOptions extends WaitOptions {
@@ -120,9 +121,7 @@ function rejection(promise: Promise<unknown>): Promise<never> {
 }
 
 async function explain({ qmp }: Machine, error: unknown): Promise<unknown> {
-  if (error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')) {
-    return noRoom(error);
-  }
+  if (isNoSpace(error)) return noRoom(error);
   if (!isQmpilotError(error, 'QMP_COMMAND') && !isQmpilotError(error, 'SNAPSHOT')) return error;
   const blocked = await whatBlocks(qmp).catch(() => []);
   if (blocked.length === 0) return error;
@@ -130,9 +129,9 @@ async function explain({ qmp }: Machine, error: unknown): Promise<unknown> {
 }
 
 function noRoom(cause: unknown): QmpilotError {
-  return new QmpilotError('NO_SPACE', 'no room for the state of the vm', {
+  return new QmpilotError('NO_SPACE', 'not enough space for the state of the VM', {
     cause,
-    hint: 'free some room, or set TMPDIR',
+    hint: 'make room, or set TMPDIR',
   });
 }
 

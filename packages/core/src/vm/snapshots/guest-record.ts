@@ -1,18 +1,18 @@
 import { QmpilotError } from '../../errors.js';
 import type { PreparedGuest } from '../../guests/guest.js';
-import type { KeptManifest } from '../../snapshot/saved/manifest.js';
+import type { SavedManifest } from '../../snapshot/saved/manifest.js';
 
 /** A guest as JSON: its prompt is a pattern, which JSON cannot hold. */
-export function describeGuest({ login, ...guest }: PreparedGuest): KeptManifest['guest'] {
+export function describeGuest({ login, ...guest }: PreparedGuest): SavedManifest['guest'] {
   return { ...guest, ...(login && { login: { source: login.prompt.source, flags: login.prompt.flags } }) };
 }
 
 /** @throws {SNAPSHOT} when the record is not one of `describeGuest` */
-export function guestOf(record: KeptManifest['guest']): PreparedGuest {
+export function guestOf(record: SavedManifest['guest']): PreparedGuest {
   const { login, ...guest } = record;
   if (!isGuest(guest))
     throw new QmpilotError('SNAPSHOT', `the guest of this snapshot is not described as it must be`, {
-      hint: 'keep the snapshot anew',
+      hint: 'save the snapshot again',
     });
   if (typeof login !== 'object' || login === null || !('source' in login) || !('flags' in login)) return guest;
   try {
@@ -20,7 +20,7 @@ export function guestOf(record: KeptManifest['guest']): PreparedGuest {
   } catch (cause) {
     throw new QmpilotError('SNAPSHOT', 'the prompt of the guest of this snapshot is no pattern', {
       cause,
-      hint: 'keep the snapshot anew',
+      hint: 'save the snapshot again',
     });
   }
 }

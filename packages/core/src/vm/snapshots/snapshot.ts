@@ -1,6 +1,6 @@
 import { QmpilotError } from '../../errors.js';
 import type { AcceleratorChoice } from '../../qemu/host/accelerator.js';
-import { keepFrozen } from '../../snapshot/saved/save.js';
+import { saveToFolder } from '../../snapshot/saved/save.js';
 import { infoOf, type SnapshotInfo } from '../../snapshot/store.js';
 import type { SnapshotStrategy } from '../../snapshot/strategies/strategy.js';
 import { holdFamily, type ForkableFamily } from '../family.js';
@@ -83,18 +83,18 @@ export class Snapshot<V extends ForkedVm> implements SnapshotInfo, AsyncDisposab
   }
 
   /**
-   * Writes the snapshot to a folder, for other processes and other days: `openSnapshot(path)`. The folder appears when all of it is
+   * Saves the snapshot to a folder, for other processes: `openSnapshot(path)`. The folder appears when all of it is
    * on disk; what disks read from their images stays there, and is checked when the snapshot is opened.
    * @throws {SNAPSHOT} for an internal snapshot
-   * @throws {USAGE} when there is something at `path`
+   * @throws {ALREADY_EXISTS} when `path` exists
    * @throws {NO_SPACE} {ABORTED}
    */
-  async keep(path: string, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+  async save(path: string, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     const { snapshots, guest, accelerator, context } = this.#family;
     const frozen = snapshots.frozen(this.name);
     const release = holdFamily(this.#family);
     try {
-      await keepFrozen(path, {
+      await saveToFolder(path, {
         frozen,
         accelerator,
         binary: context.binary,

@@ -5,8 +5,8 @@ import {
   boundCache,
   DEFAULT_CACHE_BYTES,
   discard,
-  ensureKeptDirectory,
-  touchKept,
+  ensureSavedDirectory,
+  touchSaved,
 } from '../../snapshot/saved/cache.js';
 import { readManifest } from '../../snapshot/saved/manifest.js';
 import { whyExclusive } from '../../snapshot/strategies/strategy.js';
@@ -47,7 +47,7 @@ export function whyNotCached(guest: PreparedGuest, { qemuArguments = [] }: BootO
  */
 export async function bootFromCache(guest: PreparedGuest, options: BootOptions): Promise<Vm> {
   const { signal, onProgress } = options;
-  const parent = await ensureKeptDirectory();
+  const parent = await ensureSavedDirectory();
   const name = await nameOfSnapshot(guest, { name: `${guest.name}-booted`, boot: options, source: SOURCE, signal });
   const path = join(parent, name);
   const found = await startSaved(path, guest, options);
@@ -77,7 +77,7 @@ async function startSaved(path: string, guest: PreparedGuest, options: BootOptio
   const begun = monotonicMs();
   try {
     const { vm, savedAt } = await startFromSaved(path, guest, options);
-    await touchKept(path);
+    await touchSaved(path);
     options.onProgress?.(`from the boot cache (saved ${savedAt}) in ${((monotonicMs() - begun) / 1000).toFixed(1)} s`);
     return vm;
   } catch (error) {
@@ -127,7 +127,7 @@ async function save(vm: Vm, path: string, signal: AbortSignal | undefined): Prom
     // A guest from the cache can reboot, as one that has just booted can.
     const snapshot = await vm.snapshot(SNAPSHOT, { signal, reboots: true });
     try {
-      await snapshot.keep(path, { signal });
+      await snapshot.save(path, { signal });
     } catch (error) {
       await vm.removeSnapshot(SNAPSHOT);
       throw error;

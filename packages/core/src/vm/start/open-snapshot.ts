@@ -1,28 +1,29 @@
 import { findQemu } from '../../qemu/host/binary.js';
 import { acquireHostDirectories, releaseHostDirectories } from '../../qemu/host/directories.js';
-import { openKept } from '../../snapshot/saved/open.js';
+import { openSaved } from '../../snapshot/saved/open.js';
 import { infoOf } from '../../snapshot/store.js';
 import { createFamily } from '../create-family.js';
 import { guestOf } from '../snapshots/guest-record.js';
 import { Snapshot } from '../snapshots/snapshot.js';
 import type { VmSnapshot } from '../vm.js';
 
-/** How a kept snapshot is opened. */
+/** How a saved snapshot is opened. */
 export interface OpenSnapshotOptions {
   /** QEMU's binary; default `$QMPILOT_QEMU`, else `qemu-system-x86_64` on PATH. It has to be the one that saved. */
   readonly qemu?: string | undefined;
 }
 
 /**
- * A snapshot that `snapshot.keep(path)` wrote: makes forks and pools without booting. It has to be closed; its forks go on.
- * @throws {SNAPSHOT} when there is none, it is not whole, an image it reads from has changed, or another QEMU or host saved it
+ * A snapshot that `snapshot.save(path)` wrote: makes forks and pools without booting. It has to be closed; its forks go on.
+ * @throws {NOT_FOUND} when there is none at `path`
+ * @throws {SNAPSHOT} when it is incomplete, an image it reads from has changed, or another QEMU or host saved it
  * @throws {TOOL_MISSING} {NO_SPACE}
  */
 export async function openSnapshot(path: string, options: OpenSnapshotOptions = {}): Promise<VmSnapshot> {
   const binary = await findQemu(options.qemu);
   const context = { binary, directories: await acquireHostDirectories() };
   try {
-    const { manifest, frozen } = await openKept(path, context);
+    const { manifest, frozen } = await openSaved(path, context);
     const { accelerator, screen } = manifest;
     const family = createFamily({
       guest: guestOf(manifest.guest),

@@ -9,9 +9,9 @@ import {
   boundCache,
   DEFAULT_CACHE_BYTES,
   discard,
-  ensureKeptDirectory,
-  keptDirectory,
-  touchKept,
+  ensureSavedDirectory,
+  savedDirectory,
+  touchSaved,
 } from '../../snapshot/saved/cache.js';
 import { MANIFEST, readManifest } from '../../snapshot/saved/manifest.js';
 import type { VmSnapshot } from '../vm.js';
@@ -21,7 +21,7 @@ import { MACHINE } from './start-own-vm.js';
 
 /** What a prepared snapshot is made of: another value of any of it makes another snapshot. */
 export interface PreparedRequest {
-  /** For people: the beginning of the kept snapshot's name. */
+  /** For people: the beginning of the saved snapshot's name. */
   readonly name: string;
   readonly guest: GuestDescription;
   readonly boot?: BootOptions | undefined;
@@ -42,7 +42,7 @@ export interface PreparedRequest {
 export async function findPrepared(request: PreparedRequest): Promise<VmSnapshot | undefined> {
   const name = await preparedName(request);
   if (name === undefined) return undefined;
-  const path = join(keptDirectory(request.cacheDir), name);
+  const path = join(savedDirectory(request.cacheDir), name);
   try {
     await readManifest(path);
   } catch {
@@ -50,10 +50,10 @@ export async function findPrepared(request: PreparedRequest): Promise<VmSnapshot
   }
   try {
     const snapshot = await openSnapshot(path, { qemu: request.boot?.qemu });
-    await touchKept(path);
+    await touchSaved(path);
     return snapshot;
   } catch (error) {
-    if (!isQmpilotError(error, 'SNAPSHOT')) throw error;
+    if (!isQmpilotError(error, 'SNAPSHOT') && !isQmpilotError(error, 'NOT_FOUND')) throw error;
     request.onProgress?.(`${error.message}: removed`);
     await discard(path);
     return undefined;
@@ -72,10 +72,10 @@ export async function keepPrepared(
 ): Promise<string | undefined> {
   const name = await preparedName(request);
   if (name === undefined) return undefined;
-  const path = join(await ensureKeptDirectory(request.cacheDir), name);
+  const path = join(await ensureSavedDirectory(request.cacheDir), name);
   if (request.replace === true) await discard(path);
   try {
-    await snapshot.keep(path, { signal: request.signal });
+    await snapshot.save(path, { signal: request.signal });
   } catch (error) {
     const there = await readManifest(path).catch(() => undefined);
     if (!there) throw error;

@@ -8,7 +8,7 @@ import { findQemu } from '../../qemu/host/binary.js';
 import { acquireHostDirectories, makeVmDirectory, releaseHostDirectories } from '../../qemu/host/directories.js';
 import { startMachine } from '../../qemu/process/machine.js';
 import type { SnapshotContext } from '../../snapshot/context.js';
-import { openKept, type OpenedSnapshot } from '../../snapshot/saved/open.js';
+import { openSaved, type OpenedSnapshot } from '../../snapshot/saved/open.js';
 import type { FrozenMachine } from '../../snapshot/strategies/frozen.js';
 import { forkDisks } from '../../snapshot/strategies/overlay.js';
 import { planRam, removeRamFile } from '../../snapshot/strategies/ram-file.js';
@@ -42,7 +42,7 @@ export async function startFromSaved(
   const undo = new Cleanup();
   undo.add('the folders of the host', releaseHostDirectories);
   try {
-    const opened = await openKept(path, context);
+    const opened = await openSaved(path, context);
     const vm = await load(opened, guest, { options, context, undo });
     undo.forget();
     return { vm, savedAt: opened.manifest.savedAt };
