@@ -1,4 +1,4 @@
-# The same, as qmpilot likes it best: it can be saved, and its console shells answer.
+# The same VM for qmpilot: it can be saved, and has console shells.
 {
   imports = [
     ./nixos-vm.nix
@@ -15,6 +15,6 @@
   };
   reproducer.autostart = false;
 
-  # Keys that come in one go are keys all the same: what drives this guest types faster than a person.
+  # A program types faster than a person: tmux must not take its keys for a paste.
   programs.tmux.extraConfig = "set -g assume-paste-time 0";
 }

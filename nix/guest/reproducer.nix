@@ -17,7 +17,7 @@ let
     update-notifier=false
   '';
 
-  # A serial line does not tell its size: ask the terminal where its far corner is. Whoever does not answer has none.
+  # A serial line has no size: ask the terminal for the position of its far corner. One that does not answer keeps its size.
   fix-stty-size = pkgs.writeShellApplication {
     name = "fix-stty-size";
     text = ''
@@ -37,17 +37,23 @@ let
     runtimeInputs = [ pkgs.tmux ];
     text = ''
       cd /root/project
-      # Both consoles log in at the same moment: the second one comes too late, and looks on.
-      tmux new-session -d -s npm-ci 2> /dev/null || exec tmux attach-session -t npm-ci
+      # Both consoles log in at the same moment. tty1, which nobody sees without graphics, must not shrink the window.
+      attach() {
+        if [ "$(tty)" = /dev/tty1 ]; then
+          exec tmux attach-session -f ignore-size -t npm-ci
+        fi
+        exec tmux attach-session -t npm-ci
+      }
+      tmux new-session -d -s npm-ci 2> /dev/null || attach
       tmux send-keys -t npm-ci 'while true; do npm ci; done' Enter
       tmux split-window -t npm-ci
       tmux send-keys -t npm-ci "watch -d 'ps -p \$(pidof \"npm ci\") u'" Enter
       tmux split-window -t npm-ci
       tmux select-layout -t npm-ci even-vertical
-      # Typed, and waiting for its Enter.
+      # Typed, without Enter.
       # shellcheck disable=SC2016
       tmux send-keys -t npm-ci 'kill -9 $(pidof "npm ci")'
-      exec tmux attach-session -t npm-ci
+      attach
     '';
   };
 in
@@ -55,7 +61,7 @@ in
   options.reproducer.autostart = lib.mkOption {
     type = lib.types.bool;
     default = true;
-    description = "Start the three panes by itself on the first login on a console.";
+    description = "Start the three panes on the first login on a console.";
   };
 
   config = {
@@ -77,7 +83,7 @@ in
       "L+ /root/.npmrc - - - - ${npmrc}"
     ];
 
-    # qmpilot.driven=1 on the kernel command line: somebody types, and wants a prompt.
+    # qmpilot.driven=1 on the kernel command line: a program types there and needs a prompt.
     programs.bash.loginShellInit = ''
       case $(tty) in
         /dev/tty1 | /dev/ttyS0)

@@ -1,5 +1,5 @@
-# Makes a NixOS configuration drivable by qmpilot: root shells on virtio consoles that answer also while a poweroff
-# stalls, SysRq, a guest agent, pvpanic; with `qmpilot.snapshot.enable`, a VM of `system.build.vm` that can be saved.
+# Makes a NixOS configuration drivable by qmpilot: root shells on virtio consoles that also answer while a poweroff
+# stalls, SysRq, a guest agent, pvpanic. With `qmpilot.snapshot.enable`, the VM of `system.build.vm` can be saved.
 {
   config,
   lib,
@@ -8,7 +8,13 @@
   ...
 }:
 let
-  inherit (lib) mkEnableOption mkIf mkMerge mkOption types;
+  inherit (lib)
+    mkEnableOption
+    mkIf
+    mkMerge
+    mkOption
+    types
+    ;
   cfg = config.qmpilot;
 
   # Only configurations that import qemu-vm.nix have a start script.
@@ -17,19 +23,25 @@ let
   # A configuration without it has one beside it (nixos-rebuild build-vm), where these options hold as well.
   hasVmVariant = options ? virtualisation && options.virtualisation ? vmVariant;
 
+  # systemd's getty generator wants a login on each virtio console: it would take the terminal from the shell.
+  noGetty = console: {
+    name = "serial-getty@${console}";
+    value.enable = false;
+  };
+
   shellUnit = console: {
     name = "qmpilot-shell-${console}";
     value = {
       description = "Root shell on /dev/${console}";
       wantedBy = [ "sysinit.target" ];
       unitConfig = {
-        # It has to answer when nothing else does: from the first moments of the boot, and during a stalled shutdown.
+        # It has to answer from the first moments of the boot and during a stalled shutdown.
         DefaultDependencies = false;
         IgnoreOnIsolate = true;
         ConditionPathExists = "/dev/${console}";
         StartLimitIntervalSec = 0;
       };
-      # By force: systemd's module sets a PATH of its own for each service.
+      # mkForce because NixOS sets PATH for each service.
       environment = {
         PATH = lib.mkForce "/run/wrappers/bin:/run/current-system/sw/bin";
         TERM = "dumb";
@@ -67,29 +79,33 @@ in
         "hvc1"
       ];
       description = ''
-        Virtio consoles that get a root shell without a login. qmpilot runs commands on the first, and looks at the
-        guest's threads on the second. Whoever holds the VM's QEMU is root in the guest by them.
+        Virtio consoles that get a root shell without a login, in place of a getty. qmpilot runs commands on the
+        first and samples the guest's threads on the second. They give root in the guest to everybody who
+        controls the VM's QEMU.
       '';
     };
 
     serial.autologin = mkOption {
       type = types.nullOr types.str;
       default = "root";
-      description = "User who is logged in on ttyS0 and tty1 without a password; null leaves the logins as they are.";
+      description = ''
+        User who is logged in on ttyS0 and tty1 without a password. null leaves the logins as they are; keys typed on
+        the console then go to the login prompt.
+      '';
     };
 
     sysrq = mkOption {
       type = types.bool;
       default = true;
-      description = "Allow every SysRq key, also those that come by QMP `send-key`.";
+      description = "Allow every SysRq key, including those sent by QMP `send-key`.";
     };
 
     consoleLogLevel = mkOption {
       type = types.nullOr (types.ints.between 0 8);
       default = 7;
       description = ''
-        Kernel messages below this level reach the console. The call traces of hung tasks are of level 6, and NixOS shows
-        those below 4. null leaves it.
+        Kernel messages below this level reach the console. The call traces of hung tasks have level 6; NixOS shows
+        those below 4. null leaves NixOS's default.
       '';
     };
 
@@ -97,26 +113,29 @@ in
       type = types.nullOr types.ints.positive;
       default = null;
       example = 10;
-      description = "Seconds in D state after which the kernel reports a task; null leaves its 120.";
+      description = "Seconds in D state after which the kernel reports a task. null leaves its default, 120.";
     };
 
     hungTask.checkInterval = mkOption {
       type = types.nullOr types.ints.positive;
       default = null;
       example = 5;
-      description = "Seconds between two looks of the kernel for such tasks; null leaves it at the timeout.";
+      description = "Seconds between two checks for such tasks. null leaves it at the timeout.";
     };
 
     guestAgent = mkOption {
       type = types.bool;
       default = true;
-      description = "Run the QEMU guest agent; qmpilot gives the VM a channel to it.";
+      description = "Run the QEMU guest agent. qmpilot gives the VM a channel to it.";
     };
 
     pvpanic = mkOption {
       type = types.bool;
       default = true;
-      description = "Tell QEMU of a kernel panic, by QMP's event GUEST_PANICKED.";
+      description = ''
+        Give the VM a pvpanic device, by which a kernel panic becomes QMP's event GUEST_PANICKED. It has an effect only
+        with a kernel that has CONFIG_PVPANIC, which NixOS's own kernels do not: there a panic is seen on the console.
+      '';
     };
 
     snapshot.enable = mkOption {
@@ -124,7 +143,7 @@ in
       default = false;
       description = ''
         Give `system.build.vm` what snapshots and forks need: the store in an image instead of a 9p share, and no other
-        shares (a mounted 9p share blocks them).
+        shares, because a mounted 9p share blocks them.
       '';
     };
 
@@ -132,8 +151,8 @@ in
       type = types.nullOr types.ints.positive;
       default = 4096;
       description = ''
-        Size of an empty qcow2 disk that takes the RAM of snapshots of the strategy `internal`; it grows as it is used.
-        null for none: the default strategy needs none.
+        Size of an empty qcow2 disk for the RAM of snapshots of the strategy `internal`. It takes space only as it is
+        used. null for none; the default strategy needs none.
       '';
     };
   };
@@ -151,12 +170,14 @@ in
         }
       ];
 
-      # In the initrd: the shells are there before anything else of the system.
+      # In the initrd, so that the shells start before the rest of the system.
       boot.initrd.kernelModules = [
         "virtio_pci"
         "virtio_console"
       ];
-      systemd.services = lib.listToAttrs (map shellUnit cfg.shell.consoles);
+      systemd.services = lib.listToAttrs (
+        map shellUnit cfg.shell.consoles ++ map noGetty cfg.shell.consoles
+      );
       services.qemuGuest.enable = lib.mkDefault cfg.guestAgent;
     }
 
@@ -181,16 +202,9 @@ in
       boot.kernel.sysctl."kernel.hung_task_check_interval_secs" = cfg.hungTask.checkInterval;
     })
 
-    (mkIf cfg.pvpanic {
-      boot.kernelModules = [
-        "pvpanic-mmio"
-        "pvpanic-pci"
-      ];
-    })
-
     (lib.optionalAttrs hasStartScript {
       virtualisation.qemu.options = mkIf cfg.pvpanic [ "-device pvpanic-pci" ];
-      # qemu-vm.nix sets services.qemuGuest.enable by this one.
+      # qemu-vm.nix sets services.qemuGuest.enable from this option.
       virtualisation.qemu.guestAgent.enable = lib.mkDefault cfg.guestAgent;
     })
 
@@ -200,7 +214,7 @@ in
           useNixStoreImage = true;
           mountHostNixStore = false;
           writableStore = true;
-          # `xchg` and `shared` of qemu-vm.nix are 9p shares too.
+          # The shares `xchg` and `shared` of qemu-vm.nix are 9p as well.
           sharedDirectories = lib.mkForce { };
           emptyDiskImages = mkIf (cfg.snapshot.stateDiskMiB != null) [ cfg.snapshot.stateDiskMiB ];
         };

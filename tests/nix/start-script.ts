@@ -13,6 +13,13 @@ export interface StartScript {
   /** As `virtualisation.tpm.enable`: swtpm. */
   readonly tpm?: 'on' | 'off';
   readonly graphics?: 'on' | 'off';
+  /**
+   * `off`: a guest without `nixosModules.qmpilot`. It has no units of ours, and the getty that systemd starts on hvc0. Only with the root
+   * on tmpfs.
+   */
+  readonly module?: 'on' | 'off';
+  /** `off`: nobody is logged in on the consoles, as with `qmpilot.serial.autologin = null`. Only with the root on tmpfs. */
+  readonly autologin?: 'on' | 'off';
   /** An empty qcow2 as `virtualisation.emptyDiskImages` makes it. */
   readonly emptyDisk?: 'on' | 'off';
   /** As `virtualisation.qemu.options`: words of the shell. */
@@ -28,6 +35,8 @@ export async function writeStartScript(folder: string, settings: StartScript = {
     root = 'disk',
     shares = 'off',
     graphics = 'off',
+    module = 'on',
+    autologin = 'on',
     emptyDisk = 'off',
     efi = 'off',
     tpm = 'off',
@@ -42,7 +51,7 @@ export async function writeStartScript(folder: string, settings: StartScript = {
     copyFileSync(image.initrd, initrd);
     const drivers = shares === 'mounted' ? fetched('fetch-kernel.sh') : undefined;
     if (drivers) kernel = join(drivers, 'vmlinuz');
-    appendFileSync(initrd, archive({ init: TMPFS_INIT, ...(drivers && driverFiles(drivers)) }));
+    appendFileSync(initrd, archive({ init: tmpfsInit(module, autologin), ...(drivers && driverFiles(drivers)) }));
   }
   const values = {
     qemu_img: 'qemu-img',
@@ -72,8 +81,17 @@ export async function writeStartScript(folder: string, settings: StartScript = {
   return path;
 }
 
+const WITHOUT_MODULE = `
+cd /root/etc/systemd/system
+busybox rm serial-getty@hvc*.service sysinit.target.wants/qmpilot-shell@hvc*.service qmpilot-shell@.service
+cd /
+`;
+const WITHOUT_AUTOLOGIN = `
+busybox rm -r /root/etc/systemd/system/serial-getty@.service.d /root/etc/systemd/system/getty@tty1.service.d
+`;
+
 /** The root is a tmpfs over what the store's disk holds, as on a NixOS with `virtualisation.diskImage = null`. */
-const TMPFS_INIT = `#!/bin/busybox sh
+const tmpfsInit = (module: 'on' | 'off', autologin: 'on' | 'off') => `#!/bin/busybox sh
 export PATH=/bin
 busybox mount -t devtmpfs dev /dev
 drivers=/modules
@@ -93,6 +111,7 @@ if [ -e /drivers/order ]; then
     busybox mount -t 9p -o trans=virtio,version=9p2000.L,msize=16384 "$1" "/root$2"
   done
 fi
+${module === 'off' ? WITHOUT_MODULE : ''}${autologin === 'off' ? WITHOUT_AUTOLOGIN : ''}
 exec busybox switch_root /root /sbin/init
 `;
 

@@ -148,6 +148,8 @@ describe('the outputs of the flake, with a stand-in for nixpkgs', () => {
       'send-keys -t npm-ci "watch -d \'ps -p \\$(pidof \\"npm ci\\") u\'" Enter',
       'send-keys -t npm-ci \'kill -9 $(pidof "npm ci")\'',
     ]);
+    // Without graphics nobody sees tty1, which is 80x25.
+    expect(script).toMatch(/= \/dev\/tty1 \]; then\s+exec tmux attach-session -f ignore-size -t npm-ci/);
     const login = String(await nix.output('nixosConfigurations.nixos-vm.config.programs.bash.loginShellInit'));
     expect(bashErrors(login)).toBe('');
     expect(login).toContain('reproducer');
@@ -190,9 +192,15 @@ describe('the outputs of the flake, with a stand-in for nixpkgs', () => {
     expect(bashErrors(script)).toBe('');
   });
 
-  it('gives each console a shell that no shutdown stops', async () => {
+  it('gives each console a shell that no shutdown stops, and no getty', async () => {
     const units = await nix.output('nixosConfigurations.nixos-vm-snapshot.config.system.build.units');
-    expect(Object.keys(units ?? {})).toEqual(['qmpilot-shell-hvc0', 'qmpilot-shell-hvc1']);
+    expect(Object.keys(units ?? {})).toEqual([
+      'qmpilot-shell-hvc0',
+      'qmpilot-shell-hvc1',
+      'serial-getty@hvc0',
+      'serial-getty@hvc1',
+    ]);
+    expect(units).toMatchObject({ 'serial-getty@hvc0': '/dev/null', 'serial-getty@hvc1': '/dev/null' });
     const text = String(
       await nix.output('nixosConfigurations.nixos-vm-snapshot.config.system.build.units.qmpilot-shell-hvc1'),
     );
@@ -272,7 +280,12 @@ describe('nixosModules.qmpilot', () => {
     const value = await nix.expression(
       'let c = nixos { qmpilot.enable = true; qmpilot.shell.consoles = [ "hvc3" ]; boot.consoleLogLevel = 3; boot.kernel.sysctl."kernel.sysrq" = 0; services.getty.autologinUser = "ann"; }; in { units = builtins.attrNames c.systemd.services; level = c.boot.consoleLogLevel; inherit (c.boot.kernel) sysctl; user = c.services.getty.autologinUser; }',
     );
-    expect(value).toEqual({ units: ['qmpilot-shell-hvc3'], level: 3, sysctl: { 'kernel.sysrq': 0 }, user: 'ann' });
+    expect(value).toEqual({
+      units: ['qmpilot-shell-hvc3', 'serial-getty@hvc3'],
+      level: 3,
+      sysctl: { 'kernel.sysrq': 0 },
+      user: 'ann',
+    });
   });
 
   it('has the last word on the guest agent, which qemu-vm.nix would start by itself', async () => {
@@ -288,7 +301,7 @@ describe('nixosModules.qmpilot', () => {
     const value = await nix.expression(
       'let c = nixos { options.virtualisation.vmVariant = lib.mkOption { type = lib.types.anything; default = { }; }; config.qmpilot = { enable = true; snapshot.enable = true; }; }; in builtins.attrNames c.system.build.units',
     );
-    expect(value).toEqual(['qmpilot-shell-hvc0', 'qmpilot-shell-hvc1']);
+    expect(value).toEqual(['qmpilot-shell-hvc0', 'qmpilot-shell-hvc1', 'serial-getty@hvc0', 'serial-getty@hvc1']);
   });
 
   it.each([

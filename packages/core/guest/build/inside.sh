@@ -48,7 +48,10 @@ ln -sf ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx
 dpkg-query -W -f '${Package} ${Version}\n' > /boot/packages
 echo "$release" > /boot/release
 rm -rf "$build" /var/lib/apt/lists/* /var/cache/apt/* /var/cache/ldconfig/* /var/log/*.log /var/log/apt
-rm -f /etc/resolv.conf /etc/apt/sources.list.d/* 
+rm -f /etc/resolv.conf /etc/apt/sources.list.d/*
+# mmdebstrap undoes these only after the disk has been written: with them no package could start a service in the guest.
+rm -f /usr/sbin/policy-rc.d
+[ ! -e /sbin/start-stop-daemon.REAL ] || mv -f /sbin/start-stop-daemon.REAL /sbin/start-stop-daemon
 ldconfig
 # A first boot would otherwise rebuild catalogues and caches that were made a moment ago.
 touch /etc/.updated /var/.updated

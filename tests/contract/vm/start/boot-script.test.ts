@@ -259,6 +259,12 @@ describe('nixos({ script })', () => {
       /does not hand its arguments on/,
     ],
     [
+      'a script that runs QEMU as a child without our arguments',
+      () => script(`${QEMU.replace('exec ', '')} -display none -S -monitor none -serial null`, 'true'),
+      'USAGE',
+      /does not hand its arguments on/,
+    ],
+    [
       'a script that does not exec QEMU',
       () => script(`${QEMU.replace('exec ', '')} "$@"`, 'true'),
       'USAGE',

@@ -75,17 +75,17 @@ describe('a guest started by a script with the interface of qemu-vm.nix, root on
   });
 });
 
-describe('a guest that knows nothing of us: root on tmpfs, a serial port of its own in front, no units of ours', () => {
+describe('a guest without the module: root on tmpfs, a serial port of its own in front, a getty on hvc0', () => {
   let vm: Vm;
   const log = () => join(dir, 'their-serial.log');
   beforeAll(async () => {
     const script = await writeStartScript(join(dir, 'tmpfs'), {
       root: 'tmpfs',
       graphics: 'on',
+      module: 'off',
       options: `-serial file:${log()} -vga none`,
     });
-    const masked = ['hvc0', 'hvc1'].map((console) => `systemd.mask=qmpilot-shell@${console}.service`);
-    vm = await boot(nixos({ script, kernelParameters: masked }));
+    vm = await boot(nixos({ script }));
   });
   afterAll(() => vm?.close());
 
@@ -97,6 +97,10 @@ describe('a guest that knows nothing of us: root on tmpfs, a serial port of its 
         )
       ).stdout,
     ).toBe('overlay\nno\n');
+    // Not a login session, which the shutdown would end.
+    expect((await vm.exec('cat /proc/self/cgroup; tty')).stdout).toBe(
+      '0::/system.slice/qmpilot-shell-hvc0.service\n/dev/hvc0\n',
+    );
     await vm.console.type('tty\n');
     await vm.console.expect('/dev/hvc4');
     expect(readFileSync(log(), 'utf8')).toContain('Linux version');
@@ -120,9 +124,30 @@ describe('a guest that knows nothing of us: root on tmpfs, a serial port of its 
     await vm.expectOk(
       'systemd-run -q --unit=stubborn -p TimeoutStopSec=60 bash -c \'trap "" TERM; while :; do sleep 1; done\'; sleep 1',
     );
+    const running = vm.exec(
+      'until systemctl list-jobs | grep -q "stubborn.service *stop"; do sleep 0.2; done; sleep 1; echo over',
+      { timeout: '1m' },
+    );
     const report = await vm.poweroff({ timeout: '15s' });
     expect(report).toMatchObject({ outcome: 'stalled', finding: { unit: 'stubborn.service' } });
+    expect((await running).stdout).toBe('over\n');
     expect((await vm.exec('echo alive')).stdout).toBe('alive\n');
+  });
+});
+
+describe('a guest in which nobody is logged in', () => {
+  it('is up when the module’s shells answer and the console asks for a login', async () => {
+    const script = await writeStartScript(join(dir, 'no-login'), { root: 'tmpfs', autologin: 'off' });
+    await using vm = await boot(nixos({ script }));
+    expect((await vm.exec('echo alive; who')).stdout).toBe('alive\n');
+  });
+
+  it('is given up with a hint when there is no module either', async () => {
+    const script = await writeStartScript(join(dir, 'no-way-in'), { root: 'tmpfs', autologin: 'off', module: 'off' });
+    await expect(boot(nixos({ script }))).rejects.toMatchObject({
+      code: 'SHELL_LOST',
+      message: expect.stringMatching(/the serial console asks for a login, and no console shell answers/),
+    });
   });
 });
 

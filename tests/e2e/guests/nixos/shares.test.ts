@@ -15,7 +15,7 @@ describe('the stock NixOS VM: root on tmpfs, and its three 9p shares mounted in 
   let vm: Vm;
   beforeAll(async () => {
     dir = mkdtempSync(join(tmpdir(), 'qmpilot-shares-test-'));
-    const script = await writeStartScript(dir, { root: 'tmpfs', shares: 'mounted' });
+    const script = await writeStartScript(dir, { root: 'tmpfs', shares: 'mounted', module: 'off' });
     mkdirSync(join(dir, 'shared'));
     writeFileSync(join(dir, 'shared/hello'), 'from the host\n');
     vm = await boot(nixos({ script, env: { SHARED_DIR: join(dir, 'shared') } }));

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import { packageFolder } from '../../util/package-folder.js';
 
-/** Kernel modules of our own that put a stock kernel into the state of a known bug: folders of guest/modules. */
-export type Defect = 'io-uring-lock-leak';
+/** Kernel modules that give a stock kernel a known bug: the folders of guest/modules. */
+export type Defect = 'io-uring-lock-leak' | 'io-uring-unlocked-flush';
 
-export const DEFECTS: readonly Defect[] = ['io-uring-lock-leak'];
+export const DEFECTS: readonly Defect[] = ['io-uring-lock-leak', 'io-uring-unlocked-flush'];
 
 /** What goes into a Debian image beside Debian. */
 export interface DebianImageOptions {

@@ -110,9 +110,9 @@ async function greet(
   const ended = new AbortController();
   const signal = start.signal ? AbortSignal.any([start.signal, ended.signal]) : ended.signal;
   void process.exited.then(() => ended.abort());
-  // A QEMU that was not given our arguments has no QMP that would greet.
+  // A QEMU without our arguments has no QMP on our socket.
   const look = setInterval(
-    () => void whyDeaf(process.pid, start.path, ours).then((error) => error && ended.abort(error)),
+    () => void explainMissingArguments(process.pid, start.path, ours).then((error) => error && ended.abort(error)),
     LOOK_MS,
   );
   try {
@@ -133,22 +133,37 @@ function mustHandOn(script: string, words: readonly string[], ours: readonly str
   const own = words.slice(-ours.length);
   if (own.length === ours.length && own.every((word, index) => word === ours[index])) return;
   throw new QmpilotError('USAGE', `${script} does not hand its arguments on to QEMU as they are`, {
-    hint: 'it must end as NixOS\'s do: exec qemu-system-... $QEMU_OPTS "$@"',
+    hint: 'it must end as NixOS\'s scripts do: exec QEMU $QEMU_OPTS "$@"',
     evidence: { commandLine: words },
   });
 }
 
-/** The error for a script that has become a QEMU without our arguments; undefined while it may still come to it. */
-async function whyDeaf(pid: number, script: string, ours: readonly string[]): Promise<QmpilotError | undefined> {
+/** The error for a script that has started a QEMU without our arguments; undefined as long as it has not started one. */
+async function explainMissingArguments(
+  pid: number,
+  script: string,
+  ours: readonly string[],
+): Promise<QmpilotError | undefined> {
   const program = await readlink(`/proc/${pid}/exe`).catch(() => '');
   const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0').slice(0, -1);
-  if (!/qemu-(?:system|kvm)/.test(basename(program)) || words.length === 0) return undefined;
+  if (!/qemu-(?:system|kvm)/.test(basename(program)) || words.length === 0) {
+    for (const child of await childrenOf(pid)) {
+      const error = await explainMissingArguments(child, script, ours);
+      if (error) return error;
+    }
+    return undefined;
+  }
   try {
     mustHandOn(script, words, ours);
     return undefined;
   } catch (error) {
     return isQmpilotError(error) ? error : undefined;
   }
+}
+
+async function childrenOf(pid: number): Promise<number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+  return text.split(' ').filter(Boolean).map(Number);
 }
 
 function startFailure({ path, cwd }: ScriptStart, process: QemuProcess, cause: unknown): QmpilotError {
@@ -186,7 +201,7 @@ async function readProcess(pid: number, script: string): Promise<QemuOfScript> {
   const exe = await readlink(`/proc/${pid}/exe`);
   if (!/qemu/.test(basename(exe)) && !/qemu-system/.test(basename(name))) {
     throw new QmpilotError('USAGE', `${script} runs QEMU as a child of its own: process ${pid} is ${exe}`, {
-      hint: 'it must end in `exec qemu-system-...`, as those of NixOS do, so that QEMU can be watched and ended',
+      hint: 'it must end in `exec QEMU ...`, as those of NixOS do, so that QEMU can be watched and ended',
     });
   }
   // A wrapper of Nix sets what QEMU needs and shows its own name: forks start by it as well.

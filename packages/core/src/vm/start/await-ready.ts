@@ -1,10 +1,10 @@
 import { describeBoot, formatBootProgress } from '../../detect/life/boot-stage.js';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
-import type { PreparedGuest } from '../../guests/guest.js';
-import { pause } from '../../util/deadline.js';
+import type { PreparedGuest, SerialLogin } from '../../guests/guest.js';
+import { pause, type WaitOptions } from '../../util/deadline.js';
 import { parseDuration } from '../../util/duration.js';
 import type { Vm } from '../vm.js';
-import { awaitPrompt } from './await-prompt.js';
+import { awaitLoginPrompt, awaitPrompt } from './await-prompt.js';
 import type { BootOptions } from './boot.js';
 import { startShells } from './start-shells.js';
 
@@ -31,7 +31,7 @@ export async function awaitReady(vm: Vm, guest: PreparedGuest, options: BootOpti
     await Promise.all([
       guest.shell === undefined ? undefined : vm.shell.ready(wait),
       guest.samplingShell === undefined ? undefined : vm.samplingShell.ready(wait),
-      guest.login && awaitPrompt(vm.console, guest.login.prompt, wait),
+      guest.login && awaitConsole(vm, guest, guest.login, wait),
     ]);
   } catch (error) {
     // A console ends a moment before its QEMU has.
@@ -44,6 +44,12 @@ export async function awaitReady(vm: Vm, guest: PreparedGuest, options: BootOpti
     await watch.stop();
     failed.abort();
   }
+}
+
+/** A guest that is started by its own script may log nobody in: its console then ends at the login prompt. */
+async function awaitConsole(vm: Vm, guest: PreparedGuest, login: SerialLogin, wait: WaitOptions): Promise<void> {
+  const prompt = awaitPrompt(vm.console, login.prompt, wait);
+  await (guest.script ? Promise.race([prompt, awaitLoginPrompt(vm.console, wait)]) : prompt);
 }
 
 async function notUp(vm: Vm, guest: PreparedGuest, timeout: number, cause: QmpilotError): Promise<QmpilotError> {

@@ -79,6 +79,7 @@ async function startCorrected(
     } catch (error) {
       const better = afterFailure(error, corrections, options);
       if (!better || start + 1 >= MAX_STARTS) throw error;
+      await removeScratch(places.home, start);
       if (better.accelerator === 'tcg' && corrections.accelerator !== 'tcg') {
         endOfKvm = `QEMU ended under KVM: ${whatKvmSaid(error) ?? ''}`;
         options.onProgress?.(`${endOfKvm}: trying TCG`);
@@ -99,6 +100,7 @@ async function startCorrected(
       corrections = better;
     } finally {
       if (!keep) await endScript(qemu);
+      if (!keep) await removeScratch(places.home, start);
     }
   }
 }
@@ -111,7 +113,7 @@ async function startOnce(
   corrections: Corrections,
   start: number,
 ): Promise<ScriptedQemu> {
-  const scratch = join(home, `run${start}`);
+  const scratch = scratchFolder(home, start);
   const own = join(directory, `m0-${start}`);
   for (const folder of [scratch, own]) await mkdir(folder, { mode: 0o700 });
   const base = script.diskImage ?? corrections.rootDisk;
@@ -139,6 +141,15 @@ async function startOnce(
     signal: options.signal,
     onLine: (line) => options.onProgress?.(`start script: ${line}`),
   });
+}
+
+function scratchFolder(home: string, start: number): string {
+  return join(home, `run${start}`);
+}
+
+/** The script's next start writes its files again: an image of the store may be gigabytes. */
+async function removeScratch(home: string, start: number): Promise<void> {
+  await rm(scratchFolder(home, start), { recursive: true, force: true });
 }
 
 function dropUndefined({

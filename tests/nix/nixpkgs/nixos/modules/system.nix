@@ -6,6 +6,7 @@ let
 
   service = {
     options = {
+      enable = option types.bool true;
       description = option types.str "";
       wantedBy = option (types.listOf types.str) [ ];
       after = option (types.listOf types.str) [ ];
@@ -20,7 +21,9 @@ let
 
   value = entry: if entry == true then "true" else if entry == false then "false" else toString entry;
   lines = attrs: lib.concatMapStrings (name: "${name}=${value attrs.${name}}\n") (builtins.attrNames attrs);
-  unitText =
+  # As systemd-lib.nix: a unit that is not enabled is a link to /dev/null.
+  unitText = unit: if unit.enable then enabledText unit else "/dev/null";
+  enabledText =
     unit:
     "[Unit]\nDescription=${unit.description}\n${lines unit.unitConfig}\n"
     + "[Service]\n"
