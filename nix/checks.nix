@@ -39,7 +39,9 @@ in
 
   versions =
     assert lib.assertMsg (versions == expected) "the guest has ${builtins.toJSON versions}";
-    runCommand "qmpilot-versions" { } ''echo ${lib.escapeShellArg (builtins.toJSON versions)} > "$out"'';
+    runCommand "qmpilot-versions" { } ''
+      echo ${lib.escapeShellArg (builtins.toJSON versions)} > "$out"
+    '';
 
   nixos-vm = guest.config.system.build.vm;
   nixos-vm-snapshot = nixosConfigurations.nixos-vm-snapshot.config.system.build.vm;

@@ -1,5 +1,5 @@
-# Packages of the npm registry by name, version and integrity, as lockfiles have them: npm fetches each from the
-# registry that it is set to, and the integrity is the hash that Nix holds it to. No hash of our own to keep up.
+# Packages of the npm registry by name, version and integrity, as lockfiles have them: npm fetches each from its
+# configured registry, and Nix checks it against the integrity. There is no hash of our own to maintain.
 {
   lib,
   stdenvNoCC,
@@ -10,11 +10,17 @@
 let
   fileName =
     package:
-    "${lib.replaceStrings [ "@" "/" ] [ "" "-" ] package.name}-${package.version}.tgz";
+    let
+      flat = lib.replaceStrings [ "/" ] [ "-" ] (lib.removePrefix "@" package.name);
+    in
+    "${flat}-${package.version}.tgz";
 in
 {
   tarball =
     package:
+    let
+      spec = lib.escapeShellArg "${package.name}@${package.version}";
+    in
     stdenvNoCC.mkDerivation {
       name = fileName package;
       nativeBuildInputs = [ nodejs ];
@@ -22,18 +28,18 @@ in
       outputHashAlgo = null;
       outputHashMode = "flat";
       preferLocalBuild = true;
-      # Whether Node.js brings certificates of its own is up to how it was built.
+      # Node.js may have been built without certificates of its own.
       NODE_EXTRA_CA_CERTS = "${cacert}/etc/ssl/certs/ca-bundle.crt";
       impureEnvVars = lib.fetchers.proxyImpureEnvVars;
       buildCommand = ''
         export HOME=$TMPDIR
         mkdir packed
-        npm pack --silent --ignore-scripts --pack-destination packed ${lib.escapeShellArg "${package.name}@${package.version}"}
+        npm pack --silent --ignore-scripts --pack-destination packed ${spec}
         mv packed/*.tgz "$out"
       '';
     };
 
-  # A registry as a folder of files: NAME/-/FILE, as its addresses are.
+  # A registry as a folder of files, NAME/-/FILE, like its addresses.
   registry =
     name: packages: tarball:
     runCommand name { } (
@@ -51,16 +57,22 @@ in
       ) packages
     );
 
-  # What npm's own cache holds of a lockfile, found by digest alone: `npm ci` works offline with it.
+  # npm's own cache of the packages of a lockfile, addressed by digest: `npm ci` works offline with it.
   cache =
     name: packages: tarball:
     runCommand name { } (
-      lib.concatMapStrings (package: ''
-        digest=$(printf %s ${lib.escapeShellArg (lib.removePrefix "sha512-" package.integrity)} | base64 -d | od -An -v -tx1 | tr -d ' \n')
-        folder=$out/_cacache/content-v2/sha512/''${digest:0:2}/''${digest:2:2}
-        mkdir -p "$folder"
-        cp ${tarball package} "$folder/''${digest:4}"
-      '') packages
+      lib.concatMapStrings (
+        package:
+        let
+          base64 = lib.escapeShellArg (lib.removePrefix "sha512-" package.integrity);
+        in
+        ''
+          digest=$(printf %s ${base64} | base64 -d | od -An -v -tx1 | tr -d ' \n')
+          folder=$out/_cacache/content-v2/sha512/''${digest:0:2}/''${digest:2:2}
+          mkdir -p "$folder"
+          cp ${tarball package} "$folder/''${digest:4}"
+        ''
+      ) packages
     );
 
   # The packages of a package-lock.json (version 2 or 3), each once.

@@ -5,7 +5,7 @@
 #     cpu: [x64]
 #     os: [linux]
 #
-# and gives what a platform needs of it: a list of { name, version, integrity }.
+# and returns what a platform needs of it: a list of { name, version, integrity }.
 {
   lib,
   cpu ? "x64",
@@ -16,15 +16,18 @@ text:
 let
   afterHeading = lib.last (lib.splitString "\npackages:\n" text);
   section = lib.head (lib.splitString "\nsnapshots:\n" afterHeading);
-  # Entries are parted by empty lines.
-  entries = lib.filter (entry: entry != "") (map (lib.removePrefix "\n") (lib.splitString "\n\n" section));
+  # Entries are separated by empty lines.
+  blocks = map (lib.removePrefix "\n") (lib.splitString "\n\n" section);
+  entries = lib.filter (entry: entry != "") blocks;
+
+  unquote = value: lib.removeSuffix "'" (lib.removePrefix "'" value);
 
   field =
     key: entry:
     let
       found = builtins.match ".*\n    ${key}: \\[([^]]*)].*" ("\n" + entry);
     in
-    if found == null then null else map (lib.removeSuffix "'") (map (lib.removePrefix "'") (lib.splitString ", " (lib.head found)));
+    if found == null then null else map unquote (lib.splitString ", " (lib.head found));
 
   fits =
     key: value: entry:
@@ -35,6 +38,8 @@ let
     || lib.elem value values
     || (lib.all (lib.hasPrefix "!") values && !(lib.elem "!${value}" values));
 
+  fitsPlatform = entry: fits "cpu" cpu entry && fits "os" os entry && fits "libc" libc entry;
+
   parse =
     entry:
     let
@@ -42,7 +47,7 @@ let
       integrity = builtins.match ".*integrity: (sha512-[A-Za-z0-9+/=]+).*" entry;
     in
     if heading == null || integrity == null then
-      throw "pnpm-lock.yaml: this entry is not understood:\n${entry}"
+      throw "pnpm-lock.yaml: cannot read this entry:\n${entry}"
     else
       {
         name = lib.elemAt heading 0;
@@ -50,4 +55,4 @@ let
         integrity = lib.head integrity;
       };
 in
-map parse (lib.filter (entry: fits "cpu" cpu entry && fits "os" os entry && fits "libc" libc entry) entries)
+map parse (lib.filter fitsPlatform entries)

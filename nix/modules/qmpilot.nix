@@ -113,7 +113,7 @@ in
       type = types.nullOr types.ints.positive;
       default = null;
       example = 10;
-      description = "Seconds in D state after which the kernel reports a task. null leaves its default, 120.";
+      description = "Seconds in D state before the kernel reports a task. null leaves it at 120.";
     };
 
     hungTask.checkInterval = mkOption {

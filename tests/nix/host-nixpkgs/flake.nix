@@ -5,9 +5,10 @@
     { self }:
     let
       standIn = import ../nixpkgs/lib;
+      proxies = standIn.fetchers.proxyImpureEnvVars;
       lib = standIn // {
-        # The user's npm registry goes with the proxies.
-        fetchers.proxyImpureEnvVars = standIn.fetchers.proxyImpureEnvVars ++ [ "NPM_CONFIG_USERCONFIG" ];
+        # The user's npm registry, beside the proxies.
+        fetchers.proxyImpureEnvVars = proxies ++ [ "NPM_CONFIG_USERCONFIG" ];
         fileset = standIn.fileset // {
           toSource =
             { root, fileset }:
@@ -50,13 +51,14 @@
       };
       npm = pkgs.callPackage ../../../nix/npm.nix { nodejs = pkgs.nodejs_22; };
       project = ../../../packages/core/guest/npm-project;
+      locked = npm.ofPackageLock (project + "/package-lock.json");
     in
     {
       inherit lib;
       legacyPackages.x86_64-linux = pkgs;
       packages.x86_64-linux = {
         qmpilot = pkgs.callPackage ../../../nix/package.nix { };
-        npm-ci-cache = npm.cache "npm-ci-cache" (npm.ofPackageLock (project + "/package-lock.json")) npm.tarball;
+        npm-ci-cache = npm.cache "npm-ci-cache" locked npm.tarball;
       };
     };
 }

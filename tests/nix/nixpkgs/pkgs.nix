@@ -12,7 +12,6 @@
   named ? version: pname: package "${pname}-${version}" { inherit pname version; },
 }:
 let
-
   callPackage =
     file: arguments:
     let
@@ -28,8 +27,7 @@ let
       overrideDerivation = change: callPackage file arguments // change result;
     };
 
-  stdenv.mkDerivation =
-    attrs: package (attrs.name or "${attrs.pname}-${attrs.version}") attrs;
+  stdenv.mkDerivation = attrs: package (attrs.name or "${attrs.pname}-${attrs.version}") attrs;
 
   pkgs = {
     inherit callPackage lib stdenv;

@@ -32,24 +32,45 @@ let
       in
       rest >= 0 && substring rest (stringLength suffix) text == suffix;
     removePrefix =
-      prefix: text: if hasPrefix prefix text then substring (stringLength prefix) (stringLength text) text else text;
+      prefix: text:
+      if hasPrefix prefix text then
+        substring (stringLength prefix) (stringLength text) text
+      else
+        text;
     removeSuffix =
       suffix: text:
-      if hasSuffix suffix text then substring 0 (stringLength text - stringLength suffix) text else text;
+      if hasSuffix suffix text then
+        substring 0 (stringLength text - stringLength suffix) text
+      else
+        text;
     escapeShellArg = text: "'${replaceStrings [ "'" ] [ "'\\''" ] (toString text)}'";
-    escapeRegex = replaceStrings [ "\n" "'" "." "-" ] [ "\n" "'" "\\." "-" ];
+    escapeRegex = replaceStrings [ "." ] [ "\\." ];
     splitString = separator: text: filter isString (split (escapeRegex separator) text);
     makeBinPath = packages: concatStringsSep ":" (map (package: "${package}/bin") packages);
   };
 
   lists = rec {
-    inherit concatLists elem filter head length map;
+    inherit
+      concatLists
+      elem
+      filter
+      head
+      length
+      map
+      ;
     last = list: builtins.elemAt list (length list - 1);
-    inherit (builtins) elemAt all any concatMap;
+    inherit (builtins)
+      elemAt
+      all
+      any
+      concatMap
+      ;
     optional = condition: value: if condition then [ value ] else [ ];
     optionals = condition: values: if condition then values else [ ];
     unique = foldl' (seen: value: if elem value seen then seen else seen ++ [ value ]) [ ];
-    imap = first: f: list: builtins.genList (index: f (index + first) (builtins.elemAt list index)) (length list);
+    imap =
+      first: f: list:
+      builtins.genList (index: f (index + first) (builtins.elemAt list index)) (length list);
   };
 
   attrsets = rec {
@@ -65,7 +86,14 @@ let
           value = attrs.${name};
         }) (filter (name: keep name attrs.${name}) (attrNames attrs))
       );
-    genAttrs = names: f: listToAttrs (map (name: { inherit name; value = f name; }) names);
+    genAttrs =
+      names: f:
+      listToAttrs (
+        map (name: {
+          inherit name;
+          value = f name;
+        }) names
+      );
   };
 
   trivial = {

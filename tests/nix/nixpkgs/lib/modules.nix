@@ -1,7 +1,14 @@
-# A small module system: mkIf, mkMerge and mkOverride, options with types, and an error for what is not declared.
+# A small module system: mkIf, mkMerge, mkOverride, options with types, and an error for an undeclared option.
 { lib }:
 let
-  inherit (builtins) attrNames concatMap filter foldl' isAttrs isFunction;
+  inherit (builtins)
+    attrNames
+    concatMap
+    filter
+    foldl'
+    isAttrs
+    isFunction
+    ;
 
   isKind = kind: value: isAttrs value && (value._type or null) == kind;
   mkKind = kind: rest: rest // { _type = kind; };
@@ -111,7 +118,12 @@ let
       loaded = if builtins.isPath module || builtins.isString module then import module else module;
       content = if isFunction loaded then loaded arguments else loaded;
       structured = content ? options || content ? config || content ? imports;
-      rest = removeAttrs content [ "imports" "options" "config" "meta" ];
+      rest = removeAttrs content [
+        "imports"
+        "options"
+        "config"
+        "meta"
+      ];
     in
     concatMap (collect arguments) (content.imports or [ ])
     ++ [

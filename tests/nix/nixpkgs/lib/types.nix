@@ -1,6 +1,15 @@
 { lib }:
 let
-  inherit (builtins) all concatMap isAttrs isBool isInt isList isPath isString;
+  inherit (builtins)
+    all
+    concatMap
+    isAttrs
+    isBool
+    isInt
+    isList
+    isPath
+    isString
+    ;
 
   one =
     path: values:
@@ -9,7 +18,10 @@ let
     else
       throw "The option `${path}' has conflicting definition values.";
 
-  type = name: check: { inherit name check; merge = one; };
+  type = name: check: {
+    inherit name check;
+    merge = one;
+  };
   text = value: isString value || isPath value || (isAttrs value && value ? outPath);
 
   listOf = element: {
@@ -17,9 +29,10 @@ let
     check = isList;
     merge =
       path: values:
-      map (value: lib.mergeChecked "${path}.*" element [ value ]) (
-        concatMap (value: concatMap (inner: map (one: one.value) (lib.discharge 100 inner)) value) values
-      );
+      let
+        held = concatMap (inner: map (one: one.value) (lib.discharge 100 inner));
+      in
+      map (value: lib.mergeChecked "${path}.*" element [ value ]) (concatMap held values);
   };
 
   attrsOf = element: {
@@ -49,18 +62,30 @@ in
   };
   anything = type "anything" (_: true);
   # What an entry of a unit file may be.
-  unitValue = type "systemd option" (value: isBool value || isInt value || isString value || isPath value || isList value);
+  unitValue = type "systemd option" (
+    value: isBool value || isInt value || isString value || isPath value || isList value
+  );
   sysctl = type "null or integer or string" (value: value == null || isInt value || isString value);
-  strMatching = pattern: type "string matching the pattern ${pattern}" (value: isString value && builtins.match pattern value != null);
+  strMatching =
+    pattern:
+    type "string matching the pattern ${pattern}" (
+      value: isString value && builtins.match pattern value != null
+    );
   enum = values: type "one of ${builtins.toJSON values}" (value: builtins.elem value values);
   ints = {
     positive = type "positive integer" (value: isInt value && value > 0);
-    between = low: high: type "integer between ${toString low} and ${toString high}" (value: isInt value && value >= low && value <= high);
+    between =
+      low: high:
+      type "integer between ${toString low} and ${toString high}" (
+        value: isInt value && value >= low && value <= high
+      );
   };
   nullOr = element: {
     name = "null or ${element.name}";
     check = value: value == null || element.check value;
-    merge = path: values: if builtins.head values == null then one path values else element.merge path values;
+    merge =
+      path: values:
+      if builtins.head values == null then one path values else element.merge path values;
   };
   submodule = module: {
     name = "submodule";

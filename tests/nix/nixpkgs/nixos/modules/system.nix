@@ -1,5 +1,10 @@
 # The NixOS options that our modules set, with NixOS's types.
-{ config, lib, pkgs, ... }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
 let
   inherit (lib) mkOption types;
   option = type: default: mkOption { inherit type default; };
@@ -19,15 +24,17 @@ let
     config.environment.PATH = lib.mkOverride 100 "/nix/store/path-of-the-service";
   };
 
-  value = entry: if entry == true then "true" else if entry == false then "false" else toString entry;
-  lines = attrs: lib.concatMapStrings (name: "${name}=${value attrs.${name}}\n") (builtins.attrNames attrs);
+  value = entry: if builtins.isBool entry then builtins.toJSON entry else toString entry;
+  line = attrs: name: "${name}=${value attrs.${name}}\n";
+  lines = attrs: lib.concatMapStrings (line attrs) (builtins.attrNames attrs);
+  variable = unit: name: "Environment=\"${name}=${unit.environment.${name}}\"\n";
   # As systemd-lib.nix: a unit that is not enabled is a link to /dev/null.
   unitText = unit: if unit.enable then enabledText unit else "/dev/null";
   enabledText =
     unit:
     "[Unit]\nDescription=${unit.description}\n${lines unit.unitConfig}\n"
     + "[Service]\n"
-    + lib.concatMapStrings (name: "Environment=\"${name}=${unit.environment.${name}}\"\n") (builtins.attrNames unit.environment)
+    + lib.concatMapStrings (variable unit) (builtins.attrNames unit.environment)
     + lines unit.serviceConfig
     + "\n[Install]\nWantedBy=${lib.concatStringsSep " " unit.wantedBy}\n";
 in

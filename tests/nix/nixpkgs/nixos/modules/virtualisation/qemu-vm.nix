@@ -1,15 +1,31 @@
 # The options of qemu-vm.nix that our modules set, and the QEMU options and start script that follow from them.
-{ config, lib, pkgs, ... }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
 let
-  inherit (lib) mkIf mkMerge mkOption types;
+  inherit (lib)
+    mkIf
+    mkMerge
+    mkOption
+    types
+    ;
   option = type: default: mkOption { inherit type default; };
   cfg = config.virtualisation;
 
+  securityModels = types.enum [
+    "passthrough"
+    "mapped-xattr"
+    "mapped-file"
+    "none"
+  ];
   share = {
     options = {
       source = mkOption { type = types.str; };
       target = mkOption { type = types.path; };
-      securityModel = option (types.enum [ "passthrough" "mapped-xattr" "mapped-file" "none" ]) "mapped-xattr";
+      securityModel = option securityModels "mapped-xattr";
     };
   };
   drive = {
@@ -20,6 +36,15 @@ let
       deviceExtraOpts = option (types.attrsOf types.str) { };
     };
   };
+
+  program = "run-${config.system.name}-vm";
+  shareOption =
+    tag: share:
+    "-virtfs local,path=${share.source},security_model=${share.securityModel},mount_tag=${tag}";
+  arguments =
+    lib.mapAttrsToList shareOption cfg.sharedDirectories
+    ++ map (drive: "-drive file=${drive.file}") cfg.qemu.drives
+    ++ cfg.qemu.options;
 in
 {
   options.virtualisation = {
@@ -61,7 +86,12 @@ in
     virtualisation.qemu.options = mkIf (!cfg.graphics) [ "-nographic" ];
 
     virtualisation.qemu.drives = mkMerge [
-      (mkIf (cfg.diskImage != null) [ { name = "root"; file = "\"$NIX_DISK_IMAGE\""; } ])
+      (mkIf (cfg.diskImage != null) [
+        {
+          name = "root";
+          file = "\"$NIX_DISK_IMAGE\"";
+        }
+      ])
       (mkIf cfg.useNixStoreImage [
         {
           name = "nix-store";
@@ -72,17 +102,9 @@ in
       (lib.imap 0 (index: _: { file = "$(pwd)/empty${toString index}.qcow2"; }) cfg.emptyDiskImages)
     ];
 
-    system.build.vm = pkgs.runCommand "nixos-vm" { meta.mainProgram = "run-${config.system.name}-vm"; } ''
+    system.build.vm = pkgs.runCommand "nixos-vm" { meta.mainProgram = program; } ''
       exec qemu -m ${toString cfg.memorySize} -smp ${toString cfg.cores} \
-        ${
-          lib.concatStringsSep " \\\n  " (
-            lib.mapAttrsToList (
-              tag: share: "-virtfs local,path=${share.source},security_model=${share.securityModel},mount_tag=${tag}"
-            ) cfg.sharedDirectories
-            ++ map (drive: "-drive file=${drive.file}") cfg.qemu.drives
-            ++ cfg.qemu.options
-          )
-        } \
+        ${lib.concatStringsSep " \\\n  " arguments} \
         $QEMU_OPTS "$@"
     '';
   };
