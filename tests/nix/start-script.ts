@@ -30,7 +30,7 @@ export interface StartScript {
 
 /** Writes `bin/run-nixos-vm` into a folder; it boots the Debian guest. */
 export async function writeStartScript(folder: string, settings: StartScript = {}): Promise<string> {
-  const image = await buildDebianImage({ defect: 'io-uring-lock-leak' });
+  const image = await buildDebianImage({ defect: 'io-uring-unlocked-flush' });
   const {
     root = 'disk',
     shares = 'off',

@@ -14,18 +14,28 @@ export interface TinyGuest {
   readonly initrd: string;
 }
 
-/** The Debian image's kernel, and its initrd with another init put over it: the kernel unpacks one archive after the other. */
-export async function makeTinyGuest(dir: string): Promise<TinyGuest> {
-  const image = await buildDebianImage({ defect: 'io-uring-lock-leak' });
+/**
+ * The Debian image's kernel, and its initrd with another init over it: the kernel unpacks one archive after the other.
+ * @param files further files of the initrd
+ */
+export async function makeTinyGuest(dir: string, files: Readonly<Record<string, Buffer>> = {}): Promise<TinyGuest> {
+  const image = await buildDebianImage({ defect: 'io-uring-unlocked-flush' });
   const initrd = join(dir, 'tiny.img');
   copyFileSync(image.initrd, initrd);
-  appendFileSync(initrd, Buffer.concat([archiveMember('init', INIT, 0o100755), archiveMember('TRAILER!!!', '', 0)]));
+  const members = Object.entries(files).map(([name, data]) => archiveMember(name, data, 0o100644));
+  appendFileSync(
+    initrd,
+    Buffer.concat([
+      archiveMember('init', Buffer.from(INIT), 0o100755),
+      ...members,
+      archiveMember('TRAILER!!!', Buffer.alloc(0), 0),
+    ]),
+  );
   return { kernel: image.kernel, initrd };
 }
 
 /** Documentation/driver-api/early-userspace/buffer-format.rst: `newc`, header and data padded to four bytes. */
-function archiveMember(name: string, text: string, mode: number): Buffer {
-  const data = Buffer.from(text);
+function archiveMember(name: string, data: Buffer, mode: number): Buffer {
   const fields = [1, mode, 0, 0, 1, 0, data.length, 0, 0, 0, 0, name.length + 1, 0];
   const head = Buffer.from(`070701${fields.map((field) => field.toString(16).padStart(8, '0')).join('')}${name}\0`);
   const padded = (bytes: Buffer) => Buffer.concat([bytes, Buffer.alloc((4 - (bytes.length % 4)) % 4)]);

@@ -14,7 +14,9 @@ let before: string[];
 beforeAll(async () => {
   before = leftovers();
   dir = mkdtempSync(join(tmpdir(), 'qmpilot-named-'));
-  expect((await qmpilot('boot', '--name', 'web', 'debian', '--defect', 'io-uring-lock-leak')).stdout).toBe('web\n');
+  expect((await qmpilot('boot', '--name', 'web', 'debian', '--defect', 'io-uring-unlocked-flush')).stdout).toBe(
+    'web\n',
+  );
   expect((await qmpilot('snapshot', 'save', 'web', 'ready')).code).toBe(0);
 });
 afterAll(async () => {
@@ -234,10 +236,14 @@ describe('a vm under a name, from one command to the next', () => {
   });
 
   it('leaves nothing when its boot is interrupted', async () => {
-    const child = spawn(process.execPath, [BIN, 'boot', '--name', 'late', 'debian', '--defect', 'io-uring-lock-leak'], {
-      env: { ...process.env, QMPILOT_STATE: dir },
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
+    const child = spawn(
+      process.execPath,
+      [BIN, 'boot', '--name', 'late', 'debian', '--defect', 'io-uring-unlocked-flush'],
+      {
+        env: { ...process.env, QMPILOT_STATE: dir },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      },
+    );
     const ended = new Promise((resolve) => child.once('close', resolve));
     let stderr = '';
     child.stderr.on('data', (chunk) => {

@@ -123,7 +123,7 @@ describe('qmpilot repro', () => {
       ['repro', join(ROOT, 'tests/support/scenarios/unmarked.repro.ts')],
       /exports no scenario/,
     ],
-    ['a defect that is not known', ['guest', 'build', 'debian', '--defect', 'x'], /io-uring-lock-leak/],
+    ['a defect that is not known', ['guest', 'build', 'debian', '--defect', 'x'], /io-uring-unlocked-flush/],
     ['an image that is not there', ['guest', 'rm', 'ffff0000'], /image "ffff0000" not found/],
   ])('exits with 2 and says why: %s', async (_what, args, message) => {
     const { code, stderr } = await qmpilot(args);
@@ -162,7 +162,7 @@ describe('qmpilot doctor and guest', () => {
   it('lists the image that the tests use', async () => {
     const { stdout } = await qmpilot(['guest', 'ls', '--json']);
     expect(jsonLines(stdout)).toEqual(
-      expect.arrayContaining([expect.objectContaining({ type: 'image', name: 'debian+io-uring-lock-leak' })]),
+      expect.arrayContaining([expect.objectContaining({ type: 'image', name: 'debian+io-uring-unlocked-flush' })]),
     );
   });
 });

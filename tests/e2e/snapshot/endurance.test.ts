@@ -9,7 +9,7 @@ import { boot, debian, isQmpilotError, openSnapshot, type Vm } from '@qmpilot/co
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const CORE = fileURLToPath(new URL('../../../packages/core/dist/index.js', import.meta.url));
-const GUEST = debian({ defect: 'io-uring-lock-leak' });
+const GUEST = debian({ defect: 'io-uring-unlocked-flush' });
 const RESTORES = 200;
 
 /** Processes that this one started, by their command line. */
@@ -277,7 +277,7 @@ describe('a controller that is killed while it keeps a snapshot', () => {
   it('leaves none that is not whole, and what it had begun goes with the next keep', async () => {
     const whole = join(folder, 'whole');
     const script = `import { boot, debian, openSnapshot } from ${JSON.stringify(CORE)};
-      const vm = await boot(debian({ defect: 'io-uring-lock-leak' }));
+      const vm = await boot(debian({ defect: 'io-uring-unlocked-flush' }));
       const snapshot = await vm.snapshot('a');
       await snapshot.save(${JSON.stringify(whole)});
       console.log('kept');

@@ -12,7 +12,7 @@ import {
 } from '../../../packages/core/src/snapshot/saved/cache.js';
 import { makeTinyGuest } from '../../support/tiny-guest.js';
 
-const GUEST = debian({ defect: 'io-uring-lock-leak' });
+const GUEST = debian({ defect: 'io-uring-unlocked-flush' });
 
 async function hashes(folder: string): Promise<Record<string, string>> {
   const found: Record<string, string> = {};

@@ -180,7 +180,7 @@ describe('a project that uses @qmpilot/core/vitest', () => {
     expect(JSON.parse(artifact('goes over its time', 'about.json').toString())).toMatchObject({
       test: 'goes over its time',
       errors: [expect.stringContaining('timed out')],
-      guest: { name: 'debian+io-uring-lock-leak' },
+      guest: { name: 'debian+io-uring-unlocked-flush' },
     });
     expect(artifact('goes over its time', 'screenshot.png').subarray(1, 4).toString()).toBe('PNG');
     expect(readdirSync(join(dir, 'attachments'))).toHaveLength(7 * 7);

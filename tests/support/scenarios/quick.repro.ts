@@ -3,7 +3,7 @@ import { debian, defineScenario } from '@qmpilot/core';
 /** Attempt 2 finds something, attempt 3 loses its QEMU, the others are clean. */
 export default defineScenario({
   name: 'quick',
-  guest: debian({ defect: 'io-uring-lock-leak' }),
+  guest: debian({ defect: 'io-uring-unlocked-flush' }),
   async prepare(vm) {
     await vm.expectOk('echo $RANDOM$RANDOM > /run/nonce');
   },

@@ -15,7 +15,11 @@ export function registerGuest(program: Command): void {
     .command('build')
     .description('build an image, unless it is there already')
     .argument('<name>', 'debian', parseName)
-    .option('--defect <name>', 'with a kernel module that re-creates a bug: io-uring-lock-leak', parseDefect)
+    .option(
+      '--defect <name>',
+      'with a kernel module that gives the kernel a known bug: io-uring-unlocked-flush',
+      parseDefect,
+    )
     .option('--json', 'the image as a JSON line')
     .action(async (_name: string, options: JsonOption & { defect?: Defect }) => {
       const image = await interruptible('ending the build', (signal) =>
@@ -67,6 +71,6 @@ function parseName(text: string): string {
 }
 
 function parseDefect(text: string): Defect {
-  if (text === 'io-uring-lock-leak') return text;
-  throw new InvalidArgumentError('known: io-uring-lock-leak.');
+  if (text === 'io-uring-unlocked-flush') return text;
+  throw new InvalidArgumentError('known: io-uring-unlocked-flush.');
 }

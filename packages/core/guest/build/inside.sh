@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs as root inside the image's tree: compiles, drops the compilers, makes the initrd, settles what starts at boot.
+# Runs as root inside the image's tree: compiles the modules, removes the compilers, makes the initrd, enables services.
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 build=/qmpilot-build
@@ -7,7 +7,6 @@ release=$(ls /lib/modules)
 
 if [ -d "$build/modules" ]; then
 echo "qmpilot: compiling for $release"
-gcc-12 -O2 -Wall -Wextra -Werror -s -o /usr/lib/qmpilot/btf-offset "$build/tools/btf-offset.c"
 for source in "$build"/modules/*/; do
   [ -f "$source/Makefile" ] || continue
   make -s -C "$source" KDIR="/lib/modules/$release/build" CC=gcc-12
@@ -15,8 +14,8 @@ for source in "$build"/modules/*/; do
   install -D -m 644 -t "/usr/lib/qmpilot/$release" "$source"/*.ko
 done
 
-echo 'qmpilot: dropping the compilers'
-# apt keeps headers as it keeps kernels, until they are named one by one.
+echo 'qmpilot: removing the compilers'
+# apt keeps headers, like kernels, until each is named.
 apt-get -qq purge --autoremove -y $(cat "$build/toolchain") $(dpkg-query -W -f '${Package}\n' 'linux-headers-*' 'linux-kbuild-*' 'linux-compiler-*' | sort -u) > /dev/null
 fi
 
@@ -37,7 +36,7 @@ rm -f /boot/initrd.img*
 mv "/boot/vmlinuz-$release" /boot/vmlinuz
 (cd "$tree" && find . | LC_ALL=C sort | busybox cpio -o -H newc) > /boot/initrd.img 2> /dev/null
 
-echo 'qmpilot: settling what starts at boot'
+echo 'qmpilot: enabling services'
 systemctl -q enable qmpilot-shell@hvc0.service qmpilot-shell@hvc1.service serial-getty@ttyS0.service getty@tty1.service
 systemctl -q mask $(cat "$build/masked-units")
 sed -i '/pam_motd\|pam_mail\|pam_lastlog/d' /etc/pam.d/login
@@ -53,5 +52,5 @@ rm -f /etc/resolv.conf /etc/apt/sources.list.d/*
 rm -f /usr/sbin/policy-rc.d
 [ ! -e /sbin/start-stop-daemon.REAL ] || mv -f /sbin/start-stop-daemon.REAL /sbin/start-stop-daemon
 ldconfig
-# A first boot would otherwise rebuild catalogues and caches that were made a moment ago.
+# Otherwise the first boot would rebuild catalogues and caches.
 touch /etc/.updated /var/.updated

@@ -21,7 +21,7 @@ export interface GuestImage {
 /** Manifest of an image in the cache. */
 export interface ImageManifest {
   readonly v: 1;
-  /** `debian` or `debian+io-uring-lock-leak`. */
+  /** `debian` or `debian+io-uring-unlocked-flush`. */
   readonly name: string;
   readonly kernelRelease: string;
   /** Wall clock, ISO 8601. */

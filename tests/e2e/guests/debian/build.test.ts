@@ -5,7 +5,7 @@ import { buildDebianImage, listImages, type GuestImage } from '@qmpilot/core';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 const run = promisify(execFile);
-const options = { defect: 'io-uring-lock-leak' } as const;
+const options = { defect: 'io-uring-unlocked-flush' } as const;
 
 describe('the Debian image in the cache', () => {
   let image: GuestImage;

@@ -20,7 +20,7 @@ const XKB = JSON.parse(readFileSync(new URL('../../../fixtures/keyboard/xkb.json
 
 let vm: Vm;
 beforeAll(async () => {
-  vm = await boot(debian({ defect: 'io-uring-lock-leak' }), { display: 'std' });
+  vm = await boot(debian({ defect: 'io-uring-unlocked-flush' }), { display: 'std' });
 });
 afterAll(() => vm?.close());
 

@@ -19,7 +19,7 @@ const sockets = () => ({
 /** As somebody would start one by hand. */
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'qmpilot-attach-'));
-  const image = await buildDebianImage({ defect: 'io-uring-lock-leak' });
+  const image = await buildDebianImage({ defect: 'io-uring-unlocked-flush' });
   await createOverlay({ file: image.disk, format: 'qcow2' }, join(dir, 'disk.qcow2'));
   const unix = (name: string) => `unix:${socket(name)},server=on,wait=off`;
   qemu = spawn(

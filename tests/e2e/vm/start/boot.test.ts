@@ -20,7 +20,7 @@ async function sha256(path: string): Promise<string> {
 describe('a Debian guest', () => {
   let vm: Vm;
   beforeAll(async () => {
-    vm = await boot(debian({ defect: 'io-uring-lock-leak' }));
+    vm = await boot(debian({ defect: 'io-uring-unlocked-flush' }));
   });
   afterAll(() => vm.close());
 
@@ -151,7 +151,7 @@ describe('a Debian guest', () => {
 describe('what is left behind', () => {
   it('is nothing, when a boot is aborted', async () => {
     const before = leftovers();
-    const booting = boot(debian({ defect: 'io-uring-lock-leak' }), { signal: AbortSignal.timeout(3000) });
+    const booting = boot(debian({ defect: 'io-uring-unlocked-flush' }), { signal: AbortSignal.timeout(3000) });
     expect(isQmpilotError(await booting.catch((error: unknown) => error), 'ABORTED')).toBe(true);
     expect(leftoversSince(before)).toEqual([]);
   });
@@ -159,7 +159,7 @@ describe('what is left behind', () => {
   it('is nothing, when a controller without the rights of root is killed by SIGKILL', async () => {
     const before = leftovers();
     const script = `import { boot, debian } from ${JSON.stringify(CORE)};
-      const vm = await boot(debian({ defect: 'io-uring-lock-leak' }));
+      const vm = await boot(debian({ defect: 'io-uring-unlocked-flush' }));
       await vm.snapshot('a');
       await vm.fork('a', { count: 2 });
       console.log('up');

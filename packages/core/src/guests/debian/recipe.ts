@@ -5,9 +5,9 @@ import { QmpilotError } from '../../errors.js';
 import { packageFolder } from '../../util/package-folder.js';
 
 /** Kernel modules that give a stock kernel a known bug: the folders of guest/modules. */
-export type Defect = 'io-uring-lock-leak' | 'io-uring-unlocked-flush';
+export type Defect = 'io-uring-unlocked-flush';
 
-export const DEFECTS: readonly Defect[] = ['io-uring-lock-leak', 'io-uring-unlocked-flush'];
+export const DEFECTS: readonly Defect[] = ['io-uring-unlocked-flush'];
 
 /** What goes into a Debian image beside Debian. */
 export interface DebianImageOptions {

@@ -21,7 +21,6 @@ export async function stageOverlay(
   for (const part of ['initrd', 'build'])
     await cp(join(guest, part), part === 'build' ? build : join(build, part), { recursive: true });
   if (options.defect !== undefined) {
-    await cp(join(guest, 'tools'), join(build, 'tools'), { recursive: true });
     await cp(join(guest, 'modules', options.defect), join(build, 'modules', options.defect), { recursive: true });
     await writeFile(join(build, 'toolchain'), `${TOOLCHAIN.join('\n')}\n`);
   }
