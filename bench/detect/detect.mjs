@@ -167,9 +167,12 @@ function fragments() {
     '0x0',
     'é',
   ]);
-  const folder = new URL('../../tests/fixtures/kernel-log/variants/', import.meta.url);
-  for (const file of readdirSync(folder)) {
-    for (const line of readFileSync(new URL(file, folder), 'utf8').split('\n')) {
+  const folder = new URL('../../tests/fixtures/kernel-log/', import.meta.url);
+  for (const file of readdirSync(folder, { recursive: true }).toSorted()) {
+    // Reports as the kernel words them, without a prefix.
+    if (!file.endsWith('.json') || !JSON.parse(readFileSync(new URL(file, folder), 'utf8')).messages) continue;
+    const log = new URL(file.replace(/\.json$/, '.log'), folder);
+    for (const line of readFileSync(log, 'utf8').split('\n')) {
       for (const length of [4, 12, 40, line.length]) if (line.length >= length) words.add(line.slice(0, length));
     }
   }

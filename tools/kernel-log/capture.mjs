@@ -1,4 +1,4 @@
-// Makes the captures in tests/fixtures/kernel-log/captured anew: node tools/kernel-log/capture.mjs OUT [NAME...]
+// Makes the captures in tests/fixtures/kernel-log/captured again: node tools/kernel-log/capture.mjs OUT [NAME...]
 // Needs mmdebstrap, qemu-system-x86_64, qemu-img and root (or uidmap). Builds fail.c against Debian's cloud kernel, boots each way of
 // failing under TCG, and keeps what the serial console says. A new capture's findings go into expected.json by hand, after a look.
 import { execFileSync, spawn } from 'node:child_process';
@@ -92,7 +92,7 @@ function build() {
 }
 
 async function capture(name) {
-  const file = resolve(out, `${name}.raw`);
+  const file = resolve(out, `${name}.log`);
   const qemu = spawn(
     'qemu-system-x86_64',
     [

@@ -56,7 +56,7 @@ test('failures exit 1; each is shown once, with how often, who, and the stack', 
 });
 
 test('--json gives one line per report, with its version', async () => {
-  expect(await scan('--json', fixture('kernel-log/captured/lockup.raw'), fixture('kernel-log/written/oom.log'))).toBe(
+  expect(await scan('--json', fixture('kernel-log/captured/lockup.log'), fixture('kernel-log/written/oom.log'))).toBe(
     1,
   );
   const lines = out

@@ -1,4 +1,4 @@
-import { stripEscapes } from './kernel-log/lines/kernel-line.js';
+import { stripEscapes } from './kernel-log/lines/escapes.js';
 import { LineSplitter } from './kernel-log/lines/line-splitter.js';
 import { compileLiterals } from './kernel-log/lines/literal-matcher.js';
 

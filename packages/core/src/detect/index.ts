@@ -7,9 +7,13 @@ export type {
   StackFrame,
   TaskRef,
 } from './finding.js';
-export type { KernelLogFinding, KernelLogKind, MemoryAccess } from './kernel-log/kernel-log-finding.js';
-export { createKernelLogDetector, scan, showsTimestamps } from './kernel-log/kernel-log-detector.js';
+export type { BlockedOn, KernelLogFinding, KernelLogKind, MemoryAccess } from './kernel-log/kernel-log-finding.js';
+export { createLogDecoder } from './kernel-log/input/log-decoder.js';
+export type { LogDecoder } from './kernel-log/input/log-decoder.js';
+export { scan } from './kernel-log/scan.js';
+export { createKernelLogDetector, showsTimestamps } from './kernel-log/kernel-log-detector.js';
 export type { KernelLogDetector, KernelLogDetectorOptions } from './kernel-log/kernel-log-detector.js';
+export type { UnreadLines } from './kernel-log/unread.js';
 export { createDStateDetector } from './threads/d-state-detector.js';
 export type { DStateDetector, DStateOptions, StuckThread } from './threads/d-state-detector.js';
 export { describeKillEffect } from './threads/kill-effect.js';

@@ -1,5 +1,5 @@
 import type { Finding, Severity } from '../detect/finding.js';
-import { scan } from '../detect/kernel-log/kernel-log-detector.js';
+import { scan } from '../detect/kernel-log/scan.js';
 import { safeLine } from '../util/text-hygiene.js';
 import type { Vm } from '../vm/vm.js';
 import { VmEvidence } from './evidence.js';

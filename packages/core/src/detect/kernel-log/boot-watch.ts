@@ -35,7 +35,7 @@ export class BootWatch {
   #unconfirmed = 0;
 
   /** Whether it must see the next lines although nothing in them stands out. */
-  get curious(): boolean {
+  get needsMoreLines(): boolean {
     return this.#unconfirmed > 0;
   }
 

@@ -5,14 +5,19 @@ import type { KernelLine } from './lines/kernel-line.js';
 import { LineSplitter } from './lines/line-splitter.js';
 import type { SplitLine } from './lines/line-splitter.js';
 import { compileLiterals } from './lines/literal-matcher.js';
-import { explainedBy, explains, isDeathThroe } from './reports/cause.js';
+import { Repeats } from './repeats.js';
+import { explainedBy, explains, isFollowUp } from './reports/cause.js';
 import type { Cause } from './reports/cause.js';
 import { CutHere, CUT_HERE } from './reports/cut-here.js';
-import { INLINED, OpenReport } from './reports/open-report.js';
+import { OpenReport } from './reports/open-report.js';
 import { describeReport } from './reports/report-finding.js';
+import { INLINED } from './reports/report-lines.js';
 import { RULES } from './rules/all-rules.js';
+import { matchHeader } from './rules/header.js';
 import type { Rule } from './rules/rule.js';
-import { AskedBacktraces } from './stacks/requested-backtraces.js';
+import { RequestedBacktraces } from './stacks/requested-backtraces.js';
+import { UnreadCounter } from './unread.js';
+import type { UnreadLines } from './unread.js';
 
 /** What a kernel log detector takes for granted. */
 export interface KernelLogDetectorOptions {
@@ -33,6 +38,8 @@ export interface KernelLogDetector {
   tick(atMs: number): KernelLogFinding[];
   /** The log is over: ends everything. */
   end(atMs: number): KernelLogFinding[];
+  /** What held the words of a failure so far and was not taken for the kernel's. */
+  readonly unread: UnreadLines;
 }
 
 const DROPPED = 'printk messages dropped';
@@ -43,7 +50,8 @@ const MATCHER = compileLiterals([
 const MAX_OPEN = 8;
 /** A failure this many looked-at lines ago still explains what comes now. */
 const CAUSE_REACH = 3000;
-const MAX_SEEN = 256;
+/** Names of forms that are a time and nothing else. */
+const TIMES: ReadonlySet<string> = new Set(['time', 'bracketed time']);
 /** `[` and `<`: with one of them the kernel's prefix begins. */
 const OPENING_BYTES: ReadonlySet<number> = new Set([0x5b, 0x3c]);
 
@@ -57,29 +65,23 @@ export function showsTimestamps(lines: readonly string[]): boolean {
   return lines.some(startsWithStamp);
 }
 
-/** All findings of a log that is there in full; `at` is the kernel's own time in ms where the log has it, else 0. */
-export function scan(log: string | Uint8Array): KernelLogFinding[] {
-  const detector = createKernelLogDetector();
-  return [...detector.push(log, 0), ...detector.end(0)].map((finding) =>
-    finding.kernelTime === undefined ? finding : { ...finding, at: Math.round(finding.kernelTime * 1000) },
-  );
-}
-
 class Engine implements KernelLogDetector {
   readonly #quietMs: number;
   readonly #lines = new LineSplitter(MATCHER);
   readonly #open = new Map<string, OpenReport>();
-  readonly #backtraces = new AskedBacktraces();
+  readonly #backtraces = new RequestedBacktraces();
   readonly #boot = new BootWatch();
   readonly #cutHere = new CutHere();
-  /** Headers with their kernel time: a log printed twice (dmesg, a second console) is not a second failure. */
-  readonly #seen = new Set<string>();
+  readonly #repeats = new Repeats();
+  readonly #unread = new UnreadCounter();
   readonly #encoder = new TextEncoder();
   /** What may be a command that was typed: when it prints words of its own, those are not the kernel's. */
   #typed = '';
   #found: KernelLogFinding[] = [];
   #cause: Cause | undefined;
   #stamped: boolean;
+  /** Lines of a system log name the kernel. */
+  #tagged = false;
   #lineCount = 0;
   #at = 0;
   #heldSurrogate = '';
@@ -113,26 +115,31 @@ class Engine implements KernelLogDetector {
   readonly #wanted = (first: number): boolean => {
     this.#lineCount++;
     return (
-      this.#open.size > 0 || this.#boot.curious || this.#cutHere.curious || (!this.#stamped && OPENING_BYTES.has(first))
+      this.#open.size > 0 ||
+      this.#boot.needsMoreLines ||
+      this.#cutHere.needsMoreLines ||
+      (!this.#stamped && OPENING_BYTES.has(first))
     );
   };
 
   readonly #take = ({ raw, hit, plain }: SplitLine): void => {
     if (hit) this.#lineCount++;
     this.#cutHere.pass();
-    if (!hit && this.#open.size === 0 && !this.#boot.curious && !this.#cutHere.curious) {
+    if (!hit && this.#open.size === 0 && !this.#boot.needsMoreLines && !this.#cutHere.needsMoreLines) {
       if (startsWithStamp(raw)) this.#noteStamp(parseKernelLine(raw));
       return;
     }
     if (hit && raw.includes(DROPPED)) for (const report of this.#open.values()) report.dropped = true;
-    const line = parseKernelLine(raw, plain);
+    const line = parseKernelLine(raw, { plain, stamped: this.#stamped });
     this.#noteStamp(line);
-    // In a log with timestamps a line without one is not the kernel's, and someone may well be printing its words.
-    if (line.foreign) return;
-    // In front of its banner a kernel has no log, and so no timestamps.
-    if (this.#stamped && !line.prefixed && !this.#boot.unpacks(line)) return;
+    if (!this.#isKernels(line)) {
+      if (hit) this.#unread.note(line, raw);
+      return;
+    }
     this.#watchBoot(line, raw, hit);
-    const header = hit ? matchRule(line) : undefined;
+    const header = hit ? matchHeader(line) : undefined;
+    if (line.prefixed) this.#unread.recognize();
+    else if (hit && header === undefined) this.#unread.note(line, raw);
     const echoed = header !== undefined && !line.prefixed && this.#typed.includes(line.text);
     this.#typed = hit && header === undefined && !line.prefixed ? line.text : '';
     if (echoed) return;
@@ -141,6 +148,19 @@ class Engine implements KernelLogDetector {
       this.#addToOpen(line, raw);
     } else this.#head(header.rule, header.match, line, raw);
   };
+
+  /** Whether the kernel may have printed the line. */
+  #isKernels(line: KernelLine): boolean {
+    if (line.foreign) return false;
+    if (line.prefixed) {
+      this.#tagged ||= line.form === 'syslog';
+      return true;
+    }
+    // A system log names the kernel on each of its lines.
+    if (this.#tagged && line.form !== undefined && TIMES.has(line.form)) return false;
+    // In a log with timestamps a line without one is a program's; only before its banner a kernel has no log.
+    return !this.#stamped || this.#boot.unpacks(line);
+  }
 
   #noteStamp({ time }: KernelLine): void {
     if (time === undefined) return;
@@ -155,7 +175,7 @@ class Engine implements KernelLogDetector {
     if (restart === 'unexpected' && this.#cause?.fatal !== true)
       this.#found.push(this.#boot.finding(line, raw, this.#at));
     this.#cause = undefined;
-    this.#seen.clear();
+    this.#repeats.clear();
     this.#stamped = line.time !== undefined;
   }
 
@@ -172,8 +192,12 @@ class Engine implements KernelLogDetector {
   }
 
   #head(rule: Rule, match: RegExpExecArray, line: KernelLine, raw: string): void {
+    if (rule.kind === 'oom-kill') this.#dropProvisional(rule.kind);
     const context = this.#contextOf(line);
     if (this.#open.get(context)?.isOver(line.time) === true) this.#close(context, false);
+    // A machine check that ends in a panic is told by the panic.
+    if (rule.kind === 'kernel-panic' && this.#open.get(context)?.rule.kind === 'hardware-error')
+      this.#open.delete(context);
     const open = this.#open.get(context);
     if (rule.kind === 'kernel-panic' && this.#panicOf(open, rule, match, line, raw)) return;
     if (open !== undefined && belongsTo(open, rule)) {
@@ -186,7 +210,7 @@ class Engine implements KernelLogDetector {
     }
     if (open !== undefined && !open.inProgress) this.#close(context, false);
     if (rule.single === true) {
-      const report = new OpenReport(rule, match, line, raw, this.#at, this.#isRepeat(line));
+      const report = new OpenReport(rule, match, line, raw, this.#at, this.#repeats.has(line, this.#stamped));
       this.#emit(report, false);
       return;
     }
@@ -196,7 +220,7 @@ class Engine implements KernelLogDetector {
       this.#close(context, false);
     }
     if (this.#open.size >= MAX_OPEN) this.#close([...this.#open.keys()][0] ?? '', false);
-    const report = new OpenReport(rule, match, line, raw, this.#at, this.#isRepeat(line));
+    const report = new OpenReport(rule, match, line, raw, this.#at, this.#repeats.has(line, this.#stamped));
     report.preface(this.#cutHere.linesBefore(line));
     report.interleaved = interleaved;
     report.behindStack = context === '' && open?.inProgress === true;
@@ -216,17 +240,15 @@ class Engine implements KernelLogDetector {
     return told !== undefined && explains(told, rule, line.time);
   }
 
-  #recentCause(): Cause | undefined {
-    return this.#cause !== undefined && this.#lineCount - this.#cause.line < CAUSE_REACH ? this.#cause : undefined;
+  /** What follows says more. */
+  #dropProvisional(kind: string): void {
+    for (const [context, report] of this.#open) {
+      if (report.rule.provisional === true && report.rule.kind === kind) this.#open.delete(context);
+    }
   }
 
-  #isRepeat(line: KernelLine): boolean {
-    if (line.time === undefined) return false;
-    const key = `${line.time} ${line.text}`;
-    if (this.#seen.has(key)) return true;
-    if (this.#seen.size >= MAX_SEEN) this.#seen.clear();
-    this.#seen.add(key);
-    return false;
+  #recentCause(): Cause | undefined {
+    return this.#cause !== undefined && this.#lineCount - this.#cause.line < CAUSE_REACH ? this.#cause : undefined;
   }
 
   #closeQuiet(atMs: number): void {
@@ -239,7 +261,7 @@ class Engine implements KernelLogDetector {
     const report = this.#open.get(context);
     if (report === undefined) return;
     this.#open.delete(context);
-    this.#emit(report, over && report.inStack);
+    if (report.isConfirmed || (over && report.isProvisional)) this.#emit(report, over && report.inStack);
   }
 
   #emit(report: OpenReport, cut: boolean): void {
@@ -249,7 +271,7 @@ class Engine implements KernelLogDetector {
       cut: cut || report.lacksWhole,
       ...(cause?.fatal === true ? { after: cause.title } : {}),
     });
-    if (cause?.fatal === true && isDeathThroe(finding, cause, report)) return;
+    if (cause?.fatal === true && isFollowUp(finding, cause, report)) return;
     this.#found.push(finding);
     if (finding.severity !== 'warning' || report.panic !== undefined || this.#cause === undefined) {
       if (report.rule.single === true) return;
@@ -263,6 +285,10 @@ class Engine implements KernelLogDetector {
         line: this.#lineCount,
       };
     }
+  }
+
+  get unread(): UnreadLines {
+    return this.#unread.lines;
   }
 
   #give(): KernelLogFinding[] {
@@ -285,17 +311,9 @@ class Engine implements KernelLogDetector {
 /** A second report of one kind is a second failure, once the first has its stack. */
 function belongsTo(open: OpenReport, rule: Rule): boolean {
   if (open.ended) return false;
+  if (rule.repeats === true && open.rule === rule) return true;
   // A symbolized log repeats the header for each function that the compiler put into the next.
   if (open.rule.kind === rule.kind && INLINED.test(open.lines.at(-1) ?? '')) return true;
   if (rule.continues?.includes(open.rule.kind) !== true) return false;
   return rule.follows === true || open.rule.kind !== rule.kind || !open.hasTrace;
-}
-
-function matchRule(line: KernelLine): { readonly rule: Rule; readonly match: RegExpExecArray } | undefined {
-  for (const rule of RULES) {
-    if (!rule.literals.some((literal) => line.text.includes(literal))) continue;
-    const match = rule.pattern.exec(line.text);
-    if (match !== null) return { rule, match };
-  }
-  return undefined;
 }

@@ -1,4 +1,4 @@
-import type { Finding } from '../finding.js';
+import type { Finding, TaskRef } from '../finding.js';
 
 /** What kind of failure the kernel reported. */
 export type KernelLogKind =
@@ -41,6 +41,12 @@ export type KernelLogKind =
   | 'filesystem-error'
   | 'io-error'
   | 'oom-kill'
+  | 'page-allocation'
+  | 'hardware-error'
+  | 'irq'
+  | 'gpu-hang'
+  | 'storage-stall'
+  | 'zfs-panic'
   | 'kernel-panic'
   | 'reboot'
   | 'rust-panic';
@@ -54,6 +60,15 @@ export interface MemoryAccess {
   readonly address?: string;
 }
 
+/** What a hung task waits for, as far as the kernel can say (6.16 and later). */
+export interface BlockedOn {
+  readonly lock: 'mutex' | 'semaphore' | 'rw-semaphore';
+  /** The task that likely holds it, or held it last. Absent where the kernel did not find it. */
+  readonly owner?: TaskRef;
+  /** How the owner holds an rw-semaphore. */
+  readonly heldAs?: 'reader' | 'writer';
+}
+
 /** A failure that the kernel reported in its log. */
 export interface KernelLogFinding extends Finding {
   readonly kind: KernelLogKind;
@@ -62,6 +77,8 @@ export interface KernelLogFinding extends Finding {
   /** The kernel's own clock at the first line, in seconds since its boot; absent where the log has no timestamps. */
   readonly kernelTime?: number;
   readonly access?: MemoryAccess;
+  /** Of a hung task: the lock that it waits for, and who holds that. */
+  readonly blockedOn?: BlockedOn;
   /** What the kernel said when it panicked because of this: `Fatal exception`. */
   readonly panic?: string;
   /** Title of the failure before it in the same boot that this one may only be the consequence of. */

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { parseKernelLine, stripEscapes } from './kernel-line.js';
+import { stripEscapes } from './escapes.js';
+import { parseKernelLine } from './kernel-line.js';
 
 test.each([
   ['[   24.634921] BUG: x', 24.634921, undefined],

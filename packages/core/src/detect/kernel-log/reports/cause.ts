@@ -31,7 +31,7 @@ export function explainedBy(report: OpenReport, { secondary }: Rule): boolean {
 }
 
 /** What a task that has just died does on its way out is no failure of its own. */
-export function isDeathThroe(finding: KernelLogFinding, cause: Cause, report: OpenReport): boolean {
+export function isFollowUp(finding: KernelLogFinding, cause: Cause, report: OpenReport): boolean {
   if (finding.panic !== undefined && report.rule.kind === 'kernel-panic') return false;
   const sameTask = finding.task !== undefined && finding.task.pid === cause.pid;
   const died = report.lines.some((text) => /Tainted: [A-Z ]{0,24}D/.test(text));

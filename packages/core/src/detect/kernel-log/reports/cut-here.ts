@@ -12,7 +12,7 @@ export class CutHere {
   #left = 0;
 
   /** Whether it must see the next lines although nothing in them stands out. */
-  get curious(): boolean {
+  get needsMoreLines(): boolean {
     return this.#left > 0;
   }
 
@@ -28,14 +28,14 @@ export class CutHere {
       this.#lines = [raw];
       this.#caller = line.caller;
       this.#left = WITHIN_LINES;
-    } else if (this.curious && this.#lines.length < MAX_LINES && line.caller === this.#caller) {
+    } else if (this.needsMoreLines && this.#lines.length < MAX_LINES && line.caller === this.#caller) {
       this.#lines.push(raw);
     }
   }
 
   /** The lines that belong to the header `line`, the first of them the mark. They are given once. */
   linesBefore(line: KernelLine): readonly string[] {
-    if (!this.curious || line.caller !== this.#caller) return [];
+    if (!this.needsMoreLines || line.caller !== this.#caller) return [];
     const lines = this.#lines;
     this.#lines = [];
     this.#left = 0;

@@ -1,9 +1,11 @@
 import type { StackFrame } from '../../finding.js';
 import type { KernelLogKind } from '../kernel-log-finding.js';
+import { decode } from '../lines/decode.js';
 import type { KernelLine } from '../lines/kernel-line.js';
 import type { Rule } from '../rules/rule.js';
-import { parseFrame, parseProgramCounter } from '../stacks/frames.js';
+import { parseCaller, parseFrame, parseProgramCounter } from '../stacks/frames.js';
 import type { Trace } from '../stacks/frames.js';
+import { END_MARKER, REGISTERS, SKIPPED_BACKTRACE, STRUCTURE, TRACE_LABEL } from './report-lines.js';
 
 const MAX_LINES = 600;
 const MAX_EVIDENCE = 160;
@@ -17,17 +19,8 @@ const MAX_PAUSE = 1;
 const PATIENCE_BEFORE_TRACE = 10;
 const PATIENCE_AFTER_TRACE = 4;
 
-const TRACE_LABEL =
-  /^(?:[ \t]*(?:Call Trace|Call trace|Backtrace|backtrace|Stack trace|stack backtrace|Call Trace \(reliable\))[^:]{0,40}:|(?:\[ {0,8}\d+\.\d+\] )?(?:Allocated|Freed|allocated|freed) (?:by task|in )|Last potentially related|Second to last|Uninit was|(?:and )?(?:bytes|Bytes) |Local variable|NMI backtrace for|Sending NMI|(?:read|write|read-write|read \(marked\)|write \(marked\)|\w{4,10}(?: \(\w{1,16}(?:, \w{1,16})?\))?) to 0x|-> #\d+ |\.\.\. (?:key|acquired|which became)|page last (?:allocated|free)|the (?:existing|dependencies)|Mem-Info|Task dump for CPU|task:)/;
-const STRUCTURE =
-  /^[ \t]*(?:(?:Not t|T)ainted|"echo 0 |task:|<\/?[A-Z#]{2,10}>|CPU: ?\d|CPU \d+ |PID: |Comm: |Hardware name|Workqueue: |(?:RIP|EIP|RSP|ESP|EFLAGS|Code|CR2|FS|GS|CS|DR\d|Modules linked|Process |pstate|Mem abort|Data abort|swapper|Stack|pc|lr|sp|ra|gp|epc|tp|status|NIP|LR|REGS|MSR|CFAR|GPR\d\d|PKRU|PGD|P4D|PUD|PMD|PTE|Oops|Internal error|Preemption disabled|INFO: (?:lockdep is|Stall ended|task .{1,64} blocked on)|irq event stamp|hardirqs last|softirqs last|in_atomic|preempt_count|RCU nest|Read of size|Write of size|Free of addr|The buggy|which belongs|Memory state|[0-9a-f]{16}: |[0-9a-f]{4}: +[0-9a-f]{8} |[>#*][0-9a-f]{8}|Register [a-z0-9]{1,4} information: |Flags: |Control: |Exception stack|(?:PC|LR) is at|Krnl |R:\d T:\d|Last Breaking|\$ {0,2}\d{1,2} {0,3}: |(?:Status|Cause|BadVA|PrId|CRMD|PRMD|EUEN|ECFG|ESTAT|BADV|PRID) {0,2}: |\(t=|\(detected|Possible timer|rcu(?:_\w+)?: |Unless |comm "|hex dump|page:|flags:|raw:|locks? held|#\d+: |either |stack backtrace|Kernel Offset|note: |Object |Redzone|Padding|Slab 0x|INFO: (?:Slab|Object|Freed|Allocated|0x)|\d+ locks? held|Showing |other info|ret_from|Hardware|WARNING: CPU|RAX|RBP|RDX|R[0-9]{2}|[re][a-d]x|x\d{1,2} ?:|r\d{1,2} ?:|[a-z]\d{1,2} ?:|ESR|EC |SET |EA |FSC|FSR|CM |ISV|\[[0-9a-f]{8,16}\] |#PF|---\[|={8}|-{8}|Disabling lock|Rebooting|Shutting down|Dumping|Value changed|Reported by|Bytes|Key type|hung_task|sched_show|Future hung|khungtaskd|last function|blocked on|but task|is trying|at:|page dumped|page last|page_owner|addr:|file:|BUG: Bad rss))/;
-/** As a symbolized log marks what the compiler put into its caller. */
-export const INLINED = /\[inline\](?:\s*$|, CPU#)/;
-/** lib/nmi_backtrace.c */
-const SKIPPED_BACKTRACE = /^NMI backtrace for cpu \d+ skipped: idling/;
 /** Their stacks come without `Call Trace:`. */
 const UNLABELLED: readonly KernelLogKind[] = ['kmsan', 'kfence', 'kcsan', 'memory-leak'];
-const END_MARKER = /^(?:---\[ end |Rebooting in \d)/;
 
 /** A header that was seen and the lines behind it, until the report is over. All of it bounded. */
 export class OpenReport {
@@ -55,6 +48,8 @@ export class OpenReport {
   #inTrace = false;
   #label = '';
   #marked = false;
+  /** The last frame of the stack, when it was only named as the caller of the one before. */
+  #caller: StackFrame | undefined;
   #ended = false;
 
   constructor(rule: Rule, match: RegExpExecArray, header: KernelLine, raw: string, atMs: number, repeated: boolean) {
@@ -70,6 +65,18 @@ export class OpenReport {
 
   get hasTrace(): boolean {
     return this.traces.some(({ frames }) => frames.length > 0);
+  }
+
+  /** It is the kernel's failure, not one of a program that the kernel only mentions. */
+  get isConfirmed(): boolean {
+    const { confirmedBy, revokedBy } = this.rule;
+    if (revokedBy !== undefined && this.lines.some((line) => revokedBy.test(line))) return false;
+    return confirmedBy === undefined || this.lines.some((line) => confirmedBy.test(line));
+  }
+
+  /** The log ended before it could say more. */
+  get isProvisional(): boolean {
+    return this.rule.provisional === true && this.lines.length < PATIENCE_AFTER_TRACE;
   }
 
   /** The kernel said that this report ends here. */
@@ -119,7 +126,7 @@ export class OpenReport {
     const patience = this.#ended
       ? 2
       : (this.rule.patience ?? (this.hasTrace ? PATIENCE_AFTER_TRACE : PATIENCE_BEFORE_TRACE));
-    if (this.#idle > patience || this.lines.length >= MAX_LINES) return false;
+    if (this.#idle > patience || (this.lines.length >= MAX_LINES && this.rule.provisional !== true)) return false;
     if (line.time !== undefined) this.#lastTime = line.time;
     this.lastAt = atMs;
     this.keep(line.text, raw);
@@ -156,7 +163,7 @@ export class OpenReport {
       return true;
     }
     if (frame !== undefined) {
-      this.#pushFrame(frame);
+      this.#pushFrame(frame, parseCaller(text));
       return true;
     }
     if (TRACE_LABEL.test(text)) {
@@ -170,16 +177,21 @@ export class OpenReport {
       this.#inTrace = false;
       return true;
     }
-    if (/^[ \t]*<\/?[A-Z]/.test(text)) this.#marked = !text.includes('</');
+    if (/^[ \t]*<\/?[A-Z]/.test(text)) {
+      this.#marked = !text.includes('</');
+      // What interrupted a task and what it was doing are one stack; the end of the task's own is the end of it.
+      if (/^[ \t]*<\/(?:TASK|EOE)/.test(text)) this.#inTrace = false;
+      return true;
+    }
+    if (REGISTERS.test(text)) return true;
     if (STRUCTURE.test(text)) {
-      // Within one stack the kernel marks its parts and prints the registers at each exception.
-      if (!/^[ \t]*(?:<[^/]|<\/[IN]|RSP:|R[A-DS0-9]|Code:|EFLAGS|CS:|ORIG)/.test(text)) this.#inTrace = false;
+      this.#inTrace = false;
       return true;
     }
     return text.trim() === '';
   }
 
-  #pushFrame(frame: StackFrame): void {
+  #pushFrame(frame: StackFrame, caller: StackFrame | undefined): void {
     if (!this.#inTrace) {
       if (this.traces.length >= MAX_TRACES) return;
       if (this.behindStack && this.traces.length === 0 && this.#label === '' && !UNLABELLED.includes(this.rule.kind))
@@ -189,7 +201,12 @@ export class OpenReport {
       this.#inTrace = true;
     }
     const frames = this.traces.at(-1)?.frames;
-    if (frames !== undefined && frames.length < MAX_FRAMES) frames.push(frame);
+    if (frames === undefined || frames.length >= MAX_FRAMES) return;
+    // The next frame repeats it.
+    if (this.#caller !== undefined && frames.at(-1) === this.#caller) frames.pop();
+    frames.push(frame);
+    if (caller !== undefined) frames.push(caller);
+    this.#caller = caller;
   }
 }
 
@@ -200,11 +217,4 @@ export function firstMatch(report: OpenReport, form: RegExp): RegExpExecArray | 
     if (match !== null) return match;
   }
   return undefined;
-}
-
-const NOT_ASCII = /[\u0080-\u00ff]/;
-
-/** Text of bytes that were read as Latin-1. */
-export function decode(raw: string): string {
-  return NOT_ASCII.test(raw) ? Buffer.from(raw, 'latin1').toString('utf8') : raw;
 }

@@ -1,14 +1,18 @@
 import type { StackFrame, TaskRef } from '../../finding.js';
 import type { KernelLogFinding, KernelLogKind, MemoryAccess } from '../kernel-log-finding.js';
+import { decode } from '../lines/decode.js';
 import { BARE_SKIP, COMMON_SKIP } from '../rules/rule.js';
 import type { Rule } from '../rules/rule.js';
-import { chooseFunction, isCertain, isSkipped, syscallName } from '../stacks/frame-choice.js';
-import type { SkipSet } from '../stacks/frame-choice.js';
+import { chooseFunction, isCertain, syscallName } from '../stacks/frame-choice.js';
 import { functionName } from '../stacks/frames.js';
+import { isSkipped } from '../stacks/skip-sets.js';
+import type { SkipSet } from '../stacks/skip-sets.js';
 import { stalledFunction } from '../stacks/stalled-function.js';
+import { blockedOn } from './blocked-on.js';
 import { memoryAccess } from './memory-access.js';
-import { decode, firstMatch, INLINED } from './open-report.js';
+import { firstMatch } from './open-report.js';
 import type { OpenReport } from './open-report.js';
+import { INLINED } from './report-lines.js';
 
 const CPU_LINE =
   /^[ \t]*CPU: ?(\d+) (?:UID: \d+ )?PID: (\d+) Comm: (.{1,64}?) +(?:Not tainted|Tainted:|Kdump:|G[ EWO]|P[ EWO])/;
@@ -30,15 +34,17 @@ export function describeReport(
   ending: { readonly after?: string; readonly cut: boolean },
 ): KernelLogFinding {
   const { rule, match, header } = report;
+  const variant = rule.variants?.find(({ pattern }) => report.lines.some((line) => pattern.test(line)));
   const groups = match.groups ?? {};
   const stack = mainStack(report);
   const name = chosenFunction(report, stack);
   const access = memoryAccess(report);
+  const blocked = blockedOn(report);
   const task = taskOf(report);
   const cpu = cpuOf(report);
   const filled = decode(
     fillTitle(
-      rule.title,
+      variant?.title ?? rule.title,
       { ...groups, ...(name === undefined ? { function: undefined } : { function: name }) },
       access,
     ),
@@ -48,7 +54,7 @@ export function describeReport(
   return {
     kind: rule.kind,
     // What made the kernel panic is a failure, even where the kernel only meant to warn.
-    severity: report.panic === undefined ? rule.severity : 'error',
+    severity: report.panic === undefined ? (variant?.severity ?? rule.severity) : 'error',
     title,
     signature: signatureOf(rule, title, name, task),
     at: report.startedAt,
@@ -58,6 +64,7 @@ export function describeReport(
     ...(name === undefined ? {} : { function: name }),
     ...(header.time === undefined ? {} : { kernelTime: header.time }),
     ...(access === undefined ? {} : { access }),
+    ...(blocked === undefined ? {} : { blockedOn: blocked }),
     ...(report.panic === undefined ? {} : { panic: decode(report.panic) }),
     ...(ending.after === undefined ? {} : { after: ending.after }),
     cut: ending.cut || report.dropped,
@@ -67,7 +74,7 @@ export function describeReport(
 }
 
 function signatureOf(rule: Rule, title: string, name: string | undefined, task: TaskRef | undefined): string {
-  const general = title.replace(/\b0x[0-9a-f]+\b|\b[0-9a-f]{8,16}\b|\d+/g, 'N');
+  const general = rule.device === true ? title : title.replace(/\b0x[0-9a-f]+\b|\b[0-9a-f]{8,16}\b|\d+/g, 'N');
   // Without a function, the name of the task is all that tells two hangs apart.
   const who =
     rule.kind === 'hung-task' && name === undefined && task !== undefined ? ` (${task.comm.replace(/\d+/g, 'N')})` : '';
@@ -116,7 +123,9 @@ function chosenFunction(report: OpenReport, stack: readonly StackFrame[]): strin
       return chooseFunction(stack, skip) ?? (named === undefined ? undefined : functionName(named));
     }
     case 'pc': {
-      const counter = counters[0]?.frame;
+      // A mail client may have wrapped the header in front of the function.
+      const wrapped = rule.kind === 'warning' && traces[0]?.label === '' ? traces[0].frames[0] : undefined;
+      const counter = wrapped ?? counters[0]?.frame;
       return chooseFunction(counter === undefined ? stack : [counter, ...stack], skip) ?? counter?.function;
     }
     case 'hang':

@@ -1,6 +1,9 @@
 import { ANY_BUG, BUGS } from './bugs.js';
-import { FAULTS } from './faults.js';
+import { DEVICES } from './devices.js';
+import { ANY_DIE, FAULTS } from './faults.js';
+import { HARDWARE_ERRORS } from './hardware.js';
 import { LOCKING } from './locking.js';
+import { MEMORY } from './memory.js';
 import { PANICS } from './panics.js';
 import { RESOURCES } from './resources.js';
 import type { Rule } from './rule.js';
@@ -15,6 +18,10 @@ export const RULES: readonly Rule[] = [
   ...FAULTS,
   ...BUGS,
   ...RESOURCES,
+  ...MEMORY,
+  ...DEVICES,
+  ...HARDWARE_ERRORS,
   ...PANICS,
+  ANY_DIE,
   ANY_BUG,
 ];

@@ -1,15 +1,23 @@
-import type { SkipSet } from '../stacks/frame-choice.js';
+import type { SkipSet } from '../stacks/skip-sets.js';
 import type { Rule } from './rule.js';
 import { COMMON_SKIP } from './rule.js';
 
 const SOURCE = '(?<file>[\\w./-]{1,128}):(?<line>\\d{1,6})';
-/** Since 6.19 `WARNING: FILE:LINE at FUNC+0x1/0x2, CPU#1: COMM/PID`; before `WARNING: CPU: 1 PID: 2 at FILE:LINE FUNC+0x1/0x2`. */
+/**
+ * Since 6.19 `WARNING: FILE:LINE at FUNC+0x1/0x2, CPU#1: COMM/PID`; before `WARNING: CPU: 1 PID: 2 at FILE:LINE FUNC+0x1/0x2`.
+ * 2.6.18 wrote `BUG: warning at FILE:LINE/FUNC()`.
+ */
 const warning = (file: string, functions: string) =>
   new RegExp(
-    `^WARNING: (?:\\[.{0,200}?\\] )?(?:CPU: (?<cpu>\\d+) PID: (?<pid>\\d+) )?(?:at )?(?<file>${file}):(?<line>\\d{1,6}) (?:at )?(?<function>${functions})(?:\\+0x[0-9a-f]+/0x[0-9a-f]+)?(?: \\[\\w+[^\\]]{0,64}\\])?(?:, CPU#(?<cpu2>\\d+): (?<comm>.{1,64})/(?<pid2>\\d+))?`,
+    [
+      '^(?:WARNING: |BUG: warning )(?:\\[.{0,200}?\\] )?(?:CPU: (?<cpu>\\d+) PID: (?<pid>\\d+) )?(?:at )?',
+      `(?<file>${file}):(?<line>\\d{1,6})(?: |/)(?:at )?`,
+      `(?<function>${functions})(?:\\+0x[0-9a-f]+/0x[0-9a-f]+)?(?: \\[\\w+[^\\]]{0,64}\\])?`,
+      '(?:, CPU#(?<cpu2>\\d+): (?<comm>.{1,64})/(?<pid2>\\d+))?',
+    ].join(''),
   );
 const WARN_SKIP: readonly SkipSet[] = COMMON_SKIP;
-const WARN = { severity: 'warning', literals: ['WARNING: '], from: 'header' } as const;
+const WARN = { severity: 'warning', literals: ['WARNING: ', 'BUG: warning at '], from: 'header' } as const;
 
 /** kernel/panic.c, lib/bug.c, lib/list_debug.c, lib/refcount.c, lib/debugobjects.c, mm/usercopy.c, mm/page_alloc.c, mm/memory.c, mm/slub.c */
 export const BUGS: readonly Rule[] = [
@@ -40,9 +48,9 @@ export const BUGS: readonly Rule[] = [
   {
     kind: 'bug',
     severity: 'error',
-    literals: ['ernel BUG'],
+    literals: ['ernel BUG', 'ernel bug detected'],
     pattern: new RegExp(
-      `^[Kk]ernel BUG (?:at ${SOURCE}|\\[#\\d+\\]|at [\\w.]{1,200}(?:\\+0x[0-9a-f]+/0x[0-9a-f]+)?(?:!| \\[|$))`,
+      `^[Kk]ernel (?:BUG|bug) (?:detected ?\\[#\\d+\\]|at ${SOURCE}|\\[#\\d+\\]|at [\\w.]{1,200}(?:\\+0x[0-9a-f]+/0x[0-9a-f]+)?(?:!| \\[|$))`,
     ),
     title: 'kernel BUG in {function}',
     from: 'pc',
@@ -108,6 +116,16 @@ export const BUGS: readonly Rule[] = [
     skip: [...COMMON_SKIP, 'usercopy'],
   },
   {
+    // The hard lockup detector of 2.6.38 to 3.x; the words that name the CPU follow.
+    ...WARN,
+    kind: 'hard-lockup',
+    severity: 'error',
+    pattern: warning('(?:[\\w./-]*/)?kernel/watchdog\\.c', 'watchdog_overflow_callback'),
+    title: 'BUG: hard lockup in {function}',
+    from: 'pc',
+    skip: [...COMMON_SKIP, 'stall'],
+  },
+  {
     ...WARN,
     kind: 'warning',
     pattern: warning('(?:[\\w./-]*/)?lib/kobject\\.c', 'kobject_\\w+'),
@@ -166,7 +184,7 @@ export const BUGS: readonly Rule[] = [
   {
     ...WARN,
     kind: 'warning',
-    pattern: warning('[\\w./+-]{1,128}', '[^\\s+\\[\\],]{1,128}'),
+    pattern: warning('[\\w./+-]{1,128}', '[^\\s+\\[\\],()]{1,128}'),
     title: 'WARNING in {function}',
     skip: WARN_SKIP,
     continues: ['refcount', 'odebug', 'list-corruption', 'busy-inodes'],
@@ -174,7 +192,9 @@ export const BUGS: readonly Rule[] = [
   {
     ...WARN,
     kind: 'warning',
-    pattern: /^WARNING: (?:CPU: (?<cpu>\d+) PID: (?<pid>\d+) )?at [0-9a-fx]{4,20}|^WARNING: CPU: \d+ PID: \d+ /,
+    // Older arm64 and powerpc kernels name the function below only.
+    pattern:
+      /^WARNING: (?:CPU: (?<cpu>\d+) PID: (?<pid>\d+) )?at (?:[0-9a-fx]{4,20}|[\w./+-]{1,128}:\d{1,6}(?:\s|$))|^WARNING: CPU: \d+ PID: \d+ /,
     title: 'WARNING in {function}',
     from: 'pc',
     skip: WARN_SKIP,
@@ -275,7 +295,8 @@ export const ANY_BUG: Rule = {
   kind: 'bug',
   severity: 'error',
   literals: ['BUG: '],
-  pattern: /^BUG: (?<what>[A-Za-z][^\n]{3,120})/,
+  // Healthy machines with unequal cores print the first, kernel/sched/topology.c.
+  pattern: /^BUG: (?!arch topology borken)(?<what>[A-Za-z][^\n]{3,120})/,
   title: 'BUG: {what}',
   from: 'none',
   vague: true,

@@ -23,7 +23,9 @@ const RAISED_BY: readonly KernelLogKind[] = [
   'divide-error',
 ];
 const TRAP = '^(?:CPU \\d+ )?(?:Oops: |Internal error: (?:Oops - )?)?';
-const FAULT = { severity: 'error', from: 'pc', skip: COMMON_SKIP, fatal: true } as const;
+/** arch/arm/kernel/traps.c, arch/arm64/kernel/traps.c: the first line of die(). */
+const DIES = /^Internal error: /;
+const FAULT = { severity: 'error', from: 'pc', skip: [...COMMON_SKIP, 'completions'], fatal: true } as const;
 
 /** arch/x86/mm/fault.c, arch/x86/kernel/traps.c, arch/arm64/mm/fault.c, arch/riscv/mm/fault.c, arch/powerpc/mm/fault.c and their like */
 export const FAULTS: readonly Rule[] = [
@@ -76,7 +78,7 @@ export const FAULTS: readonly Rule[] = [
     ...FAULT,
     kind: 'general-protection-fault',
     literals: ['general protection fault'],
-    pattern: new RegExp(`${TRAP}general protection fault(?::|, (?:probably|maybe) for)`),
+    pattern: new RegExp(`${TRAP}(?:segment-related )?general protection fault(?::|, (?:probably|maybe) for)`),
     title: 'general protection fault in {function}',
     continues: ['kasan', 'general-protection-fault'],
   },
@@ -145,6 +147,8 @@ export const FAULTS: readonly Rule[] = [
     ...FAULT,
     kind: 'page-fault',
     literals: ['Unhandled fault: '],
+    // A program's own access makes the kernel say the same, and go on.
+    confirmedBy: DIES,
     pattern: /^Unhandled fault: (?:.{1,80} at (?:0x)?(?<address>[0-9a-f]{8,16})\b)?/,
     title: 'Unhandled fault in {function}',
     continues: ['oops', 'kasan', 'kfence'],
@@ -153,7 +157,10 @@ export const FAULTS: readonly Rule[] = [
     ...FAULT,
     kind: 'oops',
     literals: ['Alignment trap: '],
-    pattern: /^Alignment trap: not handling instruction/,
+    confirmedBy: DIES,
+    // At an address of a program, it is the program's.
+    pattern:
+      /^Alignment trap: not handling instruction [0-9a-f]{1,16} at \[<(?:[89a-f][0-9a-f]{7}|[89a-f][0-9a-f]{15})>\]/,
     title: 'Alignment trap in {function}',
   },
   {
@@ -169,8 +176,29 @@ export const FAULTS: readonly Rule[] = [
     ...FAULT,
     kind: 'oops',
     literals: ['Oops'],
-    pattern: /^(?:CPU \d+ )?(?:Kernel )?Oops(?:: | - | \[|\[|#|$)/,
+    // Words behind it are a message about an oops, unless they end as die() ends.
+    pattern:
+      /^(?:CPU \d+ |.{1,32}[([]\d{1,10}[)\]]: )?(?:Kernel )?Oops(?: ?\[#?\d|#\d|:? ?\[#?\d|(?::| -)? (?:0x)?[0-9a-f]{1,16}(?:$|[ :[])|: .{1,100}\[#\d|$)/,
     title: 'Oops in {function}',
     continues: RAISED_BY,
   },
+  {
+    ...FAULT,
+    kind: 'oops',
+    literals: ['Kernel Fault: Code=', 'Data bus error, epc', 'nstruction bus error, epc'],
+    pattern: /^(?<what>Kernel Fault|Data bus error|Instruction bus error)(?:: Code=|, epc ==)/,
+    title: '{what} in {function}',
+    continues: RAISED_BY,
+  },
 ];
+
+/** die() of every machine: `specification exception: 0006 ilc:2 [#1] SMP`, `Reserved instruction in kernel code[#1]:`. */
+export const ANY_DIE: Rule = {
+  ...FAULT,
+  kind: 'oops',
+  literals: ['[#'],
+  pattern:
+    /^(?:.{1,32}\(\d{1,10}\): )?(?<what>[A-Z]?[a-z][\w ,/()-]{3,60}?!?)(?:: (?:0x)?[0-9a-f]{1,16})?(?:,? (?:ilc|sig|code): ?\w{1,16})? ?\[#\d{1,5}\]/,
+  title: '{what} in {function}',
+  continues: [...RAISED_BY, 'hardware-error'],
+};

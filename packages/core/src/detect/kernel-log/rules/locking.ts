@@ -1,4 +1,4 @@
-import type { SkipSet } from '../stacks/frame-choice.js';
+import type { SkipSet } from '../stacks/skip-sets.js';
 import type { Rule } from './rule.js';
 import { COMMON_SKIP } from './rule.js';
 

@@ -1,9 +1,10 @@
+import { union } from '../union.js';
 import type { Rule } from './rule.js';
 import { COMMON_SKIP } from './rule.js';
 
 const DEVICE = '\\([^)]{0,64}\\)';
 
-/** mm/kmemleak.c, net/core/dev.c, fs/super.c, fs/dcache.c, mm/oom_kill.c, block/blk-core.c, fs/buffer.c and the file systems' own error lines */
+/** mm/kmemleak.c, net/core/dev.c, fs/super.c, fs/dcache.c and the file systems' own error lines */
 export const RESOURCES: readonly Rule[] = [
   {
     kind: 'memory-leak',
@@ -84,11 +85,38 @@ export const RESOURCES: readonly Rule[] = [
       'gfs2: ',
       'ERROR (device ',
       'REISERFS error',
+      'bcachefs',
     ],
     pattern: new RegExp(
-      `^(?:(?<xfs>XFS) ${DEVICE}: (?:Metadata (?:corruption|CRC error|I/O error)|Corruption (?:warning|detected|of in-memory)|metadata I/O error|log I/O error|Filesystem has been shut down|Internal error)|(?<btrfs>BTRFS)(?:: | )(?:error|critical)[ :]|(?<f2fs>F2FS-fs) ${DEVICE}: .{0,40}(?:corrupt|inconsistent|fail)|(?<fat>(?:ex)?FAT-fs) ${DEVICE}: error|(?<jbd>JBD2): (?:Detected IO errors|Error -?\\d+ detected)|(?<ext4>EXT4-fs) ${DEVICE}: (?:previous I/O error|delayed block allocation failed|failed to convert)|(?<squash>SQUASHFS) error: |(?<nilfs>NILFS) ${DEVICE}: (?:error|bad)|(?<gfs>gfs2): fsid=[^ ]{1,64} (?:fatal|withdraw)|(?<ocfs>OCFS2): ERROR ${DEVICE}: |(?<reiser>REISERFS) error ${DEVICE}: )`,
+      `^${union([
+        `(?<xfs>XFS) ${DEVICE}: ${union([
+          'Metadata (?:corruption|CRC error|I/O error)',
+          'Corruption (?:warning|detected|of in-memory)',
+          'metadata I/O error',
+          '[lL]og I/O [eE]rror',
+          'I/O Error Detected',
+          'Filesystem has been shut down',
+          'Internal error',
+          'xfs_do_force_shutdown',
+          'log mount/recovery failed',
+          'writeback error on',
+          'Failing async write',
+        ])}`,
+        '(?<btrfs>BTRFS)(?:: | )(?:error|critical)[ :]',
+        `(?<f2fs>F2FS-fs) ${DEVICE}: .{0,40}(?:corrupt|inconsistent|fail)`,
+        `(?<fat>(?:ex)?FAT-fs) ${DEVICE}: error`,
+        '(?<jbd>JBD2): (?:Detected IO errors|Error -?\\d+ detected)',
+        `(?<ext4>EXT4-fs) ${DEVICE}: (?:previous I/O error|delayed block allocation failed|failed to convert)`,
+        '(?<squash>SQUASHFS) error: ',
+        `(?<nilfs>NILFS) ${DEVICE}: (?:error|bad)`,
+        '(?<gfs>gfs2): fsid=[^ ]{1,64} (?:fatal|withdraw)',
+        `(?<ocfs>OCFS2): ERROR ${DEVICE}: `,
+        `(?<reiser>REISERFS) error ${DEVICE}: `,
+        // Mount options name errors as well: `opts=errors=ro`.
+        `(?<bcachefs>bcachefs)(?: ${DEVICE})?:? (?:(?!opts=|starting version|mounting version).){0,160}?(?:\\berror\\b(?![=:]? ?(?:counts|action))|inconsisten|emergency read[- ]only|corrupt|checksum|fatal)`,
+      ])}`,
     ),
-    title: 'file system error: {xfs}{btrfs}{f2fs}{fat}{jbd}{ext4}{squash}{nilfs}{gfs}{ocfs}{reiser}',
+    title: 'file system error: {xfs}{btrfs}{f2fs}{fat}{jbd}{ext4}{squash}{nilfs}{gfs}{ocfs}{reiser}{bcachefs}',
     from: 'none',
     single: true,
   },
@@ -99,55 +127,6 @@ export const RESOURCES: readonly Rule[] = [
     pattern: new RegExp(`^ERROR: ${DEVICE}: (?<function>[a-zA-Z]\\w{1,48}): `),
     title: 'JFS error in {function}',
     from: 'header',
-    single: true,
-  },
-  {
-    kind: 'io-error',
-    severity: 'warning',
-    literals: ['I/O error', 'critical '],
-    pattern:
-      /^(?:blk_update_request: |print_req_error: |end_request: )?(?:(?:critical )?I\/O error, dev (?!fd\d)(?<dev>[\w.!-]{1,32}), sector|Buffer I\/O error on dev(?:ice)? (?!fd\d)(?<dev2>[\w.!-]{1,32})|critical (?:medium|target|space allocation|nexus) error, dev (?<dev3>[\w.!-]{1,32}), sector|lost async page write)/,
-    title: 'I/O error on {dev}{dev2}{dev3}',
-    from: 'none',
-    single: true,
-  },
-  {
-    kind: 'io-error',
-    severity: 'warning',
-    literals: ['nvme nvme'],
-    pattern:
-      /^nvme (?<dev>nvme\d{1,4}): (?:I\/O (?:tag )?\d{1,6} .{0,80}timeout, |controller is down; will reset|Device not ready; aborting|Disabling device after reset failure|Removing after probe failure)/,
-    title: 'I/O timeout on {dev}',
-    from: 'none',
-    single: true,
-  },
-  {
-    kind: 'io-error',
-    severity: 'warning',
-    literals: ['Disk failure on '],
-    pattern: /^md\/\w{1,16}:\w{1,32}: Disk failure on (?<dev>[\w-]{1,32}), disabling device/,
-    title: 'disk failure on {dev}',
-    from: 'none',
-    single: true,
-  },
-  {
-    kind: 'io-error',
-    severity: 'warning',
-    literals: ['NETDEV WATCHDOG: '],
-    pattern:
-      /^[\w.-]{1,64} [\w.:-]{1,64} (?<dev>[\w.-]{1,32})(?: \([^)]{1,64}\))?: NETDEV WATCHDOG: CPU: \d+: transmit queue/,
-    title: 'NETDEV WATCHDOG: {dev}: transmit queue timed out',
-    from: 'none',
-    single: true,
-  },
-  {
-    kind: 'oom-kill',
-    severity: 'warning',
-    literals: ['ut of memory'],
-    pattern:
-      /^(?<what>Memory cgroup out of memory|Out of memory)(?: \([^)]{1,64}\))?: Kill(?:ed)? process (?<pid>\d{1,10}) \((?<comm>.{1,64}?)\)(?:[ ,]|$)/,
-    title: '{what}: Killed process {comm}',
-    from: 'none',
     single: true,
   },
 ];

@@ -1,6 +1,6 @@
 import type { Severity } from '../../finding.js';
 import type { KernelLogKind } from '../kernel-log-finding.js';
-import type { SkipSet } from '../stacks/frame-choice.js';
+import type { SkipSet } from '../stacks/skip-sets.js';
 
 /** Where the function of the title is looked for; each falls back on the main trace where it finds none. */
 export type FunctionSource =
@@ -45,6 +45,18 @@ export interface Rule {
   readonly continues?: readonly KernelLogKind[];
   /** Whatever such a report holds already, this is more of it. */
   readonly follows?: boolean;
+  /** A further header of the same rule belongs to the open report. */
+  readonly repeats?: boolean;
+  /** What a line of the report makes of it; the first that matches counts. */
+  readonly variants?: readonly { readonly pattern: RegExp; readonly severity: Severity; readonly title: string }[];
+  /** It is a failure of the kernel only when a line of the report has this form; else a program was told off. */
+  readonly confirmedBy?: RegExp;
+  /** It is no failure when a line of the report has this form. */
+  readonly revokedBy?: RegExp;
+  /** Something of the same kind that says more follows as a rule: only where it does not, this is told. */
+  readonly provisional?: boolean;
+  /** The title names a device: another device is another failure. */
+  readonly device?: boolean;
   /** A single line, with nothing behind it. */
   readonly single?: boolean;
   /** Lines of no known form that may stand within the report; default 10 before a trace, 4 behind it. */

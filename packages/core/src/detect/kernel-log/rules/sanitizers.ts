@@ -1,6 +1,8 @@
+import type { SkipSet } from '../stacks/skip-sets.js';
 import type { Rule } from './rule.js';
 import { COMMON_SKIP } from './rule.js';
 
+const MEMORY_SKIP: readonly SkipSet[] = [...COMMON_SKIP, 'completions'];
 const FUNCTION = '(?<function>[^\\s+\\[\\]]{1,200})(?:\\+0x[0-9a-f]+/0x[0-9a-f]+)?';
 
 /** What `report_ubsan_failure()` of lib/ubsan.c says, and the name that the whole report has for it. */
@@ -25,7 +27,7 @@ export const SANITIZERS: readonly Rule[] = [
     pattern: new RegExp(`^BUG: KASAN: (?:double-free or invalid-free|double-free|invalid-free) in ${FUNCTION}`),
     title: 'KASAN: invalid-free in {function}',
     from: 'header',
-    skip: COMMON_SKIP,
+    skip: MEMORY_SKIP,
     continues: ['kasan'],
     patience: 40,
   },
@@ -36,7 +38,7 @@ export const SANITIZERS: readonly Rule[] = [
     pattern: new RegExp(`^BUG: KASAN: (?<what>[a-z][a-z-]{1,40}) in ${FUNCTION}`),
     title: 'KASAN: {what} {Access} in {function}',
     from: 'header',
-    skip: COMMON_SKIP,
+    skip: MEMORY_SKIP,
     continues: ['kasan'],
     patience: 40,
   },
@@ -47,7 +49,7 @@ export const SANITIZERS: readonly Rule[] = [
     pattern: /^BUG: KASAN: (?:double-free or )?(?<what>[a-z][a-z-]{1,40}) on (?:address|unknown)/,
     title: 'KASAN: {what} {Access} in {function}',
     from: 'trace',
-    skip: COMMON_SKIP,
+    skip: MEMORY_SKIP,
     patience: 40,
   },
   {
@@ -57,7 +59,7 @@ export const SANITIZERS: readonly Rule[] = [
     pattern: new RegExp(`^BUG: KASan: use after free in ${FUNCTION}`),
     title: 'KASAN: use-after-free {Access} in {function}',
     from: 'header',
-    skip: COMMON_SKIP,
+    skip: MEMORY_SKIP,
     patience: 40,
   },
   {
@@ -67,7 +69,7 @@ export const SANITIZERS: readonly Rule[] = [
     pattern: new RegExp(`^BUG: KASan: out of bounds (?:access|on (?:stack|global variable)) in ${FUNCTION}`),
     title: 'KASAN: out-of-bounds {Access} in {function}',
     from: 'header',
-    skip: COMMON_SKIP,
+    skip: MEMORY_SKIP,
     patience: 40,
   },
   {
@@ -100,7 +102,7 @@ export const SANITIZERS: readonly Rule[] = [
     ),
     title: 'KFENCE: {what} {access} in {function}',
     from: 'header',
-    skip: COMMON_SKIP,
+    skip: MEMORY_SKIP,
     patience: 40,
   },
   {

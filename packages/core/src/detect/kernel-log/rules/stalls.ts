@@ -1,7 +1,8 @@
+import { union } from '../union.js';
 import type { Rule } from './rule.js';
 import { COMMON_SKIP } from './rule.js';
 
-const PREFIX = '^(?:(?:rcu|watchdog|NMI watchdog|Watchdog|hung_task|khungtaskd): ){0,2}';
+const PREFIX = '^(?:(?:rcu|watchdog|NMI watchdog|Watchdog|hung_task|khungtaskd):? ){0,2}';
 
 /** kernel/hung_task.c, kernel/rcu/tree_stall.h, kernel/rcu/tree_exp.h, kernel/rcu/tasks.h, kernel/watchdog.c, kernel/workqueue.c */
 export const STALLS: readonly Rule[] = [
@@ -51,14 +52,23 @@ export const STALLS: readonly Rule[] = [
   {
     kind: 'hard-lockup',
     severity: 'error',
-    literals: ['hard LOCKUP', 'hard lockup'],
+    literals: ['LOCKUP', 'hard lockup'],
     pattern: new RegExp(
-      `${PREFIX}(?:(?:CPU ?(?<self>\\d+): )?(?:Watchdog )?detected hard LOCKUP on cpu (?<cpu>\\d+)|(?:BUG: )?hard lockup)`,
+      `${PREFIX}${union([
+        '(?:CPU ?(?<self>\\d+): )?(?:Watchdog )?detected hard LOCKUP on cpu (?<cpu>\\d+)',
+        '(?:BUG: )?hard lockup',
+        // arch/powerpc/kernel/watchdog.c, the oldest first
+        'CPU:(?<cpu2>\\d+) (?:detected )?Hard LOCKUP',
+        'CPU \\d+ (?:(?:self-)?detected )?hard LOCKUP(?: @ (?<function>[A-Za-z_$.][^\\s+]{0,200}))?',
+        // 2.6
+        '(?:BUG: )?NMI Watchdog detected LOCKUP on CPU ?\\d+',
+      ])}`,
       'i',
     ),
     title: 'BUG: hard lockup in {function}',
     from: 'pc',
     skip: [...COMMON_SKIP, 'stall'],
+    continues: ['hard-lockup'],
   },
   {
     kind: 'workqueue-lockup',

@@ -9,7 +9,7 @@ const MAX_CPUS = 1024;
  * Whoever notices a stall asks the other CPUs for their backtraces, and each prints its own: with caller tags as a context
  * of its own, `[C0]`, though it is a part of the report of `[C1]`.
  */
-export class AskedBacktraces {
+export class RequestedBacktraces {
   readonly #askedBy = new Map<string, string>();
 
   /** The context whose report the line belongs to. */

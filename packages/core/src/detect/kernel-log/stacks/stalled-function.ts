@@ -1,7 +1,9 @@
 import type { StackFrame } from '../../finding.js';
-import { isCertain, isSkipped, syscallName } from './frame-choice.js';
-import type { SkipSet } from './frame-choice.js';
+import { union } from '../union.js';
+import { isCertain, syscallName } from './frame-choice.js';
 import type { Trace } from './frames.js';
+import { isSkipped } from './skip-sets.js';
+import type { SkipSet } from './skip-sets.js';
 
 export interface ProgramCounter {
   readonly frame: StackFrame;
@@ -12,14 +14,79 @@ export interface ProgramCounter {
 }
 
 /** Where the interrupt that noticed the stall came in: what it interrupted stands below. */
-const INTERRUPT =
-  /^(?:asm_)?(?:sysvec_|smp_)?(?:apic_timer_interrupt|reschedule_interrupt|call_function(?:_single)?(?:_interrupt)?$|common_interrupt)|^el1h?_(?:64_)?irq|^__irq_svc|^do_IRQ$|^exc_nmi$|^end_repeat_nmi$|^(?:asm_)?exc_(?:nmi|irq)|^handle_(?:riscv_)?irq|^do_irq$/;
+const INTERRUPT = new RegExp(
+  union([
+    '^(?:asm_)?(?:sysvec_|smp_)?(?:apic_timer_interrupt|reschedule_interrupt|call_function(?:_single)?(?:_interrupt)?$|common_interrupt)',
+    '^el1h?_(?:64_)?irq',
+    '^__irq_svc',
+    '^do_IRQ$',
+    '^exc_nmi$',
+    '^end_repeat_nmi$',
+    '^(?:asm_)?exc_(?:nmi|irq)',
+    '^handle_(?:riscv_)?irq',
+    '^do_irq$',
+  ]),
+);
 /**
  * What hands out work that is not its own: the function it called stands for the loop, wherever in it the sample fell.
  * System calls, work items, timers, softirqs, packets, file and socket operations, faults.
  */
-const DISPATCHER =
-  /do_syscall_|do_fast_syscall_|sysenter_dispatch|tracesys_phase2|el0_svc|invoke_syscall|ret_fast_syscall|^handle_syscall|^do_trap_ecall|process_one_work|netif_receive_skb|do_softirq|handle_softirqs|call_timer_fn|_run_timers|run_timer_softirq|hrtimer_run|run_ksoftirqd|smpboot_thread_fn|^kthread$|start_secondary|cpu_startup_entry|ret_from_fork|^ret_to_user|tasklet_(?:hi_)?action|vfs_(?:write|read|iter_read|iter_write|ioctl|open)|do_iter_(?:read|write)|call_(?:read|write)_iter|new_sync_(?:read|write)|ksys_ioctl|compat_(?:sys_)?ioctl|blkdev_(?:driver_)?ioctl|^call_mmap|mmap_region|do_mmap|do_dentry_open|^(?:__)?sock_(?:sendmsg|recvmsg|release|mmap|do_ioctl|ioctl)|^compat_sock_ioctl|kernel_(?:setsockopt|listen|accept)|sock_common_setsockopt|^(?:setsockopt|listen|accept)$|sk_common_release|^nfnetlink_rcv_msg|^rtnetlink_rcv_msg|^netlink_dump|^(?:__(?:x64|ia32|arm64|se|do)_)?(?:sys_)(?:socketpair|connect|ioctl)|__do_fault|do_page_fault|^(?:asm_)?(?:exc_)?page_fault$|__fput|task_work_run|exit_to_user/;
+const DISPATCHER = new RegExp(
+  union([
+    'do_syscall_',
+    'do_fast_syscall_',
+    'sysenter_dispatch',
+    'tracesys_phase2',
+    'el0_svc',
+    'invoke_syscall',
+    'ret_fast_syscall',
+    '^handle_syscall',
+    '^do_trap_ecall',
+    'process_one_work',
+    'netif_receive_skb',
+    'do_softirq',
+    'handle_softirqs',
+    'call_timer_fn',
+    '_run_timers',
+    'run_timer_softirq',
+    'hrtimer_run',
+    'run_ksoftirqd',
+    'smpboot_thread_fn',
+    '^kthread$',
+    'start_secondary',
+    'cpu_startup_entry',
+    'ret_from_fork',
+    '^ret_to_user',
+    'tasklet_(?:hi_)?action',
+    'vfs_(?:write|read|iter_read|iter_write|ioctl|open)',
+    'do_iter_(?:read|write)',
+    'call_(?:read|write)_iter',
+    'new_sync_(?:read|write)',
+    'ksys_ioctl',
+    'compat_(?:sys_)?ioctl',
+    'blkdev_(?:driver_)?ioctl',
+    '^call_mmap',
+    'mmap_region',
+    'do_mmap',
+    'do_dentry_open',
+    '^(?:__)?sock_(?:sendmsg|recvmsg|release|mmap|do_ioctl|ioctl)',
+    '^compat_sock_ioctl',
+    'kernel_(?:setsockopt|listen|accept)',
+    'sock_common_setsockopt',
+    '^(?:setsockopt|listen|accept)$',
+    'sk_common_release',
+    '^nfnetlink_rcv_msg',
+    '^rtnetlink_rcv_msg',
+    '^netlink_dump',
+    '^(?:__(?:x64|ia32|arm64|se|do)_)?(?:sys_)(?:socketpair|connect|ioctl)',
+    '__do_fault',
+    'do_page_fault',
+    '^(?:asm_)?(?:exc_)?page_fault$',
+    '__fput',
+    'task_work_run',
+    'exit_to_user',
+  ]),
+);
 const EVERY_CPU = /smp_call_function/;
 
 /**
