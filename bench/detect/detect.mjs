@@ -168,7 +168,7 @@ function fragments() {
     'é',
   ]);
   const folder = new URL('../../tests/fixtures/kernel-log/', import.meta.url);
-  for (const file of readdirSync(folder, { recursive: true }).toSorted()) {
+  for (const file of readdirSync(folder, { recursive: true }).toSorted((one, other) => one.localeCompare(other))) {
     // Reports as the kernel words them, without a prefix.
     if (!file.endsWith('.json') || !JSON.parse(readFileSync(new URL(file, folder), 'utf8')).messages) continue;
     const log = new URL(file.replace(/\.json$/, '.log'), folder);
