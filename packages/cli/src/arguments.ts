@@ -3,12 +3,20 @@ import { InvalidArgumentError } from 'commander';
 
 export function wholeNumber(text: string): number {
   if (/^\d{1,9}$/.test(text) && Number(text) >= 1) return Number(text);
-  throw new InvalidArgumentError('it must be a whole number of 1 or more.');
+  throw new InvalidArgumentError('It must be a whole number of 1 or more.');
 }
 
 export function seed(text: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('it must be a whole number of at most 15 digits.');
+  throw new InvalidArgumentError('It must be a whole number of at most 15 digits.');
+}
+
+/** RAM in MiB, of `2G`, `512M` or a number of MiB. */
+export function memorySize(text: string): number {
+  const [, digits, unit = 'M'] = /^(\d{1,7})([MG])?(?:iB)?$/i.exec(text) ?? [];
+  const mib = Number(digits) * (unit.toUpperCase() === 'G' ? 1024 : 1);
+  if (mib >= 1) return mib;
+  throw new InvalidArgumentError('It must be a size such as 2G, 512M, or a number of MiB.');
 }
 
 export function duration(text: string): number {
@@ -16,25 +24,25 @@ export function duration(text: string): number {
     const ms = parseDuration(text);
     if (ms > 0) return ms;
   } catch {
-    // Said below in the words of the command line.
+    // Reported below in terms of the command line.
   }
-  throw new InvalidArgumentError('it must be a duration such as 500ms, 90s, 3m or 1h.');
+  throw new InvalidArgumentError('It must be a duration such as 500ms, 90s, 3m or 1h.');
 }
 
 export function shard(text: string): Shard {
   try {
     return parseShard(text);
   } catch {
-    throw new InvalidArgumentError('it must be of the form 2/5: the second of five.');
+    throw new InvalidArgumentError('It must be of the form 2/5: the second of five.');
   }
 }
 
-/** Checked here, handed on as text. */
+/** Checks the goal of `--until`; returns it as text. */
 export function rateGoal(text: string): string {
   try {
     parseRateGoal(text);
     return text;
   } catch (error) {
-    throw new InvalidArgumentError(`${error instanceof Error ? error.message : ''}; write it like "rate<0.01@95%".`);
+    throw new InvalidArgumentError(`${error instanceof Error ? error.message : ''}; write it as "rate<0.01@95%".`);
   }
 }

@@ -7,7 +7,7 @@ import { createProgram } from './program.js';
 import { renderError } from './render/errors.js';
 import { watchForUncaught } from './uncaught.js';
 
-// A reader that has seen enough (`| head`) is no error.
+// A reader that closes the pipe early (`| head`) is not an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) =>
   process.exit(error.code === 'EPIPE' ? EXIT.fine : EXIT.cannotTell),
 );

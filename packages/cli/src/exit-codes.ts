@@ -1,13 +1,13 @@
 import { isQmpilotError, type ErrorCode } from '@qmpilot/core';
 import { ScenarioFailure } from './uncaught.js';
 
-/** They fit `git bisect run`. */
+/** Exit statuses, as `git bisect run` expects them. */
 export const EXIT = { fine: 0, found: 1, usage: 2, cannotTell: 125 } as const;
 
 /** Errors of the call itself: correct the command, the names in it or the scenario. */
 const USAGE_CODES: ReadonlySet<ErrorCode> = new Set(['USAGE', 'SCENARIO', 'NOT_FOUND', 'ALREADY_EXISTS']);
 
-/** 128 and the signal's number, as shells have it. */
+/** 128 plus the number of the signal, as in shells. */
 export const SIGNAL_EXIT: Readonly<Partial<Record<NodeJS.Signals, number>>> = {
   SIGHUP: 129,
   SIGINT: 130,

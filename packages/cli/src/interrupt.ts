@@ -1,6 +1,6 @@
 import { SIGNAL_EXIT } from './exit-codes.js';
 
-/** Thrown into what runs by the first signal. */
+/** The reason of the abort signal after the first SIGINT, SIGTERM or SIGHUP. */
 export class InterruptedError extends Error {
   override readonly name = 'InterruptedError';
   readonly exitCode: number;
@@ -12,8 +12,8 @@ export class InterruptedError extends Error {
 }
 
 /**
- * Runs `task` with a signal that the first Ctrl-C, SIGTERM or SIGHUP fires, so that everything is put away in order; a second one
- * exits at once, and the reaper puts away the rest. `doing` is said at the first one: what it does, "ending the vm".
+ * Runs `task` with an abort signal that fires at the first SIGINT, SIGTERM or SIGHUP, so that it can clean up; the second one exits
+ * at once, and the reaper cleans up the rest. `doing` describes the reaction to the first one, such as "stopping the VM".
  */
 export async function interruptible<T>(
   doing: string,
@@ -25,7 +25,7 @@ export async function interruptible<T>(
     const signal = name as NodeJS.Signals;
     const onSignal = () => {
       if (controller.signal.aborted) process.exit(SIGNAL_EXIT[signal] ?? 1);
-      say(`\nqmpilot: ${signal}: ${doing}; once more to exit at once\n`);
+      say(`\nqmpilot: ${signal}: ${doing} (again to exit at once)\n`);
       controller.abort(new InterruptedError(signal));
     };
     process.on(signal, onSignal);

@@ -7,7 +7,7 @@ import { hashScenario } from './scenario-source.js';
 
 export interface LoadedScenario {
   readonly scenario: Scenario;
-  /** For run.json: where it came from, and the hash of its text and of what it imports from beside it. */
+  /** For run.json: the file, and the hash of its text and of its relative imports. */
   readonly source: { readonly file: string; readonly sha256: string };
 }
 
@@ -24,9 +24,9 @@ export async function loadScenario(name: string): Promise<LoadedScenario> {
   try {
     text = await readFile(file);
   } catch (cause) {
-    throw new QmpilotError('USAGE', `the scenario ${name} cannot be read`, {
+    throw new QmpilotError('USAGE', `cannot read the scenario ${name}`, {
       cause,
-      hint: 'check the path; a scenario is a file like x.repro.ts',
+      hint: 'check the path; a scenario is a file such as x.repro.ts',
     });
   }
   const alias = Object.fromEntries(
@@ -42,13 +42,13 @@ export async function loadScenario(name: string): Promise<LoadedScenario> {
     const message = cause instanceof Error ? cause.message : String(cause);
     throw new QmpilotError(
       'SCENARIO',
-      `the scenario ${name} does not load: ${message.split('\n').slice(0, 6).join(' ')}`,
-      { cause, hint: 'run it through tsc for all its errors' },
+      `cannot load the scenario ${name}: ${message.split('\n').slice(0, 6).join(' ')}`,
+      { cause, hint: 'check it with tsc, which shows all errors' },
     );
   }
   if (!isScenario(exported)) {
     throw new QmpilotError('SCENARIO', `${name} exports no scenario`, {
-      hint: 'export default defineScenario({ guest, attempt }), from @qmpilot/core',
+      hint: 'export default defineScenario({ guest, attempt }) of @qmpilot/core',
     });
   }
   return { scenario: exported, source: { file, sha256: await hashScenario(file, text) } };

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 
-/** Programs that open a file as the desktop would; $BROWSER comes first. */
+/** Programs that open a file as the desktop does, tried after $BROWSER. */
 const OPENERS = ['xdg-open', 'open', 'wslview'];
 
-/** @returns whether a program took it; it goes on by itself */
+/** @returns whether a program was started; it keeps running on its own */
 export async function openInBrowser(path: string): Promise<boolean> {
   const own = process.env['BROWSER'];
   for (const program of [...(own === undefined || own === '' ? [] : [own]), ...OPENERS]) {

@@ -1,41 +1,66 @@
 import { Command } from 'commander';
-import { registerCompletion } from './commands/completion.js';
-import { registerDoctor } from './commands/doctor.js';
-import { registerGuest } from './commands/guest.js';
-import { registerPlan } from './commands/plan.js';
+import { registerConsole } from './commands/console/console.js';
+import { registerLogs } from './commands/console/logs.js';
+import { registerPress } from './commands/console/press.js';
+import { registerScreen } from './commands/console/screen.js';
+import { registerScreenshot } from './commands/console/screenshot.js';
+import { registerType } from './commands/console/type.js';
 import { registerQmp } from './commands/qmp/qmp.js';
-import { registerReport } from './commands/report.js';
-import { registerRepro } from './commands/repro.js';
+import { registerPlan } from './commands/runs/plan.js';
+import { registerReport } from './commands/runs/report.js';
+import { registerRepro } from './commands/runs/repro.js';
 import { registerScan } from './commands/scan.js';
-import { registerSnapshot } from './commands/snapshot.js';
-import { registerVmCommands } from './commands/vm/register.js';
+import { registerFork } from './commands/snapshot/fork.js';
+import { registerRestore } from './commands/snapshot/restore.js';
+import { registerSnapshot } from './commands/snapshot/snapshot.js';
+import { registerCompletion } from './commands/tools/completion.js';
+import { registerDoctor } from './commands/tools/doctor.js';
+import { registerGuest } from './commands/tools/guest.js';
+import { registerBoot } from './commands/vm/boot.js';
+import { registerExec } from './commands/vm/exec.js';
+import { registerPoweroff } from './commands/vm/poweroff.js';
+import { registerPs } from './commands/vm/ps.js';
+import { registerRm } from './commands/vm/rm.js';
+import { registerStop } from './commands/vm/stop.js';
+import { commandPath, HELP_CONFIGURATION, OUTPUT_CONFIGURATION } from './help.js';
 
-/** The whole command line; errors of usage are thrown as commander's. */
+/** The order and the headings of `qmpilot --help`. */
+const GROUPS: readonly (readonly [heading: string, commands: readonly ((program: Command) => void)[]])[] = [
+  ['Named VMs:', [registerBoot, registerPs, registerExec, registerPoweroff, registerStop, registerRm]],
+  [
+    'Console and input:',
+    [registerConsole, registerLogs, registerScreen, registerType, registerPress, registerScreenshot],
+  ],
+  ['Snapshots:', [registerSnapshot, registerRestore, registerFork]],
+  ['Runs:', [registerRepro, registerReport, registerPlan]],
+  ['Images:', [registerGuest]],
+  ['Tools:', [registerScan, registerQmp, registerDoctor, registerCompletion]],
+];
+
+/** Creates the whole command line; usage errors are thrown as commander's. */
 export function createProgram(version: string): Command {
   const program = new Command('qmpilot')
     .description('Boot, drive, snapshot and retry Linux VMs until a bug is caught.')
-    .version(version)
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show this help')
     .enablePositionalOptions()
-    .showHelpAfterError('(qmpilot --help shows what there is)')
-    .configureHelp({ showGlobalOptions: true });
-  for (const register of [
-    registerRepro,
-    registerReport,
-    registerPlan,
-    registerSnapshot,
-    registerVmCommands,
-    registerGuest,
-    registerScan,
-    registerQmp,
-    registerDoctor,
-    registerCompletion,
-  ])
-    register(program);
-  overrideExit(program);
+    .configureHelp(HELP_CONFIGURATION)
+    .configureOutput(OUTPUT_CONFIGURATION);
+  for (const [heading, commands] of GROUPS) {
+    program.commandsGroup(heading);
+    for (const register of commands) register(program);
+  }
+  program.helpCommand('help [command]', 'show the help of a command');
+  finish(program);
   return program;
 }
 
-function overrideExit(command: Command): void {
+function finish(command: Command): void {
   command.exitOverride();
-  for (const child of command.commands) overrideExit(child);
+  command.showHelpAfterError(`  -> see ${command.parent ? `qmpilot ${commandPath(command)}` : 'qmpilot'} --help`);
+  for (const child of command.commands) {
+    // In `qmpilot --help` subcommands appear in the group of their command.
+    if (command.parent) child.helpGroup(command.helpGroup());
+    finish(child);
+  }
 }

@@ -6,7 +6,7 @@ import { dirname, relative, resolve } from 'node:path';
 const RELATIVE_IMPORT = /(?:\bfrom|\bimport|\brequire)\s*\(?\s*(['"])(\.{1,2}\/[^'"\n]+)\1/g;
 const ENDINGS = ['', '.ts', '.mts', '.js', '.mjs', '.json', '/index.ts', '/index.js'];
 
-/** The hash of a scenario's text and of all that it imports by relative paths; that of the text alone when it imports nothing. */
+/** Hashes a scenario and everything that it imports by relative paths; without imports, its text alone. */
 export async function hashScenario(file: string, text: Buffer): Promise<string> {
   const found = new Map([[file, text]]);
   for (const [from, contents] of found) {
@@ -23,13 +23,13 @@ export async function hashScenario(file: string, text: Buffer): Promise<string> 
 }
 
 async function readModule(path: string): Promise<{ readonly path: string; readonly text: Buffer } | undefined> {
-  // TypeScript is imported under the name of what it compiles to.
+  // TypeScript files are imported by the names of their JavaScript output.
   const candidates = [...ENDINGS.map((ending) => path + ending), path.replace(/\.([cm]?)js$/, '.$1ts')];
   for (const candidate of candidates) {
     try {
       return { path: candidate, text: await readFile(candidate) };
     } catch {
-      // Another ending may fit.
+      // Try the next ending.
     }
   }
   return undefined;

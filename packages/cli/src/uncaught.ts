@@ -2,12 +2,12 @@ import { isQmpilotError, QmpilotError } from '@qmpilot/core';
 import { EXIT } from './exit-codes.js';
 import { renderError } from './render/errors.js';
 
-/** A scenario failed outside of any attempt: in `prepare`, by a timer or by a forgotten promise. That is no verdict, and no misuse of the command. */
+/** A scenario failed outside of any attempt: in `prepare`, in a timer or in a promise that was not awaited. Neither a verdict nor a usage error. */
 export class ScenarioFailure extends QmpilotError {}
 
 let current: AbortController | undefined;
 
-/** Node.js would exit with 1 after an exception that nobody catches, and 1 says "reproduced" here. */
+/** Node.js exits with 1 after an uncaught exception, which would mean "reproduced" here. */
 export function watchForUncaught(): void {
   const end = (how: string) => (error: unknown) => {
     const { name, message, stack } =
@@ -17,7 +17,7 @@ export function watchForUncaught(): void {
         new ScenarioFailure('SCENARIO', `${how}: ${name}: ${message}`, {
           cause: error,
           evidence: { stderr: (stack ?? message).split('\n') },
-          hint: 'await every promise in the scenario, and catch what its timers throw; --resume goes on with the run',
+          hint: 'await every promise in the scenario, and catch errors in its timers; --resume continues the run',
         }),
       );
       return;
@@ -25,12 +25,12 @@ export function watchForUncaught(): void {
     process.stderr.write(renderError(error));
     process.exit(EXIT.cannotTell);
   };
-  process.on('uncaughtException', end('the scenario left an exception uncaught'));
-  process.on('unhandledRejection', end('the scenario left a rejected promise unhandled'));
+  process.on('uncaughtException', end('uncaught exception in the scenario'));
+  process.on('unhandledRejection', end('unhandled promise rejection in the scenario'));
 }
 
 /**
- * Gives `task` a signal that fires when something is caught by nobody, so that everything is put away in order; that is thrown then.
+ * Runs `task` with a signal that fires at an uncaught error, so that it can clean up; then throws that error.
  * @throws {ScenarioFailure}
  */
 export async function unlessUncaught<T>(task: (signal: AbortSignal) => Promise<T>): Promise<T> {

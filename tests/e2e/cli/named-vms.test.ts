@@ -57,7 +57,7 @@ const ps = async () => {
     .trim()
     .split('\n')
     .filter(Boolean)
-    .map((line): { name: string; status: string; reason?: string; qemuPid: number; keeperPid: number } =>
+    .map((line): { name: string; status: string; reason?: string; qemuPid?: number; daemonPid: number } =>
       JSON.parse(line),
     );
 };
@@ -113,7 +113,7 @@ describe('a vm under a name, from one command to the next', () => {
     expect((await qmpilotWith('correct horse\\n\n', 'type', '--stdin', '--enter', 'web')).code).toBe(0);
     await expect.poll(async () => (await qmpilot('screen', 'web')).stdout, { timeout: 20_000 }).toContain('got 15');
     expect((await qmpilot('logs', 'web')).stdout).not.toContain('correct horse');
-    expect(await qmpilot('type', 'web')).toMatchObject({ code: 2, stderr: expect.stringContaining('which text?') });
+    expect(await qmpilot('type', 'web')).toMatchObject({ code: 2, stderr: expect.stringContaining('no text given') });
   });
 
   it('says at Ctrl-C what it ends: the command, not the vm', async () => {
@@ -140,7 +140,7 @@ describe('a vm under a name, from one command to the next', () => {
     expect((await qmpilot('logs', 'web')).stdout).toContain('the answer is 42\n');
     expect(await qmpilot('console', 'web')).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('needs a terminal'),
+      stderr: expect.stringContaining('must be a terminal'),
     });
   });
 
@@ -164,15 +164,15 @@ describe('a vm under a name, from one command to the next', () => {
     tmux('send-keys', '-t', 'two', 'echo typed by $((1 + 1))', 'Enter');
     await expect.poll(() => pane('one'), { timeout: 20_000 }).toContain('typed by 2\n');
     expect(tmux('display-message', '-p', '-t', 'one', '#{pane_title}')).not.toContain('title-of-the-guest');
-    // The guest's terminal follows that of whoever came or changed last.
+    // The guest's terminal takes the size of the client that attached or resized last.
     tmux('resize-window', '-t', 'two', '-x', '90', '-y', '25');
     await expect
       .poll(async () => (await qmpilot('exec', 'web', 'stty -F /dev/ttyS0 size')).stdout, { timeout: 20_000 })
       .toBe('25 90\n');
     tmux('resize-window', '-t', 'two', '-x', '100', '-y', '30');
-    // Leaving twice is leaving once; the second may reach the shell behind.
+    // The second key may reach the shell below.
     tmux('send-keys', '-t', 'one', 'C-]', 'C-]');
-    await expect.poll(() => pane('one'), { timeout: 20_000 }).toContain('the vm goes on');
+    await expect.poll(() => pane('one'), { timeout: 20_000 }).toContain('the VM keeps running');
     // The terminal is as it was: the shell echoes and edits again.
     tmux('send-keys', '-t', 'one', 'C-u', 'echo back at $((40 + 2))', 'Enter');
     await expect.poll(() => pane('one'), { timeout: 20_000 }).toContain('back at 42\n');
@@ -186,7 +186,7 @@ describe('a vm under a name, from one command to the next', () => {
     expect((await qmpilot('exec', 'web2', 'cat /root/nonce')).code).toBe(1);
     await qmpilot('restore', 'web', 'ready');
     expect((await qmpilot('exec', 'web', 'cat /root/nonce')).code).toBe(1);
-    expect((await qmpilot('snapshot', 'ls', 'web')).stdout).toMatch(/^ready  template  \d/);
+    expect((await qmpilot('snapshot', 'ls', 'web')).stdout).toMatch(/^NAME +STRATEGY +AGE.*\nready  template/);
     await qmpilot('snapshot', 'save', 'web', 'spare');
     expect((await qmpilot('snapshot', 'drop', 'web', 'spare')).stdout).toBe('spare\n');
     expect((await qmpilot('snapshot', 'ls', 'web', '--json')).stdout.trim().split('\n')).toHaveLength(1);
@@ -196,18 +196,18 @@ describe('a vm under a name, from one command to the next', () => {
     expect((await qmpilot('exec', 'web', 'echo here')).stdout).toBe('here\n');
     expect(await qmpilot('exec', 'web2', 'true')).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('is not running: stopped'),
+      stderr: expect.stringContaining('has ended: stopped'),
     });
   });
 
   it.each([
-    ['an unknown vm', ['exec', 'nope', 'true'], /VM nope not found[^]*there are: .*web/],
-    ['a name that is taken', ['boot', '--name', 'web', 'debian'], /a VM named web already exists/],
-    ['a name that is none', ['boot', '--name', '../x', 'debian'], /no name for a vm/],
-    ['an unknown guest', ['boot', 'plan9'], /no guest plan9/],
+    ['an unknown vm', ['exec', 'nope', 'true'], /VM nope not found[^]*running VMs: .*web/],
+    ['a name that is taken', ['boot', '--name', 'web', 'debian'], /the VM web already exists/],
+    ['a name that is none', ['boot', '--name', '../x', 'debian'], /invalid VM name "..\/x"/],
+    ['an unknown guest', ['boot', 'plan9'], /unknown guest plan9/],
     ['no command', ['exec', 'web'], /missing required argument/],
     ['a running vm to forget', ['rm', 'web'], /is running/],
-    ['a backslash that means nothing', ['type', 'web', '\\q'], /means nothing/],
+    ['a backslash that means nothing', ['type', 'web', '\\q'], /unknown escape/],
   ])('says what is wrong with %s, and exits with 2', async (_what, args, message) => {
     expect(await qmpilot(...args)).toMatchObject({ code: 2, stderr: expect.stringMatching(message) });
   });
@@ -221,16 +221,16 @@ describe('a vm under a name, from one command to the next', () => {
 
   it('outlives a poweroff when it has a snapshot to come back from', async () => {
     expect(await qmpilot('poweroff', 'web')).toMatchObject({ code: 0, stderr: expect.stringContaining('units') });
-    expect(await ps()).toContainEqual(expect.objectContaining({ name: 'web', status: 'ended', reason: 'powered off' }));
+    expect(await ps()).toContainEqual(expect.objectContaining({ name: 'web', status: 'off', reason: 'powered off' }));
     await qmpilot('restore', 'web', 'ready');
     expect((await qmpilot('exec', 'web', 'echo back')).stdout).toBe('back\n');
   });
 
-  it('ends with its keeper, SIGKILL included; what it left is told and gone', async () => {
+  it('ends with its daemon, SIGKILL included; what it left is reported and removed', async () => {
     const web = (await ps()).find(({ name }) => name === 'web');
-    process.kill(web?.keeperPid ?? 0, 'SIGKILL');
+    process.kill(web?.daemonPid ?? 0, 'SIGKILL');
     await expect.poll(() => existsSync(`/proc/${web?.qemuPid}`), { timeout: 10_000 }).toBe(false);
-    expect((await qmpilot('ps')).stderr).toContain('web: its keeper was killed; its state is removed');
+    expect((await qmpilot('ps')).stderr).toContain('web: its daemon was killed; its state is removed');
     expect(existsSync(join(dir, 'vms', 'web'))).toBe(false);
     await expect.poll(() => leftoversSince(before), { timeout: 10_000 }).toEqual([]);
   });
@@ -253,7 +253,7 @@ describe('a vm under a name, from one command to the next', () => {
     expect(await ended).toBe(130);
     await expect.poll(() => leftoversSince(before), { timeout: 10_000 }).toEqual([]);
     expect(await ps()).toContainEqual(
-      expect.objectContaining({ name: 'late', status: 'ended', reason: 'its boot was interrupted' }),
+      expect.objectContaining({ name: 'late', status: 'ended', reason: 'boot interrupted' }),
     );
     expect((await qmpilot('rm', 'late')).stdout).toBe('late\n');
   });

@@ -111,7 +111,7 @@ describe('qmpilot repro', () => {
 
   it.each([
     ['no file', ['repro'], /missing required argument/],
-    ['a file that is not there', ['repro', 'nope.repro.ts'], /cannot be read/],
+    ['a file that is not there', ['repro', 'nope.repro.ts'], /cannot read the scenario/],
     ['no attempts', ['repro', QUICK, '--attempts', '0'], /whole number of 1 or more/],
     ['attempts that are no number', ['repro', QUICK, '--attempts', 'x'], /whole number of 1 or more/],
     ['a timeout that is none', ['repro', QUICK, '--timeout', 'soon'], /duration/],
@@ -134,7 +134,7 @@ describe('qmpilot repro', () => {
   it('exits with 2 for a scenario that does not compile, and names the place', async () => {
     copyFileSync(join(ROOT, 'tests/support/scenarios/broken.repro.ts.txt'), join(dir, 'broken.repro.ts'));
     const { code, stderr } = await qmpilot(['repro', 'broken.repro.ts']);
-    expect(stderr).toMatch(/does not load/);
+    expect(stderr).toMatch(/cannot load the scenario/);
     expect(code).toBe(2);
   });
 

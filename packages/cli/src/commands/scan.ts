@@ -5,6 +5,7 @@ import { createKernelLogDetector } from '@qmpilot/core/detect';
 import type { KernelLogFinding, Severity } from '@qmpilot/core/detect';
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
+import { helpText } from '../help.js';
 import { renderJson } from '../render/json.js';
 import { visible } from '../render/visible.js';
 
@@ -39,7 +40,10 @@ export function registerScan(program: Command): void {
     .argument('[file...]', 'logs to read; - or none for standard input')
     .option('--json', 'print one JSON line per report')
     .option('--severity <level>', 'report from this severity on: info, warning or error', parseSeverity, 'warning')
-    .addHelpText('after', '\nExit status: 0 nothing found, 1 failures found, 2 usage or an unreadable file.')
+    .addHelpText(
+      'after',
+      helpText('Exit status: 0 nothing found, 1 failures found, 2 usage error or an unreadable file.'),
+    )
     .action(async (files: string[], options: ScanOptions) => {
       const names = files.length === 0 ? ['-'] : files;
       let found = false;

@@ -1,4 +1,6 @@
-/** The part of a terminal's stream that the display needs. */
+import stringWidth from 'string-width';
+
+/** The part of a terminal stream that the block needs. */
 export interface TerminalStream {
   readonly columns?: number;
   readonly rows?: number;
@@ -13,8 +15,8 @@ const CLEAR_BELOW = '\u001b[J';
 const REDRAW_MS = 250;
 
 /**
- * Lines at the bottom of a terminal that are drawn anew again and again, with other lines scrolling by above them. The cursor is
- * shown again however this process ends, SIGKILL left out, and while it is stopped by Ctrl-Z.
+ * Lines at the bottom of a terminal that are redrawn several times a second, with other lines scrolling by above them. The cursor
+ * is shown again when the process exits (except by SIGKILL) and while it is stopped by Ctrl-Z.
  */
 export class LiveBlock {
   readonly #stream: TerminalStream;
@@ -59,7 +61,7 @@ export class LiveBlock {
     this.#redraw();
   }
 
-  /** Takes the block away, and shows the cursor. */
+  /** Removes the block, and shows the cursor. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -81,15 +83,11 @@ export class LiveBlock {
     this.#stream.write(`${HIDE}${erased}${lines.map((line) => `${line}\n`).join('')}`);
   }
 
-  /** Moves to where the block begins. A terminal that became narrower has wrapped its lines: they take more rows than were drawn. */
+  /** Moves to the start of the block. A terminal that became narrower has wrapped its lines: they take more rows than were drawn. */
   #erase(): string {
     const width = Math.max(1, Math.min(this.#columns, this.#width));
-    const rows = this.#drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(plainLength(line) / width)), 0);
+    const rows = this.#drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(stringWidth(line) / width)), 0);
     this.#drawn = [];
     return rows === 0 ? '' : `\r\u001b[${rows}A${CLEAR_BELOW}`;
   }
-}
-
-function plainLength(line: string): number {
-  return [...line.replace(/\u001b\[[0-9;]*m/g, '')].length;
 }

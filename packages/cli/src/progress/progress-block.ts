@@ -1,5 +1,6 @@
 import { wilsonInterval } from '@qmpilot/core';
 import { percent } from '../render/percent.js';
+import { truncate } from '../render/truncate.js';
 import { visible } from '../render/visible.js';
 import type { ForkState, ProgressState } from './progress-state.js';
 
@@ -18,7 +19,7 @@ const STYLE = {
   yellow: '\u001b[33m',
   cyan: '\u001b[36m',
 } as const;
-/** Lines beside those of the forks, and one for the text above. */
+/** Lines other than those of the forks, and one for the text above. */
 const OTHER_LINES = 5;
 const BAR_CELLS = 24;
 
@@ -27,7 +28,7 @@ interface Piece {
   readonly style?: keyof typeof STYLE;
 }
 
-/** The live display as lines, none longer than the terminal is wide; at most all of its rows but one. */
+/** Renders the live display: no line wider than the terminal, at most all of its rows but one. */
 export function renderBlock(state: ProgressState, now: number, size: BlockSize): string[] {
   const { activity, lastFinding } = state;
   if (activity !== undefined) return [line([{ text: '· ', style: 'cyan' }, { text: visible(activity) }], size)];
@@ -98,7 +99,7 @@ function forkLine({ fork, index, phase, since, limitMs }: ForkState, now: number
   ];
 }
 
-/** When not all fit, those that are in trouble first. */
+/** When not all forks fit, those in trouble come first. */
 function shownForks(
   forks: readonly ForkState[],
   room: number,
@@ -119,34 +120,10 @@ function clock(ms: number): string {
   return hours > 0 ? `${hours}:${padded(minutes)}:${padded(seconds)}` : `${minutes}:${padded(seconds)}`;
 }
 
-/** Cut to the width of the terminal, in cells: wide characters count twice, so that no line ever wraps. */
+/** Joins styled pieces, cut to the width of the terminal so that no line wraps. */
 function line(pieces: readonly Piece[], { columns, color }: BlockSize): string {
-  let room = columns - 1;
-  let result = '';
-  for (const { text, style } of pieces) {
-    let cut = '';
-    for (const character of text) {
-      const width = isWide(character.codePointAt(0) ?? 0) ? 2 : 1;
-      if (room < width) break;
-      room -= width;
-      cut += character;
-    }
-    result += color && style !== undefined && cut !== '' ? `${STYLE[style]}${cut}${RESET}` : cut;
-  }
-  return result;
-}
-
-/** The blocks of Unicode whose characters take two cells (East Asian Width W and F), without fine distinctions. */
-function isWide(code: number): boolean {
-  return (
-    (code >= 0x1100 && code <= 0x115f) ||
-    (code >= 0x2e80 && code <= 0xa4cf) ||
-    (code >= 0xac00 && code <= 0xd7a3) ||
-    (code >= 0xf900 && code <= 0xfaff) ||
-    (code >= 0xfe30 && code <= 0xfe6f) ||
-    (code >= 0xff00 && code <= 0xff60) ||
-    (code >= 0xffe0 && code <= 0xffe6) ||
-    (code >= 0x1f300 && code <= 0x1faff) ||
-    code >= 0x20000
+  const text = pieces.map(({ text: own, style }) =>
+    color && style !== undefined && own !== '' ? `${STYLE[style]}${own}${RESET}` : own,
   );
+  return truncate(text.join(''), columns - 1, '');
 }

@@ -1,7 +1,8 @@
 import type { AttemptRecord, DStateFinding, Finding, RunEvent } from '@qmpilot/core';
+import { briefProgress } from '../render/boot-progress.js';
 import { renderFinding } from '../render/findings.js';
 
-/** What one of the parallel forks is at. Times on the caller's clock, in ms. */
+/** The state of one of the parallel forks. Times are in ms, on the clock of the caller. */
 export interface ForkState {
   readonly fork: number;
   readonly index: number;
@@ -11,7 +12,7 @@ export interface ForkState {
   readonly limitMs?: number;
 }
 
-/** All that the live display shows; pure: events in, state out. */
+/** The state of the live display, computed from run events alone. */
 export class ProgressState {
   readonly #forks = new Map<number, ForkState>();
   readonly #byIndex = new Map<number, number>();
@@ -25,7 +26,7 @@ export class ProgressState {
   take(event: RunEvent, now: number): void {
     switch (event.type) {
       case 'progress':
-        this.#activity = event.message.split('\n')[0] ?? '';
+        this.#activity = briefProgress(event.message);
         return;
       case 'run':
         this.#todo = event.todo;
@@ -68,7 +69,7 @@ export class ProgressState {
     return this.#doneBefore + this.#todo;
   }
 
-  /** What goes on before the first attempt. */
+  /** What is being done before the first attempt. */
   get activity(): string | undefined {
     return this.#begun === undefined ? this.#activity : undefined;
   }

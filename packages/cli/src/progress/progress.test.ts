@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { AttemptRecord, DStateFinding, Finding, RunEvent } from '@qmpilot/core';
+import stringWidth from 'string-width';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { LiveBlock } from './live-block.js';
 import { renderBlock } from './progress-block.js';
@@ -93,7 +94,7 @@ describe('the live display', () => {
     ]);
     const lines = renderBlock(state, 9000, { columns, rows, color: false });
     expect(lines.length).toBeLessThanOrEqual(Math.max(1, rows - 1));
-    for (const line of lines) expect([...line].length).toBeLessThanOrEqual(columns);
+    for (const line of lines) expect(stringWidth(line)).toBeLessThan(columns);
   });
 
   it('colours nothing when it is told so', () => {
@@ -121,7 +122,7 @@ class FakeTerminal extends EventEmitter {
 describe('the block at the bottom', () => {
   afterEach(() => vi.restoreAllMocks());
 
-  it('is taken away before lines above it, and drawn anew behind them', () => {
+  it('is taken away before lines above it, and redrawn below them', () => {
     const terminal = new FakeTerminal();
     const block = new LiveBlock(terminal, () => ['one', 'two']);
     expect(terminal.take()).toBe('\u001b[?25lone\ntwo\n');

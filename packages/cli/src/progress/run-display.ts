@@ -1,14 +1,11 @@
 import type { RunEvent } from '@qmpilot/core';
 import { RepeatedFindings, renderEvent } from '../render/run-event.js';
+import type { DisplayKind } from './display-kind.js';
 import { LiveBlock } from './live-block.js';
 import { renderBlock } from './progress-block.js';
 import { ProgressState } from './progress-state.js';
 
-export type DisplayKind =
-  /** Lines, and a block at the bottom that is drawn anew. */
-  'live' | 'lines' | 'quiet';
-
-/** Shows a run on standard error while it goes on; standard output, if on the same terminal, is written above the block. */
+/** Shows a run on standard error; standard output on the same terminal is written above the live block. */
 export class RunDisplay {
   readonly #kind: DisplayKind;
   readonly #state = new ProgressState();
@@ -26,12 +23,6 @@ export class RunDisplay {
       );
   }
 
-  /** What standard error can do. */
-  static kind(quiet: boolean): DisplayKind {
-    if (quiet) return 'quiet';
-    return process.stderr.isTTY && process.env['TERM'] !== 'dumb' ? 'live' : 'lines';
-  }
-
   show(event: RunEvent): void {
     if (event.type === 'run') this.#attempts = event.attempts;
     if (event.type === 'forks') this.#parallel = event.forks > 1;
@@ -41,13 +32,13 @@ export class RunDisplay {
     if (line !== undefined) this.say(`${line}\n`);
   }
 
-  /** A text for people, above the block. */
+  /** Writes a message for people, above the block. */
   say(text: string): void {
     if (this.#block) this.#block.above(text);
     else process.stderr.write(text);
   }
 
-  /** The answer. */
+  /** Writes to standard output. */
   print(text: string): void {
     if (this.#block && process.stdout.isTTY) this.#block.above(text, (out) => void process.stdout.write(out));
     else process.stdout.write(text);

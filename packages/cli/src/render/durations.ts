@@ -18,3 +18,12 @@ export function longMs(ms: number): string {
     ? `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')} h`
     : `${(minutes / 60 / 24).toFixed(1)} days`;
 }
+
+/** `12 s`, `3 min`, `5 h`, `2 days`: how long ago something was. */
+export function ageOf(date: string, now = Date.now()): string {
+  const seconds = Math.max(0, Math.floor((now - Date.parse(date)) / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  const hours = Math.floor(seconds / 3600);
+  return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} days`;
+}

@@ -1,13 +1,14 @@
 import { isQmpilotError } from '@qmpilot/core';
+import { cliHint } from './cli-hint.js';
 import { visible } from './visible.js';
 
 const SHOWN_LINES = 40;
 
-/** What went wrong, what was seen, what to do: for people. */
+/** Renders an error for people: the message, the evidence, and the hint in words of the command line. */
 export function renderError(error: unknown): string {
   if (!(error instanceof Error)) return `qmpilot: ${visible(String(error))}\n`;
   if (!isQmpilotError(error))
-    return `qmpilot: this should not happen: ${(error.stack ?? error.message).split('\n').map(visible).join('\n')}\n`;
+    return `qmpilot: internal error (please report): ${(error.stack ?? error.message).split('\n').map(visible).join('\n')}\n`;
   const { console: shown, stderr } = error.evidence;
   const block = (title: string, lines: readonly string[] | undefined) =>
     lines === undefined || lines.length === 0
@@ -22,7 +23,7 @@ export function renderError(error: unknown): string {
     `qmpilot: ${visible(error.message)}`,
     ...block('console', shown),
     ...block('standard error', stderr),
-    ...(error.hint === undefined ? [] : [`  -> ${visible(error.hint)}`]),
+    ...(error.hint === undefined ? [] : [`  -> ${visible(cliHint(error.hint))}`]),
     '',
   ].join('\n');
 }

@@ -2,7 +2,7 @@ import type { Finding, PoweroffStallFinding } from '@qmpilot/core';
 import { shortMs } from './durations.js';
 import { visible } from './visible.js';
 
-/** One line, safe for a terminal. */
+/** Renders a finding as one line that is safe for a terminal. */
 export function renderFinding(finding: Finding): string {
   const at = `at ${shortMs(finding.at)}`;
   return visible(isStall(finding) ? `${finding.title} (${stallDetails(finding)}), ${at}` : `${finding.title}, ${at}`);

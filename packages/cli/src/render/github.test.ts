@@ -21,7 +21,7 @@ describe('annotations for GitHub Actions', () => {
   it('are an error for each failure, a warning for what could not be told, and a notice, with all spelled out that would end them', () => {
     expect(githubAnnotations('a,b: c', summary).split('\n')).toEqual([
       '::error title=a%2Cb%3A c%3A reproduced::100%25 stuck,\\x0ain f: g (in 2 of 10 attempts)',
-      '::warning title=a%2Cb%3A c%3A inconclusive::1 of 10 attempts could not tell',
+      '::warning title=a%2Cb%3A c%3A inconclusive::1 of 10 attempts were inconclusive',
       '::notice title=a%2Cb%3A c%3A 10 attempts::2 reproduced, 7 clean, 1 inconclusive, 95 %25 interval 6.3 to 54.7 %25; evidence in runs/x',
       '',
     ]);

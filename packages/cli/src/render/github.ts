@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { RunSummary } from '@qmpilot/core';
 import { visible } from './visible.js';
 
-/** https://docs.github.com/actions/reference/workflow-commands-for-github-actions: what has to be spelled out. */
+/** https://docs.github.com/actions/reference/workflow-commands-for-github-actions: characters that need escaping. */
 function data(text: string): string {
   return visible(text).replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
 }
@@ -14,13 +14,13 @@ function property(text: string): string {
 const command = (name: string, title: string, message: string) =>
   `::${name} title=${property(title)}::${data(message)}\n`;
 
-/** While guest text is shown, no line of it may be taken for a command of the workflow. */
+/** Keeps lines of guest text from being taken for workflow commands. */
 export function guardedCommands(): { readonly begin: string; readonly end: string } {
   const token = randomUUID();
   return { begin: `::stop-commands::${token}\n`, end: `::${token}::\n` };
 }
 
-/** What GitHub Actions shows beside a run: an error for each failure, a warning for attempts that could not tell, a notice of the whole. */
+/** Annotations for GitHub Actions: an error for each failure, a warning for inconclusive attempts, a notice for the run. */
 export function githubAnnotations(name: string, summary: RunSummary): string {
   const { attempts, reproduced, clean, inconclusive, failures, interval } = summary;
   const range =
@@ -30,7 +30,7 @@ export function githubAnnotations(name: string, summary: RunSummary): string {
       command('error', `${name}: reproduced`, `${title} (in ${seen} of ${attempts} attempts)`),
     ),
     ...(inconclusive > 0
-      ? [command('warning', `${name}: inconclusive`, `${inconclusive} of ${attempts} attempts could not tell`)]
+      ? [command('warning', `${name}: inconclusive`, `${inconclusive} of ${attempts} attempts were inconclusive`)]
       : []),
     command(
       'notice',

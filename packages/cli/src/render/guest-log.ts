@@ -1,11 +1,11 @@
 import { visible } from './visible.js';
 
-/** A guest's console as lines of plain text: what only draws is left out, every other control character spelled out. */
+/** The console of a guest as lines of plain text: drawing sequences are removed, other control characters become \x escapes. */
 export class GuestLog {
   #rest = '';
   readonly #decoder = new TextDecoder();
 
-  /** The lines that are whole by now, each with its line end. */
+  /** Returns the lines that are complete by now, each with its newline. */
   push(chunk: Uint8Array): string {
     const lines = (this.#rest + this.#decoder.decode(chunk, { stream: true })).split('\n');
     this.#rest = lines.pop() ?? '';

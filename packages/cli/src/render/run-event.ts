@@ -1,24 +1,25 @@
 import type { RunEvent } from '@qmpilot/core';
+import { briefProgress } from './boot-progress.js';
 import { shortMs } from './durations.js';
 import { renderFinding } from './findings.js';
 import { visible } from './visible.js';
 
-/** One line of progress; undefined for what people need not see. `parallel` names the attempt on each line. */
+/** One line of progress; undefined for events that are not shown. With `parallel` each line begins with its attempt. */
 export function renderEvent(event: RunEvent, attempts: number, parallel: boolean): string | undefined {
   const of = (index: number) => (parallel ? `${index}: ` : '  ');
   switch (event.type) {
     case 'progress':
-      return event.message.split('\n').map(visible).join('\n');
+      return visible(briefProgress(event.message));
     case 'run':
       return runLine(event);
     case 'booted':
-      return `guest ${visible(event.facts.guest.name)}, kernel ${visible(event.facts.guest.kernelRelease ?? 'of its own')}: up after ${shortMs(event.ms)}`;
+      return `guest ${visible(event.facts.guest.name)}, kernel ${visible(event.facts.guest.kernelRelease ?? 'unknown')}: booted in ${shortMs(event.ms)}`;
     case 'prepared':
       return event.from === 'cache'
         ? `using the cached guest: no boot, ready after ${shortMs(event.ms)}`
         : `prepared in ${shortMs(event.ms)}; the snapshot took ${event.snapshotMs.toFixed(0)} ms`;
     case 'forks':
-      return `${event.forks} ${event.forks === 1 ? 'attempt' : 'attempts'} at a time (${event.reason})`;
+      return `${event.forks} ${event.forks === 1 ? 'attempt' : 'attempts'} in parallel (${event.reason})`;
     case 'attempt-started':
       return `attempt ${event.index} of ${attempts}${parallel ? ` on fork ${event.fork}` : ''}`;
     case 'note':
@@ -42,12 +43,12 @@ function runLine({ shard, attempts, done, todo }: Extract<RunEvent, { type: 'run
     ...(shard === undefined
       ? []
       : [`shard ${shard.index} of ${shard.count}: ${done.length + todo} of the run's ${attempts} attempts`]),
-    ...(done.length === 0 ? [] : [`${done.length} attempts are finished, ${todo} are left`]),
+    ...(done.length === 0 ? [] : [`${done.length} attempts are finished, ${todo} remain`]),
   ];
   return parts.length === 0 ? undefined : parts.join('; ');
 }
 
-/** The kernel says the same again and again: people read it once an attempt. */
+/** Findings that the kernel repeats are shown once an attempt. */
 export class RepeatedFindings {
   readonly #shown = new Map<number, Set<string>>();
 

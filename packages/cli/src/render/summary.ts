@@ -3,7 +3,7 @@ import { shortMs } from './durations.js';
 import { percent } from './percent.js';
 import { visible } from './visible.js';
 
-/** The answer of a run, for people. */
+/** The result of a run, for people. */
 export function renderSummary(summary: RunSummary): string {
   const { attempts, reproduced, clean, inconclusive, threw, rate, interval, medianTimeToFailureMs } = summary;
   const lines = [
@@ -12,7 +12,7 @@ export function renderSummary(summary: RunSummary): string {
       ? [`${threw} of the inconclusive attempts threw an error; to count it as a failure: fail() or failOn: 'throw'`]
       : []),
     rate === null || interval === null
-      ? 'rate: unknown, as no attempt came to a verdict'
+      ? 'rate: unknown, as all attempts were inconclusive'
       : `rate: ${percent(rate)} (95 % interval ${percent(interval[0])} to ${percent(interval[1])})`,
     ...(medianTimeToFailureMs === null ? [] : [`median time to failure: ${shortMs(medianTimeToFailureMs)}`]),
     ...summary.failures.map(({ title, attempts: seen }) => `  ${seen} x  ${visible(title)}`),

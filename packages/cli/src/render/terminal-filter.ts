@@ -1,7 +1,7 @@
 /**
  * Passes a guest's console on to the user's own terminal, without what reaches beyond the screen: OSC (title, clipboard, links),
  * DCS, APC, PM and SOS strings, queries that make the terminal type an answer, window operations, and resets. Works on any
- * chunking; bytes that are no UTF-8 stay as they are. The forms are those of ECMA-48 and xterm's ctlseqs.
+ * chunking; invalid UTF-8 is passed on unchanged. The forms are those of ECMA-48 and xterm's ctlseqs.
  */
 export class TerminalFilter {
   #state: 'text' | 'escape' | 'csi' | 'string' | 'string-escape' | 'c1' = 'text';
@@ -38,7 +38,7 @@ export class TerminalFilter {
         else if (byte === ESC) return;
         else {
           this.#state = 'text';
-          // ESC c resets the terminal, ESC Z asks who it is; what selects character sets is two bytes long.
+          // ESC c resets the terminal, ESC Z asks for its identity; character sets are selected by two bytes.
           if (byte === 0x63 || byte === 0x5a) return;
           out.push(ESC, byte);
         }
@@ -90,6 +90,6 @@ const HARMLESS_MODES = new Set(['1', '6', '7', '12', '25', '47', '1047', '1048',
 
 /**
  * What a terminal needs after a guest has drawn on it: main screen, visible cursor, no attributes, cursor keys as usual. The end of
- * a scrolling region moves the cursor to the top: from there it goes below all that was drawn.
+ * a scrolling region moves the cursor to the top, so it is then moved below everything that was drawn.
  */
 export const TERMINAL_RESTORE = '\x1b[?1049l\x1b[?1l\x1b[?7h\x1b[?25h\x1b[r\x1b[0m\x1b[999;1H';

@@ -4,7 +4,7 @@ import { words } from './line.js';
 export type Schema = QmpReturn<'query-qmp-schema'>;
 type Entry = Schema[number];
 
-/** Completes what is typed on a line from the schema of the QEMU that is talked to. */
+/** Completes a typed line from the schema of the connected QEMU. */
 export class Completer {
   readonly #byName: ReadonlyMap<string, Entry>;
   readonly #commands: readonly string[];
@@ -16,7 +16,7 @@ export class Completer {
     this.#commands = [...extra, ...commands].toSorted();
   }
 
-  /** What the last word may become, and the part of it that is replaced: the form that node:readline wants. */
+  /** Returns completions of the last word, and the part of it that they replace, as node:readline expects. */
   complete(line: string): [string[], string] {
     const head = /^\s*(\S*)$/.exec(line);
     if (head)
@@ -59,7 +59,7 @@ export class Completer {
     );
   }
 
-  /** In JSON: the names of the outermost object, and their values. */
+  /** Completes JSON: the member names of the outermost object, and their values. */
   #completeJson(root: string, line: string): [string[], string] {
     const value = /"([^"]+)"\s*:\s*("?[^",{}[\]]*)$/.exec(line);
     const tags = (tag: string) => new RegExp(`"${tag}"\\s*:\\s*"([^"]*)"`).exec(line)?.[1];
@@ -79,7 +79,7 @@ export class Completer {
     );
   }
 
-  /** The members of an object, those of the variant that the tag's value chooses among them. */
+  /** The members of an object type, including those of the variant that the tag selects. */
   #members(type: string, valueOf: (tag: string) => string | undefined): Map<string, string> {
     const entry = this.#object(type);
     if (!entry) return new Map();

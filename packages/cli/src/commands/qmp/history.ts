@@ -14,7 +14,7 @@ export function historyPath(env: NodeJS.ProcessEnv = process.env): string {
   );
 }
 
-/** Newest first, as node:readline wants it; empty where there is none. */
+/** Reads the history, newest line first as node:readline expects it; empty when there is none. */
 export async function readHistory(path: string): Promise<string[]> {
   try {
     return (await readFile(path, 'utf8'))
@@ -27,7 +27,7 @@ export async function readHistory(path: string): Promise<string[]> {
   }
 }
 
-/** A history that cannot be kept is no error: arguments may hold passwords, so it is the user's alone (0600). */
+/** Writes the history with mode 0600, as arguments can contain passwords. A failure is ignored. */
 export async function writeHistory(path: string, newestFirst: readonly string[]): Promise<void> {
   const text = newestFirst
     .slice(0, HISTORY_SIZE)
@@ -38,6 +38,6 @@ export async function writeHistory(path: string, newestFirst: readonly string[])
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     await writeFile(path, text, { mode: 0o600 });
   } catch {
-    // Said above.
+    // The history is a convenience.
   }
 }

@@ -7,7 +7,7 @@ export interface QmpLine {
 
 /**
  * One typed line: `query-status`, `device_del {"id": "x"}`, or `blockdev-add driver=qcow2 node-name=d file.driver=file file.filename=/a`.
- * A value is JSON where it can be read so, otherwise a string; dots in a key lead into an object.
+ * A value is JSON if it parses as JSON, else a string; dots in a key address members of objects.
  * @returns undefined for an empty line
  * @throws {USAGE}
  */
@@ -24,7 +24,7 @@ export function parseArguments(text: string): Readonly<Record<string, unknown>> 
   try {
     return toObject(JSON.parse(text));
   } catch (cause) {
-    throw usage(`the arguments are not JSON: ${cause instanceof Error ? cause.message : String(cause)}`);
+    throw usage(`invalid JSON arguments: ${cause instanceof Error ? cause.message : String(cause)}`);
   }
 }
 
@@ -46,7 +46,7 @@ export function parsePairs(pairs: readonly string[]): Readonly<Record<string, un
   return result;
 }
 
-/** Words apart by blanks; quotes, braces and brackets keep them together: `a={"b": 1} c="x y"`. */
+/** Splits at blanks outside of quotes, braces and brackets: `a={"b": 1} c="x y"`. */
 export function words(text: string): string[] {
   const found: string[] = [];
   let word = '';
@@ -73,7 +73,7 @@ function toValue(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    if (/^["{[]/.test(text)) throw usage(`the value ${JSON.stringify(text)} is not JSON`);
+    if (/^["{[]/.test(text)) throw usage(`invalid JSON value ${JSON.stringify(text)}`);
     return text;
   }
 }
@@ -85,6 +85,6 @@ function toObject(value: unknown): Record<string, unknown> {
 
 function usage(message: string): QmpilotError {
   return new QmpilotError('USAGE', message, {
-    hint: `give one JSON object, such as '{"id": "x"}', or pairs, such as id=x`,
+    hint: `use one JSON object, such as '{"id": "x"}', or pairs, such as id=x`,
   });
 }

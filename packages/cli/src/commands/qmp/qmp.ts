@@ -2,6 +2,7 @@ import { isQmpilotError } from '@qmpilot/core';
 import type { Command } from 'commander';
 import { duration } from '../../arguments.js';
 import { EXIT } from '../../exit-codes.js';
+import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
 import { renderError } from '../../render/errors.js';
 import { renderJson } from '../../render/json.js';
@@ -16,16 +17,16 @@ interface QmpOptions extends SessionOptions {
 export function registerQmp(program: Command): void {
   program
     .command('qmp')
-    .description('talk to the QMP socket of any QEMU: one command, or a prompt with history and completion')
-    .argument('<socket>', 'unix socket of -qmp unix:PATH,server=on,wait=off')
-    .argument('[command]', 'a QMP command; without one a prompt, or the lines of standard input')
+    .description('send QMP commands to any QEMU: one command, or a prompt with history and completion')
+    .argument('<socket>', 'path of the unix socket (-qmp unix:PATH,server=on,wait=off)')
+    .argument('[command]', 'QMP command; without one, a prompt or the lines of standard input')
     .argument('[arguments...]', 'one JSON object, - for JSON on standard input, or key=value pairs')
-    .option('--timeout <time>', 'for connecting and for each command (default 10 s and 30 s)', duration)
-    .option('--oob', 'run the command out of band: it overtakes one that blocks')
-    .option('--agent', "the socket is a guest agent's")
-    .option('--tcp', 'the socket is HOST:PORT: whoever reaches it owns the vm')
-    .option('--json', 'the answer, or the error, as a JSON line')
-    .addHelpText('after', '\nExit status: 0 answered, 1 QEMU answered with an error, 2 usage, 125 no answer.')
+    .option('--timeout <time>', 'time limit for connecting and for each command (default: 10s and 30s)', duration)
+    .option('--oob', 'execute the command out of band, before one that blocks')
+    .option('--agent', 'the socket is that of a guest agent')
+    .option('--tcp', 'the socket is HOST:PORT; anyone who can connect to it controls the VM')
+    .option('--json', 'print the result or the error as a JSON line')
+    .addHelpText('after', helpText('Exit status: 0 success, 1 QEMU returned an error, 2 usage error, 125 no answer.'))
     .action(async (socket: string, command: string | undefined, given: string[], options: QmpOptions) => {
       if (command === undefined) {
         await using peer = await openPeer(socket, options);
@@ -33,9 +34,7 @@ export function registerQmp(program: Command): void {
         return;
       }
       const args = await readArguments(given);
-      process.exitCode = await interruptible('waiting no longer', (signal) =>
-        runOne(socket, command, args, options, signal),
-      );
+      process.exitCode = await interruptible('cancelling', (signal) => runOne(socket, command, args, options, signal));
     });
 }
 
@@ -67,7 +66,7 @@ async function runOne(
 async function readArguments(given: readonly string[]): Promise<object | undefined> {
   if (given.length === 0) return undefined;
   const [first = ''] = given;
-  // The shell has taken the words apart already: a blank inside of one belongs to its value.
+  // The shell has split the words already: a blank inside of one belongs to its value.
   if (first !== '-')
     return given.length === 1 && first.trimStart().startsWith('{') ? parseArguments(first) : parsePairs(given);
   let text = '';

@@ -12,10 +12,10 @@ import type { Peer } from './session.js';
 const HELP = `  COMMAND [JSON]             query-status    device_del {"id": "x"}
   COMMAND KEY=VALUE ...      blockdev-add driver=qcow2 node-name=d file.driver=file file.filename=/a
   hmp LINE                   a line of the human monitor
-  help, exit                 Tab completes; Ctrl-C gives up a command that runs, Ctrl-D ends
+  help, exit                 Tab completes; Ctrl-C cancels a running command, Ctrl-D exits
 `;
 
-/** Lines from a person at a terminal, or from a pipe; answers on stdout. Gives the exit status. */
+/** Runs the lines typed at a terminal or read from a pipe. Resolves with the exit status. */
 export async function repl(peer: Peer): Promise<number> {
   const terminal = process.stdin.isTTY && process.stdout.isTTY;
   const history = terminal ? await readHistory(historyPath()) : [];
@@ -30,7 +30,7 @@ export async function repl(peer: Peer): Promise<number> {
     removeHistoryDuplicates: true,
     ...(completer && { completer: (line: string) => completer.complete(line) }),
   });
-  if (terminal) process.stdout.write(`${visible(peer.title)}: help shows what can be typed\n`);
+  if (terminal) process.stdout.write(`${visible(peer.title)}: type help for help\n`);
   const session = new Prompt(peer, input, terminal);
   peer.onEvent((event) => session.show(`${visible(event.event)} ${renderJson(event.data, false)}\n`));
   try {
@@ -66,7 +66,7 @@ class Prompt {
     });
   }
 
-  /** Text that comes while a line is typed stands above it. */
+  /** Shows text above the line that is being typed. */
   show(text: string): void {
     process.stdout.write(this.#terminal && !this.#running ? `\r\u001b[K${text}` : text);
     if (this.#terminal && !this.#running) this.#input.prompt(true);

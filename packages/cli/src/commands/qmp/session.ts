@@ -9,7 +9,7 @@ export interface SessionOptions {
   readonly oob?: boolean;
 }
 
-/** What the command talks to: a QMP monitor or a guest agent. */
+/** A QMP monitor or a guest agent. */
 export interface Peer extends AsyncDisposable {
   readonly prompt: string;
   readonly title: string;

@@ -1,14 +1,17 @@
 import { resolve } from 'node:path';
 import { QmpilotError, type Accelerator, type Defect } from '@qmpilot/core';
 import { Option, type Command } from 'commander';
-import { duration, wholeNumber } from '../../arguments.js';
+import { duration, memorySize, wholeNumber } from '../../arguments.js';
+import type { BootRequest } from '../../daemon/boot-request.js';
+import { runDaemon } from '../../daemon/daemon.js';
+import { DAEMON_COMMAND, startDaemon } from '../../daemon/start-daemon.js';
+import { list, type VmRecord } from '../../daemon/state.js';
+import type { VmStatus } from '../../daemon/verbs.js';
+import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
-import type { BootRequest } from '../../keeper/boot-request.js';
-import { keep } from '../../keeper/keeper.js';
-import { startKeeper } from '../../keeper/start-keeper.js';
-import { list, type VmRecord } from '../../keeper/state.js';
-import { renderJson } from '../../render/json.js';
-import { visible } from '../../render/visible.js';
+import { BootDisplay } from '../../progress/boot-display.js';
+import { displayKind } from '../../progress/display-kind.js';
+import { jsonLine } from '../../render/json.js';
 
 interface BootCommandOptions {
   readonly name?: string;
@@ -26,11 +29,14 @@ interface BootCommandOptions {
   readonly cache?: boolean;
   readonly display?: 'none' | 'std';
   readonly json?: boolean;
+  readonly quiet?: boolean;
 }
 
 const HELP = `
-The vm stays when this command has ended: see qmpilot ps, exec, console, poweroff, stop. One process, its keeper, holds QEMU's
-connections and serves all of these commands, any number at once; QEMU ends with it.
+The VM keeps running in the background when this command has ended; use it with qmpilot ps, exec, console, poweroff and stop. A daemon
+holds the connections to QEMU and serves these commands, several at once. QEMU ends with the daemon.
+
+If the boot fails, qmpilot logs NAME shows the console.
 
   qmpilot boot --name web debian
   qmpilot boot --name mine --kernel bzImage --initrd initrd.img --append 'console=ttyS0' --disk root.qcow2`;
@@ -41,56 +47,70 @@ const NONE = 'none';
 export function registerBoot(program: Command): void {
   program
     .command('boot')
-    .description('boot a vm that stays, under a name')
-    .argument('[guest]', 'debian (default), or none with --kernel or --disk')
-    .option('--name <name>', 'what the other commands call it (default: the guest, numbered)')
-    .option('--defect <name>', 'debian: with a kernel module that re-creates a bug')
-    .option('--kernel <file>', 'a kernel of your own')
-    .option('--initrd <file>', 'its initrd')
-    .option('--append <text>', 'its command line (default: console=ttyS0)')
+    .description('boot a named VM that runs in the background')
+    .argument('[guest]', 'debian (the default); leave it out with --kernel or --disk')
+    .option('--name <name>', 'name of the VM (default: debian-1, debian-2, ...)')
+    .option('--defect <name>', 'debian: add a kernel module that re-creates a bug')
+    .option('--kernel <file>', 'boot your own kernel')
+    .option('--initrd <file>', 'initrd of that kernel')
+    .option('--append <text>', 'command line of that kernel (default: console=ttyS0)')
     .addOption(
-      new Option('--disk <file>', 'a disk, *.qcow2 or *.raw; written to an overlay; repeatable')
+      new Option('--disk <file>', 'disk image, *.qcow2 or *.raw, which is not written to (repeatable)')
         .argParser(repeated)
         .default([], NONE),
     )
     .addOption(
-      new Option('--hvc <name>', 'a virtio console, repeatable: the first is hvc0')
+      new Option('--hvc <name>', 'add a virtio console; the first is hvc0 (repeatable)')
         .argParser(repeated)
         .default([], NONE),
     )
-    .option('--shell <name>', 'the virtio console with a root bash, for exec')
-    .addOption(
-      new Option('--accelerator <which>', 'how guest code runs').choices(['auto', 'kvm', 'tcg']).default('auto'),
-    )
+    .option('--shell <name>', 'virtio console on which the guest runs a root shell, for exec')
+    .addOption(new Option('--accelerator <which>', 'QEMU accelerator').choices(['auto', 'kvm', 'tcg']).default('auto'))
     .option('--cpus <n>', 'virtual CPUs', wholeNumber)
-    .option('--memory <mib>', 'RAM in MiB', wholeNumber)
-    .addOption(new Option('--display <which>', 'std: a graphics card, for screenshot').choices(['none', 'std']))
-    .option('--cache', "start from a snapshot of this guest's first boot; made when missing")
-    .option('--timeout <time>', 'for the guest to come up (default: 3m)', duration)
-    .option('--json', 'the vm as a JSON line')
-    .addHelpText('after', HELP)
+    .option('--memory <size>', 'RAM: 2G, 512M, or a number of MiB', memorySize)
+    .addOption(
+      new Option('--display <which>', 'std: add a graphics card, for qmpilot screenshot').choices(['none', 'std']),
+    )
+    .option('--cache', 'start from a snapshot of the first boot of this guest, made when missing')
+    .option('--timeout <time>', 'time limit for the boot (default: 3m)', duration)
+    .option('--json', 'print the VM as a JSON line')
+    .option('--quiet', 'print no progress')
+    .addHelpText('after', helpText(HELP))
     .action(async (guest: string | undefined, options: BootCommandOptions) => {
       const request = bootRequest(guest, options);
       const name = options.name ?? (await freeName(request.guest.kind));
       const record: VmRecord = { v: 1, name, guest: guestName(request), createdAt: new Date().toISOString() };
-      const status = await interruptible('ending the vm', (signal) =>
-        startKeeper(record, request, {
-          signal,
-          onProgress: (message) => process.stderr.write(`${visible(message)}\n`),
-        }),
-      );
-      process.stdout.write(
-        options.json === true ? `${renderJson({ v: 1, type: 'vm', ...status }, false)}\n` : `${name}\n`,
-      );
+      const status = await bootVisibly(record, request, options.quiet === true);
+      process.stdout.write(options.json === true ? jsonLine('vm', status) : `${name}\n`);
     });
 
   program
-    .command('keep', { hidden: true })
+    .command(DAEMON_COMMAND, { hidden: true })
     .argument('<request>')
     .action(async (text: string) => {
       const { record, request } = JSON.parse(text) as { record: VmRecord; request: BootRequest };
-      await keep(request, record);
+      await runDaemon(request, record);
     });
+}
+
+async function bootVisibly(record: VmRecord, request: BootRequest, quiet: boolean): Promise<VmStatus> {
+  const display = new BootDisplay(displayKind(quiet));
+  try {
+    const status = await interruptible(
+      'stopping the VM',
+      (signal) =>
+        startDaemon(record, request, {
+          signal,
+          onProgress: (message) => display.stage(message),
+          onConsoleLine: (line) => display.consoleLine(line),
+        }),
+      (text) => display.say(text),
+    );
+    display.close('done');
+    return status;
+  } finally {
+    display.close();
+  }
 }
 
 function bootRequest(guest: string | undefined, options: BootCommandOptions): BootRequest {
@@ -99,9 +119,9 @@ function bootRequest(guest: string | undefined, options: BootCommandOptions): Bo
   const boot = { accelerator, cpus, memoryMiB: memory, timeout, cache, display };
   const own = kernel !== undefined || disk.length > 0;
   if (guest !== undefined && own)
-    throw new QmpilotError('USAGE', `boot: both a guest (${guest}) and files of your own`, { hint: 'leave one out' });
+    throw new QmpilotError('USAGE', `boot: both the guest ${guest} and --kernel or --disk`, { hint: 'leave one out' });
   if (own) {
-    if (defect !== undefined) throw new QmpilotError('USAGE', '--defect is for the guest debian');
+    if (defect !== undefined) throw new QmpilotError('USAGE', '--defect applies only to the guest debian');
     const path = (file: string | undefined) => (file === undefined ? undefined : resolve(file));
     return {
       boot,
@@ -117,7 +137,7 @@ function bootRequest(guest: string | undefined, options: BootCommandOptions): Bo
     };
   }
   if (guest !== undefined && guest !== 'debian')
-    throw new QmpilotError('USAGE', `there is no guest ${guest}`, { hint: 'say debian, or give --kernel or --disk' });
+    throw new QmpilotError('USAGE', `unknown guest ${guest}`, { hint: 'use debian, or --kernel or --disk' });
   return { boot, guest: { kind: 'debian', defect } };
 }
 

@@ -1,10 +1,11 @@
 import { QmpilotError } from '@qmpilot/core';
 import type { Command } from 'commander';
 import { duration } from '../../arguments.js';
+import { call } from '../../daemon/client.js';
+import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
-import { call } from '../../keeper/client.js';
 import { readInput } from '../../read-input.js';
-import { renderJson } from '../../render/json.js';
+import { jsonLine } from '../../render/json.js';
 import { TerminalFilter } from '../../render/terminal-filter.js';
 
 interface ExecCommandOptions {
@@ -16,8 +17,9 @@ interface ExecCommandOptions {
 }
 
 const HELP = `
-One word is a shell command ("ls /proc | wc -l"); several are a program and its arguments, passed as they are. The exit status is the
-command's own; 125 when it could not be run or has not ended in time.
+A single word is a shell command ("ls /proc | wc -l"); several words are a program and its arguments, passed unchanged.
+
+Exit status: that of the command; 125 when it could not be run or did not end in time.
 
   qmpilot exec web -- uname -r
   qmpilot exec web 'dmesg | tail -3'`;
@@ -25,27 +27,23 @@ command's own; 125 when it could not be run or has not ended in time.
 export function registerExec(program: Command): void {
   program
     .command('exec')
-    .description('run a command in a vm, as root, and pass on its output and exit status')
-    .argument('<vm>', 'its name')
+    .description('run a command in a VM as root, with its output and exit status')
+    .argument('<vm>', 'name of the VM')
     .argument('<command...>', 'a shell command, or a program and its arguments')
-    .option('--user <name>', 'as this user of the guest')
-    .option('--cwd <dir>', 'in this directory of the guest')
-    .option('--timeout <time>', 'kill it after this long', duration)
-    .option('--stdin', 'pass on standard input, once it has ended')
-    .option('--json', 'one JSON line with exit status and output')
+    .option('--user <name>', 'run as this user of the guest')
+    .option('--cwd <dir>', 'run in this directory of the guest')
+    .option('--timeout <time>', 'kill the command after this time', duration)
+    .option('--stdin', 'pass standard input to the command')
+    .option('--json', 'print one JSON line with exit status and output')
     .passThroughOptions()
-    .addHelpText('after', HELP)
+    .addHelpText('after', helpText(HELP))
     .action(async (name: string, given: string[], options: ExecCommandOptions) => {
       const words = given[0] === '--' ? given.slice(1) : given;
-      if (words.length === 0) throw new QmpilotError('USAGE', 'exec: which command?');
+      if (words.length === 0) throw new QmpilotError('USAGE', 'exec: no command given');
       if (words === given && given[0]?.startsWith('-')) {
-        throw new QmpilotError(
-          'USAGE',
-          `exec: ${given[0]} stands behind the name of the vm, where the command begins`,
-          {
-            hint: `options come first: qmpilot exec ${given[0]} ... ${name} COMMAND; a command that begins so stands behind --`,
-          },
-        );
+        throw new QmpilotError('USAGE', `exec: option ${given[0]} after the name of the VM, where the command begins`, {
+          hint: `put options first: qmpilot exec ${given[0]} ... ${name} COMMAND; or put -- before the command`,
+        });
       }
       const command = words.length === 1 ? (words[0] ?? '') : words.map(shellWord).join(' ');
       const input = options.stdin === true ? (await readInput()).toString('base64') : undefined;
@@ -62,16 +60,14 @@ export function registerExec(program: Command): void {
         ),
       );
       if (options.json === true)
-        process.stdout.write(
-          `${renderJson({ v: 1, type: 'exec', vm: name, command, exitCode, durationMs, ...output.texts() }, false)}\n`,
-        );
+        process.stdout.write(jsonLine('exec', { vm: name, command, exitCode, durationMs, ...output.texts() }));
       process.exitCode = exitCode;
     });
 }
 
-/** POSIX: nothing is special between single quotes. */
+/** Quotes a word for a POSIX shell. */
 function shellWord(word: string): string {
-  if (word.includes('\0')) throw new QmpilotError('USAGE', 'a command cannot hold a NUL byte');
+  if (word.includes('\0')) throw new QmpilotError('USAGE', 'exec: NUL byte in the command');
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
@@ -80,7 +76,7 @@ interface Output {
   texts(): object;
 }
 
-/** What is kept for the one line of --json, in bytes; a guest can write without end. */
+/** Most bytes of output in the line of --json. */
 const JSON_LIMIT = 64 * 2 ** 20;
 
 /** @throws {OUTPUT_LIMIT} from `take`, which ends the command */
@@ -91,8 +87,8 @@ export function collector(limit = JSON_LIMIT): Output {
     take: (from, bytes) => {
       length += bytes.length;
       if (length > limit) {
-        throw new QmpilotError('OUTPUT_LIMIT', `the command wrote more than ${limit} bytes, and was killed`, {
-          hint: 'leave out --json: output is then passed on as it comes',
+        throw new QmpilotError('OUTPUT_LIMIT', `the command wrote more than ${limit} bytes and was killed`, {
+          hint: 'leave out --json: output is then printed as it comes',
         });
       }
       kept[from].push(bytes);
@@ -101,7 +97,7 @@ export function collector(limit = JSON_LIMIT): Output {
   };
 }
 
-/** Bytes to a file or pipe as they are; to a terminal only what draws text. */
+/** Writes bytes unchanged to a file or pipe, filtered to a terminal. */
 function passOn(): Output {
   const to = (stream: NodeJS.WriteStream) => {
     const filter = stream.isTTY ? new TerminalFilter() : undefined;

@@ -1,47 +1,38 @@
 import { rm } from 'node:fs/promises';
 import { isQmpilotError } from '@qmpilot/core';
 import type { Command } from 'commander';
-import { call } from '../../keeper/client.js';
-import { list, type NamedVm } from '../../keeper/state.js';
-import type { VmStatus } from '../../keeper/verbs.js';
-import { shortMs } from '../../render/durations.js';
-import { renderJson } from '../../render/json.js';
-import { renderTable } from '../../render/table.js';
+import { call } from '../../daemon/client.js';
+import { list, type NamedVm } from '../../daemon/state.js';
+import type { VmStatus } from '../../daemon/verbs.js';
+import { paint } from '../../render/color.js';
+import { ageOf } from '../../render/durations.js';
+import { jsonLine } from '../../render/json.js';
+import { renderTable, type Column } from '../../render/table.js';
 import { visible } from '../../render/visible.js';
 
 export function registerPs(program: Command): void {
   program
     .command('ps')
-    .description('list the named vms')
-    .option('--all', 'those that have ended, too')
-    .option('--json', 'one JSON line for each')
-    .action(async (options: { all?: boolean; json?: boolean }) => {
-      const vms = (await list()).filter(({ life }) => life !== 'ended' || options.all === true);
-      const rows = await Promise.all(vms.map(describe));
-      const shown = rows.filter((row) => row !== undefined);
-      if (options.json === true)
-        for (const row of shown) process.stdout.write(`${renderJson({ v: 1, type: 'vm', ...row }, false)}\n`);
-      else if (shown.length === 0) process.stderr.write('there are no vms: qmpilot boot --name NAME debian\n');
-      else process.stdout.write(renderTable([HEAD, ...shown.map(cells)]));
+    .description('list the named VMs')
+    .option('--all', 'list those that have ended as well')
+    .option('--json', 'print one JSON line for each')
+    .action(async ({ all = false, json = false }: { all?: boolean; json?: boolean }) => {
+      const vms = (await list()).filter(({ life }) => life !== 'ended' || all);
+      const rows = (await Promise.all(vms.map(describe))).filter((row) => row !== undefined);
+      if (json) for (const row of rows) process.stdout.write(jsonLine('vm', row));
+      else if (rows.length === 0) process.stderr.write('no VMs; boot one: qmpilot boot --name NAME debian\n');
+      else process.stdout.write(renderTable(COLUMNS, rows, process.stdout.columns));
     });
 }
 
-type Row =
-  | VmStatus
-  | {
-      readonly name: string;
-      readonly status: string;
-      readonly guest: string;
-      readonly reason?: string;
-      readonly startedAt: string;
-    };
+type Row = Pick<VmStatus, 'name' | 'status' | 'guest' | 'reason' | 'startedAt'> & Partial<VmStatus>;
 
 async function describe({ record, life, directory }: NamedVm): Promise<Row | undefined> {
   const { name, guest, createdAt: startedAt, ended } = record;
   if (life === 'ended') return { name, status: 'ended', guest, startedAt, ...(ended && { reason: ended.reason }) };
   if (life === 'gone') {
     await rm(directory, { recursive: true, force: true });
-    process.stderr.write(`${name}: its keeper was killed; its state is removed\n`);
+    process.stderr.write(`${name}: its daemon was killed; its state is removed\n`);
     return undefined;
   }
   try {
@@ -52,24 +43,26 @@ async function describe({ record, life, directory }: NamedVm): Promise<Row | und
   }
 }
 
-const HEAD = ['NAME', 'STATUS', 'GUEST', 'AGE', 'CPUS', 'MEMORY', 'ACCEL', 'QEMU', 'SNAPSHOTS', 'NOTE'];
+const NONE = '-';
 
-function cells(row: Row): string[] {
-  const age = shortMs(Date.now() - Date.parse(row.startedAt));
-  // Last, as it may be long.
-  const note = visible(row.reason ?? '');
-  if (!('qemuPid' in row)) return [row.name, row.status, row.guest, age, '-', '-', '-', '-', '-', note];
-  const names = row.snapshots.map(({ name }) => name).join(',') || '-';
-  return [
-    row.name,
-    row.status,
-    row.guest,
-    age,
-    String(row.cpus),
-    `${row.memoryMiB} MiB`,
-    row.accelerator,
-    String(row.qemuPid),
-    names,
-    note,
-  ];
+const COLUMNS: readonly Column<Row>[] = [
+  { title: 'NAME', value: ({ name }) => name, minWidth: 8 },
+  { title: 'STATUS', value: ({ status }) => status, style: (cell, { status }) => paint(colorOf(status), cell) },
+  { title: 'GUEST', value: ({ guest }) => guest, minWidth: 8, hide: 1 },
+  { title: 'AGE', value: ({ startedAt }) => ageOf(startedAt) },
+  { title: 'CPUS', value: ({ cpus }) => String(cpus ?? NONE), hide: 3 },
+  { title: 'MEMORY', value: ({ memoryMiB }) => (memoryMiB === undefined ? NONE : `${memoryMiB} MiB`), hide: 2 },
+  { title: 'ACCEL', value: ({ accelerator }) => accelerator ?? NONE, hide: 4 },
+  { title: 'QEMU PID', value: ({ qemuPid }) => String(qemuPid ?? NONE), hide: 5 },
+  {
+    title: 'SNAPSHOTS',
+    value: ({ snapshots = [] }) => snapshots.map(({ name }) => name).join(',') || NONE,
+    minWidth: 9,
+  },
+  { title: 'NOTE', value: ({ reason = '' }) => visible(reason), minWidth: 12 },
+];
+
+function colorOf(status: string): 'green' | 'yellow' | 'dim' {
+  if (status === 'running') return 'green';
+  return status === 'ended' || status === 'off' ? 'dim' : 'yellow';
 }

@@ -1,0 +1,142 @@
+import { basename } from 'node:path';
+import { onGuest, QmpilotError, readRunFile, runScenario, type RunSummary, type Shard } from '@qmpilot/core';
+import type { Command } from 'commander';
+import { duration, rateGoal, seed, shard, wholeNumber } from '../../arguments.js';
+import { EXIT } from '../../exit-codes.js';
+import { helpText } from '../../help.js';
+import { interruptible } from '../../interrupt.js';
+import { loadScenario } from '../../load-scenario.js';
+import { displayKind } from '../../progress/display-kind.js';
+import { RunDisplay } from '../../progress/run-display.js';
+import { githubAnnotations, guardedCommands } from '../../render/github.js';
+import { renderJson } from '../../render/json.js';
+import { renderSummary } from '../../render/summary.js';
+import { unlessUncaught } from '../../uncaught.js';
+
+interface ReproOptions {
+  readonly attempts?: number;
+  readonly forks?: number;
+  readonly timeout?: number;
+  readonly untilReproduced?: number;
+  readonly until?: string;
+  readonly out?: string;
+  readonly resume?: string;
+  readonly acceptChanges?: boolean;
+  readonly fresh?: boolean;
+  readonly shard?: Shard;
+  readonly seed?: number;
+  readonly guest?: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly github?: boolean;
+}
+
+const HELP = `
+Exit status, as git bisect run expects it: 0 not reproduced, 1 reproduced, 2 usage error, 125 inconclusive, 130 interrupted.
+An attempt that throws (a failed command, an assertion) is inconclusive. If there is one and none is reproduced, the status is 125; to
+count it as a failure, use fail() or failOn: 'throw' in the scenario.
+
+With --until: 0 the rate is shown to be below the limit, 1 above it, 125 neither.
+
+With --json, standard output has one JSON line for each attempt and one for the summary.`;
+
+export function registerRepro(program: Command): void {
+  program
+    .command('repro')
+    .description('run a scenario again and again from one snapshot, and count how often it fails')
+    .argument(
+      '[file]',
+      'scenario: a TypeScript or JavaScript file that exports defineScenario(...) (default with --resume: the scenario of the run)',
+    )
+    .option('--attempts <n>', 'number of attempts (default: 10; with --resume, that of the run)', wholeNumber)
+    .option('--forks <n>', 'VMs in parallel (default: as many as CPUs and memory allow)', wholeNumber)
+    .option('--timeout <time>', 'time limit of one attempt: 90s, 3m (default: that of the scenario)', duration)
+    .option('--until-reproduced <k>', 'stop after this many reproduced attempts', wholeNumber)
+    .option('--until <goal>', 'stop when this is shown or refuted, such as "rate<0.01@95%"', rateGoal)
+    .option('--out <dir>', 'run directory, new or empty (default: runs/NAME-TIME)')
+    .option('--guest <name>', 'use another guest of the scenario')
+    .option('--resume <dir>', 'continue the run in this directory; finished attempts are kept')
+    .option('--accept-changes', 'with --resume: continue although the scenario or its guest has changed')
+    .option('--fresh', 'boot and prepare the guest, even if an earlier run has cached it')
+    .option('--shard <i/n>', 'run only this part of the attempts: 2/5', shard)
+    .option('--seed <n>', 'seed of the run, from which each attempt gets its own', seed)
+    .option('--json', 'print JSON lines')
+    .option('--quiet', 'print only the summary and errors')
+    .option('--github', 'print annotations for GitHub Actions (default: when run there)')
+    .option('--no-github', 'print no annotations')
+    .addHelpText('after', helpText(HELP))
+    .action(async (given: string | undefined, options: ReproOptions) => {
+      const file = given ?? (await fileOfRun(options.resume));
+      const github = options.github ?? process.env['GITHUB_ACTIONS'] === 'true';
+      const summary = await run(file, options, github);
+      if (options.json !== true) process.stdout.write(renderSummary(summary));
+      process.exitCode = exitCode(summary);
+    });
+}
+
+async function run(file: string, options: ReproOptions, github: boolean): Promise<RunSummary> {
+  const json = options.json === true;
+  const { scenario: loaded, source } = await loadScenario(file);
+  const scenario = options.guest === undefined ? loaded : onGuest(loaded, options.guest);
+  const guard = github ? guardedCommands() : undefined;
+  process.stderr.write(guard?.begin ?? '');
+  const display = new RunDisplay(displayKind(options.quiet === true));
+  try {
+    const summary = await interruptible(
+      'ending the run',
+      (interrupted) =>
+        unlessUncaught((uncaught) =>
+          runScenario(scenario, {
+            attempts: options.attempts,
+            forks: options.forks,
+            timeout: options.timeout,
+            untilReproduced: options.untilReproduced,
+            until: options.until,
+            dir: options.out,
+            resume: options.resume,
+            acceptChanges: options.acceptChanges,
+            fresh: options.fresh,
+            shard: options.shard,
+            seed: options.seed,
+            source,
+            signal: AbortSignal.any([interrupted, uncaught]),
+            onEvent: (event) => {
+              display.show(event);
+              if (json && event.type === 'attempt') display.print(`${renderJson(event.record, false)}\n`);
+              if (json && event.type === 'summary') display.print(`${renderJson(event.summary, false)}\n`);
+            },
+          }),
+        ),
+      (text) => display.say(text),
+    );
+    display.close();
+    if (guard) process.stderr.write(`${guard.end}${githubAnnotations(scenario.name ?? basename(file), summary)}`);
+    return summary;
+  } finally {
+    display.close();
+  }
+}
+
+async function fileOfRun(resume: string | undefined): Promise<string> {
+  if (resume === undefined)
+    throw new QmpilotError('USAGE', "missing required argument 'file'", {
+      hint: 'use qmpilot repro FILE, or qmpilot repro --resume DIR',
+    });
+  const { source } = await readRunFile(resume);
+  if (source) return source.file;
+  throw new QmpilotError('USAGE', `${resume} does not record its scenario file`, {
+    hint: 'name the file as well: qmpilot repro FILE --resume DIR',
+  });
+}
+
+function exitCode({ reproduced, clean, threw, goal }: RunSummary): number {
+  // A thrown error may be the failure: git bisect must not take the commit for good.
+  if (threw > 0 && reproduced === 0) return EXIT.cannotTell;
+  if (goal) {
+    if (goal.decision === 'open') return EXIT.cannotTell;
+    // A rate above the limit means the bug is there, in whichever direction the goal is written.
+    return (goal.decision === 'holds') === goal.goal.startsWith('rate>') ? EXIT.found : EXIT.fine;
+  }
+  if (reproduced > 0) return EXIT.found;
+  return clean > 0 ? EXIT.fine : EXIT.cannotTell;
+}

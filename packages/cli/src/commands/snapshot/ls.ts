@@ -1,0 +1,71 @@
+import { listSavedSnapshots, type SavedSnapshot, type SnapshotInfo } from '@qmpilot/core';
+import type { Command } from 'commander';
+import { call } from '../../daemon/client.js';
+import { ageOf, momentMs } from '../../render/durations.js';
+import { jsonLine } from '../../render/json.js';
+import { renderTable, type Column } from '../../render/table.js';
+import { visible } from '../../render/visible.js';
+
+export function registerLs(snapshot: Command): void {
+  snapshot
+    .command('ls')
+    .description('list the saved snapshots, the last used first, or the snapshots of a VM')
+    .argument('[vm]', 'name of a VM')
+    .option('--json', 'print one JSON line for each')
+    .action(async (name: string | undefined, { json = false }: { json?: boolean }) => {
+      if (name !== undefined) {
+        const { snapshots } = await call(name, 'status', {});
+        const lines = snapshots.map(({ name: own, strategy, savedAt, pausedMs }) => ({
+          vm: name,
+          name: own,
+          strategy,
+          savedAt,
+          pausedMs,
+        }));
+        print(
+          snapshots,
+          lines,
+          OF_VM,
+          json,
+          `VM ${name} has no snapshots; make one: qmpilot snapshot save ${name} NAME`,
+        );
+        return;
+      }
+      const saved = await listSavedSnapshots();
+      print(
+        saved,
+        saved,
+        SAVED,
+        json,
+        'no saved snapshots; qmpilot repro saves one of each prepared guest that allows it',
+      );
+    });
+}
+
+function print<Row>(
+  rows: readonly Row[],
+  lines: readonly object[],
+  columns: readonly Column<Row>[],
+  json: boolean,
+  none: string,
+): void {
+  if (json) for (const line of lines) process.stdout.write(jsonLine('snapshot', line));
+  else if (rows.length === 0) process.stderr.write(`${none}\n`);
+  else process.stdout.write(renderTable(columns, rows, process.stdout.columns));
+}
+
+const OF_VM: readonly Column<SnapshotInfo>[] = [
+  { title: 'NAME', value: ({ name }) => name, minWidth: 8 },
+  { title: 'STRATEGY', value: ({ strategy }) => strategy },
+  { title: 'AGE', value: ({ savedAt }) => ageOf(savedAt) },
+  { title: 'GUEST PAUSED', value: ({ pausedMs }) => momentMs(pausedMs), hide: 1 },
+];
+
+const SAVED: readonly Column<SavedSnapshot>[] = [
+  { title: 'NAME', value: ({ name }) => visible(name), minWidth: 12 },
+  { title: 'GUEST', value: ({ guest }) => visible(guest), minWidth: 10 },
+  { title: 'QEMU', value: ({ qemu }) => visible(/^[\d.]+/.exec(qemu)?.[0] ?? qemu), hide: 2 },
+  { title: 'RAM', value: ({ memoryMiB }) => `${memoryMiB} MiB`, hide: 3 },
+  { title: 'ON DISK', value: ({ bytes }) => `${(bytes / 2 ** 20).toFixed(0)} MiB`, hide: 1 },
+  { title: 'AGE', value: ({ savedAt }) => ageOf(savedAt) },
+];

@@ -1,0 +1,34 @@
+import { checkHost, type HostCheck } from '@qmpilot/core';
+import type { Command } from 'commander';
+import { EXIT } from '../../exit-codes.js';
+import { helpText } from '../../help.js';
+import { paint } from '../../render/color.js';
+import { jsonLine } from '../../render/json.js';
+import { visible } from '../../render/visible.js';
+import { wrapText } from '../../render/wrap.js';
+
+export function registerDoctor(program: Command): void {
+  program
+    .command('doctor')
+    .description('check what this host provides and what is missing')
+    .option('--json', 'print one JSON line for each check')
+    .addHelpText('after', helpText('Exit status: 0 everything that is required is there, 1 something is missing.'))
+    .action(async (options: { json?: boolean }) => {
+      const checks = await checkHost();
+      for (const check of checks) {
+        process.stdout.write(options.json === true ? jsonLine('check', check) : renderCheck(check));
+      }
+      process.exitCode = checks.some(({ status }) => status === 'fail') ? EXIT.found : EXIT.fine;
+    });
+}
+
+const COLORS = { ok: 'green', warn: 'yellow', fail: 'red' } as const;
+const INDENT = 28;
+
+function renderCheck({ status, name, detail, remedy }: HostCheck): string {
+  const width = Math.max(40, (process.stdout.columns ?? 80) - INDENT);
+  const lines = [detail, ...(remedy === undefined ? [] : [`-> ${remedy}`])]
+    .flatMap((text) => wrapText(visible(text), width).split('\n'))
+    .join(`\n${' '.repeat(INDENT)}`);
+  return `${paint(COLORS[status], status.padEnd(4))}  ${name.padEnd(INDENT - 6)}${lines}\n`;
+}

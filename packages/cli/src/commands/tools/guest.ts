@@ -1,0 +1,88 @@
+import { buildDebianImage, listImages, QmpilotError, removeImages, type Defect, type GuestImage } from '@qmpilot/core';
+import { InvalidArgumentError, type Command } from 'commander';
+import { interruptible } from '../../interrupt.js';
+import { ageOf } from '../../render/durations.js';
+import { jsonLine } from '../../render/json.js';
+import { renderTable, type Column } from '../../render/table.js';
+import { visible } from '../../render/visible.js';
+
+interface JsonOption {
+  readonly json?: boolean;
+}
+
+export function registerGuest(program: Command): void {
+  const guest = program.command('guest').description('images that guests are booted from');
+
+  guest
+    .command('build')
+    .description('build an image, if it does not exist')
+    .argument('<name>', 'debian', parseName)
+    .option(
+      '--defect <name>',
+      'add a kernel module that gives the kernel a known bug: io-uring-unlocked-flush',
+      parseDefect,
+    )
+    .option('--quiet', 'print no progress')
+    .option('--json', 'print the image as a JSON line')
+    .action(async (_name: string, options: JsonOption & { defect?: Defect; quiet?: boolean }) => {
+      const image = await interruptible('stopping the build', (signal) =>
+        buildDebianImage(
+          { defect: options.defect },
+          {
+            signal,
+            onProgress: (message) => {
+              if (options.quiet !== true) process.stderr.write(`${visible(message)}\n`);
+            },
+          },
+        ),
+      );
+      process.stdout.write(options.json === true ? imageLine(image) : `${image.key}\n`);
+    });
+
+  guest
+    .command('ls')
+    .description('list the images, the last used first')
+    .option('--json', 'print one JSON line for each')
+    .action(async (options: JsonOption) => {
+      const images = await listImages();
+      if (options.json === true) for (const image of images) process.stdout.write(imageLine(image));
+      else if (images.length === 0) process.stderr.write('no images; build one: qmpilot guest build debian\n');
+      else process.stdout.write(renderTable(COLUMNS, images, process.stdout.columns));
+    });
+
+  guest
+    .command('rm')
+    .description('remove images')
+    .argument('[key...]', 'keys, or unique beginnings of keys')
+    .option('--all', 'remove all of them')
+    .action(async (keys: string[], options: { all?: boolean }) => {
+      if (options.all !== true && keys.length === 0)
+        throw new QmpilotError('USAGE', 'guest rm: no key given', {
+          hint: 'name keys as qmpilot guest ls shows them, or use --all',
+        });
+      const chosen = options.all === true ? (await listImages()).map(({ key }) => key) : keys;
+      for (const key of await removeImages(chosen)) process.stdout.write(`${key}\n`);
+    });
+}
+
+const COLUMNS: readonly Column<GuestImage>[] = [
+  { title: 'KEY', value: ({ key }) => key, minWidth: 12 },
+  { title: 'NAME', value: ({ manifest }) => manifest.name, minWidth: 8 },
+  { title: 'KERNEL', value: ({ manifest }) => visible(manifest.kernelRelease), minWidth: 10, hide: 1 },
+  { title: 'SIZE', value: ({ bytes }) => `${(bytes / 2 ** 20).toFixed(0)} MiB`, hide: 2 },
+  { title: 'AGE', value: ({ manifest }) => ageOf(manifest.builtAt) },
+];
+
+function imageLine({ key, dir, bytes, manifest: { name, kernelRelease, builtAt } }: GuestImage): string {
+  return jsonLine('image', { key, name, kernelRelease, builtAt, bytes, dir });
+}
+
+function parseName(text: string): string {
+  if (text === 'debian') return text;
+  throw new InvalidArgumentError('Only debian can be built.');
+}
+
+function parseDefect(text: string): Defect {
+  if (text === 'io-uring-unlocked-flush') return text;
+  throw new InvalidArgumentError('Known: io-uring-unlocked-flush.');
+}

@@ -1,0 +1,45 @@
+import { debian, direct, QmpilotError, type Accelerator, type Defect, type GuestDescription } from '@qmpilot/core';
+
+/** What `qmpilot boot` passes to the daemon: plain JSON. */
+export interface BootRequest {
+  readonly guest:
+    | { readonly kind: 'debian'; readonly defect?: Defect | undefined }
+    | {
+        readonly kind: 'direct';
+        readonly kernel?: string | undefined;
+        readonly initrd?: string | undefined;
+        readonly append?: string | undefined;
+        readonly disks: readonly string[];
+        readonly consoles: readonly string[];
+        readonly shell?: string | undefined;
+      };
+  readonly boot: {
+    readonly accelerator?: Accelerator | 'auto' | undefined;
+    readonly cpus?: number | undefined;
+    readonly memoryMiB?: number | undefined;
+    readonly timeout?: number | undefined;
+    readonly cache?: boolean | undefined;
+    readonly display?: 'none' | 'std' | undefined;
+  };
+}
+
+export function describeGuest({ guest }: BootRequest): GuestDescription {
+  if (guest.kind === 'debian') return debian({ defect: guest.defect });
+  const { kernel, initrd, append, disks, consoles, shell } = guest;
+  return direct({
+    ...(kernel !== undefined && { kernel }),
+    ...(initrd !== undefined && { initrd }),
+    ...(append !== undefined && { append }),
+    disks: disks.map((file, index) => ({ id: `disk${index}`, file, format: diskFormat(file) })),
+    virtioConsoles: consoles,
+    ...(shell !== undefined && { shell }),
+  });
+}
+
+function diskFormat(file: string): 'qcow2' | 'raw' {
+  if (file.endsWith('.qcow2')) return 'qcow2';
+  if (file.endsWith('.raw') || file.endsWith('.img')) return 'raw';
+  throw new QmpilotError('USAGE', `cannot tell the format of the disk ${file} from its name`, {
+    hint: 'name it *.qcow2, *.raw or *.img',
+  });
+}

@@ -1,0 +1,129 @@
+import type { PoweroffReport } from '@qmpilot/core';
+import type { HostedVm } from './hosted-vm.js';
+import { monitorConsole } from './monitor-console.js';
+import type { Handlers } from './server.js';
+
+/** Outcomes after which QEMU has ended. */
+const OVER: ReadonlySet<PoweroffReport['outcome']> = new Set(['clean', 'slow', 'killed']);
+
+/** Returns the handlers of all verbs for one VM. */
+export function vmHandlers(
+  hosted: HostedVm,
+  fork: (from: HostedVm, snapshot: string, name: string) => Promise<HostedVm>,
+): Handlers {
+  return { ...lifeHandlers(hosted, fork), ...whenOn(hosted, guestHandlers(hosted)) };
+}
+
+/** Handlers that also work on a VM that is off. */
+function lifeHandlers(
+  hosted: HostedVm,
+  fork: (from: HostedVm, snapshot: string, name: string) => Promise<HostedVm>,
+): Pick<Handlers, 'status' | 'removeSnapshot' | 'restore' | 'fork' | 'stop'> {
+  const { vm } = hosted;
+  return {
+    status: () => hosted.status(),
+
+    async removeSnapshot({ args }) {
+      await vm.removeSnapshot(args.snapshot);
+      return null;
+    },
+
+    async restore({ args, signal }) {
+      const begun = performance.now();
+      await vm.restore(args.snapshot, { signal });
+      hosted.follow();
+      return { ms: Math.round(performance.now() - begun) };
+    },
+
+    async fork({ args }) {
+      return (await fork(hosted, args.snapshot, args.name)).status();
+    },
+
+    async stop() {
+      // Answer first: the end of the VM closes the connection.
+      setImmediate(() => void hosted.end('stopped'));
+      return null;
+    },
+  };
+}
+
+/** Handlers that need a running guest. */
+function guestHandlers(hosted: HostedVm): Omit<Handlers, keyof ReturnType<typeof lifeHandlers>> {
+  const { vm } = hosted;
+  return {
+    async exec({ args, signal, send }) {
+      const { command, input, user, cwd, timeout } = args;
+      const shell = await vm.bestShell({ signal });
+      const stream = shell.stream(command, {
+        signal,
+        timeout,
+        user,
+        cwd,
+        ...(input !== undefined && { input: Buffer.from(input, 'base64') }),
+      });
+      for await (const { from, bytes } of stream) await send({ from, bytes: bytes.toString('base64') });
+      const { exitCode, durationMs } = await stream.result;
+      return { exitCode, durationMs };
+    },
+
+    console: (call) => monitorConsole(vm, call),
+
+    async type({ args, signal }) {
+      await vm.console.type(args.text, { signal });
+      return null;
+    },
+
+    async press({ args }) {
+      await vm.console.press(...args.keys);
+      return null;
+    },
+
+    async screen({ args }) {
+      const { screen } = vm.console;
+      await screen.drawn();
+      const forms = { text: () => screen.text(), svg: () => screen.toSvg(), html: () => screen.toHtml() };
+      const [rows, columns] = [screen.rowCount, screen.columns];
+      return { text: forms[args.form](), rows, columns, cursor: screen.cursor };
+    },
+
+    async screenshot({ signal }) {
+      return { png: (await vm.screenshot({ signal })).toString('base64') };
+    },
+
+    async snapshot({ args, signal }) {
+      const { name, strategy, reason, savedAt, pausedMs } = await vm.snapshot(args.snapshot, { signal, reboots: true });
+      return { name, strategy, reason, savedAt, pausedMs };
+    },
+
+    async poweroff({ args, signal, send }) {
+      const forget = vm.onEvent((event) => {
+        if (event.type === 'poweroff') void send({ phase: event.phase });
+      });
+      try {
+        const report = await vm.poweroff({ signal, timeout: args.timeout });
+        if (OVER.has(report.outcome)) hosted.qemuEnded(poweroffReason(report));
+        return report;
+      } finally {
+        forget();
+      }
+    },
+  };
+}
+
+function whenOn<H extends object>(hosted: HostedVm, handlers: H): H {
+  const entries = Object.entries(handlers) as [string, (call: never) => Promise<unknown>][];
+  return Object.fromEntries(
+    entries.map(([verb, handler]) => [
+      verb,
+      async (call: never) => {
+        hosted.assertOn();
+        return handler(call);
+      },
+    ]),
+  ) as H;
+}
+
+/** The outcome of a poweroff as the reason why a VM has ended. */
+function poweroffReason({ outcome, reason }: PoweroffReport): string {
+  return outcome === 'clean' || outcome === 'slow' ? 'powered off' : `poweroff: ${reason}`;
+}

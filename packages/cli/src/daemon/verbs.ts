@@ -1,0 +1,88 @@
+import type { PoweroffReport, SnapshotInfo } from '@qmpilot/core';
+
+/** `status` is `running`, `paused` or another run state of QMP, or `off` when QEMU has ended and a snapshot can be restored. */
+export interface VmStatus {
+  readonly name: string;
+  readonly status: string;
+  /** Why QEMU has ended. */
+  readonly reason?: string;
+  readonly guest: string;
+  readonly qemuPid?: number;
+  readonly daemonPid: number;
+  readonly accelerator: string;
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  readonly startedAt: string;
+  readonly snapshots: readonly SnapshotInfo[];
+}
+
+/** The calls that a daemon serves for a VM: arguments, events, result. Bytes are base64. */
+export interface Verbs {
+  readonly status: { readonly args: object; readonly event: never; readonly result: VmStatus };
+  readonly exec: {
+    readonly args: {
+      readonly command: string;
+      readonly input?: string | undefined;
+      readonly user?: string | undefined;
+      readonly cwd?: string | undefined;
+      readonly timeout?: number | undefined;
+    };
+    readonly event: { readonly from: 'stdout' | 'stderr'; readonly bytes: string };
+    readonly result: { readonly exitCode: number; readonly durationMs: number };
+  };
+  /** Lasts until the client leaves. The client sends `{bytes}`, and `{columns, rows}` of its terminal; the first event draws the screen. */
+  readonly console: {
+    readonly args: { readonly columns?: number; readonly rows?: number };
+    readonly event: { readonly bytes: string };
+    readonly result: null;
+  };
+  readonly type: { readonly args: { readonly text: string }; readonly event: never; readonly result: null };
+  readonly press: { readonly args: { readonly keys: readonly string[] }; readonly event: never; readonly result: null };
+  readonly screen: {
+    readonly args: { readonly form: 'text' | 'svg' | 'html' };
+    readonly event: never;
+    readonly result: {
+      readonly text: string;
+      readonly rows: number;
+      readonly columns: number;
+      readonly cursor: { readonly row: number; readonly column: number };
+    };
+  };
+  /** A PNG, as base64. */
+  readonly screenshot: { readonly args: object; readonly event: never; readonly result: { readonly png: string } };
+  readonly snapshot: {
+    readonly args: { readonly snapshot: string };
+    readonly event: never;
+    readonly result: SnapshotInfo;
+  };
+  readonly removeSnapshot: {
+    readonly args: { readonly snapshot: string };
+    readonly event: never;
+    readonly result: null;
+  };
+  readonly restore: {
+    readonly args: { readonly snapshot: string };
+    readonly event: never;
+    readonly result: { readonly ms: number };
+  };
+  /** The new VM has its own name and socket, in the same daemon. */
+  readonly fork: {
+    readonly args: { readonly snapshot: string; readonly name: string };
+    readonly event: never;
+    readonly result: VmStatus;
+  };
+  readonly poweroff: {
+    readonly args: { readonly timeout?: number | undefined };
+    readonly event: { readonly phase: string };
+    readonly result: PoweroffReport;
+  };
+  readonly stop: { readonly args: object; readonly event: never; readonly result: null };
+}
+
+export type Verb = keyof Verbs;
+export type Args<V extends Verb> = Verbs[V]['args'];
+export type Event<V extends Verb> = Verbs[V]['event'];
+export type Result<V extends Verb> = Verbs[V]['result'];
+
+/** Increased when a message changes its meaning: a daemon can be older than the command that calls it. */
+export const PROTOCOL = 1;

@@ -1,0 +1,25 @@
+import { expect, it } from 'vitest';
+import { briefProgress } from './boot-progress.js';
+import { cliHint } from './cli-hint.js';
+
+it.each([
+  ["boot it with display: 'std'", 'boot it with --display std'],
+  ["name it as tmux does: 'Enter'; type() sends text", "name it as tmux does: 'Enter'; qmpilot type sends text"],
+  [
+    "the guest needs a network: network: 'user' in its description",
+    'the guest needs a network: boot it with --network user',
+  ],
+])('says a hint in words of the command line: %s', (hint, expected) => {
+  expect(cliHint(hint)).toBe(expected);
+});
+
+it.each([
+  ['QEMU 7.2.22, tcg: asked for', 'QEMU 7.2.22 with TCG (asked for)'],
+  [
+    'QEMU 7.2.22, tcg: KVM does not run this kernel:\nkvm_buf_set_msrs: Assertion',
+    'QEMU 7.2.22 with TCG (KVM failed its check; see qmpilot doctor)',
+  ],
+  ['building the image\nmore', 'building the image'],
+])('shows progress in one line: %j', (message, expected) => {
+  expect(briefProgress(message)).toBe(expected);
+});
