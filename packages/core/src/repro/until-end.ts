@@ -1,4 +1,4 @@
-import { patientTimer } from '../util/patient-timer.js';
+import { wallTimer } from '../util/wall-timer.js';
 
 /** The reason of the attempt's signal when its time is up: an end like any other, unless the scenario says otherwise. */
 export const TIME_UP = Symbol('the time of the attempt is up');
@@ -39,5 +39,5 @@ export function listen(signal: AbortSignal | undefined, act: () => void): () => 
 }
 
 export function alarm(ms: number, act: () => void): () => void {
-  return patientTimer(ms, act);
+  return wallTimer(ms, act);
 }

@@ -1,6 +1,9 @@
-import { AbortedError, isQmpilotError, QmpilotError } from '../errors.js';
+import { isQmpilotError, QmpilotError } from '../errors.js';
 import { monotonicMs } from '../util/clock.js';
+import type { WaitOptions } from '../util/deadline.js';
 import { deferred } from '../util/deferred.js';
+import { abortError, withinLimit } from '../util/limit.js';
+import { onAbort } from '../util/on-abort.js';
 import { BoundedBuffer } from './bounded-buffer.js';
 import {
   abandoned,
@@ -170,19 +173,29 @@ export class ExecStream implements AsyncIterable<ExecChunk> {
   }
 }
 
-/** Runs the stream's command by `run`, until `signal` stops it; `failure` makes the error that people see. */
+/**
+ * Runs the stream's command by `run`, and stops it at the limits of the caller, which count from now. `failure` makes the error
+ * that the caller sees.
+ */
 export function startStream(
   stream: ExecStream,
-  signal: AbortSignal | undefined,
-  run: (stream: ExecStream) => Promise<void>,
+  { timeout, patience, signal }: WaitOptions,
+  run: (signal: AbortSignal | undefined) => Promise<void>,
   failure: (error: unknown) => unknown = (error) => error,
 ): ExecStream {
-  const stop = () => stream.stop(new AbortedError(describeCommand(stream.command), signal?.reason));
-  if (signal?.aborted) stop();
-  signal?.addEventListener('abort', stop, { once: true });
-  void run(stream)
-    .catch((error: unknown) => stream.fail(failure(error)))
-    .finally(() => signal?.removeEventListener('abort', stop));
+  const awaited = `${describeCommand(stream.command)} in the guest`;
+  let limitReached = false;
+  void withinLimit({ awaited, timeout, patience, signal }, async (limit) => {
+    const unsubscribe = onAbort(limit, () => {
+      limitReached = true;
+      stream.stop(abortError(awaited, limit));
+    });
+    try {
+      await run(limit);
+    } finally {
+      unsubscribe();
+    }
+  }).catch((error: unknown) => stream.fail(limitReached ? error : failure(error)));
   return stream;
 }
 

@@ -149,7 +149,8 @@ export function abandoned(error: unknown, command: string, stdout: Buffer, stder
     evidence: { stdout: tailLines(stdout), stderr: tailLines(stderr) },
     hint: 'the command was killed and the shell goes on; its output until then is in the evidence',
   };
-  if (error instanceof TimeoutError) return new TimeoutError(error.awaited, error.waitedMs, details);
+  if (error instanceof TimeoutError)
+    return new TimeoutError(error.awaited, error.waitedMs, { ...details, starvedMs: error.starvedMs });
   if (error instanceof AbortedError) return new AbortedError(describeCommand(command), error.cause, details);
   if (!isQmpilotError(error, 'OUTPUT_LIMIT')) return error;
   return new QmpilotError(error.code, error.message, {

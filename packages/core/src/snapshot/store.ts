@@ -126,7 +126,7 @@ export class SnapshotStore {
     for (const [name, { saved }] of this.#snapshots) {
       if (saved.strategy !== 'internal' || saved.machine !== machine || !saved.foreign) continue;
       this.#snapshots.delete(name);
-      await removeInternal(saved, { timeout: '10s' }).catch(() => {});
+      await removeInternal(saved, { patience: '10s' }).catch(() => {});
     }
   }
 

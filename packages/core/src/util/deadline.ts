@@ -1,21 +1,26 @@
-import { AbortedError, TimeoutError, type ErrorDetails } from '../errors.js';
+import { TimeoutError, type ErrorDetails } from '../errors.js';
 import { CallerStack } from './caller-stack.js';
 import { monotonicMs } from './clock.js';
 import { parseDuration, type Duration } from './duration.js';
+import { abortError } from './limit.js';
+import { onAbort } from './on-abort.js';
 import { patientTimer } from './patient-timer.js';
+import { wallTimer } from './wall-timer.js';
 
 /** The last parameter of every operation that waits. */
 export interface WaitOptions {
   /** Cancels the wait; the operation rejects with ABORTED. */
   readonly signal?: AbortSignal | undefined;
-  /** The longest the operation may take; it then rejects with TIMEOUT. While QEMU gets no processor, up to three times as much is added. */
+  /** The longest the operation may take, in wall-clock time; it then rejects with TIMEOUT. */
   readonly timeout?: Duration | undefined;
+  /** @internal Where there is no `timeout`: a limit of our own, which leaves out time in which QEMU was starved, up to three times its length. */
+  readonly patience?: Duration | undefined;
 }
 
 export interface WaitDescription {
   /** What is awaited, as the error will say it: "the login prompt on ttyS0". */
-  readonly awaited: string;
-  /** The limit when the caller gives none, in ms; none at all waits for ever. */
+  readonly awaited: string | (() => string);
+  /** The limit when the caller gives none: as `patience`. Without either the wait has no limit. */
   readonly defaultTimeout?: Duration | undefined;
   /** Asked when the wait fails: what was seen instead, and what to do next. */
   readonly details?: (() => ErrorDetails) | undefined;
@@ -33,12 +38,14 @@ export function awaitWithin<T>(
   options: WaitOptions,
   start: (resolve: (value: T) => void, reject: (reason: unknown) => void) => (() => void) | void,
 ): Promise<T> {
-  const limit = options.timeout ?? what.defaultTimeout;
+  const limit = options.timeout !== undefined ? options.timeout : (options.patience ?? what.defaultTimeout);
   const timeoutMs = limit === undefined ? undefined : parseDuration(limit, 'timeout');
+  const startTimer = options.timeout === undefined ? patientTimer : wallTimer;
   const { signal } = options;
   const caller = new CallerStack(awaitWithin);
   const begun = monotonicMs();
-  const aborted = () => caller.on(new AbortedError(what.awaited, signal?.reason, what.details?.()), 'drop');
+  const awaited = () => (typeof what.awaited === 'string' ? what.awaited : what.awaited());
+  const aborted = () => caller.on(abortError(awaited(), signal, what.details?.()), 'drop');
   if (signal?.aborted) return Promise.reject(aborted());
 
   return new Promise<T>((resolve, reject) => {
@@ -49,20 +56,16 @@ export function awaitWithin<T>(
       if (ended) return;
       ended = true;
       stopTimer();
-      signal?.removeEventListener('abort', onAbort);
+      unsubscribe();
       undo?.();
       settle();
     };
-    const onAbort = () => end(() => reject(aborted()));
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const unsubscribe = onAbort(signal, () => end(() => reject(aborted())));
     if (timeoutMs !== undefined) {
-      stopTimer = patientTimer(timeoutMs, (starvedMs) =>
+      stopTimer = startTimer(timeoutMs, (starvedMs) =>
         end(() =>
           reject(
-            caller.on(
-              new TimeoutError(what.awaited, monotonicMs() - begun, { ...what.details?.(), starvedMs }),
-              'drop',
-            ),
+            caller.on(new TimeoutError(awaited(), monotonicMs() - begun, { ...what.details?.(), starvedMs }), 'drop'),
           ),
         ),
       );

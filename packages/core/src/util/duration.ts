@@ -12,12 +12,13 @@ const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, m
 export function parseDuration(value: Duration, name = 'duration'): number {
   if (typeof value === 'number') {
     if (Number.isFinite(value) && value >= 0) return value;
-  } else {
+  } else if (typeof value === 'string') {
     const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)?$/.exec(value.trim());
     const factor = match && UNIT_MS[match[2] ?? 'ms'];
     if (match && factor) return Number(match[1]) * factor;
   }
-  throw new QmpilotError('USAGE', `${name}: ${JSON.stringify(value)} is not a duration`, {
+  const shown = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  throw new QmpilotError('USAGE', `${name}: ${shown} is not a duration`, {
     hint: "give milliseconds, or a number with a unit: '500ms', '90s', '3m', '1h'",
   });
 }

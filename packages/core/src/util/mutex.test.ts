@@ -2,50 +2,52 @@ import { expect, it } from 'vitest';
 import { deferred } from './deferred.js';
 import { Mutex } from './mutex.js';
 
-it('runs tasks in the order of the calls, and none beside another, also when one gives up its turn', async () => {
-  const mutex = new Mutex('vm');
-  const first = deferred<void>();
+it('runs tasks in the order of the calls, one at a time', async () => {
+  const mutex = new Mutex('the shell');
   const order: string[] = [];
-  const task = (name: string, until?: Promise<void>) => async () => {
-    order.push(`${name} starts`);
-    await until;
-    order.push(`${name} ends`);
-  };
-  const running = mutex.run('first', {}, task('first', first.promise));
-  const given = expect(mutex.run('second', { timeout: 1 }, task('second'))).rejects.toMatchObject({ code: 'TIMEOUT' });
-  const last = mutex.run('third', {}, task('third'));
-  await given;
-  expect(order).toEqual(['first starts']);
-  first.resolve();
-  await Promise.all([running, last]);
-  expect(order).toEqual(['first starts', 'first ends', 'third starts', 'third ends']);
-  expect(mutex.holder).toBeUndefined();
-});
-
-it('names the task in front in the error of a wait', async () => {
-  const mutex = new Mutex('vm');
   const first = deferred<void>();
-  const running = mutex.run('`sleep 1000`', {}, () => first.promise);
-  await expect(mutex.run('`true`', { timeout: 5 }, async () => {})).rejects.toThrow(
-    /^timed out after .* waiting for the turn of `true`; last seen: `sleep 1000` has been running for \d+ ms$/,
+  const runs = ['a', 'b', 'c'].map((name) =>
+    mutex.run(name, {}, async () => {
+      order.push(`${name} begins`);
+      if (name === 'a') await first.promise;
+      order.push(`${name} ends`);
+    }),
   );
-  expect(mutex.holder).toMatchObject({ label: '`sleep 1000`' });
+  expect(mutex.isFree).toBe(false);
   first.resolve();
-  await running;
+  await Promise.all(runs);
+  await mutex.idle();
+  expect(order).toEqual(['a begins', 'a ends', 'b begins', 'b ends', 'c begins', 'c ends']);
 });
 
-it('rejects waiting tasks with CLOSED', async () => {
-  const mutex = new Mutex('vm web');
+it('names the running task in the error of a wait that times out, and goes on with the next', async () => {
+  const mutex = new Mutex('the shell');
   const first = deferred<void>();
-  const started = deferred<void>();
-  const running = mutex.run('first', {}, () => {
-    started.resolve();
-    return first.promise;
+  const long = mutex.run('"sleep 1000"', {}, () => first.promise);
+  const ran: string[] = [];
+  const gone = mutex.run('"true"', { timeout: 30 }, async () => void ran.push('true'));
+  const next = mutex.run('"next"', {}, async () => void ran.push('next'));
+  await expect(gone).rejects.toMatchObject({
+    code: 'TIMEOUT',
+    message: expect.stringMatching(
+      /^timed out after \d+ ms waiting for "true", behind "sleep 1000" \(running for \d+ ms\)$/,
+    ),
   });
-  await started.promise;
-  const waiting = mutex.run('second', {}, async () => {});
+  first.resolve();
+  await Promise.all([long, next]);
+  expect(ran).toEqual(['next']);
+});
+
+it('rejects what waits when it is closed, and what was aborted before', async () => {
+  const mutex = new Mutex('the shell');
+  const first = deferred<void>();
+  const long = mutex.run('a', {}, () => first.promise);
+  const waiting = mutex.run('b', {}, async () => {});
   mutex.close();
   first.resolve();
-  await running;
-  await expect(waiting).rejects.toMatchObject({ code: 'CLOSED', message: 'vm web was closed' });
+  await long;
+  await expect(waiting).rejects.toMatchObject({ code: 'CLOSED', message: 'the shell was closed' });
+  await expect(mutex.run('c', { signal: AbortSignal.abort() }, async () => {})).rejects.toMatchObject({
+    code: 'ABORTED',
+  });
 });

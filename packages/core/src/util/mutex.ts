@@ -3,16 +3,16 @@ import { monotonicMs } from './clock.js';
 import { awaitWithin, type WaitOptions } from './deadline.js';
 import { formatDuration } from './format.js';
 
-/** The task that holds a mutex. */
 interface Holder {
   readonly label: string;
   readonly since: number;
 }
 
-/** Runs tasks one at a time, in the order of the calls. */
+/** Runs one task at a time, in the order of the calls. An error for a task that waits names the one that runs. */
 export class Mutex {
   readonly #name: string;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #waiting = new Set<() => void>();
+  readonly #idle = new Set<() => void>();
   #holder: Holder | undefined;
   #closed = false;
 
@@ -21,30 +21,25 @@ export class Mutex {
     this.#name = name;
   }
 
-  /** Label of the task that runs now, and for how long it has been running, in ms. */
-  get holder(): { readonly label: string; readonly heldMs: number } | undefined {
-    return this.#holder && { label: this.#holder.label, heldMs: monotonicMs() - this.#holder.since };
+  /** Whether no task runs or waits. */
+  get isFree(): boolean {
+    return this.#holder === undefined && this.#waiting.size === 0;
+  }
+
+  /** The task that runs and for how long, in words; undefined when none does. */
+  get running(): string | undefined {
+    return this.#holder && `${this.#holder.label} (running for ${formatDuration(monotonicMs() - this.#holder.since)})`;
   }
 
   /**
-   * Runs `task` after all tasks of earlier calls have ended. `wait` limits only the wait for the turn; `task` does not run
-   * when it fails. The error of a wait names the task that held the mutex.
-   * @throws {CLOSED} {ABORTED} {TIMEOUT}
+   * Limits apply to the wait for the turn; once it runs, the task ends by itself.
+   * @throws {CLOSED}
+   * @throws {TIMEOUT} {ABORTED} before its turn: `task` does not run then
    */
-  async run<T>(label: string, wait: WaitOptions, task: () => Promise<T>): Promise<T> {
-    const before = this.#last;
-    let finish = () => {};
-    const mine = new Promise<void>((resolve) => {
-      finish = resolve;
-    });
-    // A caller that gives up must not let the next one overtake the task before it.
-    this.#last = Promise.all([before, mine]);
+  async run<T>(label: string, options: WaitOptions, task: () => Promise<T>): Promise<T> {
+    if (!this.isFree || options.signal?.aborted) await this.#turn(label, options);
+    this.#holder = { label, since: monotonicMs() };
     try {
-      await awaitWithin<void>(
-        { awaited: `the turn of ${label}`, details: () => this.#details() },
-        wait,
-        (resolve) => void before.then(() => resolve()),
-      );
       if (this.#closed) throw new QmpilotError('CLOSED', `${this.#name} was closed`);
       this.#holder = { label, since: monotonicMs() };
       try {
@@ -53,19 +48,45 @@ export class Mutex {
         this.#holder = undefined;
       }
     } finally {
-      finish();
+      this.#holder = undefined;
+      this.#next();
     }
   }
 
-  /** Lets the running task end; all tasks that wait are rejected with CLOSED. */
+  /** Resolves once no task runs or waits. */
+  idle(options: WaitOptions = {}): Promise<void> {
+    if (this.isFree) return Promise.resolve();
+    return awaitWithin<void>({ awaited: () => this.#behind(this.#name) }, options, (resolve) => {
+      this.#idle.add(resolve);
+      return () => void this.#idle.delete(resolve);
+    });
+  }
+
+  /** Tasks that wait are rejected when their turn comes. */
   close(): void {
     this.#closed = true;
   }
 
-  #details() {
-    const { holder } = this;
-    return holder === undefined
-      ? {}
-      : { evidence: { saw: `${holder.label} has been running for ${formatDuration(holder.heldMs)}` } };
+  #turn(label: string, options: WaitOptions): Promise<void> {
+    return awaitWithin<void>({ awaited: () => this.#behind(label) }, options, (resolve) => {
+      this.#waiting.add(resolve);
+      return () => void this.#waiting.delete(resolve);
+    });
+  }
+
+  #behind(label: string): string {
+    return this.running === undefined ? label : `${label}, behind ${this.running}`;
+  }
+
+  #next(): void {
+    const [first] = this.#waiting;
+    if (first) {
+      this.#waiting.delete(first);
+      // Until the task begins, so that no later call overtakes it.
+      this.#holder = { label: this.#name, since: monotonicMs() };
+      first();
+      return;
+    }
+    for (const resolve of [...this.#idle]) resolve();
   }
 }

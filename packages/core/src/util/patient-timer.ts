@@ -2,15 +2,15 @@ import { monotonicMs } from './clock.js';
 import { starvedMs } from './starvation.js';
 
 const SLICE_MS = 1000;
-/** A slice that comes later than this was not waited for: this process stood still. */
+/** When a slice ends later than this, this process was stopped. */
 const LATE_MS = 1000;
-/** Starvation draws a wait out to so many times its limit, and no further. */
-const MOST = 4;
+/** Starvation extends a wait to at most this many times its limit. */
+const MAX_EXTENSION = 4;
 
 /**
- * Calls `act` when `ms` have passed in which what is awaited could have come, and this process could have noticed. Time does not count
- * in which this process was stopped (SIGSTOP, a host that slept or was starved), and, up to three times `ms`, in which a QEMU of ours
- * was starved: `act` is told how long. Gives the function that ends it.
+ * The timer of our own limits, such as a stage of the boot: calls `act` when `ms` have passed in which what is awaited could have come,
+ * and this process could have noticed. Leaves out the time in which this process was stopped (SIGSTOP, a host that slept), and,
+ * up to three times `ms`, the time in which a QEMU of ours was starved: `act` is told how long. Returns a function that cancels it.
  */
 export function patientTimer(ms: number, act: (starved: number) => void): () => void {
   let left = ms;
@@ -23,7 +23,7 @@ export function patientTimer(ms: number, act: (starved: number) => void): () => 
     timer = setTimeout(() => {
       const passed = monotonicMs() - begun;
       const counted = passed > slice + LATE_MS ? slice : Math.max(passed, slice);
-      const excused = Math.min(starvedMs() - starvedBefore, counted, (MOST - 1) * ms - starved);
+      const excused = Math.min(starvedMs() - starvedBefore, counted, (MAX_EXTENSION - 1) * ms - starved);
       starved += excused;
       left -= counted - excused;
       if (left > 0) wait();

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { monotonicMs } from './clock.js';
 
 const LOOK_MS = 250;
-/** A thread that waits for less than this share of the time is on a busy host, not on one that is too small. */
+/** A thread that waits for less than this share of the time is on a busy host, not on one with too few processors. */
 const STARVED_SHARE = 0.25;
 
 /** What one thread has waited for a processor, by its id, in ns. */
@@ -19,14 +19,14 @@ let lookedAt = 0;
 let totalMs = 0;
 
 /**
- * Milliseconds, from some moment on, in which a process that is watched could not run: it was stopped by a signal, or one of its threads
- * waited for a processor. Of several processes the one that is worst off counts.
+ * Returns the total time, in ms, in which a watched process could not run: it was stopped by a signal, or one of its threads waited
+ * for a processor. Of several processes the one that waited longest counts. Only differences between two calls mean something.
  */
 export function starvedMs(): number {
   return totalMs;
 }
 
-/** Watches a process until the function that it gives is called. */
+/** Watches a process. Returns a function that ends it. */
 export function watchStarvation(pid: number): () => void {
   const one: Watched = { pid, delays: delaysOf(pid) };
   if (watched.size === 0) {
@@ -66,7 +66,7 @@ function isStopped(pid: number): boolean {
   }
 }
 
-/** Documentation/scheduler/sched-stats.rst: the second number of a thread's schedstat. A kernel without it lets nobody starve. */
+/** Documentation/scheduler/sched-stats.rst: the second number of a thread's schedstat. Without it, nothing counts as starved. */
 function delaysOf(pid: number): Delays {
   try {
     return new Map(

@@ -191,7 +191,7 @@ async function unlessStopped<T>({ pid }: QemuHandle, answer: Promise<T>): Promis
 async function startError(process: QemuHandle, loading: boolean, error: unknown): Promise<unknown> {
   const doing = loading ? 'loading a saved state' : 'starting';
   const ended = error instanceof QmpilotError && (error.code === 'QMP_LINK' || error.code === 'TIMEOUT');
-  if (ended) await process.waitForExit({ timeout: 1000 }).catch(() => {});
+  if (ended) await process.waitForExit({ patience: 1000 }).catch(() => {});
   const { exit } = process;
   await process.kill();
   if (!ended || !exit) return error;

@@ -93,7 +93,7 @@ export async function startScript(start: ScriptStart): Promise<ScriptedQemu> {
     };
   } catch (error) {
     // A QEMU that is not the process we started is reached by QMP alone.
-    await qmp?.executeUntyped('quit', undefined, { timeout: 2000 }).catch(() => {});
+    await qmp?.executeUntyped('quit', undefined, { patience: 2000 }).catch(() => {});
     process.interruptGroup();
     await process.kill();
     throw error;
@@ -120,7 +120,7 @@ async function greet(
   } catch (error) {
     if (start.signal?.aborted) throw error;
     if (isQmpilotError(ended.signal.reason)) throw ended.signal.reason;
-    if (isQmpilotError(error, 'QMP_LINK')) await process.waitForExit({ timeout: 2000 }).catch(() => {});
+    if (isQmpilotError(error, 'QMP_LINK')) await process.waitForExit({ patience: 2000 }).catch(() => {});
     if (!process.exit) throw error;
     throw startFailure(start, process, error);
   } finally {

@@ -1,11 +1,12 @@
 import type { Duplex } from 'node:stream';
 import { QmpCommandError, QmpilotError } from '../../errors.js';
 import { monotonicMs } from '../../util/clock.js';
-import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
+import type { WaitOptions } from '../../util/deadline.js';
 import { parseDuration } from '../../util/duration.js';
+import { Mutex } from '../../util/mutex.js';
 import type { ExecuteArguments } from '../typed.js';
 import { UNANSWERED, type GuestArguments, type GuestCommandName, type GuestReturn } from './commands.js';
-import { AgentSession, UNREACHABLE_HINT } from './session.js';
+import { AgentSession } from './session.js';
 
 /** How large a guest agent's messages may be. */
 export interface GuestAgentOptions {
@@ -28,7 +29,7 @@ export class GuestAgent implements AsyncDisposable {
   readonly #open: OpenAgentStream;
   readonly #options: GuestAgentOptions;
   #session: AgentSession | undefined;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #mutex = new Mutex('the guest agent');
   #closed = false;
 
   /** Nothing is opened before the first command. */
@@ -110,26 +111,14 @@ export class GuestAgent implements AsyncDisposable {
 
   /** One at a time, in the order of the calls, all within one limit. */
   async #turn<T>(doing: string, options: WaitOptions, task: (rest: () => WaitOptions) => Promise<T>): Promise<T> {
-    const limit = parseDuration(options.timeout ?? DEFAULT_AGENT_TIMEOUT, 'timeout');
+    const { signal, timeout, patience = DEFAULT_AGENT_TIMEOUT } = options;
+    const limit = parseDuration(timeout ?? patience, 'timeout');
     const begun = monotonicMs();
-    const rest = () => ({ signal: options.signal, timeout: Math.max(0, limit - (monotonicMs() - begun)) });
-    const before = this.#last;
-    let finish = () => {};
-    const mine = new Promise<void>((resolve) => {
-      finish = resolve;
-    });
-    // Who gives up waiting must not let the next one overtake the one before.
-    this.#last = before.then(() => mine);
-    try {
-      await awaitWithin<void>(
-        { awaited: `the turn of ${doing} at the guest agent`, details: () => ({ hint: UNREACHABLE_HINT }) },
-        rest(),
-        (resolve) => void before.then(() => resolve()),
-      );
-      return await task(rest);
-    } finally {
-      finish();
-    }
+    const rest = (): WaitOptions => {
+      const left = Math.max(0, limit - (monotonicMs() - begun));
+      return timeout === undefined ? { signal, patience: left } : { signal, timeout: left };
+    };
+    return this.#mutex.run(`${doing} at the guest agent`, rest(), () => task(rest));
   }
 
   async #synced(rest: () => WaitOptions, afresh = false): Promise<AgentSession> {

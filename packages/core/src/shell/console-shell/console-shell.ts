@@ -2,6 +2,7 @@ import type { Channel } from '../../console/channel.js';
 import { isQmpilotError } from '../../errors.js';
 import { monotonicMs } from '../../util/clock.js';
 import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
+import { withinLimit } from '../../util/limit.js';
 import { Mutex } from '../../util/mutex.js';
 import { ExecStream, startStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';
@@ -58,7 +59,7 @@ export class ConsoleShell implements Shell {
    * @throws {CONSOLE_CLOSED}
    */
   ready(options: WaitOptions = {}): Promise<void> {
-    return this.#mutex.run(this.name, { signal: options.signal }, () => this.#sync({ timeout: 60_000, ...options }));
+    return this.#limited(options, (wait) => this.#sync({ patience: 60_000, ...wait }));
   }
 
   /** Whether the guest's side answered since the last doubt about it. */
@@ -68,10 +69,13 @@ export class ConsoleShell implements Shell {
 
   async exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
     checkCommand(command, options);
-    return this.#mutex.run(describeCommand(command), { signal: options.signal }, async () => {
-      await this.#prepare(options);
-      return runCommand(this.#link, this.kind, command, options);
-    });
+    const label = describeCommand(command);
+    return withinLimit({ ...options, awaited: `${label} in the guest` }, (signal) =>
+      this.#mutex.run(label, { signal }, async () => {
+        await this.#prepare(signal);
+        return runCommand(this.#link, this.kind, command, { ...options, signal });
+      }),
+    );
   }
 
   async expectOk(command: string, options: ExecOptions = {}): Promise<ExecResult> {
@@ -84,10 +88,11 @@ export class ConsoleShell implements Shell {
    */
   stream(command: string, options: ExecOptions = {}): ExecStream {
     checkCommand(command, options);
-    return startStream(new ExecStream(command, this.kind), options.signal, (stream) =>
-      this.#mutex.run(describeCommand(command), { signal: options.signal }, async () => {
-        await this.#prepare(options);
-        await streamCommand(this.#link, stream, options);
+    const stream = new ExecStream(command, this.kind);
+    return startStream(stream, options, (signal) =>
+      this.#mutex.run(describeCommand(command), { signal }, async () => {
+        await this.#prepare(signal);
+        await streamCommand(this.#link, stream, { ...options, signal });
       }),
     );
   }
@@ -97,10 +102,10 @@ export class ConsoleShell implements Shell {
    * the exit status.
    */
   here(code: string, options: WaitOptions = {}): Promise<number> {
-    return this.#mutex.run(this.name, { signal: options.signal }, async () => {
-      await this.#prepare(options);
+    return this.#limited(options, async (wait) => {
+      await this.#prepare(wait.signal);
       try {
-        const { payload } = await this.#link.request('here', code, options, { last: 'X' });
+        const { payload } = await this.#link.request('here', code, wait, { last: 'X' });
         return readExitCode(payload.toString(), this.name);
       } catch (error) {
         this.#link.answers = false;
@@ -110,7 +115,7 @@ export class ConsoleShell implements Shell {
   }
 
   ping(options: WaitOptions = {}): Promise<void> {
-    return this.#mutex.run(this.name, { signal: options.signal }, () => this.#link.ping({ timeout: 5000, ...options }));
+    return this.#limited(options, (wait) => this.#link.ping({ patience: 5000, ...wait }));
   }
 
   /**
@@ -118,10 +123,10 @@ export class ConsoleShell implements Shell {
    * @throws {SHELL_LOST} when it does not
    */
   reset(options: WaitOptions = {}): Promise<void> {
-    return this.#mutex.run(this.name, { signal: options.signal }, async () => {
+    return this.#limited(options, async (wait) => {
       this.#link.answers = false;
-      await this.#link.channel.write('\x03', options);
-      await this.#sync({ timeout: 10_000, ...options });
+      await this.#link.channel.write('\x03', wait);
+      await this.#sync({ patience: 10_000, ...wait });
     });
   }
 
@@ -131,7 +136,7 @@ export class ConsoleShell implements Shell {
    */
   async quit(options: WaitOptions = {}): Promise<void> {
     this.#link.answers = false;
-    await this.#link.request('quit', '', { timeout: 1000, ...options }, { last: 'P' });
+    await this.#link.request('quit', '', { patience: 1000, ...options }, { last: 'P' });
   }
 
   close(): void {
@@ -142,9 +147,41 @@ export class ConsoleShell implements Shell {
     this.#link.close();
   }
 
-  async #prepare(options: WaitOptions): Promise<void> {
+  /** Whether no command runs or waits here. */
+  get isFree(): boolean {
+    return this.#mutex.isFree;
+  }
+
+  /** @internal What runs, in words; undefined when nothing does. */
+  get running(): string | undefined {
+    return this.#mutex.running;
+  }
+
+  /** @internal Resolves when no command runs or waits here. */
+  idle(options: WaitOptions = {}): Promise<void> {
+    return this.#mutex.idle(options);
+  }
+
+  /** Asks the guest's side something in its turn. @throws {SHELL_LOST} when it does not answer within the caller's limit */
+  async #limited<T>({ timeout, signal, patience }: WaitOptions, task: (wait: WaitOptions) => Promise<T>): Promise<T> {
+    let asked: number | undefined;
+    try {
+      return await withinLimit({ awaited: `an answer from ${this.name}`, timeout, signal }, (limit) =>
+        this.#mutex.run(this.name, { signal: limit }, () => {
+          asked = monotonicMs();
+          return task({ signal: limit, ...(patience !== undefined && { patience }) });
+        }),
+      );
+    } catch (cause) {
+      if (asked === undefined || !isQmpilotError(cause, 'TIMEOUT')) throw cause;
+      this.#link.answers = false;
+      throw this.#link.lost(monotonicMs() - asked, cause);
+    }
+  }
+
+  async #prepare(signal: AbortSignal | undefined): Promise<void> {
     if (this.#link.answers) return;
-    await this.#sync({ timeout: this.#link.everAnswered ? 10_000 : 60_000, signal: options.signal });
+    await this.#sync({ patience: this.#link.everAnswered ? 10_000 : 60_000, signal });
   }
 
   /** Asks for the agent, and installs it where there is none. */
@@ -158,7 +195,7 @@ export class ConsoleShell implements Shell {
         const install = tries === 0 ? '' : (tries > 2 ? '\x03\n' : '\n') + agentInstallation();
         const patience = tries === 0 && !this.#link.everAnswered ? this.#firstPongMs : Math.min(500 * 2 ** tries, 4000);
         try {
-          await this.#link.ping({ signal, timeout: patience }, install);
+          await this.#link.ping({ signal, patience }, install);
           return;
         } catch (error) {
           if (!isQmpilotError(error, 'SHELL_LOST')) throw error;
@@ -171,7 +208,8 @@ export class ConsoleShell implements Shell {
         return () => end.abort();
       });
     } catch (cause) {
-      throw isQmpilotError(cause, 'TIMEOUT') ? this.#link.lost(monotonicMs() - began, cause) : cause;
+      const isOurs = isQmpilotError(cause, 'TIMEOUT') && !options.signal?.aborted;
+      throw isOurs ? this.#link.lost(monotonicMs() - began, cause) : cause;
     }
   }
 }

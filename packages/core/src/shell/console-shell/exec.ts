@@ -42,7 +42,7 @@ export async function runCommand(
   const take = (bytes: Buffer, broken: (error: unknown) => void) => {
     if (!into) return;
     if (into.length + bytes.length > limit) broken(outputLimit(command, limit));
-    else into.push(bytes);
+    into.push(bytes.subarray(0, Math.max(0, limit - into.length)));
     window.take(bytes.length);
   };
   // While a command runs the agent says nothing: a prompt is that of the bash which came in its place.
@@ -59,11 +59,10 @@ export async function runCommand(
     window = new Window(link.channel, '.');
   };
   let failure: unknown;
-  const { timeout, signal } = options;
   const end = await link.request(
     'exec',
     `__qc=${bashWord(commandText(command, options))} ${input}`,
-    { timeout, signal },
+    { signal: options.signal },
     {
       last: 'X',
       awaited: `${describeCommand(command)} in the guest`,
@@ -116,7 +115,7 @@ export async function streamCommand(link: ConsoleLink, stream: ExecStream, optio
       requestLine('flow', nonce, `__qc=${bashWord(commandText(stream.command, options))} ${input}`),
     );
     // The line end is for bash's `read`, which does not return for a signal.
-    await marks.end({ timeout: options.timeout }, () => link.channel.write('\x03\n'));
+    await marks.end(() => link.channel.write('\x03\n'));
   } catch (error) {
     link.answers = false;
     throw error;

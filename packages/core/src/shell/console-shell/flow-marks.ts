@@ -1,5 +1,5 @@
 import type { Channel } from '../../console/channel.js';
-import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
+import { awaitWithin } from '../../util/deadline.js';
 import { deferred } from '../../util/deferred.js';
 import type { ExecStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';
@@ -66,14 +66,14 @@ export class FlowMarks {
   }
 
   /**
-   * Waits for the command's end, and ends the stream; kills it by `interrupt` when time is up or the stream was stopped.
+   * Waits for the command's end, and ends the stream; kills it by `interrupt` when the stream was stopped.
    * @throws when the shell is lost, or cannot kill it
    */
-  async end(options: WaitOptions, interrupt: () => Promise<void>): Promise<void> {
+  async end(interrupt: () => Promise<void>): Promise<void> {
     try {
       await awaitWithin<void>(
         { awaited: `${describeCommand(this.#stream.command)} in the guest` },
-        options,
+        {},
         (resolve, reject) => {
           void this.#ended.promise.then(resolve);
           this.#broken.promise.catch(reject);
@@ -83,7 +83,7 @@ export class FlowMarks {
       this.#stream.finish(this.#exitCode ?? 0);
     } catch (error) {
       this.#stream.discard();
-      await awaitWithin<void>({ awaited: 'a killed command to end' }, { timeout: KILL_MS }, (resolve, reject) => {
+      await awaitWithin<void>({ awaited: 'a killed command to end' }, { patience: KILL_MS }, (resolve, reject) => {
         void this.#ended.promise.then(resolve);
         this.#broken.promise.catch(reject);
         void interrupt().catch(reject);

@@ -1,4 +1,5 @@
-import { AbortedError, QmpilotError } from '../../errors.js';
+import { QmpilotError } from '../../errors.js';
+import { abortError } from '../../util/limit.js';
 import { printfFormat } from '../quote.js';
 import type { ExecOptions } from '../shell.js';
 import type { ConsoleLink } from './link.js';
@@ -13,7 +14,7 @@ export async function sendInput(link: ConsoleLink, { input, signal }: ExecOption
   const bytes = Buffer.from(input);
   if (bytes.length <= INLINE_INPUT) return `__qi=$__qd/i; printf ${printfFormat(bytes)} >"$__qi"`;
   for (let at = 0; at < bytes.length; at += INPUT_BLOCK) {
-    if (signal?.aborted) throw new AbortedError('the guest to take input', signal.reason);
+    if (signal?.aborted) throw abortError('the guest to take input', signal);
     await sendBlock(link, bytes.subarray(at, at + INPUT_BLOCK), at > 0);
   }
   return '__qi=$__qd/i';
@@ -24,7 +25,7 @@ async function sendBlock(link: ConsoleLink, block: Buffer, append: boolean): Pro
   const sent = await link.request(
     'recv',
     `${block.length} ${append ? 1 : 0}`,
-    { timeout: 120_000 },
+    { patience: 120_000 },
     {
       last: 'X',
       awaited: 'the guest to take input',

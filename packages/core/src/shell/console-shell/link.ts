@@ -63,7 +63,9 @@ export class ConsoleLink {
       this.#everAnswered = true;
     } catch (cause) {
       this.answers = false;
-      throw isQmpilotError(cause, 'TIMEOUT') ? this.lost(monotonicMs() - began, cause) : cause;
+      // A limit of the caller's, which the signal brings, is not ours to judge by.
+      const isOurs = isQmpilotError(cause, 'TIMEOUT') && !options.signal?.aborted;
+      throw isOurs ? this.lost(monotonicMs() - began, cause) : cause;
     }
   }
 
@@ -107,7 +109,7 @@ export class ConsoleLink {
     } catch (error) {
       if (!how.abandon || !isWaitEnd(error)) throw error;
       how.abandon(error);
-      return await this.#interrupt(() => wait({ timeout: ABANDON_MS }), error);
+      return await this.#interrupt(() => wait({ patience: ABANDON_MS }), error);
     } finally {
       for (const stop of undo) stop();
     }
@@ -141,7 +143,7 @@ export class ConsoleLink {
     try {
       const last = await answer;
       // A Ctrl-C that is still on its way must not meet the next command: the agent answers behind it.
-      await this.ping({ timeout: ABANDON_MS });
+      await this.ping({ patience: ABANDON_MS });
       return last;
     } catch {
       this.answers = false;

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { isQmpilotError, QmpilotError } from '../../errors.js';
+import { isQmpilotError, QmpilotError, TimeoutError } from '../../errors.js';
 import type { GuestAgent } from '../../qmp/guest-agent/guest-agent.js';
+import { monotonicMs } from '../../util/clock.js';
 import { awaitWithin, pause, type WaitOptions } from '../../util/deadline.js';
+import { onAbort } from '../../util/on-abort.js';
 import { collect, ExecStream, startStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';
 import {
@@ -21,7 +23,7 @@ const INLINE_INPUT = 1 << 20;
 const FIRST_POLL_MS = 4;
 const LAST_POLL_MS = 200;
 /** An agent that works off slow commands of others answers late. */
-const CALL: WaitOptions = { timeout: 60_000 };
+const CALL: WaitOptions = { patience: 60_000 };
 
 /**
  * Commands through the guest agent, qemu-ga. Each is a process of its own there: several may run at the same time, and one that
@@ -40,7 +42,7 @@ export class GuestAgentShell implements Shell {
   }
 
   async ready(options: WaitOptions = {}): Promise<void> {
-    await this.ping({ timeout: 60_000, ...options });
+    await this.ping({ patience: 60_000, ...options });
   }
 
   async exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
@@ -56,7 +58,7 @@ export class GuestAgentShell implements Shell {
   }
 
   async ping(options: WaitOptions = {}): Promise<void> {
-    await this.#agent.ready({ timeout: 5000, ...options }).catch((cause: unknown) => {
+    await this.#agent.ready({ patience: 5000, ...options }).catch((cause: unknown) => {
       throw this.#lost(cause);
     });
   }
@@ -70,10 +72,10 @@ export class GuestAgentShell implements Shell {
     const stream = new ExecStream(command, this.kind);
     const close = () => stream.stop(this.#closed.signal.reason);
     if (this.#closed.signal.aborted) close();
-    this.#closed.signal.addEventListener('abort', close, { once: true });
-    const run = () =>
-      this.#run(stream, options, live).finally(() => this.#closed.signal.removeEventListener('abort', close));
-    return startStream(stream, options.signal, run, (error) => this.#lost(error));
+    const unsubscribe = onAbort(this.#closed.signal, close);
+    const run = (signal: AbortSignal | undefined) =>
+      this.#run(stream, { ...options, signal }, live).finally(unsubscribe);
+    return startStream(stream, options, run, (error) => this.#lost(error));
   }
 
   async #run(stream: ExecStream, options: ExecOptions, live: boolean): Promise<void> {
@@ -93,7 +95,7 @@ export class GuestAgentShell implements Shell {
       try {
         const end = await awaitWithin<CommandEnd>(
           { awaited: `${describeCommand(stream.command)} in the guest` },
-          { timeout: options.timeout },
+          {},
           (resolve, reject) => {
             follow.then(resolve, reject);
             void stream.stopped.then(reject);
@@ -168,12 +170,13 @@ export class GuestAgentShell implements Shell {
     timeout: number | undefined,
     between?: () => Promise<void>,
   ): Promise<AgentStatus> {
-    const limit = timeout === undefined ? undefined : AbortSignal.timeout(timeout);
+    const begun = monotonicMs();
     for (let wait = FIRST_POLL_MS; ; wait = Math.min(wait * 1.5, LAST_POLL_MS)) {
       await pause(wait, signal);
       const status = readStatus(await this.#agent.execute('guest-exec-status', { pid }, { ...CALL, signal }));
       if (status.exited) return status;
-      limit?.throwIfAborted();
+      if (timeout !== undefined && monotonicMs() - begun > timeout)
+        throw new TimeoutError('a command of the guest agent to end', timeout);
       await between?.();
     }
   }
@@ -225,7 +228,7 @@ export class GuestAgentShell implements Shell {
 
   async #survey(options: WaitOptions): Promise<AgentSurroundings> {
     if (this.#surroundings) return this.#surroundings;
-    await this.ready({ signal: options.signal, timeout: options.timeout });
+    await this.ready({ signal: options.signal });
     this.#surroundings = parseSurvey(await this.#give(SURVEY, '/bin/sh'));
     if (this.#surroundings) return this.#surroundings;
     throw new QmpilotError('SHELL_LOST', `${this.name} found no shell in the guest`, {

@@ -21,7 +21,7 @@ export class Prompt {
   }
 
   /**
-   * Makes sure that a shell waits for input, and takes away what is already typed there. `timeout` is how long an empty prompt
+   * Makes sure that a shell waits for input, and takes away what is already typed there. `patience` is how long an empty prompt
    * is waited for (default 0.1 s) before the console is asked.
    * @returns what brings that back, once the prompt is there again
    * @throws {SHELL_LOST} when something else has the console; nothing was carried out then
@@ -30,7 +30,7 @@ export class Prompt {
     // A prompt may be on its way; a probe that comes before it stays visible.
     const empty = await this.#text(() => this.#isEmpty(), {
       signal: options.signal,
-      timeout: options.timeout ?? QUIET_MS,
+      patience: options.patience ?? QUIET_MS,
     }).then(
       () => true,
       (error: unknown) => {
@@ -60,7 +60,7 @@ export class Prompt {
   async returned(): Promise<void> {
     const from = this.#console.position;
     const seen = () => this.#isEmpty() || ANY_PROMPT.test(withoutKernel(this.#console.textBetween(from)));
-    await this.#text(seen, { timeout: RETURN_MS }).catch(() => {});
+    await this.#text(seen, { patience: RETURN_MS }).catch(() => {});
   }
 
   #isEmpty(): boolean {
@@ -73,7 +73,7 @@ export class Prompt {
       const from = this.#console.position;
       await this.#console.send(Buffer.from('\x18\x16'), { signal: options.signal });
       const seen = () => /GNU bash, version/.test(withoutKernel(this.#console.textBetween(from)));
-      const answered = await this.#text(seen, { signal: options.signal, timeout: PROBE_MS }).then(
+      const answered = await this.#text(seen, { signal: options.signal, patience: PROBE_MS }).then(
         () => true,
         (error: unknown) => {
           if (options.signal?.aborted) throw error;

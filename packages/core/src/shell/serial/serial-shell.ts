@@ -4,6 +4,7 @@ import { isQmpilotError, QmpilotError } from '../../errors.js';
 import { monotonicMs } from '../../util/clock.js';
 import { type WaitOptions } from '../../util/deadline.js';
 import { parseDuration } from '../../util/duration.js';
+import { withinLimit } from '../../util/limit.js';
 import { Mutex } from '../../util/mutex.js';
 import { collect, ExecStream, startStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';
@@ -51,22 +52,25 @@ export class SerialShell implements Shell {
   }
 
   ready(options: WaitOptions = {}): Promise<void> {
-    const limit = monotonicMs() + parseDuration(options.timeout ?? 60_000, 'timeout');
-    return this.#mutex.run(this.name, { signal: options.signal }, async () => {
-      for (;;) {
-        try {
-          return await (
-            await this.#prompt.take({ signal: options.signal, timeout: 2000 })
-          )();
-        } catch (error) {
-          if (!isQmpilotError(error, 'SHELL_LOST') || monotonicMs() >= limit) throw error;
+    const { timeout, patience = 60_000, signal } = options;
+    const lost = monotonicMs() + parseDuration(timeout ?? patience, 'timeout');
+    return withinLimit({ awaited: `a prompt for ${this.name}`, timeout, signal }, (limit) =>
+      this.#mutex.run(this.name, { signal: limit }, async () => {
+        for (;;) {
+          try {
+            return await (
+              await this.#prompt.take({ signal: limit, patience: 2000 })
+            )();
+          } catch (error) {
+            if (!isQmpilotError(error, 'SHELL_LOST') || monotonicMs() >= lost) throw error;
+          }
         }
-      }
-    });
+      }),
+    );
   }
 
   ping(options: WaitOptions = {}): Promise<void> {
-    return this.ready({ timeout: 5000, ...options });
+    return this.ready({ patience: 5000, ...options });
   }
 
   async exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
@@ -86,11 +90,11 @@ export class SerialShell implements Shell {
         hint: "run 'bash -s' and give the script as `input`",
       });
     }
-    const { signal } = options;
+    const stream = new ExecStream(command, this.kind);
     return startStream(
-      new ExecStream(command, this.kind),
-      signal,
-      (stream) =>
+      stream,
+      options,
+      (signal) =>
         this.#mutex.run(describeCommand(command), { signal }, async () => {
           const restore = await this.#prompt.take({ signal });
           const settle = await this.#run(stream, nonce, source, options);
@@ -108,7 +112,7 @@ export class SerialShell implements Shell {
   async #run(stream: ExecStream, nonce: string, source: readonly string[], options: ExecOptions): Promise<() => void> {
     using link = new SerialLink(this.#console, nonce);
     await link.send(STUB);
-    await link.taken(1, { timeout: STEP_MS });
+    await link.taken(1, { patience: STEP_MS });
     await link.send(LOADER);
     for (const line of source) await link.send(line);
     link.others();
@@ -116,7 +120,7 @@ export class SerialShell implements Shell {
     if (ready.letter !== 'r') throw new QmpilotError('SHELL_LOST', `${this.name} answered out of turn`);
     await link.send('k1');
     await this.#sendInput(link, options);
-    const end = await this.#outputs(stream, link, options);
+    const end = await this.#outputs(stream, link);
     const lines = link
       .others()
       .split(/\r?\n|\r/)
@@ -131,7 +135,7 @@ export class SerialShell implements Shell {
     const text = Buffer.from(input ?? '').toString('base64');
     const base = link.acknowledged;
     for (let at = 0, sent = 0; at < text.length; at += INPUT_LINE, sent += 1) {
-      if (sent >= INPUT_WINDOW) await link.taken(base + sent - INPUT_WINDOW + 1, { timeout: STEP_MS });
+      if (sent >= INPUT_WINDOW) await link.taken(base + sent - INPUT_WINDOW + 1, { patience: STEP_MS });
       await link.send(text.slice(at, at + INPUT_LINE));
     }
     await link.send('.');
@@ -141,10 +145,7 @@ export class SerialShell implements Shell {
   async #outputs(
     stream: ExecStream,
     link: SerialLink,
-    options: ExecOptions,
   ): Promise<{ readonly number: number } & ({ readonly exitCode: number } | { readonly error: unknown })> {
-    const began = monotonicMs();
-    const limit = options.timeout === undefined ? undefined : parseDuration(options.timeout, 'timeout');
     const stop = new AbortController();
     void stream.stopped.then((reason) => stop.abort(reason));
     let failure: { readonly error: unknown } | undefined;
@@ -155,12 +156,7 @@ export class SerialShell implements Shell {
           link,
           number,
           describeCommand(stream.command),
-          failure
-            ? { timeout: KILL_MS }
-            : {
-                signal: stop.signal,
-                ...(limit !== undefined && { timeout: Math.max(0, limit - (monotonicMs() - began)) }),
-              },
+          failure ? { patience: KILL_MS } : { signal: stop.signal },
         );
       } catch (error) {
         if (failure || isQmpilotError(error, 'CONSOLE_CLOSED') || isQmpilotError(error, 'SHELL_LOST')) throw error;
@@ -191,17 +187,18 @@ export class SerialShell implements Shell {
     link: SerialLink,
     number: number,
     awaited = `an answer from ${this.name}`,
-    options: WaitOptions = { timeout: STEP_MS },
+    options: WaitOptions = { patience: STEP_MS },
   ): Promise<SerialFrame> {
-    const limit = options.timeout === undefined ? undefined : monotonicMs() + parseDuration(options.timeout, 'timeout');
+    const { patience, signal } = options;
+    const limit = patience === undefined ? Infinity : monotonicMs() + parseDuration(patience);
     for (;;) {
-      const rest = limit === undefined ? ASK_AGAIN_MS : Math.min(ASK_AGAIN_MS, Math.max(0, limit - monotonicMs()));
+      const rest = Math.min(ASK_AGAIN_MS, Math.max(0, limit - monotonicMs()));
       try {
-        const frame = await link.frame(`${awaited} in the guest`, { signal: options.signal, timeout: rest });
+        const frame = await link.frame(`${awaited} in the guest`, { signal, patience: rest });
         if (frame.whole && frame.number >= number) return frame;
         await link.send(frame.whole ? `k${frame.number}` : `r${frame.number}`);
       } catch (error) {
-        if (!isQmpilotError(error, 'TIMEOUT') || (limit !== undefined && monotonicMs() >= limit)) throw error;
+        if (!isQmpilotError(error, 'TIMEOUT') || monotonicMs() >= limit) throw error;
         await link.send(`r${number}`);
       }
     }

@@ -49,11 +49,12 @@ export class SshShell implements Shell {
   }
 
   async ready(options: WaitOptions = {}): Promise<void> {
-    await this.#client({ timeout: 60_000, ...options });
+    await this.#client({ patience: 60_000, ...options });
   }
 
   async ping(options: WaitOptions = {}): Promise<void> {
-    const result = await this.exec('exit 0', { timeout: 5000, ...options });
+    const { timeout = 5000, signal } = options;
+    const result = await this.exec('exit 0', { timeout, signal });
     if (result.exitCode !== 0) throw new QmpilotError('SHELL_LOST', `${this.name} does not run commands`);
   }
 
@@ -76,8 +77,8 @@ export class SshShell implements Shell {
         channel?.stderr.resume();
       };
     });
-    return startStream(stream, options.signal, () =>
-      this.#run(stream, options, (made) => {
+    return startStream(stream, options, (signal) =>
+      this.#run(stream, { ...options, timeout: undefined, signal }, (made) => {
         channel = made;
       }),
     );
@@ -116,7 +117,7 @@ export class SshShell implements Shell {
     try {
       const said = await awaitWithin<string>(
         { awaited: `${describeCommand(stream.command)} in the guest` },
-        { timeout: options.timeout },
+        {},
         (resolve, reject) => {
           const look = () => {
             const code = /^(\d{1,3})\n/.exec(outputs.stderr.tail ?? '')?.[1];
@@ -138,7 +139,7 @@ export class SshShell implements Shell {
                 'SHELL_LOST',
                 `${this.name}: the connection ended while ${describeCommand(stream.command)} ran`,
                 {
-                  hint: 'the guest may be off, restored or without network; the next command connects anew',
+                  hint: 'the guest may be off, restored or without network; the next command connects again',
                 },
               ),
             );
@@ -163,7 +164,7 @@ export class SshShell implements Shell {
   /** @throws never: when the connection is dead there is nothing left to kill by */
   async #kill(client: Client, pid: string | undefined, channel: ClientChannel): Promise<void> {
     if (pid === undefined || !/^\d+$/.test(pid)) return;
-    await awaitWithin<void>({ awaited: 'a killed command to end' }, { timeout: KILL_MS }, (resolve, reject) => {
+    await awaitWithin<void>({ awaited: 'a killed command to end' }, { patience: KILL_MS }, (resolve, reject) => {
       channel.on('close', () => resolve());
       this.#open(client, `kill -KILL -- -${pid} || kill -KILL ${pid}`).then((killer) => {
         killer.on('close', () => resolve());
@@ -178,7 +179,7 @@ export class SshShell implements Shell {
       try {
         return await awaitWithin<ClientChannel>(
           { awaited: `${this.name} to take a command` },
-          { timeout: CONNECT_MS },
+          { patience: CONNECT_MS },
           (resolve, reject) => {
             client.exec(command, (error, channel) => (error ? reject(this.#lost(error)) : resolve(channel)));
           },
@@ -214,7 +215,7 @@ export class SshShell implements Shell {
     client.on('error', forget);
     return awaitWithin<Client>(
       { awaited: `${this.name} to connect`, defaultTimeout: CONNECT_MS },
-      { signal: options.signal, timeout: options.timeout },
+      { signal: options.signal, timeout: options.timeout, patience: options.patience },
       (resolve, reject) => {
         client.on('ready', () => resolve(client));
         client.on('error', (error) => reject(this.#lost(error)));

@@ -111,7 +111,7 @@ export async function loadInternal(machine: Machine, snapshot: InternalSnapshot,
       { timeout: options.timeout },
     );
   } catch (error) {
-    if (running) await qmp.execute('cont', undefined, { timeout: CONT_MS }).catch(() => {});
+    if (running) await qmp.execute('cont', undefined, { patience: CONT_MS }).catch(() => {});
     if (!isQmpilotError(error, 'QMP_JOB')) throw error;
     throw new QmpilotError('SNAPSHOT', `the internal snapshot does not load: ${error.message}`, {
       cause: error,

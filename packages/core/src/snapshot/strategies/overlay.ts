@@ -2,8 +2,9 @@ import { execFile } from 'node:child_process';
 import { chmod, copyFile, link, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { AbortedError, QmpilotError } from '../../errors.js';
+import { QmpilotError } from '../../errors.js';
 import type { DiskSpec } from '../../qemu/command-line/arguments.js';
+import { abortError } from '../../util/limit.js';
 import { requireProgram } from '../../util/which.js';
 
 const run = promisify(execFile);
@@ -66,7 +67,7 @@ async function qemuImg(args: readonly string[], failed: string, signal?: AbortSi
   try {
     return (await run(tool, args, { signal })).stdout;
   } catch (cause) {
-    if (signal?.aborted) throw new AbortedError(`qemu-img ${args[0] ?? ''}`, signal.reason);
+    if (signal?.aborted) throw abortError(`qemu-img ${args[0] ?? ''}`, signal);
     const said = cause instanceof Error && 'stderr' in cause ? String(cause.stderr).trim() : '';
     throw new QmpilotError(/No space left|Disk quota exceeded/.test(said) ? 'NO_SPACE' : 'IO', `${failed}: ${said}`, {
       cause,

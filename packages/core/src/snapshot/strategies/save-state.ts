@@ -48,7 +48,7 @@ export async function prepareSave(machine: Machine, options: SaveOptions): Promi
         await way.run(wait);
       } catch (error) {
         if (isQmpilotError(error, 'TIMEOUT') || isQmpilotError(error, 'ABORTED')) {
-          await machine.qmp.execute('migrate_cancel', undefined, { timeout: 5000 }).catch(() => {});
+          await machine.qmp.execute('migrate_cancel', undefined, { patience: 5000 }).catch(() => {});
         }
         throw await explain(machine, error);
       }

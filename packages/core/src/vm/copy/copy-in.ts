@@ -55,7 +55,7 @@ export async function copyIn(shell: Shell, from: string, to: string, options: Co
     if (ended.exitCode !== 0) throw new QmpilotError('COPY_FAILED', `tar in the guest failed: ${ended.stderr.trim()}`);
     return report;
   } finally {
-    await shell.exec(remove, { timeout: 30_000 }).catch(() => {});
+    await shell.exec(remove, { patience: 30_000 }).catch(() => {});
   }
 }
 

@@ -20,7 +20,7 @@ export async function sysRqByKeys(
   via: 'keyboard' | 'serial',
   options: WaitOptions,
 ): Promise<string[]> {
-  const wait = { timeout: '30s', ...options };
+  const wait = { patience: '30s', ...options };
   const press = async (name: string) => {
     if (via === 'keyboard') return keyboard.chord(['alt', 'sysrq', name], options);
     await machine.qmp.executeUntyped('chardev-send-break', { id: 'ttyS0' }, options);
@@ -63,7 +63,7 @@ export async function sysRqByKeys(
  */
 export async function sysRqByAnyKeys(context: VmContext, key: string, options: WaitOptions): Promise<string[]> {
   try {
-    await sysRqByKeys(context, LOUDEST, 'keyboard', { timeout: '5s', ...options });
+    await sysRqByKeys(context, LOUDEST, 'keyboard', { patience: '5s', ...options });
   } catch (error) {
     if (!isQmpilotError(error, 'TIMEOUT')) throw error;
     await sysRqByKeys(context, LOUDEST, 'serial', options);

@@ -31,7 +31,7 @@ export async function sysRq(context: VmContext, key: string, { via, ...options }
 }
 
 async function answers(shell: ConsoleShell, { signal }: WaitOptions): Promise<boolean> {
-  return shell.ping({ signal, timeout: SHELL_ANSWERS_WITHIN }).then(
+  return shell.ping({ signal, patience: SHELL_ANSWERS_WITHIN }).then(
     () => true,
     (error: unknown) => {
       if (isQmpilotError(error, 'ABORTED')) throw error;
@@ -49,7 +49,7 @@ async function byShell(
 ): Promise<string[]> {
   const id = randomBytes(6).toString('hex');
   const from = console.position;
-  const wait = { timeout: '30s', ...options };
+  const wait = { patience: '30s', ...options };
   const level = `l=$(cat /proc/sys/kernel/printk); echo 8 > /proc/sys/kernel/printk`;
   const script = `${level}; echo "<0>qmpilot-${id}-begin" > /dev/kmsg; echo ${key} > /proc/sysrq-trigger; echo "<0>qmpilot-${id}-end" > /dev/kmsg; echo "$l" > /proc/sys/kernel/printk`;
   // The kernel may still be printing on the serial line when the command has ended.

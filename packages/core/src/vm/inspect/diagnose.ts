@@ -33,7 +33,7 @@ export async function diagnose(context: VmContext, options: DiagnoseOptions): Pr
   const windowMs = parseDuration(options.window ?? '1s', 'window');
   const shellTimeout = parseDuration(options.shellTimeout ?? '5s', 'shellTimeout');
   const shell = slot.sampling ?? slot.shell;
-  const wait = { signal: options.signal, timeout: 5000 + windowMs };
+  const wait = { signal: options.signal, patience: 5000 + windowMs };
   const [runState, shellAnswers, cpus] = machine.process.exit
     ? [undefined, undefined, []]
     : await Promise.all([

@@ -22,7 +22,7 @@ export async function killAndReport(
       throw new QmpilotError('USAGE', `kill: ${pid} is not the pid of a process that can be killed`);
   }
   const wait = {
-    timeout: '30s',
+    patience: '30s',
     signal: options.signal,
     ...(options.timeout !== undefined && { timeout: options.timeout }),
   };

@@ -20,7 +20,7 @@ export async function takeScreenshot(qmp: QmpClient, options: ScreenshotOptions)
   try {
     directory = await mkdtemp(join(disk, 'shot-'));
     const filename = join(directory, 'screen.ppm');
-    await qmp.executeUntyped('screendump', { filename }, { timeout: '30s', ...options });
+    await qmp.executeUntyped('screendump', { filename }, { patience: '30s', ...options });
     return encodePng(parsePpm(await readFile(filename)));
   } catch (error) {
     if (!isQmpilotError(error, 'QMP_COMMAND') || !/no console|no surface/i.test(error.message)) throw error;

@@ -61,7 +61,7 @@ const GDB_LIMIT_S = 120;
 export async function readStacks(shell: Shell, pid: number, options: StacksOptions = {}): Promise<ProcessStacks> {
   if (!Number.isInteger(pid) || pid < 1) throw new QmpilotError('USAGE', `${pid} is not a process id`);
   const wait = {
-    timeout: '3m',
+    patience: '3m',
     ...(options.timeout !== undefined && { timeout: options.timeout }),
     signal: options.signal,
   };

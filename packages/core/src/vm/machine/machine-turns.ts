@@ -1,5 +1,6 @@
 import { QmpilotError } from '../../errors.js';
 import type { WaitOptions } from '../../util/deadline.js';
+import { withinLimit } from '../../util/limit.js';
 import { Mutex } from '../../util/mutex.js';
 
 /** Runs one at a time what replaces a VM's machine, or must not overlap with that. */
@@ -19,7 +20,10 @@ export class MachineTurns {
     const cancelled = this.#cancelled.signal;
     const either = signal ? AbortSignal.any([signal, cancelled]) : cancelled;
     try {
-      return await this.#mutex.run(doing, { signal: either }, () => task({ signal: either, timeout }));
+      // What was begun is undone before this rejects: a machine must not change behind the caller's back.
+      return await withinLimit({ awaited: doing, timeout, signal: either, graceMs: Infinity }, (limit) =>
+        this.#mutex.run(doing, { signal: limit }, () => task({ signal: limit })),
+      );
     } catch (error) {
       if (!cancelled.aborted || signal?.aborted) throw error;
       throw new QmpilotError('CLOSED', `the VM ${this.#name} was closed during ${doing}`, { cause: error });
@@ -33,6 +37,6 @@ export class MachineTurns {
 
   /** Resolves when no task runs any more. */
   async idle(): Promise<void> {
-    await this.#mutex.run(this.#name, { signal: undefined }, async () => {});
+    await this.#mutex.idle();
   }
 }

@@ -19,7 +19,7 @@ export async function pollSystemd(
 ): Promise<void> {
   const known = new Map<string, string>();
   while (!signal.aborted) {
-    const limits = { signal, timeout: '20s', maxOutput: MOST_OUTPUT } as const;
+    const limits = { signal, patience: '20s', maxOutput: MOST_OUTPUT } as const;
     try {
       const { stdout } = await shell.exec(JOBS, limits);
       const stopping = [...stdout.matchAll(/^ *\d+ +(\S{1,256}) +stop +running\b/gm)]

@@ -119,7 +119,7 @@ async function request(
     try {
       const { exitCode, stderr, stdout } = await shell.exec(requestCommand(wanted), {
         signal: options.signal,
-        timeout: '30s',
+        patience: '30s',
       });
       if (exitCode !== 0) detector.refused(stderr.trim() || stdout.trim() || `exit code ${exitCode}`);
     } catch (error) {
@@ -164,7 +164,7 @@ function awaitEnd(
 
 async function isShutDown({ qmp }: Machine): Promise<boolean> {
   const { status } = await qmp
-    .execute('query-status', undefined, { timeout: PHASE_TICK_MS })
+    .execute('query-status', undefined, { patience: PHASE_TICK_MS })
     .catch(() => ({ status: 'unknown' }));
   return status === 'shutdown';
 }

@@ -8,7 +8,7 @@ export function sizeByShell(shell: () => Shell | undefined): ConsoleOptions {
       const consoleShell = shell();
       if (consoleShell)
         await consoleShell.expectOk(`stty -F /dev/ttyS0 columns ${columns} rows ${rows}`, {
-          timeout: '30s',
+          patience: '30s',
           ...options,
         });
       else await type();

@@ -126,7 +126,7 @@ export class VmShells {
     if (shell instanceof ConsoleShell && shell.answers) return;
     const { machine } = this.#slot;
     try {
-      await shell.ready({ signal: options.signal, timeout: this.#lost.get(shell) === machine ? RETRY_MS : TRY_MS });
+      await shell.ready({ signal: options.signal, patience: this.#lost.get(shell) === machine ? RETRY_MS : TRY_MS });
       this.#lost.delete(shell);
     } catch (error) {
       if (isQmpilotError(error, 'SHELL_LOST')) this.#lost.set(shell, machine);
@@ -157,7 +157,7 @@ export class VmShells {
     this.#opened.set(shell, name);
     try {
       const { sampling } = this.#slot;
-      if (sampling && !(await sampling.ping({ timeout: RETRY_MS }).catch(() => 'lost')))
+      if (sampling && !(await sampling.ping({ patience: RETRY_MS }).catch(() => 'lost')))
         await sampling.expectOk(start, options);
       else requireSuccess(await this.exec(start, options));
       await shell.ready(options);

@@ -43,7 +43,7 @@ export async function prepareReseed(
   const mark = `{ [[ -d ${DIRECTORY} ]] || mkdir -p -m 700 ${DIRECTORY}; } && echo ${nonce} >${NONCE_FILE} || exit`;
   await shell.expectOk(
     `${mark}; ${isHelperThere()} || { type -P perl && ${start} && { ${tryOut} || kill -9 "$(<helper)"; }; } || :`,
-    { signal, timeout: '10s' },
+    { signal, patience: '10s' },
   );
 }
 
@@ -58,7 +58,8 @@ export async function reseed(shell: ConsoleShell, { clock, seed }: ReseedOptions
   const ask = `${seconds} ${nanoseconds} ${entropy}`;
   const helped = `{ printf '%s\\n' '${ask}' >&3; IFS= read -r -t ${HELPER_TIMEOUT_S} __ql <&4; [[ $__ql == y ]]; } 3<>${DIRECTORY}/ask 4<>${DIRECTORY}/answer`;
   if (
-    (await shell.here(`${isHelperThere()} && echo ${seed} >${DIRECTORY}/seed && ${helped}`, { timeout: TIMEOUT })) === 0
+    (await shell.here(`${isHelperThere()} && echo ${seed} >${DIRECTORY}/seed && ${helped}`, { patience: TIMEOUT })) ===
+    0
   )
     return;
   const program = `[[ $(perl -e '${HELPER}' <<<'${ask}') == y ]]`;
@@ -68,7 +69,7 @@ export async function reseed(shell: ConsoleShell, { clock, seed }: ReseedOptions
   ];
   await shell.exec(
     `mkdir -p -m 700 ${DIRECTORY}; echo ${seed} >${DIRECTORY}/seed; ${program} || { ${plain.join('; ')}; }`,
-    { timeout: TIMEOUT },
+    { patience: TIMEOUT },
   );
 }
 

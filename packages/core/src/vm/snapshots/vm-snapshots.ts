@@ -174,7 +174,7 @@ export class VmSnapshots {
       await qmp.execute('cont', undefined, options);
     } catch (error) {
       if (!isQmpilotError(error, 'QMP_LINK')) throw error;
-      const exit = await process.waitForExit({ timeout: 1000 }).catch(() => undefined);
+      const exit = await process.waitForExit({ patience: 1000 }).catch(() => undefined);
       throw exit ? exitError('its guest was resumed', exit, process.stderr(), process.pid, process.args) : error;
     }
   }

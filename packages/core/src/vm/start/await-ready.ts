@@ -3,6 +3,7 @@ import { isQmpilotError, QmpilotError } from '../../errors.js';
 import type { PreparedGuest, SerialLogin } from '../../guests/guest.js';
 import { pause, type WaitOptions } from '../../util/deadline.js';
 import { parseDuration } from '../../util/duration.js';
+import { withinLimit } from '../../util/limit.js';
 import type { Vm } from '../vm.js';
 import { awaitLoginPrompt, awaitPrompt } from './await-prompt.js';
 import type { BootOptions } from './boot.js';
@@ -15,7 +16,7 @@ export const BOOT_TIMEOUT = '3m';
 export async function awaitReady(vm: Vm, guest: PreparedGuest, options: BootOptions): Promise<void> {
   const failed = new AbortController();
   const timeout = parseDuration(options.timeout ?? BOOT_TIMEOUT, 'timeout');
-  const wait = { timeout, signal: options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal };
+  const either = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
   const watch = vm.watch({ kernelLog: ['kernel-panic'], hungTask: false });
   watch.onFinding(({ title }) =>
     failed.abort(
@@ -27,12 +28,18 @@ export async function awaitReady(vm: Vm, guest: PreparedGuest, options: BootOpti
   );
   void vm.ended.then((error) => failed.abort(error));
   try {
-    if (guest.script?.startShells && guest.login) await startShells(vm, guest.login, wait);
-    await Promise.all([
-      guest.shell === undefined ? undefined : vm.shell.ready(wait),
-      guest.samplingShell === undefined ? undefined : vm.samplingShell.ready(wait),
-      guest.login && awaitConsole(vm, guest, guest.login, wait),
-    ]);
+    await withinLimit(
+      { awaited: `the guest ${guest.name}`, timeout: options.timeout, signal: either },
+      async (signal) => {
+        const wait = { signal, patience: timeout };
+        if (guest.script?.startShells && guest.login) await startShells(vm, guest.login, wait);
+        await Promise.all([
+          guest.shell === undefined ? undefined : vm.shell.ready(wait),
+          guest.samplingShell === undefined ? undefined : vm.samplingShell.ready(wait),
+          guest.login && awaitConsole(vm, guest, guest.login, wait),
+        ]);
+      },
+    );
   } catch (error) {
     // A console ends a moment before its QEMU has.
     if (isQmpilotError(error, 'CONSOLE_CLOSED')) await Promise.race([vm.ended, pause(2000)]);

@@ -34,7 +34,7 @@ export async function startShells(vm: Vm, login: SerialLogin, wait: WaitOptions)
   ]);
   if (!vm.hasShell) return;
   try {
-    await vm.samplingShell.ready({ timeout: PATIENCE_MS, signal: wait.signal });
+    await vm.samplingShell.ready({ patience: PATIENCE_MS, signal: wait.signal });
   } catch (error) {
     if (!isQmpilotError(error, 'SHELL_LOST')) throw error;
     if (!loggedIn) throw nobodyLoggedIn(vm, error);

@@ -238,7 +238,7 @@ export function waitForText(pattern: string | RegExp, options: TextWait = {}): W
 /** A command's result, or why there is none for now. */
 async function look(target: WaitTarget, signal: AbortSignal, command: string): Promise<ExecResult | string> {
   try {
-    return await target.probeShell().exec(command, { signal, timeout: PROBE_TIMEOUT });
+    return await target.probeShell().exec(command, { signal, patience: PROBE_TIMEOUT });
   } catch (error) {
     if (!signal.aborted && (isQmpilotError(error, 'TIMEOUT') || isQmpilotError(error, 'SHELL_LOST')))
       return error.message;

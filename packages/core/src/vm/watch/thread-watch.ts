@@ -92,7 +92,7 @@ export class ThreadWatch {
     if (!shell) return undefined;
     try {
       return parseThreadSample(
-        (await shell.exec(THREAD_SAMPLE_SCRIPT, { signal, timeout: '30s', maxOutput: MOST_SAMPLE })).stdout,
+        (await shell.exec(THREAD_SAMPLE_SCRIPT, { signal, patience: '30s', maxOutput: MOST_SAMPLE })).stdout,
       );
     } catch (error) {
       if (signal.aborted) throw error;
