@@ -96,7 +96,10 @@ export type { TakeOptions, Vm, VmSnapshot as Snapshot, VmSnapshotPool as Snapsho
 export type { CopyOptions, CopyOutOptions, CopyProgress, CopyReport, SkippedEntry } from './vm/copy/copy.js';
 export type { OpenShellOptions, VmExecOptions, VmShellKind } from './vm/shells/vm-shells.js';
 export type { ForkManyOptions, ForkOptions, RestoreOptions, SnapshotOptions } from './vm/snapshots/options.js';
-export type { FirstOptions, Watch, WatchSpec } from './vm/watch/watch.js';
+export type { ConsolePattern } from './detect/declared/pattern-detector.js';
+export type { CommandCheck } from './vm/watch/check-watch.js';
+export type { FirstOptions, Watch } from './vm/watch/watch.js';
+export type { WatchSpec } from './vm/watch/watch-spec.js';
 
 export { defineScenario, isScenario, onGuest } from './repro/scenario.js';
 export type { AttemptContext, FailOptions, PrepareContext, Scenario } from './repro/scenario.js';

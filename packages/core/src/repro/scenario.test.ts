@@ -20,6 +20,8 @@ it('runs on another of its guests by name, and is the same scenario otherwise', 
 it.each([
   [{ prepair: () => Promise.resolve() }, '"prepair"', /prepare/],
   [{ failOn: 'exit' }, 'failOn', /'throw'/],
+  [{ detect: { kernelLog: ['hung-tusk'] } }, 'kernelLog', /./],
+  [{ detect: { checks: [{ kind: 'corrupt' }] } }, 'checks[0].command', /./],
   [{ detect: { dstate: true } }, '"detect.dstate"', /dState/],
   [{ detect: { poweroff: { timout: '3m' } } }, '"detect.poweroff.timout"', /timeout/],
 ])('refuses what is no part of a scenario, and would be left out unseen: %j', (part, said, hint) => {

@@ -5,7 +5,8 @@ import { isObject } from '../util/is-object.js';
 import type { PoweroffOptions } from '../vm/power/poweroff.js';
 import type { BootOptions } from '../vm/start/boot.js';
 import type { Vm } from '../vm/vm.js';
-import type { Watch, WatchSpec } from '../vm/watch/watch.js';
+import { checkWatchSpec, type WatchSpec } from '../vm/watch/watch-spec.js';
+import type { Watch } from '../vm/watch/watch.js';
 import type { ScenarioFinding } from './scenario-finding.js';
 
 /** What `attempt` is given beside the VM. */
@@ -86,7 +87,7 @@ const BRAND = Symbol.for('qmpilot.scenario');
 /** What there is, by where it stands: a file is run without its types being checked, and a misspelled `prepare` would be left out. */
 const KNOWN = {
   '': ['name', 'guest', 'guests', 'boot', 'prepare', 'cache', 'attempt', 'detect', 'failOn', 'timeout'],
-  'detect': ['kernelLog', 'hungTask', 'dState', 'silence', 'poweroff'],
+  'detect': ['kernelLog', 'hungTask', 'dState', 'silence', 'console', 'checks', 'poweroff'],
   'detect.dState': ['comm', 'for', 'interval'],
   'detect.silence': ['for'],
   'detect.poweroff': ['timeout', 'via'],
@@ -119,6 +120,14 @@ export function defineScenario(scenario: Scenario): Scenario {
         `has ${JSON.stringify(place === '' ? strange : `${place}.${strange}`)}, which is no part of one`,
         `there are: ${names.join(', ')}`,
       );
+  }
+  const { poweroff: _, ...detect } = scenario.detect ?? {};
+  try {
+    checkWatchSpec(detect, 'detect');
+  } catch (error) {
+    if (error instanceof QmpilotError)
+      throw fault(`is invalid: ${error.message}`, error.hint ?? 'see docs/detectors.md');
+    throw error;
   }
   return Object.defineProperty(scenario, BRAND, { value: true });
 }

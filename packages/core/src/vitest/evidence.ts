@@ -4,11 +4,12 @@ import { createKernelLogDetector, type KernelLogDetector } from '../detect/kerne
 import { monotonicMs } from '../util/clock.js';
 import type { VmEvent } from '../vm/events.js';
 import type { Vm } from '../vm/vm.js';
-import type { Watch, WatchSpec } from '../vm/watch/watch.js';
+import type { WatchSpec } from '../vm/watch/watch-spec.js';
+import type { Watch } from '../vm/watch/watch.js';
 
 export interface EvidenceOptions {
   readonly timestamped: boolean;
-  readonly watch?: Pick<WatchSpec, 'dState' | 'silence'> | undefined;
+  readonly watch?: Omit<WatchSpec, 'kernelLog' | 'hungTask'> | undefined;
   /** When the test's time is over, on the monotonic clock; undefined when it has no limit. */
   readonly deadline?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -90,9 +91,9 @@ export class VmEvidence implements AsyncDisposable {
   }
 
   #onEvent(event: VmEvent): void {
+    if (event.type === 'finding') return this.#take([event.finding]);
     if (this.events.length < MAX_EVENTS) this.events.push({ ...event, at: Math.round(event.at - this.#begun) });
     if (event.type === 'restored') this.#startWatch();
-    if (event.type === 'finding') this.#take([event.finding]);
   }
 
   #startWatch(): void {
@@ -102,8 +103,11 @@ export class VmEvidence implements AsyncDisposable {
 
   /** A watch of the test's own finds the same once more. */
   #take(findings: readonly Finding[]): void {
-    for (const finding of findings)
-      if (!this.#findings.some((one) => isSame(one, finding))) this.#findings.push(finding);
+    for (const finding of findings) {
+      if (this.#findings.some((one) => isSame(one, finding))) continue;
+      this.#findings.push(finding);
+      if (this.events.length < MAX_EVENTS) this.events.push({ type: 'finding', finding, at: Math.round(finding.at) });
+    }
   }
 }
 

@@ -2,7 +2,7 @@ import { expect, test as base, type TestAPI } from 'vitest';
 import { monotonicMs } from '../util/clock.js';
 import { parseDuration } from '../util/duration.js';
 import type { Vm } from '../vm/vm.js';
-import type { WatchSpec } from '../vm/watch/watch.js';
+import type { WatchSpec } from '../vm/watch/watch-spec.js';
 import { attachEvidence, hasFailed } from './attach.js';
 import { VmEvidence } from './evidence.js';
 import { vmMatchers } from './matchers.js';
@@ -13,7 +13,7 @@ export interface VmTestOptions extends VmGuestOptions {
   /** Folder for the evidence of failed tests, from the project's root; `false` writes none. Default `vm-artifacts`. */
   readonly artifacts?: string | false | undefined;
   /** What to look for in each test's vm beside the kernel's log; it counts for `toHaveNoKernelFindings`. */
-  readonly watch?: Pick<WatchSpec, 'dState' | 'silence'> | undefined;
+  readonly watch?: Omit<WatchSpec, 'kernelLog' | 'hungTask'> | undefined;
 }
 
 /** The fixtures of a test. */

@@ -43,7 +43,8 @@ import {
   type Wait,
   type WaitForOptions,
 } from './wait/waits.js';
-import { Watch, type WatchSpec } from './watch/watch.js';
+import type { WatchSpec } from './watch/watch-spec.js';
+import { Watch } from './watch/watch.js';
 
 /** A snapshot that makes `Vm`s. */
 export type VmSnapshot = Snapshot<Vm>;

@@ -1,55 +1,59 @@
 import type { Finding, TaskRef } from '../finding.js';
 
+/** All kinds of failure that the kernel reports in its log. */
+export const KERNEL_LOG_KINDS = [
+  'hung-task',
+  'task-cannot-die',
+  'rcu-stall',
+  'soft-lockup',
+  'hard-lockup',
+  'workqueue-lockup',
+  'spinlock',
+  'null-deref',
+  'page-fault',
+  'general-protection-fault',
+  'invalid-opcode',
+  'divide-error',
+  'double-fault',
+  'stack-overflow',
+  'oops',
+  'bug',
+  'warning',
+  'refcount',
+  'list-corruption',
+  'bad-page',
+  'odebug',
+  'usercopy',
+  'slab-corruption',
+  'kasan',
+  'kmsan',
+  'kcsan',
+  'kfence',
+  'ubsan',
+  'deadlock',
+  'lock-state',
+  'rcu-usage',
+  'lock-held',
+  'atomic-sleep',
+  'memory-leak',
+  'netdevice-leak',
+  'busy-inodes',
+  'filesystem-error',
+  'io-error',
+  'oom-kill',
+  'page-allocation',
+  'hardware-error',
+  'irq',
+  'gpu-hang',
+  'storage-stall',
+  'zfs-panic',
+  'kernel-panic',
+  'reboot',
+  'rust-panic',
+] as const;
+
 /** What kind of failure the kernel reported. */
-export type KernelLogKind =
-  | 'hung-task'
-  | 'task-cannot-die'
-  | 'rcu-stall'
-  | 'soft-lockup'
-  | 'hard-lockup'
-  | 'workqueue-lockup'
-  | 'spinlock'
-  | 'null-deref'
-  | 'page-fault'
-  | 'general-protection-fault'
-  | 'invalid-opcode'
-  | 'divide-error'
-  | 'double-fault'
-  | 'stack-overflow'
-  | 'oops'
-  | 'bug'
-  | 'warning'
-  | 'refcount'
-  | 'list-corruption'
-  | 'bad-page'
-  | 'odebug'
-  | 'usercopy'
-  | 'slab-corruption'
-  | 'kasan'
-  | 'kmsan'
-  | 'kcsan'
-  | 'kfence'
-  | 'ubsan'
-  | 'deadlock'
-  | 'lock-state'
-  | 'rcu-usage'
-  | 'lock-held'
-  | 'atomic-sleep'
-  | 'memory-leak'
-  | 'netdevice-leak'
-  | 'busy-inodes'
-  | 'filesystem-error'
-  | 'io-error'
-  | 'oom-kill'
-  | 'page-allocation'
-  | 'hardware-error'
-  | 'irq'
-  | 'gpu-hang'
-  | 'storage-stall'
-  | 'zfs-panic'
-  | 'kernel-panic'
-  | 'reboot'
-  | 'rust-panic';
+export type KernelLogKind = (typeof KERNEL_LOG_KINDS)[number];
 
 /** The access that a sanitizer or a fault reports. */
 export interface MemoryAccess {

@@ -1,3 +1,4 @@
+import { PatternDetector } from '../../detect/declared/pattern-detector.js';
 import type { Candidate, Finding } from '../../detect/finding.js';
 import {
   createKernelLogDetector,
@@ -9,38 +10,13 @@ import type { ThreadSample } from '../../detect/threads/thread-sample.js';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import { monotonicMs } from '../../util/clock.js';
 import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
-import { parseDuration, type Duration } from '../../util/duration.js';
+import { parseDuration } from '../../util/duration.js';
 import type { VmContext } from '../context.js';
 import { awaitDecisions, type CandidateSource } from './candidates.js';
+import { watchCheck } from './check-watch.js';
 import { watchSilence, type SilenceWatch } from './silence-watch.js';
 import { ThreadWatch } from './thread-watch.js';
-
-/** What to look for. */
-export interface WatchSpec {
-  /** Reports of the kernel on the serial console: all kinds (default), those named, or none. Hung tasks are among them. */
-  readonly kernelLog?: boolean | readonly string[];
-  /** `false` leaves hung-task reports out. Default true. */
-  readonly hungTask?: boolean;
-  /**
-   * Threads in uninterruptible sleep; default off. Where no second console shell answers, the kernel is asked by SysRq-w
-   * over QMP every 10 s, and prints its blocked tasks on the console.
-   */
-  readonly dState?:
-    | boolean
-    | {
-        /** Names of threads or processes; default all. */
-        readonly comm?: RegExp;
-        /** How long without progress; default 10 s. */
-        readonly for?: Duration;
-        /** Between two samples; default 1 s. */
-        readonly interval?: Duration;
-      };
-  /**
-   * A console that says nothing for so long (`true`: 60 s) is looked into: when the console shell does not answer either,
-   * a finding says whether the CPUs spin or idle, the kernel panicked, or QEMU does not run it. Default off.
-   */
-  readonly silence?: boolean | { readonly for: Duration };
-}
+import { checkWatchSpec, type WatchSpec } from './watch-spec.js';
 
 export interface FirstOptions extends WaitOptions {
   /** Only findings of this kind. */
@@ -57,6 +33,7 @@ export class Watch implements AsyncDisposable {
   readonly #listeners = new Set<(finding: Finding) => void>();
   readonly #stopped = new AbortController();
   readonly #kernelLog: KernelLogDetector;
+  readonly #patterns: PatternDetector;
   readonly #wantsKind: (kind: string) => boolean;
   readonly #undo: (() => void)[] = [];
   readonly #context: VmContext;
@@ -65,12 +42,19 @@ export class Watch implements AsyncDisposable {
 
   /** @internal Use `vm.watch()`. */
   constructor(context: VmContext, spec: WatchSpec, signal: AbortSignal | undefined) {
+    checkWatchSpec(spec, 'watch: spec');
     this.#context = context;
     this.#wantsKind = kindFilter(spec);
     // What a program prints on the console is not the kernel's, once the kernel has been seen to print timestamps.
     this.#kernelLog = createKernelLogDetector({ timestamped: showsTimestamps(context.console.lastLines(SEEN_LINES)) });
-    this.#undo.push(context.console.onBytes((chunk) => this.#take(this.#kernelLog.push(chunk, this.now))));
-    const timer = setInterval(() => this.#take(this.#kernelLog.tick(this.now)), TICK_MS);
+    this.#patterns = new PatternDetector(spec.console ?? []);
+    this.#undo.push(
+      context.console.onBytes((chunk) => {
+        this.#takeReports(this.#kernelLog.push(chunk, this.now));
+        if (spec.console) this.#take(this.#patterns.push(chunk, this.now));
+      }),
+    );
+    const timer = setInterval(() => this.#takeReports(this.#kernelLog.tick(this.now)), TICK_MS);
     this.#undo.push(() => clearInterval(timer));
     if (spec.dState) {
       const options = spec.dState === true ? {} : spec.dState;
@@ -85,6 +69,7 @@ export class Watch implements AsyncDisposable {
       this.#silence = silence;
       this.#undo.push(() => silence.stop());
     }
+    for (const check of spec.checks ?? []) watchCheck(context, check, this.#common());
     const onAbort = () => this.#end();
     signal?.addEventListener('abort', onAbort, { once: true });
     this.#undo.push(() => signal?.removeEventListener('abort', onAbort));
@@ -218,7 +203,8 @@ export class Watch implements AsyncDisposable {
   /** Ends the watch; a report of the kernel that was still being printed is given before. */
   async stop(): Promise<void> {
     if (this.#stopped.signal.aborted) return;
-    this.#take(this.#kernelLog.end(this.now));
+    this.#takeReports(this.#kernelLog.end(this.now));
+    this.#take(this.#patterns.end(this.now));
     this.#end();
   }
 
@@ -237,9 +223,12 @@ export class Watch implements AsyncDisposable {
       : 'the detectors ran and saw nothing';
   }
 
+  #takeReports(findings: readonly Finding[]): void {
+    this.#take(findings.filter(({ kind }) => this.#wantsKind(kind)));
+  }
+
   #take(findings: readonly Finding[]): void {
     for (const finding of findings) {
-      if (!this.#wantsKind(finding.kind)) continue;
       this.#findings.push(finding);
       for (const listener of this.#listeners) listener(finding);
     }
@@ -256,9 +245,8 @@ export class Watch implements AsyncDisposable {
 
 function kindFilter({ kernelLog = true, hungTask = true }: WatchSpec): (kind: string) => boolean {
   return (kind) => {
-    if (kind === 'd-state' || kind === 'silence') return true;
     if (kind === 'hung-task') return hungTask;
-    return typeof kernelLog === 'boolean' ? kernelLog : kernelLog.includes(kind);
+    return typeof kernelLog === 'boolean' ? kernelLog : kernelLog.some((one) => one === kind);
   };
 }
 
