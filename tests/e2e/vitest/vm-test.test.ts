@@ -163,6 +163,7 @@ describe('a project that uses @qmpilot/core/vitest', () => {
       expect(folder).toMatch(/\/artifacts\/fail\.test\.ts\/[\w.-]+$/);
       expect(readdirSync(folder).sort()).toEqual([
         'about.json',
+        'commands.log',
         'console.log',
         'events.jsonl',
         'findings.json',

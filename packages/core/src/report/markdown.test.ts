@@ -38,7 +38,7 @@ describe('renderMarkdown', () => {
     expect(renderMarkdown(whole)).toMatchInlineSnapshot(`
       "# \`INFO: task hung in f\`: 1 of 2 attempts fails
 
-      Failure rate: **50 %** (95 % interval: between 9.5 and 91 %). It takes 2.0 s until it fails (median); one failure per 20.1 s of trying.
+      Failure rate: **50 %** (95 % interval: between 9.5 and 91 %). Median time to failure: 2.0 s; one failure per 20.1 s of trying.
 
       ## What happens
 
@@ -86,6 +86,18 @@ describe('renderMarkdown', () => {
     expect(renderMarkdown(runOf('c'.repeat(59)))).toMatch(
       /^# scenario: no failure in 59 attempts\n\nNo failure was seen; at 95 % confidence the rate is below 5/,
     );
+  });
+
+  it('repeats the parallel forks of the run, which change its timing', () => {
+    const run = { ...whole.run, sessions: [{ forks: 2 }, {}] };
+    expect(renderMarkdown({ ...whole, run })).toContain('--attempts 2 --forks 2 --seed 7');
+  });
+
+  it('shows the evidence of the scenario under a heading of its own', () => {
+    const own = finding({ kind: 'data-loss', title: 'data loss', signature: 'l', evidence: ['block 7'] });
+    const text = renderMarkdown({ ...whole, attempts: [attempt(1, 'r', { findings: [own] })] });
+    expect(text).toContain('## Evidence\n\nFrom attempt 1');
+    expect(text).not.toContain('## Kernel log');
   });
 
   it('names the reasons of attempts that could not tell', () => {

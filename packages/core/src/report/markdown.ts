@@ -1,3 +1,4 @@
+import { KERNEL_LOG_KINDS } from '../detect/kernel-log/kernel-log-finding.js';
 import { generalTitle } from '../run-files/general-title.js';
 import { safeLine, safeText } from '../util/text-hygiene.js';
 import { analyze, type FailureGroup, type RunAnalysis } from './analysis.js';
@@ -7,12 +8,12 @@ import { attemptList, counted, duration, percent, percentRange } from './format.
 import type { RunInput } from './input.js';
 import { comparisonHeadline, comparisonSentence, headline } from './wording.js';
 
-const MOST_LINES = 60;
-const MOST_GROUPS = 12;
+const MAX_LINES = 60;
+const MAX_GROUPS = 12;
 
 /**
- * A text for a bug tracker, in GitHub's Markdown: what happens, how often, how to see it, on what. Of several runs each is told, and
- * before them how they compare with the first one.
+ * Returns a text for a bug tracker in GitHub's Markdown: what happens, how often, how to reproduce it, and the environment. For
+ * several runs, their comparison with the first one comes before the runs.
  */
 export function renderMarkdown(...inputs: readonly RunInput[]): string {
   return [...comparison(inputs), ...inputs.map(renderOne)].join('\n');
@@ -40,6 +41,7 @@ function renderOne(input: RunInput): string {
   const errors = analysis.groups.filter(({ severity }) => severity === 'error');
   const main = titleGroup(errors) ?? analysis.groups[0];
   const log = errors.find((group) => ofKernel(group) && group.example.evidence.length > 0);
+  const own = log ?? errors.find((group) => !HAS_OWN_SECTION.has(group.kind) && group.example.evidence.length > 0);
   const withStack = errors.find(({ example }) => (example.stack?.length ?? 0) > 0);
   return [
     `# ${main === undefined ? escaped(input.run.name) : span(generalTitle(main.title, main.kind))}: ${headline(analysis).toLowerCase()}`,
@@ -47,20 +49,20 @@ function renderOne(input: RunInput): string {
     section(
       'What happens',
       [
-        ...errors.slice(0, MOST_GROUPS).map((group) => failure(group, analysis)),
-        ...analysis.reasons.slice(0, MOST_GROUPS).map((reason) => inconclusive(reason, analysis)),
+        ...errors.slice(0, MAX_GROUPS).map((group) => failure(group, analysis)),
+        ...analysis.reasons.slice(0, MAX_GROUPS).map((reason) => inconclusive(reason, analysis)),
       ]
         .map((line) => `- ${line}`)
         .join('\n'),
     ),
     section('How to reproduce', reproduction(input)),
-    log &&
+    own &&
       section(
-        'Kernel log',
-        `${attemptOf(log)}\n\n${fence(readable(log.example.evidence).slice(0, MOST_LINES).join('\n'))}`,
+        own === log ? 'Kernel log' : 'Evidence',
+        `${attemptOf(own)}\n\n${fence(readable(own.example.evidence).slice(0, MAX_LINES).join('\n'))}`,
       ),
     withStack &&
-      withStack !== log &&
+      withStack !== own &&
       section(
         'Stack',
         `${attemptOf(withStack)}\n\n${fence((withStack.example.stack ?? []).map(({ raw }) => raw).join('\n'))}`,
@@ -72,15 +74,19 @@ function renderOne(input: RunInput): string {
     .concat('\n');
 }
 
-/** What the kernel calls it is what others search for, where it is there about as often. */
+/** Prefers the kernel's own title, which people search for, where it is about as frequent. */
 function titleGroup(errors: readonly FailureGroup[]): FailureGroup | undefined {
   const [most] = errors;
   return errors.find((group) => ofKernel(group) && group.attempts.length * 2 >= (most?.attempts.length ?? 0)) ?? most;
 }
 
-const ofKernel = ({ kind }: FailureGroup) => kind !== 'd-state' && kind !== 'poweroff-stall';
+const KERNEL_KINDS: ReadonlySet<string> = new Set(KERNEL_LOG_KINDS);
+const ofKernel = ({ kind }: FailureGroup) => KERNEL_KINDS.has(kind);
 
-/** Without what a full-screen program drew into the same console in between. */
+/** Their stacks, or what the shutdown waited for, say more than the lines they were read from. */
+const HAS_OWN_SECTION: ReadonlySet<string> = new Set(['d-state', 'poweroff-stall']);
+
+/** Leaves out what a full-screen program drew into the same console in between. */
 function readable(lines: readonly string[]): readonly string[] {
   // eslint-disable-next-line no-control-regex
   const plain = lines.filter((line) => /\[ *\d+\.\d+\]/.test(line) || !/\u001b\[[\d;]*[Hf]/.test(line));
@@ -89,7 +95,7 @@ function readable(lines: readonly string[]): readonly string[] {
 
 function rate(analysis: RunAnalysis): string {
   const { rate: value, interval, upperBound, medianTimeToFailure, timePerFailure, inconclusive } = analysis;
-  if (value === null || interval === null) return 'No attempt came to a verdict, so there is no rate.';
+  if (value === null || interval === null) return 'No attempt has a verdict, so there is no rate.';
   const first =
     upperBound === null
       ? `Failure rate: **${percent(value)}** (95 % interval: between ${percentRange(interval)}).`
@@ -99,7 +105,7 @@ function rate(analysis: RunAnalysis): string {
     ...(medianTimeToFailure === null
       ? []
       : [
-          `It takes ${duration(medianTimeToFailure)} until it fails (median)${timePerFailure === null ? '' : `; one failure per ${duration(timePerFailure)} of trying`}.`,
+          `Median time to failure: ${duration(medianTimeToFailure)}${timePerFailure === null ? '' : `; one failure per ${duration(timePerFailure)} of trying`}.`,
         ]),
     ...(inconclusive === 0
       ? []
@@ -117,6 +123,7 @@ function inconclusive({ reason, attempts }: RunAnalysis['reasons'][number], { to
 
 function reproduction({ run, attempts, shards }: RunInput): string {
   const { source, seed, name, shard } = run;
+  const forks = run.sessions.findLast((session) => session.forks !== undefined)?.forks;
   const words = [
     'qmpilot',
     'repro',
@@ -124,6 +131,8 @@ function reproduction({ run, attempts, shards }: RunInput): string {
     // Of a run that was cut off as well: with the seed the same attempts are made, and those that failed are among them.
     '--attempts',
     String(run.attempts ?? attempts.length),
+    // How many run in parallel changes the timing, and with it how often it fails.
+    ...(forks === undefined ? [] : ['--forks', String(forks)]),
     ...(shard === undefined || shards !== undefined ? [] : ['--shard', `${shard.index}/${shard.count}`]),
     ...(run.until === undefined ? [] : ['--until', run.until]),
     ...(run.untilReproduced === undefined ? [] : ['--until-reproduced', String(run.untilReproduced)]),
@@ -156,14 +165,14 @@ function section(title: string, text: string): string {
   return text === '' ? '' : `## ${title}\n\n${text}`;
 }
 
-/** A code block that nothing in the text can end. */
+/** Returns a code block whose fence is longer than any in the text. */
 export function fence(text: string): string {
   const safe = safeText(text).trimEnd();
   const marks = '`'.repeat(Math.max(3, longestRun(safe) + 1));
   return `${marks}text\n${safe}\n${marks}`;
 }
 
-/** A code span: nothing in it is a mention, a link or markup. */
+/** Returns a code span: mentions, links and markup in it have no effect. */
 export function span(text: string): string {
   const safe = safeLine(text).trim();
   if (safe === '') return '(nothing)';
@@ -172,10 +181,10 @@ export function span(text: string): string {
   return `${marks}${space}${safe}${space}${marks}`;
 }
 
-/** A code span in a table. */
+/** Returns a code span for a table cell. */
 const cell = (text: string) => span(text).replaceAll('|', String.raw`\|`);
 
-/** Plain text: markup is escaped, mentions do not reach anybody. */
+/** Returns plain text; text with markup or mentions becomes a code span. */
 function escaped(text: string): string {
   return /^[\w .,:()+-]*$/.test(text) ? text : span(text);
 }

@@ -38,7 +38,7 @@ function about(input: RunInput, analysis: RunAnalysis): string[] {
     ...(medianTimeToFailure === null || timePerFailure === null
       ? []
       : [
-          `It takes ${duration(medianTimeToFailure)} until it fails (median); one failure per ${duration(timePerFailure)} of trying.`,
+          `Median time to failure: ${duration(medianTimeToFailure)}; one failure per ${duration(timePerFailure)} of trying.`,
         ]),
     ...(cleanToShowFix === null ? [] : [`${cleanToShowFix} clean attempts in a row would show a fix (95 %).`]),
     ...(inconclusive === 0 ? [] : [`${inconclusive} inconclusive, not counted.`]),

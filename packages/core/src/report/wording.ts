@@ -15,7 +15,7 @@ export function headline({ failures, attempts, inconclusive }: RunAnalysis): str
 
 /** The rate in words. */
 export function rateSentence({ failures, rate, interval, upperBound }: RunAnalysis): string {
-  if (rate === null || interval === null) return 'Without an attempt that came to a verdict there is no rate.';
+  if (rate === null || interval === null) return 'No attempt has a verdict, so there is no rate.';
   if (failures === 0 && upperBound !== null)
     return `If it can fail at all, it does so in fewer than ${percent(upperBound)} of attempts (95 % confidence).`;
   return `A rate of ${percent(rate)}: between ${percentRange(interval)} with 95 % confidence.`;
@@ -68,8 +68,7 @@ export function comparisonSummary(
 }
 
 export function comparisonSentence({ verdict, p, adjusted, change, cleanAttemptsLeft }: Comparison): string {
-  if (verdict === 'nothing-to-compare' || change === null)
-    return 'One of the two has no attempt that came to a verdict.';
+  if (verdict === 'nothing-to-compare' || change === null) return 'One of the two runs has no attempt with a verdict.';
   const points = (value: number) =>
     `${value > 0 ? '+' : value < 0 ? '−' : ''}${percent(Math.abs(value)).replace(' %', '')}`;
   const test = `Fisher's exact test, two-sided: p = ${probability(p)}${adjusted ? ' (Holm)' : ''}.`;

@@ -1,6 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Vm } from '../vm/vm.js';
+import { commandsLog } from './commands-log.js';
 import type { VmEvidence } from './evidence.js';
 
 export interface ArtifactFile {
@@ -14,6 +15,7 @@ const TYPES = {
   'screen.txt': 'text/plain',
   'screen.svg': 'image/svg+xml',
   'findings.json': 'application/json',
+  'commands.log': 'text/plain',
   'events.jsonl': 'application/jsonl',
   'about.json': 'application/json',
   'screenshot.png': 'image/png',
@@ -21,10 +23,10 @@ const TYPES = {
 
 type Name = keyof typeof TYPES;
 
-/** A guest that is stuck, or a QEMU that is gone, must not hold the tests up. */
+/** A guest that hangs, or a QEMU that died, must not delay the tests. */
 const SCREENSHOT_TIMEOUT = '5s';
 
-/** Writes what is known of a vm into `directory`; files of an earlier failure of the same test go. */
+/** Writes the evidence of a VM into `directory`, and removes the files of an earlier failure of the same test. */
 export async function writeArtifacts(
   directory: string,
   vm: Vm,
@@ -41,6 +43,7 @@ export async function writeArtifacts(
     'screen.txt': `${screen.text()}\n`,
     'screen.svg': screen.toSvg(),
     'findings.json': json(evidence.findings()),
+    'commands.log': commandsLog(evidence.events),
     'events.jsonl': evidence.events.map((event) => `${JSON.stringify(event)}\n`).join(''),
     'about.json': json({ ...about, seed: vm.seed, ...vm.facts }),
     ...(picture && { 'screenshot.png': picture }),

@@ -6,7 +6,14 @@ export type VmEvent = { readonly at: number } & (
   | { readonly type: 'started'; readonly pid: number }
   | { readonly type: 'snapshot'; readonly name: string; readonly ms: number }
   | { readonly type: 'restored'; readonly name: string; readonly ms: number }
-  | { readonly type: 'exec'; readonly command: string; readonly exitCode: number; readonly ms: number }
+  /** `output`: the last 1000 characters of standard output and error. */
+  | {
+      readonly type: 'exec';
+      readonly command: string;
+      readonly exitCode: number;
+      readonly ms: number;
+      readonly output?: string;
+    }
   /** Keystrokes, on the serial console or on the keyboard of the graphical one: a text, or keys by their names; neither when it was a secret. */
   | {
       readonly type: 'typed';

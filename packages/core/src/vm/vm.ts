@@ -46,6 +46,9 @@ import {
 import type { WatchSpec } from './watch/watch-spec.js';
 import { Watch } from './watch/watch.js';
 
+/** Characters of a command's output in its event. */
+const MAX_EVENT_OUTPUT = 1000;
+
 /** A snapshot that makes `Vm`s. */
 export type VmSnapshot = Snapshot<Vm>;
 /** A pool of `Vm`s. */
@@ -159,7 +162,14 @@ export class Vm implements AsyncDisposable {
   async exec(command: string, options: VmExecOptions = {}): Promise<ExecResult> {
     await this.#ready(options);
     const result = await this.#shells.exec(command, options);
-    this.#context.emit({ type: 'exec', command, exitCode: result.exitCode, ms: result.durationMs });
+    const output = `${result.stdout.slice(-MAX_EVENT_OUTPUT)}${result.stderr.slice(-MAX_EVENT_OUTPUT)}`;
+    this.#context.emit({
+      type: 'exec',
+      command,
+      exitCode: result.exitCode,
+      ms: result.durationMs,
+      ...(output !== '' && { output: output.slice(-MAX_EVENT_OUTPUT) }),
+    });
     return result;
   }
 
