@@ -27,6 +27,8 @@ export interface VmGuestOptions {
    * the cache, and other workers and later runs start from it without booting. Default: each worker boots.
    */
   readonly cache?: string | undefined;
+  /** Boot the guest, in place of starting it from the boot cache or from the snapshot that `cache` names. Default false. */
+  readonly fresh?: boolean | undefined;
   /** Forks that wait loaded and paused for the next tests; default 1. */
   readonly pool?: number | undefined;
   /** Lines about what takes long, for people. */
@@ -102,7 +104,7 @@ async function openOrBoot(options: VmGuestOptions, signal: AbortSignal): Promise
   const pool = options.pool ?? 1;
   const request = requestOf(options, signal);
   try {
-    const cached = request && (await findPrepared(request));
+    const cached = request && options.fresh !== true ? await findPrepared(request) : undefined;
     if (cached) return new VmGuest(cached, { pool, timestamped: false });
   } catch (error) {
     throw describeStartFailure(error, options, { signal });
@@ -117,10 +119,11 @@ interface Start {
 }
 
 async function bootGuest(options: VmGuestOptions, { signal, pool, request }: Start): Promise<VmGuest> {
+  const { fresh = false, onProgress } = options;
   let vm: Vm | undefined;
   let console: string[] = [];
   try {
-    vm = await boot(options.guest, { ...options.boot, signal, onProgress: options.onProgress });
+    vm = await boot(options.guest, { cache: !fresh, ...options.boot, signal, onProgress });
     await options.prepare?.(vm, { signal });
     const snapshot = await vm.snapshot(SNAPSHOT, { signal });
     if (snapshot.strategy === 'internal') {
@@ -128,15 +131,24 @@ async function bootGuest(options: VmGuestOptions, { signal, pool, request }: Sta
         hint: 'leave out what only one QEMU can have',
       });
     }
-    if (request) await keepPrepared(snapshot, request);
+    if (request) await keepPrepared(snapshot, { ...request, replace: fresh });
     // The pool holds the snapshot from here on; the vm itself has done its work.
-    return new VmGuest(snapshot, { pool, timestamped: showsTimestamps(vm.console.lines()) });
+    return new VmGuest(snapshot, { pool, timestamped: await printsTimestamps(vm) });
   } catch (error) {
     console = vm?.console.lastLines(20) ?? [];
     throw describeStartFailure(error, options, { signal, prepared: vm !== undefined, console });
   } finally {
     await vm?.close();
   }
+}
+
+/** A guest from the boot cache has not printed its boot here: then its kernel is asked, where it has a shell. */
+async function printsTimestamps(vm: Vm): Promise<boolean> {
+  if (showsTimestamps(vm.console.lines())) return true;
+  return vm.exec('cat /sys/module/printk/parameters/time', { timeout: '10s' }).then(
+    ({ stdout }) => stdout.trim() === 'Y',
+    () => false,
+  );
 }
 
 /** Vitest's workers outlive it when it is ended by a signal, and go on with their tests: no QEMU is to stay for those. */
