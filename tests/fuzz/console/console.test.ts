@@ -15,13 +15,13 @@ import { Channel } from '../../../packages/core/src/console/channel.js';
 import { Console } from '../../../packages/core/src/console/console.js';
 import { duplexPair } from '../../../packages/core/src/console/duplex-pair.fixture.js';
 import { cuts, guestText, pieces } from '../../support/fuzz/guest-text.js';
-import { LIMIT, parameters } from '../../support/fuzz/parameters.js';
+import { fuzz, LIMIT } from '../../support/fuzz/parameters.js';
 
 describe('whatever a guest prints', () => {
   it(
     'the kernel log gives the same findings however it is cut, each of limited size',
-    () => {
-      fc.assert(
+    async () => {
+      await fuzz(
         fc.property(guestText, cuts, (text, sizes) => {
           const bytes = Buffer.from(text);
           const detector = createKernelLogDetector();
@@ -31,7 +31,6 @@ describe('whatever a guest prints', () => {
             expect(title.length + evidence.join('').length).toBeLessThan(1 << 20);
           parseBlockedTasks(text);
         }),
-        parameters,
       );
     },
     LIMIT,
@@ -39,7 +38,7 @@ describe('whatever a guest prints', () => {
 
   it(
     'a shutdown is followed to a report with a verdict',
-    () => {
+    async () => {
       const step = fc.oneof(
         guestText.map((text) => ({ text })),
         fc.record({
@@ -48,7 +47,7 @@ describe('whatever a guest prints', () => {
         }),
         guestText.map((jobs) => ({ jobs })),
       );
-      fc.assert(
+      await fuzz(
         fc.property(fc.array(step, { maxLength: 12 }), cuts, (steps, sizes) => {
           const detector = createShutdownDetector();
           detector.requested(0);
@@ -64,7 +63,6 @@ describe('whatever a guest prints', () => {
           expect(typeof formatShutdown({ ...report, ...judgement, wanted: 'poweroff' })).toBe('string');
           expect(detector.finding(steps.length).elapsed).toBeGreaterThanOrEqual(0);
         }),
-        parameters,
       );
     },
     LIMIT,
@@ -73,7 +71,7 @@ describe('whatever a guest prints', () => {
   it(
     'a console has the same lines however they are cut, expects what is in them, and draws them',
     async () => {
-      await fc.assert(
+      await fuzz(
         fc.asyncProperty(guestText, cuts, async (text, sizes) => {
           const console = async (sized: readonly number[]) => {
             const [near, far] = duplexPair();
@@ -95,7 +93,6 @@ describe('whatever a guest prints', () => {
           expect(one.screen.text().length).toBeLessThan(1 << 16);
           for (const each of [one, other]) each.close();
         }),
-        parameters,
       );
     },
     LIMIT,
@@ -103,13 +100,12 @@ describe('whatever a guest prints', () => {
 
   it(
     'samples of threads and stacks are read as far as they can be',
-    () => {
-      fc.assert(
+    async () => {
+      await fuzz(
         fc.property(fc.oneof(guestText, fc.string({ unit: 'binary' })), (text) => {
           parseThreadSample(text);
           parseGdbBacktrace(text);
         }),
-        parameters,
       );
     },
     LIMIT,

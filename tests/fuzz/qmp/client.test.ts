@@ -2,7 +2,7 @@ import { duplexPair } from 'node:stream';
 import { GuestAgent, isQmpilotError, QmpClient } from '@qmpilot/core/qmp';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { LIMIT, parameters } from '../../support/fuzz/parameters.js';
+import { fuzz, LIMIT } from '../../support/fuzz/parameters.js';
 
 const message = fc.oneof(
   fc.record({ return: fc.jsonValue(), id: fc.oneof(fc.integer({ min: 0, max: 12 }), fc.jsonValue()) }),
@@ -66,7 +66,7 @@ describe('whatever a peer writes', () => {
     'a QMP client settles every call, with an error of the family at most, and hears nothing after its end',
     async () => {
       let runs = 0;
-      await fc.assert(
+      await fuzz(
         fc.asyncProperty(conversation, fc.boolean(), async (chunks, greet) => {
           runs++;
           const [near, far] = duplexPair();
@@ -98,7 +98,6 @@ describe('whatever a peer writes', () => {
           ]);
           expect(isQmpilotError(client.closedReason, 'QMP_LINK')).toBe(true);
         }),
-        parameters,
       );
       expect(runs).toBeGreaterThan(10);
     },
@@ -109,7 +108,7 @@ describe('whatever a peer writes', () => {
     'a guest agent client settles every call, with an error of the family at most',
     async () => {
       let runs = 0;
-      await fc.assert(
+      await fuzz(
         fc.asyncProperty(conversation, async (chunks) => {
           runs++;
           const [near, far] = duplexPair();
@@ -124,7 +123,6 @@ describe('whatever a peer writes', () => {
           await onlyQmpilotErrors(calls);
           await agent.close();
         }),
-        parameters,
       );
       expect(runs).toBeGreaterThan(10);
     },

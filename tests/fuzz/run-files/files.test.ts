@@ -15,7 +15,7 @@ import { readManifest } from '../../../packages/core/src/snapshot/saved/manifest
 import { parseRateGoal } from '../../../packages/core/src/statistics/rate-goal.js';
 import { guestOf } from '../../../packages/core/src/vm/snapshots/guest-record.js';
 import { damaged } from '../../support/fuzz/damaged.js';
-import { LIMIT, onlyFamily, parameters } from '../../support/fuzz/parameters.js';
+import { fuzz, LIMIT, onlyFamily } from '../../support/fuzz/parameters.js';
 
 const RUN = {
   v: 1,
@@ -69,11 +69,11 @@ const RECORD = {
 describe('whatever is in a run directory', () => {
   it(
     'is read with an error of the family at most, and reported without a script of its own',
-    () => {
+    async () => {
       const lines = fc
         .array(damaged(RECORD), { maxLength: 4 })
         .map((records) => records.map((record) => JSON.stringify(record)).join('\n'));
-      fc.assert(
+      await fuzz(
         fc.property(damaged(RUN), fc.oneof(lines, fc.string({ unit: 'binary' })), (run, text) => {
           const [json, bytes] = [JSON.stringify(run) ?? '', Buffer.from(`${text}\n`)];
           onlyFamily(() => {
@@ -95,7 +95,6 @@ describe('whatever is in a run directory', () => {
           expect(renderMarkdown(input)).not.toMatch(/[\u202e\u001b]/);
           JSON.stringify(reportData([input]));
         }),
-        parameters,
       );
     },
     LIMIT,
@@ -105,7 +104,7 @@ describe('whatever is in a run directory', () => {
 describe('whatever a user writes', () => {
   it(
     'in a scenario, a duration, a shard or a goal is taken or refused by an error of the family',
-    () => {
+    async () => {
       const scenario = fc.oneof(
         fc.anything(),
         fc.record(
@@ -145,7 +144,7 @@ describe('whatever a user writes', () => {
           )
           .map((parts) => parts.join('')),
       );
-      fc.assert(
+      await fuzz(
         fc.property(scenario, text, fc.double(), (given, word, number) => {
           onlyFamily(() => defineScenario(given as never));
           onlyFamily(() => expect(parseDuration(word)).toBeGreaterThanOrEqual(0));
@@ -159,7 +158,6 @@ describe('whatever a user writes', () => {
             expect(rate > 0 && rate < 1).toBe(true);
           });
         }),
-        parameters,
       );
     },
     LIMIT,
@@ -222,7 +220,7 @@ describe('whatever is in the folder of a saved snapshot', () => {
         { weight: 5, arbitrary: damaged(MANIFEST).map((value) => JSON.stringify(value)) },
         { weight: 1, arbitrary: fc.string() },
       );
-      await fc.assert(
+      await fuzz(
         fc.asyncProperty(text, async (manifest) => {
           writeFileSync(join(dir, 'manifest.json'), manifest);
           try {
@@ -235,7 +233,6 @@ describe('whatever is in the folder of a saved snapshot', () => {
             if (!isQmpilotError(error, 'SNAPSHOT') && !isQmpilotError(error, 'NOT_FOUND')) throw error;
           }
         }),
-        parameters,
       );
     },
     LIMIT,

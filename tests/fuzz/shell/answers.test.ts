@@ -10,7 +10,7 @@ import { FrameReader } from '../../../packages/core/src/shell/console-shell/fram
 import { GuestAgentShell } from '../../../packages/core/src/shell/guest-agent/guest-agent-shell.js';
 import { Extraction } from '../../../packages/core/src/vm/copy/extract.js';
 import { cuts, pieces } from '../../support/fuzz/guest-text.js';
-import { LIMIT, parameters } from '../../support/fuzz/parameters.js';
+import { fuzz, LIMIT } from '../../support/fuzz/parameters.js';
 
 /** The entries of an archive that a guest may send, and the names they have. */
 const NAMES = [
@@ -67,7 +67,7 @@ describe('whatever archive a guest sends', () => {
         yield Buffer.from(text);
       };
       try {
-        await fc.assert(
+        await fuzz(
           fc.asyncProperty(fc.array(entry, { maxLength: 8 }), async (entries) => {
             const folder = join(root, String((round += 1)), 'deep', 'er');
             mkdirSync(folder, { recursive: true });
@@ -88,7 +88,6 @@ describe('whatever archive a guest sends', () => {
             expect(readdirSync(join(root, String(round), 'deep'))).toEqual(['er']);
             rmSync(join(root, String(round)), { recursive: true, force: true });
           }),
-          parameters,
         );
       } finally {
         rmSync(root, { recursive: true, force: true });
@@ -102,7 +101,7 @@ describe('whatever answers in place of the shell of a guest', () => {
   const NONCE = '0123456789abcdef';
   it(
     'is taken apart into the same bytes and marks however it is cut',
-    () => {
+    async () => {
       const parts = fc.array(
         fc.oneof(
           fc
@@ -125,7 +124,7 @@ describe('whatever answers in place of the shell of a guest', () => {
         ),
         { maxLength: 20 },
       );
-      fc.assert(
+      await fuzz(
         fc.property(parts, cuts, (all, sizes) => {
           const read = (chunks: readonly Uint8Array[]) => {
             const heard: string[] = [];
@@ -146,7 +145,6 @@ describe('whatever answers in place of the shell of a guest', () => {
           const bytes = Buffer.from(all.join(''));
           expect(read(pieces(bytes, sizes)).join('|')).toBe(read([bytes]).join('|'));
         }),
-        parameters,
       );
     },
     LIMIT,
@@ -177,7 +175,7 @@ describe('whatever answers in place of the guest agent', () => {
         fc.record({ 'buf-b64': base64, 'count': fc.oneof(fc.nat(), fc.jsonValue()) }),
         fc.jsonValue(),
       );
-      await fc.assert(
+      await fuzz(
         fc.asyncProperty(fc.array(answer, { maxLength: 12 }), async (answers) => {
           const [near, far] = duplexPair();
           let [rest, turn] = ['', 0];
@@ -207,7 +205,7 @@ describe('whatever answers in place of the guest agent', () => {
           }
           near.destroy();
         }),
-        parameters,
+        { share: 0.1 },
       );
     },
     LIMIT,
