@@ -32,6 +32,6 @@ add() {
 }
 add $drivers
 mv "$work/order" "$work/tree/order"
-# Whoever comes second finds the first one's tree.
+# A second process finds the tree of the first.
 mv -T "$work/tree" "$tree" 2>/dev/null || [ -e "$tree/order" ]
 echo "$tree"

@@ -12,6 +12,6 @@ mkdir -p "$cache"
 work=$(mktemp -d "$cache/.$suite.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 sh "$(dirname "$0")/unpack.sh" "$suite" "$work/tree" --alone ovmf >&2
-# Whoever comes second finds the first one's tree.
+# A second process finds the tree of the first.
 mv -T "$work/tree" "$cache/$suite" 2>/dev/null || [ -e "$cache/$suite/$firmware/OVMF_VARS_4M.fd" ]
 echo "$cache/$suite/$firmware"

@@ -13,7 +13,7 @@ mkdir -p "$cache"
 work=$(mktemp -d "$cache/.$suite.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/tree" "$work/tree/programs"
-# As a tar archive, so that everything belongs to whoever asks, user namespace or not.
+# As a tar archive, so that everything belongs to the calling user, with or without a user namespace.
 mmdebstrap --quiet --variant=extract --include=nix-bin --dpkgopt='path-exclude=/usr/share/doc/*' \
   --dpkgopt='path-exclude=/usr/share/man/*' "$suite" "$work/tree.tar" >"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; exit 125; }
 tar -x -C "$work/tree" --no-same-owner --no-same-permissions --exclude=./dev -f "$work/tree.tar"
@@ -29,6 +29,6 @@ WRAPPER
   chmod +x "$work/tree/programs/$program"
 done
 "$work/tree/programs/nix" --version >&2 || { echo "fetch-nix.sh: the Nix of $suite does not run here" >&2; exit 125; }
-# Whoever comes second finds the first one's tree.
+# A second process finds the tree of the first.
 mv -T "$work/tree" "$tree" 2>/dev/null || [ -x "$tree/programs/nix" ]
 echo "$tree/programs"

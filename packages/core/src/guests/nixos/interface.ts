@@ -12,11 +12,11 @@ export interface ScriptSpec {
   /** Unset, the script's own. */
   readonly cpus?: number;
   readonly memoryMiB?: number;
-  /** Where no shell answers on the virtio consoles, they are started from the root prompt on the serial console. */
+  /** If no shell answers on the virtio consoles, start them from the root prompt on the serial console. */
   readonly startShells: boolean;
 }
 
-/** What a script is called with, for one start. It begins in `home`, which is where its own relative paths lead. */
+/** Environment and arguments for one start of a script. Its working directory is `home`, for its relative paths. */
 export interface ScriptCall {
   readonly env: NodeJS.ProcessEnv;
   readonly arguments: readonly string[];
@@ -25,7 +25,7 @@ export interface ScriptCall {
 export interface ScriptFolders {
   /** New for each start: the script's scratch space, `store.img` and `xchg` in it. */
   readonly scratch: string;
-  /** The vm's own, for all starts. */
+  /** The VM's own, for all starts. */
   readonly home: string;
 }
 
@@ -35,17 +35,17 @@ interface ScriptFiles {
   readonly efiVariables: string | undefined;
 }
 
-/** Tells the guest's login shells that somebody drives them who wants a prompt. */
+/** Tells the guest's login shells that a program drives them and needs a prompt. */
 const DRIVEN = 'qmpilot.driven=1';
 
-/** What the first start showed to be wrong. */
+/** What has to change after the first start. */
 export interface Corrections {
   /**
-   * The script gives the guest a serial port of its own. Linux has one console for each driver, and that one is taken: ours is
-   * a virtio console then.
+   * The script gives the guest a serial port of its own. Linux has one console for each driver, so ours is a virtio console
+   * then.
    */
   readonly ownSerial: boolean;
-  /** The root disk, where the script names one outside of the vm's folders: this vm gets an overlay of it. */
+  /** The root disk, if the script names one outside of the VM's folders: this VM gets an overlay of it. */
   readonly rootDisk?: string;
   /** Another accelerator than the script would take. */
   readonly accelerator?: 'kvm' | 'tcg';

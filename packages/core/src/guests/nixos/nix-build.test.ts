@@ -27,10 +27,10 @@ const isThere = (pid: number) => {
 
 it.each([
   [
-    'lets nix put away what it has begun',
-    ["trap 'echo put away > done; exit 1' TERM", 'echo $$ >&2', 'while :; do sleep 0.05; done'],
+    'lets nix remove its temporary files',
+    ["trap 'echo removed > done; exit 1' TERM", 'echo $$ >&2', 'while :; do sleep 0.05; done'],
   ],
-  ['kills one that does not heed', ["trap '' TERM", 'echo $$ >&2', 'exec sleep 1000']],
+  ['kills a nix that ignores SIGTERM', ["trap '' TERM", 'echo $$ >&2', 'exec sleep 1000']],
 ])('an interrupted build %s, and leaves nothing running', async (what, lines) => {
   await nix(`cd ${dir}`, ...lines);
   const over = new AbortController();
@@ -48,10 +48,10 @@ it.each([
   await expect(building).rejects.toMatchObject({ code: 'ABORTED' });
   expect(pid).toBeGreaterThan(0);
   expect(isThere(pid)).toBe(false);
-  if (what.startsWith('lets')) expect(await readFile(join(dir, 'done'), 'utf8')).toBe('put away\n');
+  if (what.startsWith('lets')) expect(await readFile(join(dir, 'done'), 'utf8')).toBe('removed\n');
 });
 
-it('a nix that cannot be run is said', async () => {
+it('a nix that cannot be run is an error', async () => {
   await writeFile(join(dir, 'nix'), '#!/nowhere/sh\n', { mode: 0o755 });
   await expect(nixBuild({ flake: '.', attribute: 'vm' }, {})).rejects.toMatchObject({
     code: 'GUEST_BUILD',

@@ -21,9 +21,9 @@ export function installable({ flake, attribute }: FlakeSource): string {
 }
 
 /**
- * Builds an attribute of a flake; gives its path in the store.
+ * Builds an attribute of a flake and returns its path in the store.
  * @throws {TOOL_MISSING} without nix
- * @throws {GUEST_BUILD} when it does not evaluate or build: with what nix said
+ * @throws {GUEST_BUILD} when it does not evaluate or build, with nix's error
  * @throws {ABORTED}
  */
 export async function nixBuild(source: FlakeSource, { signal, onProgress }: PrepareContext): Promise<string> {
@@ -78,7 +78,7 @@ export async function nixBuild(source: FlakeSource, { signal, onProgress }: Prep
   return path;
 }
 
-/** Nix puts away what it has begun when it is asked to end; one that does not heed that is killed. */
+/** On SIGTERM nix removes its temporary files; if it does not exit, it is killed. */
 async function end(child: ChildProcess): Promise<void> {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
@@ -90,9 +90,9 @@ async function end(child: ChildProcess): Promise<void> {
 }
 
 function buildError(source: FlakeSource, status: number | null, stderr: readonly string[]): QmpilotError {
-  // Nix ends with what went wrong; above it stands where.
+  // Nix prints where the error is, and the error itself last.
   const errors = stderr.filter((line) => /^\s*error:/.test(line));
-  const message = (errors.at(-1) ?? stderr.at(-1) ?? 'it said nothing').trim();
+  const message = (errors.at(-1) ?? stderr.at(-1) ?? 'it printed nothing').trim();
   return new QmpilotError('GUEST_BUILD', `nix build ${installable(source)} ended with status ${status}: ${message}`, {
     evidence: { stderr },
     hint: /does not provide attribute/.test(stderr.join('\n'))

@@ -5,7 +5,7 @@ import { QmpilotError } from '../../errors.js';
 import type { GuestDescription, PreparedGuest, SerialLogin } from '../guest.js';
 import { installable, nixBuild, type FlakeSource } from './nix-build.js';
 
-/** What holds for a NixOS guest whichever way its start script comes. */
+/** Options of a NixOS guest, whether it comes from a flake or a finished start script. */
 export interface NixosCommonOptions {
   /** Default the name of the script's host. */
   readonly name?: string;
@@ -30,7 +30,7 @@ export interface NixosCommonOptions {
   readonly login?: SerialLogin;
 }
 
-/** What `nixos` takes: how the VM is described, and one of the ways to its start script. */
+/** Options of `nixos`: the common ones, and either a flake or a start script. */
 export type NixosOptions = NixosCommonOptions &
   (
     | {
