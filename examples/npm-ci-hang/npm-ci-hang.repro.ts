@@ -24,6 +24,7 @@ import {
 /** How long the loop runs before an attempt counts as clean, in runs of `npm ci` as `prepare` measured one. */
 const ROUNDS = 8;
 const MEASURED = '/run/npm-ci-ms';
+const MAX_LOOKS = 5;
 
 /** The guest of the report: built from the flake of this repository, unless a finished start script is named. */
 const script = process.env['QMPILOT_NIXOS_SCRIPT'];
@@ -58,6 +59,14 @@ function describeStacks({ threads }: ProcessStacks): string {
       return `${comm} (${tid}), state ${state}: ${frames || 'running'}\n`;
     })
     .join('');
+}
+
+/** Looks until the main thread sleeps: npm's spinner wakes it for a moment now and then. */
+async function stacksAsleep(vm: Vm, pid: number, signal: AbortSignal): Promise<ProcessStacks> {
+  for (let look = 1; ; look += 1) {
+    const stacks = await vm.stacks(pid, { user: false, signal });
+    if (look === MAX_LOOKS || stacks.threads.some(({ tid, state }) => tid === pid && state === 'S')) return stacks;
+  }
 }
 
 /** Waits for the kernel's report on a task of this name. */
@@ -128,9 +137,9 @@ export default defineScenario({
     const before = await sample(vm);
     const pid = before.blocked.find(({ comm }) => comm.startsWith('iou-sqp'))?.pid;
     if (pid !== undefined) {
-      const stacks = describeStacks(await vm.stacks(pid, { user: false, signal }));
+      const stacks = describeStacks(await stacksAsleep(vm, pid, signal));
       attach('stacks.txt', stacks);
-      for (const line of stacks.split('\n')) if (/^npm ci \(|state D/.test(line)) note(line);
+      for (const line of stacks.split('\n')) if (line.includes(`(${pid})`) || line.includes('state D')) note(line);
     }
 
     await vm.console.press('C-b', ';', 'Enter');
