@@ -17,7 +17,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'guests': ['qemu'],
   'snapshot': ['qemu', 'qmp'],
   'vm': ['snapshot', 'guests', 'detect', 'shell', 'console', 'qemu', 'qmp'],
-  'run-files': ['statistics', 'detect', 'vm', 'console', 'qemu'],
+  'run-files': ['statistics', 'detect', 'console', 'qemu'],
   'report': ['run-files', 'statistics', 'detect'],
   'vitest': ['report', 'vm', 'guests', 'detect', 'console'],
   'repro': ['report', 'run-files', 'statistics', 'vm', 'guests', 'detect', 'console', 'qemu'],

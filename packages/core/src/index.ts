@@ -82,7 +82,7 @@ export type { SysrqOptions } from './vm/input/sysrq.js';
 export type { ProcessStacks, StacksOptions, ThreadStacks } from './vm/inspect/stacks.js';
 export { all, any, until, waitForFile, waitForPort, waitForText, waitForUnit } from './vm/wait/waits.js';
 export type { TextWait, UnitWait, Wait, WaitForOptions, WaitState, WaitTarget } from './vm/wait/waits.js';
-export type { VmFacts } from './vm/facts.js';
+export type { VmFacts } from './qemu/vm-facts.js';
 export type { PoweroffOptions, PoweroffReport } from './vm/power/poweroff.js';
 export type { PoolOptions } from './vm/snapshots/pool.js';
 export { openSnapshot } from './vm/start/open-snapshot.js';

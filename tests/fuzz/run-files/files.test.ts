@@ -7,10 +7,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { renderHtml } from '../../../packages/core/src/report/html/page.js';
 import { toJUnit } from '../../../packages/core/src/report/junit.js';
 import { renderMarkdown } from '../../../packages/core/src/report/markdown.js';
-import { parseAttemptLines, parseRunDescription } from '../../../packages/core/src/report/parse-run.js';
 import { reportData } from '../../../packages/core/src/report/report-data.js';
-import { parseAttempts } from '../../../packages/core/src/run-files/attempts-file.js';
-import { parseRunFile, parseShard } from '../../../packages/core/src/run-files/run-file.js';
+import { describeRunFile } from '../../../packages/core/src/report/run-description.js';
+import { parseAttempts, salvageAttempts } from '../../../packages/core/src/run-files/attempts-file.js';
+import { parseRunFile, parseShard, salvageRunFile } from '../../../packages/core/src/run-files/run-file.js';
 import { readManifest } from '../../../packages/core/src/snapshot/saved/manifest.js';
 import { parseRateGoal } from '../../../packages/core/src/statistics/rate-goal.js';
 import { guestOf } from '../../../packages/core/src/vm/snapshots/guest-record.js';
@@ -83,8 +83,8 @@ describe('whatever is in a run directory', () => {
           const input = {
             label: 'l',
             dir: '/d',
-            run: parseRunDescription(json, 'x'),
-            attempts: parseAttemptLines(text).attempts,
+            run: describeRunFile(salvageRunFile(json), 'x'),
+            attempts: salvageAttempts(text).attempts,
             evidence: new Map(),
             folder: () => 'a/',
             notes: [],

@@ -122,7 +122,7 @@ describe('readRuns', () => {
   it('refuses what is no run directory, and the same one twice', async () => {
     await expect(readRuns([dir])).rejects.toMatchObject({
       code: 'USAGE',
-      message: expect.stringContaining('no run directory'),
+      message: expect.stringContaining('is not a run directory'),
     });
     await expect(readRuns([dir, `${dir}/`])).rejects.toMatchObject({ code: 'USAGE' });
   });

@@ -3,9 +3,12 @@ import { basename, join, relative, resolve } from 'node:path';
 import { QmpilotError } from '../errors.js';
 import { evidenceOrder } from '../report/evidence-order.js';
 import type { AttemptEvidence, RunInput } from '../report/input.js';
-import { asObject, parseJson, parseJsonLines } from '../report/json-values.js';
 import { mergeShards } from '../report/merge-shards.js';
-import { parseAttemptLines, parseRunDescription } from '../report/parse-run.js';
+import { describeRunFile } from '../report/run-description.js';
+import { salvageAttempts } from '../run-files/attempts-file.js';
+import { salvageRunFile } from '../run-files/run-file.js';
+import { parseJson, parseJsonLines } from '../run-files/salvage.js';
+import { isObject } from '../util/is-object.js';
 
 /** How much of a run directory is read. */
 export interface ReadRunOptions {
@@ -20,10 +23,10 @@ const CONSOLE_BYTES = 1 << 20;
 const PROLOGUE_BYTES = 256 << 10;
 const EVENT_BYTES = 4 << 20;
 const FILE_BYTES = 64 << 10;
-const MOST_FILES = 24;
+const MAX_FILES = 24;
 /** For all attempts of a report together, before they are packed. */
-const MOST_BYTES = 24 << 20;
-const MOST_ATTEMPTS = 60;
+const MAX_BYTES = 24 << 20;
+const MAX_ATTEMPTS = 60;
 const OWN_FILES = new Set([
   'console.log',
   'console-end.log',
@@ -43,7 +46,7 @@ export async function readRuns(dirs: readonly string[], options: ReadRunOptions 
   if (new Set(paths).size < paths.length)
     throw new QmpilotError('USAGE', 'a run directory was named twice', { hint: 'name each once' });
   const labels = distinctLabels(paths);
-  const share = options.evidence === false ? 0 : MOST_BYTES / Math.max(1, paths.length);
+  const share = options.evidence === false ? 0 : MAX_BYTES / Math.max(1, paths.length);
   return mergeShards(
     await Promise.all(
       paths.map((dir, index) => readRun(dir, labels[index] ?? dir, resolve(options.from ?? dir), share)),
@@ -61,17 +64,17 @@ async function readRun(dir: string, label: string, from: string, budget: number)
   const lines = await readFile(join(dir, 'attempts.jsonl'), 'utf8').catch(() => undefined);
   const description = await readFile(join(dir, 'run.json'), 'utf8').catch(() => undefined);
   if (lines === undefined && description === undefined) {
-    throw new QmpilotError('USAGE', `${dir} is no run directory: it has neither run.json nor attempts.jsonl`, {
+    throw new QmpilotError('USAGE', `${dir} is not a run directory: it has neither run.json nor attempts.jsonl`, {
       hint: 'name a folder that qmpilot repro wrote',
     });
   }
-  const { attempts, damaged } = parseAttemptLines(lines ?? '');
+  const { attempts, damaged } = salvageAttempts(lines ?? '');
   const folder = (index: number) => join(dir, 'attempts', String(index).padStart(4, '0'));
   const evidence = new Map<number, AttemptEvidence>();
   const prologue =
     budget === 0 ? undefined : (await readEnd(join(dir, 'prepare', 'console.log'), PROLOGUE_BYTES)).bytes;
   let left = budget;
-  for (const index of evidenceOrder(attempts).slice(0, MOST_ATTEMPTS)) {
+  for (const index of evidenceOrder(attempts).slice(0, MAX_ATTEMPTS)) {
     if (left <= 0) break;
     const one = await readEvidence(folder(index));
     if (one === undefined) continue;
@@ -81,14 +84,14 @@ async function readRun(dir: string, label: string, from: string, budget: number)
   return {
     label,
     dir,
-    run: parseRunDescription(description ?? '', label),
+    run: describeRunFile(salvageRunFile(description ?? ''), label),
     attempts,
     evidence,
     ...(prologue !== undefined && prologue.length > 0 && { prologue }),
     folder: (index) => link(relative(from, folder(index))),
     notes: [
       ...(description === undefined ? ['run.json is missing: what the run ran on is not known.'] : []),
-      ...(description !== undefined && asObject(parseJson(description)) === undefined
+      ...(description !== undefined && !isObject(parseJson(description))
         ? ['run.json could not be read: what the run ran on is not known.']
         : []),
       ...(damaged > 0
@@ -124,7 +127,7 @@ async function readEvidence(dir: string): Promise<AttemptEvidence | undefined> {
     names
       .filter((name) => !OWN_FILES.has(name))
       .toSorted()
-      .slice(0, MOST_FILES)
+      .slice(0, MAX_FILES)
       .map((name) => readTextFile(dir, name)),
   );
   return {

@@ -14,12 +14,12 @@ export async function reportJUnit(dirs: readonly string[]): Promise<string> {
   if (input === undefined || others.length > 0) {
     throw new QmpilotError('USAGE', 'JUnit is about one run, or its shards', { hint: 'name the folders of one run' });
   }
-  const { shard, ...run } = await readRunFile(input.dir).catch(() => barely(input));
+  const { shard, ...run } = await readRunFile(input.dir).catch(() => minimalRunFile(input));
   return toJUnit(input.shards !== undefined || shard === undefined ? run : { ...run, shard }, input.attempts);
 }
 
-/** What is known of a run whose run.json is damaged, or of another version. */
-function barely({ run, attempts }: RunInput): RunFile {
+/** Stands in for a run.json that is damaged, or of another version. */
+function minimalRunFile({ run, attempts }: RunInput): RunFile {
   const { name, startedAt = attempts[0]?.startedAt ?? '', seed = 0, timeoutMs = 0 } = run;
   return {
     v: 1,

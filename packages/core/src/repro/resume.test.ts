@@ -120,7 +120,7 @@ describe('a run directory', () => {
     await writeFile(file, text);
     await expect(Journal.reopen(join(dir, 'run'))).rejects.toMatchObject({
       code: 'USAGE',
-      message: expect.stringContaining('line 1'),
+      message: expect.stringMatching(/attempts\.jsonl:1: not a valid attempt record$/),
     });
     expect(await readFile(file, 'utf8')).toBe(text);
   });
@@ -137,9 +137,9 @@ describe('a run directory', () => {
 
   it.each([
     ['{', 'not JSON'],
-    ['{"v":2}', 'version 2'],
-    [JSON.stringify({ ...RUN, seed: 'x' }), 'its seed'],
-    [JSON.stringify({ ...RUN, shard: { index: 6, count: 5 } }), 'its shard'],
+    ['{"v":2}', 'is not a run directory: run.json: unsupported version 2'],
+    [JSON.stringify({ ...RUN, seed: 'x' }), 'seed is missing or invalid'],
+    [JSON.stringify({ ...RUN, shard: { index: 6, count: 5 } }), 'shard is missing or invalid'],
   ])('is refused when run.json is %s', async (text, message) => {
     await made();
     await writeFile(join(dir, 'run', 'run.json'), text);

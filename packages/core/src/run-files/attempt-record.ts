@@ -1,5 +1,5 @@
 import type { Finding } from '../detect/finding.js';
-import type { VmFacts } from '../vm/facts.js';
+import type { VmFacts } from '../qemu/vm-facts.js';
 import type { Shard } from './run-file.js';
 
 /** `inconclusive`: we could not tell (QEMU died, the scenario threw). It counts neither way. */

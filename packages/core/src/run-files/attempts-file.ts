@@ -1,21 +1,26 @@
+import * as v from 'valibot';
 import { QmpilotError } from '../errors.js';
 import type { AttemptRecord } from './attempt-record.js';
+import { parseJson, parseJsonLines, salvage, type Salvaged } from './salvage.js';
+import { ATTEMPT_SCHEMA, FINDING_SCHEMA } from './schema.js';
 
-/** What is in an attempts.jsonl. */
+/** The contents of attempts.jsonl. */
 export interface AttemptsFile {
   /** Each index once, in the order of the file. */
   readonly records: readonly AttemptRecord[];
-  /** How many bytes of the file are whole lines; what follows was cut off while it was written. */
+  /** Bytes of the file that are complete lines; what follows was cut off while it was written. */
   readonly wholeBytes: number;
-  /** The last line lacks its line feed but is whole. */
+  /** The last line is complete, but has no line feed. */
   readonly endsOpen: boolean;
 }
+
+type RecordedFinding = AttemptRecord['findings'][number];
 
 const LINE_FEED = 0x0a;
 
 /**
- * Reads attempts.jsonl. A last line without its end does not count, unless it is whole.
- * @throws {USAGE} for another line that is no attempt, naming it
+ * Reads attempts.jsonl strictly, to continue the run. A last line without a line feed counts only if it is complete.
+ * @throws {USAGE} naming the first other line that is not a valid record
  */
 export function parseAttempts(bytes: Uint8Array, path: string): AttemptsFile {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -24,54 +29,90 @@ export function parseAttempts(bytes: Uint8Array, path: string): AttemptsFile {
   const records = lines.map((line, index) => {
     const record = parseRecord(line);
     if (record) return record;
-    throw new QmpilotError('USAGE', `line ${index + 1} of ${path} is no attempt`, {
-      hint: 'was the file changed by hand? Remove that line, and its attempt runs again',
+    throw new QmpilotError('USAGE', `${path}:${index + 1}: not a valid attempt record`, {
+      hint: 'remove the line if the file was edited; its attempt then runs again',
     });
   });
   const last = parseRecord(text.subarray(end).toString('utf8'));
   return {
-    records: unique(last ? [...records, last] : records),
+    records: uniqueByIndex(last ? [...records, last] : records),
     wholeBytes: last ? text.length : end,
     endsOpen: last !== undefined,
   };
 }
 
-function unique(records: readonly AttemptRecord[]): AttemptRecord[] {
+/** Reads as much of attempts.jsonl as can be read, by index; counts lines that cannot. */
+export function salvageAttempts(text: string): {
+  readonly attempts: readonly AttemptRecord[];
+  readonly damaged: number;
+} {
+  const { objects, damaged } = parseJsonLines(text);
+  const records = objects.map(salvageRecord);
+  const attempts = uniqueByIndex(records.filter((record) => record !== undefined));
+  return {
+    attempts: attempts.toSorted((one, other) => one.index - other.index),
+    damaged: damaged + records.filter((record) => record === undefined).length,
+  };
+}
+
+/** Reads a finding as far as it fits, with defaults for the rest; undefined without a title. */
+export function salvageFinding(value: unknown): RecordedFinding | undefined {
+  return completeFinding(salvage(FINDING_SCHEMA, value));
+}
+
+function uniqueByIndex(records: readonly AttemptRecord[]): AttemptRecord[] {
   const seen = new Set<number>();
   return records.filter(({ index }) => !seen.has(index) && seen.add(index));
 }
 
 function parseRecord(line: string): AttemptRecord | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    return isRecord(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
+  const value = parseJson(line);
+  return isRecord(value) ? value : undefined;
 }
 
+/** Reports complete what older versions did not write. */
 function isRecord(value: unknown): value is AttemptRecord {
-  if (typeof value !== 'object' || value === null) return false;
-  const { v, type, index, outcome, ms, findings, reason } = value as Readonly<Record<string, unknown>>;
-  return (
-    v === 1 &&
-    type === 'attempt' &&
-    Number.isSafeInteger(index) &&
-    Number(index) >= 1 &&
-    typeof ms === 'number' &&
-    Array.isArray(findings) &&
-    findings.every(isFinding) &&
-    (reason === undefined || typeof reason === 'string') &&
-    (outcome === 'reproduced' || outcome === 'clean' || outcome === 'inconclusive')
-  );
+  return v.is(ATTEMPT_SCHEMA, value);
 }
 
-/** What summaries and reports of all kinds of findings read. */
-function isFinding(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  const { kind, severity, title, signature, at, evidence } = value as Readonly<Record<string, unknown>>;
-  const texts = [kind, severity, title, signature].every((one) => typeof one === 'string');
-  return (
-    texts && typeof at === 'number' && Array.isArray(evidence) && evidence.every((line) => typeof line === 'string')
-  );
+function salvageRecord(value: unknown): AttemptRecord | undefined {
+  const { index, outcome, ...rest } = salvage(ATTEMPT_SCHEMA, value) ?? {};
+  if (index === undefined || outcome === undefined) return undefined;
+  return {
+    ms: 0,
+    restoreMs: 0,
+    seed: 0,
+    startedAt: '',
+    ...rest,
+    v: 1,
+    type: 'attempt',
+    index,
+    outcome,
+    findings: (rest.findings ?? []).map(completeFinding).filter((one) => one !== undefined),
+  };
+}
+
+function completeFinding(
+  finding: Salvaged<v.InferOutput<typeof FINDING_SCHEMA>> | undefined,
+): RecordedFinding | undefined {
+  if (finding?.title === undefined) return undefined;
+  const { title, task, stack, ...rest } = finding;
+  return {
+    kind: 'unknown',
+    severity: 'error',
+    signature: title,
+    at: 0,
+    evidence: [],
+    times: 1,
+    ...rest,
+    title,
+    ...(task?.comm !== undefined && task.pid !== undefined && { task: { ...task, comm: task.comm, pid: task.pid } }),
+    ...(stack && {
+      stack: stack.map((frame) => ({
+        ...frame,
+        function: frame.function ?? '?',
+        raw: frame.raw ?? frame.function ?? '?',
+      })),
+    }),
+  };
 }

@@ -1,6 +1,10 @@
+import { basename, dirname } from 'node:path';
+import * as v from 'valibot';
 import { QmpilotError } from '../errors.js';
+import type { VmFacts } from '../qemu/vm-facts.js';
 import { isObject } from '../util/is-object.js';
-import type { VmFacts } from '../vm/facts.js';
+import { parseJson, salvage, type Salvaged } from './salvage.js';
+import { RUN_SCHEMA, SHARD_SCHEMA } from './schema.js';
 
 /** The attempts with `index mod count` equal to this `index mod count` are in this run directory. */
 export interface Shard {
@@ -51,35 +55,32 @@ export interface RunFile {
   readonly sessions: readonly RunSession[];
 }
 
+/** What could be read of a run.json: runs of other versions, or that were cut off early, lack some of it. */
+export type SalvagedRunFile = Salvaged<v.InferOutput<typeof RUN_SCHEMA>>;
+
 /**
- * Reads the text of a run.json. Fields that are not needed to go on with the run are taken as they are.
- * @throws {USAGE} when it is none
+ * Reads run.json strictly, to continue the run. Fields that are not needed for that are taken as they are.
+ * @throws {USAGE} naming what is missing or invalid
  */
 export function parseRunFile(text: string, path: string): RunFile {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw notARun(path, 'it is not JSON', cause);
+    throw notARun(path, 'not JSON', cause);
   }
-  if (!isObject(value)) throw notARun(path, 'it holds no object');
-  if (value['v'] !== 1) throw notARun(path, `it has version ${String(value['v'])}, and this qmpilot reads version 1`);
-  const { name, startedAt, seed, attempts, shard, timeoutMs, untilReproduced, until, source, facts, sessions } = value;
-  const fault = [
-    typeof name !== 'string' && 'name',
-    typeof startedAt !== 'string' && 'startedAt',
-    !isWhole(seed, 0) && 'seed',
-    !isWhole(attempts, 1) && 'attempts',
-    shard !== undefined && !isShard(shard) && 'shard',
-    !(typeof timeoutMs === 'number' && timeoutMs >= 0) && 'timeoutMs',
-    untilReproduced !== undefined && !isWhole(untilReproduced, 1) && 'untilReproduced',
-    until !== undefined && typeof until !== 'string' && 'until',
-    source !== undefined && !isSource(source) && 'source',
-    facts !== undefined && !isFacts(facts) && 'facts',
-    !(Array.isArray(sessions) && sessions.every(isObject)) && 'sessions',
-  ].find((one) => one !== false);
-  if (fault !== undefined) throw notARun(path, `its ${fault} is missing or of another form`);
+  if (!isObject(value)) throw notARun(path, 'not a JSON object');
+  if (value['v'] !== 1) throw notARun(path, `unsupported version ${String(value['v'])}; this qmpilot reads version 1`);
+  const { issues } = v.safeParse(RUN_SCHEMA, value, { abortEarly: true });
+  const issue = issues?.[0];
+  if (issue !== undefined) throw notARun(path, `${v.getDotPath(issue) ?? 'a field'} is missing or invalid`);
+  // The schema has what a resume reads; the rest was written by this version.
   return value as unknown as RunFile;
+}
+
+/** Reads as much of run.json as can be read. */
+export function salvageRunFile(text: string): SalvagedRunFile {
+  return salvage(RUN_SCHEMA, parseJson(text)) ?? {};
 }
 
 /** @throws {USAGE} unless it is of the form `2/5` */
@@ -87,40 +88,17 @@ export function parseShard(text: string): Shard {
   const [, index, count] = /^(\d{1,6})\/(\d{1,6})$/.exec(text) ?? [];
   const shard = { index: Number(index), count: Number(count) };
   if (isShard(shard)) return shard;
-  throw new QmpilotError('USAGE', `${JSON.stringify(text)} is no shard`, { hint: 'write 2/5 for the second of five' });
+  throw new QmpilotError('USAGE', `invalid shard ${JSON.stringify(text)}`, {
+    hint: 'write 2/5 for the second of five',
+  });
 }
 
 export function isShard(value: unknown): value is Shard {
-  return (
-    isObject(value) && isWhole(value['index'], 1) && isWhole(value['count'], 1) && value['index'] <= value['count']
-  );
-}
-
-function isSource(value: unknown): boolean {
-  return isObject(value) && typeof value['file'] === 'string' && typeof value['sha256'] === 'string';
-}
-
-/** What resumes and reports of all kinds read of it. */
-function isFacts(value: unknown): boolean {
-  if (!isObject(value)) return false;
-  const { guest, qemu, accelerator } = value;
-  return (
-    isObject(guest) &&
-    typeof guest['name'] === 'string' &&
-    typeof guest['key'] === 'string' &&
-    isObject(qemu) &&
-    typeof qemu['version'] === 'string' &&
-    isObject(accelerator) &&
-    typeof accelerator['accelerator'] === 'string'
-  );
-}
-
-function isWhole(value: unknown, from: number): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= from;
+  return v.is(SHARD_SCHEMA, value);
 }
 
 function notARun(path: string, why: string, cause?: unknown): QmpilotError {
-  return new QmpilotError('USAGE', `${path} describes no run: ${why}`, {
+  return new QmpilotError('USAGE', `${dirname(path)} is not a run directory: ${basename(path)}: ${why}`, {
     cause,
     hint: 'name a folder that qmpilot repro wrote',
   });
