@@ -1,6 +1,6 @@
 import { boot, debian, formatShutdown } from '@qmpilot/core';
 
-// Builds the image when it is first used; picks KVM where the guest's kernel has shown that it runs under it.
+// Builds the image on first use; uses KVM if it boots the guest's kernel.
 await using vm = await boot(debian(), { onProgress: (line) => console.error(line) });
 
 // Commands run in a console shell: exit code and output, also while the kernel talks on the console.
@@ -11,14 +11,14 @@ console.log(`kernel ${stdout.trim()}, exit code ${exitCode}`);
 await vm.console.type('echo "$((6 * 7)) is the answer"\n');
 console.log((await vm.console.expect(/\d+ is the answer/)).text);
 
-// RAM, devices and disks at this moment; restored in about 0.1 s, as often as you like.
+// RAM, devices and disks at this moment; restored in about 0.1 s, as often as needed.
 await vm.exec('echo before > /root/state');
 await vm.snapshot('ready');
 await vm.exec('echo after > /root/state');
 await vm.restore('ready');
 console.log('state:', (await vm.exec('cat /root/state')).stdout.trim());
 
-// Independent vms from the same moment share its memory until they write.
+// Independent VMs from the same moment share its memory until they write to it.
 const fork = await vm.fork('ready');
 await fork.exec('rm /root/state');
 await fork.close();

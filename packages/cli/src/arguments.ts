@@ -19,6 +19,18 @@ export function memorySize(text: string): number {
   throw new InvalidArgumentError('It must be a size such as 2G, 512M, or a number of MiB.');
 }
 
+export function portNumber(text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535) return Number(text);
+  throw new InvalidArgumentError('It must be a port between 1 and 65535.');
+}
+
+/** Adds `KEY=VALUE` to the variables before it. */
+export function environment(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('It must be of the form KEY=VALUE.');
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
 export function duration(text: string): number {
   try {
     const ms = parseDuration(text);

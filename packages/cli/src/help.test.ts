@@ -17,7 +17,15 @@ function help(width: number, ...path: readonly string[]): string {
 describe('the help', () => {
   it('groups the commands, and shows the subcommands', () => {
     const text = help(100);
-    for (const heading of ['Named VMs:', 'Console and input:', 'Snapshots:', 'Runs:', 'Images:', 'Tools:'])
+    for (const heading of [
+      'Named VMs:',
+      'Console and input:',
+      'Diagnosis:',
+      'Snapshots:',
+      'Runs:',
+      'Images:',
+      'Tools:',
+    ])
       expect(text).toContain(`\n${heading}\n`);
     expect(text).toMatch(/\n {2}snapshot save +\S/);
     expect(text).toMatch(/\n {2}guest build +\S/);

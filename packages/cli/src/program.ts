@@ -5,6 +5,9 @@ import { registerPress } from './commands/console/press.js';
 import { registerScreen } from './commands/console/screen.js';
 import { registerScreenshot } from './commands/console/screenshot.js';
 import { registerType } from './commands/console/type.js';
+import { registerDiagnose } from './commands/inspect/diagnose.js';
+import { registerStacks } from './commands/inspect/stacks.js';
+import { registerSysrq } from './commands/inspect/sysrq.js';
 import { registerQmp } from './commands/qmp/qmp.js';
 import { registerPlan } from './commands/runs/plan.js';
 import { registerReport } from './commands/runs/report.js';
@@ -17,20 +20,26 @@ import { registerCompletion } from './commands/tools/completion.js';
 import { registerDoctor } from './commands/tools/doctor.js';
 import { registerGuest } from './commands/tools/guest.js';
 import { registerBoot } from './commands/vm/boot.js';
+import { registerCp } from './commands/vm/cp.js';
 import { registerExec } from './commands/vm/exec.js';
 import { registerPoweroff } from './commands/vm/poweroff.js';
 import { registerPs } from './commands/vm/ps.js';
 import { registerRm } from './commands/vm/rm.js';
 import { registerStop } from './commands/vm/stop.js';
+import { registerWait } from './commands/vm/wait.js';
 import { commandPath, HELP_CONFIGURATION, OUTPUT_CONFIGURATION } from './help.js';
 
 /** The order and the headings of `qmpilot --help`. */
 const GROUPS: readonly (readonly [heading: string, commands: readonly ((program: Command) => void)[]])[] = [
-  ['Named VMs:', [registerBoot, registerPs, registerExec, registerPoweroff, registerStop, registerRm]],
+  [
+    'Named VMs:',
+    [registerBoot, registerPs, registerExec, registerCp, registerWait, registerPoweroff, registerStop, registerRm],
+  ],
   [
     'Console and input:',
     [registerConsole, registerLogs, registerScreen, registerType, registerPress, registerScreenshot],
   ],
+  ['Diagnosis:', [registerDiagnose, registerStacks, registerSysrq]],
   ['Snapshots:', [registerSnapshot, registerRestore, registerFork]],
   ['Runs:', [registerRepro, registerReport, registerPlan]],
   ['Images:', [registerGuest]],

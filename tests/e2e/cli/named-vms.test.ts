@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -200,6 +200,75 @@ describe('a vm under a name, from one command to the next', () => {
     });
   });
 
+  it('copies files and trees in and out', async () => {
+    mkdirSync(join(dir, 'tree', 'sub'), { recursive: true });
+    writeFileSync(join(dir, 'tree', 'sub', 'file'), 'from the host');
+    expect(await qmpilot('cp', join(dir, 'tree'), 'web:/root/')).toMatchObject({
+      code: 0,
+      stderr: 'copied 1 file, 13 bytes\n',
+    });
+    expect((await qmpilot('exec', 'web', 'cat /root/tree/sub/file')).stdout).toBe('from the host');
+    expect((await qmpilot('cp', 'web:/root/tree/sub/file', join(dir, 'back'))).code).toBe(0);
+    expect(readFileSync(join(dir, 'back'), 'utf8')).toBe('from the host');
+    expect(await qmpilot('cp', 'web:/nowhere', dir)).not.toMatchObject({ code: 0 });
+    expect(await qmpilot('cp', '/a', '/b')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('NAME:/absolute'),
+    });
+  });
+
+  it('waits for units, files and commands, and says what it saw instead', async () => {
+    expect((await qmpilot('wait', 'web', '--unit', 'systemd-journald')).code).toBe(0);
+    expect((await qmpilot('wait', 'web', '--gone', '/run/nothing')).code).toBe(0);
+    expect((await qmpilot('wait', 'web', '--command', 'test -d /root')).code).toBe(0);
+    expect(await qmpilot('wait', 'web', '--command', 'echo not yet; exit 3', '--timeout', '2s')).toMatchObject({
+      code: 125,
+      stderr: expect.stringMatching(/exit code 3: not yet/),
+    });
+    expect(await qmpilot('wait', 'web')).toMatchObject({ code: 2, stderr: expect.stringContaining('no condition') });
+  });
+
+  it('passes environment variables to a command', async () => {
+    const { stdout } = await qmpilot('exec', '--env', 'A=one two', '--env', 'B=$HOME', 'web', 'echo "$A|$B"');
+    expect(stdout).toBe('one two|$HOME\n');
+  });
+
+  it('looks at a guest: stacks of a process, SysRq, diagnosis', async () => {
+    expect((await qmpilot('stacks', 'web', '1')).stdout).toMatch(/^process 1 \(systemd\)\nthread 1/);
+    expect((await qmpilot('sysrq', 'web', 'm')).stdout).toMatch(/Mem-Info/);
+    expect(await qmpilot('diagnose', 'web')).toMatchObject({ code: 0, stdout: expect.stringMatching(/^[a-z-]+: \S/) });
+  });
+
+  it('saves a snapshot to a directory, and starts a VM from it', async () => {
+    const saved = join(dir, 'saved');
+    expect((await qmpilot('snapshot', 'save', 'web', 'ready', saved)).code).toBe(0);
+    expect((await qmpilot('boot', '--name', 'again', '--from', saved)).stdout).toBe('again\n');
+    expect((await qmpilot('exec', 'again', 'echo here')).stdout).toBe('here\n');
+    expect(await qmpilot('boot', '--from', saved, '--cpus', '4')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--from cannot be combined with --cpus'),
+    });
+    await qmpilot('stop', 'again');
+  });
+
+  it('keeps the console of a boot that failed', async () => {
+    const failed = await qmpilot(
+      'boot',
+      '--name',
+      'slow',
+      '--timeout',
+      '4s',
+      '--qemu-arg',
+      '-name',
+      '--qemu-arg',
+      'slow',
+      'debian',
+    );
+    expect(failed).toMatchObject({ code: 125, stderr: expect.stringContaining('timed out') });
+    expect((await qmpilot('logs', 'slow')).stdout.length).toBeGreaterThan(100);
+    expect((await qmpilot('rm', 'slow')).stdout).toBe('slow\n');
+  });
+
   it.each([
     ['an unknown vm', ['exec', 'nope', 'true'], /VM nope not found[^]*running VMs: .*web/],
     ['a name that is taken', ['boot', '--name', 'web', 'debian'], /the VM web already exists/],
@@ -222,6 +291,13 @@ describe('a vm under a name, from one command to the next', () => {
   it('outlives a poweroff when it has a snapshot to come back from', async () => {
     expect(await qmpilot('poweroff', 'web')).toMatchObject({ code: 0, stderr: expect.stringContaining('units') });
     expect(await ps()).toContainEqual(expect.objectContaining({ name: 'web', status: 'off', reason: 'powered off' }));
+    expect(await qmpilot('exec', 'web', 'true')).toMatchObject({
+      code: 125,
+      stderr: expect.stringMatching(/the VM web is off: powered off\n.*qmpilot restore web ready/),
+    });
+    expect(await qmpilot('rm', '--all')).toMatchObject({
+      stderr: expect.stringContaining('not removed: web (powered off'),
+    });
     await qmpilot('restore', 'web', 'ready');
     expect((await qmpilot('exec', 'web', 'echo back')).stdout).toBe('back\n');
   });

@@ -61,5 +61,7 @@ function readPage(path: string): Page {
 
 /** The path of a link's target, seen from the project's root. */
 export function targetOf(page: string, link: string): string {
-  return relative(ROOT, join(ROOT, dirname(page), link));
+  const target = relative(ROOT, join(ROOT, dirname(page), link));
+  // The packed package has a copy of docs/ (tools/release/copy-docs.mjs).
+  return target.replace(/^packages\/core\/docs(?=\/|$)/, 'docs');
 }

@@ -26,8 +26,8 @@ it('a sample that does not compile is told by its line', { timeout: 120_000 }, (
   expect(checkSamples([wrong], core)).toEqual([expect.stringMatching(/^x\.md:8: Property 'exek' does not exist/)]);
 });
 
-it('the tour of README.md is the example that the end-to-end tests run', () => {
-  const [tour] = samples.filter(({ page }) => page === 'README.md');
+it('the tour of the API is the example that the end-to-end tests run', () => {
+  const [tour] = samples.filter(({ page }) => page === 'docs/api-tour.md');
   expect(readFileSync(join(ROOT, 'examples/api-tour.ts'), 'utf8')).toContain(tour?.text);
 });
 

@@ -1,9 +1,13 @@
 import { debian, direct, QmpilotError, type Accelerator, type Defect, type GuestDescription } from '@qmpilot/core';
 
+export const NETWORKS = ['none', 'restricted', 'user'] as const;
+export type Network = (typeof NETWORKS)[number];
+
 /** What `qmpilot boot` passes to the daemon: plain JSON. */
 export interface BootRequest {
   readonly guest:
-    | { readonly kind: 'debian'; readonly defect?: Defect | undefined }
+    | { readonly kind: 'debian'; readonly defect?: Defect | undefined; readonly network?: Network | undefined }
+    | { readonly kind: 'saved'; readonly directory: string }
     | {
         readonly kind: 'direct';
         readonly kernel?: string | undefined;
@@ -12,6 +16,7 @@ export interface BootRequest {
         readonly disks: readonly string[];
         readonly consoles: readonly string[];
         readonly shell?: string | undefined;
+        readonly network?: Network | undefined;
       };
   readonly boot: {
     readonly accelerator?: Accelerator | 'auto' | undefined;
@@ -20,12 +25,17 @@ export interface BootRequest {
     readonly timeout?: number | undefined;
     readonly cache?: boolean | undefined;
     readonly display?: 'none' | 'std' | undefined;
+    readonly qemuArguments?: readonly string[] | undefined;
   };
 }
 
-export function describeGuest({ guest }: BootRequest): GuestDescription {
-  if (guest.kind === 'debian') return debian({ defect: guest.defect });
-  const { kernel, initrd, append, disks, consoles, shell } = guest;
+/** The request without one for a saved snapshot. */
+export type GuestRequest = Exclude<BootRequest['guest'], { readonly kind: 'saved' }>;
+
+export function describeGuest(guest: GuestRequest): GuestDescription {
+  if (guest.kind === 'debian')
+    return debian({ defect: guest.defect, ...(guest.network !== undefined && { network: guest.network }) });
+  const { kernel, initrd, append, disks, consoles, shell, network } = guest;
   return direct({
     ...(kernel !== undefined && { kernel }),
     ...(initrd !== undefined && { initrd }),
@@ -33,6 +43,7 @@ export function describeGuest({ guest }: BootRequest): GuestDescription {
     disks: disks.map((file, index) => ({ id: `disk${index}`, file, format: diskFormat(file) })),
     virtioConsoles: consoles,
     ...(shell !== undefined && { shell }),
+    ...(network !== undefined && { network }),
   });
 }
 

@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { boot, isQmpilotError, QmpilotError, type Vm } from '@qmpilot/core';
+import { boot, isQmpilotError, openSnapshot, QmpilotError, type BootOptions, type Vm } from '@qmpilot/core';
 import { describeGuest, type BootRequest } from './boot-request.js';
 import { ConsoleLog } from './console-log.js';
 import { ConsoleProgress } from './console-progress.js';
@@ -49,7 +49,7 @@ export async function runDaemon(request: BootRequest, record: VmRecord): Promise
   let progress: ConsoleProgress | undefined;
   let vm: Vm | undefined;
   try {
-    vm = await boot(describeGuest(request), {
+    vm = await start(request, {
       ...request.boot,
       signal: stop.signal,
       onProgress: (message) => tell({ progress: message }),
@@ -75,6 +75,15 @@ export async function runDaemon(request: BootRequest, record: VmRecord): Promise
     tell({ error: toWireError(error) });
     process.exit(1);
   }
+}
+
+async function start({ guest }: BootRequest, options: BootOptions): Promise<Vm> {
+  if (guest.kind !== 'saved') return boot(describeGuest(guest), options);
+  options.onProgress?.(`loading the saved snapshot ${guest.directory}`);
+  await using snapshot = await openSnapshot(guest.directory);
+  const vm = await snapshot.fork({ signal: options.signal });
+  options.onStart?.(vm);
+  return vm;
 }
 
 function openLog(directory: string): ConsoleLog {

@@ -1,7 +1,8 @@
-import type { PoweroffReport } from '@qmpilot/core';
+import type { PoweroffReport, SnapshotInfo } from '@qmpilot/core';
 import type { HostedVm } from './hosted-vm.js';
 import { monitorConsole } from './monitor-console.js';
 import type { Handlers } from './server.js';
+import { awaitCondition } from './wait-request.js';
 
 /** Outcomes after which QEMU has ended. */
 const OVER: ReadonlySet<PoweroffReport['outcome']> = new Set(['clean', 'slow', 'killed']);
@@ -52,13 +53,14 @@ function guestHandlers(hosted: HostedVm): Omit<Handlers, keyof ReturnType<typeof
   const { vm } = hosted;
   return {
     async exec({ args, signal, send }) {
-      const { command, input, user, cwd, timeout } = args;
+      const { command, input, user, cwd, env, timeout } = args;
       const shell = await vm.bestShell({ signal });
       const stream = shell.stream(command, {
         signal,
         timeout,
         user,
         cwd,
+        env,
         ...(input !== undefined && { input: Buffer.from(input, 'base64') }),
       });
       for await (const { from, bytes } of stream) await send({ from, bytes: bytes.toString('base64') });
@@ -91,8 +93,38 @@ function guestHandlers(hosted: HostedVm): Omit<Handlers, keyof ReturnType<typeof
     },
 
     async snapshot({ args, signal }) {
-      const { name, strategy, reason, savedAt, pausedMs } = await vm.snapshot(args.snapshot, { signal, reboots: true });
-      return { name, strategy, reason, savedAt, pausedMs };
+      return infoOf(await hosted.takeSnapshot(args.snapshot, signal));
+    },
+
+    async saveSnapshot({ args, signal }) {
+      const snapshot = hosted.taken(args.snapshot) ?? (await hosted.takeSnapshot(args.snapshot, signal));
+      await snapshot.save(args.directory, { signal });
+      return infoOf(snapshot);
+    },
+
+    async copyIn({ args: { from, to, timeout }, signal }) {
+      return vm.copyIn(from, to, { signal, timeout });
+    },
+
+    async copyOut({ args: { from, to, timeout }, signal }) {
+      return vm.copyOut(from, to, { signal, timeout });
+    },
+
+    async wait({ args: { timeout, ...request }, signal }) {
+      await awaitCondition(vm, request, { signal, timeout });
+      return null;
+    },
+
+    async sysrq({ args, signal }) {
+      return { lines: await vm.sysrq(args.key, { signal }) };
+    },
+
+    async stacks({ args, signal }) {
+      return vm.stacks(args.pid, { signal });
+    },
+
+    async diagnose({ signal }) {
+      return vm.diagnose({ signal });
     },
 
     async poweroff({ args, signal, send }) {
@@ -121,6 +153,10 @@ function whenOn<H extends object>(hosted: HostedVm, handlers: H): H {
       },
     ]),
   ) as H;
+}
+
+function infoOf({ name, strategy, reason, savedAt, pausedMs }: SnapshotInfo): SnapshotInfo {
+  return { name, strategy, reason, savedAt, pausedMs };
 }
 
 /** The outcome of a poweroff as the reason why a VM has ended. */

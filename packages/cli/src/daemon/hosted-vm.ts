@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Server } from 'node:net';
-import { QmpilotError, type Vm } from '@qmpilot/core';
+import { QmpilotError, type Snapshot, type Vm } from '@qmpilot/core';
 import type { ConsoleLog } from './console-log.js';
 import { vmHandlers } from './handlers.js';
 import { serve } from './server.js';
@@ -14,6 +14,7 @@ export class HostedVm {
   readonly vm: Vm;
   readonly #log: ConsoleLog;
   readonly #onEnd: (hosted: HostedVm) => void;
+  readonly #taken = new Map<string, Snapshot>();
   #server: Server | undefined;
   #gone: string | undefined;
   #ending: Promise<void> | undefined;
@@ -31,6 +32,18 @@ export class HostedVm {
   async open(fork: (from: HostedVm, snapshot: string, name: string) => Promise<HostedVm>): Promise<void> {
     this.#server = await serve(socketOf(this.directory), vmHandlers(this, fork));
     this.follow();
+  }
+
+  /** The snapshot that this VM took under a name; undefined when there is none. */
+  taken(name: string): Snapshot | undefined {
+    return this.vm.snapshots.some((snapshot) => snapshot.name === name) ? this.#taken.get(name) : undefined;
+  }
+
+  /** Takes a snapshot whose VMs can reboot. */
+  async takeSnapshot(name: string, signal: AbortSignal): Promise<Snapshot> {
+    const snapshot = await this.vm.snapshot(name, { signal, reboots: true });
+    this.#taken.set(name, snapshot);
+    return snapshot;
   }
 
   /** Watches for an unexpected end of QEMU; called again after a restore, which starts another QEMU. */

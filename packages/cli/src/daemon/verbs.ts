@@ -1,4 +1,5 @@
-import type { PoweroffReport, SnapshotInfo } from '@qmpilot/core';
+import type { CopyReport, PoweroffReport, ProcessStacks, SnapshotInfo, VmDiagnosis } from '@qmpilot/core';
+import type { WaitRequest } from './wait-request.js';
 
 /** `status` is `running`, `paused` or another run state of QMP, or `off` when QEMU has ended and a snapshot can be restored. */
 export interface VmStatus {
@@ -25,6 +26,7 @@ export interface Verbs {
       readonly input?: string | undefined;
       readonly user?: string | undefined;
       readonly cwd?: string | undefined;
+      readonly env?: Readonly<Record<string, string>> | undefined;
       readonly timeout?: number | undefined;
     };
     readonly event: { readonly from: 'stdout' | 'stderr'; readonly bytes: string };
@@ -55,6 +57,12 @@ export interface Verbs {
     readonly event: never;
     readonly result: SnapshotInfo;
   };
+  /** Saves a snapshot to a directory of the host; takes it first if there is none of that name. */
+  readonly saveSnapshot: {
+    readonly args: { readonly snapshot: string; readonly directory: string };
+    readonly event: never;
+    readonly result: SnapshotInfo;
+  };
   readonly removeSnapshot: {
     readonly args: { readonly snapshot: string };
     readonly event: never;
@@ -71,12 +79,33 @@ export interface Verbs {
     readonly event: never;
     readonly result: VmStatus;
   };
+  readonly copyIn: Copy;
+  readonly copyOut: Copy;
+  readonly wait: {
+    readonly args: WaitRequest & { readonly timeout?: number | undefined };
+    readonly event: never;
+    readonly result: null;
+  };
+  readonly sysrq: {
+    readonly args: { readonly key: string };
+    readonly event: never;
+    readonly result: { readonly lines: readonly string[] };
+  };
+  readonly stacks: { readonly args: { readonly pid: number }; readonly event: never; readonly result: ProcessStacks };
+  readonly diagnose: { readonly args: object; readonly event: never; readonly result: VmDiagnosis };
   readonly poweroff: {
     readonly args: { readonly timeout?: number | undefined };
     readonly event: { readonly phase: string };
     readonly result: PoweroffReport;
   };
   readonly stop: { readonly args: object; readonly event: never; readonly result: null };
+}
+
+/** `from` and `to` are absolute paths. */
+interface Copy {
+  readonly args: { readonly from: string; readonly to: string; readonly timeout?: number | undefined };
+  readonly event: never;
+  readonly result: CopyReport;
 }
 
 export type Verb = keyof Verbs;

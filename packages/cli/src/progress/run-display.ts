@@ -1,4 +1,5 @@
 import type { RunEvent } from '@qmpilot/core';
+import { paint } from '../render/color.js';
 import { RepeatedFindings, renderEvent } from '../render/run-event.js';
 import type { DisplayKind } from './display-kind.js';
 import { LiveBlock } from './live-block.js';
@@ -29,7 +30,7 @@ export class RunDisplay {
     this.#state.take(event, performance.now());
     if (this.#kind === 'quiet' || this.#repeated.has(event)) return;
     const line = renderEvent(event, this.#attempts, this.#parallel);
-    if (line !== undefined) this.say(`${line}\n`);
+    if (line !== undefined) this.say(`${colored(event, line)}\n`);
   }
 
   /** Writes a message for people, above the block. */
@@ -47,4 +48,12 @@ export class RunDisplay {
   close(): void {
     this.#block?.close();
   }
+}
+
+const OUTCOME_COLORS = { reproduced: 'red', clean: 'green', inconclusive: 'yellow' } as const;
+
+function colored(event: RunEvent, line: string): string {
+  if (event.type === 'attempt') return paint(OUTCOME_COLORS[event.record.outcome], line, process.stderr);
+  if (event.type === 'finding' && event.finding.severity === 'error') return paint('red', line, process.stderr);
+  return line;
 }

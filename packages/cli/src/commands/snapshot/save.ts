@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { call } from '../../daemon/client.js';
 import { interruptible } from '../../interrupt.js';
@@ -9,9 +10,12 @@ export function registerSave(snapshot: Command): void {
     .description('save RAM, devices and disks of a VM under a name; the VM keeps running')
     .argument('<vm>', 'name of the VM')
     .argument('<snapshot>', 'name for the snapshot')
-    .action(async (name: string, wanted: string) => {
+    .argument('[directory]', 'save it to this new directory as well, for qmpilot boot --from')
+    .action(async (name: string, wanted: string, directory: string | undefined) => {
       const { pausedMs } = await interruptible('cancelling', (signal) =>
-        call(name, 'snapshot', { snapshot: wanted }, { signal }),
+        directory === undefined
+          ? call(name, 'snapshot', { snapshot: wanted }, { signal })
+          : call(name, 'saveSnapshot', { snapshot: wanted, directory: resolve(directory) }, { signal }),
       );
       process.stderr.write(`the guest was paused for ${momentMs(pausedMs)}\n`);
     });

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { QmpilotError, type Accelerator, type Defect } from '@qmpilot/core';
 import { Option, type Command } from 'commander';
 import { duration, memorySize, wholeNumber } from '../../arguments.js';
-import type { BootRequest } from '../../daemon/boot-request.js';
+import { NETWORKS, type BootRequest, type Network } from '../../daemon/boot-request.js';
 import { runDaemon } from '../../daemon/daemon.js';
 import { DAEMON_COMMAND, startDaemon } from '../../daemon/start-daemon.js';
 import { list, type VmRecord } from '../../daemon/state.js';
@@ -28,6 +28,9 @@ interface BootCommandOptions {
   readonly timeout?: number;
   readonly cache?: boolean;
   readonly display?: 'none' | 'std';
+  readonly network?: Network;
+  readonly qemuArg: readonly string[];
+  readonly from?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -39,6 +42,7 @@ holds the connections to QEMU and serves these commands, several at once. QEMU e
 If the boot fails, qmpilot logs NAME shows the console.
 
   qmpilot boot --name web debian
+  qmpilot boot --name again --from /data/ready
   qmpilot boot --name mine --kernel bzImage --initrd initrd.img --append 'console=ttyS0' --disk root.qcow2`;
 
 const repeated = (value: string, before: readonly string[] = []) => [...before, value];
@@ -72,6 +76,18 @@ export function registerBoot(program: Command): void {
       new Option('--display <which>', 'std: add a graphics card, for qmpilot screenshot').choices(['none', 'std']),
     )
     .option('--cache', 'start from a snapshot of the first boot of this guest, made when missing')
+    .addOption(
+      new Option(
+        '--network <which>',
+        'none; restricted: a card that reaches nothing; user: what the host reaches',
+      ).choices(NETWORKS),
+    )
+    .addOption(
+      new Option('--qemu-arg <argument>', 'further QEMU argument, unchanged (repeatable)')
+        .argParser(repeated)
+        .default([], NONE),
+    )
+    .option('--from <dir>', 'start from a saved snapshot instead of booting')
     .option('--timeout <time>', 'time limit for the boot (default: 3m)', duration)
     .option('--json', 'print the VM as a JSON line')
     .option('--quiet', 'print no progress')
@@ -114,9 +130,10 @@ async function bootVisibly(record: VmRecord, request: BootRequest, quiet: boolea
 }
 
 function bootRequest(guest: string | undefined, options: BootCommandOptions): BootRequest {
-  const { accelerator, cpus, memory, timeout, cache, display, kernel, initrd, append, disk, hvc, shell, defect } =
-    options;
-  const boot = { accelerator, cpus, memoryMiB: memory, timeout, cache, display };
+  const { from, accelerator, cpus, memory, timeout, cache, display, network, qemuArg } = options;
+  const { kernel, initrd, append, disk, hvc, shell, defect } = options;
+  if (from !== undefined) return { boot: {}, guest: { kind: 'saved', directory: savedSnapshot(from, guest, options) } };
+  const boot = { accelerator, cpus, memoryMiB: memory, timeout, cache, display, qemuArguments: qemuArg };
   const own = kernel !== undefined || disk.length > 0;
   if (guest !== undefined && own)
     throw new QmpilotError('USAGE', `boot: both the guest ${guest} and --kernel or --disk`, { hint: 'leave one out' });
@@ -133,16 +150,34 @@ function bootRequest(guest: string | undefined, options: BootCommandOptions): Bo
         disks: disk.map((file) => resolve(file)),
         consoles: hvc,
         shell,
+        network,
       },
     };
   }
   if (guest !== undefined && guest !== 'debian')
     throw new QmpilotError('USAGE', `unknown guest ${guest}`, { hint: 'use debian, or --kernel or --disk' });
-  return { boot, guest: { kind: 'debian', defect } };
+  return { boot, guest: { kind: 'debian', defect, network } };
+}
+
+/** @throws {USAGE} when options are given that only a boot can use */
+function savedSnapshot(from: string, guest: string | undefined, options: BootCommandOptions): string {
+  const { kernel, initrd, append, shell, cpus, memory, defect, display, network, timeout, cache } = options;
+  const unused = { kernel, initrd, append, shell, cpus, memory, defect, display, network, timeout, cache };
+  const given = Object.entries(unused).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`]));
+  if (options.disk.length > 0) given.push('--disk');
+  if (options.hvc.length > 0) given.push('--hvc');
+  if (options.qemuArg.length > 0) given.push('--qemu-arg');
+  if (options.accelerator !== 'auto') given.push('--accelerator');
+  if (guest !== undefined) given.push(guest);
+  if (given.length > 0)
+    throw new QmpilotError('USAGE', `boot: --from cannot be combined with ${given.join(', ')}`, {
+      hint: 'a saved snapshot has its own guest and machine',
+    });
+  return resolve(from);
 }
 
 function guestName({ guest }: BootRequest): string {
-  if (guest.kind === 'direct') return 'direct';
+  if (guest.kind !== 'debian') return guest.kind;
   return guest.defect === undefined ? 'debian' : `debian+${guest.defect}`;
 }
 

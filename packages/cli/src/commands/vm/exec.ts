@@ -1,6 +1,6 @@
 import { QmpilotError } from '@qmpilot/core';
 import type { Command } from 'commander';
-import { duration } from '../../arguments.js';
+import { duration, environment } from '../../arguments.js';
 import { call } from '../../daemon/client.js';
 import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
@@ -11,6 +11,7 @@ import { TerminalFilter } from '../../render/terminal-filter.js';
 interface ExecCommandOptions {
   readonly user?: string;
   readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
   readonly timeout?: number;
   readonly stdin?: boolean;
   readonly json?: boolean;
@@ -32,6 +33,7 @@ export function registerExec(program: Command): void {
     .argument('<command...>', 'a shell command, or a program and its arguments')
     .option('--user <name>', 'run as this user of the guest')
     .option('--cwd <dir>', 'run in this directory of the guest')
+    .option('--env <key=value>', 'set an environment variable (repeatable)', environment)
     .option('--timeout <time>', 'kill the command after this time', duration)
     .option('--stdin', 'pass standard input to the command')
     .option('--json', 'print one JSON line with exit status and output')
@@ -52,7 +54,7 @@ export function registerExec(program: Command): void {
         call(
           name,
           'exec',
-          { command, input, user: options.user, cwd: options.cwd, timeout: options.timeout },
+          { command, input, user: options.user, cwd: options.cwd, env: options.env, timeout: options.timeout },
           {
             signal,
             onEvent: ({ from, bytes }) => output.take(from, Buffer.from(bytes, 'base64')),

@@ -1,0 +1,23 @@
+import type { Command } from 'commander';
+import { call } from '../../daemon/client.js';
+import { helpText } from '../../help.js';
+import { interruptible } from '../../interrupt.js';
+import { visible } from '../../render/visible.js';
+
+const HELP = `
+Common keys: w blocked tasks, t all tasks, l backtraces of the CPUs, m memory, d held locks, c crash.
+
+  qmpilot sysrq web w`;
+
+export function registerSysrq(program: Command): void {
+  program
+    .command('sysrq')
+    .description('press a SysRq key, and print what the kernel reports')
+    .argument('<vm>', 'name of the VM')
+    .argument('<key>', 'one letter or digit')
+    .addHelpText('after', helpText(HELP))
+    .action(async (name: string, key: string) => {
+      const { lines } = await interruptible('cancelling', (signal) => call(name, 'sysrq', { key }, { signal }));
+      for (const line of lines) process.stdout.write(`${visible(line)}\n`);
+    });
+}

@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as core from '@qmpilot/core';
+import { expect, it } from 'vitest';
+import { Console } from '../../../packages/core/src/console/console.js';
+import { QmpClient } from '../../../packages/core/src/qmp/client.js';
+import { Keyboard } from '../../../packages/core/src/vm/input/keyboard.js';
+import { Vm } from '../../../packages/core/src/vm/vm.js';
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+const page = readFileSync(join(ROOT, 'docs/nixos-driver.md'), 'utf8');
+
+const OWNERS: Readonly<Record<string, object>> = {
+  'vm': Vm.prototype,
+  'vm.console': Console.prototype,
+  'vm.keyboard': Keyboard.prototype,
+  'vm.qmp': QmpClient.prototype,
+};
+
+/** The calls in the second column of the table. */
+const calls = page
+  .split('\n')
+  .filter((line) => line.startsWith('| ') && !line.startsWith('| NixOS'))
+  .flatMap((line) => [...(line.split('|')[2] ?? '').matchAll(/`([\w.]+)\([^`]*\)`/g)].map(([, call = '']) => call));
+
+it.each([...new Set(calls)])('%s exists', (call) => {
+  const dot = call.lastIndexOf('.');
+  const [owner, name] = [call.slice(0, dot), call.slice(dot + 1)];
+  expect(typeof Reflect.get(dot === -1 ? core : (OWNERS[owner] ?? {}), name)).toBe('function');
+});
+
+it('the table names many calls', () => {
+  expect(new Set(calls).size).toBeGreaterThan(20);
+});
