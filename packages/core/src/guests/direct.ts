@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
 import { access, constants, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import * as v from 'valibot';
 import { QmpilotError } from '../errors.js';
-import type { GuestDescription, GuestDisk, SerialLogin } from './guest.js';
+import { CPUS, DISPLAY, MEMORY_MIB, NETWORK, PATH } from '../util/schemas.js';
+import { validate } from '../util/validate.js';
+import { SERIAL_LOGIN, type GuestDescription, type GuestDisk, type SerialLogin } from './guest.js';
 
 /** The files that a guest of one's own boots from, and how it is reached. */
 export interface DirectOptions {
@@ -29,8 +32,41 @@ export interface DirectOptions {
   readonly display?: 'none' | 'std';
 }
 
-/** A guest of one's own: kernel, initrd and disks as files. */
+const DISK = v.strictObject({
+  id: v.custom<string>(
+    (value) => typeof value === 'string' && /^[A-Za-z][A-Za-z0-9-]{0,30}$/.test(value),
+    'expected up to 31 letters, digits and "-", a letter first',
+  ),
+  file: PATH,
+  format: v.picklist(['qcow2', 'raw']),
+  readOnly: v.optional(v.boolean()),
+} satisfies Record<keyof GuestDisk, v.GenericSchema>);
+
+const DIRECT_OPTIONS = v.strictObject({
+  name: v.optional(v.string()),
+  kernel: v.optional(PATH),
+  initrd: v.optional(PATH),
+  append: v.optional(v.string()),
+  disks: v.optional(v.array(DISK)),
+  cpus: v.optional(CPUS),
+  memoryMiB: v.optional(MEMORY_MIB),
+  network: v.optional(NETWORK),
+  virtioConsoles: v.optional(v.array(v.string())),
+  shell: v.optional(v.string()),
+  samplingShell: v.optional(v.string()),
+  login: v.optional(SERIAL_LOGIN),
+  display: v.optional(DISPLAY),
+} satisfies Record<keyof DirectOptions, v.GenericSchema>);
+
+/**
+ * Describes a guest of your own: kernel, initrd and disks as files.
+ * @throws {USAGE} for an unknown or invalid option
+ */
 export function direct(options: DirectOptions): GuestDescription {
+  validate(DIRECT_OPTIONS, options, 'direct: options');
+  const ids = (options.disks ?? []).map(({ id }) => id);
+  const twice = ids.find((id, index) => ids.indexOf(id) !== index);
+  if (twice !== undefined) throw new QmpilotError('USAGE', `direct: options.disks: two disks have the id "${twice}"`);
   const name = options.name ?? 'direct';
   return {
     name,

@@ -1,4 +1,8 @@
+import * as v from 'valibot';
+import { QmpilotError } from '../errors.js';
 import type { KernelSpec } from '../qemu/command-line/arguments.js';
+import { isObject } from '../util/is-object.js';
+import { shown } from '../util/shown.js';
 import type { ScriptSpec } from './nixos/interface.js';
 
 /** A disk as the guest's description names it: every vm writes to an overlay of its own, never to this file. */
@@ -16,6 +20,12 @@ export interface SerialLogin {
   /** Shows that a shell waits for input on ttyS0. */
   readonly prompt: RegExp;
 }
+
+/** The schema of `SerialLogin`. */
+export const SERIAL_LOGIN = v.strictObject({ prompt: v.instance(RegExp) } satisfies Record<
+  keyof SerialLogin,
+  v.GenericSchema
+>);
 
 /** A guest that is there: files and numbers, all that starting it takes. */
 export interface PreparedGuest {
@@ -62,4 +72,12 @@ export interface GuestDescription {
    * @throws {GUEST_BUILD} {TOOL_MISSING} {NO_SPACE} {USAGE} {ABORTED}
    */
   prepare(context?: PrepareContext): Promise<PreparedGuest>;
+}
+
+/** @throws {USAGE} when the value is not a guest description, such as `debian` in place of `debian()` */
+export function checkGuest(value: unknown, name: string): asserts value is GuestDescription {
+  if (isObject(value) && typeof value['name'] === 'string' && typeof value['prepare'] === 'function') return;
+  throw new QmpilotError('USAGE', `${name}: expected a guest, got ${shown(value)}`, {
+    hint: 'pass debian(), direct({ ... }) or nixos({ ... })',
+  });
 }

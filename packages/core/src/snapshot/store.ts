@@ -1,7 +1,7 @@
 import { QmpilotError } from '../errors.js';
 import type { Machine } from '../qemu/process/machine.js';
 import { removeDirectory } from '../util/remove-directory.js';
-import { shown } from '../util/validate.js';
+import { shown } from '../util/shown.js';
 import { removeFrozen, type FrozenMachine } from './strategies/frozen.js';
 import { removeInternal, type InternalSnapshot } from './strategies/internal.js';
 import type { SnapshotStrategy } from './strategies/strategy.js';
@@ -77,7 +77,7 @@ export class SnapshotStore {
    */
   reserve(name: string): () => void {
     if (typeof name !== 'string' || !/^\w[\w.-]{0,99}$/.test(name)) {
-      throw new QmpilotError('USAGE', `invalid snapshot name ${JSON.stringify(name)}`, {
+      throw new QmpilotError('USAGE', `invalid snapshot name ${shown(name)}`, {
         hint: 'use up to 100 letters, digits, ".", "_" and "-"; the first must be a letter, a digit or "_"',
       });
     }

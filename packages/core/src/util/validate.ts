@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { QmpilotError } from '../errors.js';
 import { closest } from './closest.js';
+import { shown } from './shown.js';
 
 type Schema = v.GenericSchema;
 
@@ -36,19 +37,24 @@ function asText(key: unknown): string {
   return typeof key === 'string' ? key : JSON.stringify(key);
 }
 
-/** A schema with a message of its own says what it expects; valibot's texts name types of TypeScript. */
-function said(issue: v.BaseIssue<unknown>): string {
-  return issue.message.startsWith('Invalid ')
-    ? `expected ${issue.expected ?? 'another value'}, got ${shown(issue.input)}`
-    : `${issue.message}, got ${shown(issue.input)}`;
-}
+const KINDS: Readonly<Record<string, string>> = {
+  Object: 'an object',
+  Array: 'an array',
+  Function: 'a function',
+  RegExp: 'a regular expression',
+  Date: 'a date',
+  string: 'a string',
+  number: 'a number',
+  boolean: 'true or false',
+};
 
-/** Describes a value in an error message, in at most some 60 characters. */
-export function shown(value: unknown): string {
-  if (typeof value === 'function') return value.name === '' ? 'a function' : `the function ${value.name}`;
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
-  const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+/** A schema with a message of its own says what it expects; the texts of valibot name types. */
+function said(issue: v.BaseIssue<unknown>): string {
+  if (!issue.message.startsWith('Invalid ')) return `${issue.message}, got ${shown(issue.input)}`;
+  const expected = issue.expected ?? 'another value';
+  // A list of values: ("none" | "std")
+  const values = expected.startsWith('(') ? expected.slice(1, -1).replaceAll(' | ', ' or ') : expected;
+  return `expected ${KINDS[expected] ?? values}, got ${shown(issue.input)}`;
 }
 
 function knownKeys(schema: unknown, path: readonly unknown[]): string[] {

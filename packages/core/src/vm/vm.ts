@@ -11,6 +11,7 @@ import { requireSuccess, type ExecResult, type Shell } from '../shell/shell.js';
 import type { SnapshotBlocker } from '../snapshot/blockers.js';
 import type { SnapshotInfo } from '../snapshot/store.js';
 import type { WaitOptions } from '../util/deadline.js';
+import { validate } from '../util/validate.js';
 import { VmContext } from './context.js';
 import { copyIn } from './copy/copy-in.js';
 import { copyOut } from './copy/copy-out.js';
@@ -24,10 +25,12 @@ import { diagnose, type DiagnoseOptions, type VmDiagnosis } from './inspect/diag
 import { killAndReport, type KillOptions } from './inspect/kill-and-report.js';
 import { takeScreenshot, type ScreenshotOptions } from './inspect/screenshot.js';
 import { readStacks, type ProcessStacks, type StacksOptions } from './inspect/stacks.js';
+import { POWEROFF_OPTIONS } from './power/poweroff-options.js';
 import { powerOff, type PoweroffOptions, type PoweroffReport } from './power/poweroff.js';
 import { VmShells, type OpenShellOptions, type VmExecOptions } from './shells/vm-shells.js';
 import { fork } from './snapshots/fork.js';
 import type { ForkManyOptions, ForkOptions, RestoreOptions, SnapshotOptions } from './snapshots/options.js';
+import { FORK_OPTIONS, RESTORE_OPTIONS, SNAPSHOT_OPTIONS } from './snapshots/options.js';
 import { SnapshotPool, type PoolOptions, type PoolTakeOptions } from './snapshots/pool.js';
 import { NONCE_FILE } from './snapshots/reseed.js';
 import { Snapshot } from './snapshots/snapshot.js';
@@ -233,6 +236,7 @@ export class Vm implements AsyncDisposable {
    */
   async snapshot(name: string, options: SnapshotOptions = {}): Promise<VmSnapshot> {
     this.#context.assertRunning();
+    validate(SNAPSHOT_OPTIONS, options, 'snapshot: options');
     const info = await this.#snapshots.save(name, options);
     return new Snapshot(this.#family, info, { restore: (restore) => this.restore(name, restore) });
   }
@@ -246,6 +250,7 @@ export class Vm implements AsyncDisposable {
    */
   async restore(name: string, options: RestoreOptions = {}): Promise<void> {
     this.#context.assertOpen();
+    validate(RESTORE_OPTIONS, options, 'restore: options');
     await this.#snapshots.restore(name, options);
   }
 
@@ -267,6 +272,7 @@ export class Vm implements AsyncDisposable {
   async fork(name: string, options: ForkManyOptions): Promise<Vm[]>;
   async fork(name: string, options: ForkOptions | ForkManyOptions = {}): Promise<Vm | Vm[]> {
     this.#context.assertOpen();
+    validate(FORK_OPTIONS, options, 'fork: options');
     return fork(this.#family, name, options);
   }
 
@@ -301,6 +307,7 @@ export class Vm implements AsyncDisposable {
    * @throws {QEMU_EXITED} {SHELL_LOST}
    */
   async poweroff(options: PoweroffOptions = {}): Promise<PoweroffReport> {
+    validate(POWEROFF_OPTIONS, options, 'poweroff: options');
     const restored = this.#snapshots.guestSignal;
     await this.#ready(options);
     return powerOff(this.#context, restored, options);

@@ -1,7 +1,10 @@
+import * as v from 'valibot';
+import { CPUS, MEMORY_MIB, NETWORK } from '../../util/schemas.js';
+import { validate } from '../../util/validate.js';
 import type { GuestDescription } from '../guest.js';
 import { touchImage } from '../image-cache.js';
 import { buildDebianImage } from './build.js';
-import { checkOptions, imageName, type DebianImageOptions } from './recipe.js';
+import { IMAGE_ENTRIES, imageName, type DebianImageOptions } from './recipe.js';
 
 /** How the Debian guest is built and started. */
 export interface DebianOptions extends DebianImageOptions {
@@ -13,14 +16,21 @@ export interface DebianOptions extends DebianImageOptions {
   readonly network?: 'none' | 'restricted' | 'user';
 }
 
+const DEBIAN_OPTIONS = v.strictObject({
+  ...IMAGE_ENTRIES,
+  cpus: v.optional(CPUS),
+  memoryMiB: v.optional(MEMORY_MIB),
+  network: v.optional(NETWORK),
+} satisfies Record<keyof DebianOptions, v.GenericSchema>);
+
 /**
  * Debian 12 with systemd: root is logged in on ttyS0 and tty1, root shells answer on hvc0 and hvc1, also while
  * a poweroff stalls; tmux, gdb, Node 22.4.1 and npm 10.7.0 are there, and in /root/project what `npm ci` installs offline.
  * The image is built when it is first used, and kept.
- * @throws {USAGE} for a defect that is not known
+ * @throws {USAGE} for an unknown or invalid option
  */
 export function debian(options: DebianOptions = {}): GuestDescription {
-  checkOptions(options);
+  validate(DEBIAN_OPTIONS, options, 'debian: options');
   const name = imageName(options);
   return {
     name,

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { QmpilotError } from '../../errors.js';
+import * as v from 'valibot';
 import { packageFolder } from '../../util/package-folder.js';
+import { validate } from '../../util/validate.js';
 
 /** Kernel modules that give a stock kernel a known bug: the folders of guest/modules. */
 export type Defect = 'io-uring-unlocked-flush';
@@ -14,6 +15,12 @@ export interface DebianImageOptions {
   /** Build this kernel module into the image; /usr/lib/qmpilot/load-defect loads it. Default none. */
   readonly defect?: Defect | undefined;
 }
+
+/** The schemas of `DebianImageOptions`. */
+export const IMAGE_ENTRIES = { defect: v.optional(v.picklist(DEFECTS)) } satisfies Record<
+  keyof DebianImageOptions,
+  v.GenericSchema
+>;
 
 export const SUITE = 'bookworm';
 /** Size of the root file system; the image holds only what is used of it. */
@@ -61,17 +68,9 @@ export function imageName({ defect }: DebianImageOptions): string {
   return defect === undefined ? 'debian' : `debian+${defect}`;
 }
 
-/** @throws {USAGE} for a defect that is not known */
-export function checkOptions({ defect }: DebianImageOptions): void {
-  if (defect === undefined || DEFECTS.includes(defect)) return;
-  throw new QmpilotError('USAGE', `there is no defect ${JSON.stringify(defect)}`, {
-    hint: `known: ${DEFECTS.join(', ')}`,
-  });
-}
-
 /** Stands for everything of ours that goes into the image. Debian's own point releases do not change it. */
 export async function debianImageKey(options: DebianImageOptions): Promise<string> {
-  checkOptions(options);
+  validate(v.strictObject(IMAGE_ENTRIES), options, 'debianImageKey: options');
   const hash = createHash('sha256');
   const constants = { name: imageName(options), SUITE, DISK_SIZE, PACKAGES, TOOLCHAIN, NODE, NPM };
   hash.update(JSON.stringify(constants));

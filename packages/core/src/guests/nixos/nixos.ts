@@ -1,8 +1,12 @@
 import { createHash } from 'node:crypto';
 import { access, constants, readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import * as v from 'valibot';
 import { QmpilotError } from '../../errors.js';
+import { CPUS, MEMORY_MIB } from '../../util/schemas.js';
+import { validate } from '../../util/validate.js';
 import type { GuestDescription, PreparedGuest, SerialLogin } from '../guest.js';
+import { SERIAL_LOGIN } from '../guest.js';
 import { installable, nixBuild, type FlakeSource } from './nix-build.js';
 
 /** Options of a NixOS guest, whether it comes from a flake or a finished start script. */
@@ -48,6 +52,20 @@ export type NixosOptions = NixosCommonOptions &
       }
   );
 
+const NIXOS_OPTIONS = v.strictObject({
+  name: v.optional(v.string()),
+  diskImage: v.optional(v.string()),
+  env: v.optional(v.record(v.string(), v.string())),
+  kernelParameters: v.optional(v.array(v.string())),
+  cpus: v.optional(CPUS),
+  memoryMiB: v.optional(MEMORY_MIB),
+  shells: v.optional(v.picklist(['auto', 'module', 'none'])),
+  login: v.optional(SERIAL_LOGIN),
+  flake: v.optional(v.string()),
+  attribute: v.optional(v.string()),
+  script: v.optional(v.string()),
+} satisfies Record<keyof NixosOptions, v.GenericSchema>);
+
 /** `[root@nixos:~]# `, and Debian's `root@host:~# `; the kernel may have printed a line behind it. */
 const ROOT_PROMPT = /\[?root@[\w.-]+:[^\s\]]*\]?# (?=$|\[ *\d+\.\d{6}\])/;
 
@@ -56,6 +74,7 @@ const ROOT_PROMPT = /\[?root@[\w.-]+:[^\s\]]*\]?# (?=$|\[ *\d+\.\d{6}\])/;
  * configuration; for snapshots its store has to be in an image (`nixosModules.qmpilot`: `qmpilot.snapshot.enable = true`).
  */
 export function nixos(options: NixosOptions): GuestDescription {
+  validate(NIXOS_OPTIONS, options, 'nixos: options');
   checkSource(options);
   const name = options.name ?? nameOf(options);
   return {

@@ -1,5 +1,7 @@
+import * as v from 'valibot';
 import type { SnapshotStrategy } from '../../snapshot/strategies/strategy.js';
 import type { WaitOptions } from '../../util/deadline.js';
+import { WAIT, wholeNumber } from '../../util/schemas.js';
 
 export interface SnapshotOptions extends WaitOptions {
   /** Default: the fastest that this machine allows; the snapshot says which, and why. */
@@ -28,3 +30,18 @@ export interface ForkManyOptions extends RestoreOptions {
   /** Number of forks: they are returned as an array. */
   readonly count: number;
 }
+
+const CLOCK = v.lazy((value) =>
+  value instanceof Date
+    ? v.custom<Date>((date) => date instanceof Date && !Number.isNaN(date.getTime()), 'expected a valid date')
+    : v.picklist(['host', 'keep'], 'expected "host", "keep" or a date'),
+);
+const RESTORE = { ...WAIT, clock: v.optional(CLOCK) } satisfies Record<keyof RestoreOptions, v.GenericSchema>;
+
+export const SNAPSHOT_OPTIONS = v.strictObject({
+  ...WAIT,
+  strategy: v.optional(v.picklist(['template', 'file', 'internal'])),
+  reboots: v.optional(v.boolean()),
+} satisfies Record<keyof SnapshotOptions, v.GenericSchema>);
+export const RESTORE_OPTIONS = v.strictObject(RESTORE);
+export const FORK_OPTIONS = v.strictObject({ ...RESTORE, count: v.optional(wholeNumber(0)) });

@@ -1,5 +1,6 @@
 import { Duplex } from 'node:stream';
-import { isQmpilotError, QmpilotError } from '../../errors.js';
+import * as v from 'valibot';
+import { AbortedError, isQmpilotError, QmpilotError } from '../../errors.js';
 import type { PreparedGuest } from '../../guests/guest.js';
 import { checkFreeSocket, listChardevs, whereTheyLead, type Chardevs } from '../../qemu/command-line/chardevs.js';
 import { inspectMachine, readBackFrom, specOf } from '../../qemu/command-line/inspect.js';
@@ -12,6 +13,8 @@ import { isStopped } from '../../qemu/process/stopped.js';
 import type { QmpClient } from '../../qmp/client.js';
 import { connect, dial } from '../../qmp/connect.js';
 import type { WaitOptions } from '../../util/deadline.js';
+import { PATH, WAIT } from '../../util/schemas.js';
+import { validate } from '../../util/validate.js';
 import { createFamily } from '../create-family.js';
 import type { Vm } from '../vm.js';
 
@@ -27,6 +30,15 @@ export interface AttachOptions extends WaitOptions {
   /** Default `attached`. */
   readonly name?: string | undefined;
 }
+
+const ATTACH_OPTIONS = v.strictObject({
+  ...WAIT,
+  qmp: PATH,
+  console: v.optional(PATH),
+  shell: v.optional(PATH),
+  samplingShell: v.optional(PATH),
+  name: v.optional(v.string()),
+} satisfies Record<keyof AttachOptions, v.GenericSchema>);
 
 const ATTACHED: Obstacle = {
   reason: 'its QEMU was attached to, and belongs to whoever started it',
@@ -44,7 +56,9 @@ const ATTACHED: Obstacle = {
  * @throws {ABORTED}
  */
 export async function attach(options: AttachOptions): Promise<Vm> {
+  validate(ATTACH_OPTIONS, options, 'attach: options');
   const { signal, timeout } = options;
+  if (signal?.aborted) throw new AbortedError(`the connection to ${options.qmp}`, signal.reason);
   const streams: Duplex[] = [];
   const open = async (name: 'console' | 'shell' | 'samplingShell', path: string, monitor: QmpClient) => {
     await checkFreeSocket(name, path, monitor, { signal, timeout });

@@ -1,6 +1,10 @@
-import type { GuestDescription } from '../../guests/guest.js';
+import * as v from 'valibot';
+import { AbortedError } from '../../errors.js';
+import { checkGuest, type GuestDescription } from '../../guests/guest.js';
 import type { Accelerator } from '../../qemu/host/accelerator.js';
 import type { WaitOptions } from '../../util/deadline.js';
+import { CPUS, DISPLAY, MEMORY_MIB, PATH, WAIT } from '../../util/schemas.js';
+import { validate } from '../../util/validate.js';
 import type { Vm } from '../vm.js';
 import { bootFromCache, isBootCacheOn, whyNotCached } from './boot-cache.js';
 import { bootCold } from './boot-cold.js';
@@ -31,15 +35,32 @@ export interface BootOptions extends WaitOptions {
   readonly onStart?: ((vm: Vm) => void) | undefined;
 }
 
+const BOOT_OPTIONS = v.strictObject({
+  ...WAIT,
+  qemu: v.optional(PATH),
+  accelerator: v.optional(v.picklist(['auto', 'kvm', 'tcg'])),
+  cpus: v.optional(CPUS),
+  memoryMiB: v.optional(MEMORY_MIB),
+  display: v.optional(DISPLAY),
+  qemuArguments: v.optional(v.array(v.string())),
+  onProgress: v.optional(v.function()),
+  cache: v.optional(v.boolean()),
+  onStart: v.optional(v.function()),
+} satisfies Record<keyof BootOptions, v.GenericSchema>);
+
 /**
  * Boots a guest and waits until its shells answer. The image is made first where it is missing.
+ * @throws {USAGE} for an unknown or invalid option, before QEMU starts
  * @throws {TOOL_MISSING} {GUEST_BUILD} {NO_SPACE} {QEMU_START}
  * @throws {TIMEOUT} when the guest does not answer within `timeout` (default 3 min, counted from QEMU's start)
  * @throws {QEMU_EXITED} {SHELL_LOST} when it fails while booting, with its last console lines
  * @throws {ABORTED}
  */
 export async function boot(description: GuestDescription, options: BootOptions = {}): Promise<Vm> {
+  checkGuest(description, 'boot: guest');
+  validate(BOOT_OPTIONS, options, 'boot: options');
   const { signal, onProgress } = options;
+  if (signal?.aborted) throw new AbortedError(`the boot of ${description.name}`, signal.reason);
   const guest = await description.prepare({ signal, onProgress });
   if (options.cache ?? isBootCacheOn()) {
     const refusal = whyNotCached(guest, options);

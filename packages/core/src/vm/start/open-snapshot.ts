@@ -1,7 +1,10 @@
+import * as v from 'valibot';
 import { findQemu } from '../../qemu/host/binary.js';
 import { acquireHostDirectories, releaseHostDirectories } from '../../qemu/host/directories.js';
 import { openSaved } from '../../snapshot/saved/open.js';
 import { infoOf } from '../../snapshot/store.js';
+import { PATH } from '../../util/schemas.js';
+import { validate } from '../../util/validate.js';
 import { createFamily } from '../create-family.js';
 import { guestOf } from '../snapshots/guest-record.js';
 import { Snapshot } from '../snapshots/snapshot.js';
@@ -13,6 +16,11 @@ export interface OpenSnapshotOptions {
   readonly qemu?: string | undefined;
 }
 
+const OPEN_OPTIONS = v.strictObject({ qemu: v.optional(PATH) } satisfies Record<
+  keyof OpenSnapshotOptions,
+  v.GenericSchema
+>);
+
 /**
  * A snapshot that `snapshot.save(path)` wrote: makes forks and pools without booting. It has to be closed; its forks go on.
  * @throws {NOT_FOUND} when there is none at `path`
@@ -20,6 +28,8 @@ export interface OpenSnapshotOptions {
  * @throws {TOOL_MISSING} {NO_SPACE}
  */
 export async function openSnapshot(path: string, options: OpenSnapshotOptions = {}): Promise<VmSnapshot> {
+  validate(PATH, path, 'openSnapshot: path');
+  validate(OPEN_OPTIONS, options, 'openSnapshot: options');
   const binary = await findQemu(options.qemu);
   const context = { binary, directories: await acquireHostDirectories() };
   try {
