@@ -187,7 +187,7 @@ function shown(values, digits = 0) {
 function print() {
   const lines = [
     ['cold boot until the answer, ms', shown(rows.coldBoot)],
-    ['save: the guest stands still, ms', shown(rows.saved)],
+    ['save: the guest is paused, ms', shown(rows.saved)],
     ['fork: spawn until the shell answers (a builtin), 1 GiB, ms', shown(rows.fork1)],
     ['... the same, 4 GiB', shown(rows.fork4)],
     ["... until `exec('echo hi')` has ended as well, 1 GiB", shown(rows.echo1)],

@@ -192,7 +192,7 @@ describe('report.html in Chromium', () => {
     for (const width of [360, 768, 1600]) {
       await page.setViewportSize({ width, height: 800 });
       await page.locator('#viewer .lanes').waitFor();
-      // The timeline is drawn anew for its width within a frame.
+      // The timeline is redrawn for its width within a frame.
       await expect.poll(() => page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
     }
     const open = () => page.locator('#failures details[open]').count();

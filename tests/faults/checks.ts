@@ -75,7 +75,7 @@ export interface Expected {
   readonly says: RegExp;
 }
 
-/** After the fault, before anything is mended. */
+/** After the fault, before anything is repaired. */
 export async function checkFault(run: FaultRun, end: RunEnd, { exempt, exits, says }: Expected): Promise<Damage> {
   const { records, wrong } = recordsOf(run.dir);
   const there = new Set(records.map((record) => JSON.stringify(record)));

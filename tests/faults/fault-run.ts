@@ -153,7 +153,7 @@ export class FaultRun {
     }
   }
 
-  /** Its directory goes, for a run that is to begin anew. */
+  /** Its directory goes, for a run that starts again. */
   forget(): void {
     rmSync(this.dir, { recursive: true, force: true });
   }

@@ -48,7 +48,7 @@ export async function makeFault(
     const tooLate = end.code === 1 && kind.inject !== undefined;
     const damage = await checkFault(run, end, { exempt, exits: tooLate ? [1] : kind.exits, says: kind.says });
     const wrong = kind.check?.(run, end) ?? [];
-    await kind.mend?.(run);
+    await kind.repair?.(run);
     const before = whole(run.dir);
     const again = existsSync(run.path('out', 'run', 'run.json')) ? run.resume() : startOver(run);
     const resumed = await checkResumed(run, await again.ended, before, exempt);
@@ -61,7 +61,7 @@ export async function makeFault(
       wrong: [...damage.wrong, ...wrong, ...resumed.wrong],
     };
   } finally {
-    await kind.mend?.(run);
+    await kind.repair?.(run);
     for (const name of ['tmp', 'ram', 'out']) unmount(run.path(name));
     run.remove();
   }

@@ -37,7 +37,7 @@ wrap qemu-system-x86_64 usr/bin/qemu-system-x86_64 '-L "$d/usr/share/qemu" -L "$
 wrap qemu-img usr/bin/qemu-img ''
 wrap qemu-ga usr/sbin/qemu-ga ''
 : >"$work/complete"
-# Whoever comes second finds the first one's tree.
+# A second process finds the tree of the first one.
 [ -e "$tree/complete" ] || rm -rf "$tree"
 mv -T "$work" "$tree" 2>/dev/null || [ -e "$tree/complete" ]
 echo "$tree"

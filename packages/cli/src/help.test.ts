@@ -30,6 +30,7 @@ describe('the help', () => {
     expect(text).toMatch(/\n {2}snapshot save +\S/);
     expect(text).toMatch(/\n {2}guest build +\S/);
     expect(text).not.toContain('Commands:');
+    expect(help(80, 'snapshot')).not.toContain('Commands:');
   });
 
   it.each([60, 80, 120])('fits a terminal of %i columns, for each command', (width) => {

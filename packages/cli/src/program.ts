@@ -65,6 +65,7 @@ export function createProgram(version: string): Command {
 }
 
 function finish(command: Command): void {
+  if (command.parent) command.helpCommand(false);
   command.exitOverride();
   command.showHelpAfterError(`  -> see ${command.parent ? `qmpilot ${commandPath(command)}` : 'qmpilot'} --help`);
   for (const child of command.commands) {

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const BIN = fileURLToPath(new URL('../../../packages/cli/dist/bin.js', import.meta.url));
-/** Each without the files of whoever runs the tests, and without a history, which it would write when its terminal is gone. */
+/** Each without the files of the user who runs the tests, and without a history, which it would write when its terminal is gone. */
 const SHELLS = {
   bash: { start: 'bash --norc --noprofile -i', load: 'eval "$(qmpilot completion bash)"' },
   zsh: { start: 'zsh -f -i', load: 'autoload -U compinit; compinit -u -D; eval "$(qmpilot completion zsh)"' },

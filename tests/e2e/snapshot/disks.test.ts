@@ -166,7 +166,7 @@ describe('an internal snapshot', () => {
     );
   });
 
-  it('carries a run of attempts, one at a time; an attempt whose QEMU dies is one inconclusive one, and the guest is booted anew', async () => {
+  it('carries a run of attempts, one at a time; an attempt whose QEMU dies is one inconclusive one, and the guest is booted again', async () => {
     const before = leftovers();
     let boots = 0;
     const summary = await runScenario(

@@ -145,7 +145,7 @@ describe('a project that uses @qmpilot/core/vitest', () => {
     );
   });
 
-  it('is told of a wait in vain where it stands in the test, what was there instead, and what to do', () => {
+  it('reports a wait that timed out at its place in the test, what was there instead, and what to do', () => {
     expect(message('waits for a unit that failed')).toMatch(
       /the unit broken\.service failed: exit-code, status 3; it said last: no such thing\n[^]*fail\.test\.ts:\d+/,
     );

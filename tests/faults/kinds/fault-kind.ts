@@ -22,7 +22,7 @@ export interface FaultKind {
   /** What else has to hold then. */
   readonly check?: (run: FaultRun, end: RunEnd) => readonly string[];
   /** Before it is resumed. */
-  readonly mend?: (run: FaultRun) => void | Promise<void>;
+  readonly repair?: (run: FaultRun) => void | Promise<void>;
 }
 
 /** A fault of the scenario while it prepares the guest: it waits for ever then, so that what ends the run is not the scenario. */

@@ -23,7 +23,7 @@ const filled = (name: string, mebibytes: number): Partial<FaultKind> => ({
     fill(run.path(name));
     return undefined;
   },
-  mend: remove(name),
+  repair: remove(name),
 });
 
 const groups = new Map<FaultRun, MemoryGroup>();
@@ -46,7 +46,7 @@ const withMemoryLimit: FaultKind = {
     ...outOfMemory.start?.(run, random),
     before: `echo $$ > ${groups.get(run)?.join ?? '/dev/null'}`,
   }),
-  mend: (run) => groups.get(run)?.remove(),
+  repair: (run) => groups.get(run)?.remove(),
 };
 
 export const HOST_FAULTS: readonly FaultKind[] = [
@@ -76,7 +76,7 @@ export const HOST_FAULTS: readonly FaultKind[] = [
     /SIGBUS.*the file system of .*\/ram\/.* has no room for the guest's RAM/,
     {
       setUp: (run) => mountSmall(run.path('ram'), RAM_MIB),
-      mend: remove('ram'),
+      repair: remove('ram'),
     },
   ),
   inPrepare(
@@ -86,7 +86,7 @@ export const HOST_FAULTS: readonly FaultKind[] = [
     /cannot write .*\/out\/run.*: ENOSPC/,
     {
       setUp: (run) => mountSmall(run.path('out'), 32),
-      mend: remove('out'),
+      repair: remove('out'),
     },
   ),
   {
@@ -94,7 +94,7 @@ export const HOST_FAULTS: readonly FaultKind[] = [
     exits: [2],
     says: /cannot write .*: .*(EROFS|EACCES|EPERM|read-only)/,
     setUp: (run) => bindReadOnly(run.path('out')),
-    mend: (run) => unmount(run.path('out')),
+    repair: (run) => unmount(run.path('out')),
   },
   {
     name: 'the run directory becomes read-only',
@@ -107,7 +107,7 @@ export const HOST_FAULTS: readonly FaultKind[] = [
       }
       return undefined;
     },
-    mend: (run) => {
+    repair: (run) => {
       for (const path of [run.dir, `${run.dir}/attempts`]) if (existsSync(path)) freeze(path, false);
     },
   },

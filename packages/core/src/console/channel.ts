@@ -9,7 +9,7 @@ const BYTES_A_TURN = 1 << 17;
 
 /**
  * A byte channel into the guest. The stream behind it can be exchanged (a restore starts a new QEMU), while
- * whoever holds the channel goes on as before. What comes in is always read, listener or not: a console
+ * its users continue as before. What comes in is always read, listener or not: a console
  * socket that nobody reads blocks QEMU.
  */
 export class Channel {
@@ -87,7 +87,7 @@ export class Channel {
     else stream.resume();
   }
 
-  /** Lets go of the stream without ending it and without an `onEnd`; writes that are under way are rejected. */
+  /** Detaches from the stream without ending it and without an `onEnd`; pending writes are rejected. */
   detach(): void {
     if (this.#state === 'closed') return;
     this.#unhook?.();

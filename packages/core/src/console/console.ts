@@ -143,7 +143,7 @@ export class Console {
 
   /**
    * Gives the screen another size and tells the guest, which a serial line cannot do by itself: by `stty` in the console shell, whatever
-   * runs on the console (tmux draws itself anew), or typed where the guest has no such shell: that takes a prompt.
+   * runs on the console (tmux redraws itself), or typed where the guest has no such shell: that takes a prompt.
    * @throws {USAGE} for a size that no terminal has
    */
   async resize(columns: number, rows: number, options: WaitOptions = {}): Promise<void> {
@@ -253,7 +253,7 @@ export class Console {
     this.#transcript = writer;
   }
 
-  /** Lets go of the channel, which stays open; those who wait are rejected when the channel is closed. */
+  /** Detaches from the channel, which stays open; pending waits are rejected when the channel is closed. */
   close(): void {
     for (const undo of this.#undo) undo();
     clearImmediate(this.#growth);

@@ -34,7 +34,7 @@ export interface Finding {
   readonly title: string;
   /** The same for the same failure whenever and wherever it happens: for counting, without pids and times. */
   readonly signature: string;
-  /** Milliseconds on the clock of whoever fed the detector (in a run: since the attempt began). */
+  /** Milliseconds on the clock of the caller that feeds the detector (in a run: since the attempt began). */
   readonly at: number;
   readonly task?: TaskRef;
   readonly cpu?: number;

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { createSilenceDetector } from './silence.js';
 
-it('tells of each silence once, and begins anew when something is heard', () => {
+it('reports each silence once, and starts again when there is output', () => {
   const detector = createSilenceDetector({ afterMs: 100, what: 'heartbeat' });
   expect(detector.tick(0)).toEqual([]);
   expect(detector.tick(99)).toEqual([]);

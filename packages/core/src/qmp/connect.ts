@@ -91,7 +91,7 @@ function checkAddress(address: SocketAddress): string {
   const allowed: unknown = address.allowTcp;
   if (allowed !== true) {
     throw new QmpilotError('USAGE', `QMP over TCP (${address.host}:${address.port}) must be allowed`, {
-      hint: 'whoever reaches that port owns the VM: use a unix socket, or say allowTcp: true',
+      hint: 'anyone who can connect to that port controls the VM: use a unix socket, or pass allowTcp: true',
     });
   }
   return isIP(address.host) === 6 ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;

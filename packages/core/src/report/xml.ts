@@ -1,4 +1,4 @@
-/** What XML 1.0 cannot hold in any form (section 2.2, `Char`), and text-direction marks, which would mislead whoever reads. */
+/** What XML 1.0 cannot hold in any form (section 2.2, `Char`), and text-direction marks, which would mislead readers. */
 const UNUSABLE =
   /[^\u0009\u000a\u000d\u0020-\u007e\u00a0-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 

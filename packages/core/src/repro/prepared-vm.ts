@@ -152,7 +152,7 @@ async function bootAndPrepare(
   });
   try {
     tell({ type: 'booted', facts: vm.facts, ms: monotonicMs() - begun });
-    // What `prepare` may still mend, but would have worked for in vain otherwise.
+    // `prepare` may still remove the obstacle; otherwise its work would be wasted.
     for (const { reason, remedy } of await vm.snapshotBlockers())
       note(`warning: at present this guest cannot be saved: ${reason}; ${remedy}`);
     const prepareBegun = monotonicMs();

@@ -153,7 +153,7 @@ describe('a run directory', () => {
     await expect(Journal.reopen(join(dir, 'none'))).rejects.toMatchObject({ code: 'USAGE' });
   });
 
-  it('is begun anew where a start was killed at any point before run.json, and nowhere else', async () => {
+  it('is started again where a start was killed at any point before run.json, and nowhere else', async () => {
     const path = join(dir, 'run');
     const left: (() => Promise<unknown>)[] = [
       () => mkdir(path),

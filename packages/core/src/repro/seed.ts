@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 const SEED_BYTES = 6;
 
-/** The seed of one attempt, below 2^48: of the run's seed and the index only, so that it is the same whoever makes the attempt, and when. */
+/** The seed of one attempt, below 2^48: of the run's seed and the index only, so that it is the same for any process that runs the attempt, at any time. */
 export function seedOf(run: number, index: number): number {
   return createHash('sha256').update(`${run}:${index}`).digest().readUIntBE(0, SEED_BYTES);
 }

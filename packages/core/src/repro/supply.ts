@@ -3,10 +3,10 @@ import type { TakeOptions, TakenVm, VmSource } from './vm-source.js';
 
 /** A fork that dies while it is loaded says little; two in a row say that the snapshot is of no use. */
 const TRIES_A_SOURCE = 2;
-/** How often all begins anew without a single guest in between. */
+/** How often everything starts again without a single guest in between. */
 const MAX_RENEWALS = 2;
 
-/** A source that is made anew when its snapshot does not load any more, once for all who wait. */
+/** A source that is made again when its snapshot cannot be loaded any more, once for all waiting callers. */
 export class Supply {
   readonly #make: () => Promise<VmSource>;
   readonly #onRenewal: (error: unknown) => void;

@@ -23,7 +23,7 @@ export async function writeReport(dirs: readonly string[], file?: string): Promi
   const path = resolve(file ?? join(first, 'report.html'));
   const page = renderHtml(await readRuns(dirs, { from: dirname(path) }), await loadAssets());
   try {
-    // Whoever opens it while it is written again sees the one before.
+    // A reader that opens it while it is written sees the previous one.
     await writeFile(`${path}.partial`, page, { mode: 0o600 });
     await rename(`${path}.partial`, path);
   } catch (cause) {

@@ -17,7 +17,7 @@ export interface NewEvent {
 
 /**
  * console.log, events.jsonl, findings.json and attachments of one attempt. What comes by itself (console, events) never throws
- * into whoever brings it: the first failure is kept, told by `onFailure`, and thrown by `close()`.
+ * into the caller: the first failure is kept, told by `onFailure`, and thrown by `close()`.
  */
 export class AttemptFiles {
   readonly console: ConsoleRecorder;

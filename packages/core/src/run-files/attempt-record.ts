@@ -52,7 +52,7 @@ export interface RunSummary {
   readonly dir: string;
 }
 
-/** What happens during a run, for whoever shows it. */
+/** Events of a run, for displays. */
 export type RunEvent =
   | { readonly type: 'progress'; readonly message: string }
   /**

@@ -147,7 +147,7 @@ function openAttempts(path: string): number {
   return openSync(join(path, ATTEMPTS), O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
 }
 
-/** Whoever owns a folder can exchange what is in it for links to other files of ours. */
+/** The owner of a directory can replace its contents by links to other files of ours. */
 async function mustBeOurs(path: string): Promise<void> {
   if ((await stat(path)).uid === process.getuid?.()) return;
   throw new QmpilotError('USAGE', `${path} is another user's`, {

@@ -78,7 +78,7 @@ export interface Shell {
    */
   ping(options?: WaitOptions): Promise<void>;
 
-  /** Lets go of the channel; commands that wait for their turn are rejected with CLOSED. */
+  /** Detaches from the channel; queued commands are rejected with CLOSED. */
   close(): void;
 }
 

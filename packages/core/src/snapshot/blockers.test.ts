@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { remedyFor } from './blockers.js';
 
-it("names the module option that mends the 9p shares of a stock NixOS vm, from QEMU's own words", () => {
+it("names the module option that replaces the 9p shares of a stock NixOS VM, from QEMU's own words", () => {
   const reason =
     "Migration is disabled when VirtFS export path '/nix/store' is mounted in the guest using mount_tag 'nix-store'";
   expect(remedyFor([reason])).toMatch(/qmpilot\.snapshot\.enable = true.*useNixStoreImage/);

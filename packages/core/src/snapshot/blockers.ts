@@ -7,7 +7,7 @@ export interface SnapshotBlocker {
   readonly remedy: string;
 }
 
-/** QEMU's reasons (`query-migrate`: `blocked-reasons`) in the words of who can mend them. */
+/** QEMU's reasons (`query-migrate`: `blocked-reasons`) with the remedy. */
 interface Remedy {
   readonly reason: RegExp;
   readonly hint: string;

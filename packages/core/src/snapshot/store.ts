@@ -26,7 +26,7 @@ export interface SnapshotInfo {
   readonly reason: string;
   /** Wall clock, ISO 8601. */
   readonly savedAt: string;
-  /** How long the guest stood still for it, in ms. */
+  /** How long the guest was paused for it, in ms. */
   readonly pausedMs: number;
   /** Random, and in no file but the RAM of the guests that were put back to it; missing where the guest had no shell that answered. */
   readonly nonce?: string;

@@ -29,7 +29,7 @@ describe('fisherExact', () => {
 
   const small = fc.record({ a: fc.nat(7), b: fc.nat(7), c: fc.nat(7), d: fc.nat(7) });
 
-  it('counts what dealing all attempts out anew would give, in whole numbers', () => {
+  it('counts the results of all permutations of the attempts, in whole numbers', () => {
     fc.assert(
       fc.property(small, ({ a, b, c, d }) => {
         const choose = (n: bigint, k: bigint): bigint =>

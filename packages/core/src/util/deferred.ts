@@ -4,7 +4,7 @@ export interface Deferred<T> {
   readonly reject: (reason: unknown) => void;
 }
 
-/** A promise with its handles outside. Its rejection is never "unhandled": whoever awaits it sees it. */
+/** A promise with its handles outside. Its rejection is never "unhandled": the awaiting caller sees it. */
 export function deferred<T>(): Deferred<T> {
   let resolve!: Deferred<T>['resolve'];
   let reject!: Deferred<T>['reject'];

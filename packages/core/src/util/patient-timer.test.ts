@@ -29,7 +29,7 @@ it('a timer fires after its time, at once for none, and not when it was ended', 
   expect(act).toHaveBeenCalledOnce();
 });
 
-it('does not count time in which this process stood still', () => {
+it('does not count time in which this process was stopped', () => {
   const act = vi.fn();
   patientTimer(3000, act);
   pass(1000, 3_600_000);

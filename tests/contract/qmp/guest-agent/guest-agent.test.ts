@@ -99,7 +99,7 @@ describe('a real guest agent', () => {
     await next;
   });
 
-  it('is in step after a call was given up while the agent stood still', async () => {
+  it('is in step after a call was cancelled while the agent was stopped', async () => {
     const child = startAgent(path());
     await using agent = await connectGuestAgent({ path: path() }, { retry: true });
     child.kill('SIGSTOP');

@@ -265,7 +265,7 @@ describe('ConsoleShell and its channel', () => {
     expect(channel.state).toBe('ended');
   });
 
-  it('installs itself anew when another guest is attached', async () => {
+  it('installs itself again when another guest is attached', async () => {
     const { shell, channel } = shellOn('bash --norc');
     await shell.ready({ timeout: '10s' });
     const other = openPty('bash --norc');

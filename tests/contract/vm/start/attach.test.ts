@@ -59,7 +59,7 @@ afterAll(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-describe('attach says what is in its way, and lets go of what it had', () => {
+describe('attach says what prevents it, and releases what it had', () => {
   it('no socket there, and a socket whose QEMU is gone', async () => {
     await refused({ qmp: at('none') }).toMatchObject({
       code: 'QMP_LINK',
@@ -196,13 +196,13 @@ describe('attach to a running QEMU', () => {
       hint: expect.stringMatching(/was attached to/),
     });
     expect(await again.snapshotBlockers({ strategy: 'template' })).toContainEqual({
-      reason: 'its QEMU was attached to, and belongs to whoever started it',
+      reason: 'its QEMU was attached to, and belongs to the program that started it',
       remedy: 'start it by boot()',
     });
     expect(qemu.exitCode).toBeNull();
   });
 
-  it('tells when it ends, also whoever waits at that moment', async () => {
+  it('tells when it ends, also callers that wait at that moment', async () => {
     const other = await startByHand('other-');
     await using vm = await attach({ qmp: at('other-qmp'), console: at('other-serial') });
     const waiting = expect(vm.console.expect('never')).rejects.toMatchObject({ code: 'CONSOLE_CLOSED' });

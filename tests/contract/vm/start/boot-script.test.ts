@@ -150,7 +150,7 @@ describe('nixos({ script })', () => {
     }
   });
 
-  it('says that a virtiofs share keeps the vm from being saved, in whichever way, and what mends it', async () => {
+  it('says that a virtiofs share keeps the vm from being saved, in whichever way, and how to fix it', async () => {
     // Debian's virtiofsd wants to be root, in a namespace of its own at least.
     const asRoot =
       process.getuid?.() === 0

@@ -37,7 +37,7 @@ describe('the stock NixOS VM: root on tmpfs, and its three 9p shares mounted in 
     await vm.console.expect('42 is the answer');
   });
 
-  it('says before a snapshot is tried which shares stand in its way, and which module option mends it', async () => {
+  it('says before a snapshot is tried which shares stand in its way, and which module option fixes it', async () => {
     for (const strategy of [undefined, 'file', 'internal'] as const) {
       const blockers = await vm.snapshotBlockers({ ...(strategy && { strategy }) });
       const shares = blockers.filter(({ reason }) => REASON.test(reason));

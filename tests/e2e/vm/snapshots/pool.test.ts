@@ -43,7 +43,7 @@ describe('a pool of warm forks', () => {
     expect(children()).toEqual([vm.pid]);
   });
 
-  it('replaces a fork that died while it waited: whoever takes one does not notice', async () => {
+  it('replaces a fork that died while it waited: the caller of take does not notice', async () => {
     await using pool = vm.pool('warm', { size: 1 });
     await expect.poll(() => pool.ready, { timeout: 30_000 }).toBe(1);
     const waiting = children().filter((pid) => pid !== vm.pid);

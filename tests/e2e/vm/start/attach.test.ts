@@ -108,7 +108,7 @@ describe('attach, to a QEMU that was started by hand', () => {
     expect((await vm.exec('cat /run/state')).stdout).toBe('before\n');
     await expect(vm.snapshot('template', { strategy: 'template' })).rejects.toMatchObject({
       code: 'SNAPSHOT',
-      message: expect.stringMatching(/was attached to, and belongs to whoever started it/),
+      message: expect.stringMatching(/was attached to, and belongs to the program that started it/),
       hint: expect.stringMatching(/internal/),
     });
     await expect(vm.fork('inside')).rejects.toMatchObject({ code: 'SNAPSHOT' });
@@ -134,7 +134,7 @@ describe('attach, to a QEMU that was started by hand', () => {
     });
   });
 
-  it('lets go of it at the end: it goes on, and can be attached to again, without a console too', async () => {
+  it('detaches from it at the end: it keeps running, and can be attached to again, without a console too', async () => {
     await vm.close();
     expect(qemu.exitCode).toBeNull();
     await using bare = await attach({ qmp: socket('qmp') });

@@ -93,7 +93,7 @@ describe('Screen, written over by the kernel', () => {
 });
 
 describe('Screen.settle', () => {
-  it('waits until a part stands still, whatever goes on elsewhere', async () => {
+  it('waits until a part is unchanged, whatever changes elsewhere', async () => {
     const screen = await screenOf('one\r\n');
     const stop = new AbortController();
     const whole = screen.settle({ quiet: 60_000, timeout: 120_000, signal: stop.signal }).then(
@@ -114,7 +114,7 @@ describe('Screen.settle', () => {
     expect((await screen.settle({ quiet: 50 }))[4]).toBe(`clock ${count}`);
   });
 
-  it('says what it waited for when nothing ever stands still', async () => {
+  it('says what it waited for when the screen never settles', async () => {
     const screen = await screenOf('one');
     await expect(screen.settle({ quiet: 60_000, timeout: 30 })).rejects.toMatchObject({
       code: 'TIMEOUT',

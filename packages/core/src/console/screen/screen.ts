@@ -167,7 +167,7 @@ export class Screen extends TerminalView {
   }
 
   /**
-   * Waits until the text of the screen, or of the row, region or pane that is named, has stood still for `quiet` (500 ms by
+   * Waits until the text of the screen, or of the row, region or pane that is named, has not changed for `quiet` (500 ms by
    * default), and gives it. Limit: 30 s by default.
    * @throws {TIMEOUT} {ABORTED} {CONSOLE_CLOSED} as `waitFor`
    */
@@ -180,7 +180,7 @@ export class Screen extends TerminalView {
     this.whenIdle(() => this.#ends.emit(error));
   }
 
-  /** Lets go of the terminal; those who wait are not told. */
+  /** Releases the terminal; pending waits are not rejected. */
   override dispose(): void {
     super.dispose();
     this.#program.dispose();

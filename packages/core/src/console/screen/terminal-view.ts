@@ -162,7 +162,7 @@ export class TerminalView {
     return renderHtml(this.image(), options);
   }
 
-  /** Lets go of the terminal. */
+  /** Releases the terminal. */
   dispose(): void {
     this.terminal.dispose();
   }

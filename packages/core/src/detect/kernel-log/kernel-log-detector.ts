@@ -25,7 +25,7 @@ export interface KernelLogDetectorOptions {
   readonly quietMs?: number;
   /**
    * The kernel is known to put timestamps before its messages, so that a line without one is not its own. By default that is
-   * learnt from the first timestamp: whoever begins in the middle of a log tells it, by `showsTimestamps` of what came before.
+   * learnt from the first timestamp: a caller that begins in the middle of a log passes it, by `showsTimestamps` of what came before.
    */
   readonly timestamped?: boolean;
 }

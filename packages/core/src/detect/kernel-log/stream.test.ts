@@ -86,7 +86,7 @@ describe('the stream', () => {
     expect(found(false)).toHaveLength(1);
   });
 
-  test('at is the clock of whoever feeds it', () => {
+  test('at is the clock of the caller', () => {
     const detector = createKernelLogDetector();
     detector.push('[    1.000000] unregister_netdevice: waiting for lo to become', 40);
     expect(detector.push(' free. Usage count = 2\n', 50)[0]?.at).toBe(50);

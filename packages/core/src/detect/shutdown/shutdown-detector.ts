@@ -15,7 +15,7 @@ export type ShutdownEnd =
   /** It has not come to an end (yet). */
   | 'running';
 
-/** How far a shutdown came, and what it waits for. Times in ms on the clock of whoever fed the detector. */
+/** How far a shutdown came, and what it waits for. Times in ms on the clock of the caller that feeds the detector. */
 export interface ShutdownReport {
   readonly end: ShutdownEnd;
   readonly phase: ShutdownPhase;
@@ -53,7 +53,7 @@ export interface ShutdownDetector {
   units(text: string): void;
   /** The processes that are left in a unit's control group, as far as somebody looked. */
   processesOf(unit: string, processes: readonly TaskRef[]): void;
-  /** The guest said no to whoever asked for it. */
+  /** The guest refused the request. */
   refused(message: string): void;
   /** QEMU's process has ended. */
   qemuExited(atMs: number): void;
@@ -64,7 +64,7 @@ export interface ShutdownDetector {
    * systemd's limit for them is over; those without a limit have no `dueAt`.
    */
   candidates(atMs: number): Candidate[];
-  /** The shutdown as a finding, for whoever decides that it took too long. */
+  /** The shutdown as a finding, for a caller that decides that it took too long. */
   finding(atMs: number): PoweroffStallFinding;
 }
 

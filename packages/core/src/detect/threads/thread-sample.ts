@@ -17,7 +17,7 @@ export interface BlockedThread {
   readonly kernelThread: boolean;
   /** In clock ticks since boot: with the tid it names a thread for good. */
   readonly startTime: number;
-  /** Voluntary and other context switches together; a thread whose number stands still did not run. */
+  /** Voluntary and other context switches together; a thread whose number does not change did not run. */
   readonly switches?: number;
   /** A SIGKILL waits to be taken by the thread or its process. */
   readonly killPending: boolean;

@@ -28,7 +28,7 @@ import {
 import { stageOverlay } from './stage.js';
 
 /**
- * The Debian image of these options: from the cache, or built, once, whoever else wants it at the same time.
+ * The Debian image of these options: from the cache, or built, once, even if several callers need it at the same time.
  * Takes one to three minutes, 2.5 GiB while it works and about 0.4 GiB to stay.
  * @throws {TOOL_MISSING} {GUEST_BUILD} {NO_SPACE} {USAGE} {ABORTED}: nothing but an empty lock file is left behind then
  */

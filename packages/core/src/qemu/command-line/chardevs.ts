@@ -6,7 +6,7 @@ import { pause, type WaitOptions } from '../../util/deadline.js';
 /** QEMU's backends of serial lines and monitors: a label (`serial0`) and where each leads, in QEMU's words. */
 export type Chardevs = readonly { readonly label: string; readonly filename: string }[];
 
-/** A client that has just let go is seen there for a moment yet. */
+/** A client that has just disconnected is still listed there for a moment. */
 const LOOKS = 10;
 const LOOK_MS = 100;
 

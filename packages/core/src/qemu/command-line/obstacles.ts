@@ -1,6 +1,6 @@
 import { optionValue, parseOption, type Argument } from './read-back.js';
 
-/** Why a machine that somebody else described cannot be started a second time, as forks and templates need it, and what mends that. */
+/** Why a machine that another program described cannot be started a second time, as forks and templates require, and how to fix that. */
 export interface Obstacle {
   readonly reason: string;
   readonly remedy: string;

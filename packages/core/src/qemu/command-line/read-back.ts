@@ -9,7 +9,7 @@ export interface Argument {
 
 /**
  * A machine that another program's script started, as its running QEMU shows it: what a fork is built from. The arguments
- * are the script's; those that drive the machine are added anew at each start.
+ * are the script's; those that drive the machine are added at each start.
  */
 export interface ReadBack {
   readonly arguments: readonly Argument[];
@@ -83,7 +83,7 @@ function withValues(value: string, changes: Readonly<Record<string, string>>): s
   return formatOption([...kept, ...Object.entries(changes)]);
 }
 
-/** Belongs to the first start, or to whoever started it: a fork has none of it. */
+/** Belongs to the first start, or to the program that started it: a fork has none of it. */
 const FIRST_START_ONLY = new Set(
   'kernel initrd append dtb S display incoming daemonize pidfile D qmp qmp-pretty monitor vnc spice loadvm sandbox runas chroot gdb s curses full-screen'.split(
     ' ',
@@ -149,7 +149,7 @@ function ramArguments({ ram }: MachineSpec, { ram: { id, bytes } }: ReadBack, { 
 
 export interface Driven extends Pick<MachineSpec, 'virtioConsoles' | 'guestAgent'>, Pick<ReadBack, 'console'> {}
 
-/** What drives a machine, whoever describes it: QMP, a serial line, virtio consoles, all on inherited descriptors; paused at first. */
+/** The arguments that drive any machine: QMP, a serial line, virtio consoles, all on inherited descriptors; paused at first. */
 export function drivingArguments(spec: Driven, { fds }: Pick<StartSpec, 'fds'>): string[] {
   const channel = (id: string, fd: number | undefined) => ['-chardev', option('socket', { id, fd })];
   return [

@@ -164,7 +164,7 @@ async function readProofs(): Promise<Readonly<Record<string, AcceleratorChoice>>
       Object.entries(value).filter((entry): entry is [string, AcceleratorChoice] => isChoice(entry[1])),
     );
   } catch {
-    // Not there, or damaged: the proof is made anew.
+    // Missing or damaged: the check is run again.
     return {};
   }
 }

@@ -33,7 +33,7 @@ export class AttachedQemu implements QemuHandle {
     return [];
   }
 
-  /** Lets go of it: QEMU goes on. */
+  /** Detaches from it: QEMU keeps running. */
   async kill(): Promise<QemuExit> {
     for (const stream of this.#streams) stream.destroy();
     await this.#qmp.close();

@@ -16,7 +16,7 @@ export interface QemuExit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** A QEMU as those who use it see it, whoever started it. */
+/** A QEMU as its users see it, whichever program started it. */
 export interface QemuHandle {
   readonly pid: number;
   readonly args: readonly string[];
@@ -25,7 +25,7 @@ export interface QemuHandle {
   /** We started it, and end it. */
   readonly isOurs: boolean;
   stderr(): string[];
-  /** Ends our hold on it: kills a QEMU of ours, lets go of another's. */
+  /** Kills a QEMU that we started, detaches from one that another program started. */
   kill(): Promise<QemuExit>;
   sendSignal(signal: NodeJS.Signals): void;
   waitForExit(options?: WaitOptions): Promise<QemuExit>;
@@ -48,7 +48,7 @@ export interface SpawnOptions {
   readonly onLine?: ((line: string) => void) | undefined;
 }
 
-/** A parent that died before the signal was asked for sends none: whoever has another parent by now must not begin. Arguments pass as they are. */
+/** A parent that died before the signal was asked for sends none: a process that has another parent by now must not start. Arguments pass as they are. */
 const UNLESS_ORPHANED = '[ "$PPID" = "$0" ] && exec "$@"';
 
 /** How long after QEMU's end something else may hold its standard error (a daemon that its script started), in ms. */

@@ -6,7 +6,7 @@ const LOOK_MS = 1000;
 const LOOKS = 5;
 
 /**
- * Calls `act` once when the process has stood still by a signal (SIGSTOP) for five seconds of ours: nothing that is asked of it will
+ * Calls `act` once when the process has been stopped by a signal (SIGSTOP) for five seconds of our time: nothing that is asked of it will
  * be answered. A debugger's stop (`t`) is not one, nor many short ones. Gives the function that ends it.
  */
 export function onStopped(pid: number, act: (error: QmpilotError) => void): () => void {

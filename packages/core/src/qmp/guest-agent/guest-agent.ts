@@ -89,7 +89,7 @@ export class GuestAgent implements AsyncDisposable {
     this.#session?.interrupt(reason);
   }
 
-  /** Lets go of the stream; calls that wait are rejected. The agent goes on. */
+  /** Detaches from the stream; pending calls are rejected. The agent keeps running. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#session?.close();

@@ -52,7 +52,7 @@ export async function runCommand(
     if (PROMPT.test(stray)) broken(endedWhile(link, command));
   };
   const mark = ({ letter }: Mark) => {
-    // Each once: a guest that says them again must not begin to count anew.
+    // Each once: a guest that sends them again must not reset the count.
     if (letter === 'B' && !into) [into, endedMs] = [stdout, monotonicMs() - began];
     if (letter !== 'O' || into === stderr) return;
     into = stderr;

@@ -41,7 +41,7 @@ export class Prompt {
     if (empty) return async () => {};
     const lines = this.#console.lastLines(10);
     if (!(await this.#isBash(options))) {
-      // Rubs out what the probe left in the line of whoever reads it.
+      // Erases what the probe left on the line of the program that reads it.
       await this.#console.send(Buffer.from('x\x15'));
       throw new QmpilotError('SHELL_LOST', `no shell waits at a prompt on ${this.#console.channel.name}`, {
         evidence: { console: lines },

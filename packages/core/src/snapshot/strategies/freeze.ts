@@ -24,12 +24,12 @@ export interface Freeze {
   readonly frozen: FrozenMachine;
   /** The machine in which the guest goes on: the first fork. The one that was frozen is for the caller to end. */
   readonly successor: Machine;
-  /** How long the guest stood still, in ms. */
+  /** How long the guest was paused, in ms. */
   readonly pausedMs: number;
 }
 
 /**
- * Freezes a machine; its guest goes on in a fork, which is started beforehand so that the guest stands still for as little as
+ * Freezes a machine; its guest goes on in a fork, which is started first so that the guest is paused for as little time as
  * possible. When anything fails the machine is as it was, running if it ran.
  * @throws {SNAPSHOT} {NO_SPACE} {TIMEOUT} {ABORTED} {QMP_LINK}
  */

@@ -30,7 +30,7 @@ export async function internalBlockers(machine: Machine): Promise<readonly Snaps
       {
         reason: 'an internal snapshot needs a writable qcow2 disk to hold the RAM, and this guest has none',
         remedy: obstacle
-          ? `give it one (qmpilot.snapshot.stateDiskMiB in NixOS): no other strategy does, for ${obstacle.reason}; to mend that: ${obstacle.remedy}`
+          ? `give it one (qmpilot.snapshot.stateDiskMiB in NixOS): no other strategy does, for ${obstacle.reason}; to fix that: ${obstacle.remedy}`
           : "use the strategy 'template', which needs no disk",
       },
     ];

@@ -100,7 +100,7 @@ export interface FrozenDisk {
 
 /**
  * Gives a machine's files another name in the snapshot's folder, where forks find them. A machine that still runs keeps its own
- * until `dropNames`: QEMU opens a file anew, by its name, when it gives up writing to it.
+ * until `dropNames`: QEMU reopens a file by its name when it stops writing to it.
  */
 export async function freezeDisks(disks: readonly DiskSpec[], directory: string): Promise<FrozenDisk[]> {
   return Promise.all(

@@ -25,7 +25,7 @@ export interface PreparedSave {
    * @throws {NO_SPACE} {TIMEOUT} {ABORTED} {QMP_LINK}
    */
   readonly run: (options: WaitOptions) => Promise<void>;
-  /** Lets go of what was prepared; may be called twice. */
+  /** Releases what was prepared; may be called twice. */
   readonly close: () => void;
 }
 
@@ -104,7 +104,7 @@ async function socketWay(machine: Machine, file: string, options: WaitOptions): 
   const run = async (wait: WaitOptions) => {
     const written = new Promise<void>((resolve, reject) => {
       server.once('connection', (socket) => {
-        // Also when the file fails first: then the pipeline has let go of the socket.
+        // Also when the file fails first: then the pipeline has released the socket.
         socket.on('error', () => {});
         pipeline(socket, createWriteStream(file, { mode: 0o600, highWaterMark: 1 << 20 })).then(resolve, reject);
       });

@@ -95,7 +95,7 @@ export class MachineSlot {
   }
 
   /**
-   * Puts the machine there that `start` gives. The present one stands still meanwhile and is ended then, or goes on as it was
+   * Replaces the machine by the one that `start` returns. The current one is stopped meanwhile and then ended, or continues as it was
    * when `start` fails; its files are disposed of in the background.
    */
   async exchange(dispose: (old: Machine) => Promise<void>, start: () => Promise<Machine>): Promise<void> {
@@ -145,7 +145,7 @@ export class MachineSlot {
     this.#keptAlive.add(machine);
   }
 
-  /** The same machine, at another moment: whoever is in the middle of something with its guest learns of it. */
+  /** The same machine, at another moment: pending operations with its guest are told. */
   markRestored(): void {
     this.#revive();
     this.#reattach();
@@ -267,7 +267,7 @@ export class MachineSlot {
 function poweredOff({ process }: Machine): QmpilotError {
   return new QmpilotError(
     'QEMU_EXITED',
-    `the guest has powered off; its QEMU (pid ${process.pid}) stands still, for the internal snapshots in it`,
+    `the guest has powered off; its QEMU (pid ${process.pid}) is paused, for the internal snapshots in it`,
   );
 }
 

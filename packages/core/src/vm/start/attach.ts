@@ -41,14 +41,14 @@ const ATTACH_OPTIONS = v.strictObject({
 } satisfies Record<keyof AttachOptions, v.GenericSchema>);
 
 const ATTACHED: Obstacle = {
-  reason: 'its QEMU was attached to, and belongs to whoever started it',
+  reason: 'its QEMU was attached to, and belongs to the program that started it',
   remedy: 'start it by boot()',
 };
 
 /**
  * Takes hold of a QEMU that somebody else started (libvirt, a script). What needs no other QEMU works: QMP, console, shells,
  * detectors, SysRq, poweroff, and snapshots of the strategy `internal`. Templates and forks do not, and say so. The guest is left
- * as it is, running or paused; closing the vm lets go of it, and QEMU goes on.
+ * as it is, running or paused; closing the VM detaches from it, and QEMU keeps running.
  * @throws {USAGE} for a path that cannot be a socket's
  * @throws {QMP_LINK} when nothing listens there, this user may not, or it is not QMP
  * @throws {CONSOLE_CLOSED} when a console or shell is no socket, or another client holds it

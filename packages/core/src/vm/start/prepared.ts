@@ -36,7 +36,7 @@ export interface PreparedRequest {
 
 /**
  * The snapshot that an earlier run kept of the same guest, machine, QEMU and preparation; undefined when there is none that fits.
- * One that can no longer be used (its image was built anew, ...) is removed, and `onProgress` says why.
+ * One that can no longer be used (its image was built again, ...) is removed, and `onProgress` says why.
  * @throws what preparing the guest throws
  */
 export async function findPrepared(request: PreparedRequest): Promise<VmSnapshot | undefined> {

@@ -59,7 +59,7 @@ export const PROGRAM_LINE: RegExp = new RegExp(
   `^(?:<\\d{1,3}>)?(?:${TIME} (?:${WORD}){0,3}?(?!kernel\\[)[^ :[\\]]{1,64}\\[\\d{1,10}\\]: |1 [^ ]{1,40} [^ ]{1,64} (?!kernel )[^ ]{1,64} [^ ]{1,64} [^ ]{1,64} - )`,
 );
 
-/** What stands before a line whoever wrote it, and says nothing about that. Taken away one after the other. */
+/** Prefixes of a line that say nothing about who wrote it. Removed one after the other. */
 export const WRAPPERS: readonly LineForm[] = [
   // a byte order mark, as its bytes
   form('bom', '\\u00ef\\u00bb\\u00bf'),

@@ -59,7 +59,7 @@ function matchWithin(text: string): Header | undefined {
 /** The patterns of the rules, anywhere in a line; made when first needed. */
 let anywhere: readonly { readonly rule: Rule; readonly pattern: RegExp }[] | undefined;
 
-/** Whether the words of a header stand anywhere in a line, whoever wrote it. */
+/** Tells whether the words of a header are anywhere in a line. */
 export function holdsHeader(text: string): boolean {
   anywhere ??= RULES.filter(({ vague }) => vague !== true).map((rule) => ({
     rule,

@@ -77,7 +77,7 @@ export const STALLS: readonly Rule[] = [
     pattern: new RegExp(`${PREFIX}BUG: workqueue lockup - pool(?: cpus=(?<cpu>\\d+))?`),
     title: 'BUG: workqueue lockup',
     from: 'none',
-    // A line for each pool that stands still, then what all of them hold.
+    // A line for each stalled pool, then what all of them hold.
     continues: ['workqueue-lockup'],
     follows: true,
   },

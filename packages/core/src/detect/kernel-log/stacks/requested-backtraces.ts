@@ -6,7 +6,7 @@ const BACKTRACE = /^NMI backtrace for cpu \d/;
 const MAX_CPUS = 1024;
 
 /**
- * Whoever notices a stall asks the other CPUs for their backtraces, and each prints its own: with caller tags as a context
+ * The CPU that notices a stall asks the other CPUs for their backtraces, and each prints its own: with caller tags as a context
  * of its own, `[C0]`, though it is a part of the report of `[C1]`.
  */
 export class RequestedBacktraces {

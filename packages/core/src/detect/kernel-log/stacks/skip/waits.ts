@@ -41,7 +41,7 @@ export const WAITS: readonly string[] = [
   'sched_submit_work',
 ];
 
-/** In a hang whoever waits is a victim: what it was called for stands further out. */
+/** In a hang the waiting task is a victim: the cause is in its callers. */
 export const HANG: readonly string[] = [
   '*wait',
   '*sched',
@@ -57,7 +57,7 @@ export const HANG: readonly string[] = [
   '*(?:^|_)down(?:$|_)',
 ];
 
-/** Completions and wait queues: a fault in them is of whoever owns them. */
+/** Completions and wait queues: a fault in them is a fault of their owner. */
 export const COMPLETIONS: readonly string[] = [
   'complete(?:_all|_with_flags|_on_current_cpu)?$',
   '_{0,4}swake_up',
