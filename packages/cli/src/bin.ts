@@ -7,9 +7,9 @@ import { createProgram } from './program.js';
 import { renderError } from './render/errors.js';
 import { watchForUncaught } from './uncaught.js';
 
-// A reader that closes the pipe early (`| head`) is not an error.
+// A reader that closes the pipe early (`| head`) is not an error; what was found by then stays the exit status.
 process.stdout.on('error', (error: NodeJS.ErrnoException) =>
-  process.exit(error.code === 'EPIPE' ? EXIT.fine : EXIT.cannotTell),
+  process.exit(error.code === 'EPIPE' ? (process.exitCode ?? EXIT.fine) : EXIT.cannotTell),
 );
 
 const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));

@@ -12,7 +12,7 @@ import { registerQmp } from './commands/qmp/qmp.js';
 import { registerPlan } from './commands/runs/plan.js';
 import { registerReport } from './commands/runs/report.js';
 import { registerRepro } from './commands/runs/repro.js';
-import { registerScan } from './commands/scan.js';
+import { registerScan } from './commands/scan/scan.js';
 import { registerFork } from './commands/snapshot/fork.js';
 import { registerRestore } from './commands/snapshot/restore.js';
 import { registerSnapshot } from './commands/snapshot/snapshot.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { QmpilotError, type AttemptRecord, type Finding, type RunEvent, type RunSummary } from '@qmpilot/core';
 import { Command } from 'commander';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { registerScan } from '../commands/scan.js';
+import { registerScan } from '../commands/scan/scan.js';
 import { renderBlock } from '../progress/progress-block.js';
 import { ProgressState } from '../progress/progress-state.js';
 import { renderError } from './errors.js';

@@ -73,11 +73,17 @@ export interface DStateFinding extends Finding {
   readonly cgroup?: string;
 }
 
+/** A process that a shutdown waits for; systemd before 247 prints no process id. */
+export interface LeftProcess {
+  readonly comm: string;
+  readonly pid?: number;
+}
+
 /** `poweroff` (or reboot, halt) was asked for and did not come to its end. */
 export interface PoweroffStallFinding extends Finding {
   readonly kind: 'poweroff-stall';
-  /** Where it stalled: systemd still stops units, or systemd-shutdown waits behind it. */
-  readonly phase: 'units' | 'final-kill' | 'unmount' | 'unknown';
+  /** Where it stalled: systemd still stops units, systemd-shutdown waits after that, or the kernel does not end. */
+  readonly phase: 'units' | 'units-stopped' | 'final-kill' | 'unmount' | 'power-off' | 'unknown';
   /** The unit whose stop job does not end: `user@0.service`, `session-1.scope`. */
   readonly unit?: string;
   /** The unit's description: `User Manager for UID 0`. */

@@ -133,6 +133,7 @@ class Engine implements KernelLogDetector {
     const line = parseKernelLine(raw, { plain, stamped: this.#stamped });
     this.#noteStamp(line);
     if (!this.#isKernels(line)) {
+      if (line.form === 'program') this.#unread.recognize();
       if (hit) this.#unread.note(line, raw);
       return;
     }
@@ -165,6 +166,7 @@ class Engine implements KernelLogDetector {
   #noteStamp({ time }: KernelLine): void {
     if (time === undefined) return;
     this.#stamped = true;
+    this.#unread.recognize();
     this.#boot.sawKernel(time);
   }
 

@@ -5,6 +5,7 @@ import { describeJob, nameTasks, openJobs, type ShutdownJudgement, type Shutdown
 const PHASE: Readonly<Record<ShutdownReport['phase'], string>> = {
   'requested': 'asked for',
   'units': 'systemd stops its units',
+  'units-stopped': 'all units are stopped',
   'final-kill': 'what is left is killed',
   'unmount': 'file systems are unmounted',
   'power-off': 'the kernel is told to end',

@@ -42,7 +42,20 @@ const WORDS: readonly InitWords[] = [
     pattern: /^ ?\* Remounting remaining filesystems read-only/,
     phase: 'unmount',
   },
+  { literal: 'Unmounting', pattern: /^ ?\*  {0,3}Unmounting (?:filesystems|\/\S{0,255} \.\.\.)/, phase: 'unmount' },
+  // dracut's shutdown script, in the initramfs to which systemd-shutdown hands over
+  { literal: 'dracut Warning: ', pattern: /^dracut Warning: Killing all remaining processes/, phase: 'final-kill' },
+  {
+    literal: 'dracut Warning: ',
+    pattern: /^dracut Warning: (?:Unmounted|Cannot umount|Unmounting) \//,
+    phase: 'unmount',
+  },
+  { literal: 'Rebooting.', pattern: /^Rebooting\.$/, phase: 'power-off' },
+  { literal: 'Powering off.', pattern: /^Powering off\.$/, phase: 'power-off' },
+  { literal: 'Halting.', pattern: /^Halting\.$/, phase: 'power-off' },
   // runit and Void's stage 3
+  { literal: '- runit: ', pattern: /^- runit: sending (?:TERM|KILL) signal to all processes/, phase: 'final-kill' },
+  { literal: '- runit: ', pattern: /^- runit: (?:power off|reboot|system halt)/, phase: 'power-off' },
   { literal: 'enter stage: /etc/runit/3', pattern: /^- runit: enter stage: \/etc\/runit\/3/, phase: 'units' },
   { literal: '=> ', pattern: /^=> Waiting for services to stop/, phase: 'units' },
   { literal: '=> ', pattern: /^=> Sending (?:TERM|KILL) signal to processes/, phase: 'final-kill' },

@@ -23,6 +23,14 @@ function fed(bytes: Uint8Array, size = bytes.length): ShutdownDetector {
   return detector;
 }
 
+/** Asked for at 0, the lines at 2 s. */
+function fedLines(...lines: string[]): ShutdownDetector {
+  const detector = createShutdownDetector();
+  detector.requested(0);
+  for (const line of lines) detector.console(`${line}\r\n`, 2000);
+  return detector;
+}
+
 describe('createShutdownDetector on captures of real guests', () => {
   it('follows a healthy poweroff to its end', () => {
     const report = fed(capture('healthy')).report(1e6);
@@ -167,15 +175,116 @@ describe('createShutdownDetector', () => {
   });
 
   it.each([
-    'Shutdown',
-    'Power-Off',
-    'System Power Off',
     'Final Step',
     'Late Shutdown Services',
     'Unmount All Filesystems',
     'umount.target - Unmount All Filesystems',
   ])('knows the target %s, older spellings included', (target) => {
     expect(phases(`[  OK  ] Reached target ${target}.`)).toEqual(['requested', 'units']);
+  });
+
+  it.each(['Shutdown', 'Power-Off', 'Reboot', 'System Power Off', 'poweroff.target - System Power Off'])(
+    'takes the target %s, older spellings included, for the end of all units',
+    (target) => {
+      const report = fedLines(`[  OK  ] Reached target ${target}.`).report(5000);
+      expect(report.phases.map(({ phase }) => phase)).toEqual(['requested', 'units-stopped']);
+      expect(judgeShutdown(report, WISH).reason).toContain('all units are stopped, but what comes after them');
+    },
+  );
+
+  it.each([
+    [
+      'older systemd',
+      ['systemd-shutdown[1]: Waiting for process: demo-fs, sleep'],
+      'final-kill',
+      'waits for demo-fs, sleep',
+    ],
+    [
+      'dracut',
+      [
+        'systemd-shutdown[1]: Waiting for process: 2093 (demo)',
+        'dracut Warning: Killing all remaining processes',
+        'dracut Warning: Unmounted /oldroot.',
+        'Rebooting.',
+      ],
+      'power-off',
+      'the last step of the kernel',
+    ],
+    [
+      'runit',
+      ['- runit: enter stage: /etc/runit/3', '- runit: leave stage: /etc/runit/3', '- runit: power off...'],
+      'power-off',
+      'the last step of the kernel',
+    ],
+    [
+      'OpenRC',
+      [' * Stopping sshd ... [ ok ]', ' * Unmounting filesystems', ' *   Unmounting /mnt/nfs ...'],
+      'unmount',
+      'unmounted: /mnt/nfs',
+    ],
+    [
+      'the last word of systemd-shutdown on a quiet console',
+      ['systemd-shutdown[1]: Failed to finalize file systems, loop devices, DM devices, ignoring.'],
+      'unmount',
+      'still unmounts and detaches',
+    ],
+    [
+      'a mount that does not end',
+      ["systemd-shutdown[1]: Unmounting '/srv/nfs' - timed out, issuing SIGKILL to PID 842."],
+      'unmount',
+      'devices: /srv/nfs',
+    ],
+    [
+      'a device that does not go',
+      [
+        'systemd-shutdown[1]: Unmounting file systems.',
+        'systemd-shutdown[1]: Could not detach DM /dev/dm-8: Device or resource busy',
+      ],
+      'unmount',
+      'devices: /dev/dm-8',
+    ],
+    [
+      'a session whose processes are killed',
+      [
+        'systemd[1]: session-1.scope: Stopping timed out. Killing.',
+        'systemd[1]: session-1.scope: Killing process 312 (bash) with signal SIGKILL.',
+      ],
+      'units',
+      'still waits for session-1.scope, 0s of no limit; left in it: bash (312)',
+    ],
+  ])('names what a shutdown waits for: %s', (_, lines, phase, reason) => {
+    const report = fedLines(...lines).report(5000);
+    expect(report.phase).toBe(phase);
+    expect(judgeShutdown(report, WISH).reason).toContain(reason);
+  });
+
+  it('gives processes without a number as they are named', () => {
+    const detector = fedLines('systemd-shutdown[1]: Waiting for process: demo-fs, sleep');
+    expect(detector.report(5000).processes).toEqual([{ comm: 'demo-fs' }, { comm: 'sleep' }]);
+    expect(detector.finding(5000)).not.toHaveProperty('task');
+  });
+
+  describe('a machine that stays on after the last words of its kernel', () => {
+    it.each(['reboot: Power down', 'reboot: Restarting system'])('is stalled: %s', (words) => {
+      const detector = fedLines(`[   58.417887] ${words}`);
+      expect(judgeShutdown(detector.report(180_000), WISH)).toEqual({
+        outcome: 'stalled',
+        reason: 'after 3min the last step of the kernel has not ended',
+      });
+      expect(detector.report(180_000)).toMatchObject({ end: 'running', phase: 'power-off', elapsed: 180_000 });
+      expect(detector.finding(180_000)).toMatchObject({
+        phase: 'power-off',
+        title: 'poweroff stalled: the last step of the kernel',
+      });
+    });
+
+    it('is not, when QMP or the end of QEMU follows', () => {
+      const event = fedLines('[   58.417887] reboot: Power down');
+      event.qmpEvent('SHUTDOWN', { guest: true, reason: 'guest-shutdown' }, 3000);
+      const exit = fedLines('[   58.417887] reboot: Power down');
+      exit.qemuExited(3000);
+      for (const detector of [event, exit]) expect(judgeShutdown(detector.report(180_000), WISH).outcome).toBe('clean');
+    });
   });
 
   it.each([
@@ -362,7 +471,7 @@ describe('judgeShutdown', () => {
       'killed',
       'QEMU ended in phase requested, before the guest had come to an end',
     ],
-    ['poweroff', () => {}, 'stalled', 'after 5s nothing was heard of it'],
+    ['poweroff', () => {}, 'stalled', 'after 5s no shutdown activity was seen'],
     [
       'poweroff',
       (detector: ShutdownDetector) => detector.refused('Failed to connect to bus'),

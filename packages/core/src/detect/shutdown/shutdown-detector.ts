@@ -1,6 +1,7 @@
 import { ConsoleLines } from '../console-lines.js';
-import type { Candidate, PoweroffStallFinding, TaskRef } from '../finding.js';
+import type { Candidate, LeftProcess, PoweroffStallFinding, TaskRef } from '../finding.js';
 import { readShutdownLine, SHUTDOWN_LITERALS, type ShutdownLine, type ShutdownPhase } from './shutdown-line.js';
+import { stallFinding } from './stall-finding.js';
 import { StopJobs, type ShutdownJob } from './stop-jobs.js';
 
 /** How the system went down, as far as it has. */
@@ -26,7 +27,9 @@ export interface ShutdownReport {
   /** systemd's jobs that took time, those still running first. */
   readonly jobs: readonly ShutdownJob[];
   /** What systemd-shutdown still waits for. */
-  readonly processes: readonly TaskRef[];
+  readonly processes: readonly LeftProcess[];
+  /** Mounts and devices that could not be released, or else the one that is being released. */
+  readonly resources: readonly string[];
   /** Whether QMP sent SHUTDOWN, and with which reason. */
   readonly shutdownEvent: boolean;
   readonly shutdownReason?: string;
@@ -68,14 +71,21 @@ export interface ShutdownDetector {
   finding(atMs: number): PoweroffStallFinding;
 }
 
-const ORDER: readonly ShutdownPhase[] = ['requested', 'units', 'final-kill', 'unmount', 'power-off', 'off', 'gone'];
-const OTHER_INIT = {
-  'units': 'services are stopped',
-  'final-kill': 'what is left is killed',
-  'unmount': 'file systems are unmounted',
-} as const;
+const ORDER: readonly ShutdownPhase[] = [
+  'requested',
+  'units',
+  'units-stopped',
+  'final-kill',
+  'unmount',
+  'power-off',
+  'off',
+  'gone',
+];
 /** systemd shows a job that runs longer than this: JOBS_IN_PROGRESS_WAIT_USEC of src/core/manager.c. */
 const USUAL_STOP_MS = 5000;
+/** From the kernel's last message to the end of QEMU; milliseconds on a quiet host. */
+const LAST_STEP_MS = 15_000;
+const MAX_RESOURCES = 32;
 const MAX_EVIDENCE = 30;
 const MAX_PROCESSES = 64;
 
@@ -88,7 +98,15 @@ class Detector implements ShutdownDetector {
   readonly #lines = new ConsoleLines(SHUTDOWN_LITERALS);
   readonly #jobs = new StopJobs();
   readonly #phases: { phase: ShutdownPhase; at: number }[] = [];
-  readonly #processes = new Map<number, TaskRef>();
+  readonly #processes = new Map<number | string, LeftProcess>();
+  readonly #failedResources = new Set<string>();
+  #resource: string | undefined;
+  /** When the kernel said that it ends the machine; QMP or the machine itself confirm it. */
+  #kernelEndAt: number | undefined;
+  #confirmed = false;
+  #firstAt: number | undefined;
+  /** Time passed between what was fed: a capture that is fed at once says nothing about how long the machine stayed on. */
+  #timed = false;
   #evidence: string[] = [];
   #requestedAt: number | undefined;
   #endedAt: number | undefined;
@@ -100,11 +118,14 @@ class Detector implements ShutdownDetector {
   #otherInit = false;
 
   requested(atMs: number): void {
+    this.#timed = true;
     this.#requestedAt ??= atMs;
     this.#reach('requested', atMs);
   }
 
   console(chunk: string | Uint8Array, atMs: number): void {
+    this.#firstAt ??= atMs;
+    this.#timed ||= atMs > this.#firstAt;
     this.#lines.push(chunk, (line) => {
       const said = readShutdownLine(line);
       for (const item of said) this.#take(item, atMs);
@@ -115,13 +136,17 @@ class Detector implements ShutdownDetector {
   qmpEvent(name: string, data: Readonly<Record<string, unknown>>, atMs: number): void {
     if (name === 'POWERDOWN') this.requested(atMs);
     if (name === 'SHUTDOWN') {
+      this.#confirmed = true;
       this.#shutdownEvent = true;
       this.#shutdownReason = typeof data['reason'] === 'string' ? data['reason'] : undefined;
       this.#finish(endOf(data['guest'] === true, this.#shutdownReason), atMs);
     }
     if (this.#requestedAt === undefined) return;
     if (name === 'GUEST_PANICKED') this.#finish('panicked', atMs);
-    if (name === 'RESET' && data['guest'] === true) this.#finish('rebooted', atMs);
+    if (name === 'RESET' && data['guest'] === true) {
+      this.#confirmed = true;
+      this.#finish('rebooted', atMs);
+    }
   }
 
   jobs(text: string, atMs: number): void {
@@ -142,19 +167,23 @@ class Detector implements ShutdownDetector {
   }
 
   qemuExited(atMs: number): void {
+    this.#confirmed = true;
     this.#finish('killed', atMs);
     this.#phases.push({ phase: 'gone', at: atMs });
   }
 
   report(atMs: number): ShutdownReport {
     const from = this.#requestedAt ?? this.#phases[0]?.at ?? atMs;
+    const staysOn = this.#staysOn(atMs);
+    const phases = staysOn ? lastStep(this.#phases) : [...this.#phases];
     return {
-      end: this.#end,
-      phase: this.#phase,
-      phases: [...this.#phases],
-      elapsed: Math.max(0, (this.#endedAt ?? atMs) - from),
+      end: staysOn ? 'running' : this.#end,
+      phase: phases.at(-1)?.phase ?? 'requested',
+      phases,
+      elapsed: Math.max(0, (staysOn ? atMs : (this.#endedAt ?? atMs)) - from),
       jobs: this.#jobs.all(),
       processes: [...this.#processes.values()],
+      resources: this.#resources,
       shutdownEvent: this.#shutdownEvent,
       ...(this.#shutdownReason === undefined ? {} : { shutdownReason: this.#shutdownReason }),
       ...(this.#panic === undefined ? {} : { panic: this.#panic }),
@@ -183,33 +212,7 @@ class Detector implements ShutdownDetector {
   }
 
   finding(atMs: number): PoweroffStallFinding {
-    const report = this.report(atMs);
-    const job =
-      report.phase === 'units' || report.phase === 'requested' ? report.jobs.find(({ ended }) => !ended) : undefined;
-    const phase = stalledPhase(report.phase, job);
-    const where = job === undefined ? phaseText(phase, report) : (job.unit ?? job.description ?? 'a job');
-    return {
-      kind: 'poweroff-stall',
-      severity: 'error',
-      title: `poweroff stalled: ${where}`,
-      signature: [
-        'poweroff-stall',
-        phase,
-        ...(job === undefined ? [] : [generalUnit(job.unit ?? job.description ?? '')]),
-      ].join(' '),
-      at: atMs,
-      phase,
-      ...(job?.unit === undefined ? {} : { unit: job.unit }),
-      ...(job?.description === undefined ? {} : { description: job.description }),
-      ...(job?.slice === undefined ? {} : { slice: job.slice }),
-      ...(job?.cgroup === undefined ? {} : { cgroup: job.cgroup }),
-      elapsed: job === undefined ? report.elapsed : job.elapsed,
-      ...(job?.limit === undefined ? {} : { limit: job.limit }),
-      ...(job === undefined || job.limits.length === 0 ? {} : { limits: job.limits }),
-      ...(report.processes[0] === undefined || job !== undefined ? {} : { task: report.processes[0] }),
-      shutdownEvent: report.shutdownEvent,
-      evidence: report.evidence,
-    };
+    return stallFinding(this.report(atMs), atMs);
   }
 
   get #phase(): ShutdownPhase {
@@ -234,9 +237,23 @@ class Detector implements ShutdownDetector {
         break;
       case 'processes':
         if (item.all) this.#processes.clear();
-        for (const task of item.left) if (this.#processes.size < MAX_PROCESSES) this.#processes.set(task.pid, task);
+        for (const task of item.left)
+          if (this.#processes.size < MAX_PROCESSES) this.#processes.set(task.pid ?? task.comm, task);
+        break;
+      case 'resource':
+        if (item.failed && this.#failedResources.size < MAX_RESOURCES) this.#failedResources.add(item.name);
+        this.#resource = item.name;
+        break;
+      case 'unit-timeout':
+        if (this.#requestedAt === undefined) break;
+        this.#jobs.timedOut(item.unit, atMs);
+        this.#reach('units', atMs);
+        break;
+      case 'unit-kill':
+        this.#jobs.killed(item.unit, item.task);
         break;
       case 'end':
+        if (item.how !== 'halt') this.#kernelEndAt ??= atMs;
         this.#finish(item.how === 'power-off' ? 'off' : item.how === 'reboot' ? 'rebooted' : 'halted', atMs);
         break;
       case 'panic':
@@ -245,9 +262,23 @@ class Detector implements ShutdownDetector {
         this.#finish('panicked', atMs);
         break;
       case 'boot':
-        if (this.#requestedAt !== undefined) this.#finish('rebooted', atMs);
+        if (this.#requestedAt === undefined) break;
+        this.#confirmed = true;
+        this.#finish('rebooted', atMs);
         break;
     }
+  }
+
+  get #resources(): string[] {
+    if (this.#failedResources.size > 0) return [...this.#failedResources];
+    return this.#resource === undefined ? [] : [this.#resource];
+  }
+
+  /** The kernel said that it ends the machine, and nothing came of it. */
+  #staysOn(atMs: number): boolean {
+    return (
+      this.#kernelEndAt !== undefined && this.#timed && !this.#confirmed && atMs - this.#kernelEndAt > LAST_STEP_MS
+    );
   }
 
   #takeUnit(item: Extract<ShutdownLine, { type: 'unit' }>, atMs: number): void {
@@ -287,29 +318,14 @@ function endOf(byGuest: boolean, reason: string | undefined): ShutdownEnd {
   return reason === 'guest-reset' ? 'rebooted' : 'off';
 }
 
+/** The machine is not off: the last step has begun. */
+function lastStep(phases: ShutdownReport['phases']): ShutdownReport['phases'] {
+  const before = phases.filter(({ phase }) => phase !== 'off');
+  if (before.at(-1)?.phase === 'power-off') return before;
+  const at = phases.find(({ phase }) => phase === 'off')?.at ?? before.at(-1)?.at ?? 0;
+  return [...before, { phase: 'power-off', at }];
+}
+
 function withoutTimes(line: string): string {
   return line.replace(/^[[\]* ]+/, '').replace(/\([^()]{1,60}\)/g, '');
-}
-
-function stalledPhase(phase: ShutdownPhase, job: ShutdownJob | undefined): PoweroffStallFinding['phase'] {
-  if (job !== undefined || phase === 'units') return 'units';
-  if (phase === 'final-kill') return 'final-kill';
-  return phase === 'requested' ? 'unknown' : 'unmount';
-}
-
-function phaseText(phase: PoweroffStallFinding['phase'], { processes, init }: ShutdownReport): string {
-  if (phase === 'unknown') return 'nothing was heard of it';
-  if (init === 'other') return OTHER_INIT[phase];
-  const names = processes
-    .slice(0, 3)
-    .map(({ comm, pid }) => `${comm} (${pid})`)
-    .join(', ');
-  if (phase === 'final-kill')
-    return names === '' ? 'systemd-shutdown kills what is left' : `systemd-shutdown waits for ${names}`;
-  return phase === 'unmount' ? 'systemd-shutdown unmounts and detaches' : 'systemd stops its units';
-}
-
-/** Without what differs from one boot to the next: the number of a session. */
-function generalUnit(unit: string): string {
-  return unit.replace(/^session-\w+\.scope$/, 'session-N.scope');
 }

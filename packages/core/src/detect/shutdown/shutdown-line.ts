@@ -1,9 +1,18 @@
-import type { TaskRef } from '../finding.js';
+import type { LeftProcess, TaskRef } from '../finding.js';
+import { union } from '../union.js';
 import { OTHER_INIT_LITERALS, readOtherInit } from './other-inits.js';
 import { parseTimeSpan } from './time-span.js';
 
 /** How far a shutdown has come, in order; `gone`: QEMU ended without a word of it. */
-export type ShutdownPhase = 'requested' | 'units' | 'final-kill' | 'unmount' | 'power-off' | 'off' | 'gone';
+export type ShutdownPhase =
+  | 'requested'
+  | 'units'
+  | 'units-stopped'
+  | 'final-kill'
+  | 'unmount'
+  | 'power-off'
+  | 'off'
+  | 'gone';
 
 /** What one console line says about a shutdown. */
 export type ShutdownLine =
@@ -25,7 +34,12 @@ export type ShutdownLine =
       readonly sure: boolean;
     }
   /** `all`: these and no others are left. */
-  | { readonly type: 'processes'; readonly left: readonly TaskRef[]; readonly all: boolean }
+  | { readonly type: 'processes'; readonly left: readonly LeftProcess[]; readonly all: boolean }
+  /** A mount or device that is being released (`failed`: could not be). */
+  | { readonly type: 'resource'; readonly name: string; readonly failed: boolean }
+  /** systemd gives up waiting for a unit to stop by itself. */
+  | { readonly type: 'unit-timeout'; readonly unit: string }
+  | { readonly type: 'unit-kill'; readonly unit: string; readonly task: TaskRef }
   | { readonly type: 'end'; readonly how: 'power-off' | 'reboot' | 'halt' }
   | { readonly type: 'panic'; readonly message: string }
   | { readonly type: 'boot' };
@@ -40,6 +54,8 @@ export const SHUTDOWN_LITERALS: readonly string[] = [
   'Deactivated swap ',
   'Closed ',
   'Removed slice ',
+  'Stopping timed out',
+  'Killing process ',
   'Failed unmounting ',
   'Failed deactivating ',
   'Timed out ',
@@ -66,11 +82,36 @@ const RUN_STATE_TARGET = /^(?:multi-user\.target|graphical\.target|Multi-User Sy
 // systemd src/shutdown/shutdown.c.
 const SHUTDOWN_TOOL = /(?:^|[\] ])(?:systemd-)?shutdown(?:\[\d{1,10}\])?: (.{1,300})$/;
 const WAITING = /^(?:Waiting for process(?:es)?: |Sending SIGKILL to PID )(.{1,256})$/;
+const UNMOUNT_STEP = new RegExp(
+  `^${union([
+    'Unmounting',
+    'Deactivating',
+    'Detaching',
+    'Stopping (?:MD|DM)',
+    'All ',
+    'Could not',
+    'Failed to (?:unmount|finalize|detach|remount|deactivate|stop)',
+    'Not all',
+    'Unable to finalize',
+    'Remounting',
+  ])}`,
+);
 /** A comm may be in parentheses of its own: `812 ((sd-pam))`. */
 const PROCESS = /(\d{1,10}) \((\([^()]{1,64}\)|[^()]{1,64})\)/g;
 // Before systemd 250, `Shutdown` and `Power-Off`.
 const DOWN_TARGET =
   /Reached target (?:(?:poweroff|reboot|halt|kexec|shutdown|final|umount)\.target|(?:System )?(?:Power[ -]Off|Reboot|Halt|Shutdown)\.|Final Step|Late Shutdown Services|Unmount All Filesystems)/;
+
+/** Without the full stop behind them. */
+const LAST_TARGET =
+  /Reached target (?:(?:poweroff|reboot|halt|kexec|shutdown)\.target|(?:System )?(?:Power[ -]Off|Reboot|Halt|Shutdown)\.)/;
+const RESOURCE =
+  /^(?<failed>Could not|Failed to|Not all)?.{0,24}?(?:[uU]nmount(?:ing)?|[dD]etach(?:ing)?|[dD]eactivat(?:e|ing)|[rR]emount(?:ing)?|[sS]top(?:ping)?)(?: (?:loopback|loop|swap|DM|MD|device-mapper|disk))? '?(?<name>\/[^ ':,]{1,255})'?(?<late> - timed out)?/;
+const UNIT = '([^ :]{1,255}\\.(?:service|scope|slice|mount|socket|swap))';
+const UNIT_TIMEOUT = new RegExp(`(?:^|[ \\]])${UNIT}: (?:Stopping|State '[\\w-]{1,32}') timed out`);
+const UNIT_KILL = new RegExp(
+  `(?:^|[ \\]])${UNIT}: Killing process (\\d{1,10}) \\((\\([^()]{1,64}\\)|[^()]{1,64})\\) with signal`,
+);
 
 export function readShutdownLine(line: string): ShutdownLine[] {
   const job = readJob(line);
@@ -100,25 +141,42 @@ function readJob(line: string): ShutdownLine | undefined {
 function readShutdownTool(message: string): ShutdownLine[] {
   const waiting = WAITING.exec(message);
   if (waiting !== null) {
-    const left = [...(waiting[1] ?? '').matchAll(PROCESS)]
-      .slice(0, 32)
-      .map(([, pid, comm]) => ({ pid: Number(pid), comm: comm ?? '' }));
     return [
       { type: 'phase', phase: 'final-kill', sure: true },
-      { type: 'processes', left, all: message.startsWith('Waiting') },
+      { type: 'processes', left: leftProcesses(waiting[1] ?? ''), all: message.startsWith('Waiting') },
     ];
   }
   if (/^(?:Powering off|Rebooting|Halting system)/.test(message))
     return [{ type: 'phase', phase: 'power-off', sure: true }];
-  if (
-    /^(?:Unmounting|Deactivating|Detaching|Stopping (?:MD|DM)|All |Could not|Failed to unmount|Not all|Unable to finalize|Remounting)/.test(
-      message,
-    )
-  ) {
-    return [{ type: 'phase', phase: 'unmount', sure: true }];
+  if (UNMOUNT_STEP.test(message)) {
+    const { name, failed, late } = RESOURCE.exec(message)?.groups ?? {};
+    return [
+      { type: 'phase', phase: 'unmount', sure: true },
+      ...(name === undefined
+        ? []
+        : [
+            {
+              type: 'resource',
+              name: name.replace(/\.$/, ''),
+              failed: failed !== undefined || late !== undefined,
+            } as const,
+          ]),
+    ];
   }
   if (/^(?:Sending SIG|Syncing filesystems)/.test(message)) return [{ type: 'phase', phase: 'final-kill', sure: true }];
   return [];
+}
+
+/** `812 (bash), 900 (sleep)`; before systemd 247 `bash, sleep`. */
+function leftProcesses(text: string): LeftProcess[] {
+  const numbered = [...text.matchAll(PROCESS)].map(([, pid, comm]) => ({ pid: Number(pid), comm: comm ?? '' }));
+  const named = () =>
+    text
+      .replace(/\.{0,3}$/, '')
+      .split(', ')
+      .filter((comm) => comm !== '' && !/^\d+$/.test(comm))
+      .map((comm) => ({ comm }));
+  return (numbered.length > 0 ? numbered : named()).slice(0, 32);
 }
 
 function readKernel(line: string): ShutdownLine[] {
@@ -138,6 +196,11 @@ function readKernel(line: string): ShutdownLine[] {
 
 /** Units of systemd, and what other inits print. */
 function readInit(line: string): ShutdownLine[] {
+  const late = UNIT_TIMEOUT.exec(line)?.[1];
+  if (late !== undefined) return [{ type: 'unit-timeout', unit: late }];
+  const killed = UNIT_KILL.exec(line);
+  if (killed !== null)
+    return [{ type: 'unit-kill', unit: killed[1] ?? '', task: { pid: Number(killed[2]), comm: killed[3] ?? '' } }];
   const status = UNIT_STATUS.exec(line);
   if (status !== null) {
     const text = status[2] ?? '';
@@ -152,7 +215,11 @@ function readInit(line: string): ShutdownLine[] {
       },
     ];
   }
+  if (LAST_TARGET.test(line)) return [{ type: 'phase', phase: 'units-stopped', sure: true }];
   if (DOWN_TARGET.test(line)) return [{ type: 'phase', phase: 'units', sure: true }];
+  const mount = /^ ?\*  {0,3}Unmounting (\/\S{0,255}) \.\.\./.exec(line)?.[1];
   const phase = readOtherInit(line);
-  return phase === undefined ? [] : [{ type: 'phase', phase, sure: false, by: 'other-init' }];
+  if (phase === undefined) return [];
+  const said: ShutdownLine = { type: 'phase', phase, sure: false, by: 'other-init' };
+  return mount === undefined ? [said] : [said, { type: 'resource', name: mount, failed: false }];
 }

@@ -137,6 +137,17 @@ export class StopJobs {
     if (known === undefined) this.#know(unit, { description, slice: undefined, cgroup: undefined, limit: undefined });
   }
 
+  /** systemd no longer waits for the unit to stop by itself. */
+  timedOut(unit: string, atMs: number): void {
+    if (this.#find(unit, this.#units.get(unit)?.description) === undefined) this.#add(unit, undefined, 'stop', atMs);
+  }
+
+  /** A process of the unit was killed. */
+  killed(unit: string, task: TaskRef): void {
+    const known = this.#processes.get(unit) ?? [];
+    if (!known.some(({ pid }) => pid === task.pid)) this.holds(unit, [...known, task]);
+  }
+
   stopped(unit: string | undefined, description: string): void {
     const job = this.#find(unit, description);
     if (job !== undefined) job.ended = true;

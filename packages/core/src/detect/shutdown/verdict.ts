@@ -1,4 +1,4 @@
-import type { TaskRef } from '../finding.js';
+import type { LeftProcess } from '../finding.js';
 import type { ShutdownReport } from './shutdown-detector.js';
 import type { ShutdownJob } from './stop-jobs.js';
 import { formatTimeSpan } from './time-span.js';
@@ -38,7 +38,10 @@ const ENDED: Readonly<Partial<Record<ShutdownReport['end'], string>>> = {
   halted: 'the system halted',
 };
 
-/** Says what a shutdown came to. A report whose end is `running` is taken as given up on. */
+/**
+ * Says what a shutdown came to. A report whose end is `running` is taken as given up on. A caller that waits until its time is
+ * up and passes the report of then gets `stalled` also where the kernel said `reboot: Power down` and the machine stays on.
+ */
 export function judgeShutdown(
   report: ShutdownReport,
   wish: { readonly wanted: ShutdownWish; readonly slowAfterMs: number },
@@ -76,17 +79,18 @@ function stallReason(report: ShutdownReport): string {
   if (job !== undefined) return `systemd still waits for ${describeJob(job)}`;
   switch (report.phase) {
     case 'requested':
-      return 'nothing was heard of it';
+      return 'no shutdown activity was seen';
     case 'units':
       return report.init === 'other' ? 'services are still being stopped' : 'systemd still stops its units';
+    case 'units-stopped':
+      return 'all units are stopped, but what comes after them (systemd-shutdown, the kernel) has not ended';
     case 'final-kill':
       if (report.init === 'other') return 'what is left is still being killed';
       return report.processes.length === 0
         ? 'systemd-shutdown still kills what is left'
         : `systemd-shutdown still waits for ${nameTasks(report.processes)}`;
     case 'unmount':
-      if (report.init === 'other') return 'file systems are still being unmounted';
-      return 'systemd-shutdown still unmounts and detaches file systems and devices';
+      return `${report.init === 'other' ? 'file systems are still being unmounted' : 'systemd-shutdown still unmounts and detaches file systems and devices'}${nameResources(report)}`;
     case 'power-off':
     case 'off':
     case 'gone':
@@ -117,7 +121,12 @@ export function describeJob(job: ShutdownJob): string {
   return `${name}${about}${place}${times}${grown}${left}`;
 }
 
-export function nameTasks(tasks: readonly TaskRef[]): string {
-  const names = tasks.slice(0, 5).map(({ comm, pid }) => `${comm} (${pid})`);
+/** `: /srv/nfs, /dev/dm-8`, the mounts and devices that are named. */
+export function nameResources({ resources }: ShutdownReport): string {
+  return resources.length === 0 ? '' : `: ${resources.slice(0, 5).join(', ')}`;
+}
+
+export function nameTasks(tasks: readonly LeftProcess[]): string {
+  const names = tasks.slice(0, 5).map(({ comm, pid }) => (pid === undefined ? comm : `${comm} (${pid})`));
   return tasks.length > names.length ? `${names.join(', ')} and ${tasks.length - names.length} more` : names.join(', ');
 }

@@ -1,4 +1,4 @@
-import { union } from '../union.js';
+import { union } from '../../union.js';
 
 /** The wall-clock time that a system log, a terminal program or a CI service puts before a line. */
 const TIME = union([

@@ -1,4 +1,4 @@
-import { union } from '../union.js';
+import { union } from '../../union.js';
 
 const INDENT = '^[ \\t]*';
 const HEX = '[0-9a-f]';

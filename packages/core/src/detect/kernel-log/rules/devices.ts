@@ -1,4 +1,4 @@
-import { union } from '../union.js';
+import { union } from '../../union.js';
 import type { Rule } from './rule.js';
 
 const NAME = '[\\w.!-]{1,32}';

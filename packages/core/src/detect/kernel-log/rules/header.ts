@@ -1,5 +1,5 @@
+import { union } from '../../union.js';
 import type { KernelLine } from '../lines/kernel-line.js';
-import { union } from '../union.js';
 import { RULES } from './all-rules.js';
 import type { Rule } from './rule.js';
 

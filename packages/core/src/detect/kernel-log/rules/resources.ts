@@ -1,4 +1,4 @@
-import { union } from '../union.js';
+import { union } from '../../union.js';
 import type { Rule } from './rule.js';
 import { COMMON_SKIP } from './rule.js';
 

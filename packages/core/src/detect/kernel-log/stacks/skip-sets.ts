@@ -1,4 +1,4 @@
-import { union } from '../union.js';
+import { union } from '../../union.js';
 import { ALLOCATORS } from './skip/allocators.js';
 import { LOCKS } from './skip/locks.js';
 import { CONSOLES, MACHINERY } from './skip/machinery.js';

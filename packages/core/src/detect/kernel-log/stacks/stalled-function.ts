@@ -1,5 +1,5 @@
 import type { StackFrame } from '../../finding.js';
-import { union } from '../union.js';
+import { union } from '../../union.js';
 import { isCertain, syscallName } from './frame-choice.js';
 import type { Trace } from './frames.js';
 import { isSkipped } from './skip-sets.js';

@@ -1,12 +1,16 @@
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { Command, CommanderError } from 'commander';
 import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { registerScan } from './scan.js';
+import { unpack } from './unpack.js';
 
-const fixture = (name: string) => fileURLToPath(new URL(`../../../../tests/fixtures/${name}`, import.meta.url));
+const fixture = (name: string) => fileURLToPath(new URL(`../../../../../tests/fixtures/${name}`, import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'qmpilot-scan-'));
 let out = '';
 let err = '';
@@ -82,15 +86,55 @@ test('--severity error leaves the lesser ones out', async () => {
   expect(await scan('--severity', 'loud', fixture('kernel-log/written/storage.log'))).not.toBe(0);
 });
 
-test('a missing file, a directory, a binary and a compressed file are each a clear error, exit 2', async () => {
+test('a missing file, a directory and a binary file are each a clear error, exit 2', async () => {
   expect(await scan(join(directory, 'nowhere.log'))).toBe(2);
   expect(err).toContain('there is no such file');
   expect(await scan(directory)).toBe(2);
   expect(err).toContain('is a directory');
   expect(await scan(log('binary', new Uint8Array(4096)))).toBe(2);
   expect(err).toContain('is a binary file');
-  expect(await scan(log('log.gz', new Uint8Array([0x1f, 0x8b, 8, 0])))).toBe(2);
-  expect(err).toContain('zcat');
+  expect(out).toBe('');
+});
+
+const FAILURE = '[    1.000000] BUG: kernel NULL pointer dereference, address: 0000000000000038\n';
+const PACKERS = [['gzip'], ['zstd'], ['xz'], ['bzip2']].filter(
+  ([program = '']) => spawnSync(program, ['--version'], { input: '' }).error === undefined,
+);
+
+test.each(PACKERS)('a log packed by %s is unpacked', async (program = '') => {
+  const packed = execFileSync(program, ['-c'], { input: FAILURE });
+  expect(await scan(log(`log.${program}`, packed))).toBe(1);
+  expect(out).toContain('error: BUG: unable to handle kernel NULL pointer dereference');
+  expect(await scan(log(`cut.${program}`, packed.subarray(0, packed.length - 9)))).toBe(2);
+  expect(err).toMatch(/cannot (?:read|unpack) /);
+});
+
+test('a decompression bomb is refused, and takes no memory', async () => {
+  const bomb = Readable.from([gzipSync(Buffer.alloc(16 << 20))]);
+  const read = async () => {
+    for await (const chunk of unpack(bomb, 'bomb.gz', 1 << 20)) expect(chunk.length).toBeLessThan(1 << 20);
+  };
+  await expect(read()).rejects.toThrow('bomb.gz unpacks to more than 1 MiB');
+});
+
+test('UTF-16, as a PowerShell writes it, and NUL bytes after a crash are text', async () => {
+  expect(await scan(log('utf16', Buffer.from(`\ufeff${FAILURE}`, 'utf16le')))).toBe(1);
+  const padded = `${'[    0.500000] up\n'.repeat(300)}${'\0'.repeat(3500)}${FAILURE}`;
+  expect(await scan(log('padded', padded))).toBe(1);
+});
+
+test('words of a failure in a log of no known form are no clean log', async () => {
+  expect(
+    await scan(log('strange', 'kernlog|1|BUG: kernel NULL pointer dereference, address: 0000000000000038\n')),
+  ).toBe(125);
+  expect(out).toBe('');
+  expect(err).toContain('the form of this log is not known');
+});
+
+test('what a program printed is told on standard error only', async () => {
+  expect(await scan(log('program', '[    1.000000] up\ntest: BUG: KASAN: use-after-free in demo+0x1/0x2\n'))).toBe(0);
+  expect(out).toBe('no failures found\n');
+  expect(err).toContain('a program wrote them');
 });
 
 test('an unreadable file does not keep the others from being read', async () => {

@@ -1,0 +1,137 @@
+import { createKernelLogDetector, createLogDecoder } from '@qmpilot/core/detect';
+import type { KernelLogFinding, Severity, UnreadLines } from '@qmpilot/core/detect';
+import { InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
+import { EXIT } from '../../exit-codes.js';
+import { helpText } from '../../help.js';
+import { renderJson } from '../../render/json.js';
+import { visible } from '../../render/visible.js';
+import { readLog } from './read-log.js';
+import { renderFailures } from './render.js';
+import type { Failure } from './render.js';
+import { UnreadableLogError } from './unreadable.js';
+
+const SEVERITIES: readonly Severity[] = ['info', 'warning', 'error'];
+interface ScanOptions {
+  readonly json?: boolean;
+  readonly severity: Severity;
+}
+
+type Outcome = 'clean' | 'found' | 'unclear' | 'unreadable';
+
+/** `qmpilot scan [FILE...]` */
+export function registerScan(program: Command): void {
+  program
+    .command('scan')
+    .description('find kernel failures in a console or kernel log')
+    .argument('[file...]', 'logs to read; - or none for standard input')
+    .option('--json', 'print one JSON line per report')
+    .option('--severity <level>', 'report from this severity on: info, warning or error', parseSeverity, 'warning')
+    .addHelpText(
+      'after',
+      helpText(
+        'Logs may be packed by gzip, zstd, xz or bzip2. Exit status: 0 nothing found, 1 failures found, 2 usage error or an unreadable file, 125 cannot tell: the words of a failure in a log whose form is not known.',
+      ),
+    )
+    .action(async (files: string[], options: ScanOptions) => {
+      const names = files.length === 0 ? ['-'] : files;
+      const outcomes = new Set<Outcome>();
+      for (const name of names) outcomes.add(await new LogScan(name, options, names.length > 1).run());
+      process.exitCode = exitCodeOf(outcomes);
+    });
+}
+
+function exitCodeOf(outcomes: ReadonlySet<Outcome>): number {
+  if (outcomes.has('unreadable')) return EXIT.usage;
+  if (outcomes.has('found')) return EXIT.found;
+  return outcomes.has('unclear') ? EXIT.cannotTell : EXIT.fine;
+}
+
+/** The scan of one log. */
+class LogScan {
+  readonly #name: string;
+  readonly #options: ScanOptions;
+  readonly #where: string;
+  readonly #failures = new Map<string, Failure>();
+  readonly #started = performance.now();
+  #any = false;
+
+  constructor(name: string, options: ScanOptions, several: boolean) {
+    this.#name = name;
+    this.#options = options;
+    this.#where = several ? `${visible(name)}: ` : '';
+  }
+
+  async run(): Promise<Outcome> {
+    const problem = await this.#read();
+    const found = this.#failures.size > 0;
+    if (this.#options.json !== true) process.stdout.write(renderFailures([...this.#failures.values()], this.#where));
+    if (problem === 'unreadable') return problem;
+    if (found) return 'found';
+    if (problem === undefined && this.#options.json !== true) process.stdout.write(`${this.#where}no failures found\n`);
+    return problem ?? 'clean';
+  }
+
+  async #read(): Promise<'unreadable' | 'unclear' | undefined> {
+    const detector = createKernelLogDetector();
+    const decoder = createLogDecoder();
+    try {
+      for await (const chunk of readLog(this.#name)) {
+        const bytes = chunk === undefined ? decoder.flush() : decoder.push(chunk);
+        if (decoder.encoding === 'binary')
+          throw new UnreadableLogError(`${this.#name} is a binary file, not a console log`);
+        this.#take(chunk === undefined ? detector.tick(this.#elapsed()) : []);
+        this.#take(detector.push(bytes, this.#elapsed()));
+      }
+      const bytes = decoder.end();
+      if (decoder.encoding === 'binary')
+        throw new UnreadableLogError(`${this.#name} is a binary file, not a console log`);
+      this.#take([...detector.push(bytes, this.#elapsed()), ...detector.end(this.#elapsed())]);
+    } catch (error) {
+      // What was found before is told all the same.
+      this.#take(detector.end(this.#elapsed()));
+      if (!(error instanceof UnreadableLogError)) throw error;
+      process.stderr.write(`qmpilot scan: ${visible(error.message)}\n`);
+      return 'unreadable';
+    }
+    return this.#explain(detector.unread);
+  }
+
+  /** Only a pipe has a clock of its own; a file is there at once. */
+  #elapsed(): number {
+    return this.#name === '-' ? performance.now() - this.#started : 0;
+  }
+
+  #take(findings: readonly KernelLogFinding[]): void {
+    for (const finding of findings) {
+      this.#any = true;
+      if (SEVERITIES.indexOf(finding.severity) < SEVERITIES.indexOf(this.#options.severity)) continue;
+      // Whoever closes the pipe early must not read it as "nothing found".
+      process.exitCode = EXIT.found;
+      const known = this.#failures.get(finding.signature);
+      if (known === undefined) this.#failures.set(finding.signature, { first: finding, count: 1 });
+      else known.count++;
+      // A log has no other clock than the kernel's, where the kernel printed it.
+      const at = finding.kernelTime === undefined ? finding.at : Math.round(finding.kernelTime * 1000);
+      if (this.#options.json === true)
+        process.stdout.write(`${renderJson({ v: 1, type: 'finding', file: this.#name, ...finding, at }, false)}\n`);
+    }
+  }
+
+  /** Says what held the words of a failure and was not taken for the kernel's. */
+  #explain({ count, first = '', recognized }: UnreadLines): 'unclear' | undefined {
+    if (count === 0 || this.#any) return undefined;
+    const what = `${count === 1 ? 'a line holds' : `${count} lines hold`} the words of a kernel failure`;
+    const why = recognized
+      ? 'but a program wrote them, not the kernel'
+      : 'but the form of this log is not known, so it cannot be told whether the kernel wrote them';
+    process.stderr.write(visible(`qmpilot scan: ${this.#name}: ${what}, ${why}; the first: ${first}`) + '\n');
+    return recognized ? undefined : 'unclear';
+  }
+}
+
+function parseSeverity(value: string): Severity {
+  const severity = SEVERITIES.find((known) => known === value);
+  if (severity === undefined) throw new InvalidArgumentError(`it must be one of ${SEVERITIES.join(', ')}.`);
+  return severity;
+}
