@@ -19,7 +19,9 @@ const schemaTypes = GENERATED.flatMap((file) => {
 
 export default {
   name: '@qmpilot/core',
-  entryPoints: ['.', 'qmp', 'detect', 'shell/ssh', 'vitest'].map((folder) => `packages/core/src/${folder}/index.ts`),
+  entryPoints: ['.', 'qmp', 'detect', 'statistics', 'shell/ssh', 'vitest'].map(
+    (folder) => `packages/core/src/${folder}/index.ts`,
+  ),
   tsconfig: 'packages/core/tsconfig.json',
   out: 'docs/api',
   readme: 'packages/core/README.md',

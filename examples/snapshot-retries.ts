@@ -4,7 +4,8 @@
  *
  *     snapshot-retries.ts [ATTEMPTS]
  */
-import { boot, debian, wilsonInterval } from '@qmpilot/core';
+import { boot, debian } from '@qmpilot/core';
+import { wilsonInterval } from '@qmpilot/core/statistics';
 
 const attempts = Number(process.argv[2] ?? 12);
 

@@ -7,6 +7,7 @@ export default defineConfig([
       'internal': 'src/internal.ts',
       'qmp/index': 'src/qmp/index.ts',
       'detect/index': 'src/detect/index.ts',
+      'statistics/index': 'src/statistics/index.ts',
       'ssh/index': 'src/shell/ssh/index.ts',
       'vitest/index': 'src/vitest/index.ts',
     },

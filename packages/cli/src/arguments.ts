@@ -1,4 +1,5 @@
-import { parseDuration, parseRateGoal, parseShard, type Shard } from '@qmpilot/core';
+import { parseDuration, parseShard, type Shard } from '@qmpilot/core';
+import { parseRateGoal } from '@qmpilot/core/statistics';
 import { InvalidArgumentError } from 'commander';
 
 export function wholeNumber(text: string): number {

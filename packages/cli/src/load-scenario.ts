@@ -11,7 +11,7 @@ export interface LoadedScenario {
   readonly source: { readonly file: string; readonly sha256: string };
 }
 
-const ENTRIES = ['', '/qmp', '/detect', '/ssh'];
+const ENTRIES = ['', '/qmp', '/detect', '/statistics', '/ssh'];
 
 /**
  * Loads a scenario file, TypeScript or JavaScript. `@qmpilot/core` in it is the library of this command.

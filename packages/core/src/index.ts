@@ -113,18 +113,6 @@ export type { AttemptsFile } from './run-files/attempts-file.js';
 export { parseRunFile, parseShard } from './run-files/run-file.js';
 export type { RunEnvironment, RunFile, RunSession, Shard } from './run-files/run-file.js';
 export type { AttemptRecord, Outcome, RunEvent, RunSummary } from './run-files/attempt-record.js';
-export { median } from './statistics/median.js';
-export { rateDifference, wilsonInterval } from './statistics/wilson.js';
-export type { Count } from './statistics/count.js';
-export { fisherExact, holm } from './statistics/fisher.js';
-export type { FisherResult } from './statistics/fisher.js';
-export { chanceOfAllClean, cleanAttemptsNeeded, cleanAttemptsNeededAfter } from './statistics/attempts-needed.js';
-export { kaplanMeier } from './statistics/kaplan-meier.js';
-export type { Observation, SurvivalCurve, SurvivalStep } from './statistics/kaplan-meier.js';
-export { formatRateGoal, parseRateGoal, parseShare } from './statistics/rate-goal.js';
-export type { RateGoal } from './statistics/rate-goal.js';
-export { SequentialTest } from './statistics/sequential-test.js';
-export type { Decision } from './statistics/sequential-test.js';
 
 export { readRuns } from './repro/read-run.js';
 export type { ReadRunOptions } from './repro/read-run.js';

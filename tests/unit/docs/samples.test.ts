@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as core from '@qmpilot/core';
 import * as detect from '@qmpilot/core/detect';
+import * as statistics from '@qmpilot/core/statistics';
 import { createJiti } from 'jiti';
 import { describe, expect, it, vi } from 'vitest';
 import { readPages, ROOT, type Block } from './pages.js';
@@ -33,7 +34,7 @@ it('the tour of the API is the example that the end-to-end tests run', () => {
 
 describe('a sample that is marked runnable prints what it says that it prints', () => {
   const jiti = createJiti(import.meta.url, {
-    virtualModules: { '@qmpilot/core': core, '@qmpilot/core/detect': detect },
+    virtualModules: { '@qmpilot/core': core, '@qmpilot/core/detect': detect, '@qmpilot/core/statistics': statistics },
     fsCache: false,
   });
   const runnable = samples.filter(({ marks }) => marks.includes('runnable'));

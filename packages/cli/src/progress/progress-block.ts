@@ -1,4 +1,4 @@
-import { wilsonInterval } from '@qmpilot/core';
+import { wilsonInterval } from '@qmpilot/core/statistics';
 import { percent } from '../render/percent.js';
 import { truncate } from '../render/truncate.js';
 import { visible } from '../render/visible.js';

@@ -6,8 +6,9 @@ import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSy
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect, debianImageKey, parseDuration, wilsonInterval } from '@qmpilot/core';
+import { connect, debianImageKey, parseDuration } from '@qmpilot/core';
 import { scan } from '@qmpilot/core/detect';
+import { wilsonInterval } from '@qmpilot/core/statistics';
 
 const [version = '', imageKey = ''] = process.argv.slice(2);
 assert.equal(process.version, `v${version}`);

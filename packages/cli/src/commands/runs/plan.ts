@@ -1,13 +1,11 @@
+import { QmpilotError, readRuns, reportData } from '@qmpilot/core';
 import {
   chanceOfAllClean,
   cleanAttemptsNeeded,
   cleanAttemptsNeededAfter,
   parseShare,
-  QmpilotError,
-  readRuns,
-  reportData,
   SequentialTest,
-} from '@qmpilot/core';
+} from '@qmpilot/core/statistics';
 import { InvalidArgumentError, type Command } from 'commander';
 import { duration, wholeNumber } from '../../arguments.js';
 import { helpText } from '../../help.js';

@@ -1,0 +1,123 @@
+import type { Count } from '../count.js';
+import type { History } from './history.js';
+import type { RateModel } from './rate-model.js';
+
+/** Hypotheses that no attempt so far tells apart: the same tested commits contain each of them. */
+export interface HypothesisGroup {
+  /** Probability of the whole group. */
+  readonly probability: number;
+  /** Attempts on tested commits that contain the culprit, were it of this group. */
+  readonly after: Count;
+  /** All other attempts. */
+  readonly before: Count;
+}
+
+interface Tested {
+  readonly index: number;
+  failures: number;
+  attempts: number;
+}
+
+/** The position of the good end, which contains no commit of the range. */
+export const GOOD_END = -1;
+
+/**
+ * The probability that a commit is the culprit, for each commit of a history: change point with a rate before and a rate after it.
+ * A uniform prior over the commits; the rates are integrated out.
+ */
+export class Posterior {
+  /** The probability of each commit, by its position in the history. */
+  readonly weights: Float64Array;
+  readonly #history: History;
+  readonly #before: RateModel;
+  readonly #after: RateModel;
+  readonly #tested: Tested[] = [];
+  /** For each commit the number of its group; for each group which tested commits contain its members. */
+  readonly #groupOf: Uint32Array;
+  readonly #containedIn: boolean[][] = [[]];
+  readonly #sizes: number[];
+  #groups: readonly HypothesisGroup[] = [];
+
+  constructor(history: History, rates: { readonly before: RateModel; readonly after: RateModel }) {
+    this.#history = history;
+    this.#before = rates.before;
+    this.#after = rates.after;
+    this.weights = new Float64Array(history.size).fill(1 / history.size);
+    this.#groupOf = new Uint32Array(history.size);
+    this.#sizes = [history.size];
+    this.#update();
+  }
+
+  get groups(): readonly HypothesisGroup[] {
+    return this.#groups;
+  }
+
+  /** Returns the number of the group that a commit belongs to. */
+  groupOf(index: number): number {
+    return this.#groupOf[index] ?? 0;
+  }
+
+  /** Adds attempts on a commit, or on the good end (`GOOD_END`). */
+  observe(index: number, { failures, attempts }: Count): void {
+    let tested = this.#tested.find((one) => one.index === index);
+    if (tested === undefined) {
+      tested = { index, failures: 0, attempts: 0 };
+      this.#tested.push(tested);
+      this.#split(index);
+    }
+    tested.failures += failures;
+    tested.attempts += attempts;
+    this.#update();
+  }
+
+  /** Splits each group by whether the commit contains its members. */
+  #split(index: number): void {
+    const numbers = new Map<string, number>();
+    const containedIn: boolean[][] = [];
+    const sizes: number[] = [];
+    for (let hypothesis = 0; hypothesis < this.#groupOf.length; hypothesis += 1) {
+      const old = this.#groupOf[hypothesis] ?? 0;
+      const inside = index !== GOOD_END && this.#history.includes(index, hypothesis);
+      const key = `${old} ${inside}`;
+      let group = numbers.get(key);
+      if (group === undefined) {
+        group = containedIn.length;
+        numbers.set(key, group);
+        containedIn.push([...(this.#containedIn[old] ?? []), inside]);
+        sizes.push(0);
+      }
+      this.#groupOf[hypothesis] = group;
+      sizes[group] = (sizes[group] ?? 0) + 1;
+    }
+    this.#containedIn.splice(0, this.#containedIn.length, ...containedIn);
+    this.#sizes.splice(0, this.#sizes.length, ...sizes);
+  }
+
+  #update(): void {
+    const sides = this.#containedIn.map((contained) => this.#sides(contained));
+    const logs = sides.map(
+      ({ before, after }, group) =>
+        Math.log(this.#sizes[group] ?? 0) + this.#before.logLikelihood(before) + this.#after.logLikelihood(after),
+    );
+    const highest = Math.max(...logs);
+    // Each hypothesis was ruled out: the rates that were given cannot be right, and nothing is known.
+    const shares = Number.isFinite(highest) ? logs.map((log) => Math.exp(log - highest)) : this.#sizes;
+    const sum = shares.reduce((total, share) => total + share, 0);
+    this.#groups = sides.map((side, group) => ({ ...side, probability: (shares[group] ?? 0) / sum }));
+    for (let hypothesis = 0; hypothesis < this.weights.length; hypothesis += 1) {
+      const group = this.#groupOf[hypothesis] ?? 0;
+      this.weights[hypothesis] = (this.#groups[group]?.probability ?? 0) / (this.#sizes[group] ?? 1);
+    }
+  }
+
+  #sides(contained: readonly boolean[]): { readonly before: Count; readonly after: Count } {
+    const before = { failures: 0, attempts: 0 };
+    const after = { failures: 0, attempts: 0 };
+    for (const [position, { failures, attempts }] of this.#tested.entries()) {
+      const side = contained[position] === true ? after : before;
+      side.failures += failures;
+      side.attempts += attempts;
+    }
+    return { before, after };
+  }
+}

@@ -1,0 +1,18 @@
+export { chanceOfAllClean, cleanAttemptsNeeded, cleanAttemptsNeededAfter } from './attempts-needed.js';
+export type { BisectionStep, StepCosts } from './bisection/choice.js';
+export type { Confirmation, ConfirmationState } from './bisection/confirmation.js';
+export type { HistoryCommit } from './bisection/history.js';
+export { RateBisection } from './bisection/rate-bisection.js';
+export type { RateBisectionOptions, Suspect } from './bisection/rate-bisection.js';
+export type { RatePrior } from './bisection/rate-model.js';
+export type { Count } from './count.js';
+export { fisherExact, holm } from './fisher.js';
+export type { FisherResult } from './fisher.js';
+export { kaplanMeier } from './kaplan-meier.js';
+export type { Observation, SurvivalCurve, SurvivalStep } from './kaplan-meier.js';
+export { median } from './median.js';
+export { formatRateGoal, parseRateGoal, parseShare } from './rate-goal.js';
+export type { RateGoal } from './rate-goal.js';
+export { SequentialTest } from './sequential-test.js';
+export type { Decision } from './sequential-test.js';
+export { rateDifference, wilsonInterval } from './wilson.js';
