@@ -36,11 +36,12 @@ export { renderSvg } from './console/screen/render-svg.js';
 export { FileTranscript } from './console/transcript.js';
 export type { TranscriptWriter } from './console/transcript.js';
 
+export { shQuote as quote } from './util/sh-quote.js';
 export { ConsoleShell } from './shell/console-shell/console-shell.js';
 export { GuestAgentShell } from './shell/guest-agent/guest-agent-shell.js';
 export { SerialShell } from './shell/serial/serial-shell.js';
 export type { ExecChunk, ExecStream } from './shell/exec-stream.js';
-export type { ExecOptions, ExecResult, Shell, ShellKind } from './shell/shell.js';
+export type { Command, ExecOptions, ExecResult, Shell, ShellKind } from './shell/shell.js';
 
 export * from './detect/index.js';
 

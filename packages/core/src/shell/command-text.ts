@@ -1,16 +1,35 @@
+import { QmpilotError } from '../errors.js';
 import { bashWord } from './quote.js';
-import type { ExecOptions } from './shell.js';
+import type { ExecOptions, ExecResult } from './shell.js';
 
-/** The command with its environment, directory and user, as source for bash; with `shQuote`, for any POSIX shell. */
-export function commandText(
-  command: string,
-  options: Pick<ExecOptions, 'env' | 'cwd' | 'user'>,
-  word: (text: string) => string = bashWord,
-): string {
+type Place = Pick<ExecOptions, 'env' | 'cwd' | 'user'>;
+
+/** Returns the command with its environment, directory and user as source for bash; with `shQuote`, for any POSIX shell. */
+export function commandText(command: string, options: Place, word: (text: string) => string = bashWord): string {
   const before = Object.entries(options.env ?? {}).map(([name, value]) => `export ${name}=${word(value)}; `);
-  if (options.cwd !== undefined) before.push(`cd -- ${word(options.cwd)} || exit 1; `);
+  const orSay = (text: string) => `|| { printf '%s\\n' ${word(text)} >&2; exit 1; }; `;
+  if (options.cwd !== undefined)
+    before.push(`cd -- ${word(options.cwd)} 2>/dev/null ${orSay(noDirectory(options.cwd))}`);
   if (options.user === undefined) return before.join('') + command;
+  before.push(`id -u -- ${word(options.user)} >/dev/null 2>&1 ${orSay(noUser(options.user))}`);
   // The options of runuser and su are the same.
   const run = `-s "$(command -v bash || command -v sh)" -c ${word(command)} -- ${word(options.user)}`;
   return `${before.join('')}if command -v runuser >/dev/null; then exec runuser ${run}; else exec su ${run}; fi`;
+}
+
+/** @throws {NOT_FOUND} when the command did not run, for want of its directory or user */
+export function requireStarted(result: ExecResult, { cwd, user }: Place): ExecResult {
+  if (result.exitCode !== 1 || (cwd === undefined && user === undefined)) return result;
+  const said = result.stderrBytes.subarray(0, 8192).toString('utf8').trimEnd();
+  const reasons = [cwd !== undefined && noDirectory(cwd), user !== undefined && noUser(user)];
+  if (!reasons.includes(said)) return result;
+  throw new QmpilotError('NOT_FOUND', `${said}; the command was not run`);
+}
+
+function noDirectory(cwd: string): string {
+  return `cwd: ${JSON.stringify(cwd)} is not a directory of the guest that can be entered`;
+}
+
+function noUser(user: string): string {
+  return `user: the guest has no user ${JSON.stringify(user)}`;
 }

@@ -5,12 +5,14 @@ import { deferred } from '../util/deferred.js';
 import { abortError, withinLimit } from '../util/limit.js';
 import { onAbort } from '../util/on-abort.js';
 import { BoundedBuffer } from './bounded-buffer.js';
+import { requireStarted } from './command-text.js';
 import {
   abandoned,
   DEFAULT_MAX_OUTPUT,
   describeCommand,
   execResult,
   outputLimit,
+  type ExecOptions,
   type ExecResult,
   type ShellKind,
 } from './shell.js';
@@ -199,8 +201,9 @@ export function startStream(
   return stream;
 }
 
-/** All of a stream as one result. @throws {OUTPUT_LIMIT} when an output is longer than `limit`: the command is killed */
-export async function collect(stream: ExecStream, limit = DEFAULT_MAX_OUTPUT): Promise<ExecResult> {
+/** All of a stream as one result. @throws {OUTPUT_LIMIT} when an output is longer than `maxOutput`: the command is killed */
+export async function collect(stream: ExecStream, options: ExecOptions): Promise<ExecResult> {
+  const limit = options.maxOutput ?? DEFAULT_MAX_OUTPUT;
   const outputs = { stdout: new BoundedBuffer(), stderr: new BoundedBuffer() };
   const output = (from: ExecChunk['from']) => outputs[from].bytes();
   try {
@@ -209,7 +212,7 @@ export async function collect(stream: ExecStream, limit = DEFAULT_MAX_OUTPUT): P
       if (outputs[from].length > limit) throw outputLimit(stream.command, limit);
     }
     const { command, via, exitCode, durationMs, consoleLines } = await stream.result;
-    return execResult({
+    const result = execResult({
       command,
       via,
       exitCode,
@@ -218,6 +221,7 @@ export async function collect(stream: ExecStream, limit = DEFAULT_MAX_OUTPUT): P
       stderrBytes: output('stderr'),
       ...(consoleLines && { consoleLines }),
     });
+    return requireStarted(result, options);
   } catch (error) {
     // The reader has left: wait until the command is gone, so that the shell is free when this rejects.
     if (isQmpilotError(error, 'OUTPUT_LIMIT')) await stream.result.catch(() => {});

@@ -1,15 +1,19 @@
+import { inspect } from 'node:util';
 import { AbortedError, isQmpilotError, QmpilotError, TimeoutError } from '../errors.js';
 import type { WaitOptions } from '../util/deadline.js';
 import type { ExecStream } from './exec-stream.js';
 
+/** Source for a shell, or a program and its arguments, which are quoted. */
+export type Command = string | readonly string[];
+
 export interface ExecOptions extends WaitOptions {
   /** Added to the command's environment. */
   readonly env?: Readonly<Record<string, string>> | undefined;
-  /** Directory in the guest; when it cannot be entered the command does not run and the exit code is 1. */
+  /** Directory in the guest. One that cannot be entered is NOT_FOUND, and the command does not run. */
   readonly cwd?: string | undefined;
   /** Standard input, to the byte; empty by default. */
   readonly input?: string | Uint8Array | undefined;
-  /** Run as this user of the guest, by `runuser`. */
+  /** Run as this user of the guest, by `runuser`. One that does not exist is NOT_FOUND. */
   readonly user?: string | undefined;
   /** How many bytes of either output `exec` takes; default 256 MiB. `stream` has no limit. */
   readonly maxOutput?: number | undefined;
@@ -51,26 +55,27 @@ export interface Shell {
   /**
    * Runs `command` as a shell text of its own (what it sets is gone afterwards). Children it leaves in the
    * background go on; what they print later is lost.
-   * @throws {USAGE} for a command with a NUL
+   * @throws {USAGE} for invalid arguments, at once
+   * @throws {NOT_FOUND} when `cwd` or `user` does not exist in the guest
    * @throws {TIMEOUT} after `timeout` (none by default): the command was killed, the shell goes on
    * @throws {ABORTED} likewise
    * @throws {OUTPUT_LIMIT} likewise, when an output grew beyond `maxOutput`
    * @throws {SHELL_LOST} when the guest does not answer
    * @throws {CONSOLE_CLOSED} when the channel ends
    */
-  exec(command: string, options?: ExecOptions): Promise<ExecResult>;
+  exec(command: Command, options?: ExecOptions): Promise<ExecResult>;
 
   /**
    * The same, for a command that has to succeed.
    * @throws {COMMAND_FAILED} for an exit code other than 0, with the output
    */
-  expectOk(command: string, options?: ExecOptions): Promise<ExecResult>;
+  expectOk(command: Command, options?: ExecOptions): Promise<ExecResult>;
 
   /**
    * Runs `command` and gives its output as it comes, of any size. Leaving the iteration early kills it.
    * @throws what `exec` throws, from the iteration and from `result`
    */
-  stream(command: string, options?: ExecOptions): ExecStream;
+  stream(command: Command, options?: ExecOptions): ExecStream;
 
   /**
    * A round trip to the guest's shell and back. Limit: 5 s by default.
@@ -95,7 +100,7 @@ export interface ExecEnd {
 export function execResult({ command, via, exitCode, durationMs, consoleLines, ...end }: ExecEnd): ExecResult {
   const signal = signalName(exitCode);
   const { stdoutBytes = Buffer.alloc(0), stderrBytes = Buffer.alloc(0) } = end;
-  return {
+  const result: ExecResult = {
     command,
     via,
     exitCode,
@@ -112,6 +117,11 @@ export function execResult({ command, via, exitCode, durationMs, consoleLines, .
       return stderrBytes.toString('utf8');
     },
   };
+  const shown = () => {
+    const { stdoutBytes: _out, stderrBytes: _err, ...rest } = result;
+    return rest;
+  };
+  return Object.defineProperties(result, { toJSON: { value: shown }, [inspect.custom]: { value: shown } });
 }
 
 export function requireSuccess(result: ExecResult): ExecResult {
@@ -162,25 +172,6 @@ export function abandoned(error: unknown, command: string, stdout: Buffer, stder
 /** The last lines of an output, for evidence: at most 16 KiB. */
 export function tailLines(bytes: Buffer): string[] {
   return bytes.subarray(-16_384).toString('utf8').trimEnd().split('\n').slice(-50);
-}
-
-/** @throws {USAGE} for what no shell can be given */
-export function checkCommand(command: string, options: ExecOptions): void {
-  for (const text of [command, options.cwd ?? '', options.user ?? '', ...Object.values(options.env ?? {})]) {
-    if (text.includes('\0')) {
-      throw new QmpilotError('USAGE', 'a command, its directory, user and environment cannot hold a NUL byte', {
-        hint: 'give binary data as `input`',
-      });
-    }
-  }
-  const { maxOutput } = options;
-  if (maxOutput !== undefined && !(maxOutput >= 0))
-    throw new QmpilotError('USAGE', `maxOutput: ${maxOutput} is no number of bytes`);
-  for (const name of Object.keys(options.env ?? {})) {
-    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
-      throw new QmpilotError('USAGE', `${JSON.stringify(name)} is not a name for an environment variable`);
-    }
-  }
 }
 
 function lastLines(bytes: Buffer): string {

@@ -7,12 +7,15 @@ import type { Machine } from '../qemu/process/machine.js';
 import type { VmFacts } from '../qemu/vm-facts.js';
 import type { QmpClient } from '../qmp/client.js';
 import type { ConsoleShell } from '../shell/console-shell/console-shell.js';
-import { requireSuccess, type ExecResult, type Shell } from '../shell/shell.js';
+import { checkVmCommand as checkCommand } from '../shell/exec-schema.js';
+import { describeCommand, requireSuccess, type Command, type ExecResult, type Shell } from '../shell/shell.js';
 import type { SnapshotBlocker } from '../snapshot/blockers.js';
 import type { SnapshotInfo } from '../snapshot/store.js';
 import type { WaitOptions } from '../util/deadline.js';
+import { withinLimit } from '../util/limit.js';
 import { validate } from '../util/validate.js';
 import { VmContext } from './context.js';
+import { checkCopy } from './copy/check-copy.js';
 import { copyIn } from './copy/copy-in.js';
 import { copyOut } from './copy/copy-out.js';
 import type { CopyOptions, CopyOutOptions, CopyReport } from './copy/copy.js';
@@ -163,13 +166,17 @@ export class Vm implements AsyncDisposable {
    * Runs a command as root in the guest by the best shell that answers; `via` of the result says which. Throws what
    * `Shell.exec` throws, and USAGE when the guest has no shell at all.
    */
-  async exec(command: string, options: VmExecOptions = {}): Promise<ExecResult> {
-    await this.#ready(options);
-    const result = await this.#shells.exec(command, options);
-    const output = `${result.stdout.slice(-MAX_EVENT_OUTPUT)}${result.stderr.slice(-MAX_EVENT_OUTPUT)}`;
+  async exec(command: Command, options: VmExecOptions = {}): Promise<ExecResult> {
+    const source = checkCommand(command, options);
+    const label = describeCommand(source);
+    const result = await this.#limited(`${label} in the guest`, options, (wait) =>
+      this.#shells.exec(command, { ...options, ...wait }),
+    );
+    const end = (bytes: Buffer) => bytes.subarray(-MAX_EVENT_OUTPUT).toString('utf8');
+    const output = `${end(result.stdoutBytes)}${end(result.stderrBytes)}`;
     this.#context.emit({
       type: 'exec',
-      command,
+      command: source,
       exitCode: result.exitCode,
       ms: result.durationMs,
       ...(output !== '' && { output: output.slice(-MAX_EVENT_OUTPUT) }),
@@ -178,14 +185,13 @@ export class Vm implements AsyncDisposable {
   }
 
   /** Runs a command that has to succeed. Throws what `exec` throws, and COMMAND_FAILED. */
-  async expectOk(command: string, options?: VmExecOptions): Promise<ExecResult> {
+  async expectOk(command: Command, options?: VmExecOptions): Promise<ExecResult> {
     return requireSuccess(await this.exec(command, options));
   }
 
   /** Returns the shell that `exec` would take, for its `stream`. Throws what `exec` throws. */
   async bestShell(options: Omit<OpenShellOptions, 'timeout'> = {}): Promise<Shell> {
-    await this.#ready(options);
-    return this.#shells.best(options);
+    return this.#limited('a shell of the guest', options, (wait) => this.#shells.best({ ...options, ...wait }));
   }
 
   /**
@@ -194,8 +200,7 @@ export class Vm implements AsyncDisposable {
    * @throws {SHELL_LOST} when it does not answer
    */
   async openShell(options: OpenShellOptions = {}): Promise<Shell> {
-    await this.#ready(options);
-    return this.#shells.open(options);
+    return this.#limited('a further shell', options, (wait) => this.#shells.open({ ...options, ...wait }));
   }
 
   /**
@@ -204,8 +209,11 @@ export class Vm implements AsyncDisposable {
    * @throws {USAGE} {COPY_FAILED} {TIMEOUT} {ABORTED} {SHELL_LOST}
    */
   async copyIn(from: string, to: string, options: CopyOptions = {}): Promise<CopyReport> {
-    await this.#ready(options);
-    return copyIn(await this.#shells.best(options), from, to, options);
+    checkCopy('copyIn', from, to, options);
+    const label = `the copy of ${from} into the guest`;
+    return this.#limited(label, options, (wait) =>
+      this.#shells.use(label, wait, (shell, signal) => copyIn(shell, from, to, { ...options, ...wait, signal })),
+    );
   }
 
   /**
@@ -215,8 +223,11 @@ export class Vm implements AsyncDisposable {
    * @throws {OUTPUT_LIMIT} for an archive of more than `maxBytes` (8 GiB by default)
    */
   async copyOut(from: string, to: string, options: CopyOutOptions = {}): Promise<CopyReport> {
-    await this.#ready(options);
-    return copyOut(await this.#shells.best(options), from, to, options);
+    checkCopy('copyOut', from, to, options);
+    const label = `the copy of ${from} out of the guest`;
+    return this.#limited(label, options, (wait) =>
+      this.#shells.use(label, wait, (shell, signal) => copyOut(shell, from, to, { ...options, ...wait, signal })),
+    );
   }
 
   /**
@@ -447,6 +458,19 @@ export class Vm implements AsyncDisposable {
     await this.#family.snapshots.release();
     await releaseHostDirectories();
     this.#context.removeListeners();
+  }
+
+  /** Runs `task` within the caller's limits, after a restore that was asked for before. */
+  #limited<T>(
+    awaited: string,
+    { timeout, patience, signal }: WaitOptions,
+    task: (wait: WaitOptions) => Promise<T>,
+  ): Promise<T> {
+    return withinLimit({ awaited, timeout, patience, signal }, async (limit) => {
+      const wait = { signal: limit, timeout: undefined, patience: undefined };
+      await this.#ready(wait);
+      return task(wait);
+    });
   }
 
   /** Waits for the restores that were asked for before. */

@@ -86,7 +86,37 @@ describe('ConsoleShell on a bash with prompt and echo', () => {
   it('sets environment, directory and user', async () => {
     const options = { env: { A: `it's "x"\n$y` }, cwd: '/usr/lib' };
     expect((await shell.exec('printf %s "$PWD|$A"', options)).stdout).toBe(`/usr/lib|it's "x"\n$y`);
-    expect(await shell.exec('echo no', { cwd: '/no such' })).toMatchObject({ exitCode: 1, stdout: '' });
+    await expect(shell.exec('echo no', { cwd: '/no such' })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: 'cwd: "/no such" is not a directory of the guest that can be entered; the command was not run',
+    });
+    await expect(shell.exec('echo no', { user: 'no-such' })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: 'user: the guest has no user "no-such"; the command was not run',
+    });
+    expect(await shell.exec('exit 1', { cwd: '/usr/lib' })).toMatchObject({ exitCode: 1 });
+    expect((await shell.exec(['printf', '<%s>', 'a b', "it's", ''])).stdout).toBe("<a b><it's><>");
+  });
+
+  it('counts the time in its queue, and names the command in front', async () => {
+    const stop = new AbortController();
+    const long = shell.exec('sleep 60', { signal: stop.signal }).catch((error: unknown) => error);
+    const begun = performance.now();
+    await expect(shell.exec('true', { timeout: 500 })).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      message: expect.stringMatching(/^timed out after .* waiting for "true", behind "sleep 60" \(running for .*\)$/),
+    });
+    expect(performance.now() - begun).toBeLessThan(1500);
+    stop.abort();
+    await long;
+    expect((await shell.exec('echo on')).stdout).toBe('on\n');
+  });
+
+  it('keeps the output up to the limit in the evidence of OUTPUT_LIMIT', async () => {
+    await expect(shell.exec('seq 100000', { maxOutput: 10 })).rejects.toMatchObject({
+      code: 'OUTPUT_LIMIT',
+      evidence: { stdout: ['1', '2', '3', '4', '5'] },
+    });
   });
 
   it('refuses a NUL in the command with USAGE', async () => {

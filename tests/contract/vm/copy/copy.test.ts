@@ -17,6 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import fc from 'fast-check';
 import tar from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Channel } from '../../../../packages/core/src/console/channel.js';
@@ -114,12 +115,51 @@ describe('copyIn and copyOut', () => {
     expect(readFileSync(join(work, 'one'), 'utf8')).toBe('content\n');
     await copyOut(shell, join(work, 'one'), join(work, 'two'), {});
     expect(readFileSync(join(work, 'two'), 'utf8')).toBe('content\n');
-    await expect(copyIn(shell, join(work, 'tree'), join(work, 'one'), {})).rejects.toMatchObject({ code: 'USAGE' });
-    await expect(copyOut(shell, join(work, 'tree'), join(work, 'two'), {})).rejects.toMatchObject({ code: 'USAGE' });
+    await expect(copyIn(shell, join(work, 'tree'), join(work, 'one'), {})).rejects.toMatchObject({
+      code: 'ALREADY_EXISTS',
+    });
+    await expect(copyOut(shell, join(work, 'tree'), join(work, 'two'), {})).rejects.toMatchObject({
+      code: 'ALREADY_EXISTS',
+    });
     await expect(copyOut(shell, join(work, 'none'), join(work, 'three'), {})).rejects.toMatchObject({
       code: 'COPY_FAILED',
       message: expect.stringContaining('is not there'),
     });
+  });
+
+  it('copy any tree in, wherever the pieces of its archive end', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.integer({ min: 0, max: 20_000 }), fc.integer({ min: 1, max: 120 })), {
+          minLength: 20,
+          maxLength: 40,
+        }),
+        fc.integer({ min: 8_000_000, max: 9_000_000 }),
+        async (files, large) => {
+          const from = mkdtempSync(join(work, 'any-'));
+          const sizes = [...files, [large, 10] as const];
+          for (const [index, [size, length]] of sizes.entries())
+            writeFileSync(join(from, `${index}-${'x'.repeat(length)}`), Buffer.alloc(size, index + 1));
+          const to = `${from}.in`;
+          const report = await copyIn(shell, from, to, { timeout: '2m' });
+          expect(report.files).toBe(sizes.length);
+          expect(readdirSync(to).toSorted()).toEqual(readdirSync(from).toSorted());
+          for (const name of readdirSync(from))
+            expect(readFileSync(join(to, name)).equals(readFileSync(join(from, name)))).toBe(true);
+          rmSync(from, { recursive: true });
+          rmSync(to, { recursive: true });
+        },
+      ),
+      { numRuns: 6 },
+    );
+  }, 300_000);
+
+  it('copy in 2000 files of 4500 bytes', async () => {
+    const from = join(work, 'many');
+    mkdirSync(from);
+    for (let i = 0; i < 2000; i += 1) writeFileSync(join(from, `f${i}`), Buffer.alloc(4500, i));
+    expect(await copyIn(shell, from, join(work, 'many.in'), {})).toMatchObject({ files: 2000, bytes: 9_000_000 });
+    expect(readFileSync(join(work, 'many.in/f1999')).equals(Buffer.alloc(4500, 1999))).toBe(true);
   });
 
   it('leave nothing behind when they are cancelled', async () => {

@@ -4,12 +4,13 @@ import { monotonicMs } from '../../util/clock.js';
 import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
 import { withinLimit } from '../../util/limit.js';
 import { Mutex } from '../../util/mutex.js';
+import { checkCommand } from '../exec-schema.js';
 import { ExecStream, startStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';
 import {
-  checkCommand,
   describeCommand,
   requireSuccess,
+  type Command,
   type ExecOptions,
   type ExecResult,
   type Shell,
@@ -67,18 +68,18 @@ export class ConsoleShell implements Shell {
     return this.#link.answers;
   }
 
-  async exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
-    checkCommand(command, options);
-    const label = describeCommand(command);
+  async exec(command: Command, options: ExecOptions = {}): Promise<ExecResult> {
+    const source = checkCommand(command, options);
+    const label = describeCommand(source);
     return withinLimit({ ...options, awaited: `${label} in the guest` }, (signal) =>
       this.#mutex.run(label, { signal }, async () => {
         await this.#prepare(signal);
-        return runCommand(this.#link, this.kind, command, { ...options, signal });
+        return runCommand(this.#link, this.kind, source, { ...options, signal });
       }),
     );
   }
 
-  async expectOk(command: string, options: ExecOptions = {}): Promise<ExecResult> {
+  async expectOk(command: Command, options: ExecOptions = {}): Promise<ExecResult> {
     return requireSuccess(await this.exec(command, options));
   }
 
@@ -86,11 +87,11 @@ export class ConsoleShell implements Shell {
    * As the interface says. Other commands wait until it has ended; what it left in the background is killed then. In a guest
    * without perl standard error comes by lines, without NUL bytes.
    */
-  stream(command: string, options: ExecOptions = {}): ExecStream {
-    checkCommand(command, options);
-    const stream = new ExecStream(command, this.kind);
+  stream(command: Command, options: ExecOptions = {}): ExecStream {
+    const source = checkCommand(command, options);
+    const stream = new ExecStream(source, this.kind);
     return startStream(stream, options, (signal) =>
-      this.#mutex.run(describeCommand(command), { signal }, async () => {
+      this.#mutex.run(describeCommand(source), { signal }, async () => {
         await this.#prepare(signal);
         await streamCommand(this.#link, stream, { ...options, signal });
       }),
@@ -141,8 +142,13 @@ export class ConsoleShell implements Shell {
 
   close(): void {
     if (this.#closed) return;
-    this.#closed = true;
     this.#onClose?.();
+    this.detach();
+  }
+
+  /** @internal Closes it without a word to the guest. */
+  detach(): void {
+    this.#closed = true;
     this.#mutex.close();
     this.#link.close();
   }

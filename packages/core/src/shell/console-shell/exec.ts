@@ -1,7 +1,7 @@
 import { QmpilotError } from '../../errors.js';
 import { monotonicMs } from '../../util/clock.js';
 import { BoundedBuffer } from '../bounded-buffer.js';
-import { commandText } from '../command-text.js';
+import { commandText, requireStarted } from '../command-text.js';
 import type { ExecStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';
 import { bashWord } from '../quote.js';
@@ -39,9 +39,14 @@ export async function runCommand(
   let window = new Window(link.channel, '.');
   let stray = '';
   const limit = options.maxOutput ?? DEFAULT_MAX_OUTPUT;
+  let exceeded = false;
   const take = (bytes: Buffer, broken: (error: unknown) => void) => {
     if (!into) return;
-    if (into.length + bytes.length > limit) broken(outputLimit(command, limit));
+    // Once: what still comes must not end the wait for the kill as well.
+    if (!exceeded && into.length + bytes.length > limit) {
+      exceeded = true;
+      broken(outputLimit(command, limit));
+    }
     into.push(bytes.subarray(0, Math.max(0, limit - into.length)));
     window.take(bytes.length);
   };
@@ -76,7 +81,7 @@ export async function runCommand(
   );
   const [stdoutBytes, stderrBytes] = [stdout.bytes(), stderr.bytes()];
   if (failure !== undefined) throw abandoned(failure, command, stdoutBytes, stderrBytes);
-  return execResult({
+  const result = execResult({
     command,
     via,
     exitCode: readExitCode(end.payload.toString(), link.name),
@@ -84,6 +89,7 @@ export async function runCommand(
     stderrBytes,
     durationMs: endedMs,
   });
+  return requireStarted(result, options);
 }
 
 /** One command, its outputs as they come. */

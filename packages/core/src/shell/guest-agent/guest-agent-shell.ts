@@ -4,12 +4,13 @@ import type { GuestAgent } from '../../qmp/guest-agent/guest-agent.js';
 import { monotonicMs } from '../../util/clock.js';
 import { awaitWithin, pause, type WaitOptions } from '../../util/deadline.js';
 import { onAbort } from '../../util/on-abort.js';
+import { checkCommand } from '../exec-schema.js';
 import { collect, ExecStream, startStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';
 import {
-  checkCommand,
   describeCommand,
   requireSuccess,
+  type Command,
   type ExecOptions,
   type ExecResult,
   type Shell,
@@ -45,15 +46,15 @@ export class GuestAgentShell implements Shell {
     await this.ping({ patience: 60_000, ...options });
   }
 
-  async exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
-    return collect(this.#start(command, options, false), options.maxOutput);
+  async exec(command: Command, options: ExecOptions = {}): Promise<ExecResult> {
+    return collect(this.#start(command, options, false), options);
   }
 
-  async expectOk(command: string, options: ExecOptions = {}): Promise<ExecResult> {
+  async expectOk(command: Command, options: ExecOptions = {}): Promise<ExecResult> {
     return requireSuccess(await this.exec(command, options));
   }
 
-  stream(command: string, options: ExecOptions = {}): ExecStream {
+  stream(command: Command, options: ExecOptions = {}): ExecStream {
     return this.#start(command, options, true);
   }
 
@@ -67,9 +68,9 @@ export class GuestAgentShell implements Shell {
     this.#closed.abort(new QmpilotError('CLOSED', `${this.name} was closed`));
   }
 
-  #start(command: string, options: ExecOptions, live: boolean): ExecStream {
-    checkCommand(command, options);
-    const stream = new ExecStream(command, this.kind);
+  #start(command: Command, options: ExecOptions, live: boolean): ExecStream {
+    const source = checkCommand(command, options);
+    const stream = new ExecStream(source, this.kind);
     const close = () => stream.stop(this.#closed.signal.reason);
     if (this.#closed.signal.aborted) close();
     const unsubscribe = onAbort(this.#closed.signal, close);

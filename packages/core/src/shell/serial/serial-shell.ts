@@ -6,12 +6,13 @@ import { type WaitOptions } from '../../util/deadline.js';
 import { parseDuration } from '../../util/duration.js';
 import { withinLimit } from '../../util/limit.js';
 import { Mutex } from '../../util/mutex.js';
+import { checkCommand } from '../exec-schema.js';
 import { collect, ExecStream, startStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';
 import {
-  checkCommand,
   describeCommand,
   requireSuccess,
+  type Command,
   type ExecOptions,
   type ExecResult,
   type Shell,
@@ -73,29 +74,29 @@ export class SerialShell implements Shell {
     return this.ready({ patience: 5000, ...options });
   }
 
-  async exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
-    return collect(this.stream(command, options), options.maxOutput);
+  async exec(command: Command, options: ExecOptions = {}): Promise<ExecResult> {
+    return collect(this.stream(command, options), options);
   }
 
-  async expectOk(command: string, options: ExecOptions = {}): Promise<ExecResult> {
+  async expectOk(command: Command, options: ExecOptions = {}): Promise<ExecResult> {
     return requireSuccess(await this.exec(command, options));
   }
 
-  stream(command: string, options: ExecOptions = {}): ExecStream {
-    checkCommand(command, options);
+  stream(command: Command, options: ExecOptions = {}): ExecStream {
+    const text = checkCommand(command, options);
     const nonce = randomBytes(8).toString('hex');
-    const source = sourceLines(serialScript(nonce, command, options));
+    const source = sourceLines(serialScript(nonce, text, options));
     if (source.join('').length > LONGEST_SOURCE) {
       throw new QmpilotError('USAGE', `a command over the serial console may have some ${LONGEST_SOURCE} bytes`, {
         hint: "run 'bash -s' and give the script as `input`",
       });
     }
-    const stream = new ExecStream(command, this.kind);
+    const stream = new ExecStream(text, this.kind);
     return startStream(
       stream,
       options,
       (signal) =>
-        this.#mutex.run(describeCommand(command), { signal }, async () => {
+        this.#mutex.run(describeCommand(text), { signal }, async () => {
           const restore = await this.#prompt.take({ signal });
           const settle = await this.#run(stream, nonce, source, options);
           await restore();

@@ -4,12 +4,13 @@ import { isQmpilotError, QmpilotError } from '../../errors.js';
 import { awaitWithin, pause, type WaitOptions } from '../../util/deadline.js';
 import { shQuote } from '../../util/sh-quote.js';
 import { commandText } from '../command-text.js';
+import { checkCommand } from '../exec-schema.js';
 import { collect, ExecStream, startStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';
 import {
-  checkCommand,
   describeCommand,
   requireSuccess,
+  type Command,
   type ExecOptions,
   type ExecResult,
   type Shell,
@@ -58,18 +59,18 @@ export class SshShell implements Shell {
     if (result.exitCode !== 0) throw new QmpilotError('SHELL_LOST', `${this.name} does not run commands`);
   }
 
-  async exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
-    return collect(this.stream(command, options), options.maxOutput);
+  async exec(command: Command, options: ExecOptions = {}): Promise<ExecResult> {
+    return collect(this.stream(command, options), options);
   }
 
-  async expectOk(command: string, options: ExecOptions = {}): Promise<ExecResult> {
+  async expectOk(command: Command, options: ExecOptions = {}): Promise<ExecResult> {
     return requireSuccess(await this.exec(command, options));
   }
 
-  stream(command: string, options: ExecOptions = {}): ExecStream {
-    checkCommand(command, options);
+  stream(command: Command, options: ExecOptions = {}): ExecStream {
+    const source = checkCommand(command, options);
     let channel: ClientChannel | undefined;
-    const stream = new ExecStream(command, this.kind, () => {
+    const stream = new ExecStream(source, this.kind, () => {
       channel?.pause();
       channel?.stderr.pause();
       return () => {

@@ -10,7 +10,7 @@ import { shQuote } from '../../util/sh-quote.js';
 import { guestPath } from './copy-out.js';
 import type { CopyOptions, CopyReport, SkippedEntry } from './copy.js';
 
-/** The archive goes into the guest in pieces of this size: they lie in its RAM for a moment. */
+/** The archive goes into the guest in pieces of this size: they lie in its RAM for a moment. A multiple of tar's blocks. */
 const PIECE_BYTES = 8 << 20;
 
 /** The body of `vm.copyIn`. */
@@ -36,12 +36,12 @@ export async function copyIn(shell: Shell, from: string, to: string, options: Co
     const begun = await shell.exec(
       `if ${taken}; then exit 17; fi; mkdir -p ${quoted.folder} && mkdir -m 700 ${quoted.work} && cd ${quoted.work} && mkfifo archive && mkdir content && ` +
         // One that holds the pipe open, so that the archive does not end between two pieces.
-        `{ (sleep 2147483647 >archive & echo $! >holder; wait) </dev/null >/dev/null 2>&1 & (tar -xpf archive -C content 2>said; echo $? >ended) </dev/null >/dev/null 2>&1 & }; until [ -s holder ]; do sleep 0.05; done`,
+        `{ (sleep 2147483647 >archive & echo $! >holder; wait) </dev/null >/dev/null 2>&1 & (tar -xpBf archive -C content 2>said; echo $? >ended) </dev/null >/dev/null 2>&1 & }; until [ -s holder ]; do sleep 0.05; done`,
       wait,
     );
     if (begun.exitCode === 17)
-      throw new QmpilotError('USAGE', `${target} is there already in the guest`, {
-        hint: 'a file replaces a file only; name something that is not there yet, or remove it first',
+      throw new QmpilotError('ALREADY_EXISTS', `${target} already exists in the guest`, {
+        hint: 'only a file can replace a file: choose another path, or remove it first',
       });
     if (begun.exitCode !== 0)
       throw new QmpilotError('COPY_FAILED', `${target} cannot be written in the guest: ${begun.stderr.trim()}`);
@@ -97,9 +97,12 @@ async function send(
       pieces.push(chunk);
       held += chunk.length;
       if (held < PIECE_BYTES) continue;
-      await flush(Buffer.concat(pieces));
-      pieces = [];
-      held = 0;
+      let whole = Buffer.concat(pieces);
+      // tar takes a pipe that ends within a block for the end of the archive.
+      for (; whole.length >= PIECE_BYTES; whole = whole.subarray(PIECE_BYTES))
+        await flush(whole.subarray(0, PIECE_BYTES));
+      pieces = [whole];
+      held = whole.length;
     }
     if (held > 0) await flush(Buffer.concat(pieces));
     await packing;

@@ -23,7 +23,9 @@ const MOST_BETWEEN = 1 << 20;
 /** The body of `vm.copyOut`. */
 export async function copyOut(shell: Shell, from: string, to: string, options: CopyOutOptions): Promise<CopyReport> {
   const path = guestPath(from);
-  const kind = (await shell.expectOk(`p=${shQuote(path)}; ${LOOK}`, options)).stdout.trim();
+  const kind = (
+    await shell.expectOk(`p=${shQuote(path)}; ${LOOK}`, { signal: options.signal, timeout: options.timeout })
+  ).stdout.trim();
   if (kind !== 'file' && kind !== 'tree') {
     throw new QmpilotError(
       'COPY_FAILED',
@@ -134,7 +136,7 @@ export function guestPath(path: string): string {
 async function checkTarget(target: string, tree: boolean): Promise<void> {
   const there = await lstat(target).catch(() => undefined);
   if (!there || (!tree && there.isFile())) return;
-  throw new QmpilotError('USAGE', `${target} is there already`, {
-    hint: 'a file replaces a file only; name something that is not there yet, or remove it first',
+  throw new QmpilotError('ALREADY_EXISTS', `${target} already exists`, {
+    hint: 'only a file can replace a file: choose another path, or remove it first',
   });
 }

@@ -49,7 +49,8 @@ async function byShell(
 ): Promise<string[]> {
   const id = randomBytes(6).toString('hex');
   const from = console.position;
-  const wait = { patience: '30s', ...options };
+  const { signal, timeout } = options;
+  const wait = { patience: '30s', signal, timeout };
   const level = `l=$(cat /proc/sys/kernel/printk); echo 8 > /proc/sys/kernel/printk`;
   const script = `${level}; echo "<0>qmpilot-${id}-begin" > /dev/kmsg; echo ${key} > /proc/sysrq-trigger; echo "<0>qmpilot-${id}-end" > /dev/kmsg; echo "$l" > /proc/sys/kernel/printk`;
   // The kernel may still be printing on the serial line when the command has ended.

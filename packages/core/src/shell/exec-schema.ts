@@ -1,0 +1,49 @@
+import * as v from 'valibot';
+import { shQuote } from '../util/sh-quote.js';
+import { validate } from '../util/validate.js';
+import { validateOptions, WAIT_ENTRIES } from '../util/wait-schema.js';
+import type { Command, ExecOptions } from './shell.js';
+
+const NUL = '\0';
+const TEXT = v.pipe(
+  v.string(),
+  v.check((text) => !text.includes(NUL), 'expected text without NUL bytes (give binary data as `input`)'),
+);
+const VARIABLE = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected the name of an environment variable'),
+);
+
+const COMMAND_MESSAGE = 'expected a command as text, or a program and its arguments as an array, without NUL bytes';
+const COMMAND = v.union([TEXT, v.pipe(v.array(TEXT), v.minLength(1, COMMAND_MESSAGE))], COMMAND_MESSAGE);
+
+const EXEC_ENTRIES = {
+  ...WAIT_ENTRIES,
+  env: v.optional(v.record(VARIABLE, TEXT)),
+  cwd: v.optional(TEXT),
+  input: v.optional(v.union([v.string(), v.instance(Uint8Array)], 'expected text or bytes')),
+  user: v.optional(TEXT),
+  maxOutput: v.optional(v.pipe(v.number(), v.minValue(0, 'expected a number of bytes'))),
+} as const;
+
+const EXEC_OPTIONS = v.strictObject(EXEC_ENTRIES);
+const VM_EXEC_OPTIONS = v.strictObject({
+  ...EXEC_ENTRIES,
+  via: v.optional(v.picklist(['console', 'guest-agent', 'serial'])),
+});
+
+/** Checks what a shell is given, and returns the command as source for a shell. @throws {USAGE} */
+export function checkCommand(command: Command, options: ExecOptions): string {
+  return check(EXEC_OPTIONS, command, options);
+}
+
+/** The same for `vm.exec`. @throws {USAGE} */
+export function checkVmCommand(command: Command, options: ExecOptions): string {
+  return check(VM_EXEC_OPTIONS, command, options);
+}
+
+function check(schema: v.GenericSchema, command: Command, options: ExecOptions): string {
+  validate(COMMAND, command, 'exec: command');
+  validateOptions(schema, options, 'exec: options');
+  return typeof command === 'string' ? command : command.map(shQuote).join(' ');
+}

@@ -1,0 +1,20 @@
+import * as v from 'valibot';
+import { validate } from '../../util/validate.js';
+import { validateOptions, WAIT_ENTRIES } from '../../util/wait-schema.js';
+
+const PATH = v.pipe(v.string(), v.minLength(1, 'expected a path'));
+const COPY_OPTIONS = { ...WAIT_ENTRIES, onProgress: v.optional(v.function()) } as const;
+const OPTIONS = {
+  copyIn: v.strictObject(COPY_OPTIONS),
+  copyOut: v.strictObject({
+    ...COPY_OPTIONS,
+    maxBytes: v.optional(v.pipe(v.number(), v.minValue(0, 'expected a number of bytes'))),
+  }),
+} as const;
+
+/** Checks the arguments of `vm.copyIn` and `vm.copyOut`. @throws {USAGE} */
+export function checkCopy(what: keyof typeof OPTIONS, from: unknown, to: unknown, options: unknown): void {
+  validate(PATH, from, `${what}: from`);
+  validate(PATH, to, `${what}: to`);
+  validateOptions(OPTIONS[what], options, `${what}: options`);
+}

@@ -1,0 +1,148 @@
+import type { ConsoleShell } from '../../shell/console-shell/console-shell.js';
+import { awaitWithin } from '../../util/deadline.js';
+
+/** Short commands at the same time take turns; only a longer wait is worth another bash in the guest. */
+const OPEN_AFTER_MS = 100;
+
+interface Waiter {
+  readonly give: (shell: ConsoleShell) => void;
+}
+
+/**
+ * The console shells that the commands of one VM share: its main one, and those opened on spare consoles while that is busy. A command
+ * that hangs keeps one of them, and the others go on.
+ */
+export class ConsolePool {
+  readonly #main: ConsoleShell;
+  readonly #open: () => Promise<ConsoleShell | undefined>;
+  readonly #discard: (shell: ConsoleShell) => void;
+  readonly #spares = new Set<ConsoleShell>();
+  readonly #leased = new Set<ConsoleShell>();
+  readonly #watched = new Set<ConsoleShell>();
+  readonly #waiting = new Set<Waiter>();
+  #opening = false;
+
+  /**
+   * @param open opens a shell on another console; undefined when there is none left
+   * @param discard forgets a shell of `open` that does not answer any more
+   */
+  constructor(
+    main: ConsoleShell,
+    open: () => Promise<ConsoleShell | undefined>,
+    discard: (shell: ConsoleShell) => void,
+  ) {
+    this.#main = main;
+    this.#open = open;
+    this.#discard = discard;
+  }
+
+  /**
+   * Runs `task` with a shell that runs nothing else meanwhile, in the order of the calls.
+   * @throws {TIMEOUT} {ABORTED} when `signal` fires while all are busy; the error names what they run
+   */
+  async use<T>(label: string, signal: AbortSignal | undefined, task: (shell: ConsoleShell) => Promise<T>): Promise<T> {
+    const shell = await this.#lease(label, signal);
+    try {
+      return await task(shell);
+    } finally {
+      this.#leased.delete(shell);
+      this.#offer();
+    }
+  }
+
+  /** The shell that a command would get now, or would wait for. */
+  get next(): ConsoleShell {
+    return this.#free() ?? this.#main;
+  }
+
+  /** Hands over a spare shell that nothing runs in. */
+  takeSpare(): ConsoleShell | undefined {
+    const shell = [...this.#spares].find((spare) => spare.answers && this.#isFree(spare));
+    if (shell) this.#spares.delete(shell);
+    return shell;
+  }
+
+  async #lease(label: string, signal: AbortSignal | undefined): Promise<ConsoleShell> {
+    const free = this.#waiting.size === 0 && !signal?.aborted ? this.#free() : undefined;
+    if (free) {
+      this.#leased.add(free);
+      return free;
+    }
+    return awaitWithin<ConsoleShell>(
+      {
+        awaited: () => `${label}, behind ${this.#running()}`,
+        details: () => ({
+          hint: "all consoles are busy: openShell({ via: 'guest-agent' }) runs commands beside them, in guests with qemu-ga",
+        }),
+      },
+      { signal },
+      (resolve) => {
+        const waiter: Waiter = { give: resolve };
+        this.#waiting.add(waiter);
+        const timer = setTimeout(() => void this.#openSpare(), OPEN_AFTER_MS);
+        this.#watch();
+        return () => {
+          clearTimeout(timer);
+          this.#waiting.delete(waiter);
+        };
+      },
+    );
+  }
+
+  /** Gives shells that are free to those that wait. */
+  #offer(): void {
+    for (const waiter of [...this.#waiting]) {
+      const free = this.#free();
+      if (!free) break;
+      this.#waiting.delete(waiter);
+      this.#leased.add(free);
+      waiter.give(free);
+    }
+    if (this.#waiting.size > 0) this.#watch();
+  }
+
+  /** Shells also run commands that did not come by here. */
+  #watch(): void {
+    for (const shell of [this.#main, ...this.#spares]) {
+      if (shell.isFree || this.#watched.has(shell)) continue;
+      this.#watched.add(shell);
+      void shell.idle().then(() => {
+        this.#watched.delete(shell);
+        this.#offer();
+      });
+    }
+  }
+
+  async #openSpare(): Promise<void> {
+    if (this.#opening || this.#waiting.size === 0) return;
+    this.#opening = true;
+    const shell = await this.#open().catch(() => undefined);
+    this.#opening = false;
+    if (!shell) return;
+    this.#spares.add(shell);
+    this.#offer();
+    void this.#openSpare();
+  }
+
+  #free(): ConsoleShell | undefined {
+    // After a restore the guest may have no bash on the console, or another one.
+    for (const spare of [...this.#spares]) {
+      if (spare.answers || !this.#isFree(spare)) continue;
+      this.#spares.delete(spare);
+      this.#discard(spare);
+    }
+    const free = [this.#main, ...this.#spares].filter((shell) => this.#isFree(shell));
+    return free.find(({ answers }) => answers) ?? free[0];
+  }
+
+  #isFree(shell: ConsoleShell): boolean {
+    return shell.isFree && !this.#leased.has(shell);
+  }
+
+  #running(): string {
+    return [this.#main, ...this.#spares]
+      .map(({ running }) => running)
+      .filter((running) => running !== undefined)
+      .join(', ');
+  }
+}
