@@ -24,6 +24,8 @@ export interface RunEnd {
 
 export interface StartOptions {
   readonly args: readonly string[];
+  /** Of an attempt; default 3 s. */
+  readonly timeout?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** A shell's words before `exec node ...`: limits. */
   readonly before?: string;
@@ -132,7 +134,7 @@ export class FaultRun {
       '--forks',
       '2',
       '--timeout',
-      '3s',
+      options.timeout ?? '3s',
       '--out',
       this.dir,
       '--json',

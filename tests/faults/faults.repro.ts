@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineScenario, direct } from '@qmpilot/core';
@@ -17,6 +18,9 @@ type Attempt = NonNullable<Parameters<typeof defineScenario>[0]>['attempt'];
 const FLOOD = fileURLToPath(new URL('flood.pl', import.meta.url));
 /** Of QEMU's end of the serial console, by qemu/machine.ts. */
 const CONSOLE_FD = 4;
+
+/** Twice what the check wants to find. */
+const FLOOD_BYTES = 16 << 20;
 
 /** What goes wrong in one attempt of the run, by its own doing or its guest's. */
 const MISDEEDS: Readonly<Record<string, Attempt>> = {
@@ -51,9 +55,12 @@ const MISDEEDS: Readonly<Record<string, Attempt>> = {
   'virtio-flood': (vm, { signal }) => inGuest(vm, 'busybox dd if=/dev/zero of=/dev/hvc0 bs=65536', signal),
   // No guest under TCG prints more than some MB/s: this writes in its place, as fast as the console is read.
   'console-flood': async (vm, { signal }) => {
-    const flood = spawn('perl', [FLOOD, String(vm.pid), String(CONSOLE_FD), '60'], { stdio: 'ignore' });
-    await new Promise((resolve) => signal.addEventListener('abort', resolve));
-    flood.kill();
+    const flood = spawn('perl', [FLOOD, String(vm.pid), String(CONSOLE_FD), '3600', String(FLOOD_BYTES)], {
+      stdio: 'ignore',
+      signal,
+    });
+    flood.on('error', () => {});
+    await once(flood, 'close');
   },
   'fills-disk': (vm, { signal }) =>
     inGuest(vm, 'busybox dd if=/dev/zero of=/dev/vda bs=1048576 count=100 conv=fsync', signal),

@@ -42,7 +42,7 @@ export function inAttempt(
   fault: string,
   exits: FaultKind['exits'],
   says: RegExp,
-  { heapMiB, ...more }: Partial<FaultKind> & { readonly heapMiB?: number } = {},
+  { heapMiB, timeout, ...more }: Partial<FaultKind> & { readonly heapMiB?: number; readonly timeout?: string } = {},
 ): FaultKind {
   const limit = heapMiB === undefined ? {} : { NODE_OPTIONS: `--max-old-space-size=${heapMiB}` };
   return {
@@ -50,6 +50,9 @@ export function inAttempt(
     exits,
     says,
     ...more,
-    start: (_, random) => ({ env: { ...limit, FAULT: fault, FAULT_AT: String(1 + Math.floor(random() * 8)) } }),
+    start: (_, random) => ({
+      env: { ...limit, FAULT: fault, FAULT_AT: String(1 + Math.floor(random() * 8)) },
+      ...(timeout !== undefined && { timeout }),
+    }),
   };
 }

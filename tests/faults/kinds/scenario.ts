@@ -44,7 +44,9 @@ export const SCENARIO_FAULTS: readonly FaultKind[] = [
   inAttempt('the guest reboots again and again', 'reboot-loop', [0, 1], /^$/),
   inAttempt('the guest prints as fast as it can', 'guest-flood', [0, 1], /^$/, { check: bounded }),
   inAttempt('the guest writes to a virtio console as fast as it can', 'virtio-flood', [0, 1], /^$/, { check: bounded }),
+  // It ends by itself, when all of the flood has been read: how long that takes is the host's affair.
   inAttempt('the console brings as much as is read', 'console-flood', [0, 1], /^$/, {
+    timeout: '10m',
     check: (run, end) => [...bounded(run, end), ...flooded(run)],
   }),
 ];
