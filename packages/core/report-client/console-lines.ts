@@ -8,7 +8,7 @@ export interface ConsoleLine {
   readonly times: number;
 }
 
-const MOST_LINES = 100_000;
+const MAX_LINES = 100_000;
 const ESCAPE = 0x1b;
 
 /**
@@ -19,7 +19,7 @@ export function consoleLines(bytes: Uint8Array, timing: Timing): ConsoleLine[] {
   const decoder = new TextDecoder();
   const lines: { at: number; text: string; times: number; shape: string }[] = [];
   const cut = (from: number, to: number) => {
-    if (to <= from || lines.length >= MOST_LINES) return;
+    if (to <= from || lines.length >= MAX_LINES) return;
     const text = safeText(decoder.decode(bytes.subarray(from, to)))
       .replace(/\n/g, ' ')
       .trimEnd();

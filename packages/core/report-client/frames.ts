@@ -38,7 +38,7 @@ export interface ReplayOptions {
 }
 
 /** So many frames are enough to scrub through; closer ones are taken together. */
-const MOST_FRAMES = 1500;
+const MAX_FRAMES = 1500;
 const LEAST_GAP_MS = 40;
 
 /** Has a terminal interpret the console, and keeps what changed from frame to frame. */
@@ -79,7 +79,7 @@ function sameCursor(one: Frame | undefined, other: Frame): boolean {
 }
 
 function pieces(length: number, { at, offset }: Timing, durationMs: number): [from: number, to: number, at: number][] {
-  const gap = Math.max(LEAST_GAP_MS, durationMs / MOST_FRAMES);
+  const gap = Math.max(LEAST_GAP_MS, durationMs / MAX_FRAMES);
   const result: [number, number, number][] = [];
   for (const [index, from] of offset.entries()) {
     const time = at[index] ?? 0;

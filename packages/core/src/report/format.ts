@@ -42,14 +42,14 @@ export function attemptList(sorted: readonly number[], most?: number): string {
   return `${sorted.length === 1 ? 'attempt' : 'attempts'} ${ranges(sorted, most)}`;
 }
 
-/** `24 Nov 2026, 20:10 UTC`; the text itself when it is no date. */
+/** `24 Nov 2026, 20:10 UTC`; the text itself when it is not a date. */
 export function date(iso: string): string {
   const at = new Date(iso);
   if (Number.isNaN(at.getTime())) return iso;
   return `${at.getUTCDate()} ${MONTHS[at.getUTCMonth()]} ${at.getUTCFullYear()}, ${two(at.getUTCHours())}:${two(at.getUTCMinutes())} UTC`;
 }
 
-/** `1-3, 7, 9-12`; what is too much for a line is left out. */
+/** `1-3, 7, 9-12`; after `most` ranges the rest is left out. */
 export function ranges(sorted: readonly number[], most = 12): string {
   const parts: [number, number][] = [];
   for (const value of sorted) {

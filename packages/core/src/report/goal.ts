@@ -2,7 +2,7 @@ import { formatRateGoal, parseRateGoal, type RateGoal } from '../statistics/rate
 import { SequentialTest, type Decision } from '../statistics/sequential-test.js';
 import type { RunInput } from './input.js';
 
-/** What the attempts say of the goal that the run was to stop at. */
+/** The result of the goal at which the run should stop. */
 export interface GoalResult {
   readonly goal: string;
   readonly decision: Decision;

@@ -24,7 +24,7 @@ export interface RunData {
   readonly rate: number | null;
   readonly interval: readonly [number, number] | null;
   readonly upperBound: number | null;
-  /** What the attempts say of the run's `--until`. */
+  /** The result of the run's `--until`. */
   readonly goal: GoalResult | null;
   readonly medianTimeToFailureMs: number | null;
   readonly timePerFailureMs: number | null;

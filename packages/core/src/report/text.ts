@@ -7,7 +7,7 @@ import { goalResult, goalSentence } from './goal.js';
 import type { RunInput } from './input.js';
 import { comparisonHeadline, comparisonSentence, headline, rateSentence } from './wording.js';
 
-const MOST_GROUPS = 12;
+const MAX_GROUPS = 12;
 
 /** The answer as lines for a terminal; several runs are compared with the first. */
 export function renderText(inputs: readonly RunInput[]): string {
@@ -43,11 +43,11 @@ function about(input: RunInput, analysis: RunAnalysis): string[] {
     ...(cleanToShowFix === null ? [] : [`${cleanToShowFix} clean attempts in a row would show a fix (95 %).`]),
     ...(inconclusive === 0 ? [] : [`${inconclusive} inconclusive, not counted.`]),
     ...errors
-      .slice(0, MOST_GROUPS)
+      .slice(0, MAX_GROUPS)
       .map(
         ({ attempts, title, kind }) =>
           `${String(attempts.length).padStart(4)} x  ${safeLine(generalTitle(title, kind))}`,
       ),
-    ...(errors.length > MOST_GROUPS ? [`        and ${errors.length - MOST_GROUPS} more`] : []),
+    ...(errors.length > MAX_GROUPS ? [`        and ${errors.length - MAX_GROUPS} more`] : []),
   ];
 }

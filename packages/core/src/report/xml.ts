@@ -1,8 +1,8 @@
-/** What XML 1.0 cannot hold in any form (section 2.2, `Char`), and text-direction marks, which would mislead readers. */
+/** Characters that XML 1.0 cannot hold in any form (section 2.2, `Char`), and text-direction marks, which would mislead readers. */
 const UNUSABLE =
   /[^\u0009\u000a\u000d\u0020-\u007e\u00a0-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
-/** Text as the content of an element or an attribute; what may not stand there is spelled out as `\x1b`. */
+/** Text as the content of an element or an attribute; invalid characters are written as `\x1b`. */
 export function xmlText(text: string): string {
   return text
     .replace(UNUSABLE, (character) => `\\x${(character.codePointAt(0) ?? 0).toString(16).padStart(2, '0')}`)

@@ -3,7 +3,7 @@ import { monotonicMs } from '../util/clock.js';
 import { parseDuration } from '../util/duration.js';
 import type { Vm } from '../vm/vm.js';
 import type { Watch } from '../vm/watch/watch.js';
-import type { AttemptOptions } from './attempt.js';
+import type { AttemptOptions } from './attempt-options.js';
 import { onFullDisk } from './full-disk.js';
 import type { Scenario } from './scenario.js';
 import { alarm, listen, TIME_UP } from './until-end.js';

@@ -7,7 +7,7 @@ export class AttemptFailed extends Error {
   override readonly name = 'AttemptFailed';
 }
 
-/** Errors that say what the guest did. All others mean that qmpilot could not tell. */
+/** Errors about the guest. All others mean that qmpilot could not tell. */
 const GUEST_ERRORS: ReadonlySet<ErrorCode> = new Set([
   'TIMEOUT',
   'NOT_FOUND',

@@ -1,10 +1,9 @@
 import { isQmpilotError, QmpilotError } from '../errors.js';
-import type { AttemptFiles } from '../run-files/attempt-files.js';
-import type { AttemptRecord, RunEvent } from '../run-files/attempt-record.js';
+import type { AttemptRecord } from '../run-files/attempt-record.js';
 import { wallTime } from '../util/clock.js';
-import type { Duration } from '../util/duration.js';
 import type { Vm } from '../vm/vm.js';
 import { observeAttempt, type AttemptObserver } from './attempt-observer.js';
+import type { AttemptOptions } from './attempt-options.js';
 import {
   AttemptFailed,
   distinctFindings,
@@ -17,22 +16,7 @@ import { scenarioFinding } from './scenario-finding.js';
 import type { AttemptContext, Scenario } from './scenario.js';
 import { untilEnd } from './until-end.js';
 
-export interface AttemptOptions {
-  readonly index: number;
-  readonly fork: number;
-  readonly seed: number;
-  /** Milliseconds since the attempt began. */
-  readonly now: () => number;
-  /** Ends the attempt: its evidence cannot be written. */
-  readonly broken: AbortSignal;
-  readonly restoreMs: number;
-  readonly timeout: Duration;
-  readonly files: AttemptFiles;
-  readonly signal: AbortSignal | undefined;
-  readonly onEvent: (event: RunEvent) => void;
-}
-
-/** Why nothing can be told of the guest, or which error the scenario threw. */
+/** Why the attempt has no verdict of its own, or which error the scenario threw. */
 interface Trouble {
   readonly reason: string;
   readonly threw?: true;

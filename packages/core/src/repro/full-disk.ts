@@ -4,8 +4,8 @@ import { QmpilotError } from '../errors.js';
 import type { Vm } from '../vm/vm.js';
 
 /**
- * Calls `act` when QEMU has paused the guest because there is no room for what it writes: it cannot go on, and no guest after it
- * could. Gives the function that ends it.
+ * Calls `act` when QEMU paused the guest because the host has no space for its writes: neither this guest nor a later one could
+ * continue. Returns an unsubscribe function.
  */
 export function onFullDisk(vm: Vm, act: (error: QmpilotError) => void): () => void {
   return vm.onEvent((event) => {
@@ -13,13 +13,9 @@ export function onFullDisk(vm: Vm, act: (error: QmpilotError) => void): () => vo
     const { 'node-name': node, device } = event.data;
     void free(tmpdir()).then((room) =>
       act(
-        new QmpilotError(
-          'NO_SPACE',
-          `there is no room for what the guest writes to its disk ${String(node || device)}: ${room}`,
-          {
-            hint: 'make room in TMPDIR, where the overlays of disks are, or point it to a larger file system; --resume goes on with the run',
-          },
-        ),
+        new QmpilotError('NO_SPACE', `no space left for the guest's disk ${String(node || device)}: ${room}`, {
+          hint: 'make room in TMPDIR, where the overlays of disks are, or point it to a larger file system; --resume goes on with the run',
+        }),
       ),
     );
   });

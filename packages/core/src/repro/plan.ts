@@ -7,7 +7,7 @@ export function plannedIndices({ attempts, shard }: Pick<RunFile, 'attempts' | '
   return shard === undefined ? all : all.filter((index) => index % shard.count === shard.index % shard.count);
 }
 
-/** What is left to do: planned, and not among the finished attempts. */
+/** Returns the planned attempts that are not finished. */
 export function pendingIndices(
   run: Pick<RunFile, 'attempts' | 'shard'>,
   done: readonly Pick<AttemptRecord, 'index'>[],

@@ -152,7 +152,7 @@ async function bootAndPrepare(
   });
   try {
     tell({ type: 'booted', facts: vm.facts, ms: monotonicMs() - begun });
-    // `prepare` may still remove the obstacle; otherwise its work would be wasted.
+    // A warning only, because `prepare` may still remove the obstacle.
     for (const { reason, remedy } of await vm.snapshotBlockers())
       note(`warning: at present this guest cannot be saved: ${reason}; ${remedy}`);
     const prepareBegun = monotonicMs();
@@ -171,7 +171,7 @@ async function bootAndPrepare(
   } catch (error) {
     const console = vm.console.lastLines(20);
     await vm.close();
-    if (options.signal?.aborted) throw new AbortedError('the guest to be prepared', options.signal.reason);
+    if (options.signal?.aborted) throw new AbortedError('the prepared guest', options.signal.reason);
     const reason = reasonOf(failed.signal, broken);
     if (reason !== undefined) throw reason;
     if (error instanceof QmpilotError) throw error;
@@ -182,7 +182,7 @@ async function bootAndPrepare(
   }
 }
 
-/** What went wrong beside the scenario, of which its own error is a consequence. */
+/** The failure outside of the scenario that caused its own error. */
 function reasonOf(...signals: readonly AbortSignal[]): unknown {
   return signals.find(({ aborted }) => aborted)?.reason;
 }

@@ -32,9 +32,7 @@ describe('readRuns', () => {
   it.each(['{"cut', '[]', ''])('notes a run.json that says nothing: %j', async (text) => {
     const run = await makeRun('a', 'rc');
     await writeFile(join(run, 'run.json'), text);
-    expect(await readRuns([run])).toMatchObject([
-      { notes: ['run.json could not be read: what the run ran on is not known.'] },
-    ]);
+    expect(await readRuns([run])).toMatchObject([{ notes: ['run.json is damaged: the environment is unknown.'] }]);
   });
 
   it('reads a run with its evidence; files of the attempt are texts, and only those', async () => {

@@ -37,9 +37,9 @@ const OWN_FILES = new Set([
 ]);
 
 /**
- * Reads run directories as reports want them, shards of one run put together. What is missing or damaged in them is left out and
- * noted: a run that is at work, or was cut off, can be read at any time.
- * @throws {USAGE} when a folder is no run directory
+ * Reads run directories for reports, and merges shards of one run. Missing or damaged parts are left out and noted, so that a run in
+ * progress, or one that was cut off, can be read at any time.
+ * @throws {USAGE} when a folder is not a run directory
  */
 export async function readRuns(dirs: readonly string[], options: ReadRunOptions = {}): Promise<RunInput[]> {
   const paths = dirs.map((dir) => resolve(dir));
@@ -90,9 +90,9 @@ async function readRun(dir: string, label: string, from: string, budget: number)
     ...(prologue !== undefined && prologue.length > 0 && { prologue }),
     folder: (index) => link(relative(from, folder(index))),
     notes: [
-      ...(description === undefined ? ['run.json is missing: what the run ran on is not known.'] : []),
+      ...(description === undefined ? ['run.json is missing: the environment is unknown.'] : []),
       ...(description !== undefined && !isObject(parseJson(description))
-        ? ['run.json could not be read: what the run ran on is not known.']
+        ? ['run.json is damaged: the environment is unknown.']
         : []),
       ...(damaged > 0
         ? [

@@ -6,8 +6,8 @@ import type { RunFile } from '../run-files/run-file.js';
 import { readRuns } from './read-run.js';
 
 /**
- * One run as JUnit's XML, its shards put together; also of a run that is at work or was cut off.
- * @throws {USAGE} when the folders are none, or of several runs
+ * Returns one run, its shards merged, as JUnit XML; also a run that is in progress or was cut off.
+ * @throws {USAGE} when the folders are not run directories, or belong to several runs
  */
 export async function reportJUnit(dirs: readonly string[]): Promise<string> {
   const [input, ...others] = await readRuns(dirs, { evidence: false });

@@ -11,11 +11,11 @@ import type { Scenario } from './scenario.js';
 import { seedOfText } from './seed.js';
 import type { StopOptions } from './stop-rule.js';
 
-/** How `runScenario` makes the attempts, and where they are kept. */
+/** How `runScenario` makes the attempts, and where it writes them. */
 export interface RunOptions extends StopOptions {
   /** How many attempts; default 10, or what the run that is resumed has. All shards together. */
   readonly attempts?: number | undefined;
-  /** How many run at once; default as many as cores and free memory carry. */
+  /** How many run at once; default as many as CPUs and free memory allow. */
   readonly forks?: number | undefined;
   /** Of one attempt; default the scenario's, else 3 min. */
   readonly timeout?: Duration | undefined;
@@ -31,9 +31,9 @@ export interface RunOptions extends StopOptions {
   readonly resume?: string | undefined;
   /** Resume although the scenario's text or its guest has changed. Default false. */
   readonly acceptChanges?: boolean | undefined;
-  /** Whole number; the same gives the attempts the same seeds. Default random; with `shard`, the same for the same scenario. */
+  /** Whole number: the same seed gives the attempts the same seeds. Default random; with `shard`, the same for the same scenario. */
   readonly seed?: number | undefined;
-  /** Interrupts the run: it rejects with ABORTED, and what was finished is kept. */
+  /** Interrupts the run: it rejects with ABORTED; finished attempts are on disk. */
   readonly signal?: AbortSignal | undefined;
   /** Called for everything that happens during the run; what it throws ends the run. */
   readonly onEvent?: ((event: RunEvent) => void) | undefined;
@@ -49,7 +49,7 @@ export interface RunOptions extends StopOptions {
 
 const DEFAULT_ATTEMPTS = 10;
 
-/** What a new run is. @throws {USAGE} */
+/** Describes a new run. @throws {USAGE} */
 export function describeRun(scenario: Scenario, options: RunOptions): RunFile {
   const { shard, source, untilReproduced, until } = options;
   if (shard !== undefined && !isShard(shard))
@@ -84,8 +84,8 @@ export function defaultDirectory({ name, startedAt }: RunFile): string {
 }
 
 /**
- * What of a run may be other than before when it is resumed, for run.json.
- * @throws {USAGE} for what has to stay as it was
+ * Returns what a resume changes in run.json.
+ * @throws {USAGE} for an option that cannot change
  */
 export function resumedRun(run: RunFile, options: RunOptions): Partial<RunFile> {
   for (const fixed of ['seed', 'timeout', 'shard', 'dir'] as const) {

@@ -39,14 +39,13 @@ async function openJournal(scenario: Scenario, options: RunOptions): Promise<Jou
   if (options.forks !== undefined) wholeNumber(options.forks, 'forks');
   if (options.resume === undefined) {
     const about = describeRun(scenario, options);
-    // Wrong goals are refused before anything is made.
-    void new StopRule(about, []);
+    StopRule.check(about);
     return Journal.create(options.dir ?? defaultDirectory(about), about);
   }
   const journal = await Journal.reopen(options.resume);
   try {
     const change = resumedRun(journal.run, options);
-    void new StopRule({ ...journal.run, ...change }, []);
+    StopRule.check({ ...journal.run, ...change });
     await journal.update(change);
     return journal;
   } catch (error) {
@@ -97,20 +96,20 @@ class Run {
       await this.#journal.finish(summary, toJUnit(this.#journal.run, this.#journal.records));
       const reached = this.#stop.reached;
       await this.#note({ end: all ? 'finished' : 'stopped', ...(reached !== undefined && { message: reached }) });
-      if (reached !== undefined) this.#tell({ type: 'progress', message: `enough was seen: ${reached}` });
+      if (reached !== undefined) this.#tell({ type: 'progress', message: `stopped early: ${reached}` });
       this.#tell({ type: 'summary', summary });
       return summary;
     } catch (error) {
       const { signal } = this.#options;
       const interrupted = signal?.aborted === true && !isQmpilotError(signal.reason);
       const message = error instanceof Error ? error.message : String(error);
-      // A disk that is full takes no note either: what has failed is said by the error.
+      // A full disk takes no note either; the error says what failed.
       await this.#note({ end: interrupted ? 'interrupted' : 'failed', message }).catch(() => {});
       throw error;
     }
   }
 
-  /** @returns whether all were made; false when enough was seen before */
+  /** @returns whether all were made; false when the stop rule ended the run early */
   async #attempts(todo: readonly number[]): Promise<boolean> {
     const { signal } = this.#options;
     const prepared = await this.#prepare();
@@ -127,7 +126,7 @@ class Run {
       (error) =>
         this.#tell({
           type: 'progress',
-          message: `the snapshot gives no guests any more (${error instanceof Error ? error.message : String(error)}): booting again`,
+          message: `the snapshot no longer loads (${error instanceof Error ? error.message : String(error)}): booting again`,
         }),
     );
     try {
@@ -216,7 +215,7 @@ class Run {
     }
   }
 
-  /** Attempts on another guest are attempts of another run. */
+  /** Refuses a guest other than the one that this run began with: its attempts belong to another run. */
   #compare({ vm }: PreparedVm): void {
     const before = this.#journal.run.facts;
     if (before === undefined || this.#journal.records.length === 0) return;

@@ -9,7 +9,7 @@ import { checkWatchSpec, type WatchSpec } from '../vm/watch/watch-spec.js';
 import type { Watch } from '../vm/watch/watch.js';
 import type { ScenarioFinding } from './scenario-finding.js';
 
-/** What `attempt` is given beside the VM. */
+/** Second argument of `attempt`. */
 export interface AttemptContext {
   /** Fires when the attempt's time is up, the VM died, or the run is interrupted. */
   readonly signal: AbortSignal;
@@ -17,11 +17,11 @@ export interface AttemptContext {
   readonly index: number;
   /** A whole number below 2^48, another for each attempt, the same again for the same seed of the run. */
   readonly seed: number;
-  /** The detectors of `detect`, at work since the attempt began. */
+  /** The detectors of `detect`, active since the attempt began. */
   readonly watch: Watch;
   /** A line for people and for the journal. */
   readonly note: (text: string) => void;
-  /** Keeps a text as a file of the attempt. @throws {USAGE} for a name that is not a plain file name */
+  /** Writes a text to a file of the attempt. @throws {USAGE} for a name that is not a plain file name */
   readonly attach: (name: string, text: string) => void;
   /**
    * Adds a finding of the scenario's own; severity `error` makes the attempt `reproduced`.
@@ -43,7 +43,7 @@ export interface FailOptions {
   readonly signature?: string | undefined;
 }
 
-/** What `prepare` is given beside the VM. */
+/** Second argument of `prepare`. */
 export interface PrepareContext {
   /** Fires when the run is interrupted. */
   readonly signal: AbortSignal;
@@ -81,10 +81,10 @@ export interface Scenario {
   readonly timeout?: Duration;
 }
 
-/** Survives two copies of this module: a scenario may be loaded by another. */
+/** Shared by several copies of this module: another one may load the scenario. */
 const BRAND = Symbol.for('qmpilot.scenario');
 
-/** What there is, by where it stands: a file is run without its types being checked, and a misspelled `prepare` would be left out. */
+/** Known keys by their place. A scenario file runs without a type check, so a misspelled `prepare` would be ignored. */
 const KNOWN = {
   '': ['name', 'guest', 'guests', 'boot', 'prepare', 'cache', 'attempt', 'detect', 'failOn', 'timeout'],
   'detect': ['kernelLog', 'hungTask', 'dState', 'silence', 'console', 'checks', 'poweroff'],
@@ -95,7 +95,7 @@ const KNOWN = {
 
 /**
  * Marks and checks a scenario; a scenario file exports it as default.
- * @throws {SCENARIO} saying what is missing, or what is no part of one
+ * @throws {SCENARIO} naming what is missing or unknown
  */
 export function defineScenario(scenario: Scenario): Scenario {
   const given: Readonly<Record<string, unknown>> = { ...scenario };
@@ -105,7 +105,7 @@ export function defineScenario(scenario: Scenario): Scenario {
     throw fault('names no guest', 'guest: debian()');
   if (typeof given['attempt'] !== 'function') throw fault('has no attempt', 'async attempt(vm, { signal }) { ... }');
   if (given['prepare'] !== undefined && typeof given['prepare'] !== 'function')
-    throw fault('has a prepare that is no function', 'async prepare(vm) { ... }');
+    throw fault('has a prepare that is not a function', 'async prepare(vm) { ... }');
   const { failOn } = given;
   if (failOn !== undefined && failOn !== 'finding' && failOn !== 'throw')
     throw fault(`has failOn: ${JSON.stringify(failOn)}`, "failOn is 'finding' (default) or 'throw'");
@@ -117,7 +117,7 @@ export function defineScenario(scenario: Scenario): Scenario {
     const strange = isObject(part) ? Object.keys(part).find((key) => !names.includes(key)) : undefined;
     if (strange !== undefined)
       throw fault(
-        `has ${JSON.stringify(place === '' ? strange : `${place}.${strange}`)}, which is no part of one`,
+        `has ${JSON.stringify(place === '' ? strange : `${place}.${strange}`)}, which is unknown`,
         `there are: ${names.join(', ')}`,
       );
   }
@@ -133,7 +133,7 @@ export function defineScenario(scenario: Scenario): Scenario {
 }
 
 /**
- * The scenario on another of its guests.
+ * Returns the scenario with another of its guests.
  * @throws {USAGE} when it has none of this name
  */
 export function onGuest(scenario: Scenario, name: string): Scenario {

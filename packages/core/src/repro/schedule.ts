@@ -1,6 +1,6 @@
 /**
  * Runs `work` for each index, at most `forks` at a time, in the order of `indices` as far as that goes. The first failure stops the
- * others by their signal, and is thrown when all have ended. `work` returns `false` to say that enough was seen: the others are
+ * others by their signal, and is thrown when all have ended. `work` returns `false` to end the run early: the others are
  * stopped likewise, and nothing is thrown.
  * @returns whether all was done
  */
@@ -21,7 +21,7 @@ export async function schedule(
       try {
         if (!(await work(index, fork, stop.signal))) stop.abort(ENOUGH);
       } catch (error) {
-        // What fails because it was stopped has not failed.
+        // An error after the stop is a consequence of it.
         if (!stop.signal.aborted) failure = { error };
         stop.abort(error);
       }

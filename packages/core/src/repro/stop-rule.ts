@@ -9,14 +9,14 @@ export interface StopOptions {
   readonly until?: string | undefined;
 }
 
-/** What the attempts say of `until`. */
+/** The result of `until` so far. */
 export interface GoalVerdict {
   readonly goal: string;
   readonly decision: Decision;
 }
 
 /**
- * When a run has seen enough. The test of a rate looks at the attempts in the order of their numbers, whichever ended first:
+ * Decides when a run can stop. The test of a rate looks at the attempts in the order of their numbers, whichever ended first:
  * quick attempts would count more otherwise, and its error probabilities would not be the ones stated.
  */
 export class StopRule {
@@ -27,11 +27,18 @@ export class StopRule {
   readonly #ended = new Map<number, AttemptRecord['outcome']>();
   #reproduced = 0;
 
-  /** `indices`: all that are planned, in order. @throws {USAGE} */
-  constructor({ untilReproduced, until }: StopOptions, indices: readonly number[]) {
+  /** @throws {USAGE} for options that are invalid */
+  static check({ untilReproduced, until }: StopOptions): void {
     if (untilReproduced !== undefined && !(Number.isInteger(untilReproduced) && untilReproduced >= 1)) {
       throw new QmpilotError('USAGE', `untilReproduced: ${untilReproduced} is not a whole number of 1 or more`);
     }
+    if (until !== undefined) parseRateGoal(until);
+  }
+
+  /** `indices`: all that are planned, in order. @throws {USAGE} */
+  constructor(options: StopOptions, indices: readonly number[]) {
+    StopRule.check(options);
+    const { untilReproduced, until } = options;
     this.#untilReproduced = untilReproduced;
     this.#goal = until === undefined ? undefined : parseRateGoal(until);
     this.#test = this.#goal && new SequentialTest(this.#goal);
@@ -49,7 +56,7 @@ export class StopRule {
     }
   }
 
-  /** Why it is enough; undefined while it is not. */
+  /** Why the run can stop; undefined while it cannot. */
   get reached(): string | undefined {
     if (this.#untilReproduced !== undefined && this.#reproduced >= this.#untilReproduced)
       return `reproduced ${this.#reproduced} times`;

@@ -1,19 +1,19 @@
 import { isQmpilotError } from '../errors.js';
 import type { TakeOptions, TakenVm, VmSource } from './vm-source.js';
 
-/** A fork that dies while it is loaded says little; two in a row say that the snapshot is of no use. */
+/** One fork that dies while it is loaded proves little; after two in a row the snapshot is replaced. */
 const TRIES_A_SOURCE = 2;
-/** How often everything starts again without a single guest in between. */
+/** Renewals in a row without a single guest in between. */
 const MAX_RENEWALS = 2;
 
-/** A source that is made again when its snapshot cannot be loaded any more, once for all waiting callers. */
+/** A source of VMs that is replaced when its snapshot no longer loads, once for all waiting callers. */
 export class Supply {
   readonly #make: () => Promise<VmSource>;
   readonly #onRenewal: (error: unknown) => void;
   #source: Promise<VmSource>;
   #renewals = 0;
 
-  /** `first` is in use from the beginning; `make` gives the next ones. */
+  /** Starts with `first`; `make` makes the next sources. */
   constructor(first: VmSource, make: () => Promise<VmSource>, onRenewal: (error: unknown) => void) {
     this.#source = Promise.resolve(first);
     this.#make = make;
@@ -22,7 +22,7 @@ export class Supply {
 
   /**
    * @throws {ABORTED} {NO_SPACE} {USAGE} at once
-   * @throws what the last try threw, when new sources do not help either
+   * @throws what the last try threw, when new sources fail as well
    */
   async take(options: TakeOptions): Promise<TakenVm> {
     for (let tries = 1; ; tries += 1) {

@@ -1,12 +1,12 @@
 import { wallTimer } from '../util/wall-timer.js';
 
-/** The reason of the attempt's signal when its time is up: an end like any other, unless the scenario says otherwise. */
+/** The reason of the attempt's signal when its time is up: a normal end. */
 export const TIME_UP = Symbol('the time of the attempt is up');
 
-/** A moment for the scenario to put away its things and to say what it knows. */
+/** Time for the scenario to clean up after its signal fired. */
 const GRACE_MS = 2000;
 
-/** Waits for the attempt, but not beyond its end: a scenario that does not heed its signal is left behind. */
+/** Waits for the attempt until the signal fires; a scenario that ignores its signal is abandoned. */
 export async function untilEnd(attempt: Promise<void>, signal: AbortSignal): Promise<void> {
   const ended = new Promise<void>((resolve, reject) => {
     listen(signal, () => {
@@ -25,7 +25,7 @@ export async function untilEnd(attempt: Promise<void>, signal: AbortSignal): Pro
   try {
     await Promise.race([attempt, ended]);
   } catch (error) {
-    // What fails because its time was up has not failed.
+    // An error after the time was up is a consequence of that.
     if (signal.aborted && signal.reason === TIME_UP) return;
     throw signal.aborted ? signal.reason : error;
   }

@@ -6,23 +6,23 @@ import type { PreparedVm } from './prepared-vm.js';
 /** A guest at the snapshot, for one attempt. */
 export interface TakenVm {
   readonly vm: Vm;
-  /** Ends it; nothing of it is left then. */
+  /** Closes it. */
   release(): Promise<void>;
 }
 
 export interface TakeOptions extends WaitOptions {
-  /** Called with the vm before its guest runs on. */
+  /** Called with the VM before its guest continues. */
   readonly onStart?: ((vm: Vm) => void) | undefined;
 }
 
-/** Where the attempts of a run get their guests from. */
+/** Supplies the attempts of a run with VMs. */
 export interface VmSource {
   /** @throws when no guest can be had from it; another try may succeed */
   take(options: TakeOptions): Promise<TakenVm>;
   close(): Promise<void>;
 }
 
-/** Loading a fork takes 0.1 s; on a host that is short of everything, more. */
+/** Loading a fork takes 0.1 s, and longer on a busy host. */
 const TAKE_TIMEOUT = '2m';
 
 /** Warm forks of a prepared guest, which is closed with the source. */
@@ -40,7 +40,7 @@ export function poolSource({ snapshot, close }: PreparedVm, size: number): VmSou
   };
 }
 
-/** For a snapshot that lives in one QEMU: the same vm is put back again and again, one attempt at a time. */
+/** Restores the same VM for each attempt: for a snapshot that lives in one QEMU. */
 export function restoringSource({ vm, snapshot, close }: PreparedVm): VmSource {
   return {
     async take({ onStart, ...options }) {
@@ -52,7 +52,7 @@ export function restoringSource({ vm, snapshot, close }: PreparedVm): VmSource {
   };
 }
 
-/** Milliseconds that `take` took, and what it gave. */
+/** Returns the value of `take` and its duration in ms. */
 export async function timed<T>(take: () => Promise<T>): Promise<{ readonly value: T; readonly ms: number }> {
   const begun = monotonicMs();
   const value = await take();

@@ -49,5 +49,5 @@ it('at the end of a run a report that fails is told and fails nothing; without a
   await mkdir(join(dir, 'report.html'));
   await reportAtEnd(dir, (event) => told.push(event));
   expect((await readdir(dir)).toSorted()).toEqual(['attempts.jsonl', 'report.html']);
-  expect(told).toEqual([{ type: 'progress', message: expect.stringContaining('no report was written') }]);
+  expect(told).toEqual([{ type: 'progress', message: expect.stringContaining('cannot write the report') }]);
 });

@@ -9,13 +9,13 @@ import { readRuns } from './read-run.js';
 /**
  * Writes one HTML file about the runs, the one before a fix first. Default: report.html in the run directory, for one run.
  * @returns where it is
- * @throws {USAGE} when a folder is no run directory, several are named and no file, or the file cannot be written there
+ * @throws {USAGE} when a folder is not a run directory, or several are named without a file
  * @throws {NO_SPACE}
  */
 export async function writeReport(dirs: readonly string[], file?: string): Promise<string> {
   const [first] = dirs;
   if (first === undefined)
-    throw new QmpilotError('USAGE', 'no run directory was named', { hint: 'name a folder that qmpilot repro wrote' });
+    throw new QmpilotError('USAGE', 'missing run directory', { hint: 'name a folder that qmpilot repro wrote' });
   if (file === undefined && dirs.length > 1)
     throw new QmpilotError('USAGE', 'a report about several runs needs a file to be written to', {
       hint: 'name it by --out',
@@ -23,7 +23,7 @@ export async function writeReport(dirs: readonly string[], file?: string): Promi
   const path = resolve(file ?? join(first, 'report.html'));
   const page = renderHtml(await readRuns(dirs, { from: dirname(path) }), await loadAssets());
   try {
-    // A reader that opens it while it is written sees the previous one.
+    // A reader who opens it meanwhile sees the previous report.
     await writeFile(`${path}.partial`, page, { mode: 0o600 });
     await rename(`${path}.partial`, path);
   } catch (cause) {
@@ -38,8 +38,8 @@ export async function writeReport(dirs: readonly string[], file?: string): Promi
 }
 
 /**
- * The report at the end of a run, of the attempts that were finished. That it cannot be written is told, and no failure of the run:
- * everything that it shows is in the run directory.
+ * Writes the report of the finished attempts at the end of a run. An error is reported as progress and does not fail the run:
+ * everything in the report is in the run directory as well.
  */
 export async function reportAtEnd(dir: string, onEvent: ((event: RunEvent) => void) | undefined): Promise<void> {
   try {
@@ -48,7 +48,7 @@ export async function reportAtEnd(dir: string, onEvent: ((event: RunEvent) => vo
   } catch (error) {
     onEvent?.({
       type: 'progress',
-      message: `no report was written: ${error instanceof Error ? error.message : String(error)}`,
+      message: `cannot write the report: ${error instanceof Error ? error.message : String(error)}`,
     });
   }
 }

@@ -16,8 +16,8 @@ export interface NewEvent {
 }
 
 /**
- * console.log, events.jsonl, findings.json and attachments of one attempt. What comes by itself (console, events) never throws
- * into the caller: the first failure is kept, told by `onFailure`, and thrown by `close()`.
+ * console.log, events.jsonl, findings.json and attachments of one attempt. Writes of the
+ * console and of events never throw: the first failure is passed to `onFailure`, and thrown by `close()`.
  */
 export class AttemptFiles {
   readonly console: ConsoleRecorder;

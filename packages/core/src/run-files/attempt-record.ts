@@ -29,7 +29,7 @@ export interface AttemptRecord {
   readonly findings: readonly (Finding & { readonly times: number })[];
 }
 
-/** What a run came to. */
+/** The result of a run. */
 export interface RunSummary {
   readonly v: 1;
   readonly type: 'summary';
@@ -39,20 +39,20 @@ export interface RunSummary {
   readonly inconclusive: number;
   /** How many of the inconclusive attempts threw an error that may be the guest's failure. */
   readonly threw: number;
-  /** Reproduced of reproduced and clean; null when there are none. */
+  /** `reproduced / (reproduced + clean)`; null when both are 0. */
   readonly rate: number | null;
   /** 95 % Wilson interval of the rate. */
   readonly interval: readonly [number, number] | null;
   readonly medianTimeToFailureMs: number | null;
   /** How often each failure was seen, by signature: in how many attempts. */
   readonly failures: readonly { readonly signature: string; readonly title: string; readonly attempts: number }[];
-  /** What the attempts say of the run's goal (`until`), where it has one. */
+  /** The result of the run's goal (`until`), if it has one. */
   readonly goal?: { readonly goal: string; readonly decision: 'open' | 'holds' | 'refuted' };
   /** The run directory. */
   readonly dir: string;
 }
 
-/** Events of a run, for displays. */
+/** What happens during a run, for progress displays. */
 export type RunEvent =
   | { readonly type: 'progress'; readonly message: string }
   /**

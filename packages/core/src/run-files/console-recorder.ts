@@ -36,7 +36,7 @@ export class ConsoleRecorder implements TranscriptWriter {
   #bytes = 0;
   #dropped = 0;
 
-  /** `now` gives the time as it is to stand in console.timing; `onCut` is called when the log is full. */
+  /** `now` returns the time for console.timing; `onCut` is called when the log is full. */
   constructor(dir: string, now: () => number, onCut: () => void, limits: ConsoleRecorderLimits = {}) {
     this.#dir = dir;
     this.#now = now;
@@ -97,7 +97,7 @@ export class ConsoleRecorder implements TranscriptWriter {
     try {
       this.#flush();
     } catch {
-      // A full disk: what is pending stays so, and close() says it.
+      // On a full disk the text stays pending, and close() throws.
     }
   }
 

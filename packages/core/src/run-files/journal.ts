@@ -63,7 +63,7 @@ export class Journal {
 
   /**
    * Opens the directory of a run that ended early. A last line that was cut off is removed.
-   * @throws {USAGE} when it is no run directory, is damaged, or another process works in it
+   * @throws {USAGE} when it is not a run directory, is damaged, or another process works in it
    */
   static async reopen(dir: string): Promise<Journal> {
     const path = resolve(dir);
@@ -147,7 +147,7 @@ function openAttempts(path: string): number {
   return openSync(join(path, ATTEMPTS), O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
 }
 
-/** The owner of a directory can replace its contents by links to other files of ours. */
+/** The owner of a folder can replace files in it by links to other files of this user. */
 async function mustBeOurs(path: string): Promise<void> {
   if ((await stat(path)).uid === process.getuid?.()) return;
   throw new QmpilotError('USAGE', `${path} is another user's`, {

@@ -19,13 +19,13 @@ export interface RunSession {
   readonly pid: number;
   readonly forks?: number;
   readonly endedAt?: string;
-  /** `stopped`: enough was seen before all attempts were made. Absent: killed, or still at work. */
+  /** `stopped`: ended early by its stop rule. Absent: killed, or in progress. */
   readonly end?: 'finished' | 'stopped' | 'interrupted' | 'failed';
   /** Why it failed, or what it knew when it stopped. */
   readonly message?: string;
 }
 
-/** What the run ran on, beside the vm's own facts. */
+/** The host that the run ran on. */
 export interface RunEnvironment {
   readonly qmpilot: string;
   readonly node: string;

@@ -8,7 +8,7 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
 }
 
-/** Appends a line and syncs it, or leaves the file as it was. `size` is the file's size before; gives the one after. */
+/** Appends a line and syncs it, or leaves the file as it was. `size` is the file's size; returns the new one. */
 export function appendLine(fd: number, line: string, size: number): number {
   const bytes = Buffer.from(`${line}\n`);
   try {

@@ -11,8 +11,8 @@ const MOST = 10_000_000;
  * @throws {USAGE} for a rate or confidence that is not between 0 and 1, or more than ten million attempts
  */
 export function cleanAttemptsNeeded(rate: number, confidence: number): number {
-  inside(rate, 'the rate');
-  inside(confidence, 'the confidence');
+  assertProbability(rate, 'the rate');
+  assertProbability(confidence, 'the confidence');
   // The logarithms are right to the last digit only: the definition settles where they fall on a whole number.
   const wanted = 1 - confidence;
   const chance = (n: number) => Math.exp(n * Math.log1p(-rate));
@@ -34,7 +34,7 @@ export function chanceOfAllClean(rate: number, attempts: number): number {
  * @throws {USAGE} when nothing failed before: there is nothing to compare with
  */
 export function cleanAttemptsNeededAfter(before: Count, confidence: number): number {
-  inside(confidence, 'the confidence');
+  assertProbability(confidence, 'the confidence');
   if (!(before.failures >= 1 && before.failures <= before.attempts)) {
     throw new QmpilotError('USAGE', 'nothing failed before: no number of clean attempts can show a difference', {
       hint: 'reproduce the failure at least once first',
@@ -61,13 +61,13 @@ export function cleanAttemptsNeededAfter(before: Count, confidence: number): num
   return most;
 }
 
-/** Whether a p-value says so at `confidence`: 1 of 20 is 0.05, whatever the last digit of its logarithm says. */
+/** Returns whether a p-value is significant at `confidence`; tolerates the rounding of logarithms, so that 1 of 20 is 0.05. */
 export function isShown(p: number, confidence: number): boolean {
   return p <= (1 - confidence) * (1 + 1e-9);
 }
 
 /** @throws {USAGE} */
-export function inside(value: number, name: string): void {
+export function assertProbability(value: number, name: string): void {
   if (value > 0 && value < 1) return;
   throw new QmpilotError('USAGE', `${name}: ${value} is not between 0 and 1`, { hint: 'write 0.03, or 3%' });
 }

@@ -1,6 +1,6 @@
 import { QmpilotError } from '../errors.js';
 
-/** What is to be shown of the rate of failures, and how surely. */
+/** A claim about the failure rate, and the confidence to show it with. */
 export interface RateGoal {
   readonly relation: '<' | '>';
   /** Between 0 and 1. */
@@ -18,7 +18,7 @@ const GOAL = /^\s*rate\s*([<>])\s*([^\s@<>]+)\s*(?:@\s*(\S+)\s*)?$/;
 export function parseRateGoal(text: string): RateGoal {
   const [, relation, rate, confidence] = GOAL.exec(text) ?? [];
   if ((relation !== '<' && relation !== '>') || rate === undefined) {
-    throw new QmpilotError('USAGE', `${JSON.stringify(text)} is no goal`, { hint: 'write it like rate<0.01@95%' });
+    throw new QmpilotError('USAGE', `invalid goal ${JSON.stringify(text)}`, { hint: 'write it like rate<0.01@95%' });
   }
   return {
     relation,

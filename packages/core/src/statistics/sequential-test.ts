@@ -1,4 +1,4 @@
-import { inside } from './attempts-needed.js';
+import { assertProbability } from './attempts-needed.js';
 import type { RateGoal } from './rate-goal.js';
 
 /** `holds`: the rate is as the goal says. `refuted`: it is on the other side. `open`: more attempts are needed. */
@@ -9,7 +9,7 @@ const ALTERNATIVES = [0, 1 / 64, 1 / 16, 1 / 8, 1 / 4, 0.4, 0.6, 0.8].map((facto
   factor,
   weight: factor === 0 ? 0.5 : 0.5 / 7,
 }));
-const MOST_LEFT = 10_000_000;
+const MAX_LEFT = 10_000_000;
 
 /**
  * Decides a goal such as `rate<0.01@95%` while attempts come in, looking after every one of them.
@@ -20,7 +20,7 @@ const MOST_LEFT = 10_000_000;
  * probability of at most 1 - confidence. Hence both errors, calling `holds` what is not so and calling `refuted` what holds, are
  * each at most 1 - confidence, however long one looks and whenever one stops. Only a rate at the very limit may stay open for ever.
  *
- * Attempts are to be pushed in the order of their numbers: in the order in which they end, quick ones would count first.
+ * Push attempts in the order of their numbers: in the order in which they end, quick ones would count first.
  */
 export class SequentialTest {
   readonly goal: RateGoal;
@@ -30,8 +30,8 @@ export class SequentialTest {
 
   /** @throws {USAGE} when rate or confidence are not between 0 and 1 */
   constructor(goal: RateGoal) {
-    inside(goal.rate, 'the rate');
-    inside(goal.confidence, 'the confidence');
+    assertProbability(goal.rate, 'the rate');
+    assertProbability(goal.confidence, 'the confidence');
     this.goal = goal;
   }
 
@@ -64,7 +64,7 @@ export class SequentialTest {
     let most = 1;
     while (!decided(most)) {
       most *= 2;
-      if (most > MOST_LEFT) return null;
+      if (most > MAX_LEFT) return null;
     }
     let least = Math.floor(most / 2);
     while (most - least > 1) {

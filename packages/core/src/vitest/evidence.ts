@@ -21,7 +21,7 @@ const TICK_MS = 250;
 
 const known = new WeakMap<Vm, VmEvidence>();
 
-/** What a vm does during a test: its console, its events, and what its kernel reports. */
+/** Records the console, events and kernel reports of a VM during a test. */
 export class VmEvidence implements AsyncDisposable {
   readonly deadline: number | undefined;
   readonly signal: AbortSignal | undefined;
@@ -35,7 +35,7 @@ export class VmEvidence implements AsyncDisposable {
   #detector: KernelLogDetector;
   #watch: Watch | undefined;
 
-  /** Begins with a vm that was loaded and does not run yet. */
+  /** Starts with a VM that is loaded and paused. */
   constructor(vm: Vm, options: EvidenceOptions) {
     this.#vm = vm;
     this.#options = options;
@@ -69,7 +69,7 @@ export class VmEvidence implements AsyncDisposable {
     return this.#console.bytes();
   }
 
-  /** What was found since the vm ran, or was restored; a report that the kernel is still printing counts. */
+  /** Findings since the VM started or was restored, including a report that the kernel is still printing. */
   findings(): readonly Finding[] {
     this.#take(this.#detector.end(this.#now));
     this.#detector = createKernelLogDetector(this.#options);

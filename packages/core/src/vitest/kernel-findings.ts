@@ -17,7 +17,7 @@ const RANK: Readonly<Record<Severity, number>> = { info: 0, warning: 1, error: 2
 const MAX_SHOWN = 5;
 const EVIDENCE_LINES = 4;
 
-/** Of a vm that no fixture watches, what its console still holds is read. */
+/** For a VM that no fixture watches, the text that its console still holds is read. */
 export function kernelFindings(vm: Vm, options: KernelFindingsOptions = {}): Finding[] {
   const all = VmEvidence.of(vm)?.findings() ?? scan(vm.console.lines().join('\n'));
   return selectFindings(all, options);

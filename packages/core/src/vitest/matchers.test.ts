@@ -72,11 +72,11 @@ describe('a value that is no vm', () => {
     'is refused with what was given: %o',
     async (value) => {
       await expect(messageOf(expect(value).toShow('x'))).resolves.toMatch(
-        /takes a vm, a console or a screen; it was given/,
+        /takes a VM, a console or a screen; it was given/,
       );
-      await expect(messageOf(expect(value).toPowerOffCleanly())).resolves.toMatch(/takes a vm: expect\(vm\)/);
-      await expect(messageOf(expect(value).toHaveNoKernelFindings())).resolves.toMatch(/takes a vm: expect\(vm\)/);
-      await expect(messageOf(expect(value).not.toHaveNoKernelFindings())).resolves.toMatch(/takes a vm: expect\(vm\)/);
+      await expect(messageOf(expect(value).toPowerOffCleanly())).resolves.toMatch(/takes a VM: expect\(vm\)/);
+      await expect(messageOf(expect(value).toHaveNoKernelFindings())).resolves.toMatch(/takes a VM: expect\(vm\)/);
+      await expect(messageOf(expect(value).not.toHaveNoKernelFindings())).resolves.toMatch(/takes a VM: expect\(vm\)/);
     },
   );
 });

@@ -28,7 +28,7 @@ async function toPowerOffCleanly(
   const report = await vm.poweroff({ ...withinTest(vm, POWEROFF_MS), ...options });
   const story = [formatShutdown(report), ...lastLines(vm)].join('\n');
   if (report.outcome === 'killed')
-    throw new QmpilotError('QEMU_EXITED', `whether the guest would have powered off cannot be told: ${story}`);
+    throw new QmpilotError('QEMU_EXITED', `cannot tell whether the guest powers off: ${story}`);
   return {
     pass: report.outcome === 'clean',
     message: () =>
@@ -86,7 +86,7 @@ function frame(screen: Screen): string {
   return [edge, ...rows.map((row) => `|${safeLine(row).padEnd(screen.columns)}|`), edge].join('\n');
 }
 
-/** For `expect.extend`, where vms are made in another way than by `createVmTest`. */
+/** For `expect.extend`, with VMs that `createVmTest` did not make. */
 export const vmMatchers = {
   /** Asks the guest to power off and follows it to its end. */
   toPowerOffCleanly,

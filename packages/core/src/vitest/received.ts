@@ -8,10 +8,10 @@ const CONSOLE_LINES = 12;
 /** For the message to be made before the test's time is over. */
 const MARGIN_MS = 1000;
 
-/** @throws TypeError for what is no vm: by shape, as two copies of this package may be about */
+/** Checks by shape, because two copies of this package may be loaded. @throws TypeError for anything but a VM */
 export function requireVm(received: unknown, matcher: string): Vm {
   if (isVm(received)) return received;
-  throw new TypeError(`${matcher} takes a vm: expect(vm).${matcher}(...); it was given ${describe(received)}`);
+  throw new TypeError(`${matcher} takes a VM: expect(vm).${matcher}(...); it was given ${describe(received)}`);
 }
 
 /** @throws TypeError for what has no screen */
@@ -19,7 +19,7 @@ export function requireScreen(received: unknown, matcher: string): Screen {
   if (isVm(received)) return received.console.screen;
   if (has(received, 'screen') && isScreen(received.screen)) return received.screen;
   if (isScreen(received)) return received;
-  throw new TypeError(`${matcher} takes a vm, a console or a screen; it was given ${describe(received)}`);
+  throw new TypeError(`${matcher} takes a VM, a console or a screen; it was given ${describe(received)}`);
 }
 
 /** Time and signal of the test for an operation that was given none, so that it ends before the test does and can say why. */

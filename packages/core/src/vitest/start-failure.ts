@@ -1,6 +1,6 @@
 import { isQmpilotError, QmpilotError } from '../errors.js';
+import type { GuestDescription } from '../guests/guest.js';
 import { safeLine } from '../util/text-hygiene.js';
-import type { VmGuestOptions } from './vm-guest.js';
 
 interface Circumstances {
   readonly signal: AbortSignal;
@@ -9,10 +9,10 @@ interface Circumstances {
   readonly console?: readonly string[];
 }
 
-/** One error that tells all there is to tell, as a test's report shows little but the message. */
+/** Returns one error with all details in its message, because a test report shows little else. */
 export function describeStartFailure(
   error: unknown,
-  options: VmGuestOptions,
+  options: { readonly guest: GuestDescription; readonly bootTimeout?: unknown },
   { signal, prepared = false, console = [] }: Circumstances,
 ): QmpilotError {
   const own = error instanceof QmpilotError ? error : undefined;

@@ -7,7 +7,7 @@ import { findPrepared, keepPrepared, type PreparedRequest } from '../vm/start/pr
 import type { TakeOptions, Vm, VmSnapshot, VmSnapshotPool } from '../vm/vm.js';
 import { describeStartFailure } from './start-failure.js';
 
-/** What `prepare` is given beside the vm. */
+/** Second argument of `prepare`. */
 export interface PrepareVmContext {
   /** Fires when `bootTimeout` is over. */
   readonly signal: AbortSignal;
@@ -56,7 +56,7 @@ export class VmGuest implements AsyncDisposable {
     this.#stayWithRunner = onRunnerGone(() => void this.close());
   }
 
-  /** A vm of one's own at that moment. It has to be closed, and is closed with the guest at the latest. */
+  /** Returns a further VM at that moment. Close it; it is closed with the guest at the latest. */
   async take(options: TakeOptions = {}): Promise<Vm> {
     const vm = await this.#pool.take(options);
     for (const old of this.#taken) if (old.failure) this.#taken.delete(old);
@@ -87,7 +87,7 @@ export class VmGuest implements AsyncDisposable {
 
 /**
  * Boots, prepares and saves a guest, or opens its snapshot from the cache.
- * @throws what `boot`, `prepare` and `snapshot` throw, told in full in the message: it is all that a test's report shows
+ * @throws what `boot`, `prepare` and `snapshot` throw, with all details in the message, because a test report shows little else
  */
 export async function startGuest(options: VmGuestOptions): Promise<VmGuest> {
   const gone = new AbortController();
@@ -127,12 +127,16 @@ async function bootGuest(options: VmGuestOptions, { signal, pool, request }: Sta
     await options.prepare?.(vm, { signal });
     const snapshot = await vm.snapshot(SNAPSHOT, { signal });
     if (snapshot.strategy === 'internal') {
-      throw new QmpilotError('SNAPSHOT', `tests need a vm each, and this guest cannot be forked: ${snapshot.reason}`, {
-        hint: 'leave out what only one QEMU can have',
-      });
+      throw new QmpilotError(
+        'SNAPSHOT',
+        `each test needs its own VM, and this guest cannot be forked: ${snapshot.reason}`,
+        {
+          hint: 'leave out what only one QEMU can have',
+        },
+      );
     }
     if (request) await keepPrepared(snapshot, { ...request, replace: fresh });
-    // The pool holds the snapshot from here on; the vm itself has done its work.
+    // The pool holds the snapshot from here on; the VM itself is no longer needed.
     return new VmGuest(snapshot, { pool, timestamped: await printsTimestamps(vm) });
   } catch (error) {
     console = vm?.console.lastLines(20) ?? [];
@@ -142,7 +146,7 @@ async function bootGuest(options: VmGuestOptions, { signal, pool, request }: Sta
   }
 }
 
-/** A guest from the boot cache has not printed its boot here: then its kernel is asked, where it has a shell. */
+/** A guest from the boot cache has not printed its boot here: asks its kernel, if it has a shell. */
 async function printsTimestamps(vm: Vm): Promise<boolean> {
   if (showsTimestamps(vm.console.lines())) return true;
   return vm.exec('cat /sys/module/printk/parameters/time', { timeout: '10s' }).then(
@@ -151,7 +155,7 @@ async function printsTimestamps(vm: Vm): Promise<boolean> {
   );
 }
 
-/** Vitest's workers outlive it when it is ended by a signal, and go on with their tests: no QEMU is to stay for those. */
+/** Vitest's workers outlive it when a signal ends it, and continue their tests: their QEMU must not stay. */
 function onRunnerGone(call: () => void): () => void {
   process.once('disconnect', call);
   return () => void process.off('disconnect', call);

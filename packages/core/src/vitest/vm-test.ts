@@ -18,9 +18,9 @@ export interface VmTestOptions extends VmGuestOptions {
 
 /** The fixtures of a test. */
 export interface VmTestContext {
-  /** A vm of this test alone, forked from the guest's snapshot when the test begins, ended when it ends. */
+  /** A VM for this test only: forked from the guest's snapshot when the test begins, closed when it ends. */
   readonly vm: Vm;
-  /** What the vms are forked from: one for each worker. `guest.take()` gives further vms. */
+  /** The guest that the VMs are forked from, one for each worker. `guest.take()` returns further VMs. */
   readonly guest: VmGuest;
 }
 

@@ -98,7 +98,7 @@ function bandPath(curve: SurvivalCurve, most: number, floor: number): string {
   return `${path}H0Z`;
 }
 
-/** A tick for each time at which attempts were censored; more than a few hundred could not be told apart. */
+/** A tick for each time at which attempts were censored; more than a few hundred would run together. */
 function censorPath({ steps }: SurvivalCurve, most: number, floor: number): string {
   const seen = new Set<number>();
   return steps

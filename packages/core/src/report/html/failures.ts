@@ -12,7 +12,7 @@ interface MergedGroup {
   readonly seen: readonly (readonly number[])[];
 }
 
-const MOST_GROUPS = 200;
+const MAX_GROUPS = 200;
 
 /** What failed, by signature, most frequent first; each opens to its stack and the lines it was read from. */
 export function failuresSection(runs: readonly AnalyzedRun[]): Html {
@@ -21,8 +21,8 @@ export function failuresSection(runs: readonly AnalyzedRun[]): Html {
   if (groups.length === 0 && reasons.length === 0) return html``;
   const several = runs.length > 1;
   return html`<section id="failures"><h2>What fails</h2>
-${groups.slice(0, MOST_GROUPS).map((merged) => failure(merged, runs, several))}
-${groups.length > MOST_GROUPS && html`<p class="note">and ${groups.length - MOST_GROUPS} further signatures: see attempts.jsonl</p>`}
+${groups.slice(0, MAX_GROUPS).map((merged) => failure(merged, runs, several))}
+${groups.length > MAX_GROUPS && html`<p class="note">and ${groups.length - MAX_GROUPS} further signatures: see attempts.jsonl</p>`}
 ${reasons.map(({ reason, attempts }) => html`<div class="failure reason"><div class="summary"><span class="times">${attempts.length}×</span><span class="what"><b>inconclusive: ${reason}</b><span class="meta">${attemptList(attempts)}</span></span></div></div>`)}
 </section>`;
 }

@@ -41,7 +41,7 @@ export function survivalSection(runs: readonly AnalyzedRun[]): Html {
   const median = first?.analysis.survival.median ?? null;
   return html`<section id="time"><h2>How long until it fails</h2>
 ${survivalChart(runs.map(({ input, analysis }) => ({ name: input.label, curve: analysis.survival })))}
-<p class="note">Share of attempts that have not failed yet, by time since the restore (Kaplan–Meier, 95 % band). A tick is an attempt that ended clean: it says “not until here”.${told.length === 1 && (median === null ? ' Fewer than half fail within the time an attempt has.' : ` Half of all attempts have failed after ${duration(median)}.`)}</p></section>`;
+<p class="note">Share of attempts that have not failed yet, by time since the restore (Kaplan–Meier, 95 % band). A tick is an attempt that ended clean: it had not failed by then.${told.length === 1 && (median === null ? ' Fewer than half fail within the time an attempt has.' : ` Half of all attempts have failed after ${duration(median)}.`)}</p></section>`;
 }
 
 /** How the run was started, ended and cut short: one line under the title. */
@@ -82,7 +82,7 @@ const isDate = (name: string) => name === 'Started' || name === 'Accelerator pro
 
 const SYSRQ = /^sysrq-\w+\.txt$/;
 
-/** What the kernel says of all blocked tasks, of the first attempt that has it. */
+/** The kernel's dump of all blocked tasks, from the first attempt that has one. */
 export function sysrqSection(runs: readonly AnalyzedRun[]): Html {
   for (const { input } of runs) {
     for (const [index, { files }] of input.evidence) {
