@@ -9,6 +9,7 @@ const REPLACEMENTS: readonly (readonly [pattern: RegExp, replacement: string])[]
   [/vm\.console works without/, 'qmpilot console and type work without'],
   [/raise maxOutput, have it/, 'have the command'],
   [/, or read it by stream\(\), which has no limit/, ''],
+  [/create one with snapshot\.save\(path\)/, 'create one with qmpilot snapshot save VM NAME DIRECTORY'],
   [/say via: 'acpi'/, 'use qmpilot stop'],
   [/say accelerator: '(\w+)'/, 'use --accelerator $1'],
 ];

@@ -13,13 +13,14 @@ export interface Column<Row> {
 }
 
 const GAP = 2;
+const EMPTY: ReadonlySet<string> = new Set(['', '-']);
 
 /**
- * Renders rows under a header, columns two spaces apart. A column without any text is left out.
+ * Renders rows under a header, columns two spaces apart. A column in which all cells are empty or `-` is left out.
  * @param width cells of the terminal; undefined for a pipe or file, where nothing is cut
  */
 export function renderTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[], width?: number): string {
-  const used = columns.filter(({ value }) => rows.some((row) => value(row) !== ''));
+  const used = columns.filter(({ value }) => rows.some((row) => !EMPTY.has(value(row))));
   const { shown, widths } = fit(used, rows, width ?? Number.POSITIVE_INFINITY);
   const render = (cells: readonly string[], style: (cell: string, column: number) => string) => {
     const line = cells
