@@ -24,7 +24,9 @@ interface Result {
 }
 
 function node(args: readonly string[], cwd = dir): Promise<Result> {
-  const { VITEST: _inside, VITEST_WORKER_ID: _worker, VITEST_POOL_ID: _pool, ...env } = process.env;
+  const { VITEST: _inside, VITEST_WORKER_ID: _worker, VITEST_POOL_ID: _pool, ...rest } = process.env;
+  // Booting is tested elsewhere.
+  const env = { ...rest, QMPILOT_BOOT_CACHE: '1' };
   const child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let [stdout, all] = ['', ''];
   for (const stream of [child.stdout, child.stderr]) {
