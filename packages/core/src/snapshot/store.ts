@@ -1,10 +1,13 @@
 import { QmpilotError } from '../errors.js';
 import type { Machine } from '../qemu/process/machine.js';
+import { debugLog } from '../util/debug-log.js';
 import { removeDirectory } from '../util/remove-directory.js';
 import { shown } from '../util/shown.js';
 import { removeFrozen, type FrozenMachine } from './strategies/frozen.js';
 import { removeInternal, type InternalSnapshot } from './strategies/internal.js';
 import type { SnapshotStrategy } from './strategies/strategy.js';
+
+const log = debugLog('snapshot');
 
 /** What a console showed: what the guest has drawn already it does not draw again after a restore. */
 export interface StoredScreen {
@@ -91,6 +94,7 @@ export class SnapshotStore {
   }
 
   add(snapshot: StoredSnapshot): void {
+    log?.(() => `added ${snapshot.name}: ${snapshot.strategy} (${snapshot.reason}), paused ${snapshot.pausedMs} ms`);
     this.#snapshots.set(snapshot.name, snapshot);
     if (snapshot.saved.strategy !== 'internal') this.#directories.push(snapshot.saved.directory);
   }

@@ -4,12 +4,16 @@ import { kill, pid } from 'node:process';
 import { Duplex } from 'node:stream';
 import { QmpilotError } from '../../errors.js';
 import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
+import { debugLog } from '../../util/debug-log.js';
 import { deferred } from '../../util/deferred.js';
 import { hostError } from '../../util/host-error.js';
 import { Ring } from '../../util/ring.js';
+import { shQuote } from '../../util/sh-quote.js';
 import { watchStarvation } from '../../util/starvation.js';
 import { which } from '../../util/which.js';
 import { forgetChild, recordChild } from '../host/directories.js';
+
+const log = debugLog('process');
 
 export interface QemuExit {
   readonly code: number | null;
@@ -72,6 +76,7 @@ export class QemuProcess implements QemuHandle {
     this.#child = child;
     this.pid = pid;
     this.args = [options.path, ...options.args];
+    log?.(() => `started ${pid}: ${this.args.map(shQuote).join(' ')}`);
     this.channels = child.stdio.slice(3).filter((stream) => stream instanceof Duplex);
     // A socket pair fails with ECONNRESET when QEMU ends before it has read all; its end is told by `exited`.
     for (const stream of [...this.channels, child.stderr, child.stdout]) stream?.on('error', () => {});
@@ -90,6 +95,7 @@ export class QemuProcess implements QemuHandle {
     const end = deferred<QemuExit>();
     child.once('exit', (code, signal) => {
       this.#exit = { code, signal };
+      log?.(() => `${pid} ${signal === null ? `exited with status ${code}` : `was killed by ${signal}`}`);
       setTimeout(gone, LINGER_MS, { code, signal }).unref();
     });
     let told = false;

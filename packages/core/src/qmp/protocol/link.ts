@@ -1,8 +1,11 @@
 import type { Duplex } from 'node:stream';
 import { QmpilotError } from '../../errors.js';
+import { debugLog } from '../../util/debug-log.js';
 import { deferred } from '../../util/deferred.js';
 import { isObject } from '../../util/is-object.js';
 import { DEFAULT_MESSAGE_LIMIT, excerpt, LineFramer } from './framing.js';
+
+const log = debugLog('qmp');
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -75,12 +78,14 @@ export class Link {
         this.#stream.uncork();
       });
     }
+    log?.(() => `to ${this.#options.peer}: ${String(data)}`);
     this.#stream.write(data);
   }
 
   /** @param reason undefined for a clean end */
   end(reason: QmpilotError | undefined): void {
     if (this.#ended) return;
+    log?.(() => `the link to ${this.#options.peer} ended${reason === undefined ? '' : `: ${reason.message}`}`);
     this.#ended = true;
     this.#reason = reason;
     this.#framer.reset();
@@ -104,6 +109,7 @@ export class Link {
 
   readonly #deliver = (text: string): void => {
     if (this.#ended) return;
+    log?.(() => `from ${this.#options.peer}: ${text}`);
     const message = parseObject(text);
     if (message) return this.#options.onMessage(message, text);
     if (this.#options.onGarbage) return this.#options.onGarbage(text);

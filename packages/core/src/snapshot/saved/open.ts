@@ -4,6 +4,7 @@ import { QmpilotError } from '../../errors.js';
 import { whyKvmCannotOpen } from '../../qemu/host/accelerator.js';
 import { cpuFlags } from '../../qemu/host/cpu-flags.js';
 import { Cleanup } from '../../util/cleanup.js';
+import { debugLog } from '../../util/debug-log.js';
 import { isTrusted } from '../../util/private-directory.js';
 import { removeDirectory } from '../../util/remove-directory.js';
 import type { SnapshotContext } from '../context.js';
@@ -11,6 +12,8 @@ import type { FrozenMachine } from '../strategies/frozen.js';
 import { createOverlay, type FrozenDisk } from '../strategies/overlay.js';
 import { differs, sha256 } from './file-identity.js';
 import { readManifest, type SavedFile, type SavedManifest } from './manifest.js';
+
+const log = debugLog('snapshot');
 
 export interface OpenedSnapshot {
   readonly manifest: SavedManifest;
@@ -37,6 +40,7 @@ export async function openSaved(path: string, context: SnapshotContext): Promise
   }
   const unfit = await explainMismatch(folder, manifest, context);
   if (unfit) throw unfit;
+  log?.(() => `opening ${folder}`);
   const undo = new Cleanup();
   try {
     return { manifest, frozen: await hold(folder, manifest, context, undo) };

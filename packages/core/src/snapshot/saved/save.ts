@@ -7,6 +7,7 @@ import type { DiskSpec } from '../../qemu/command-line/arguments.js';
 import type { AcceleratorChoice } from '../../qemu/host/accelerator.js';
 import type { QemuBinary } from '../../qemu/host/binary.js';
 import { cpuFlags } from '../../qemu/host/cpu-flags.js';
+import { debugLog } from '../../util/debug-log.js';
 import { hostError, isNoSpace } from '../../util/host-error.js';
 import { removeDirectory } from '../../util/remove-directory.js';
 import type { SnapshotInfo, StoredScreen } from '../store.js';
@@ -14,6 +15,8 @@ import type { FrozenMachine } from '../strategies/frozen.js';
 import { baseImage, flattenOverlay } from '../strategies/overlay.js';
 import { identify, sha256, type FileIdentity } from './file-identity.js';
 import { MANIFEST, type SavedManifest } from './manifest.js';
+
+const log = debugLog('snapshot');
 
 const run = promisify(execFile);
 
@@ -99,6 +102,7 @@ export async function saveToFolder(path: string, request: SaveRequest): Promise<
     await syncFolder(partial);
     await rename(partial, target);
     await syncFolder(parent);
+    log?.(() => `saved ${info.name} to ${target}`);
     return manifest;
   } catch (error) {
     if (partial !== undefined) await removeDirectory(partial);
