@@ -106,7 +106,7 @@ class LogScan {
     for (const finding of findings) {
       this.#any = true;
       if (SEVERITIES.indexOf(finding.severity) < SEVERITIES.indexOf(this.#options.severity)) continue;
-      // Whoever closes the pipe early must not read it as "nothing found".
+      // A reader that closes the pipe early must not take it for "nothing found".
       process.exitCode = EXIT.found;
       const known = this.#failures.get(finding.signature);
       if (known === undefined) this.#failures.set(finding.signature, { first: finding, count: 1 });
