@@ -81,6 +81,8 @@ export const WRAPPERS: readonly LineForm[] = [
   numberForm('time', `${TIME} {1,3}(?=\\S)|${TIME} (?=\\s)`),
   // grabserial, ts -i %.s
   numberForm('elapsed', '(?:\\[\\d{1,7}\\.\\d{6} \\d{1,7}\\.\\d{6}\\]|\\d{1,6}\\.\\d{6}) '),
+  // seconds without a fraction
+  form('seconds', '\\[ {0,8}\\d{1,7}\\.\\] '),
   // cat -n
   form('line number', ' {0,6}\\d{1,7}\\t'),
 ];

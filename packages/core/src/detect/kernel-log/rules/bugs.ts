@@ -184,7 +184,7 @@ export const BUGS: readonly Rule[] = [
   {
     ...WARN,
     kind: 'warning',
-    pattern: warning('[\\w./+-]{1,128}', '[^\\s+\\[\\],()]{1,128}'),
+    pattern: warning('[\\w./+-]{1,128}', '(?!0x[0-9a-f]{6})[^\\s+\\[\\],()]{1,128}'),
     title: 'WARNING in {function}',
     skip: WARN_SKIP,
     continues: ['refcount', 'odebug', 'list-corruption', 'busy-inodes'],
