@@ -134,6 +134,12 @@ describe('an internal snapshot', () => {
     await write(vm, 'vda', 'one');
     await write(vm, 'vdd', 'one');
     expect(await vm.snapshotBlockers()).toEqual([]);
+    const reason: unknown = expect.stringMatching(/^a second QEMU cannot have a socket/);
+    expect(await vm.snapshotBlockers({ strategy: 'template' })).toContainEqual(expect.objectContaining({ reason }));
+    await expect(vm.snapshot('refused', { strategy: 'template' })).rejects.toMatchObject({
+      code: 'SNAPSHOT',
+      message: expect.stringMatching(/a second QEMU cannot have a socket/),
+    });
     expect(await vm.snapshot('fits')).toMatchObject({
       strategy: 'internal',
       reason: expect.stringMatching(/a second QEMU cannot have/),

@@ -204,9 +204,7 @@ describe('calls that come while another is under way', () => {
       if (outcome !== 'restored')
         expect(outcome).toMatchObject({
           code: loaded ? 'QEMU_EXITED' : 'SNAPSHOT',
-          message: expect.stringMatching(
-            /was killed by SIGKILL while (?:loading a saved state|its guest was to run on)/,
-          ),
+          message: expect.stringMatching(/was killed by SIGKILL while (?:loading a saved state|its guest was resumed)/),
         });
       // From then on it is the new one that was killed.
       if (loaded) {

@@ -24,6 +24,7 @@ export class Channel {
   readonly #data = new Listeners<Buffer>();
   readonly #end = new Listeners<QmpilotError>();
   readonly #attach = new Listeners<void>();
+  readonly #resets = new Listeners<void>();
   readonly #lost = new Listeners<QmpilotError>();
   readonly #waiting = new Set<() => void>();
 
@@ -163,6 +164,16 @@ export class Channel {
   /** The stream ended by itself, or the channel was closed. */
   onEnd(listener: (error: QmpilotError) => void): () => void {
     return this.#end.add(listener);
+  }
+
+  /** Calls `listener` when the guest behind the channel was reset. */
+  onReset(listener: () => void): () => void {
+    return this.#resets.add(listener);
+  }
+
+  /** Tells the listeners of `onReset`. */
+  guestReset(): void {
+    this.#resets.emit();
   }
 
   /** A stream was attached: the guest behind it may be another one, at another moment. */

@@ -1,25 +1,25 @@
 /** `[    5.123456] text`, with `[   T12]` or `[   C0]` behind the time where the kernel was built to say who printed. */
 const LINE = /\[ {0,4}(\d{1,10}\.\d{6})\](?:\[ *[TC]\d{1,10}\])? [^\n\x1b]{0,2000}\n/g;
-/** A piece at the end of a chunk that may still become such a line. */
+/** The end of a chunk that may be the beginning of such a line. */
 const UNFINISHED =
   /\[(?: {0,4}(?:\d{1,10}(?:\.(?:\d{0,5}|\d{6}(?:\](?:\[(?: *(?:[TC](?:\d{1,10}(?:\])?)?)?)?)?(?: [^\n\x1b]{0,2000})?)?)?)?)?)$/;
-/** Records of two CPUs may come in the other order, by so many seconds. */
+/** Records of two CPUs may be out of order by so many seconds. */
 const DISORDER_S = 0.1;
-const REMEMBERED = 512;
-/** How far from its end a chunk is searched for the time of the kernel's last line. */
-const LOOK_BACK = 4096;
+const MAX_REMEMBERED = 512;
+/** How much of the end of a chunk is searched for the time of the kernel's last line. */
+const NOTE_BYTES = 4096;
 
 /**
- * Takes the kernel's own lines out of what a program writes to the same serial line. The kernel writes a line whole, wherever
- * the program is, in the middle of an escape sequence or of a character as well; without it the program's bytes are
- * as they were. A line that is older than the kernel's last one, or has come before, is the program's: `dmesg` shows such.
+ * Removes the kernel's lines from what a program writes to the same serial line. The kernel writes a whole line at any point of
+ * the program's output, also in the middle of an escape sequence or a character; what remains are the program's bytes. A line
+ * that is older than the kernel's last one, or was printed before, is the program's: `dmesg` prints such lines.
  */
 export class KernelLineFilter {
   #held = '';
   #last = -1;
   readonly #recent = new Set<string>();
 
-  /** What is held back until more tells whether it is the kernel's. */
+  /** Whether bytes are held back until more of them show whether they are the kernel's. */
   get holds(): boolean {
     return this.#held !== '';
   }
@@ -31,7 +31,7 @@ export class KernelLineFilter {
     let previousEnd = -1;
     for (const match of text.matchAll(LINE)) {
       const time = Number(match[1]);
-      // A record of several lines may have the same line twice.
+      // A record may contain the same line twice.
       const again = this.#recent.has(match[0]) && match.index !== previousEnd;
       if (time < this.#last - DISORDER_S || again) continue;
       this.#remember(match[0], time);
@@ -45,21 +45,21 @@ export class KernelLineFilter {
     return Buffer.from(kept + (unfinished ? rest.slice(0, unfinished.index) : rest), 'latin1');
   }
 
-  /** Gives up what is held back: nothing more came, so it was the program's. */
+  /** Returns what is held back: nothing more came, so it is the program's. */
   release(): Buffer {
     const held = Buffer.from(this.#held, 'latin1');
     this.#held = '';
     return held;
   }
 
-  /** Learns the time of the kernel's last line without taking anything out. */
+  /** Notes the time of the kernel's last line without removing anything. */
   note(chunk: Uint8Array): void {
-    const end = chunk.subarray(-LOOK_BACK);
+    const end = chunk.subarray(-NOTE_BYTES);
     const text = Buffer.from(end.buffer, end.byteOffset, end.byteLength).toString('latin1');
     for (const match of text.matchAll(LINE)) this.#remember(match[0], Number(match[1]));
   }
 
-  /** Another moment of the guest: its clock may stand earlier. */
+  /** Starts from scratch for another moment of the guest, whose clock may be earlier. */
   reset(): void {
     this.#held = '';
     this.#last = -1;
@@ -70,7 +70,7 @@ export class KernelLineFilter {
     this.#last = Math.max(this.#last, time);
     this.#recent.add(line);
     for (const oldest of this.#recent) {
-      if (this.#recent.size <= REMEMBERED) break;
+      if (this.#recent.size <= MAX_REMEMBERED) break;
       this.#recent.delete(oldest);
     }
   }

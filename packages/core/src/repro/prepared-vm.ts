@@ -76,6 +76,7 @@ function cacheRequest(
     name: scenario.name ?? scenario.guest.name,
     guest: scenario.guest,
     boot: scenario.boot,
+    reboots: scenario.reboots,
     source,
     signal,
     onProgress,
@@ -158,7 +159,7 @@ async function bootAndPrepare(
     const prepareBegun = monotonicMs();
     void vm.ended.then(fail);
     if (scenario.prepare) await untilEnd(scenario.prepare(vm, { signal, note }), signal);
-    const snapshot = await vm.snapshot(SNAPSHOT, { signal });
+    const snapshot = await vm.snapshot(SNAPSHOT, { signal, ...(scenario.reboots && { reboots: true }) });
     await vm.pause({ signal });
     vm.console.setTranscript(undefined);
     const prepared = {

@@ -29,6 +29,8 @@ export interface VmGuestOptions {
   readonly cache?: string | undefined;
   /** Boot the guest, in place of starting it from the boot cache or from the snapshot that `cache` names. Default false. */
   readonly fresh?: boolean | undefined;
+  /** Tests reboot the guest (`vm.reboot()`), although it boots by `-kernel` as `debian()` does. Default false. */
+  readonly reboots?: boolean | undefined;
   /** Forks that wait loaded and paused for the next tests; default 1. */
   readonly pool?: number | undefined;
   /** Lines about what takes long, for people. */
@@ -125,7 +127,7 @@ async function bootGuest(options: VmGuestOptions, { signal, pool, request }: Sta
   try {
     vm = await boot(options.guest, { cache: !fresh, ...options.boot, signal, onProgress });
     await options.prepare?.(vm, { signal });
-    const snapshot = await vm.snapshot(SNAPSHOT, { signal });
+    const snapshot = await vm.snapshot(SNAPSHOT, { signal, ...(options.reboots && { reboots: true }) });
     if (snapshot.strategy === 'internal') {
       throw new QmpilotError(
         'SNAPSHOT',
@@ -162,10 +164,10 @@ function onRunnerGone(call: () => void): () => void {
 }
 
 function requestOf(
-  { cache, guest, boot: bootOptions, onProgress }: VmGuestOptions,
+  { cache, guest, boot: bootOptions, reboots, onProgress }: VmGuestOptions,
   signal: AbortSignal,
 ): PreparedRequest | undefined {
   return cache === undefined
     ? undefined
-    : { name: `${guest.name}-${cache}`, guest, boot: bootOptions, source: cache, signal, onProgress };
+    : { name: `${guest.name}-${cache}`, guest, boot: bootOptions, reboots, source: cache, signal, onProgress };
 }

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'eventemitter3';
 import type { Console } from '../console/console.js';
-import { QmpilotError } from '../errors.js';
+import { isQmpilotError, QmpilotError } from '../errors.js';
 import type { Machine } from '../qemu/process/machine.js';
 import type { QmpClient } from '../qmp/client.js';
 import type { ConsoleShell } from '../shell/console-shell/console-shell.js';
@@ -11,6 +11,10 @@ import { Keyboard } from './input/keyboard.js';
 import { LifeRecorder } from './inspect/life-recorder.js';
 import { MachineSlot } from './machine/machine-slot.js';
 import { MachineTurns } from './machine/machine-turns.js';
+import { KernelLogStream } from './watch/kernel-log-stream.js';
+
+/** How long QEMU's exit may come after the end of its sockets. */
+const EXIT_TIMEOUT_MS = 2000;
 
 /** What the operations on a VM work with, in place of the `Vm` that offers them. */
 export class VmContext {
@@ -20,19 +24,25 @@ export class VmContext {
   readonly turns: MachineTurns;
   readonly keyboard: Keyboard;
   readonly life: LifeRecorder;
+  readonly kernelLog: KernelLogStream;
   readonly #events = new EventEmitter<{ event: [VmEvent] }>();
   #closed = false;
 
   constructor(name: string, family: VmFamily, machine: Machine) {
     this.name = name;
     this.family = family;
-    this.slot = new MachineSlot(family.guest, machine, (event) => this.emit(event));
+    this.slot = new MachineSlot(name, family.guest, machine, (event) => this.emit(event));
     this.turns = new MachineTurns(name);
     this.keyboard = new Keyboard(
       () => this.runningMachine().qmp,
       (typed) => this.emit({ type: 'typed', into: 'keyboard', ...typed }),
     );
-    this.life = new LifeRecorder(this.console, (listener) => this.onEvent(listener));
+    this.kernelLog = new KernelLogStream(this.console);
+    this.life = new LifeRecorder(this.console, this.kernelLog, (listener) => this.onEvent(listener));
+    this.slot.onRestored(() => {
+      this.kernelLog.reset();
+      this.life.reset();
+    });
     this.console.onTyped((typed) => this.emit({ type: 'typed', into: 'console', ...typed }));
   }
 
@@ -48,9 +58,27 @@ export class VmContext {
     return this.slot.machine.qmp;
   }
 
-  /** Resolves when QEMU ends unasked. A restore replaces the promise. */
+  /** Resolves when QEMU ends unasked; a restore replaces the promise. */
   get ended(): Promise<QmpilotError> {
-    return this.slot.ended;
+    return this.slot.life.ended;
+  }
+
+  /** Resolves when there is no running machine any more; a restore replaces the promise. */
+  get over(): Promise<QmpilotError> {
+    return this.slot.life.over;
+  }
+
+  /**
+   * Runs an operation on the running guest. One that fails because QEMU has ended rejects with the reason of that.
+   * @throws {QEMU_EXITED} {CLOSED}
+   */
+  async onGuest<T>(task: () => Promise<T>): Promise<T> {
+    this.assertRunning();
+    try {
+      return await task();
+    } catch (error) {
+      throw !this.#closed && isLinkError(error) ? await this.slot.life.explain(error, EXIT_TIMEOUT_MS) : error;
+    }
   }
 
   /** The shell that detectors use; undefined when the guest has none. */
@@ -92,7 +120,7 @@ export class VmContext {
   /** @throws {CLOSED} {QEMU_EXITED} */
   assertRunning(): void {
     this.assertOpen();
-    this.slot.assertRunning();
+    this.slot.life.assertRunning();
   }
 
   /** @throws {CLOSED} */
@@ -105,6 +133,13 @@ export class VmContext {
   }
 
   removeListeners(): void {
+    this.kernelLog.close();
     this.#events.removeAllListeners();
   }
+}
+
+function isLinkError(error: unknown): boolean {
+  return (
+    isQmpilotError(error, 'CONSOLE_CLOSED') || isQmpilotError(error, 'QMP_LINK') || isQmpilotError(error, 'SHELL_LOST')
+  );
 }

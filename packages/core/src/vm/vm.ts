@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import { inspect, type InspectOptions } from 'node:util';
 import type { Console } from '../console/console.js';
 import type { KillEffect } from '../detect/threads/kill-effect.js';
 import type { QmpilotError } from '../errors.js';
@@ -28,8 +29,10 @@ import { diagnose, type DiagnoseOptions, type VmDiagnosis } from './inspect/diag
 import { killAndReport, type KillOptions } from './inspect/kill-and-report.js';
 import { takeScreenshot, type ScreenshotOptions } from './inspect/screenshot.js';
 import { readStacks, type ProcessStacks, type StacksOptions } from './inspect/stacks.js';
+import type { VmState } from './machine/machine-life.js';
 import { POWEROFF_OPTIONS } from './power/poweroff-options.js';
 import { powerOff, type PoweroffOptions, type PoweroffReport } from './power/poweroff.js';
+import { reboot } from './power/reboot.js';
 import { VmShells, type OpenShellOptions, type VmExecOptions } from './shells/vm-shells.js';
 import { fork } from './snapshots/fork.js';
 import type { ForkManyOptions, ForkOptions, RestoreOptions, SnapshotOptions } from './snapshots/options.js';
@@ -124,6 +127,11 @@ export class Vm implements AsyncDisposable {
   /** Resolves once a restored guest has its clock set and random numbers that its siblings do not have; never rejects. */
   get reseeded(): Promise<void> {
     return this.#snapshots.reseeded;
+  }
+
+  /** What the machine does at this moment; see `VmState`. */
+  get state(): VmState {
+    return this.#context.slot.life.state;
   }
 
   get facts(): VmFacts {
@@ -248,7 +256,7 @@ export class Vm implements AsyncDisposable {
   async snapshot(name: string, options: SnapshotOptions = {}): Promise<VmSnapshot> {
     this.#context.assertRunning();
     validate(SNAPSHOT_OPTIONS, options, 'snapshot: options');
-    const info = await this.#snapshots.save(name, options);
+    const info = await this.#context.onGuest(() => this.#snapshots.save(name, options));
     return new Snapshot(this.#family, info, { restore: (restore) => this.restore(name, restore) });
   }
 
@@ -313,15 +321,29 @@ export class Vm implements AsyncDisposable {
 
   /**
    * Asks the guest to power off and follows it to the end, or to `timeout` (default 3 min): `outcome` says which. A stall
-   * is data; QEMU is left as it is then.
+   * is data; QEMU is left as it is then. Afterwards every method rejects with CLOSED, until a restore.
    * @throws {ABORTED} also when the VM is restored meanwhile
-   * @throws {QEMU_EXITED} {SHELL_LOST}
+   * @throws {SHELL_LOST} when the request does not reach the guest
+   * @throws {QEMU_EXITED} {USAGE}
    */
   async poweroff(options: PoweroffOptions = {}): Promise<PoweroffReport> {
     validate(POWEROFF_OPTIONS, options, 'poweroff: options');
     const restored = this.#snapshots.guestSignal;
-    await this.#ready(options);
-    return powerOff(this.#context, restored, options);
+    return this.#onGuest(options, () => powerOff(this.#context, restored, options));
+  }
+
+  /**
+   * Reboots the guest: asks it, and waits for the reset, then for its prompt and its shells. What its shells ran is rejected with
+   * SHELL_LOST at the reset. Limit for all: 5 min by default.
+   * @returns how it went down
+   * @throws {USAGE} for a guest that cannot come up again: its snapshot was made without `reboots`
+   * @throws {TIMEOUT} when it does not go down, or does not come up; `evidence` has the report or the console
+   * @throws {SHELL_LOST} when its kernel panics, or the request does not reach it
+   * @throws {QEMU_EXITED} {ABORTED}
+   */
+  async reboot(options: WaitOptions = {}): Promise<PoweroffReport> {
+    const restored = this.#snapshots.guestSignal;
+    return this.#onGuest(options, () => reboot(this.#context, restored, options));
   }
 
   /**
@@ -332,8 +354,7 @@ export class Vm implements AsyncDisposable {
    * @throws {SHELL_LOST} {ABORTED}
    */
   async sysrq(key: string, options: SysrqOptions = {}): Promise<string[]> {
-    this.#context.assertRunning();
-    return sysRq(this.#context, key, options);
+    return this.#context.onGuest(() => sysRq(this.#context, key, options));
   }
 
   /**
@@ -347,8 +368,8 @@ export class Vm implements AsyncDisposable {
 
   /** Sends SIGKILL to processes of the guest, and reports what it did to each. Throws what `exec` throws. */
   async kill(pids: number | readonly number[], options: KillOptions = {}): Promise<KillEffect[]> {
-    this.#context.assertRunning();
-    return killAndReport(this.#context.probeShell(), typeof pids === 'number' ? [pids] : pids, options);
+    const all = typeof pids === 'number' ? [pids] : pids;
+    return this.#context.onGuest(() => killAndReport(this.#context.probeShell(), all, options));
   }
 
   /**
@@ -357,7 +378,7 @@ export class Vm implements AsyncDisposable {
    * @throws {QMP_COMMAND} {TIMEOUT} {ABORTED}
    */
   async screenshot(options: ScreenshotOptions = {}): Promise<Buffer> {
-    return takeScreenshot(this.#context.runningMachine().qmp, options);
+    return this.#context.onGuest(() => takeScreenshot(this.qmp, options));
   }
 
   /**
@@ -367,8 +388,7 @@ export class Vm implements AsyncDisposable {
    * @throws {USAGE} {TIMEOUT} {ABORTED} {SHELL_LOST}
    */
   async stacks(pid: number, options: StacksOptions = {}): Promise<ProcessStacks> {
-    this.#context.assertRunning();
-    return readStacks(this.#context.probeShell(), pid, options);
+    return this.#context.onGuest(() => readStacks(this.#context.probeShell(), pid, options));
   }
 
   /**
@@ -377,9 +397,9 @@ export class Vm implements AsyncDisposable {
    * @throws {ABORTED} {QEMU_EXITED} and what the wait throws when it cannot come any more
    */
   async waitFor<T>(wait: Wait<T>, options: WaitForOptions = {}): Promise<T> {
-    this.#context.assertRunning();
-    const { console, ended } = this.#context;
-    return runWait({ console, ended, probeShell: () => this.#context.probeShell() }, wait, options);
+    const { console, over: ended } = this.#context;
+    const target = { console, ended, probeShell: () => this.#context.probeShell() };
+    return this.#context.onGuest(() => runWait(target, wait, options));
   }
 
   /** Waits for a systemd unit. @throws {UNIT_FAILED} {NOT_FOUND} at once */
@@ -412,14 +432,14 @@ export class Vm implements AsyncDisposable {
 
   /** Pauses the guest's CPUs. @throws {TIMEOUT} {ABORTED} */
   async pause(options: WaitOptions = {}): Promise<void> {
-    this.#context.assertRunning();
-    await this.#context.turns.take('the pause', options, (wait) => this.qmp.execute('stop', undefined, wait));
+    const stop = (wait: WaitOptions) => this.qmp.execute('stop', undefined, wait);
+    await this.#context.onGuest(() => this.#context.turns.take('the pause', options, stop));
   }
 
   /** Resumes the guest's CPUs. @throws {TIMEOUT} {ABORTED} */
   async resume(options: WaitOptions = {}): Promise<void> {
-    this.#context.assertRunning();
-    await this.#context.turns.take('the resumption', options, (wait) => this.qmp.execute('cont', undefined, wait));
+    const resume = (wait: WaitOptions) => this.qmp.execute('cont', undefined, wait);
+    await this.#context.onGuest(() => this.#context.turns.take('the resumption', options, resume));
   }
 
   /** Kills QEMU and removes everything of this VM from the host; snapshots are removed with the last VM of the family. */
@@ -432,9 +452,17 @@ export class Vm implements AsyncDisposable {
     return this.close();
   }
 
+  /** What `console.log` shows. */
+  [inspect.custom](depth: number, options: InspectOptions): string {
+    const { facts, name, state, pid } = this;
+    const snapshots = this.snapshots.map((snapshot) => snapshot.name);
+    const accelerator = facts.accelerator.accelerator;
+    return `Vm ${inspect({ name, state, guest: facts.guest.name, accelerator, pid, snapshots }, { ...options, depth })}`;
+  }
+
   /** @internal Why there is no running QEMU; undefined while there is one. */
   get failure(): QmpilotError | undefined {
-    return this.#context.slot.failure;
+    return this.#context.slot.life.failure;
   }
 
   /** @internal Lets a fork that was loaded run. */
@@ -468,16 +496,15 @@ export class Vm implements AsyncDisposable {
   ): Promise<T> {
     return withinLimit({ awaited, timeout, patience, signal }, async (limit) => {
       const wait = { signal: limit, timeout: undefined, patience: undefined };
-      await this.#ready(wait);
-      return task(wait);
+      return this.#onGuest(wait, () => task(wait));
     });
   }
 
-  /** Waits for the restores that were asked for before. */
-  async #ready(options: WaitOptions): Promise<void> {
+  /** Runs an operation on the guest as it is after the restores that were asked for before. */
+  async #onGuest<T>(options: WaitOptions, task: () => Promise<T>): Promise<T> {
     this.#context.assertOpen();
     await this.#snapshots.restored(options);
-    this.#context.assertRunning();
+    return this.#context.onGuest(task);
   }
 
   async #stopWatches(): Promise<void> {

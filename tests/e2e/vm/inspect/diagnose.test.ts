@@ -10,7 +10,7 @@ describe('a guest of which nothing is heard', () => {
   let vm: Vm;
   beforeAll(async () => {
     vm = await boot(debian());
-    await vm.snapshot('ready');
+    await vm.snapshot('ready', { reboots: true });
   });
   beforeEach(() => vm.restore('ready'));
   afterAll(() => vm.close());

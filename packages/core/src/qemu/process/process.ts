@@ -198,7 +198,7 @@ export class QemuProcess implements QemuHandle {
 
 /** The error for a QEMU that ended unasked: what it said last is in the message. */
 export function exitError(
-  doing: string,
+  doing: string | undefined,
   exit: QemuExit,
   stderr: readonly string[],
   pid: number,
@@ -209,9 +209,10 @@ export function exitError(
     : exit.code === null
       ? 'ended'
       : `exited with status ${exit.code}`;
+  const during = doing === undefined ? '' : ` while ${doing}`;
   const said = stderr.at(-1);
-  if (exit.signal === 'SIGBUS') return outOfRam(`QEMU (pid ${pid}) ${how} while ${doing}`, args);
-  return new QmpilotError('QEMU_EXITED', `QEMU (pid ${pid}) ${how} while ${doing}${said ? `; it said: ${said}` : ''}`, {
+  if (exit.signal === 'SIGBUS') return outOfRam(`QEMU (pid ${pid}) ${how}${during}`, args);
+  return new QmpilotError('QEMU_EXITED', `QEMU (pid ${pid}) ${how}${during}${said ? `; it said: ${said}` : ''}`, {
     evidence: { stderr },
     hint: said ? "see QEMU's message above" : 'look for the out-of-memory killer in the host kernel log (dmesg)',
   });

@@ -20,6 +20,8 @@ import { agentInstallation } from './guest-helper.js';
 import { ConsoleLink } from './link.js';
 
 const PONG_MS = 300;
+/** How long a guest that was reset may take to start its shell again. */
+const REBOOT_MS = 180_000;
 /** Where an agent is known to be: 8 guests put back at once on two cores take a second to answer. */
 const EXPECTED_PONG_MS = 3000;
 
@@ -66,6 +68,11 @@ export class ConsoleShell implements Shell {
   /** Whether the guest's side answered since the last doubt about it. */
   get answers(): boolean {
     return this.#link.answers;
+  }
+
+  /** Whether the guest was reset and its shell has not come back yet: the next command waits for it. */
+  get isAwaited(): boolean {
+    return this.#link.wasReset;
   }
 
   async exec(command: Command, options: ExecOptions = {}): Promise<ExecResult> {
@@ -187,7 +194,8 @@ export class ConsoleShell implements Shell {
 
   async #prepare(signal: AbortSignal | undefined): Promise<void> {
     if (this.#link.answers) return;
-    await this.#sync({ patience: this.#link.everAnswered ? 10_000 : 60_000, signal });
+    const patience = this.#link.wasReset ? REBOOT_MS : this.#link.everAnswered ? 10_000 : 60_000;
+    await this.#sync({ patience, signal });
   }
 
   /** Asks for the agent, and installs it where there is none. */

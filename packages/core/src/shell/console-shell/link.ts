@@ -31,6 +31,8 @@ export class ConsoleLink {
   readonly channel: Channel;
   /** The agent answered, and nothing has happened since that may have changed that. */
   answers = false;
+  /** The guest was reset, and has not answered since: its shell comes when it is up again. */
+  wasReset = false;
   #everAnswered = false;
   readonly #seen = new Ring<string>(20);
   readonly #undo: (() => void)[];
@@ -41,6 +43,10 @@ export class ConsoleLink {
     this.#undo = [
       channel.onAttach(() => {
         this.answers = false;
+      }),
+      channel.onReset(() => {
+        this.answers = false;
+        this.wasReset = true;
       }),
       channel.onData((chunk) => this.#seen.push(chunk.subarray(-500).toString('latin1'))),
     ];
@@ -61,6 +67,7 @@ export class ConsoleLink {
       await this.request('ping', '', options, { before, last: 'P' });
       this.answers = true;
       this.#everAnswered = true;
+      this.wasReset = false;
     } catch (cause) {
       this.answers = false;
       // A limit of the caller's, which the signal brings, is not ours to judge by.
@@ -120,8 +127,11 @@ export class ConsoleLink {
     return [
       this.channel.onEnd(broken),
       this.channel.onAttach(() =>
-        broken(new QmpilotError('SHELL_LOST', `${this.name}: the vm was restored while a command ran`)),
+        broken(new QmpilotError('SHELL_LOST', `${this.name}: the VM was restored while a command ran`)),
       ),
+      this.channel.onReset(() => {
+        broken(new QmpilotError('SHELL_LOST', `${this.name}: the guest was reset while a command ran`));
+      }),
     ];
   }
 

@@ -44,7 +44,10 @@ export class SerialLink implements Disposable {
       channel.setFilter((chunk) => this.#take(chunk)),
       channel.onEnd(fail),
       channel.onAttach(() =>
-        fail(new QmpilotError('SHELL_LOST', `${channel.name}: the vm was restored while a command ran`)),
+        fail(new QmpilotError('SHELL_LOST', `${channel.name}: the VM was restored while a command ran`)),
+      ),
+      channel.onReset(() =>
+        fail(new QmpilotError('SHELL_LOST', `${channel.name}: the guest was reset while a command ran`)),
       ),
     ];
   }

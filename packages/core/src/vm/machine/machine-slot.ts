@@ -5,22 +5,23 @@ import { QmpilotError } from '../../errors.js';
 import type { PreparedGuest } from '../../guests/guest.js';
 import { AGENT_PORT } from '../../qemu/command-line/arguments.js';
 import type { Machine } from '../../qemu/process/machine.js';
-import { exitError, QemuProcess } from '../../qemu/process/process.js';
+import { QemuProcess } from '../../qemu/process/process.js';
 import { onStopped } from '../../qemu/process/stopped.js';
 import { GuestAgent } from '../../qmp/guest-agent/guest-agent.js';
 import { ConsoleShell } from '../../shell/console-shell/console-shell.js';
 import type { WaitOptions } from '../../util/deadline.js';
-import { deferred } from '../../util/deferred.js';
 import { Listeners } from '../../util/listeners.js';
 import type { NewVmEvent } from '../events.js';
 import { sizeByShell } from '../shells/console-size.js';
+import { MachineLife } from './machine-life.js';
 
 /**
- * Where a vm has its machine. A restore puts another machine there; the consoles and shells stay the same objects, and go on
- * with the new one.
+ * Holds the machine of a VM. A restore replaces the machine; the consoles and shells stay the same objects, and go on with the
+ * new one.
  */
 export class MachineSlot {
   readonly console: Console;
+  readonly life: MachineLife;
   readonly shell: ConsoleShell | undefined;
   readonly sampling: ConsoleShell | undefined;
   /** Undefined when the machine has no port for it. */
@@ -28,21 +29,20 @@ export class MachineSlot {
   readonly #virtio: ReadonlyMap<string, Channel>;
   readonly #emit: (event: NewVmEvent) => void;
   #machine: Machine;
-  #ended = deferred<QmpilotError>();
-  #failure: QmpilotError | undefined;
-  #endsExpected = 0;
-  /** We have stopped it ourselves. */
+  /** Whether we have stopped it ourselves. */
   #held = false;
   #closed = false;
-  /** Those whose QEMU stays when the guest powers off. */
+  /** Machines whose QEMU stays when the guest powers off. */
   readonly #keptAlive = new WeakSet<Machine>();
   readonly #changes = new Listeners<Machine>();
+  readonly #restored = new Listeners<void>();
   /** Former machines on their way out. */
   readonly #going = new Set<Promise<void>>();
 
-  constructor(guest: PreparedGuest, machine: Machine, emit: (event: NewVmEvent) => void) {
+  constructor(name: string, guest: PreparedGuest, machine: Machine, emit: (event: NewVmEvent) => void) {
     this.#machine = machine;
     this.#emit = emit;
+    this.life = new MachineLife(name, emit);
     this.console = new Console(
       new Channel('ttyS0'),
       sizeByShell(() => this.sampling ?? this.shell),
@@ -64,39 +64,9 @@ export class MachineSlot {
     return this.#machine;
   }
 
-  /** Resolves, with the reason, when QEMU ends although nobody asked it to; another promise after an `exchange`. */
-  get ended(): Promise<QmpilotError> {
-    return this.#ended.promise;
-  }
-
-  /** Why there is no running machine; undefined while there is one. */
-  get failure(): QmpilotError | undefined {
-    return this.#failure;
-  }
-
-  /** @throws what the failure is, when there is no running machine */
-  assertRunning(): void {
-    const failure = this.#failure;
-    if (failure)
-      throw new QmpilotError(failure.code, failure.message, {
-        cause: failure,
-        hint: 'restore a snapshot, or boot again',
-      });
-  }
-
-  /** Whatever ends QEMU during `task` is no failure of the vm. */
-  async expectEnd<T>(task: () => Promise<T>): Promise<T> {
-    this.#endsExpected += 1;
-    try {
-      return await task();
-    } finally {
-      this.#endsExpected -= 1;
-    }
-  }
-
   /**
-   * Replaces the machine by the one that `start` returns. The current one is stopped meanwhile and then ended, or continues as it was
-   * when `start` fails; its files are disposed of in the background.
+   * Replaces the machine by the one that `start` returns. The present one is stopped meanwhile and then ended, or continued when
+   * `start` fails; its files are removed in the background.
    */
   async exchange(dispose: (old: Machine) => Promise<void>, start: () => Promise<Machine>): Promise<void> {
     // A guest in a busy loop must not take the processor that loading needs.
@@ -112,7 +82,7 @@ export class MachineSlot {
     }
   }
 
-  /** Puts a machine there in which the same guest goes on; the consoles and shells do not notice, their input waits meanwhile. */
+  /** Replaces the machine by one in which the same guest goes on. Consoles and shells do not notice; their input waits meanwhile. */
   async move<T extends { readonly successor: Machine }>(
     dispose: (old: Machine) => Promise<void>,
     start: () => Promise<T>,
@@ -128,15 +98,20 @@ export class MachineSlot {
     }
   }
 
-  /** Calls `listener` with the machine that is there, and with each that is put there; gives the function that ends it. */
+  /** Calls `listener` with the present machine and with each that replaces it; returns an unsubscribe function. */
   onMachine(listener: (machine: Machine) => void): () => void {
     listener(this.#machine);
     return this.#changes.add(listener);
   }
 
+  /** Calls `listener` when the guest is at another moment, before it runs; returns an unsubscribe function. */
+  onRestored(listener: () => void): () => void {
+    return this.#restored.add(listener);
+  }
+
   /**
-   * From now on QEMU stays when its guest powers off, for a snapshot that lives in it; for the vm it is the end all the same. A QEMU that
-   * was attached to does as its owner said.
+   * Has QEMU stay when its guest powers off, for a snapshot that lives in it; for the VM it is the end all the same. A QEMU that was
+   * attached to keeps its owner's setting.
    */
   async keepAliveOnPoweroff(options: WaitOptions): Promise<void> {
     const machine = this.#machine;
@@ -145,45 +120,42 @@ export class MachineSlot {
     this.#keptAlive.add(machine);
   }
 
-  /** The same machine, at another moment: pending operations with its guest are told. */
+  /** The same machine is at another moment: what is under way with its guest fails. */
   markRestored(): void {
-    this.#revive();
+    this.life.revive();
     this.#reattach();
   }
 
-  #revive(): void {
-    if (this.#failure) this.#ended = deferred();
-    this.#failure = undefined;
-  }
-
   #reattach(): void {
-    this.agent?.interrupt(new QmpilotError('QMP_LINK', 'the vm was restored'));
+    this.agent?.interrupt(new QmpilotError('QMP_LINK', 'the VM was restored'));
     this.#eachStream((channel, stream) => channel.attach(stream));
+    this.#restored.emit();
   }
 
-  /** Kills QEMU; final: a machine that comes later is killed at once. */
+  /** Kills QEMU. A machine that is started after this is killed at once. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#endsExpected += 1;
+    this.life.close();
     this.shell?.close();
     this.sampling?.close();
     await this.agent?.close();
     await Promise.all([this.#machine.process.kill(), ...this.#going]);
     this.#changes.clear();
+    this.#restored.clear();
     this.console.close();
     this.console.channel.close();
     for (const channel of this.#virtio.values()) channel.close();
   }
 
-  /** Puts another machine there and ends the present one, with its files, in the background. */
+  /** Replaces the machine and ends the present one, with its files, in the background. */
   #put(successor: Machine, dispose: (old: Machine) => Promise<void>, connect: () => void): void {
     if (this.#closed) {
       this.#end(successor, dispose);
-      throw new QmpilotError('CLOSED', 'the vm was closed before its next machine was there');
+      throw new QmpilotError('CLOSED', 'the VM was closed before its next machine was started');
     }
     const old = this.#machine;
     this.#machine = successor;
-    this.#revive();
+    this.life.revive();
     connect();
     this.#follow(successor);
     this.#changes.emit(successor);
@@ -196,7 +168,7 @@ export class MachineSlot {
   }
 
   #moveChannels(): void {
-    this.agent?.interrupt(new QmpilotError('QMP_LINK', 'the vm went on in another QEMU'));
+    this.agent?.interrupt(new QmpilotError('QMP_LINK', 'the VM went on in another QEMU'));
     this.#eachStream((channel, stream) => channel.moveTo(stream));
   }
 
@@ -217,19 +189,33 @@ export class MachineSlot {
     machine.qmp.on(({ event, data }) => {
       if (machine !== this.#machine) return;
       if (event === 'VSERPORT_CHANGE' && data.id === AGENT_PORT && !data.open) this.agent?.interrupt();
-      if (event === 'SHUTDOWN' && this.#keptAlive.has(machine) && this.#endsExpected === 0)
-        this.#fail(poweredOff(machine));
+      if (event === 'SHUTDOWN' && this.#keptAlive.has(machine)) this.life.poweredOff(machine.process);
+      if (event === 'RESET') this.#onReset();
+      if (event === 'STOP' || event === 'RESUME') this.life.cpusRun = event === 'RESUME';
       this.#emit({ type: 'qmp', event, data: { ...data } });
     });
+    machine.qmp.execute('query-status').then(
+      ({ running }) => {
+        if (machine === this.#machine) this.life.cpusRun = running;
+      },
+      () => {},
+    );
     const forget =
       machine.process instanceof QemuProcess
         ? onStopped(machine.process.pid, (error) => this.#onStopped(machine, error))
         : () => {};
     void machine.process.exited.then(() => {
       forget();
-      if (machine === this.#machine && this.#endsExpected === 0) this.#onExit(machine);
+      if (machine === this.#machine) this.life.exited(machine.process);
     });
     this.#emit({ type: 'started', pid: machine.process.pid });
+  }
+
+  /** The guest starts from scratch in the same QEMU: what its shells ran is gone, and they are to come. */
+  #onReset(): void {
+    const error = () => new QmpilotError('SHELL_LOST', 'the guest was reset');
+    this.agent?.interrupt(error());
+    for (const channel of this.#channels()) channel.guestReset();
   }
 
   #agentStream(): Duplex {
@@ -240,22 +226,10 @@ export class MachineSlot {
     });
   }
 
-  #onExit({ process }: Machine): void {
-    if (process.exit)
-      this.#fail(exitError('it was running', process.exit, process.stderr(), process.pid, process.args));
-  }
-
   #onStopped(machine: Machine, error: QmpilotError): void {
     if (machine !== this.#machine || this.#held) return;
-    this.#fail(error);
+    this.life.fail(error);
     void machine.process.kill();
-  }
-
-  #fail(error: QmpilotError): void {
-    if (this.#failure) return;
-    this.#failure = error;
-    this.#emit({ type: 'ended', message: error.message });
-    this.#ended.resolve(error);
   }
 
   #shellOn(console: string | undefined): ConsoleShell | undefined {
@@ -264,20 +238,13 @@ export class MachineSlot {
   }
 }
 
-function poweredOff({ process }: Machine): QmpilotError {
-  return new QmpilotError(
-    'QEMU_EXITED',
-    `the guest has powered off; its QEMU (pid ${process.pid}) is paused, for the internal snapshots in it`,
-  );
-}
-
-/** Never rejects: what cannot be removed now goes with the controller's folders. */
+/** Never rejects: what cannot be removed now is removed with the controller's directories. */
 async function end(machine: Machine, dispose: (old: Machine) => Promise<void>): Promise<void> {
   try {
     await machine.process.kill();
     await machine.qmp.close();
     await dispose(machine);
   } catch {
-    // Said above.
+    // See above: the reaper removes the rest.
   }
 }

@@ -7,7 +7,7 @@ import { pause } from '../../util/deadline.js';
 const POLL_MS = 2000;
 const MAX_UNITS = 32;
 /** Of each answer: a guest's, every two seconds. */
-const MOST_OUTPUT = 1 << 20;
+const MAX_OUTPUT_BYTES = 1 << 20;
 const JOBS = 'systemctl list-jobs --no-legend --plain --full --no-pager';
 
 /** systemd says over the console shell what the console shows shortened or not at all. Never throws. */
@@ -19,7 +19,7 @@ export async function pollSystemd(
 ): Promise<void> {
   const known = new Map<string, string>();
   while (!signal.aborted) {
-    const limits = { signal, patience: '20s', maxOutput: MOST_OUTPUT } as const;
+    const limits = { signal, patience: '20s', maxOutput: MAX_OUTPUT_BYTES } as const;
     try {
       const { stdout } = await shell.exec(JOBS, limits);
       const stopping = [...stdout.matchAll(/^ *\d+ +(\S{1,256}) +stop +running\b/gm)]

@@ -6,7 +6,7 @@ import {
 } from '../../detect/shutdown/shutdown-detector.js';
 import type { ShutdownJob } from '../../detect/shutdown/stop-jobs.js';
 import { judgeShutdown, openJobs, type ShutdownJudgement, type ShutdownWish } from '../../detect/shutdown/verdict.js';
-import { isQmpilotError, QmpilotError } from '../../errors.js';
+import { QmpilotError } from '../../errors.js';
 import type { Machine } from '../../qemu/process/machine.js';
 import type { QmpEvent } from '../../qmp/protocol/messages.js';
 import { monotonicMs } from '../../util/clock.js';
@@ -15,6 +15,7 @@ import { parseDuration, type Duration } from '../../util/duration.js';
 import type { VmContext } from '../context.js';
 import type { MachineSlot } from '../machine/machine-slot.js';
 import { pollSystemd } from './poll-systemd.js';
+import { requestShutdown } from './request.js';
 
 export interface PoweroffOptions extends WaitOptions {
   /**
@@ -24,7 +25,7 @@ export interface PoweroffOptions extends WaitOptions {
   readonly via?: 'shell' | 'acpi' | 'none' | undefined;
   /** What is asked for; default `poweroff`. */
   readonly wanted?: ShutdownWish | undefined;
-  /** From when on an end that came is `slow` instead of `clean`; default 1 min. */
+  /** An end that came later than this is `slow` instead of `clean`; default 1 min. */
   readonly slowAfter?: Duration | undefined;
 }
 
@@ -40,6 +41,8 @@ export interface PoweroffReport extends ShutdownReport, ShutdownJudgement {
 const DEFAULT_TIMEOUT = '3m';
 const DEFAULT_SLOW = '1m';
 const PHASE_TICK_MS = 250;
+/** Longer than the shutdown detector takes an announced end for one that has come. */
+const REBOOT_CONFIRM_MS = 20_000;
 
 /**
  * Asks the guest to power off and follows it to the end, or to the timeout.
@@ -52,7 +55,7 @@ export async function powerOff(
 ): Promise<PoweroffReport> {
   const signal = options.signal ? AbortSignal.any([restored, options.signal]) : restored;
   try {
-    const report = await context.slot.expectEnd(() => requestAndFollow(context, { ...options, signal }));
+    const report = await context.slot.life.expectEnd(() => requestAndFollow(context, { ...options, signal }));
     if (report.finding) context.emit({ type: 'finding', finding: report.finding });
     return report;
   } catch (error) {
@@ -81,12 +84,12 @@ async function requestAndFollow(context: VmContext, options: PoweroffOptions): P
   try {
     await context.turns.take('the request to power off', { signal: options.signal }, async () => {
       detector.requested(now());
-      await request(context, detector, wanted, options);
+      await requestShutdown(context, detector, { ...options, wanted, now });
     });
     const shell = context.samplingShell;
     if (shell) void pollSystemd(shell, detector, now, stop.signal);
     const ended = await awaitEnd(slot, detector, now, limit, options.signal);
-    if (ended) detector.qemuExited(now());
+    if (ended === 'exited') detector.qemuExited(now());
   } finally {
     stop.abort();
     for (const step of undo) step();
@@ -98,66 +101,41 @@ async function requestAndFollow(context: VmContext, options: PoweroffOptions): P
   return { ...report, ...judgement, wanted, ...(job && { job }), finding: detector.finding(now()) };
 }
 
-async function request(
-  { samplingShell: shell, machine }: VmContext,
-  detector: ShutdownDetector,
-  wanted: ShutdownWish,
-  options: PoweroffOptions,
-): Promise<void> {
-  const via = options.via ?? (shell ? 'shell' : 'acpi');
-  if (via === 'acpi') {
-    if (wanted !== 'poweroff')
-      throw new QmpilotError('USAGE', `the power button cannot ask for a ${wanted}`, {
-        hint: "say via: 'shell', or type it and say via: 'none'",
-      });
-    await machine.qmp.execute('system_powerdown', undefined, { signal: options.signal });
-  } else if (via === 'shell') {
-    if (!shell)
-      throw new QmpilotError('USAGE', `this guest has no console shell to ask for a ${wanted}`, {
-        hint: "say via: 'acpi'",
-      });
-    try {
-      const { exitCode, stderr, stdout } = await shell.exec(requestCommand(wanted), {
-        signal: options.signal,
-        patience: '30s',
-      });
-      if (exitCode !== 0) detector.refused(stderr.trim() || stdout.trim() || `exit code ${exitCode}`);
-    } catch (error) {
-      // The guest may be off before it can say that the command ended; one that does not answer is what is looked at here.
-      if (isQmpilotError(error, 'TIMEOUT') || isQmpilotError(error, 'SHELL_LOST')) detector.refused(error.message);
-      else if (!isQmpilotError(error, 'CONSOLE_CLOSED')) throw error;
-    }
-  }
-}
+/** `time`: it was up before the guest had come to an end. */
+type EndOfWait = 'exited' | 'ended' | 'time';
 
-/** Where systemd runs it is asked without waiting for it; busybox and sysvinit have a command of the same name. */
-function requestCommand(wanted: ShutdownWish): string {
-  return `if [ -d /run/systemd/system ]; then systemctl --no-block ${wanted}; else ${wanted}; fi`;
-}
-
-/** @returns whether QEMU has ended; otherwise time was up, or the guest halted or came up again */
 function awaitEnd(
   slot: MachineSlot,
   detector: ShutdownDetector,
   now: () => number,
   limit: number,
   signal: AbortSignal | undefined,
-): Promise<boolean> {
-  return awaitWithin<boolean>({ awaited: 'the guest to power off' }, { signal }, (resolve) => {
+): Promise<EndOfWait> {
+  return awaitWithin<EndOfWait>({ awaited: 'the guest to power off' }, { signal }, (resolve) => {
     const forget = slot.onMachine((machine) => {
       void machine.process.exited.then(() => {
-        if (machine === slot.machine) resolve(true);
+        if (machine === slot.machine) resolve('exited');
       });
+    });
+    let wasReset = false;
+    let rebootedAt: number | undefined;
+    const forgetReset = onQmpEvent(slot, ({ event }) => {
+      wasReset ||= event === 'RESET' || event === 'SHUTDOWN';
     });
     const timer = setInterval(() => {
       const { end } = detector.report(now());
-      if (now() >= limit || end === 'halted' || end === 'rebooted' || end === 'panicked') resolve(false);
-      // After `off` QEMU exits by itself, and only its exit is the end, unless it was told to stay (-no-shutdown, as libvirt does).
-      if (end === 'off') void isShutDown(slot.machine).then((stays) => stays && resolve(false));
+      if (end === 'halted' || end === 'panicked') resolve('ended');
+      // The kernel announces a reboot before it comes: QEMU's RESET is the reboot, or else the next kernel's first line.
+      if (end !== 'rebooted') rebootedAt = undefined;
+      else if (wasReset || now() - (rebootedAt ??= now()) > REBOOT_CONFIRM_MS) resolve('ended');
+      if (now() >= limit) resolve('time');
+      // QEMU exits by itself when the machine is off, unless it was told to stay (-no-shutdown, as libvirt does).
+      if (end === 'off') void isShutDown(slot.machine).then((stays) => stays && resolve('ended'));
     }, PHASE_TICK_MS);
     return () => {
       clearInterval(timer);
       forget();
+      forgetReset();
     };
   });
 }

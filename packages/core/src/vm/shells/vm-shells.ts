@@ -166,7 +166,8 @@ export class VmShells {
   }
 
   async #answering(shell: Shell, options: WaitOptions): Promise<void> {
-    if (shell instanceof ConsoleShell && shell.answers) return;
+    // A shell that comes back after a reset is worth waiting for, and its own wait is long enough.
+    if (shell instanceof ConsoleShell && (shell.answers || shell.isAwaited)) return;
     const { machine } = this.#slot;
     try {
       await shell.ready({ signal: options.signal, patience: this.#lost.get(shell) === machine ? RETRY_MS : TRY_MS });

@@ -30,6 +30,7 @@ export class Snapshot<V extends ForkedVm> implements SnapshotInfo, AsyncDisposab
   readonly strategy: SnapshotStrategy;
   readonly reason: string;
   readonly savedAt: string;
+  /** How long the guest was paused while it was saved, in ms: 20 to 100 ms, and seconds on a busy host or for `file` and `internal`. */
   readonly pausedMs: number;
   readonly nonce?: string;
   readonly #family: ForkableFamily<V>;

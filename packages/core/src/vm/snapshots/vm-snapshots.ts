@@ -17,7 +17,7 @@ import {
 } from '../../snapshot/strategies/internal.js';
 import { removeRamFile, whyNoRamFile } from '../../snapshot/strategies/ram-file.js';
 import { whatBlocks } from '../../snapshot/strategies/save-state.js';
-import { chooseStrategy } from '../../snapshot/strategies/strategy.js';
+import { chooseStrategy, whyExclusive } from '../../snapshot/strategies/strategy.js';
 import { sharedDiskBlockers, writableDisks } from '../../snapshot/writable-disks.js';
 import { monotonicMs, wallTime } from '../../util/clock.js';
 import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
@@ -93,12 +93,12 @@ export class VmSnapshots {
 
   async #save(name: string, options: SnapshotOptions): Promise<SnapshotInfo> {
     const { slot, family } = this.#context;
-    slot.assertRunning();
+    slot.life.assertRunning();
     const begun = monotonicMs();
     const choice = chooseStrategy(slot.machine.spec, options.strategy);
     const reasons = await whatBlocks(slot.machine.qmp);
     if (reasons.length > 0) throw blockedError(reasons);
-    const [shared] = choice.strategy === 'internal' ? [] : await this.#sharedDisks();
+    const [shared] = choice.strategy === 'internal' ? [] : [...this.#exclusives(), ...(await this.#sharedDisks())];
     if (shared)
       throw new QmpilotError('SNAPSHOT', `this VM cannot be saved: ${shared.reason}`, { hint: shared.remedy });
     const nonce = await this.#prepareGuest(options);
@@ -118,7 +118,7 @@ export class VmSnapshots {
     const machine =
       strategy === 'internal'
         ? await internalBlockers(this.#context.slot.machine)
-        : [...(spec.readBack?.obstacles ?? []), ...(await this.#sharedDisks())];
+        : [...(spec.readBack?.obstacles ?? []), ...this.#exclusives(), ...(await this.#sharedDisks())];
     const ram =
       strategy === 'template' && spec.ram.share !== true
         ? await whyNoRamFile(this.#context.family.context, spec.memoryMiB)
@@ -185,6 +185,18 @@ export class VmSnapshots {
     if (share === true && path !== undefined && !this.#context.family.snapshots.holdsRam(path))
       await removeRamFile(path);
     await rm(directory, { recursive: true, force: true });
+  }
+
+  /** What this QEMU was given and a second one, which forks and templates need, cannot have. */
+  #exclusives(): readonly SnapshotBlocker[] {
+    const exclusive = whyExclusive(this.#context.slot.machine.spec.extra);
+    if (exclusive === undefined) return [];
+    return [
+      {
+        reason: `a second QEMU cannot have ${exclusive} that this one was given`,
+        remedy: "leave it out of qemuArguments, or take the strategy 'internal', which stays in this QEMU",
+      },
+    ];
   }
 
   async #sharedDisks(): Promise<readonly SnapshotBlocker[]> {

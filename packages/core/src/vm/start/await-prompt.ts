@@ -20,11 +20,11 @@ export async function awaitLoginPrompt(console: Console, wait: WaitOptions): Pro
  * Waits for the prompt at the end of the console's text. Late drivers write to the console as well, and their messages may
  * follow the prompt: Enter brings another one.
  */
-export async function awaitPrompt(console: Console, prompt: RegExp, wait: WaitOptions): Promise<void> {
+export async function awaitPrompt(console: Console, prompt: RegExp, wait: WaitOptions, from = 0): Promise<void> {
   const anywhere = new RegExp(prompt.source.replace(/\$$/, ''), prompt.flags);
   const ended = new AbortController();
   const poke = async () => {
-    await console.expect(anywhere, { signal: ended.signal, from: 0 });
+    await console.expect(anywhere, { signal: ended.signal, from });
     for (;;) {
       await pause(ENTER_AFTER_MS, ended.signal);
       await console.type('\n', { signal: ended.signal });
@@ -32,7 +32,7 @@ export async function awaitPrompt(console: Console, prompt: RegExp, wait: WaitOp
   };
   poke().catch(() => {});
   try {
-    await console.expect(prompt, { ...wait, from: 0 });
+    await console.expect(prompt, { ...wait, from });
   } finally {
     ended.abort();
   }

@@ -25,6 +25,8 @@ export interface PreparedRequest {
   readonly name: string;
   readonly guest: GuestDescription;
   readonly boot?: BootOptions | undefined;
+  /** Whether guests that start from the snapshot can reboot; see `SnapshotOptions.reboots`. */
+  readonly reboots?: boolean | undefined;
   /** A hash of the code that prepares the guest, and of all it reads. */
   readonly source: string;
   readonly signal?: AbortSignal | undefined;
@@ -85,10 +87,10 @@ export async function keepPrepared(
 }
 
 async function preparedName(request: PreparedRequest): Promise<string | undefined> {
-  const { name, source, boot, signal, onProgress, cacheDir } = request;
+  const { name, source, boot, reboots, signal, onProgress, cacheDir } = request;
   const guest = await request.guest.prepare({ signal, onProgress, cacheDir });
   if (guest.script) return undefined;
-  return nameOfSnapshot(guest, { name, source, boot, signal });
+  return nameOfSnapshot(guest, { name, source, boot, reboots, signal });
 }
 
 /**
@@ -97,7 +99,13 @@ async function preparedName(request: PreparedRequest): Promise<string | undefine
  */
 export async function nameOfSnapshot(
   guest: PreparedGuest,
-  { name, source, boot = {}, signal }: Pick<PreparedRequest, 'name' | 'source' | 'boot' | 'signal'>,
+  {
+    name,
+    source,
+    boot = {},
+    reboots,
+    signal,
+  }: Pick<PreparedRequest, 'name' | 'source' | 'boot' | 'reboots' | 'signal'>,
 ): Promise<string> {
   if (source === '') throw new QmpilotError('USAGE', 'source: an empty hash fits everything');
   const binary = await findQemu(boot.qemu);
@@ -123,6 +131,7 @@ export async function nameOfSnapshot(
     consoles: guest.virtioConsoles,
     guestAgent: guest.guestAgent ?? false,
     arguments: boot.qemuArguments ?? [],
+    ...(reboots && { reboots }),
   };
   const key = createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
   const readable = name

@@ -1,10 +1,5 @@
 import { PatternDetector } from '../../detect/declared/pattern-detector.js';
 import type { Candidate, Finding } from '../../detect/finding.js';
-import {
-  createKernelLogDetector,
-  showsTimestamps,
-  type KernelLogDetector,
-} from '../../detect/kernel-log/kernel-log-detector.js';
 import { createDStateDetector } from '../../detect/threads/d-state-detector.js';
 import type { ThreadSample } from '../../detect/threads/thread-sample.js';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
@@ -23,16 +18,12 @@ export interface FirstOptions extends WaitOptions {
   readonly kind?: string | undefined;
 }
 
-const TICK_MS = 250;
-const SEEN_LINES = 5000;
-
 /** Detectors at work on one guest, until `stop()` or a restore. Times of findings are ms since the watch began. */
 export class Watch implements AsyncDisposable {
   readonly #begun = monotonicMs();
   readonly #findings: Finding[] = [];
   readonly #listeners = new Set<(finding: Finding) => void>();
   readonly #stopped = new AbortController();
-  readonly #kernelLog: KernelLogDetector;
   readonly #patterns: PatternDetector;
   readonly #wantsKind: (kind: string) => boolean;
   readonly #undo: (() => void)[] = [];
@@ -45,17 +36,16 @@ export class Watch implements AsyncDisposable {
     checkWatchSpec(spec, 'watch: spec');
     this.#context = context;
     this.#wantsKind = kindFilter(spec);
-    // What a program prints on the console is not the kernel's, once the kernel has been seen to print timestamps.
-    this.#kernelLog = createKernelLogDetector({ timestamped: showsTimestamps(context.console.lastLines(SEEN_LINES)) });
-    this.#patterns = new PatternDetector(spec.console ?? []);
     this.#undo.push(
-      context.console.onBytes((chunk) => {
-        this.#takeReports(this.#kernelLog.push(chunk, this.now));
-        if (spec.console) this.#take(this.#patterns.push(chunk, this.now));
+      context.kernelLog.onFinding((finding) => {
+        const at = finding.at - this.#begun;
+        // A report that began before the watch is not one of its findings.
+        if (at >= 0) this.#takeReports([{ ...finding, at }]);
       }),
     );
-    const timer = setInterval(() => this.#takeReports(this.#kernelLog.tick(this.now)), TICK_MS);
-    this.#undo.push(() => clearInterval(timer));
+    this.#patterns = new PatternDetector(spec.console ?? []);
+    if (spec.console)
+      this.#undo.push(context.console.onBytes((chunk) => this.#take(this.#patterns.push(chunk, this.now))));
     if (spec.dState) {
       const options = spec.dState === true ? {} : spec.dState;
       const forMs = parseDuration(options.for ?? '10s', 'dState.for');
@@ -150,7 +140,7 @@ export class Watch implements AsyncDisposable {
       if (known) return resolve(known);
       const stopped = () => reject(new QmpilotError('CLOSED', `the watch was stopped before ${awaited} came`));
       if (this.#stopped.signal.aborted) return stopped();
-      void this.#context.ended.then(reject);
+      void this.#context.over.then(reject);
       this.#stopped.signal.addEventListener('abort', stopped, { once: true });
       const forget = this.onFinding((finding) => {
         if (fits(finding)) resolve(finding);
@@ -196,14 +186,14 @@ export class Watch implements AsyncDisposable {
       sampleNow: async () => this.#threads?.sampleNow(),
       candidates: () => this.candidates.filter(fits),
       now: () => this.now,
-      ended: Promise.race([this.#context.ended, aborted(this.#stopped.signal)]),
+      ended: Promise.race([this.#context.over, aborted(this.#stopped.signal)]),
     };
   }
 
-  /** Ends the watch; a report of the kernel that was still being printed is given before. */
+  /** Ends the watch; completes a report of the kernel that is still being printed. */
   async stop(): Promise<void> {
     if (this.#stopped.signal.aborted) return;
-    this.#takeReports(this.#kernelLog.end(this.now));
+    this.#context.kernelLog.flush();
     this.#take(this.#patterns.end(this.now));
     this.#end();
   }
