@@ -238,6 +238,19 @@ describe('ConsoleShell on a bash with prompt and echo', () => {
 });
 
 describe('ConsoleShell and its channel', () => {
+  it('says soon that a login took its terminal, with what it printed and the remedy', async () => {
+    const { shell, channel } = shellOn('bash --norc');
+    await shell.ready({ timeout: '10s' });
+    const login = `printf 'Debian GNU/Linux 12 web hvc0\\n\\nweb login: ' >/dev/tty`;
+    await expect(shell.exec(`${login}; sleep 60`, { timeout: '20s' })).rejects.toMatchObject({
+      code: 'SHELL_LOST',
+      message: expect.stringMatching(/^a login took the terminal of /),
+      hint: `the guest starts a getty on this console: mask serial-getty@${channel.name}.service there`,
+      evidence: { console: ['Debian GNU/Linux 12 web hvc0', 'web login: '] },
+    });
+    channel.close();
+  });
+
   it('works on a bash without prompt', async () => {
     const { shell } = shellOn('bash --norc 2>/dev/null');
     await shell.ready({ timeout: '10s' });

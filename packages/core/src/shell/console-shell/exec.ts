@@ -23,6 +23,9 @@ import { Window } from './window.js';
 
 /** What a bash that is no agent says when it waits. */
 const PROMPT = /bash-\d[\w.]*[#$] $/;
+/** What a getty prints when it has taken the terminal. */
+const GETTY = /(?:^|[\r\n])[^\r\n]{0,64} login: /;
+const MAX_STRAY = 1024;
 
 /** One command, its outputs whole. */
 export async function runCommand(
@@ -53,8 +56,9 @@ export async function runCommand(
   // While a command runs the agent says nothing: a prompt is that of the bash which came in its place.
   const raw = (chunk: Buffer, broken: (error: unknown) => void) => {
     if (into) return;
-    stray = (stray + chunk.subarray(-64).toString('latin1')).slice(-64);
+    stray = (stray + chunk.subarray(-MAX_STRAY).toString('latin1')).slice(-MAX_STRAY);
     if (PROMPT.test(stray)) broken(endedWhile(link, command));
+    else if (GETTY.test(stray)) broken(takenOver(link, command, stray));
   };
   const mark = ({ letter }: Mark) => {
     // Each once: a guest that sends them again must not reset the count.
@@ -136,4 +140,17 @@ function endedWhile(link: ConsoleLink, command: string): QmpilotError {
   return new QmpilotError('SHELL_LOST', `${link.name} ended while it ran ${describeCommand(command)}`, {
     hint: 'a command that kills its own shell ($$ is the shell itself) ends it; the next command gets a new one',
   });
+}
+
+/** A login in place of the shell's bash, which has ended: the command may have run, and its end is never heard of. */
+function takenOver(link: ConsoleLink, command: string, said: string): QmpilotError {
+  link.answers = false;
+  return new QmpilotError(
+    'SHELL_LOST',
+    `a login took the terminal of ${link.name} while it ran ${describeCommand(command)}`,
+    {
+      evidence: { console: said.split(/[\r\n]+/).filter((line) => line !== '') },
+      hint: `the guest starts a getty on this console: mask serial-getty@${link.channel.name}.service there`,
+    },
+  );
 }
