@@ -39,7 +39,7 @@ export function awaitDecisions(source: CandidateSource, options: WaitOptions): P
         if (open.length === 0 || source.now() >= until) resolve(open);
       };
       look();
-      timer = setInterval(look, INTERVAL_MS);
+      if (!isOver) timer = setInterval(look, INTERVAL_MS);
     });
     return () => {
       isOver = true;
