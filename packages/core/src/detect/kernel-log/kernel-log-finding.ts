@@ -44,6 +44,7 @@ export const KERNEL_LOG_KINDS = [
   'page-allocation',
   'hardware-error',
   'irq',
+  'iommu-fault',
   'gpu-hang',
   'storage-stall',
   'zfs-panic',

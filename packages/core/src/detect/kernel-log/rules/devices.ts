@@ -38,6 +38,18 @@ export const DEVICES: readonly Rule[] = [
   },
   {
     ...IO_ERROR,
+    literals: [': Timeout waiting for hardware '],
+    pattern: /^(?<dev>mmc\d{1,4}): Timeout waiting for hardware (?:cmd )?interrupt/,
+    title: 'I/O timeout on {dev}',
+  },
+  {
+    ...IO_ERROR,
+    literals: [' transferring data, sector '],
+    pattern: /^(?<dev>mmcblk\d{1,4}\w{0,8}): error -\d{1,4} transferring data, sector /,
+    title: 'I/O error on {dev}',
+  },
+  {
+    ...IO_ERROR,
     literals: ['Disk failure on '],
     pattern: /^md\/\w{1,16}:\w{1,32}: Disk failure on (?<dev>[\w-]{1,32}), disabling device/,
     title: 'disk failure on {dev}',
@@ -87,6 +99,26 @@ export const DEVICES: readonly Rule[] = [
     pattern:
       /^[\w.-]{1,64} [\w.:-]{1,64} (?<dev>[\w.-]{1,32})(?: \([^)]{1,64}\))?: NETDEV WATCHDOG: CPU: \d+: transmit queue/,
     title: 'NETDEV WATCHDOG: {dev}: transmit queue timed out',
+  },
+  {
+    kind: 'iommu-fault',
+    severity: 'warning',
+    literals: ['fault addr ', 'IO_PAGE_FAULT', 'nhandled context fault', ' event 0x'],
+    pattern: new RegExp(
+      `^${union([
+        // drivers/iommu/intel/dmar.c
+        'DMAR:?(?:\\[fault reason \\d+\\])? ?\\[(?:DMA|INTR-REMAP)[^\\]]{0,32}\\] Request device \\[(?<intel>[\\w:.]{1,16})\\] .{0,24}fault addr',
+        // drivers/iommu/amd/iommu.c
+        '(?:[\\w-]{1,32} (?<amd>[\\w:.]{1,16}): )?AMD-Vi: Event logged \\[IO_PAGE_FAULT(?: device=(?<amd2>[\\w:.]{1,16}))?',
+        // drivers/iommu/arm
+        'arm-smmu (?<arm>[\\w:.-]{1,40}): Unhandled context fault: ',
+        'arm-smmu-v3 (?<arm2>[\\w:.-]{1,40}): event 0x(?:02|08|10|11|12|13) received:',
+      ])}`,
+    ),
+    title: 'IOMMU fault: {intel}{amd}{amd2}{arm}{arm2}',
+    from: 'none',
+    single: true,
+    device: true,
   },
   {
     kind: 'irq',

@@ -173,6 +173,15 @@ export const FAULTS: readonly Rule[] = [
     continues: RAISED_BY,
   },
   {
+    // powerpc, behind `Machine check in kernel mode.`
+    ...FAULT,
+    kind: 'oops',
+    literals: ['Oops: Machine check'],
+    pattern: /^Oops: Machine check, sig: \d+ \[#\d/,
+    title: 'Oops in {function}',
+    continues: [...RAISED_BY, 'hardware-error'],
+  },
+  {
     ...FAULT,
     kind: 'oops',
     literals: ['Oops'],

@@ -29,9 +29,14 @@ export const STALLS: readonly Rule[] = [
   {
     kind: 'rcu-stall',
     severity: 'error',
-    literals: ['INFO: rcu'],
+    literals: ['INFO: rcu', 'INFO: RCU detected CPU'],
     pattern: new RegExp(
-      `${PREFIX}INFO: (?:rcu_\\w{1,32} (?:self-)?detected(?: expedited)? stalls?|rcu_tasks\\w{0,32} detected stalls)`,
+      `${PREFIX}INFO: ${union([
+        'rcu_\\w{1,32} (?:self-)?detected(?: expedited)? stalls?',
+        'rcu_tasks\\w{0,32} detected stalls',
+        // 2.6
+        'RCU detected CPU (?:\\d+ stall|stalls)',
+      ])}`,
     ),
     title: 'INFO: rcu detected stall in {function}',
     from: 'stall',

@@ -19,6 +19,7 @@ test.each([
   ['[<ffffffff80002016>] do_one_initcall+0x4a/0x1f2', { function: 'do_one_initcall' }],
   ['[c000000006123c50] [c00000000012a490] xmon_walk+0x10/0x60 (unreliable)', { function: 'xmon_walk' }],
   ['[<c0a01234>] (mmc_rescan) from [<c0141234>] (process_one_work+0x24/0x400)', { function: 'mmc_rescan' }],
+  [' [<ffffffff8819a1c3>] :demo:demo_busy+0x23/0x70', { function: 'demo_busy' }],
   [' mmc_rescan from process_one_work+0x24/0x400', { function: 'mmc_rescan' }],
 ])('the frame %j', (text, expected) => {
   expect(parseFrame(text)).toMatchObject(expected);
@@ -31,6 +32,9 @@ test.each([
   'EIP: demo+0x16/0x20',
   'pc : demo+0x18/0x40 [demo]',
   'PC is at demo+0x18/0x40',
+  'pc is at demo+0x14/0x60',
+  'PC: [<0012a4b6>] demo+0xe/0x3a',
+  'TPC: <demo+0x4/0x40>',
   'epc : demo+0xc/0x18 [demo]',
   'NIP [c00000000012a4b0] demo+0x30/0x60',
   'Krnl PSW : 0704c00180000000 000003ff80123456 (demo+0x30/0x60 [demo])',

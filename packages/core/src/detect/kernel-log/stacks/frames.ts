@@ -1,4 +1,5 @@
 import type { StackFrame } from '../../finding.js';
+import { union } from '../../union.js';
 
 export interface Trace {
   /** The line that opened it: `Call Trace:`, `Allocated by task 12:`; empty when frames came without one. */
@@ -6,9 +7,12 @@ export interface Trace {
   readonly frames: StackFrame[];
 }
 
-/** ` ? func+0x1/0x2 file.c:1 [module]`, with the addresses that older kernels and other machines print before it. */
+/**
+ * ` ? func+0x1/0x2 file.c:1 [module]`, with the addresses that older kernels and other machines print before it;
+ * `:module:func+0x1/0x2` before 2.6.20.
+ */
 const FRAME =
-  /^[ \t]*(?:<{1,2}[A-Z]{2,5}>{1,2} {1,2})?(?:\(?\[<?(?:[0-9a-fx]{1,20}| {0,8}none {0,8})>?\]\)?[ \t]*){0,2}(\? *)?([A-Za-z_$.<][^\s+()[\]]*)\+(0x[0-9a-f]+\/0x[0-9a-f]+)(?: [\w./-]+:\d+)?(?: \[([\w-]+)[^\]]*\])?/;
+  /^[ \t]*(?:<{1,2}[A-Z]{2,5}>{1,2} {1,2})?(?:\(?\[<?(?:[0-9a-fx]{1,20}| {0,8}none {0,8})>?\]\)?[ \t]*){0,2}(\? *)?(?::[\w-]{1,64}:)?([A-Za-z_$.<][^\s+()[\]]*)\+(0x[0-9a-f]+\/0x[0-9a-f]+)(?: [\w./-]+:\d+)?(?: \[([\w-]+)[^\]]*\])?/;
 /** 32-bit arm: `[<c01>] (unwind_backtrace) from [<c02>] (show_stack+0x10/0x14)`, or without the addresses. */
 const ARM_FRAME =
   /^[ \t]*(?:\[<[0-9a-f]{1,16}>\] \()?([A-Za-z_$.][\w.$]*)(?:\+0x[0-9a-f]+\/0x[0-9a-f]+)?(?: \[([\w-]+)\])?\)? from (?:\[<[0-9a-f]{1,16}>\] \()?[A-Za-z_$.0-9]/;
@@ -18,8 +22,32 @@ const DECODED_FRAME =
   /^[ \t]*(\? +)?([A-Za-z_$.][\w.$]*) \([^\s()]{1,200}:\d{1,6}(?=[ )]).*\)(?: ([\w-]{1,64}))?[ \t]*$/;
 const INLINE_FRAME = /^[ \t]+(?:\[<[0-9a-f]{1,16}>\] )?(?:\? )?([A-Za-z_][\w.]*) [\w./-]+\.[chSrs]+:\d+ \[inline\]/;
 /** The instruction that was running, in every machine's spelling. */
-const PC =
-  /^[ \t]*(?:(?:RIP|EIP|IP): (?:[0-9a-f]{4}:)?(?:\[<[0-9a-f]+>\][ \t]*)*|RIP[ \t]+\[<[0-9a-f]+>\][ \t]*|(?:EIP|PC) is at |pc : |epc : |epc   : [0-9a-f]+ |NIP \[[0-9a-f]+\] |ERA: [0-9a-f]+ |[rp]c[ \t]*:[ \t]*(?:[0-9a-f]{8,16} )?|Krnl PSW : [0-9a-f ]+\()([A-Za-z_$.][^\s+()[\]]*)(?:\+(0x[0-9a-f]+\/0x[0-9a-f]+)(?: \[([\w-]+)[^\]]*\])?| \([^\s()]{1,200}\.[chSrs]{1,2}:\d{1,6}[ )])/;
+const PC = new RegExp(
+  [
+    '^[ \\t]*',
+    union([
+      // x86
+      '(?:RIP|EIP|IP): (?:[0-9a-f]{4}:)?(?:\\[<[0-9a-f]+>\\][ \\t]*)*',
+      'RIP[ \\t]+\\[<[0-9a-f]+>\\][ \\t]*',
+      'EIP is at ',
+      // arm, arm64, alpha, m68k, arc
+      '(?:PC|pc) is at ',
+      'pc : ',
+      'PC: \\[<[0-9a-f]+>\\] ',
+      // riscv, mips, loongarch
+      'epc : ',
+      'epc   : [0-9a-f]+ ',
+      'ERA: [0-9a-f]+ ',
+      '[rp]c[ \\t]*:[ \\t]*(?:[0-9a-f]{8,16} )?',
+      // powerpc, s390, sparc
+      'NIP \\[[0-9a-f]+\\] ',
+      'Krnl PSW : [0-9a-f ]+\\(',
+      'TPC: <',
+    ]),
+    '([A-Za-z_$.][^\\s+()[\\]]*)',
+    '(?:\\+(0x[0-9a-f]+/0x[0-9a-f]+)(?: \\[([\\w-]+)[^\\]]*\\])?| \\([^\\s()]{1,200}\\.[chSrs]{1,2}:\\d{1,6}[ )])',
+  ].join(''),
+);
 /** The name of a BPF program begins with a hash of its code; the field writes `bpf_prog_ADDR`. */
 const BPF_PROGRAM = /^bpf_prog_[0-9a-f]{16}(?=_|$)/;
 /** powerpc's first ABI: the code of `demo` is called `.demo`. */
