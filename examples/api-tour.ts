@@ -1,4 +1,5 @@
-import { boot, debian, formatShutdown } from '@qmpilot/core';
+import { boot, debian } from '@qmpilot/core';
+import { formatShutdown } from '@qmpilot/core/detect';
 
 // Builds the image on first use; uses KVM if it boots the guest's kernel.
 await using vm = await boot(debian(), { onProgress: (line) => console.error(line) });

@@ -1,5 +1,6 @@
 /** Where `npm ci` stands: under gdb on the serial console, as the bug report did it, and by `vm.stacks`. */
-import { boot, debian, parseGdbBacktrace } from '@qmpilot/core';
+import { boot, debian } from '@qmpilot/core';
+import { parseGdbBacktrace } from '@qmpilot/core/detect';
 
 await using vm = await boot(debian());
 const { screen } = vm.console;

@@ -10,16 +10,14 @@ import { fileURLToPath } from 'node:url';
 import {
   debian,
   defineScenario,
-  describeKillEffect,
   isQmpilotError,
   nixos,
-  parseThreadSample,
-  THREAD_SAMPLE_SCRIPT,
   type Finding,
   type ProcessStacks,
   type Vm,
   type Watch,
 } from '@qmpilot/core';
+import { describeKillEffect, parseThreadSample, THREAD_SAMPLE_SCRIPT } from '@qmpilot/core/detect';
 
 /** How long the loop runs before an attempt counts as clean, in runs of `npm ci` as `prepare` measured one. */
 const ROUNDS = 5;

@@ -5,7 +5,8 @@
  *     check.ts UNIT.service...
  */
 import { basename } from 'node:path';
-import { boot, debian, formatShutdown } from '@qmpilot/core';
+import { boot, debian } from '@qmpilot/core';
+import { formatShutdown } from '@qmpilot/core/detect';
 
 /** How many times longer than without the unit a shutdown may take, and limits for hosts that are very fast or very busy. */
 const FACTOR = 4;

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildDebianImage } from '@qmpilot/core';
+import { buildDebianImage } from '@qmpilot/core/guests';
 import { ROOT } from './nix-harness.js';
 
 export interface StartScript {

@@ -1,6 +1,6 @@
 import { appendFileSync, copyFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildDebianImage } from '@qmpilot/core';
+import { buildDebianImage } from '@qmpilot/core/guests';
 
 /** A shell on ttyS0 and nothing else, up within seconds. */
 const INIT = `#!/bin/busybox sh

@@ -62,11 +62,20 @@ it('scenario files find every entry point of core that works outside of Vitest',
   const entries = Object.keys(core.exports ?? {})
     .map((entry) => entry.slice(1))
     .filter((entry) => !entry.endsWith('.json') && !['/vitest', '/internal'].includes(entry));
-  const listed = /const ENTRIES = \[(.*)\];/.exec(read('packages/cli/src/load-scenario.ts'))?.[1] ?? '';
-  expect(
-    listed
-      .split(', ')
-      .map((entry) => entry.slice(1, -1))
-      .toSorted(),
-  ).toEqual(entries.toSorted());
+  const listed = /const ENTRIES = \[([^\]]*)\];/.exec(read('packages/cli/src/load-scenario.ts'))?.[1] ?? '';
+  expect([...listed.matchAll(/'([^']*)'/g)].map(([, entry = '']) => entry).toSorted()).toEqual(entries.toSorted());
+});
+
+it('@qmpilot/core exports at most 90 names, none twice', () => {
+  const exported = [...read('packages/core/src/index.ts').matchAll(/^export (?:type )?\{([^}]*)\} from/gm)];
+  const names = exported.flatMap(([, list = '']) =>
+    list
+      .split(',')
+      .map((name) => name.trim().split(' as ').at(-1) ?? '')
+      .filter((name) => name !== ''),
+  );
+  expect(read('packages/core/src/index.ts')).not.toContain('export *');
+  expect(names.length).toBe(new Set(names).size);
+  expect(names.length).toBeGreaterThan(60);
+  expect(names.length).toBeLessThanOrEqual(90);
 });

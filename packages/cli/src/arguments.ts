@@ -1,4 +1,5 @@
-import { parseDuration, parseShard, type Shard } from '@qmpilot/core';
+import { parseDuration } from '@qmpilot/core';
+import { parseShard, type Shard } from '@qmpilot/core/report';
 import { parseRateGoal } from '@qmpilot/core/statistics';
 import { InvalidArgumentError } from 'commander';
 

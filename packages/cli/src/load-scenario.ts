@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isScenario, QmpilotError, type Scenario } from '@qmpilot/core';
+import { QmpilotError, type Scenario } from '@qmpilot/core';
+import { isScenario } from '@qmpilot/core/internal';
 import { createJiti } from 'jiti';
 import { hashScenario } from './scenario-source.js';
 
@@ -11,7 +12,7 @@ export interface LoadedScenario {
   readonly source: { readonly file: string; readonly sha256: string };
 }
 
-const ENTRIES = ['', '/qmp', '/detect', '/statistics', '/ssh'];
+const ENTRIES = ['', '/vm', '/console', '/guests', '/qmp', '/detect', '/statistics', '/report', '/ssh', '/testing'];
 
 /**
  * Loads a scenario file, TypeScript or JavaScript. `@qmpilot/core` in it is the library of this command.

@@ -13,7 +13,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { AttemptRecord, RunFile } from '@qmpilot/core';
+import type { AttemptRecord } from '@qmpilot/core';
+import type { RunFile } from '@qmpilot/core/report';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { leftovers, leftoversSince } from '../../support/leftovers.js';
 import { makeTinyGuest, type TinyGuest } from '../../support/tiny-guest.js';

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { boot, debian, type GuestDescription, type Shell, type ShellKind, type Vm } from '@qmpilot/core';
+import { boot, debian, type GuestDescription, type Shell, type Vm } from '@qmpilot/core';
 import { openSsh, type SshShell } from '@qmpilot/core/ssh';
+import type { ShellKind } from '@qmpilot/core/vm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 interface Want {

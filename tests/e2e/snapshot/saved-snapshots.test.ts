@@ -3,7 +3,8 @@ import { createReadStream } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { boot, debian, direct, findPrepared, keepPrepared, openSnapshot, type Snapshot, type Vm } from '@qmpilot/core';
+import { boot, debian, direct, openSnapshot, type Snapshot, type Vm } from '@qmpilot/core';
+import { findPrepared, keepPrepared } from '@qmpilot/core/internal';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   boundCache,

@@ -1,19 +1,19 @@
+import { isQmpilotError } from '@qmpilot/core';
 import {
   createKernelLogDetector,
   createShutdownDetector,
   formatShutdown,
-  isQmpilotError,
   judgeShutdown,
   parseBlockedTasks,
   parseGdbBacktrace,
   parseThreadSample,
   scan,
-} from '@qmpilot/core';
+} from '@qmpilot/core/detect';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Channel } from '../../../packages/core/src/console/channel.js';
 import { Console } from '../../../packages/core/src/console/console.js';
-import { duplexPair } from '../../../packages/core/src/console/duplex-pair.fixture.js';
+import { duplexPair } from '../../../packages/core/src/testing/duplex-pair.js';
 import { cuts, guestText, pieces } from '../../support/fuzz/guest-text.js';
 import { fuzz, LIMIT } from '../../support/fuzz/parameters.js';
 

@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as core from '@qmpilot/core';
+import * as terminal from '@qmpilot/core/console';
 import * as detect from '@qmpilot/core/detect';
+import * as qmp from '@qmpilot/core/qmp';
 import * as statistics from '@qmpilot/core/statistics';
+import * as testing from '@qmpilot/core/testing';
 import { createJiti } from 'jiti';
 import { describe, expect, it, vi } from 'vitest';
 import { readPages, ROOT, type Block } from './pages.js';
@@ -34,7 +37,14 @@ it('the tour of the API is the example that the end-to-end tests run', () => {
 
 describe('a sample that is marked runnable prints what it says that it prints', () => {
   const jiti = createJiti(import.meta.url, {
-    virtualModules: { '@qmpilot/core': core, '@qmpilot/core/detect': detect, '@qmpilot/core/statistics': statistics },
+    virtualModules: {
+      '@qmpilot/core': core,
+      '@qmpilot/core/console': terminal,
+      '@qmpilot/core/detect': detect,
+      '@qmpilot/core/qmp': qmp,
+      '@qmpilot/core/statistics': statistics,
+      '@qmpilot/core/testing': testing,
+    },
     fsCache: false,
   });
   const runnable = samples.filter(({ marks }) => marks.includes('runnable'));

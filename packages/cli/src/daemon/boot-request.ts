@@ -1,4 +1,5 @@
-import { debian, direct, QmpilotError, type Accelerator, type Defect, type GuestDescription } from '@qmpilot/core';
+import { debian, direct, QmpilotError, type Accelerator, type GuestDescription } from '@qmpilot/core';
+import type { Defect } from '@qmpilot/core/guests';
 
 export const NETWORKS = ['none', 'restricted', 'user'] as const;
 export type Network = (typeof NETWORKS)[number];

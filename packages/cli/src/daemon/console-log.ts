@@ -1,5 +1,5 @@
 import { renameSync } from 'node:fs';
-import { FileTranscript, type TranscriptWriter } from '@qmpilot/core';
+import { FileTranscript, type TranscriptWriter } from '@qmpilot/core/console';
 
 /** Two files of this size are kept: a guest that prints for ever does not fill the disk. */
 const MAX_LOG_BYTES = 32 << 20;

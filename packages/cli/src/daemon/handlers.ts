@@ -1,4 +1,5 @@
-import type { PoweroffReport, SnapshotInfo } from '@qmpilot/core';
+import type { PoweroffReport } from '@qmpilot/core';
+import type { SnapshotInfo } from '@qmpilot/core/vm';
 import type { HostedVm } from './hosted-vm.js';
 import { monitorConsole } from './monitor-console.js';
 import type { Handlers } from './server.js';

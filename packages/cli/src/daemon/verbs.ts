@@ -1,4 +1,5 @@
-import type { CopyReport, PoweroffReport, ProcessStacks, SnapshotInfo, VmDiagnosis } from '@qmpilot/core';
+import type { CopyReport, PoweroffReport, ProcessStacks, VmDiagnosis } from '@qmpilot/core';
+import type { SnapshotInfo } from '@qmpilot/core/vm';
 import type { WaitRequest } from './wait-request.js';
 
 /** `status` is `running`, `paused` or another run state of QMP, or `off` when QEMU has ended and a snapshot can be restored. */

@@ -2,9 +2,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { duplexPair } from '../testing/duplex-pair.js';
 import { Channel } from './channel.js';
 import { Console } from './console.js';
-import { duplexPair } from './duplex-pair.fixture.js';
 import { FileTranscript } from './transcript.js';
 
 function setUp() {

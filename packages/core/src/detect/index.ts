@@ -2,12 +2,14 @@ export type {
   Candidate,
   DStateFinding,
   Finding,
+  LeftProcess,
   PoweroffStallFinding,
   Severity,
   StackFrame,
   TaskRef,
 } from './finding.js';
 export type { BlockedOn, KernelLogFinding, KernelLogKind, MemoryAccess } from './kernel-log/kernel-log-finding.js';
+export type { TextEncoding } from './kernel-log/input/text-encoding.js';
 export { createLogDecoder } from './kernel-log/input/log-decoder.js';
 export type { LogDecoder } from './kernel-log/input/log-decoder.js';
 export { scan } from './kernel-log/scan.js';

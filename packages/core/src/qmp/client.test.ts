@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ScriptedPeer, settle, type Asked } from '../testing/scripted-peer.js';
 import { QmpClient } from './client.js';
-import { ScriptedPeer, settle, type Asked } from './scripted-peer.fixture.js';
 
 async function session(): Promise<{ peer: ScriptedPeer; client: QmpClient }> {
   const peer = ScriptedPeer.greeting();

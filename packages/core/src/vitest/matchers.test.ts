@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Channel } from '../console/channel.js';
 import { Console } from '../console/console.js';
-import { duplexPair } from '../console/duplex-pair.fixture.js';
 import { Screen } from '../console/screen/screen.js';
 import type { Finding, Severity } from '../detect/finding.js';
+import { duplexPair } from '../testing/duplex-pair.js';
 import { vmMatchers } from './index.js';
 import { selectFindings } from './kernel-findings.js';
 

@@ -63,6 +63,7 @@ const MAX_EVENT_OUTPUT = 1000;
 export type VmSnapshot = Snapshot<Vm>;
 /** A pool of `Vm`s. */
 export type VmSnapshotPool = SnapshotPool<Vm>;
+/** Options of `pool.take()`. */
 export type TakeOptions = PoolTakeOptions<Vm>;
 
 let vmCount = 0;
@@ -448,6 +449,7 @@ export class Vm implements AsyncDisposable {
     return this.#closing;
   }
 
+  /** Closes it: for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { openPty, type Pty } from '@qmpilot/core/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Channel } from '../../../../packages/core/src/console/channel.js';
 import { ConsoleShell } from '../../../../packages/core/src/shell/console-shell/console-shell.js';
-import { openPty, type Pty } from '../../../support/pty.js';
 
 const ptys: Pty[] = [];
 function shellOn(command: string): { shell: ConsoleShell; channel: Channel } {

@@ -1,9 +1,9 @@
+import { openPty, type Pty } from '@qmpilot/core/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Channel } from '../../../../packages/core/src/console/channel.js';
 import { Console } from '../../../../packages/core/src/console/console.js';
 import { SerialShell } from '../../../../packages/core/src/shell/serial/serial-shell.js';
 import { cksum, unshift } from '../../../../packages/core/src/shell/serial/shifted.js';
-import { openPty, type Pty } from '../../../support/pty.js';
 
 const ptys: Pty[] = [];
 function consoleOn(command: string): { console: Console; pty: Pty } {

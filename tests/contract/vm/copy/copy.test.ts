@@ -17,6 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { openPty, type Pty } from '@qmpilot/core/testing';
 import fc from 'fast-check';
 import tar from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -24,7 +25,6 @@ import { Channel } from '../../../../packages/core/src/console/channel.js';
 import { ConsoleShell } from '../../../../packages/core/src/shell/console-shell/console-shell.js';
 import { copyIn } from '../../../../packages/core/src/vm/copy/copy-in.js';
 import { copyOut } from '../../../../packages/core/src/vm/copy/copy-out.js';
-import { openPty, type Pty } from '../../../support/pty.js';
 
 // The guest is a bash on this host: what it sends is what counts.
 let pty: Pty;

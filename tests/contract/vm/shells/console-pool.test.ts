@@ -1,8 +1,8 @@
+import { openPty, type Pty } from '@qmpilot/core/testing';
 import { afterEach, expect, it } from 'vitest';
 import { Channel } from '../../../../packages/core/src/console/channel.js';
 import { ConsoleShell } from '../../../../packages/core/src/shell/console-shell/console-shell.js';
 import { ConsolePool } from '../../../../packages/core/src/vm/shells/console-pool.js';
-import { openPty, type Pty } from '../../../support/pty.js';
 
 const ptys: Pty[] = [];
 afterEach(() => {

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { open } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { buildDebianImage, listImages, type GuestImage } from '@qmpilot/core';
+import { buildDebianImage, listImages, type GuestImage } from '@qmpilot/core/guests';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 const run = promisify(execFile);

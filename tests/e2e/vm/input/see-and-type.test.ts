@@ -1,16 +1,6 @@
 import { readFileSync } from 'node:fs';
-import {
-  all,
-  any,
-  boot,
-  debian,
-  waitForFile,
-  waitForPort,
-  waitForText,
-  waitForUnit,
-  type KeyboardLayout,
-  type Vm,
-} from '@qmpilot/core';
+import { all, any, boot, debian, waitForFile, waitForPort, waitForText, waitForUnit, type Vm } from '@qmpilot/core';
+import type { KeyboardLayout } from '@qmpilot/core/vm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const XKB = JSON.parse(readFileSync(new URL('../../../fixtures/keyboard/xkb.json', import.meta.url), 'utf8')) as Record<

@@ -1,4 +1,6 @@
-import { boot, debian, formatShutdown, type GuestDescription, type PreparedGuest, type Vm } from '@qmpilot/core';
+import { boot, debian, type GuestDescription, type Vm } from '@qmpilot/core';
+import { formatShutdown } from '@qmpilot/core/detect';
+import type { PreparedGuest } from '@qmpilot/core/guests';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 function changed(change: (guest: PreparedGuest) => PreparedGuest): GuestDescription {

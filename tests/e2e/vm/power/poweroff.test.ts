@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { boot, direct, formatShutdown, type Vm } from '@qmpilot/core';
+import { boot, direct, type Vm } from '@qmpilot/core';
+import { formatShutdown } from '@qmpilot/core/detect';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeTinyGuest, type TinyGuest } from '../../../support/tiny-guest.js';
 

@@ -2,7 +2,8 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { attach, buildDebianImage, type Vm } from '@qmpilot/core';
+import { attach, type Vm } from '@qmpilot/core';
+import { buildDebianImage } from '@qmpilot/core/guests';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createOverlay } from '../../../../packages/core/src/snapshot/strategies/overlay.js';
 

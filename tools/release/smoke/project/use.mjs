@@ -6,8 +6,10 @@ import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSy
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect, debianImageKey, parseDuration } from '@qmpilot/core';
+import { parseDuration } from '@qmpilot/core';
 import { scan } from '@qmpilot/core/detect';
+import { debianImageKey } from '@qmpilot/core/guests';
+import { connect } from '@qmpilot/core/qmp';
 import { wilsonInterval } from '@qmpilot/core/statistics';
 
 const [version = '', imageKey = ''] = process.argv.slice(2);

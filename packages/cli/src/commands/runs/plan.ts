@@ -1,4 +1,5 @@
-import { QmpilotError, readRuns, reportData } from '@qmpilot/core';
+import { QmpilotError } from '@qmpilot/core';
+import { readRuns, reportData } from '@qmpilot/core/report';
 import {
   chanceOfAllClean,
   cleanAttemptsNeeded,

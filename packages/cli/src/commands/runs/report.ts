@@ -1,4 +1,4 @@
-import { readRuns, renderMarkdown, renderText, reportData, reportJUnit, writeReport } from '@qmpilot/core';
+import { readRuns, renderMarkdown, renderText, reportData, reportJUnit, writeReport } from '@qmpilot/core/report';
 import { type Command, Option } from 'commander';
 import { EXIT } from '../../exit-codes.js';
 import { helpText } from '../../help.js';

@@ -1,5 +1,7 @@
 import { basename } from 'node:path';
-import { onGuest, QmpilotError, readRunFile, runScenario, type RunSummary, type Shard } from '@qmpilot/core';
+import { QmpilotError, runScenario, type RunSummary } from '@qmpilot/core';
+import { onGuest } from '@qmpilot/core/internal';
+import { readRunFile, type Shard } from '@qmpilot/core/report';
 import type { Command } from 'commander';
 import { duration, rateGoal, seed, shard, wholeNumber } from '../../arguments.js';
 import { EXIT } from '../../exit-codes.js';

@@ -1,4 +1,5 @@
-import { listSavedSnapshots, type SavedSnapshot, type SnapshotInfo } from '@qmpilot/core';
+import { listSavedSnapshots, type SavedSnapshot } from '@qmpilot/core';
+import type { SnapshotInfo } from '@qmpilot/core/vm';
 import type { Command } from 'commander';
 import { call } from '../../daemon/client.js';
 import { ageOf, momentMs } from '../../render/durations.js';

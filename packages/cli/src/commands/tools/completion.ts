@@ -1,4 +1,4 @@
-import { listImages } from '@qmpilot/core';
+import { listImages } from '@qmpilot/core/guests';
 import { Argument, type Command } from 'commander';
 import { call } from '../../daemon/client.js';
 import { list } from '../../daemon/state.js';

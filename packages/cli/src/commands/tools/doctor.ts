@@ -1,4 +1,4 @@
-import { checkHost, type HostCheck } from '@qmpilot/core';
+import { checkHost, type HostCheck } from '@qmpilot/core/internal';
 import type { Command } from 'commander';
 import { EXIT } from '../../exit-codes.js';
 import { helpText } from '../../help.js';

@@ -1,4 +1,5 @@
-import { buildDebianImage, listImages, QmpilotError, removeImages, type Defect, type GuestImage } from '@qmpilot/core';
+import { QmpilotError } from '@qmpilot/core';
+import { buildDebianImage, listImages, removeImages, type Defect, type GuestImage } from '@qmpilot/core/guests';
 import { InvalidArgumentError, type Command } from 'commander';
 import { interruptible } from '../../interrupt.js';
 import { ageOf } from '../../render/durations.js';

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
-import { QmpilotError, type Accelerator, type Defect } from '@qmpilot/core';
+import { QmpilotError, type Accelerator } from '@qmpilot/core';
+import type { Defect } from '@qmpilot/core/guests';
 import { Option, type Command } from 'commander';
 import { duration, memorySize, wholeNumber } from '../../arguments.js';
 import { NETWORKS, type BootRequest, type Network } from '../../daemon/boot-request.js';

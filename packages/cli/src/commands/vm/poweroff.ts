@@ -1,4 +1,5 @@
-import { formatShutdown, type PoweroffReport } from '@qmpilot/core';
+import type { PoweroffReport } from '@qmpilot/core';
+import { formatShutdown } from '@qmpilot/core/detect';
 import type { Command } from 'commander';
 import { duration } from '../../arguments.js';
 import { call } from '../../daemon/client.js';

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { Channel } from '../../console/channel.js';
 import { Console } from '../../console/console.js';
-import { duplexPair } from '../../console/duplex-pair.fixture.js';
+import { duplexPair } from '../../testing/duplex-pair.js';
 import { awaitPrompt } from './await-prompt.js';
 
 it('comes to a prompt behind which the kernel has written already, by another Enter', async () => {

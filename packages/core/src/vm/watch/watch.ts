@@ -198,6 +198,7 @@ export class Watch implements AsyncDisposable {
     this.#end();
   }
 
+  /** Stops it: for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }

@@ -1,6 +1,6 @@
 import { Duplex } from 'node:stream';
 
-/** One end of a pair of streams in memory: what it is written, its peer reads. Ends and backpressure go across. */
+/** One end of the pair: its peer reads what is written to it. */
 class End extends Duplex {
   peer: End | undefined;
   #release: (() => void) | undefined;
@@ -24,6 +24,10 @@ class End extends Duplex {
   }
 }
 
+/**
+ * Returns two connected streams in memory, like a socket between a client and a console: each reads what is written to the other.
+ * The end of one and its backpressure reach the other; writing to a destroyed peer fails with `write EPIPE`.
+ */
 export function duplexPair(): [Duplex, Duplex] {
   const [a, b] = [new End(), new End()];
   a.peer = b;

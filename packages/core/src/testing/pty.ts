@@ -1,12 +1,18 @@
 import { spawn } from 'node:child_process';
 import { Duplex } from 'node:stream';
 
+/** A program on a pseudo-terminal, as {@link openPty} starts it. */
 export interface Pty {
+  /** What the program writes, and what it is written. */
   readonly stream: Duplex;
+  /** Kills the program and all processes that it started, and closes the stream. */
   readonly close: () => void;
 }
 
-/** A program on a pseudo-terminal of its own, by script(1): what a guest's shell on a console is, without the guest. */
+/**
+ * Starts a program on a new pseudo-terminal, by script(1) of util-linux: a shell on it behaves like the shell on a guest's console.
+ * `env` is added to a minimal environment (`PATH` of this process, `TERM=dumb`, `SHELL=/bin/sh`).
+ */
 export function openPty(command: string, env: Readonly<Record<string, string>> = {}): Pty {
   const child = spawn('script', ['-qfec', command, '/dev/null'], {
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -23,7 +29,7 @@ export function openPty(command: string, env: Readonly<Record<string, string>> =
       try {
         process.kill(-child.pid, 'SIGKILL');
       } catch {
-        // It has ended between the look and the kill.
+        // It ended between the check and the kill.
       }
     },
   };

@@ -1,0 +1,18 @@
+/**
+ * Guest images and guest descriptions of your own: how the built-in guests are built, found and removed.
+ * @module
+ */
+export { buildDebianImage } from '../guests/debian/build.js';
+export { debian } from '../guests/debian/debian.js';
+export type { DebianOptions } from '../guests/debian/debian.js';
+export { debianImageKey } from '../guests/debian/recipe.js';
+export type { DebianImageOptions, Defect } from '../guests/debian/recipe.js';
+export { direct } from '../guests/direct.js';
+export type { DirectOptions } from '../guests/direct.js';
+export type { GuestDescription, GuestDisk, PrepareContext, PreparedGuest, SerialLogin } from '../guests/guest.js';
+export { findImage, listImages, removeImages } from '../guests/image-cache.js';
+export type { GuestImage, ImageManifest } from '../guests/image-cache.js';
+export type { ScriptSpec } from '../guests/nixos/interface.js';
+export { nixos } from '../guests/nixos/nixos.js';
+export type { NixosCommonOptions, NixosOptions } from '../guests/nixos/nixos.js';
+export type { KernelSpec } from '../qemu/command-line/arguments.js';

@@ -1,0 +1,24 @@
+/**
+ * Reads run directories, compares runs, and writes reports as HTML, Markdown, text, JSON and JUnit XML.
+ * @module
+ */
+export { analyze } from '../report/analysis.js';
+export type { FailureGroup, RunAnalysis } from '../report/analysis.js';
+export type { Comparison, ComparisonVerdict } from '../report/comparison.js';
+export type { GoalResult } from '../report/goal.js';
+export type { AttemptEvidence, Fact, RunDescription, RunInput } from '../report/input.js';
+export { toJUnit } from '../report/junit.js';
+export { renderMarkdown } from '../report/markdown.js';
+export { reportData } from '../report/report-data.js';
+export type { ReportData, RunData } from '../report/report-data.js';
+export { renderText } from '../report/text.js';
+export { readRuns } from '../repro/read-run.js';
+export type { ReadRunOptions } from '../repro/read-run.js';
+export { reportJUnit } from '../repro/report-junit.js';
+export { writeReport } from '../repro/write-report.js';
+export type { AttemptRecord, Outcome, RunEvent, RunSummary } from '../run-files/attempt-record.js';
+export { parseAttempts } from '../run-files/attempts-file.js';
+export type { AttemptsFile } from '../run-files/attempts-file.js';
+export { readRunFile } from '../run-files/journal.js';
+export { parseRunFile, parseShard } from '../run-files/run-file.js';
+export type { RunEnvironment, RunFile, RunSession, Shard } from '../run-files/run-file.js';

@@ -1,0 +1,39 @@
+/**
+ * The parts of a VM: its shells, keyboard, waits, watches, snapshots and copies, with the types of all options and results.
+ * @module
+ */
+export { chooseAccelerator } from '../qemu/host/accelerator.js';
+export type { AcceleratorChoice } from '../qemu/host/accelerator.js';
+export { findQemu } from '../qemu/host/binary.js';
+export type { QemuBinary, QemuVersion } from '../qemu/host/binary.js';
+export type { VmFacts } from '../qemu/vm-facts.js';
+export { ConsoleShell } from '../shell/console-shell/console-shell.js';
+export type { ExecChunk, ExecStream } from '../shell/exec-stream.js';
+export { GuestAgentShell } from '../shell/guest-agent/guest-agent-shell.js';
+export { SerialShell } from '../shell/serial/serial-shell.js';
+export type { Command, ExecOptions, ExecResult, Shell, ShellKind } from '../shell/shell.js';
+export type { SnapshotBlocker } from '../snapshot/blockers.js';
+export type { SnapshotInfo } from '../snapshot/store.js';
+export type { SnapshotStrategy } from '../snapshot/strategies/strategy.js';
+export type { ConsolePattern } from '../detect/declared/pattern-detector.js';
+export type { CopyOptions, CopyOutOptions, CopyProgress, CopyReport, SkippedEntry } from '../vm/copy/copy.js';
+export type { VmState } from '../vm/machine/machine-life.js';
+export type { VmEvent } from '../vm/events.js';
+export { Keyboard } from '../vm/input/keyboard.js';
+export type { KeyboardOptions } from '../vm/input/keyboard.js';
+export type { KeyboardLayout } from '../vm/input/keyboard-layouts.js';
+export type { SysrqOptions } from '../vm/input/sysrq.js';
+export type { DiagnoseOptions, VmDiagnosis } from '../vm/inspect/diagnose.js';
+export type { KillOptions } from '../vm/inspect/kill-and-report.js';
+export type { ScreenshotOptions } from '../vm/inspect/screenshot.js';
+export type { ProcessStacks, StacksOptions, ThreadStacks } from '../vm/inspect/stacks.js';
+export type { PoweroffOptions, PoweroffReport } from '../vm/power/poweroff.js';
+export type { OpenShellOptions, VmExecOptions, VmShellKind } from '../vm/shells/vm-shells.js';
+export type { ForkManyOptions, ForkOptions, RestoreOptions, SnapshotOptions } from '../vm/snapshots/options.js';
+export type { PoolOptions } from '../vm/snapshots/pool.js';
+export type { SnapshotFacts } from '../vm/snapshots/snapshot.js';
+export type { TakeOptions, Vm, VmSnapshot as Snapshot, VmSnapshotPool as SnapshotPool } from '../vm/vm.js';
+export type { TextWait, UnitWait, Wait, WaitForOptions, WaitState, WaitTarget } from '../vm/wait/waits.js';
+export type { CommandCheck } from '../vm/watch/check-watch.js';
+export type { FirstOptions, Watch } from '../vm/watch/watch.js';
+export type { WatchSpec } from '../vm/watch/watch-spec.js';
