@@ -148,7 +148,7 @@ describe('files of a vm', () => {
     chmodSync(kept, 0o777);
     await expect(openSnapshot(kept)).rejects.toMatchObject({
       code: 'SNAPSHOT',
-      message: expect.stringContaining('others may change it'),
+      message: expect.stringContaining('other users may change it'),
     });
     chmodSync(kept, 0o700);
     await using snapshot = await openSnapshot(kept);

@@ -126,10 +126,10 @@ describe('a project that uses @qmpilot/core/vitest', () => {
 
   it('is told what the screen showed instead', () => {
     expect(message('shows the wrong "text" / ../here')).toMatch(
-      /expected the screen to show "what is not there": waited [^]*\n\|what is there +\|\n/,
+      /expected the screen to show "what is not there": timed out after [^]*\n\|what is there +\|\n/,
     );
     expect(message('does not show the prompt')).toMatch(
-      /expected the screen not to show "root@": waited [^]*\n\|.*root@/,
+      /expected the screen not to show "root@": timed out after [^]*\n\|.*root@/,
     );
   });
 
