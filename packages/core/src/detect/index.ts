@@ -26,7 +26,8 @@ export { THREAD_SAMPLE_SCRIPT, threadSampleScript } from './threads/thread-sampl
 export { parseBlockedTasks, sampleOfDump } from './threads/blocked-tasks.js';
 export type { DumpedTask } from './threads/blocked-tasks.js';
 export { createShutdownDetector } from './shutdown/shutdown-detector.js';
-export type { ShutdownDetector, ShutdownEnd, ShutdownReport } from './shutdown/shutdown-detector.js';
+export type { ShutdownDetector } from './shutdown/shutdown-detector.js';
+export type { ShutdownEnd, ShutdownReport } from './shutdown/shutdown-report.js';
 export type { ShutdownPhase } from './shutdown/shutdown-line.js';
 export type { ShutdownJob } from './shutdown/stop-jobs.js';
 export { judgeShutdown } from './shutdown/verdict.js';

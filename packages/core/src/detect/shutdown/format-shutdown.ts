@@ -1,4 +1,4 @@
-import type { ShutdownReport } from './shutdown-detector.js';
+import type { ShutdownReport } from './shutdown-report.js';
 import { formatTimeSpan } from './time-span.js';
 import { describeJob, nameTasks, openJobs, type ShutdownJudgement, type ShutdownWish } from './verdict.js';
 

@@ -1,6 +1,6 @@
 import type { PoweroffStallFinding, TaskRef } from '../finding.js';
-import type { ShutdownReport } from './shutdown-detector.js';
 import type { ShutdownPhase } from './shutdown-line.js';
+import type { ShutdownReport } from './shutdown-report.js';
 import type { ShutdownJob } from './stop-jobs.js';
 import { nameResources, nameTasks } from './verdict.js';
 

@@ -1,5 +1,5 @@
 import type { LeftProcess } from '../finding.js';
-import type { ShutdownReport } from './shutdown-detector.js';
+import type { ShutdownReport } from './shutdown-report.js';
 import type { ShutdownJob } from './stop-jobs.js';
 import { formatTimeSpan } from './time-span.js';
 

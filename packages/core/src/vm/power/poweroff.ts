@@ -1,9 +1,6 @@
 import type { PoweroffStallFinding } from '../../detect/finding.js';
-import {
-  createShutdownDetector,
-  type ShutdownDetector,
-  type ShutdownReport,
-} from '../../detect/shutdown/shutdown-detector.js';
+import { createShutdownDetector, type ShutdownDetector } from '../../detect/shutdown/shutdown-detector.js';
+import type { ShutdownReport } from '../../detect/shutdown/shutdown-report.js';
 import type { ShutdownJob } from '../../detect/shutdown/stop-jobs.js';
 import { judgeShutdown, openJobs, type ShutdownJudgement, type ShutdownWish } from '../../detect/shutdown/verdict.js';
 import { QmpilotError } from '../../errors.js';

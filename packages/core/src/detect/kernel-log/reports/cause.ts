@@ -1,7 +1,7 @@
 import type { KernelLogFinding } from '../kernel-log-finding.js';
 import type { Rule } from '../rules/rule.js';
 import type { OpenReport } from './open-report.js';
-import { taskOf } from './report-finding.js';
+import { taskOf } from './report-task.js';
 
 /** The last failure told that others may be the consequence of. */
 export interface Cause {

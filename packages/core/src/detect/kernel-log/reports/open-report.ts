@@ -5,7 +5,7 @@ import type { KernelLine } from '../lines/kernel-line.js';
 import type { Rule } from '../rules/rule.js';
 import { parseCaller, parseFrame, parseProgramCounter } from '../stacks/frames.js';
 import type { Trace } from '../stacks/frames.js';
-import { END_MARKER, REGISTERS, SKIPPED_BACKTRACE, STRUCTURE, TRACE_LABEL } from './report-lines.js';
+import { END_MARKER, INLINED, REGISTERS, SKIPPED_BACKTRACE, STRUCTURE, TRACE_LABEL } from './report-lines.js';
 
 const MAX_LINES = 600;
 const MAX_EVIDENCE = 160;
@@ -141,6 +141,16 @@ export class OpenReport {
   /** What the kernel said of it before its header. */
   preface(lines: readonly string[]): void {
     this.evidence.unshift(...lines.map((raw) => decode(raw).slice(0, MAX_EVIDENCE_LINE)));
+  }
+
+  /** Whether a header of this rule belongs to the report: a second one of its kind is a second failure, once the first has its stack. */
+  continuesWith(rule: Rule): boolean {
+    if (this.#ended) return false;
+    if (rule.repeats === true && this.rule === rule) return true;
+    // A symbolized log repeats the header for each function that the compiler put into the next.
+    if (this.rule.kind === rule.kind && INLINED.test(this.lines.at(-1) ?? '')) return true;
+    if (rule.continues?.includes(this.rule.kind) !== true) return false;
+    return rule.follows === true || this.rule.kind !== rule.kind || !this.hasTrace;
   }
 
   /** A header that belongs to this report came. */

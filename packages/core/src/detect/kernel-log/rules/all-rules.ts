@@ -1,4 +1,5 @@
 import { ANY_BUG, BUGS } from './bugs.js';
+import { CORRUPTION } from './corruption.js';
 import { DEVICES } from './devices.js';
 import { ANY_DIE, FAULTS } from './faults.js';
 import { HARDWARE_ERRORS } from './hardware.js';
@@ -9,6 +10,7 @@ import { RESOURCES } from './resources.js';
 import type { Rule } from './rule.js';
 import { SANITIZERS } from './sanitizers.js';
 import { STALLS } from './stalls.js';
+import { WARNINGS } from './warnings.js';
 
 /** Tried in this order; the first that matches a message counts. */
 export const RULES: readonly Rule[] = [
@@ -17,6 +19,8 @@ export const RULES: readonly Rule[] = [
   ...LOCKING,
   ...FAULTS,
   ...BUGS,
+  ...WARNINGS,
+  ...CORRUPTION,
   ...RESOURCES,
   ...MEMORY,
   ...DEVICES,
