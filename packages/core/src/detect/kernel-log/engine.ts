@@ -25,14 +25,14 @@ const MATCHER = compileLiterals([
 ]);
 /** Contexts that may be printing a report at the same time. */
 const MAX_OPEN = 8;
-/** A failure this many looked-at lines ago still explains what comes now. */
+/** A failure at most this many lines ago can still explain a new one. */
 const CAUSE_REACH = 3000;
 /** Names of forms that are a time and nothing else. */
 const TIMES: ReadonlySet<string> = new Set(['time', 'bracketed time']);
 /** `[` and `<`: with one of them the kernel's prefix begins. */
 const OPENING_BYTES: ReadonlySet<number> = new Set([0x5b, 0x3c]);
 
-/** The detector itself: finds headers, follows their reports to the end, and tells each failure once. */
+/** The detector itself: finds headers, follows their reports to the end, and reports each failure once. */
 export class Engine {
   readonly #quietMs: number;
   readonly #lines = new LineSplitter(MATCHER);
@@ -43,7 +43,7 @@ export class Engine {
   readonly #repeats = new Repeats();
   readonly #unread = new UnreadCounter();
   readonly #encoder = new ChunkEncoder();
-  /** What may be a command that was typed: when it prints words of its own, those are not the kernel's. */
+  /** Perhaps a typed command: when its own words are then printed, they are the command's output and not the kernel's. */
   #typed = '';
   #found: KernelLogFinding[] = [];
   #cause: Cause | undefined;

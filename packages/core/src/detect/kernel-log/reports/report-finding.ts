@@ -9,7 +9,7 @@ import type { OpenReport } from './open-report.js';
 import { chosenFunction, mainStack } from './report-function.js';
 import { cpuOf, speaksOfOthers, taskOf } from './report-task.js';
 
-/** What an ended report says, as data. */
+/** Turns an ended report into a finding. */
 export function describeReport(
   report: OpenReport,
   ending: { readonly after?: string; readonly cut: boolean },
@@ -34,7 +34,7 @@ export function describeReport(
     rule.general === true ? filled.replace(/\b(?:0x)?[0-9a-f]{8,16}\b/g, 'ADDR').replace(/\b\d{3,}\b/g, 'NUM') : filled;
   return {
     kind: rule.kind,
-    // What made the kernel panic is a failure, even where the kernel only meant to warn.
+    // A warning that made the kernel panic is an error.
     severity: report.panic === undefined ? (variant?.severity ?? rule.severity) : 'error',
     title,
     signature: signatureOf(rule, title, name, task),

@@ -12,7 +12,7 @@ const LOCK_AT = /\bat: ?(?:\[<[0-9a-f]+>\] ?)?([A-Za-z_$.][\w.$]*)(?:\+0x|$| )/;
 /** kernel/workqueue.c */
 const LAST_FUNCTION = /^\s*(?:last function: |preempt=0x[0-9a-f]{1,16} .{0,40}workfn=)([\w.]+)/;
 
-/** The stack that tells where it happened: not where an object was allocated, nor what a lock depends on. */
+/** The stack of the failure itself, not of the allocation of an object or of a lock's dependencies. */
 export function mainStack({ rule, traces }: OpenReport): readonly StackFrame[] {
   const told = traces.filter(({ frames }) => frames.length > 0);
   const calls = told.filter(({ label }) => isCallTrace(label));
@@ -74,7 +74,7 @@ function namedByHeader({ rule, match, lines }: OpenReport): string | undefined {
   return (whole === undefined ? undefined : rule.pattern.exec(whole)?.groups?.['function']) ?? own;
 }
 
-/** Whatever holds these up stops callers all over the kernel, each of which would be another failure otherwise. */
+/** When these block, they block callers all over the kernel, and each caller would otherwise be a failure of its own. */
 function hungIn(stack: readonly StackFrame[]): string | undefined {
   for (const { function: name } of stack.filter(isCertain)) {
     if (name.includes('rtnl_lock')) return name;

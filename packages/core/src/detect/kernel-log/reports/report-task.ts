@@ -14,7 +14,7 @@ const LOCK_TASK =
   /^(.{1,64}?)\/(\d{1,10})(?: \[HC\d.{1,40}\])? (?:is (?:trying to|freeing|leaving|exiting)|just changed the state|takes:)/;
 const TASK_LINE = /^task:(.{1,64}?) +state:\w.{0,40}? pid:(\d+)/;
 const LEAK_TASK = /comm "(.{1,64}?)", pid (\d+)/;
-/** What one task reports has one line that names it, and the panic it leads to another of the same. */
+/** Kinds whose reports come from one task: all lines that name a task name the same one. */
 const OF_ONE_TASK: readonly KernelLogKind[] = [
   'null-deref',
   'page-fault',
@@ -70,7 +70,7 @@ export function cpuOf(report: OpenReport): number | undefined {
   return number === undefined ? undefined : Number(number);
 }
 
-/** The header names one CPU and the lines behind it come from another, or two tasks speak at once. */
+/** Whether the lines come from another CPU than the header names, or from two tasks at the same time. */
 export function speaksOfOthers(report: OpenReport): boolean {
   if (OF_ONE_TASK.includes(report.rule.kind) && report.panic === undefined && !report.asksBacktraces) {
     const tasks = new Set(report.lines.flatMap((line) => CPU_LINE.exec(line)?.[2] ?? []));
