@@ -32,7 +32,7 @@ beforeAll(async () => {
   cpSync(join(ROOT, 'tests/support/scenarios/tiny.repro.ts'), join(dir, 'tiny.repro.ts'));
   writeFileSync(join(dir, 'beside.ts'), 'export const cache = true;\n');
   const scenario = readFileSync(join(dir, 'tiny.repro.ts'), 'utf8').replace("name: 'tiny',", "name: 'tiny', cache,");
-  writeFileSync(join(dir, 'tiny.repro.ts'), `import { cache } from '../beside.js';\n${scenario}`);
+  writeFileSync(join(dir, 'tiny.repro.ts'), `import { cache } from './beside.js';\n${scenario}`);
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
@@ -117,7 +117,7 @@ it('boots when the cached guest is damaged or does not load, says so, and caches
   const [one = '', other = ''] = kept().map((name) => join(dir, 'cache', 'snapshots', name));
   for (const path of [one, other]) truncateSync(join(path, 'state'), 100);
   const short = await repro('short');
-  expect(short).toMatchObject({ from: 'boot', stderr: expect.stringContaining('not whole: state') });
+  expect(short).toMatchObject({ from: 'boot', stderr: expect.stringContaining('is incomplete: state') });
   expect(await repro('whole')).toMatchObject({ from: 'cache', attempts: short.attempts });
 
   for (const path of kept().map((name) => join(dir, 'cache', 'snapshots', name))) {

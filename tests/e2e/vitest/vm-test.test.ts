@@ -184,7 +184,7 @@ describe('a project that uses @qmpilot/core/vitest', () => {
       guest: { name: 'debian+io-uring-unlocked-flush' },
     });
     expect(artifact('goes over its time', 'screenshot.png').subarray(1, 4).toString()).toBe('PNG');
-    expect(readdirSync(join(dir, 'attachments'))).toHaveLength(7 * 7);
+    expect(readdirSync(join(dir, 'attachments'))).toHaveLength(7 * 8);
   });
 
   it('has no evidence of a test that was skipped, or failed as it should', () => {
