@@ -31,7 +31,9 @@ export class LifeRecorder {
 
   /** How long the console has been silent; undefined when it never said anything. */
   get consoleQuietMs(): number | undefined {
-    this.#kernelLog.tick();
+    // After pvpanic the kernel prints nothing more that belongs to the report.
+    if (this.pvpanic) this.#kernelLog.flush();
+    else this.#kernelLog.tick();
     return this.#lastOutput === undefined ? undefined : monotonicMs() - this.#lastOutput;
   }
 
