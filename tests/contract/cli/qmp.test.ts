@@ -79,7 +79,7 @@ describe('qmpilot qmp', () => {
   it('tells bad input: arguments that are no JSON, a path over 107 bytes, TCP without a port', async () => {
     expect(await qmp([socket, 'device_del', '{"id"'])).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('not JSON'),
+      stderr: expect.stringContaining('invalid JSON'),
     });
     expect(await qmp([`/tmp/${'x'.repeat(110)}`, 'query-status'])).toMatchObject({
       code: 2,

@@ -12,7 +12,7 @@ import { otherQemu } from '../../support/other-qemu.js';
 import { qemuBinary } from '../../support/qmp-harness.js';
 
 const generated = (name: string) =>
-  fileURLToPath(new URL(`../../packages/core/src/qmp/schema/generated/${name}.ts`, import.meta.url));
+  fileURLToPath(new URL(`../../../packages/core/src/qmp/schema/generated/${name}.ts`, import.meta.url));
 const QMP = { commands: 'QmpCommands', events: 'QmpEvents' };
 
 /** 7.2 calls it a string; what it may hold is the enum that newer versions tell their answers apart by. */

@@ -30,7 +30,8 @@ export function observeAttempt(vm: Vm, scenario: Scenario, options: AttemptOptio
     files.event({ type: 'finding', finding });
     onEvent({ type: 'finding', index, finding });
   };
-  const watch = vm.watch(scenario.detect ?? {}, { signal: options.signal });
+  const { poweroff: _, ...watched } = scenario.detect ?? {};
+  const watch = vm.watch(watched, { signal: options.signal });
   const undo = [
     watch.onFinding(add),
     vm.onEvent((event) => {

@@ -71,9 +71,9 @@ async function perform(
   } catch (error) {
     rethrowOfRun(error, options);
     if (error instanceof AttemptFailed) return { reason: error.message };
-    const threw = tellsOfGuest(error);
-    if (threw && scenario.failOn === 'throw') observer.add(thrownFinding(error, options.now()));
-    return { reason: explainError(error), ...(threw && { threw: true }) };
+    const ofGuest = tellsOfGuest(error);
+    if (ofGuest && scenario.failOn === 'throw') observer.add(thrownFinding(error, options.now()));
+    return { reason: explainError(error), ...((ofGuest || isQmpilotError(error, 'USAGE')) && { threw: true }) };
   }
 }
 

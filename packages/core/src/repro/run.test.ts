@@ -45,7 +45,9 @@ class ScriptedVm {
   closed = false;
   readonly forks: ScriptedVm[] = [];
 
-  watch() {
+  watch(spec: object) {
+    // As vm.watch does: the poweroff is the run's own part of `detect`.
+    expect(spec).not.toHaveProperty('poweroff');
     return { findings: [], onFinding: () => () => {}, awaitCandidates: async () => [], stop: async () => {} };
   }
   onEvent() {
