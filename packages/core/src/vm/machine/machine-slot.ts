@@ -186,17 +186,22 @@ export class MachineSlot {
   }
 
   #follow(machine: Machine): void {
+    let eventSeen = false;
     machine.qmp.on(({ event, data }) => {
       if (machine !== this.#machine) return;
       if (event === 'VSERPORT_CHANGE' && data.id === AGENT_PORT && !data.open) this.agent?.interrupt();
       if (event === 'SHUTDOWN' && this.#keptAlive.has(machine)) this.life.poweredOff(machine.process);
       if (event === 'RESET') this.#onReset();
-      if (event === 'STOP' || event === 'RESUME') this.life.cpusRun = event === 'RESUME';
+      if (event === 'STOP' || event === 'RESUME') {
+        eventSeen = true;
+        this.life.cpusRun = event === 'RESUME';
+      }
       this.#emit({ type: 'qmp', event, data: { ...data } });
     });
     machine.qmp.execute('query-status').then(
       ({ running }) => {
-        if (machine === this.#machine) this.life.cpusRun = running;
+        // An event that arrives together with the answer is handled before it, and is newer.
+        if (machine === this.#machine && !eventSeen) this.life.cpusRun = running;
       },
       () => {},
     );
