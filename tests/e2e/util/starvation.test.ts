@@ -74,11 +74,14 @@ describe.each([
   it('is waited for beyond a limit of our own, and no longer than the caller said, whose error says how long it was starved', async () => {
     const end = starve();
     try {
-      const begun = performance.now();
-      await work({ timeout: '10m' }, steps);
-      const starvedMs = performance.now() - begun;
+      let starvedMs = 0;
+      for (let i = 0; i < 2; i += 1) {
+        const begun = performance.now();
+        await work({ timeout: '10m' }, steps);
+        starvedMs = Math.max(starvedMs, performance.now() - begun);
+      }
       // The property of our own limits, which callers are not offered.
-      await work({ patience: 0.6 * starvedMs }, steps);
+      await work({ patience: 0.8 * starvedMs }, steps);
       const called = performance.now();
       const limitMs = Math.round(0.5 * starvedMs);
       const error: unknown = await work({ timeout: limitMs }, 3 * steps).catch((thrown: unknown) => thrown);

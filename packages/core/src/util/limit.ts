@@ -7,7 +7,7 @@ import { patientTimer } from './patient-timer.js';
 import { wallTimer } from './wall-timer.js';
 
 /** Why a limit ended the steps of an operation. Each step that waits makes of it the error that says what it waited for. */
-export class LimitReached {
+class LimitReached {
   readonly #make: (awaited: string, details: ErrorDetails) => QmpilotError;
 
   constructor(make: (awaited: string, details: ErrorDetails) => QmpilotError) {

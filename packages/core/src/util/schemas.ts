@@ -7,7 +7,7 @@ export const DURATION = v.custom<Duration>(
   (value) => isDuration(value),
   "expected a duration: milliseconds, or a number with a unit such as '90s' or '3m'",
 );
-export const SIGNAL = v.instance(AbortSignal, 'expected an AbortSignal');
+const SIGNAL = v.instance(AbortSignal, 'expected an AbortSignal');
 export const PATH = v.custom<string>(
   (value) => typeof value === 'string' && value !== '' && !value.includes('\0'),
   'expected a path',

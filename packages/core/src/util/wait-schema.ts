@@ -12,7 +12,7 @@ function isDuration(value: unknown): boolean {
   }
 }
 
-export const DURATION = v.custom<Duration>(isDuration, "expected milliseconds or a duration such as '90s'");
+const DURATION = v.custom<Duration>(isDuration, "expected milliseconds or a duration such as '90s'");
 
 /** The entries of `WaitOptions`, for the schema of a function's options. */
 export const WAIT_ENTRIES = {

@@ -19,7 +19,7 @@ export function registerStacks(program: Command): void {
     });
 }
 
-export function renderStacks({ pid, comm, threads, userUnavailable }: ProcessStacks): string {
+function renderStacks({ pid, comm, threads, userUnavailable }: ProcessStacks): string {
   const lines = [
     `process ${pid} (${comm})`,
     ...threads.flatMap((thread) => [

@@ -19,7 +19,7 @@ const PACKINGS: readonly Packing[] = [
 ];
 const LONGEST_MAGIC = 6;
 /** A log of any use is shorter; a decompression bomb is not. */
-export const MAX_UNPACKED = 4 * 2 ** 30;
+const MAX_UNPACKED = 4 * 2 ** 30;
 
 /**
  * The bytes of a log that may be packed by gzip, zstd, xz or bzip2. What it unpacks to is bounded in size.

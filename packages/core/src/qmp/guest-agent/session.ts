@@ -12,7 +12,7 @@ const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 4_000;
 const GRACE_MS = 2_000;
 
-export const UNREACHABLE_HINT =
+const UNREACHABLE_HINT =
   'is qemu-guest-agent installed and running in the guest, on the port org.qemu.guest_agent.0? It also answers nobody while it runs a slow command';
 
 /** The guest agent's protocol over one byte stream. It has no greeting: who comes says `guest-sync-delimited` first. */
