@@ -9,7 +9,7 @@ const PROJECT = join(dirname(fileURLToPath(import.meta.url)), 'project');
 
 /** `peers`: the optional ones that an entry point needs. Gives the projects' folders. */
 export async function smoke(packed, peers, folder) {
-  const { debianImageKey } = await import('../../../packages/core/dist/index.js');
+  const { debianImageKey } = await import('../../../packages/core/dist/guests/index.js');
   const imageKey = await debianImageKey({});
   const projects = [];
   for (const { version, node } of nodeVersions()) {
