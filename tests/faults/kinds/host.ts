@@ -14,7 +14,7 @@ import { type FaultKind, inAttempt, inPrepare, type Injection } from './fault-ki
 /** Of the guest's 128 MiB file and what qmpilot wants free beside it, a little more. */
 const RAM_MIB = 400;
 const NO_ROOM =
-  /NO_SPACE|no room|No space|ENOSPC|cannot write|cannot create a private folder|cannot record the pid|not enough space|SIGBUS|disk is full/;
+  /NO_SPACE|no room|no space left|No space|ENOSPC|cannot write|cannot create a private folder|cannot record the pid|not enough space|SIGBUS|disk is full/;
 
 const remove = (name: string) => (run: FaultRun) => rmSync(run.path(name, 'filler'), { force: true });
 const filled = (name: string, mebibytes: number): Partial<FaultKind> => ({
@@ -56,7 +56,7 @@ export const HOST_FAULTS: readonly FaultKind[] = [
   inAttempt('no room for the overlay of a disk', 'fills-disk', [125], NO_ROOM, {
     setUp: (run) => mountSmall(run.path('tmp'), 16),
     check: (_, { code, stderr }) =>
-      code === 125 && /no room for what the guest writes to its disk/.test(stderr)
+      code === 125 && /no space left for the guest's disk/.test(stderr)
         ? []
         : [`the full disk was not noticed: ${code} ${stderr}`],
   }),
@@ -64,7 +64,7 @@ export const HOST_FAULTS: readonly FaultKind[] = [
     'preparing, no room for the overlay',
     'fills-disk',
     [125],
-    /no room for what the guest writes to its disk.*the file system of .*\/tmp has/,
+    /no space left for the guest's disk.*the file system of .*\/tmp has/,
     {
       setUp: (run) => mountSmall(run.path('tmp'), 16),
     },
@@ -91,14 +91,14 @@ export const HOST_FAULTS: readonly FaultKind[] = [
   ),
   {
     name: 'a read-only run directory',
-    exits: [2],
+    exits: [125],
     says: /cannot write .*: .*(EROFS|EACCES|EPERM|read-only)/,
     setUp: (run) => bindReadOnly(run.path('out')),
     repair: (run) => unmount(run.path('out')),
   },
   {
     name: 'the run directory becomes read-only',
-    exits: [1, 2],
+    exits: [1, 125],
     says: /cannot write .*: .*(EROFS|EACCES|EPERM|read-only)/,
     async inject({ run }) {
       for (const path of [run.dir, `${run.dir}/attempts`]) {

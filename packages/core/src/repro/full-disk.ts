@@ -13,7 +13,7 @@ export function onFullDisk(vm: Vm, act: (error: QmpilotError) => void): () => vo
     const { 'node-name': node, device } = event.data;
     void free(tmpdir()).then((room) =>
       act(
-        new QmpilotError('NO_SPACE', `no space left for the guest's disk ${String(node || device)}: ${room}`, {
+        new QmpilotError('NO_SPACE', `no space left for the guest's disk ${JSON.stringify(node || device)}: ${room}`, {
           hint: 'make room in TMPDIR, where the overlays of disks are, or point it to a larger file system; --resume goes on with the run',
         }),
       ),
