@@ -97,7 +97,7 @@ describe('whatever archive a guest sends', () => {
   );
 });
 
-describe('whatever answers in place of the shell of a guest', () => {
+describe('a hostile program in place of the shell of a guest', () => {
   const NONCE = '0123456789abcdef';
   it(
     'is taken apart into the same bytes and marks however it is cut',
@@ -151,7 +151,7 @@ describe('whatever answers in place of the shell of a guest', () => {
   );
 });
 
-describe('whatever answers in place of the guest agent', () => {
+describe('a hostile program in place of the guest agent', () => {
   it(
     'gives a result, or an error of the family',
     async () => {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { monotonicMs } from './clock.js';
 
-const LOOK_MS = 250;
+const POLL_INTERVAL_MS = 250;
 /** A thread that waits for less than this share of the time is on a busy host, not on one with too few processors. */
 const STARVED_SHARE = 0.25;
 
@@ -31,7 +31,7 @@ export function watchStarvation(pid: number): () => void {
   const one: Watched = { pid, delays: delaysOf(pid) };
   if (watched.size === 0) {
     lookedAt = monotonicMs();
-    timer = setInterval(look, LOOK_MS);
+    timer = setInterval(look, POLL_INTERVAL_MS);
     timer.unref();
   }
   watched.add(one);

@@ -73,4 +73,4 @@ export function threadSampleScript(options: { readonly stacks?: boolean } = {}):
 export const THREAD_SAMPLE_SCRIPT: string = threadSampleScript();
 
 /** Bytes of a sample that are taken: many times what ten thousand blocked threads with their stacks are; a guest could send without an end. */
-export const MOST_SAMPLE = 32 << 20;
+export const MAX_SAMPLE_BYTES = 32 << 20;

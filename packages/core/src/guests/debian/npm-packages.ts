@@ -104,7 +104,7 @@ export async function fetchPackages(
       'GUEST_BUILD',
       `the registry's ${wanted.spec} is not the package that was expected (${wanted.integrity})`,
       {
-        hint: 'is the registry that npm is set to an honest mirror?',
+        hint: 'check the registry that npm is set to: it may serve altered packages',
       },
     );
   });

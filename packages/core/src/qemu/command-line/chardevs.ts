@@ -7,8 +7,8 @@ import { pause, type WaitOptions } from '../../util/deadline.js';
 export type Chardevs = readonly { readonly label: string; readonly filename: string }[];
 
 /** A client that has just disconnected is still listed there for a moment. */
-const LOOKS = 10;
-const LOOK_MS = 100;
+const MAX_POLLS = 10;
+const POLL_INTERVAL_MS = 100;
 
 export async function listChardevs(qmp: QmpClient, options: WaitOptions): Promise<Chardevs> {
   return qmp.execute('query-chardev', undefined, options);
@@ -38,7 +38,7 @@ export async function checkFreeSocket(name: string, path: string, qmp: QmpClient
       ({ filename }) => filename === `unix:${path}` || filename.startsWith(`unix:${path},`),
     );
     if (!taken) return;
-    if (look === LOOKS) {
+    if (look === MAX_POLLS) {
       throw new QmpilotError(
         'CONSOLE_CLOSED',
         `${name}: another client holds ${path} (${taken.label}), which takes one at a time`,
@@ -47,7 +47,7 @@ export async function checkFreeSocket(name: string, path: string, qmp: QmpClient
         },
       );
     }
-    await pause(LOOK_MS, options.signal);
+    await pause(POLL_INTERVAL_MS, options.signal);
   }
 }
 

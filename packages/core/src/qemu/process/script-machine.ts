@@ -40,7 +40,7 @@ export interface ScriptedQemu extends Omit<Machine, 'spec'> {
 const FIRST_FD = 3;
 /** A script may build an image of gigabytes before it starts QEMU. */
 const START_TIMEOUT = '10m';
-const LOOK_MS = 500;
+const POLL_INTERVAL_MS = 500;
 
 /**
  * Runs a start script with the interface of NixOS's `run-*-vm`: it ends in `exec qemu ... "$@"`, and so hands QEMU our arguments
@@ -75,7 +75,7 @@ export async function startScript(start: ScriptStart): Promise<ScriptedQemu> {
     if (!qmpStream || !serial) throw new QmpilotError('QEMU_START', 'the start script was run without its channels');
     qmp = await greet(process, qmpStream, start, ours);
     const { words, binary, cwd } = await readProcess(process.pid, start.path);
-    mustHandOn(start.path, words, ours);
+    assertForwardsArguments(start.path, words, ours);
     process.becameQemu(words);
     const theirs = parseArguments(words.slice(1, -ours.length));
     return {
@@ -113,7 +113,7 @@ async function greet(
   // A QEMU without our arguments has no QMP on our socket.
   const look = setInterval(
     () => void explainMissingArguments(process.pid, start.path, ours).then((error) => error && ended.abort(error)),
-    LOOK_MS,
+    POLL_INTERVAL_MS,
   );
   try {
     return await QmpClient.fromStream(stream, { signal, timeout: start.timeout ?? START_TIMEOUT });
@@ -129,7 +129,7 @@ async function greet(
 }
 
 /** @throws {USAGE} when QEMU's command line does not end in our arguments */
-function mustHandOn(script: string, words: readonly string[], ours: readonly string[]): void {
+function assertForwardsArguments(script: string, words: readonly string[], ours: readonly string[]): void {
   const own = words.slice(-ours.length);
   if (own.length === ours.length && own.every((word, index) => word === ours[index])) return;
   throw new QmpilotError('USAGE', `${script} does not hand its arguments on to QEMU as they are`, {
@@ -154,7 +154,7 @@ async function explainMissingArguments(
     return undefined;
   }
   try {
-    mustHandOn(script, words, ours);
+    assertForwardsArguments(script, words, ours);
     return undefined;
   } catch (error) {
     return isQmpilotError(error) ? error : undefined;

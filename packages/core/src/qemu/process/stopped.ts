@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { QmpilotError } from '../../errors.js';
 
-const LOOK_MS = 1000;
+const POLL_INTERVAL_MS = 1000;
 /** So many looks in a row: one that is stopped and continued together with us is not given up. */
-const LOOKS = 5;
+const MAX_POLLS = 5;
 
 /**
  * Calls `act` once when the process has been stopped by a signal (SIGSTOP) for five seconds of our time: nothing that is asked of it will
@@ -12,18 +12,18 @@ const LOOKS = 5;
 export function onStopped(pid: number, act: (error: QmpilotError) => void): () => void {
   let seen = 0;
   let ran = '';
-  const timer = setInterval(() => void look(), LOOK_MS);
+  const timer = setInterval(() => void look(), POLL_INTERVAL_MS);
   timer.unref();
   const look = async () => {
     const before = ran;
     ran = await timeOnCpu(pid);
     seen = !(await isStopped(pid)) ? 0 : ran === before ? seen + 1 : 1;
-    if (seen < LOOKS) return;
+    if (seen < MAX_POLLS) return;
     clearInterval(timer);
     act(
       new QmpilotError(
         'QEMU_EXITED',
-        `QEMU (pid ${pid}) has been stopped by a signal, and was given up after ${(LOOKS * LOOK_MS) / 1000} s`,
+        `QEMU (pid ${pid}) has been stopped by a signal, and was given up after ${(MAX_POLLS * POLL_INTERVAL_MS) / 1000} s`,
         {
           hint: 'who sent it SIGSTOP? A machine that is paused on purpose is paused by vm.pause()',
         },

@@ -6,7 +6,7 @@ import { cksum, unshift } from './shifted.js';
 /** The guest sends blocks of 64 KiB in base64; what is longer is none of them. */
 const LONGEST_LINE = 1 << 17;
 /** It waits for an answer behind each: more is not asked for, and is asked for again if it was. */
-const MOST_FRAMES = 16;
+const MAX_FRAMES = 16;
 
 /** A block that came whole, or, where the sums differ, not. */
 export interface SerialFrame {
@@ -130,6 +130,6 @@ export class SerialLink implements Disposable {
     this.#head = undefined;
     const payload = Buffer.from(line, 'base64');
     const whole = payload.length === Number(length) && cksum(payload) === Number(sum);
-    if (this.#frames.length < MOST_FRAMES) this.#frames.push({ number: Number(number), letter, payload, whole });
+    if (this.#frames.length < MAX_FRAMES) this.#frames.push({ number: Number(number), letter, payload, whole });
   }
 }

@@ -18,7 +18,7 @@ const ONE_FILE = 'case $(readlink -f "$p") in /proc/*|/sys/*) cp -pL "$p" "$d/fi
 
 const MAX_BYTES = 8 * 2 ** 30;
 /** Between two entries, or two pieces of content, come a header, a long name and what fills up a block of tar. */
-const MOST_BETWEEN = 1 << 20;
+const MAX_BETWEEN_BYTES = 1 << 20;
 
 /** The body of `vm.copyOut`. */
 export async function copyOut(shell: Shell, from: string, to: string, options: CopyOutOptions): Promise<CopyReport> {
@@ -86,7 +86,7 @@ async function receive(
             hint: 'raise maxBytes, or copy less',
           });
         // tar-stream holds a header's long name whole, however long the header says it is.
-        if (bytes - progressAt > MOST_BETWEEN + chunk.bytes.length)
+        if (bytes - progressAt > MAX_BETWEEN_BYTES + chunk.bytes.length)
           throw new QmpilotError('COPY_FAILED', 'the guest sent an archive in which nothing comes');
         options.onProgress?.({ bytes, entries: extraction.entries });
         yield chunk.bytes;

@@ -6,8 +6,8 @@ import { QmpilotError } from '../../errors.js';
 import type { CopyReport, SkippedEntry } from './copy.js';
 
 /** Of a million entries; and so much is remembered of the names of those that are made last or left out. */
-const MOST_ENTRIES = 1_000_000;
-const MOST_REMEMBERED = 256 << 20;
+const MAX_ENTRIES = 1_000_000;
+const MAX_REMEMBERED_BYTES = 256 << 20;
 /** PATH_MAX of Linux. */
 const LONGEST_NAME = 4096;
 /** What came from a guest is not for others to change. */
@@ -38,13 +38,13 @@ export class Extraction {
   }
 
   /**
-   * @throws {COPY_FAILED} for a name that leads out of the folder, or comes twice: no honest tar makes those; for a million entries
+   * @throws {COPY_FAILED} for a name that leads out of the folder, or comes twice: tar never writes those; for a million entries
    * @throws {NO_SPACE}
    */
   async add(header: Headers, content: AsyncIterable<Uint8Array>): Promise<void> {
     this.#entries += 1;
-    if (this.#entries > MOST_ENTRIES)
-      throw new QmpilotError('COPY_FAILED', `the guest sent more than ${MOST_ENTRIES} files, folders and links`, {
+    if (this.#entries > MAX_ENTRIES)
+      throw new QmpilotError('COPY_FAILED', `the guest sent more than ${MAX_ENTRIES} files, folders and links`, {
         hint: 'copy parts of the tree, or an archive of it',
       });
     const name = insideName(header.name);
@@ -87,8 +87,8 @@ export class Extraction {
 
   #remember(...texts: readonly string[]): void {
     for (const { length } of texts) this.#remembered += length;
-    if (this.#remembered > MOST_REMEMBERED)
-      throw new QmpilotError('COPY_FAILED', 'the names that the guest sent are longer than any honest tree’s');
+    if (this.#remembered > MAX_REMEMBERED_BYTES)
+      throw new QmpilotError('COPY_FAILED', 'the names that the guest sent exceed the limit for an archive');
   }
 
   #skip(name: string, reason: string): void {
@@ -155,7 +155,7 @@ function insideName(name: string): string {
       'COPY_FAILED',
       `the guest sent an entry that leads out of the copied tree, or none could have: ${JSON.stringify(name.slice(0, 200))}`,
       {
-        hint: 'no honest tar sends such names: nothing was kept',
+        hint: 'the archive holds unsafe names; nothing was written',
       },
     );
   }

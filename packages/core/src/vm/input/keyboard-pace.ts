@@ -6,7 +6,7 @@ import { pause, poll, type WaitOptions } from '../../util/deadline.js';
 const STATUS_PORT = 'i /xb 0x64';
 const OUTPUT_FULL = 1;
 /** Where the controller cannot be looked at. */
-const BLIND_MS = 30;
+const UNKNOWN_STATE_DELAY_MS = 30;
 /** A guest that is busy with a long output on its serial console reads no keys meanwhile. */
 const READ_TIMEOUT = '30s';
 
@@ -23,7 +23,7 @@ export async function keyboardRead(qmp: QmpClient, options: WaitOptions): Promis
   };
   await poll(what, { ...options, interval: 1 }, async (signal) => {
     const status = await controllerStatus(qmp, signal);
-    if (status === undefined) await pause(BLIND_MS, signal);
+    if (status === undefined) await pause(UNKNOWN_STATE_DELAY_MS, signal);
     return status === undefined || (status & OUTPUT_FULL) === 0 ? true : undefined;
   });
 }

@@ -1,5 +1,5 @@
 import { describeKillEffect, type KillEffect } from '../../detect/threads/kill-effect.js';
-import { MOST_SAMPLE, THREAD_SAMPLE_SCRIPT } from '../../detect/threads/thread-sample-script.js';
+import { MAX_SAMPLE_BYTES, THREAD_SAMPLE_SCRIPT } from '../../detect/threads/thread-sample-script.js';
 import { parseThreadSample, type ThreadSample } from '../../detect/threads/thread-sample.js';
 import { QmpilotError } from '../../errors.js';
 import type { Shell } from '../../shell/shell.js';
@@ -34,5 +34,7 @@ export async function killAndReport(
 }
 
 async function sample(shell: Shell, wait: WaitOptions): Promise<ThreadSample> {
-  return parseThreadSample((await shell.expectOk(THREAD_SAMPLE_SCRIPT, { ...wait, maxOutput: MOST_SAMPLE })).stdout);
+  return parseThreadSample(
+    (await shell.expectOk(THREAD_SAMPLE_SCRIPT, { ...wait, maxOutput: MAX_SAMPLE_BYTES })).stdout,
+  );
 }

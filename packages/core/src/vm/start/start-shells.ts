@@ -5,7 +5,7 @@ import type { Vm } from '../vm.js';
 import { awaitLoginPrompt } from './await-prompt.js';
 
 /** A guest whose own units start the shells has them long before its login prompt. */
-const PATIENCE_MS = 3000;
+const START_TIMEOUT_MS = 3000;
 
 /** As in the units of the NixOS module and of the Debian guest: a shutdown does not stop them. */
 const PROPERTIES =
@@ -34,7 +34,7 @@ export async function startShells(vm: Vm, login: SerialLogin, wait: WaitOptions)
   ]);
   if (!vm.hasShell) return;
   try {
-    await vm.samplingShell.ready({ patience: PATIENCE_MS, signal: wait.signal });
+    await vm.samplingShell.ready({ patience: START_TIMEOUT_MS, signal: wait.signal });
   } catch (error) {
     if (!isQmpilotError(error, 'SHELL_LOST')) throw error;
     if (!loggedIn) throw nobodyLoggedIn(vm, error);

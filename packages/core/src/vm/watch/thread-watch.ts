@@ -1,7 +1,7 @@
 import type { Candidate, Finding } from '../../detect/finding.js';
 import { parseBlockedTasks, sampleOfDump } from '../../detect/threads/blocked-tasks.js';
 import type { DStateDetector } from '../../detect/threads/d-state-detector.js';
-import { MOST_SAMPLE, THREAD_SAMPLE_SCRIPT } from '../../detect/threads/thread-sample-script.js';
+import { MAX_SAMPLE_BYTES, THREAD_SAMPLE_SCRIPT } from '../../detect/threads/thread-sample-script.js';
 import { parseThreadSample, type ThreadSample } from '../../detect/threads/thread-sample.js';
 import { QmpilotError } from '../../errors.js';
 import { monotonicMs } from '../../util/clock.js';
@@ -92,7 +92,7 @@ export class ThreadWatch {
     if (!shell) return undefined;
     try {
       return parseThreadSample(
-        (await shell.exec(THREAD_SAMPLE_SCRIPT, { signal, patience: '30s', maxOutput: MOST_SAMPLE })).stdout,
+        (await shell.exec(THREAD_SAMPLE_SCRIPT, { signal, patience: '30s', maxOutput: MAX_SAMPLE_BYTES })).stdout,
       );
     } catch (error) {
       if (signal.aborted) throw error;

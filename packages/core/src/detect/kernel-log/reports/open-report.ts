@@ -16,8 +16,8 @@ const MAX_TRACES = 40;
 const MAX_GAP = 5;
 /** Between two lines of one report; in seconds. */
 const MAX_PAUSE = 1;
-const PATIENCE_BEFORE_TRACE = 10;
-const PATIENCE_AFTER_TRACE = 4;
+const MAX_UNKNOWN_LINES_BEFORE_TRACE = 10;
+const MAX_UNKNOWN_LINES_AFTER_TRACE = 4;
 
 /** Their stacks come without `Call Trace:`. */
 const UNLABELLED: readonly KernelLogKind[] = ['kmsan', 'kfence', 'kcsan', 'memory-leak'];
@@ -76,7 +76,7 @@ export class OpenReport {
 
   /** The log ended before it could say more. */
   get isProvisional(): boolean {
-    return this.rule.provisional === true && this.lines.length < PATIENCE_AFTER_TRACE;
+    return this.rule.provisional === true && this.lines.length < MAX_UNKNOWN_LINES_AFTER_TRACE;
   }
 
   /** The kernel said that this report ends here. */
@@ -125,7 +125,7 @@ export class OpenReport {
     this.#idle = known ? 0 : this.#idle + 1;
     const patience = this.#ended
       ? 2
-      : (this.rule.patience ?? (this.hasTrace ? PATIENCE_AFTER_TRACE : PATIENCE_BEFORE_TRACE));
+      : (this.rule.patience ?? (this.hasTrace ? MAX_UNKNOWN_LINES_AFTER_TRACE : MAX_UNKNOWN_LINES_BEFORE_TRACE));
     if (this.#idle > patience || (this.lines.length >= MAX_LINES && this.rule.provisional !== true)) return false;
     if (line.time !== undefined) this.#lastTime = line.time;
     this.lastAt = atMs;
