@@ -1,4 +1,4 @@
-import { isQmpilotError, type ErrorCode } from '@qmpilot/core';
+import { isQmpilotError, type ErrorCode, type RunSummary } from '@qmpilot/core';
 import { ScenarioFailure } from './uncaught.js';
 
 /** Exit statuses, as `git bisect run` expects them. */
@@ -17,4 +17,22 @@ export const SIGNAL_EXIT: Readonly<Partial<Record<NodeJS.Signals, number>>> = {
 export function exitCodeOf(error: unknown): number {
   if (error instanceof ScenarioFailure) return EXIT.cannotTell;
   return isQmpilotError(error) && USAGE_CODES.has(error.code) ? EXIT.usage : EXIT.cannotTell;
+}
+
+/** Exit status of `repro`: an attempt that threw is never "good" to `git bisect run`. */
+export function exitCodeOfRun({
+  reproduced,
+  clean,
+  threw,
+  goal,
+}: Pick<RunSummary, 'reproduced' | 'clean' | 'threw' | 'goal'>): number {
+  // A thrown error may be the failure: git bisect must not take the commit for good.
+  if (threw > 0 && reproduced === 0) return EXIT.cannotTell;
+  if (goal) {
+    if (goal.decision === 'open') return EXIT.cannotTell;
+    // A rate above the limit means the bug is there, in whichever direction the goal is written.
+    return (goal.decision === 'holds') === goal.goal.startsWith('rate>') ? EXIT.found : EXIT.fine;
+  }
+  if (reproduced > 0) return EXIT.found;
+  return clean > 0 ? EXIT.fine : EXIT.cannotTell;
 }

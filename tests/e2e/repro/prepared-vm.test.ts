@@ -42,15 +42,21 @@ interface Ran {
   readonly stderr: string;
 }
 
+const environment = (cache = join(dir, 'cache')) => ({
+  ...process.env,
+  TINY_KERNEL: guest.kernel,
+  TINY_INITRD: guest.initrd,
+  QMPILOT_CACHE: cache,
+});
+
 async function repro(
   name: string,
-  { cache = join(dir, 'cache'), args = [] }: { readonly cache?: string; readonly args?: readonly string[] } = {},
+  { cache, args = [] }: { readonly cache?: string; readonly args?: readonly string[] } = {},
 ): Promise<Ran> {
-  const env = { ...process.env, TINY_KERNEL: guest.kernel, TINY_INITRD: guest.initrd, QMPILOT_CACHE: cache };
   const child = spawn(
     process.execPath,
     [BIN, 'repro', 'tiny.repro.ts', '--attempts', '3', '--seed', '7', '--out', name, ...args],
-    { cwd: dir, env, stdio: ['ignore', 'ignore', 'pipe'] },
+    { cwd: dir, env: environment(cache), stdio: ['ignore', 'ignore', 'pipe'] },
   );
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
@@ -103,6 +109,22 @@ it('a cache that is full costs the next run its quick start, and nothing else', 
   } finally {
     spawnSync('umount', ['-l', cache]);
   }
+});
+
+it('ends with 125 when prepare itself misuses the library: a mistake in the scenario is not a failing commit', async () => {
+  const scenario = readFileSync(join(dir, 'tiny.repro.ts'), 'utf8');
+  writeFileSync(
+    join(dir, 'wrong.repro.ts'),
+    scenario.replace('async prepare(vm) {', "async prepare(vm) {\n    await vm.restore('nope');"),
+  );
+  const args = ['repro', 'wrong.repro.ts', '--attempts', '3', '--out', 'wrong'];
+  const { status, stderr } = spawnSync(process.execPath, [BIN, ...args], {
+    cwd: dir,
+    env: environment(),
+    encoding: 'utf8',
+  });
+  expect(stderr).toMatch(/the prepare of this scenario failed: snapshot "nope" not found/);
+  expect(status).toBe(125);
 });
 
 it('boots when told to, and when what the scenario is made of has changed', async () => {

@@ -1,4 +1,4 @@
-import { AbortedError, QmpilotError } from '../errors.js';
+import { AbortedError, type ErrorCode, isQmpilotError, QmpilotError } from '../errors.js';
 import type { AttemptFiles } from '../run-files/attempt-files.js';
 import type { RunEvent } from '../run-files/attempt-record.js';
 import { monotonicMs } from '../util/clock.js';
@@ -158,7 +158,10 @@ async function bootAndPrepare(
       note(`warning: at present this guest cannot be saved: ${reason}; ${remedy}`);
     const prepareBegun = monotonicMs();
     void vm.ended.then(fail);
-    if (scenario.prepare) await untilEnd(scenario.prepare(vm, { signal, note }), signal);
+    if (scenario.prepare)
+      await untilEnd(scenario.prepare(vm, { signal, note }), signal).catch((error: unknown) => {
+        throw prepareFailure(error);
+      });
     const snapshot = await vm.snapshot(SNAPSHOT, { signal, ...(scenario.reboots && { reboots: true }) });
     await vm.pause({ signal });
     vm.console.setTranscript(undefined);
@@ -175,12 +178,28 @@ async function bootAndPrepare(
     if (options.signal?.aborted) throw new AbortedError('the prepared guest', options.signal.reason);
     const reason = reasonOf(failed.signal, broken);
     if (reason !== undefined) throw reason;
-    if (error instanceof QmpilotError) throw error;
-    throw new QmpilotError('SCENARIO', `the prepare of this scenario threw ${String(error)}`, {
-      cause: error,
-      evidence: { console },
+    if (!isQmpilotError(error, 'SCENARIO')) throw error;
+    throw new QmpilotError('SCENARIO', error.message, {
+      cause: error.cause,
+      evidence: { console, ...error.evidence },
+      ...(error.hint !== undefined && { hint: error.hint }),
     });
   }
+}
+
+/** Codes that blame the arguments of a call. In `prepare` that call is the scenario's, not the user's of this run. */
+const ARGUMENT_CODES: ReadonlySet<ErrorCode> = new Set(['USAGE', 'NOT_FOUND', 'ALREADY_EXISTS']);
+
+/** Keeps errors of the VM as they are: their code says what happened to it. */
+function prepareFailure(error: unknown): unknown {
+  if (!(error instanceof QmpilotError))
+    return new QmpilotError('SCENARIO', `the prepare of this scenario threw ${String(error)}`, { cause: error });
+  if (!ARGUMENT_CODES.has(error.code)) return error;
+  return new QmpilotError('SCENARIO', `the prepare of this scenario failed: ${error.message}`, {
+    cause: error,
+    evidence: error.evidence,
+    ...(error.hint !== undefined && { hint: error.hint }),
+  });
 }
 
 /** The failure outside of the scenario that caused its own error. */

@@ -4,7 +4,7 @@ import { onGuest } from '@qmpilot/core/internal';
 import { readRunFile, type Shard } from '@qmpilot/core/report';
 import type { Command } from 'commander';
 import { duration, rateGoal, seed, shard, wholeNumber } from '../../arguments.js';
-import { EXIT } from '../../exit-codes.js';
+import { exitCodeOfRun } from '../../exit-codes.js';
 import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
 import { loadScenario } from '../../load-scenario.js';
@@ -72,7 +72,7 @@ export function registerRepro(program: Command): void {
       const github = options.github ?? process.env['GITHUB_ACTIONS'] === 'true';
       const summary = await run(file, options, github);
       if (options.json !== true) process.stdout.write(renderSummary(summary));
-      process.exitCode = exitCode(summary);
+      process.exitCode = exitCodeOfRun(summary);
     });
 }
 
@@ -129,16 +129,4 @@ async function fileOfRun(resume: string | undefined): Promise<string> {
   throw new QmpilotError('USAGE', `${resume} does not record its scenario file`, {
     hint: 'name the file as well: qmpilot repro FILE --resume DIR',
   });
-}
-
-function exitCode({ reproduced, clean, threw, goal }: RunSummary): number {
-  // A thrown error may be the failure: git bisect must not take the commit for good.
-  if (threw > 0 && reproduced === 0) return EXIT.cannotTell;
-  if (goal) {
-    if (goal.decision === 'open') return EXIT.cannotTell;
-    // A rate above the limit means the bug is there, in whichever direction the goal is written.
-    return (goal.decision === 'holds') === goal.goal.startsWith('rate>') ? EXIT.found : EXIT.fine;
-  }
-  if (reproduced > 0) return EXIT.found;
-  return clean > 0 ? EXIT.fine : EXIT.cannotTell;
 }
