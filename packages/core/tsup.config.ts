@@ -26,7 +26,7 @@ export default defineConfig([
   },
   {
     // Script and style of report.html, each one file that is put into the page as it is.
-    entry: { page: 'report-client/main.ts', style: 'report-client/report.css' },
+    entry: { page: 'src/report/client/main.ts', style: 'src/report/client/report.css' },
     outDir: 'dist/report-page',
     format: 'iife',
     platform: 'browser',

@@ -5,7 +5,7 @@ import {
   type HelpConfiguration,
   type OutputConfiguration,
 } from 'commander';
-import { wrapText } from './render/wrap.js';
+import { wrapText } from './render/text/wrap.js';
 
 /** Below this many cells for a description it is not wrapped but left as one line. */
 const MIN_DESCRIPTION_WIDTH = 20;

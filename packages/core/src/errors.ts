@@ -1,4 +1,4 @@
-import { formatDuration } from './util/format.js';
+import { formatDuration } from './util/text/format.js';
 
 /**
  * The codes of all errors thrown by qmpilot. What a guest does is data (a finding, an exit code); an error means that

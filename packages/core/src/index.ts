@@ -4,9 +4,9 @@
  */
 export { AbortedError, isQmpilotError, QmpCommandError, QmpilotError, TimeoutError } from './errors.js';
 export type { ErrorCode, ErrorDetails, ErrorEvidence } from './errors.js';
-export type { WaitOptions } from './util/deadline.js';
-export { parseDuration } from './util/duration.js';
-export type { Duration } from './util/duration.js';
+export type { WaitOptions } from './util/async/deadline.js';
+export { parseDuration } from './util/time/duration.js';
+export type { Duration } from './util/time/duration.js';
 
 export { debian } from './guests/debian/debian.js';
 export type { DebianOptions } from './guests/debian/debian.js';
@@ -44,14 +44,14 @@ export type { Console, ExpectMatch, ExpectOptions } from './console/console.js';
 export type { Screen } from './console/screen/screen.js';
 export type { ExecChunk, ExecStream } from './shell/exec-stream.js';
 export type { Command, ExecOptions, ExecResult, Shell } from './shell/shell.js';
-export { shQuote as quote } from './util/sh-quote.js';
+export { shQuote as quote } from './util/text/sh-quote.js';
 export type { OpenShellOptions, VmExecOptions } from './vm/shells/vm-shells.js';
 
 export type { DStateFinding, Finding, PoweroffStallFinding, Severity, StackFrame, TaskRef } from './detect/finding.js';
 export type { KernelLogFinding, KernelLogKind } from './detect/kernel-log/kernel-log-finding.js';
 
-export { runScenario } from './repro/run.js';
-export type { RunOptions } from './repro/run-options.js';
+export { runScenario } from './repro/run/run.js';
+export type { RunOptions } from './repro/run/run-options.js';
 export { defineScenario } from './repro/scenario.js';
 export type { AttemptContext, FailOptions, PrepareContext, Scenario } from './repro/scenario.js';
 export type { ScenarioFinding } from './repro/scenario-finding.js';

@@ -5,19 +5,19 @@
 export { checkHost } from './qemu/host/doctor.js';
 export type { HostCheck } from './qemu/host/doctor.js';
 export { isScenario, onGuest } from './repro/scenario.js';
-export { replaceFile } from './util/atomic-write.js';
-export { closest } from './util/closest.js';
-export { lockFile } from './util/file-lock.js';
-export type { LockOptions } from './util/file-lock.js';
-export { formatBytes, formatDuration, formatPercent } from './util/format.js';
-export { errnoOf, hostError, isNoSpace } from './util/host-error.js';
-export { isObject } from './util/is-object.js';
-export { Mutex } from './util/mutex.js';
-export { cacheRoot, stateRoot } from './util/paths.js';
-export { removeDirectory } from './util/remove-directory.js';
-export { retry } from './util/retry.js';
-export type { RetryOptions } from './util/retry.js';
-export { shQuote } from './util/sh-quote.js';
+export { replaceFile } from './util/files/atomic-write.js';
+export { closest } from './util/text/closest.js';
+export { lockFile } from './util/files/file-lock.js';
+export type { LockOptions } from './util/files/file-lock.js';
+export { formatBytes, formatDuration, formatPercent } from './util/text/format.js';
+export { errnoOf, hostError, isNoSpace } from './util/files/host-error.js';
+export { isObject } from './util/validation/is-object.js';
+export { Mutex } from './util/async/mutex.js';
+export { cacheRoot, stateRoot } from './util/files/paths.js';
+export { removeDirectory } from './util/files/remove-directory.js';
+export { retry } from './util/async/retry.js';
+export type { RetryOptions } from './util/async/retry.js';
+export { shQuote } from './util/text/sh-quote.js';
 export {
   escapeJson,
   escapeLine,
@@ -26,8 +26,8 @@ export {
   safeLine,
   safeText,
   stripEscapes,
-} from './util/text-hygiene.js';
-export { validate } from './util/validate.js';
-export { requireProgram, which } from './util/which.js';
+} from './util/text/text-hygiene.js';
+export { validate } from './util/validation/validate.js';
+export { requireProgram, which } from './util/files/which.js';
 export { findPrepared, keepPrepared } from './vm/start/prepared.js';
 export type { PreparedRequest } from './vm/start/prepared.js';

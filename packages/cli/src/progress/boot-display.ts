@@ -1,7 +1,7 @@
 import { briefProgress } from '../render/boot-progress.js';
-import { paint } from '../render/color.js';
-import { truncate } from '../render/truncate.js';
-import { visible } from '../render/visible.js';
+import { paint } from '../render/text/color.js';
+import { truncate } from '../render/text/truncate.js';
+import { visible } from '../render/text/visible.js';
 import type { DisplayKind } from './display-kind.js';
 import { LiveBlock } from './live-block.js';
 

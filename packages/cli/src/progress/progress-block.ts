@@ -1,7 +1,7 @@
 import { wilsonInterval } from '@qmpilot/core/statistics';
-import { percent } from '../render/percent.js';
-import { truncate } from '../render/truncate.js';
-import { visible } from '../render/visible.js';
+import { percent } from '../render/text/percent.js';
+import { truncate } from '../render/text/truncate.js';
+import { visible } from '../render/text/visible.js';
 import type { ForkState, ProgressState } from './progress-state.js';
 
 export interface BlockSize {

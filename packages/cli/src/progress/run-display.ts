@@ -1,6 +1,6 @@
 import type { RunEvent } from '@qmpilot/core';
-import { paint } from '../render/color.js';
 import { RepeatedFindings, renderEvent } from '../render/run-event.js';
+import { paint } from '../render/text/color.js';
 import type { DisplayKind } from './display-kind.js';
 import { LiveBlock } from './live-block.js';
 import { renderBlock } from './progress-block.js';

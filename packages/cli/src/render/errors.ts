@@ -1,6 +1,6 @@
 import { isQmpilotError } from '@qmpilot/core';
 import { cliHint } from './cli-hint.js';
-import { visible } from './visible.js';
+import { visible } from './text/visible.js';
 
 const SHOWN_LINES = 40;
 

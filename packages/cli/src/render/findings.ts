@@ -1,6 +1,6 @@
 import type { Finding, PoweroffStallFinding } from '@qmpilot/core';
-import { shortMs } from './durations.js';
-import { visible } from './visible.js';
+import { shortMs } from './text/durations.js';
+import { visible } from './text/visible.js';
 
 /** Renders a finding as one line that is safe for a terminal. */
 export function renderFinding(finding: Finding): string {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { RunSummary } from '@qmpilot/core';
-import { visible } from './visible.js';
+import { visible } from './text/visible.js';
 
 /** https://docs.github.com/actions/reference/workflow-commands-for-github-actions: characters that need escaping. */
 function data(text: string): string {

@@ -1,4 +1,4 @@
-import { visible } from './visible.js';
+import { visible } from './text/visible.js';
 
 /** The console of a guest as lines of plain text: drawing sequences are removed, other control characters become \x escapes. */
 export class GuestLog {

@@ -13,7 +13,7 @@ import { GuestLog } from './guest-log.js';
 import { renderJson } from './json.js';
 import { renderEvent } from './run-event.js';
 import { renderSummary } from './summary.js';
-import { visible } from './visible.js';
+import { visible } from './text/visible.js';
 
 /** Clipboard, title, hyperlink, a question to the terminal, a reset, DCS, and the same by C1 controls, a bell, and a turn of the text's direction. */
 const ATTACKS = [

@@ -1,8 +1,8 @@
 import type { RunEvent } from '@qmpilot/core';
 import { briefProgress } from './boot-progress.js';
-import { shortMs } from './durations.js';
 import { renderFinding } from './findings.js';
-import { visible } from './visible.js';
+import { shortMs } from './text/durations.js';
+import { visible } from './text/visible.js';
 
 /** One line of progress; undefined for events that are not shown. With `parallel` each line begins with its attempt. */
 export function renderEvent(event: RunEvent, attempts: number, parallel: boolean): string | undefined {

@@ -1,7 +1,7 @@
 import type { RunSummary } from '@qmpilot/core';
-import { shortMs } from './durations.js';
-import { percent } from './percent.js';
-import { visible } from './visible.js';
+import { shortMs } from './text/durations.js';
+import { percent } from './text/percent.js';
+import { visible } from './text/visible.js';
 
 /** The result of a run, for people. */
 export function renderSummary(summary: RunSummary): string {

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { QmpilotError } from '../errors.js';
-import { awaitWithin, type WaitOptions } from '../util/deadline.js';
-import { Listeners } from '../util/listeners.js';
+import { awaitWithin, type WaitOptions } from '../util/async/deadline.js';
+import { Listeners } from '../util/async/listeners.js';
 
 const unheard = () => {};
 /** libuv reads a stream 32 times before it looks at another: one that never ends would keep QMP waiting. */

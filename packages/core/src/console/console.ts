@@ -1,6 +1,6 @@
 import { QmpilotError, type ErrorDetails } from '../errors.js';
-import { awaitWithin, pause, type WaitOptions } from '../util/deadline.js';
-import { Listeners } from '../util/listeners.js';
+import { awaitWithin, pause, type WaitOptions } from '../util/async/deadline.js';
+import { Listeners } from '../util/async/listeners.js';
 import { ByteTail } from './byte-tail.js';
 import type { Channel } from './channel.js';
 import { keyBytes } from './keys.js';

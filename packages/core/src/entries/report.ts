@@ -2,20 +2,20 @@
  * Reads run directories, compares runs, and writes reports as HTML, Markdown, text, JSON and JUnit XML.
  * @module
  */
-export { analyze } from '../report/analysis.js';
-export type { FailureGroup, RunAnalysis } from '../report/analysis.js';
-export type { Comparison, ComparisonVerdict } from '../report/comparison.js';
-export type { GoalResult } from '../report/goal.js';
-export type { AttemptEvidence, Fact, RunDescription, RunInput } from '../report/input.js';
+export { analyze } from '../report/analysis/analysis.js';
+export type { FailureGroup, RunAnalysis } from '../report/analysis/analysis.js';
+export type { Comparison, ComparisonVerdict } from '../report/analysis/comparison.js';
+export type { GoalResult } from '../report/analysis/goal.js';
+export type { AttemptEvidence, Fact, RunDescription, RunInput } from '../report/analysis/input.js';
 export { toJUnit } from '../report/junit.js';
 export { renderMarkdown } from '../report/markdown.js';
-export { reportData } from '../report/report-data.js';
-export type { ReportData, RunData } from '../report/report-data.js';
+export { reportData } from '../report/analysis/report-data.js';
+export type { ReportData, RunData } from '../report/analysis/report-data.js';
 export { renderText } from '../report/text.js';
-export { readRuns } from '../repro/read-run.js';
-export type { ReadRunOptions } from '../repro/read-run.js';
-export { reportJUnit } from '../repro/report-junit.js';
-export { writeReport } from '../repro/write-report.js';
+export { readRuns } from '../repro/reports/read-run.js';
+export type { ReadRunOptions } from '../repro/reports/read-run.js';
+export { reportJUnit } from '../repro/reports/report-junit.js';
+export { writeReport } from '../repro/reports/write-report.js';
 export type { AttemptRecord, Outcome, RunEvent, RunSummary } from '../run-files/attempt-record.js';
 export { parseAttempts } from '../run-files/attempts-file.js';
 export type { AttemptsFile } from '../run-files/attempts-file.js';

@@ -3,8 +3,8 @@ import { access, constants, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import * as v from 'valibot';
 import { QmpilotError } from '../errors.js';
-import { CPUS, DISPLAY, MEMORY_MIB, NETWORK, PATH } from '../util/schemas.js';
-import { validate } from '../util/validate.js';
+import { CPUS, DISPLAY, MEMORY_MIB, NETWORK, PATH } from '../util/validation/schemas.js';
+import { validate } from '../util/validation/validate.js';
 import { SERIAL_LOGIN, type GuestDescription, type GuestDisk, type SerialLogin } from './guest.js';
 
 /** The files that a guest of one's own boots from, and how it is reached. */

@@ -1,8 +1,8 @@
 import * as v from 'valibot';
 import { QmpilotError } from '../errors.js';
 import type { KernelSpec } from '../qemu/command-line/arguments.js';
-import { isObject } from '../util/is-object.js';
-import { shown } from '../util/shown.js';
+import { shown } from '../util/text/shown.js';
+import { isObject } from '../util/validation/is-object.js';
 import type { ScriptSpec } from './nixos/interface.js';
 
 /** A disk as the guest's description names it: every vm writes to an overlay of its own, never to this file. */

@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { deferred } from '../util/deferred.js';
+import { deferred } from '../util/async/deferred.js';
 import { findImage, IMAGE_FILES, imagesDirectory, listImages, removeImages, withImageLock } from './image-cache.js';
 
 const KEY_A = 'a'.repeat(32);

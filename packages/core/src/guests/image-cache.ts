@@ -1,10 +1,10 @@
 import { open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { findByPrefix } from '../util/by-prefix.js';
-import { lockFile } from '../util/file-lock.js';
-import { cacheRoot } from '../util/paths.js';
-import { ensurePrivateDirectory, isTrusted } from '../util/private-directory.js';
-import { removeDirectory } from '../util/remove-directory.js';
+import { lockFile } from '../util/files/file-lock.js';
+import { cacheRoot } from '../util/files/paths.js';
+import { ensurePrivateDirectory, isTrusted } from '../util/files/private-directory.js';
+import { removeDirectory } from '../util/files/remove-directory.js';
+import { findByPrefix } from '../util/text/by-prefix.js';
 
 /** A guest image in the cache; its folder appears only when it is complete. */
 export interface GuestImage {

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { QmpCommandError, QmpilotError } from '../errors.js';
-import { awaitWithin, type WaitOptions } from '../util/deadline.js';
+import { awaitWithin, type WaitOptions } from '../util/async/deadline.js';
 import type { EventStream, EventStreamOptions } from './events/event-stream.js';
 import {
   describeFilter,

@@ -1,10 +1,10 @@
 import { createConnection, isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { isQmpilotError, QmpilotError } from '../errors.js';
-import { monotonicMs } from '../util/clock.js';
-import { awaitWithin, type WaitOptions } from '../util/deadline.js';
-import { parseDuration } from '../util/duration.js';
-import { retry } from '../util/retry.js';
+import { awaitWithin, type WaitOptions } from '../util/async/deadline.js';
+import { retry } from '../util/async/retry.js';
+import { monotonicMs } from '../util/time/clock.js';
+import { parseDuration } from '../util/time/duration.js';
 import { QmpClient, type StreamOptions } from './client.js';
 import { DEFAULT_HANDSHAKE_TIMEOUT } from './protocol/session.js';
 

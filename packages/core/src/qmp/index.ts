@@ -37,4 +37,4 @@ export {
   TimeoutError,
   type ErrorCode,
 } from '../errors.js';
-export { parseDuration, type Duration } from '../util/duration.js';
+export { parseDuration, type Duration } from '../util/time/duration.js';

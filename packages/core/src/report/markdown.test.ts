@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { attempt, finding, HOSTILE, runOf } from './analysis/run.fixture.js';
 import { fence, renderMarkdown, span } from './markdown.js';
-import { attempt, finding, HOSTILE, runOf } from './run.fixture.js';
 
 const whole = runOf('', {
   run: {

@@ -1,12 +1,12 @@
 import { KERNEL_LOG_KINDS } from '../detect/kernel-log/kernel-log-finding.js';
 import { generalTitle } from '../run-files/general-title.js';
-import { safeLine, safeText } from '../util/text-hygiene.js';
-import { analyze, type FailureGroup, type RunAnalysis } from './analysis.js';
-import { commandLine } from './command-line.js';
-import { compareRuns } from './comparison.js';
-import { attemptList, counted, duration, percent, percentRange } from './format.js';
-import type { RunInput } from './input.js';
-import { comparisonHeadline, comparisonSentence, headline } from './wording.js';
+import { safeLine, safeText } from '../util/text/text-hygiene.js';
+import { analyze, type FailureGroup, type RunAnalysis } from './analysis/analysis.js';
+import { compareRuns } from './analysis/comparison.js';
+import type { RunInput } from './analysis/input.js';
+import { commandLine } from './wording/command-line.js';
+import { attemptList, counted, duration, percent, percentRange } from './wording/format.js';
+import { comparisonHeadline, comparisonSentence, headline } from './wording/wording.js';
 
 const MAX_LINES = 60;
 const MAX_GROUPS = 12;

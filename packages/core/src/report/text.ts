@@ -1,11 +1,11 @@
 import { generalTitle } from '../run-files/general-title.js';
-import { safeLine } from '../util/text-hygiene.js';
-import { analyze, type RunAnalysis } from './analysis.js';
-import { compareRuns } from './comparison.js';
-import { duration } from './format.js';
-import { goalResult, goalSentence } from './goal.js';
-import type { RunInput } from './input.js';
-import { comparisonHeadline, comparisonSentence, headline, rateSentence } from './wording.js';
+import { safeLine } from '../util/text/text-hygiene.js';
+import { analyze, type RunAnalysis } from './analysis/analysis.js';
+import { compareRuns } from './analysis/comparison.js';
+import { goalResult, goalSentence } from './analysis/goal.js';
+import type { RunInput } from './analysis/input.js';
+import { duration } from './wording/format.js';
+import { comparisonHeadline, comparisonSentence, headline, rateSentence } from './wording/wording.js';
 
 const MAX_GROUPS = 12;
 

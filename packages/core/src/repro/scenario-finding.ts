@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import type { Finding } from '../detect/finding.js';
-import { validate } from '../util/validate.js';
+import { validate } from '../util/validation/validate.js';
 
 /** A finding of the scenario's own. Defaults: `kind` is `scenario`, `signature` the title, `at` now, `evidence` empty. */
 export type ScenarioFinding = Omit<Finding, 'kind' | 'signature' | 'at' | 'evidence'> &

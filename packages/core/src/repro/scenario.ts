@@ -1,7 +1,7 @@
 import { QmpilotError } from '../errors.js';
 import type { GuestDescription } from '../guests/guest.js';
-import type { Duration } from '../util/duration.js';
-import { isObject } from '../util/is-object.js';
+import type { Duration } from '../util/time/duration.js';
+import { isObject } from '../util/validation/is-object.js';
 import type { PoweroffOptions } from '../vm/power/poweroff.js';
 import type { BootOptions } from '../vm/start/boot.js';
 import type { Vm } from '../vm/vm.js';

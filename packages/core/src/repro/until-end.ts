@@ -1,4 +1,4 @@
-import { wallTimer } from '../util/wall-timer.js';
+import { wallTimer } from '../util/time/wall-timer.js';
 
 /** The reason of the attempt's signal when its time is up: a normal end. */
 export const TIME_UP = Symbol('the time of the attempt is up');

@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:f
 import { lstat, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { QmpilotError } from '../errors.js';
-import { lockFile } from '../util/file-lock.js';
+import { lockFile } from '../util/files/file-lock.js';
 import { AttemptFiles } from './attempt-files.js';
 import type { AttemptRecord, RunSummary } from './attempt-record.js';
 import { parseAttempts } from './attempts-file.js';

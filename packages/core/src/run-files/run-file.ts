@@ -2,7 +2,7 @@ import { basename, dirname } from 'node:path';
 import * as v from 'valibot';
 import { QmpilotError } from '../errors.js';
 import type { VmFacts } from '../qemu/vm-facts.js';
-import { isObject } from '../util/is-object.js';
+import { isObject } from '../util/validation/is-object.js';
 import { parseJson, salvage, type Salvaged } from './salvage.js';
 import { RUN_SCHEMA, SHARD_SCHEMA } from './schema.js';
 

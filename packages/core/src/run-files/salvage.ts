@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { isObject } from '../util/is-object.js';
+import { isObject } from '../util/validation/is-object.js';
 
 /** A value of which any part may be missing. */
 export type Salvaged<T> = T extends readonly (infer Item)[]

@@ -2,7 +2,7 @@ import { ftruncateSync, fsyncSync, writeSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { QmpilotError } from '../errors.js';
-import { isNoSpace } from '../util/host-error.js';
+import { isNoSpace } from '../util/files/host-error.js';
 
 export function writeAll(fd: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);

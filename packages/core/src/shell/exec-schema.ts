@@ -1,7 +1,7 @@
 import * as v from 'valibot';
-import { shQuote } from '../util/sh-quote.js';
-import { validate } from '../util/validate.js';
-import { validateOptions, WAIT_ENTRIES } from '../util/wait-schema.js';
+import { shQuote } from '../util/text/sh-quote.js';
+import { validate } from '../util/validation/validate.js';
+import { validateOptions, WAIT_ENTRIES } from '../util/validation/wait-schema.js';
 import type { Command, ExecOptions } from './shell.js';
 
 const NUL = '\0';

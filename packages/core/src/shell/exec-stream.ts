@@ -1,9 +1,9 @@
 import { isQmpilotError, QmpilotError } from '../errors.js';
-import { monotonicMs } from '../util/clock.js';
-import type { WaitOptions } from '../util/deadline.js';
-import { deferred } from '../util/deferred.js';
-import { abortError, withinLimit } from '../util/limit.js';
-import { onAbort } from '../util/on-abort.js';
+import type { WaitOptions } from '../util/async/deadline.js';
+import { deferred } from '../util/async/deferred.js';
+import { abortError, withinLimit } from '../util/async/limit.js';
+import { onAbort } from '../util/async/on-abort.js';
+import { monotonicMs } from '../util/time/clock.js';
 import { BoundedBuffer } from './bounded-buffer.js';
 import { requireStarted } from './command-text.js';
 import {

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { AbortedError, isQmpilotError, QmpilotError, TimeoutError } from '../errors.js';
-import type { WaitOptions } from '../util/deadline.js';
+import type { WaitOptions } from '../util/async/deadline.js';
 import type { ExecStream } from './exec-stream.js';
 
 /** Source for a shell, or a program and its arguments, which are quoted. */

@@ -1,8 +1,8 @@
 import { QmpilotError } from '../errors.js';
 import type { Machine } from '../qemu/process/machine.js';
 import { debugLog } from '../util/debug-log.js';
-import { removeDirectory } from '../util/remove-directory.js';
-import { shown } from '../util/shown.js';
+import { removeDirectory } from '../util/files/remove-directory.js';
+import { shown } from '../util/text/shown.js';
 import { removeFrozen, type FrozenMachine } from './strategies/frozen.js';
 import { removeInternal, type InternalSnapshot } from './strategies/internal.js';
 import type { SnapshotStrategy } from './strategies/strategy.js';

@@ -1,5 +1,5 @@
-import { wallTime } from './clock.js';
-import { escapeLine } from './text-hygiene.js';
+import { escapeLine } from './text/text-hygiene.js';
+import { wallTime } from './time/clock.js';
 
 /** What can be logged: QMP messages, starts and ends of QEMU, steps of snapshots. */
 export type DebugChannel = 'qmp' | 'process' | 'snapshot';

@@ -1,6 +1,6 @@
 import { isAbsolute, join, relative } from 'node:path';
 import { recordArtifact, type RunnerTask, type RunnerTestCase, type TestArtifactBase } from 'vitest';
-import { safeLine } from '../util/text-hygiene.js';
+import { safeLine } from '../util/text/text-hygiene.js';
 import type { Vm } from '../vm/vm.js';
 import { artifactFolder } from './artifact-folder.js';
 import { writeArtifacts } from './artifacts.js';

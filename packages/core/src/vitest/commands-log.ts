@@ -1,5 +1,5 @@
-import { formatDuration } from '../util/format.js';
-import { escapeUnsafe, stripEscapes } from '../util/text-hygiene.js';
+import { formatDuration } from '../util/text/format.js';
+import { escapeUnsafe, stripEscapes } from '../util/text/text-hygiene.js';
 import type { VmEvent } from '../vm/events.js';
 
 const MAX_COMMANDS = 50;

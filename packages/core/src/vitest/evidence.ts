@@ -1,7 +1,7 @@
 import { ByteTail } from '../console/byte-tail.js';
 import type { Finding } from '../detect/finding.js';
 import { createKernelLogDetector, type KernelLogDetector } from '../detect/kernel-log/kernel-log-detector.js';
-import { monotonicMs } from '../util/clock.js';
+import { monotonicMs } from '../util/time/clock.js';
 import type { VmEvent } from '../vm/events.js';
 import type { Vm } from '../vm/vm.js';
 import type { WatchSpec } from '../vm/watch/watch-spec.js';

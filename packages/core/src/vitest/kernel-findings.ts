@@ -1,6 +1,6 @@
 import type { Finding, Severity } from '../detect/finding.js';
 import { scan } from '../detect/kernel-log/scan.js';
-import { safeLine } from '../util/text-hygiene.js';
+import { safeLine } from '../util/text/text-hygiene.js';
 import type { Vm } from '../vm/vm.js';
 import { VmEvidence } from './evidence.js';
 import { lastLines } from './received.js';

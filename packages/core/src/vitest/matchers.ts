@@ -3,7 +3,7 @@ import { findOnScreen, type ScreenWaitOptions } from '../console/screen/screen-w
 import type { Screen } from '../console/screen/screen.js';
 import { formatShutdown } from '../detect/shutdown/format-shutdown.js';
 import { isQmpilotError, QmpilotError } from '../errors.js';
-import { safeLine } from '../util/text-hygiene.js';
+import { safeLine } from '../util/text/text-hygiene.js';
 import type { PoweroffOptions } from '../vm/power/poweroff.js';
 import { consoleDrained } from './drained.js';
 import { describeFindings, kernelFindings, type KernelFindingsOptions } from './kernel-findings.js';

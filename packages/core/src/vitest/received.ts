@@ -1,6 +1,6 @@
 import type { Console } from '../console/console.js';
 import type { Screen } from '../console/screen/screen.js';
-import { safeLine } from '../util/text-hygiene.js';
+import { safeLine } from '../util/text/text-hygiene.js';
 import type { Vm } from '../vm/vm.js';
 import { VmEvidence } from './evidence.js';
 

@@ -1,6 +1,6 @@
 import { isQmpilotError, QmpilotError } from '../errors.js';
 import type { GuestDescription } from '../guests/guest.js';
-import { safeLine } from '../util/text-hygiene.js';
+import { safeLine } from '../util/text/text-hygiene.js';
 
 interface Circumstances {
   readonly signal: AbortSignal;

@@ -1,7 +1,7 @@
 import { showsTimestamps } from '../detect/kernel-log/kernel-log-detector.js';
 import { QmpilotError } from '../errors.js';
 import type { GuestDescription } from '../guests/guest.js';
-import { parseDuration, type Duration } from '../util/duration.js';
+import { parseDuration, type Duration } from '../util/time/duration.js';
 import { boot, type BootOptions } from '../vm/start/boot.js';
 import { findPrepared, keepPrepared, type PreparedRequest } from '../vm/start/prepared.js';
 import type { TakeOptions, Vm, VmSnapshot, VmSnapshotPool } from '../vm/vm.js';

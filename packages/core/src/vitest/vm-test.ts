@@ -1,6 +1,6 @@
 import { expect, test as base, type TestAPI } from 'vitest';
-import { monotonicMs } from '../util/clock.js';
-import { parseDuration } from '../util/duration.js';
+import { monotonicMs } from '../util/time/clock.js';
+import { parseDuration } from '../util/time/duration.js';
 import type { Vm } from '../vm/vm.js';
 import type { WatchSpec } from '../vm/watch/watch-spec.js';
 import { attachEvidence, hasFailed } from './attach.js';

@@ -4,7 +4,7 @@ import { isQmpilotError, QmpilotError } from '../errors.js';
 import type { Machine } from '../qemu/process/machine.js';
 import type { QmpClient } from '../qmp/client.js';
 import type { ConsoleShell } from '../shell/console-shell/console-shell.js';
-import { monotonicMs } from '../util/clock.js';
+import { monotonicMs } from '../util/time/clock.js';
 import type { NewVmEvent, VmEvent } from './events.js';
 import type { VmFamily } from './family.js';
 import { Keyboard } from './input/keyboard.js';

@@ -7,7 +7,7 @@ import { debian } from '../guests/debian/debian.js';
 import { direct } from '../guests/direct.js';
 import { nixos } from '../guests/nixos/nixos.js';
 import { SnapshotStore } from '../snapshot/store.js';
-import { validate } from '../util/validate.js';
+import { validate } from '../util/validation/validate.js';
 import { POWEROFF_OPTIONS } from './power/poweroff-options.js';
 import { FORK_OPTIONS, RESTORE_OPTIONS, SNAPSHOT_OPTIONS } from './snapshots/options.js';
 import { attach } from './start/attach.js';

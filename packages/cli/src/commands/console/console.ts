@@ -6,7 +6,7 @@ import { requireRunning } from '../../daemon/state.js';
 import { sendMessage } from '../../daemon/wire.js';
 import { helpText } from '../../help.js';
 import { TERMINAL_RESTORE, TerminalFilter } from '../../render/terminal-filter.js';
-import { visible } from '../../render/visible.js';
+import { visible } from '../../render/text/visible.js';
 
 /** Ctrl-], as in telnet and virsh. */
 const DETACH = 0x1d;

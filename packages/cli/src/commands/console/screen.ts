@@ -2,7 +2,7 @@ import { Option, type Command } from 'commander';
 import { call } from '../../daemon/client.js';
 import { interruptible } from '../../interrupt.js';
 import { jsonLine } from '../../render/json.js';
-import { visible } from '../../render/visible.js';
+import { visible } from '../../render/text/visible.js';
 
 interface ScreenOptions {
   readonly svg?: boolean;

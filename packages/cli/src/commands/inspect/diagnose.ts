@@ -3,7 +3,7 @@ import { call } from '../../daemon/client.js';
 import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
 import { jsonLine } from '../../render/json.js';
-import { visible } from '../../render/visible.js';
+import { visible } from '../../render/text/visible.js';
 
 const HELP = `
 Samples the CPUs, the console, the monitor and a shell for about a second. The guest is not changed.`;

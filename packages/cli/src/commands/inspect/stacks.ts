@@ -4,7 +4,7 @@ import { wholeNumber } from '../../arguments.js';
 import { call } from '../../daemon/client.js';
 import { interruptible } from '../../interrupt.js';
 import { jsonLine } from '../../render/json.js';
-import { visible } from '../../render/visible.js';
+import { visible } from '../../render/text/visible.js';
 
 export function registerStacks(program: Command): void {
   program

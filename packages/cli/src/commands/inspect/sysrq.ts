@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { call } from '../../daemon/client.js';
 import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
-import { visible } from '../../render/visible.js';
+import { visible } from '../../render/text/visible.js';
 
 const HELP = `
 Common keys: w blocked tasks, t all tasks, l backtraces of the CPUs, m memory, d held locks, c crash.

@@ -3,7 +3,7 @@ import { isQmpilotError } from '@qmpilot/core';
 import { EXIT } from '../../exit-codes.js';
 import { renderError } from '../../render/errors.js';
 import { renderJson } from '../../render/json.js';
-import { visible } from '../../render/visible.js';
+import { visible } from '../../render/text/visible.js';
 import { Completer } from './completion.js';
 import { HISTORY_SIZE, historyPath, readHistory, writeHistory } from './history.js';
 import { parseLine } from './line.js';

@@ -10,8 +10,8 @@ import {
 import { InvalidArgumentError, type Command } from 'commander';
 import { duration, wholeNumber } from '../../arguments.js';
 import { helpText } from '../../help.js';
-import { longMs } from '../../render/durations.js';
 import { renderJson } from '../../render/json.js';
+import { longMs } from '../../render/text/durations.js';
 
 interface PlanOptions {
   readonly rate?: number;

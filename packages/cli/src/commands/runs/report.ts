@@ -4,7 +4,7 @@ import { EXIT } from '../../exit-codes.js';
 import { helpText } from '../../help.js';
 import { openInBrowser } from '../../open-in-browser.js';
 import { renderJson } from '../../render/json.js';
-import { visible } from '../../render/visible.js';
+import { visible } from '../../render/text/visible.js';
 
 interface ReportOptions {
   readonly out?: string;

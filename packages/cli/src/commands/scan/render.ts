@@ -1,5 +1,5 @@
 import type { KernelLogFinding } from '@qmpilot/core/detect';
-import { visible } from '../../render/visible.js';
+import { visible } from '../../render/text/visible.js';
 
 const SHOWN_FRAMES = 6;
 

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { EXIT } from '../../exit-codes.js';
 import { helpText } from '../../help.js';
 import { renderJson } from '../../render/json.js';
-import { visible } from '../../render/visible.js';
+import { visible } from '../../render/text/visible.js';
 import { readLog } from './read-log.js';
 import { renderFailures } from './render.js';
 import type { Failure } from './render.js';

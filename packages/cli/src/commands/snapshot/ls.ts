@@ -2,10 +2,10 @@ import { listSavedSnapshots, type SavedSnapshot } from '@qmpilot/core';
 import type { SnapshotInfo } from '@qmpilot/core/vm';
 import type { Command } from 'commander';
 import { call } from '../../daemon/client.js';
-import { ageOf, momentMs } from '../../render/durations.js';
 import { jsonLine } from '../../render/json.js';
-import { renderTable, type Column } from '../../render/table.js';
-import { visible } from '../../render/visible.js';
+import { ageOf, momentMs } from '../../render/text/durations.js';
+import { renderTable, type Column } from '../../render/text/table.js';
+import { visible } from '../../render/text/visible.js';
 
 export function registerLs(snapshot: Command): void {
   snapshot

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { call } from '../../daemon/client.js';
 import { interruptible } from '../../interrupt.js';
-import { momentMs } from '../../render/durations.js';
+import { momentMs } from '../../render/text/durations.js';
 
 export function registerRestore(program: Command): void {
   program

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { call } from '../../daemon/client.js';
 import { interruptible } from '../../interrupt.js';
-import { momentMs } from '../../render/durations.js';
+import { momentMs } from '../../render/text/durations.js';
 
 export function registerSave(snapshot: Command): void {
   snapshot

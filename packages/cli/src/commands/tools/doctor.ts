@@ -2,10 +2,10 @@ import { checkHost, type HostCheck } from '@qmpilot/core/internal';
 import type { Command } from 'commander';
 import { EXIT } from '../../exit-codes.js';
 import { helpText } from '../../help.js';
-import { paint } from '../../render/color.js';
 import { jsonLine } from '../../render/json.js';
-import { visible } from '../../render/visible.js';
-import { wrapText } from '../../render/wrap.js';
+import { paint } from '../../render/text/color.js';
+import { visible } from '../../render/text/visible.js';
+import { wrapText } from '../../render/text/wrap.js';
 
 export function registerDoctor(program: Command): void {
   program

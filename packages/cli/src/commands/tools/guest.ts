@@ -2,10 +2,10 @@ import { QmpilotError } from '@qmpilot/core';
 import { buildDebianImage, listImages, removeImages, type Defect, type GuestImage } from '@qmpilot/core/guests';
 import { InvalidArgumentError, type Command } from 'commander';
 import { interruptible } from '../../interrupt.js';
-import { ageOf } from '../../render/durations.js';
 import { jsonLine } from '../../render/json.js';
-import { renderTable, type Column } from '../../render/table.js';
-import { visible } from '../../render/visible.js';
+import { ageOf } from '../../render/text/durations.js';
+import { renderTable, type Column } from '../../render/text/table.js';
+import { visible } from '../../render/text/visible.js';
 
 interface JsonOption {
   readonly json?: boolean;

@@ -8,7 +8,7 @@ import { call } from '../../daemon/client.js';
 import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
 import { jsonLine } from '../../render/json.js';
-import { visible } from '../../render/visible.js';
+import { visible } from '../../render/text/visible.js';
 
 const HELP = `
 One of the two paths is in a VM: NAME:/absolute/path. Directories are copied with everything in them. A destination that ends with a slash,

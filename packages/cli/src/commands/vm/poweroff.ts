@@ -7,7 +7,7 @@ import { EXIT } from '../../exit-codes.js';
 import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
 import { jsonLine } from '../../render/json.js';
-import { visible } from '../../render/visible.js';
+import { visible } from '../../render/text/visible.js';
 
 /** Outcomes with which the guest is off, in time or late. */
 const OFF: ReadonlySet<PoweroffReport['outcome']> = new Set(['clean', 'slow']);

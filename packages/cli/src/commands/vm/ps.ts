@@ -4,11 +4,11 @@ import type { Command } from 'commander';
 import { call } from '../../daemon/client.js';
 import { list, type NamedVm } from '../../daemon/state.js';
 import type { VmStatus } from '../../daemon/verbs.js';
-import { paint } from '../../render/color.js';
-import { ageOf } from '../../render/durations.js';
 import { jsonLine } from '../../render/json.js';
-import { renderTable, type Column } from '../../render/table.js';
-import { visible } from '../../render/visible.js';
+import { paint } from '../../render/text/color.js';
+import { ageOf } from '../../render/text/durations.js';
+import { renderTable, type Column } from '../../render/text/table.js';
+import { visible } from '../../render/text/visible.js';
 
 export function registerPs(program: Command): void {
   program

@@ -1,6 +1,6 @@
 import type { ErrorDetails } from '../../errors.js';
-import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
-import { parseDuration, type Duration } from '../../util/duration.js';
+import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
+import { parseDuration, type Duration } from '../../util/time/duration.js';
 import type { PaneSelector, Screen } from './screen.js';
 import type { ScreenRegion } from './terminal-view.js';
 

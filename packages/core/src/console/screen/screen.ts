@@ -1,6 +1,6 @@
 import { QmpilotError } from '../../errors.js';
-import type { WaitOptions } from '../../util/deadline.js';
-import { Listeners } from '../../util/listeners.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
+import { Listeners } from '../../util/async/listeners.js';
 import { characterGrid, findPanes, paneTitle, statusRow, type PaneLayout } from './panes.js';
 import { ProgramView } from './program-view.js';
 import {

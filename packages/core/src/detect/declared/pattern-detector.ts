@@ -1,4 +1,4 @@
-import { escapeLine, stripEscapes } from '../../util/text-hygiene.js';
+import { escapeLine, stripEscapes } from '../../util/text/text-hygiene.js';
 import type { Finding, Severity } from '../finding.js';
 
 /** A line on the serial console that is a finding. */

@@ -2,9 +2,9 @@ import { copyFile, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AbortedError, isQmpilotError, QmpilotError } from '../../errors.js';
-import { monotonicMs, wallTime } from '../../util/clock.js';
-import { removeDirectory } from '../../util/remove-directory.js';
-import { shQuote } from '../../util/sh-quote.js';
+import { removeDirectory } from '../../util/files/remove-directory.js';
+import { shQuote } from '../../util/text/sh-quote.js';
+import { monotonicMs, wallTime } from '../../util/time/clock.js';
 import type { PrepareContext } from '../guest.js';
 import {
   findImage,

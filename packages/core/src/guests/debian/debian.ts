@@ -1,6 +1,6 @@
 import * as v from 'valibot';
-import { CPUS, MEMORY_MIB, NETWORK } from '../../util/schemas.js';
-import { validate } from '../../util/validate.js';
+import { CPUS, MEMORY_MIB, NETWORK } from '../../util/validation/schemas.js';
+import { validate } from '../../util/validation/validate.js';
 import type { GuestDescription } from '../guest.js';
 import { touchImage } from '../image-cache.js';
 import { buildDebianImage } from './build.js';

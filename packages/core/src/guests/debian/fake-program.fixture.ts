@@ -1,6 +1,6 @@
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { which } from '../../util/which.js';
+import { which } from '../../util/files/which.js';
 
 /**
  * A folder for PATH with shell scripts that stand for programs, and of the host's own programs only those named: faults of

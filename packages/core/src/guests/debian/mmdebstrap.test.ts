@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { poll } from '../../util/deadline.js';
+import { poll } from '../../util/async/deadline.js';
 import { programFolder } from './fake-program.fixture.js';
 import { runMmdebstrap } from './mmdebstrap.js';
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { AbortedError, QmpilotError } from '../../errors.js';
+import { which } from '../../util/files/which.js';
 import { Ring } from '../../util/ring.js';
-import { which } from '../../util/which.js';
 
 export interface MmdebstrapRun {
   readonly args: readonly string[];

@@ -4,9 +4,9 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { AbortedError, QmpilotError } from '../../errors.js';
-import { isObject } from '../../util/is-object.js';
-import { retry } from '../../util/retry.js';
-import { requireProgram } from '../../util/which.js';
+import { retry } from '../../util/async/retry.js';
+import { requireProgram } from '../../util/files/which.js';
+import { isObject } from '../../util/validation/is-object.js';
 
 const run = promisify(execFile);
 

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { packageFolder } from '../../util/package-folder.js';
-import { validate } from '../../util/validate.js';
+import { packageFolder } from '../../util/files/package-folder.js';
+import { validate } from '../../util/validation/validate.js';
 
 /** Kernel modules that give a stock kernel a known bug: the folders of guest/modules. */
 export type Defect = 'io-uring-unlocked-flush';

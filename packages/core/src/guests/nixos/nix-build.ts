@@ -1,8 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { QmpilotError } from '../../errors.js';
-import { awaitWithin } from '../../util/deadline.js';
+import { awaitWithin } from '../../util/async/deadline.js';
+import { which } from '../../util/files/which.js';
 import { Ring } from '../../util/ring.js';
-import { which } from '../../util/which.js';
 import type { PrepareContext } from '../guest.js';
 
 export interface FlakeSource {

@@ -3,8 +3,8 @@ import { access, constants, readdir, readFile, realpath, stat } from 'node:fs/pr
 import { basename, dirname, join, resolve } from 'node:path';
 import * as v from 'valibot';
 import { QmpilotError } from '../../errors.js';
-import { CPUS, MEMORY_MIB } from '../../util/schemas.js';
-import { validate } from '../../util/validate.js';
+import { CPUS, MEMORY_MIB } from '../../util/validation/schemas.js';
+import { validate } from '../../util/validation/validate.js';
 import type { GuestDescription, PreparedGuest, SerialLogin } from '../guest.js';
 import { SERIAL_LOGIN } from '../guest.js';
 import { installable, nixBuild, type FlakeSource } from './nix-build.js';

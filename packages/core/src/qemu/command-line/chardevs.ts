@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { QmpilotError } from '../../errors.js';
 import type { QmpClient } from '../../qmp/client.js';
-import { pause, type WaitOptions } from '../../util/deadline.js';
+import { pause, type WaitOptions } from '../../util/async/deadline.js';
 
 /** QEMU's backends of serial lines and monitors: a label (`serial0`) and where each leads, in QEMU's words. */
 export type Chardevs = readonly { readonly label: string; readonly filename: string }[];

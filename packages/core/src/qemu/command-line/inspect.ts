@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import type { QmpClient } from '../../qmp/client.js';
-import type { WaitOptions } from '../../util/deadline.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
 import type { DiskSpec, MachineSpec } from './arguments.js';
 import { obstaclesOf } from './obstacles.js';
 import { optionValue, type Argument, type ReadBack } from './read-back.js';

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { QmpilotError } from '../../errors.js';
-import { which } from '../../util/which.js';
+import { which } from '../../util/files/which.js';
 
 const run = promisify(execFile);
 

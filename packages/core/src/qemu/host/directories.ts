@@ -4,8 +4,8 @@ import { lstat, mkdtemp, readdir, readFile, rm, statfs, writeFile } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
-import { hostError } from '../../util/host-error.js';
-import { removeDirectory } from '../../util/remove-directory.js';
+import { hostError } from '../../util/files/host-error.js';
+import { removeDirectory } from '../../util/files/remove-directory.js';
 
 /**
  * Everything that one controller (this process) keeps on the host while it lives: sockets, overlays, RAM files.

@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process';
 import { statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { promisify } from 'node:util';
-import { cacheRoot } from '../../util/paths.js';
-import { which } from '../../util/which.js';
+import { cacheRoot } from '../../util/files/paths.js';
+import { which } from '../../util/files/which.js';
 import { rememberedProofs, whyKvmCannotOpen } from './accelerator.js';
 import { findQemu } from './binary.js';
 

@@ -2,7 +2,7 @@ import { readdir, readFile, readlink } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { QmpClient } from '../../qmp/client.js';
-import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
+import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
 import type { QemuExit, QemuHandle } from './process.js';
 
 /** A QEMU that somebody else started and will end: we hold sockets to it, nothing more. */

@@ -2,7 +2,7 @@ import { readFile, readlink } from 'node:fs/promises';
 import { basename, isAbsolute } from 'node:path';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import { QmpClient } from '../../qmp/client.js';
-import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
+import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
 import type { StartSpec } from '../command-line/arguments.js';
 import { drivingArguments, parseArguments, type Argument, type ReadBack } from '../command-line/read-back.js';
 import { findQemu, type QemuBinary } from '../host/binary.js';

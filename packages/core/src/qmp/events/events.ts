@@ -1,5 +1,5 @@
 import { QmpilotError } from '../../errors.js';
-import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
+import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
 import { linkEnded } from '../protocol/calls.js';
 import type { QmpEvent, QmpEventName, QmpEventOf, UntypedQmpEvent } from '../protocol/messages.js';
 import { EventStream, type EventStreamOptions } from './event-stream.js';

@@ -1,9 +1,9 @@
 import type { Duplex } from 'node:stream';
 import { QmpCommandError, QmpilotError } from '../../errors.js';
-import { monotonicMs } from '../../util/clock.js';
-import type { WaitOptions } from '../../util/deadline.js';
-import { parseDuration } from '../../util/duration.js';
-import { Mutex } from '../../util/mutex.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
+import { Mutex } from '../../util/async/mutex.js';
+import { monotonicMs } from '../../util/time/clock.js';
+import { parseDuration } from '../../util/time/duration.js';
 import type { ExecuteArguments } from '../typed.js';
 import { UNANSWERED, type GuestArguments, type GuestCommandName, type GuestReturn } from './commands.js';
 import { AgentSession } from './session.js';

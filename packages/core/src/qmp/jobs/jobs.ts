@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { QmpilotError } from '../../errors.js';
-import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
+import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
 import type { QmpClient } from '../client.js';
 import { Job, NO_TIMEOUT, type JobEnd, type JobProgress } from './job.js';
 

@@ -1,5 +1,5 @@
 import { QmpilotError } from '../../errors.js';
-import { isObject } from '../../util/is-object.js';
+import { isObject } from '../../util/validation/is-object.js';
 import type { JsonObject } from './link.js';
 
 /** What came back for a command: its value, or QEMU's error in its own words. */

@@ -1,4 +1,4 @@
-import { isObject } from '../../util/is-object.js';
+import { isObject } from '../../util/validation/is-object.js';
 import type { JsonObject } from './link.js';
 
 /** What QEMU says first: `{"QMP": {"version": ..., "capabilities": [...]}}`. */

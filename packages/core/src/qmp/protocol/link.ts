@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream';
 import { QmpilotError } from '../../errors.js';
+import { deferred } from '../../util/async/deferred.js';
 import { debugLog } from '../../util/debug-log.js';
-import { deferred } from '../../util/deferred.js';
-import { isObject } from '../../util/is-object.js';
+import { isObject } from '../../util/validation/is-object.js';
 import { DEFAULT_MESSAGE_LIMIT, excerpt, LineFramer } from './framing.js';
 
 const log = debugLog('qmp');

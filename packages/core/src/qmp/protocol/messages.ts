@@ -1,4 +1,4 @@
-import { isObject } from '../../util/is-object.js';
+import { isObject } from '../../util/validation/is-object.js';
 import type { OutOfBandCommand, QmpCommands, QmpEvents } from '../schema/generated/qmp.js';
 import type { JsonObject } from './link.js';
 

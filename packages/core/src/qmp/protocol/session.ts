@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { QmpCommandError, QmpilotError, type ErrorDetails } from '../../errors.js';
-import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
+import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
 import { Ring } from '../../util/ring.js';
 import type { EventHub } from '../events/events.js';
 import { NO_TIMEOUT } from '../jobs/job.js';

@@ -1,9 +1,15 @@
-import type { RunAnalysis } from '../analysis.js';
-import type { Comparison } from '../comparison.js';
-import { counted, duration, percent } from '../format.js';
-import { goalResult, goalSentence } from '../goal.js';
-import type { RunInput } from '../input.js';
-import { comparisonHeadline, comparisonSentence, comparisonSummary, headline, rateSentence } from '../wording.js';
+import type { RunAnalysis } from '../analysis/analysis.js';
+import type { Comparison } from '../analysis/comparison.js';
+import { goalResult, goalSentence } from '../analysis/goal.js';
+import type { RunInput } from '../analysis/input.js';
+import { counted, duration, percent } from '../wording/format.js';
+import {
+  comparisonHeadline,
+  comparisonSentence,
+  comparisonSummary,
+  headline,
+  rateSentence,
+} from '../wording/wording.js';
 import { niceCeiling, rateGauge } from './charts.js';
 import { html, type Html } from './html.js';
 

@@ -1,5 +1,5 @@
 import type { SurvivalCurve } from '../../statistics/kaplan-meier.js';
-import { duration, percent } from '../format.js';
+import { duration, percent } from '../wording/format.js';
 import { html, type Html } from './html.js';
 
 /** The smallest of 1, 2, 2.5, 5 times a power of ten that is not below `value`. */

@@ -1,8 +1,8 @@
 import type { Finding } from '../../detect/finding.js';
 import { generalTitle } from '../../run-files/general-title.js';
-import { safeText } from '../../util/text-hygiene.js';
-import type { FailureGroup } from '../analysis.js';
-import { attemptList, duration, ranges } from '../format.js';
+import { safeText } from '../../util/text/text-hygiene.js';
+import type { FailureGroup } from '../analysis/analysis.js';
+import { attemptList, duration, ranges } from '../wording/format.js';
 import type { AnalyzedRun } from './answer.js';
 import { html, type Html } from './html.js';
 

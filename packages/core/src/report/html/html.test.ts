@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { HOSTILE } from '../run.fixture.js';
+import { HOSTILE } from '../analysis/run.fixture.js';
 import { embeddedJson, html } from './html.js';
 
 describe('html', () => {

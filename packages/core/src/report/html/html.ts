@@ -1,4 +1,4 @@
-import { safeText } from '../../util/text-hygiene.js';
+import { safeText } from '../../util/text/text-hygiene.js';
 
 /** A piece of HTML that may stand in the page as it is. */
 export class Html {

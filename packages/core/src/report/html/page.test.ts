@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import type { RunInput } from '../input.js';
-import { attempt, evidence, finding, HOSTILE, runOf } from '../run.fixture.js';
+import type { RunInput } from '../analysis/input.js';
+import { attempt, evidence, finding, HOSTILE, runOf } from '../analysis/run.fixture.js';
 import { renderHtml } from './page.js';
 
 const assets = { script: 'start()', style: 'body{}' };

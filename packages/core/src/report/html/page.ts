@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
-import { safeLine } from '../../util/text-hygiene.js';
-import { analyze } from '../analysis.js';
-import { compareRuns } from '../comparison.js';
-import { date } from '../format.js';
-import type { RunInput } from '../input.js';
-import { pageRun, type PageData } from '../page-data.js';
-import { comparisonHeadline, headline } from '../wording.js';
+import { safeLine } from '../../util/text/text-hygiene.js';
+import { analyze } from '../analysis/analysis.js';
+import { compareRuns } from '../analysis/comparison.js';
+import type { RunInput } from '../analysis/input.js';
+import { date } from '../wording/format.js';
+import { comparisonHeadline, headline } from '../wording/wording.js';
 import { answerOfOne, answerOfSeveral, named, type AnalyzedRun } from './answer.js';
 import { failuresSection } from './failures.js';
 import { embeddedJson, Html, html } from './html.js';
+import { pageRun, type PageData } from './page-data.js';
 import { attemptsSection, environmentSection, stateOf, survivalSection, sysrqSection } from './sections.js';
 
 /** The page's own script and style, as they were built. */

@@ -1,7 +1,7 @@
 import type { AttemptRecord } from '../../run-files/attempt-record.js';
-import { commandLine } from '../command-line.js';
-import { counted, date, duration } from '../format.js';
-import type { RunInput } from '../input.js';
+import type { RunInput } from '../analysis/input.js';
+import { commandLine } from '../wording/command-line.js';
+import { counted, date, duration } from '../wording/format.js';
 import type { AnalyzedRun } from './answer.js';
 import { survivalChart } from './charts.js';
 import { html, type Html } from './html.js';

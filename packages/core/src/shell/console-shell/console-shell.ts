@@ -1,9 +1,9 @@
 import type { Channel } from '../../console/channel.js';
 import { isQmpilotError } from '../../errors.js';
-import { monotonicMs } from '../../util/clock.js';
-import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
-import { withinLimit } from '../../util/limit.js';
-import { Mutex } from '../../util/mutex.js';
+import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
+import { withinLimit } from '../../util/async/limit.js';
+import { Mutex } from '../../util/async/mutex.js';
+import { monotonicMs } from '../../util/time/clock.js';
 import { checkCommand } from '../exec-schema.js';
 import { ExecStream, startStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';

@@ -1,5 +1,5 @@
 import { QmpilotError } from '../../errors.js';
-import { monotonicMs } from '../../util/clock.js';
+import { monotonicMs } from '../../util/time/clock.js';
 import { BoundedBuffer } from '../bounded-buffer.js';
 import { commandText, requireStarted } from '../command-text.js';
 import type { ExecStream } from '../exec-stream.js';

@@ -1,6 +1,6 @@
 import type { Channel } from '../../console/channel.js';
-import { awaitWithin } from '../../util/deadline.js';
-import { deferred } from '../../util/deferred.js';
+import { awaitWithin } from '../../util/async/deadline.js';
+import { deferred } from '../../util/async/deferred.js';
 import type { ExecStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';
 import { describeCommand } from '../shell.js';

@@ -1,5 +1,5 @@
 import { QmpilotError } from '../../errors.js';
-import { abortError } from '../../util/limit.js';
+import { abortError } from '../../util/async/limit.js';
 import { printfFormat } from '../quote.js';
 import type { ExecOptions } from '../shell.js';
 import type { ConsoleLink } from './link.js';

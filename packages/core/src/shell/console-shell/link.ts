@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Channel } from '../../console/channel.js';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
-import { monotonicMs } from '../../util/clock.js';
-import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
+import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
 import { Ring } from '../../util/ring.js';
+import { monotonicMs } from '../../util/time/clock.js';
 import { FrameReader, type Mark } from './frames.js';
 
 /** How long the agent may take to kill a command and say so; one Ctrl-C each half second. */

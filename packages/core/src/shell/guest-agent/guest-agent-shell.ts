@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { isQmpilotError, QmpilotError, TimeoutError } from '../../errors.js';
 import type { GuestAgent } from '../../qmp/guest-agent/guest-agent.js';
-import { monotonicMs } from '../../util/clock.js';
-import { awaitWithin, pause, type WaitOptions } from '../../util/deadline.js';
-import { onAbort } from '../../util/on-abort.js';
+import { awaitWithin, pause, type WaitOptions } from '../../util/async/deadline.js';
+import { onAbort } from '../../util/async/on-abort.js';
+import { monotonicMs } from '../../util/time/clock.js';
 import { checkCommand } from '../exec-schema.js';
 import { collect, ExecStream, startStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';

@@ -1,6 +1,6 @@
 import type { Console } from '../../console/console.js';
 import { QmpilotError } from '../../errors.js';
-import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
+import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
 
 /** What most prompts end in. */
 const ANY_PROMPT = /[#$%>] $/;

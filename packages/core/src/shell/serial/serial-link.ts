@@ -1,6 +1,6 @@
 import type { Console } from '../../console/console.js';
 import { QmpilotError } from '../../errors.js';
-import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
+import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
 import { cksum, unshift } from './shifted.js';
 
 /** The guest sends blocks of 64 KiB in base64; what is longer is none of them. */

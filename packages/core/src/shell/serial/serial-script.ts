@@ -1,4 +1,4 @@
-import { shQuote } from '../../util/sh-quote.js';
+import { shQuote } from '../../util/text/sh-quote.js';
 import { commandText } from '../command-text.js';
 import type { ExecOptions } from '../shell.js';
 import { INPUT_TAKEN, SHIFT } from './shifted.js';

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import type { Console } from '../../console/console.js';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
-import { monotonicMs } from '../../util/clock.js';
-import { type WaitOptions } from '../../util/deadline.js';
-import { parseDuration } from '../../util/duration.js';
-import { withinLimit } from '../../util/limit.js';
-import { Mutex } from '../../util/mutex.js';
+import { type WaitOptions } from '../../util/async/deadline.js';
+import { withinLimit } from '../../util/async/limit.js';
+import { Mutex } from '../../util/async/mutex.js';
+import { monotonicMs } from '../../util/time/clock.js';
+import { parseDuration } from '../../util/time/duration.js';
 import { checkCommand } from '../exec-schema.js';
 import { collect, ExecStream, startStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';

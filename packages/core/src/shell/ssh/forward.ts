@@ -1,5 +1,5 @@
 import { QmpilotError } from '../../errors.js';
-import type { WaitOptions } from '../../util/deadline.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
 import type { ExecOptions, ExecResult } from '../shell.js';
 
 /** What SSH needs of a `Vm`. */

@@ -1,4 +1,4 @@
-import { shQuote } from '../../util/sh-quote.js';
+import { shQuote } from '../../util/text/sh-quote.js';
 
 /** The port that the daemon of ours listens on in the guest: whatever the guest itself has on 22 is left alone. */
 export const GUEST_PORT = 22_022;

@@ -1,6 +1,6 @@
 import ssh2 from 'ssh2';
 import { QmpilotError } from '../../errors.js';
-import type { WaitOptions } from '../../util/deadline.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
 import { tailLines } from '../shell.js';
 import { forwardPort, type SshGuest } from './forward.js';
 import { GUEST_PORT, setUpScript } from './guest-script.js';

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import ssh2, { type Client, type ClientChannel } from 'ssh2';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
-import { awaitWithin, pause, type WaitOptions } from '../../util/deadline.js';
-import { shQuote } from '../../util/sh-quote.js';
+import { awaitWithin, pause, type WaitOptions } from '../../util/async/deadline.js';
+import { shQuote } from '../../util/text/sh-quote.js';
 import { commandText } from '../command-text.js';
 import { checkCommand } from '../exec-schema.js';
 import { collect, ExecStream, startStream } from '../exec-stream.js';

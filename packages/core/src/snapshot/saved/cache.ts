@@ -1,9 +1,9 @@
 import { readdir, rename, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { findByPrefix } from '../../util/by-prefix.js';
-import { cacheRoot } from '../../util/paths.js';
-import { ensurePrivateDirectory } from '../../util/private-directory.js';
-import { removeDirectory } from '../../util/remove-directory.js';
+import { cacheRoot } from '../../util/files/paths.js';
+import { ensurePrivateDirectory } from '../../util/files/private-directory.js';
+import { removeDirectory } from '../../util/files/remove-directory.js';
+import { findByPrefix } from '../../util/text/by-prefix.js';
 import { readManifest } from './manifest.js';
 import { removeUnfinished, usedBytes } from './save.js';
 

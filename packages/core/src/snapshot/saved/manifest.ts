@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import type { MachineSpec } from '../../qemu/command-line/arguments.js';
 import type { AcceleratorChoice } from '../../qemu/host/accelerator.js';
-import { errnoOf } from '../../util/host-error.js';
-import { isObject } from '../../util/is-object.js';
+import { errnoOf } from '../../util/files/host-error.js';
+import { isObject } from '../../util/validation/is-object.js';
 import type { SnapshotInfo } from '../store.js';
 import type { FileIdentity } from './file-identity.js';
 

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import type { MachineSpec } from '../../qemu/command-line/arguments.js';
 import type { QemuBinary } from '../../qemu/host/binary.js';
 import { startMachine, type Machine, type SavedState } from '../../qemu/process/machine.js';
-import type { WaitOptions } from '../../util/deadline.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
 import { forkDisks, type FrozenDisk } from './overlay.js';
 import { removeRamFile } from './ram-file.js';
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import type { Machine } from '../../qemu/process/machine.js';
-import type { WaitOptions } from '../../util/deadline.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
 import type { SnapshotBlocker } from '../blockers.js';
 import { writableDisks, type WritableDisk } from '../writable-disks.js';
 

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { QmpilotError } from '../../errors.js';
 import type { DiskSpec } from '../../qemu/command-line/arguments.js';
-import { abortError } from '../../util/limit.js';
-import { requireProgram } from '../../util/which.js';
+import { abortError } from '../../util/async/limit.js';
+import { requireProgram } from '../../util/files/which.js';
 
 const run = promisify(execFile);
 

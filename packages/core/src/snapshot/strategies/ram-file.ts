@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isQmpilotError, type QmpilotError } from '../../errors.js';
 import type { RamSpec } from '../../qemu/command-line/arguments.js';
 import { chooseRamDirectory } from '../../qemu/host/directories.js';
-import { removeDirectory } from '../../util/remove-directory.js';
+import { removeDirectory } from '../../util/files/remove-directory.js';
 import type { SnapshotContext } from '../context.js';
 
 /** A file for RAM that only its machine, and later the snapshot made of it, uses. */

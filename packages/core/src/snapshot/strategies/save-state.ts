@@ -7,8 +7,8 @@ import { QmpilotError, isQmpilotError } from '../../errors.js';
 import { atLeast, type QemuVersion } from '../../qemu/host/binary.js';
 import type { Machine, SavedState } from '../../qemu/process/machine.js';
 import { MAX_SOCKET_PATH } from '../../qmp/connect.js';
-import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
-import { isNoSpace } from '../../util/host-error.js';
+import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
+import { isNoSpace } from '../../util/files/host-error.js';
 import { blockedError } from '../blockers.js';
 
 export interface SaveOptions extends WaitOptions {

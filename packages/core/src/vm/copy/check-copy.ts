@@ -1,6 +1,6 @@
 import * as v from 'valibot';
-import { validate } from '../../util/validate.js';
-import { validateOptions, WAIT_ENTRIES } from '../../util/wait-schema.js';
+import { validate } from '../../util/validation/validate.js';
+import { validateOptions, WAIT_ENTRIES } from '../../util/validation/wait-schema.js';
 
 const PATH = v.pipe(v.string(), v.minLength(1, 'expected a path'));
 const COPY_OPTIONS = { ...WAIT_ENTRIES, onProgress: v.optional(v.function()) } as const;

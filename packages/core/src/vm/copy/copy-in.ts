@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import tar, { type Pack } from 'tar-stream';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import type { Shell } from '../../shell/shell.js';
-import { shQuote } from '../../util/sh-quote.js';
+import { shQuote } from '../../util/text/sh-quote.js';
 import { guestPath } from './copy-out.js';
 import type { CopyOptions, CopyReport, SkippedEntry } from './copy.js';
 

@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import tar from 'tar-stream';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import type { Shell } from '../../shell/shell.js';
-import { shQuote } from '../../util/sh-quote.js';
+import { shQuote } from '../../util/text/sh-quote.js';
 import type { CopyOutOptions, CopyReport } from './copy.js';
 import { Extraction } from './extract.js';
 

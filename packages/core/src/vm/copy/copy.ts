@@ -1,4 +1,4 @@
-import type { WaitOptions } from '../../util/deadline.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
 
 /** How far a copy has come. */
 export interface CopyProgress {

@@ -1,6 +1,6 @@
 import { isQmpilotError } from '../../errors.js';
 import type { QmpClient } from '../../qmp/client.js';
-import { pause, poll, type WaitOptions } from '../../util/deadline.js';
+import { pause, poll, type WaitOptions } from '../../util/async/deadline.js';
 
 /** Reading it changes nothing. Bit 0: a byte waits for the guest (IBM PS/2 keyboard controller). */
 const STATUS_PORT = 'i /xb 0x64';

@@ -1,7 +1,7 @@
 import type { TypeOptions, Typed } from '../../console/console.js';
 import { QmpilotError } from '../../errors.js';
 import type { QmpClient } from '../../qmp/client.js';
-import { pause, type WaitOptions } from '../../util/deadline.js';
+import { pause, type WaitOptions } from '../../util/async/deadline.js';
 import { layoutTable, strokesOf, strokesOfText, type KeyboardLayout, type KeyStroke } from './keyboard-layouts.js';
 import { keyboardRead } from './keyboard-pace.js';
 

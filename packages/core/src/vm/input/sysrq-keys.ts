@@ -1,5 +1,5 @@
 import { isQmpilotError, QmpilotError } from '../../errors.js';
-import type { WaitOptions } from '../../util/deadline.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
 import type { VmContext } from '../context.js';
 
 /** Prints the list of keys even where all others are disabled: it marks the end of the answer. */

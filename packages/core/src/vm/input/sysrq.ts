@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import type { ConsoleShell } from '../../shell/console-shell/console-shell.js';
-import type { WaitOptions } from '../../util/deadline.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
 import type { VmContext } from '../context.js';
 import { sysRqByAnyKeys, sysRqByKeys } from './sysrq-keys.js';
 

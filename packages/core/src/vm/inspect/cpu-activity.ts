@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import type { CpuActivity } from '../../detect/life/life-signs.js';
 import type { QmpClient } from '../../qmp/client.js';
-import { monotonicMs } from '../../util/clock.js';
-import { pause, type WaitOptions } from '../../util/deadline.js';
+import { pause, type WaitOptions } from '../../util/async/deadline.js';
+import { monotonicMs } from '../../util/time/clock.js';
 
 const HALT_SAMPLES = 5;
 /** USER_HZ, include/asm-generic/param.h: the same on every machine that Node runs on. */

@@ -1,8 +1,8 @@
 import { diagnoseLife, type CpuActivity, type Diagnosis, type LifeSigns } from '../../detect/life/life-signs.js';
 import { isQmpilotError } from '../../errors.js';
 import type { Machine } from '../../qemu/process/machine.js';
-import type { WaitOptions } from '../../util/deadline.js';
-import { parseDuration, type Duration } from '../../util/duration.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
+import { parseDuration, type Duration } from '../../util/time/duration.js';
 import type { VmContext } from '../context.js';
 import { watchCpus } from './cpu-activity.js';
 

@@ -3,8 +3,8 @@ import { MAX_SAMPLE_BYTES, THREAD_SAMPLE_SCRIPT } from '../../detect/threads/thr
 import { parseThreadSample, type ThreadSample } from '../../detect/threads/thread-sample.js';
 import { QmpilotError } from '../../errors.js';
 import type { Shell } from '../../shell/shell.js';
-import { pause, type WaitOptions } from '../../util/deadline.js';
-import { parseDuration, type Duration } from '../../util/duration.js';
+import { pause, type WaitOptions } from '../../util/async/deadline.js';
+import { parseDuration, type Duration } from '../../util/time/duration.js';
 
 export interface KillOptions extends WaitOptions {
   /** How long the kernel is given to end them; default 2 s. */

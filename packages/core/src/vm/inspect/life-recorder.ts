@@ -1,5 +1,5 @@
 import type { Console } from '../../console/console.js';
-import { monotonicMs } from '../../util/clock.js';
+import { monotonicMs } from '../../util/time/clock.js';
 import type { VmEvent } from '../events.js';
 import type { KernelLogStream } from '../watch/kernel-log-stream.js';
 

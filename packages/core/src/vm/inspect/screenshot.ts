@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import { acquireHostDirectories, releaseHostDirectories } from '../../qemu/host/directories.js';
 import type { QmpClient } from '../../qmp/client.js';
-import type { WaitOptions } from '../../util/deadline.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
 import { encodePng, parsePpm } from './ppm-to-png.js';
 
 /** Limit of `vm.screenshot`: 30 s by default. */

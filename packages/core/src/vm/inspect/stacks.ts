@@ -3,7 +3,7 @@ import { parseFrame } from '../../detect/kernel-log/stacks/frames.js';
 import { parseGdbThreads, type GdbFrame } from '../../detect/stacks/gdb-backtrace.js';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import type { Shell } from '../../shell/shell.js';
-import type { WaitOptions } from '../../util/deadline.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
 
 /** Where one thread stands, in the kernel and in its program. */
 export interface ThreadStacks {

@@ -1,6 +1,6 @@
 import { QmpilotError } from '../../errors.js';
 import { exitError, type QemuHandle } from '../../qemu/process/process.js';
-import { deferred } from '../../util/deferred.js';
+import { deferred } from '../../util/async/deferred.js';
 import type { NewVmEvent } from '../events.js';
 
 /**

@@ -1,7 +1,7 @@
 import { QmpilotError } from '../../errors.js';
-import type { WaitOptions } from '../../util/deadline.js';
-import { withinLimit } from '../../util/limit.js';
-import { Mutex } from '../../util/mutex.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
+import { withinLimit } from '../../util/async/limit.js';
+import { Mutex } from '../../util/async/mutex.js';
 
 /** Runs one at a time what replaces a VM's machine, or must not overlap with that. */
 export class MachineTurns {

@@ -2,7 +2,7 @@ import type { TaskRef } from '../../detect/finding.js';
 import type { ShutdownDetector } from '../../detect/shutdown/shutdown-detector.js';
 import { bashWord } from '../../shell/quote.js';
 import type { Shell } from '../../shell/shell.js';
-import { pause } from '../../util/deadline.js';
+import { pause } from '../../util/async/deadline.js';
 
 const POLL_MS = 2000;
 const MAX_UNITS = 32;

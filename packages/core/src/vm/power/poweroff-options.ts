@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { DURATION, WAIT } from '../../util/schemas.js';
+import { DURATION, WAIT } from '../../util/validation/schemas.js';
 import type { PoweroffOptions } from './poweroff.js';
 
 /** The schema of `PoweroffOptions`. */

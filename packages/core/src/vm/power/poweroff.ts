@@ -6,9 +6,9 @@ import { judgeShutdown, openJobs, type ShutdownJudgement, type ShutdownWish } fr
 import { QmpilotError } from '../../errors.js';
 import type { Machine } from '../../qemu/process/machine.js';
 import type { QmpEvent } from '../../qmp/protocol/messages.js';
-import { monotonicMs } from '../../util/clock.js';
-import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
-import { parseDuration, type Duration } from '../../util/duration.js';
+import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
+import { monotonicMs } from '../../util/time/clock.js';
+import { parseDuration, type Duration } from '../../util/time/duration.js';
 import type { VmContext } from '../context.js';
 import type { MachineSlot } from '../machine/machine-slot.js';
 import { pollSystemd } from './poll-systemd.js';

@@ -1,8 +1,8 @@
 import { describeBoot, formatBootProgress } from '../../detect/life/boot-stage.js';
 import { QmpilotError } from '../../errors.js';
-import { monotonicMs } from '../../util/clock.js';
-import type { WaitOptions } from '../../util/deadline.js';
-import { parseDuration } from '../../util/duration.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
+import { monotonicMs } from '../../util/time/clock.js';
+import { parseDuration } from '../../util/time/duration.js';
 import type { VmContext } from '../context.js';
 import { awaitPrompt } from '../start/await-prompt.js';
 import { powerOff, type PoweroffReport } from './poweroff.js';

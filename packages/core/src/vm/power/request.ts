@@ -2,7 +2,7 @@ import type { ShutdownDetector } from '../../detect/shutdown/shutdown-detector.j
 import type { ShutdownWish } from '../../detect/shutdown/verdict.js';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import type { Shell } from '../../shell/shell.js';
-import { pause } from '../../util/deadline.js';
+import { pause } from '../../util/async/deadline.js';
 import type { VmContext } from '../context.js';
 
 export interface ShutdownRequest {

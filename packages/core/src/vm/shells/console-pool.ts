@@ -1,5 +1,5 @@
 import type { ConsoleShell } from '../../shell/console-shell/console-shell.js';
-import { awaitWithin } from '../../util/deadline.js';
+import { awaitWithin } from '../../util/async/deadline.js';
 
 /** Short commands at the same time take turns; only a longer wait is worth another bash in the guest. */
 const OPEN_AFTER_MS = 100;

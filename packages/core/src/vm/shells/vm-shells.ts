@@ -14,8 +14,8 @@ import {
   type Shell,
   type ShellKind,
 } from '../../shell/shell.js';
-import type { WaitOptions } from '../../util/deadline.js';
-import { withinLimit } from '../../util/limit.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
+import { withinLimit } from '../../util/async/limit.js';
 import type { MachineSlot } from '../machine/machine-slot.js';
 import { ConsolePool } from './console-pool.js';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Console } from '../../console/console.js';
 import { QmpilotError } from '../../errors.js';
 import { startFork } from '../../snapshot/strategies/frozen.js';
-import type { WaitOptions } from '../../util/deadline.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
 import { holdFamily, type ForkableFamily } from '../family.js';
 import type { ForkManyOptions, ForkOptions, RestoreOptions } from './options.js';
 

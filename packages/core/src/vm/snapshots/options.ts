@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import type { SnapshotStrategy } from '../../snapshot/strategies/strategy.js';
-import type { WaitOptions } from '../../util/deadline.js';
-import { WAIT, wholeNumber } from '../../util/schemas.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
+import { WAIT, wholeNumber } from '../../util/validation/schemas.js';
 
 export interface SnapshotOptions extends WaitOptions {
   /** Default: the fastest that this machine allows; the snapshot says which, and why. */

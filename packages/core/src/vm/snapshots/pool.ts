@@ -1,5 +1,5 @@
 import { isQmpilotError, QmpilotError } from '../../errors.js';
-import { awaitWithin } from '../../util/deadline.js';
+import { awaitWithin } from '../../util/async/deadline.js';
 import { holdFamily, type ForkableFamily } from '../family.js';
 import { loadFork, type ForkedVm } from './fork.js';
 import type { RestoreOptions } from './options.js';

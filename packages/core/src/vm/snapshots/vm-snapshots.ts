@@ -19,8 +19,8 @@ import { removeRamFile, whyNoRamFile } from '../../snapshot/strategies/ram-file.
 import { whatBlocks } from '../../snapshot/strategies/save-state.js';
 import { chooseStrategy, whyExclusive } from '../../snapshot/strategies/strategy.js';
 import { sharedDiskBlockers, writableDisks } from '../../snapshot/writable-disks.js';
-import { monotonicMs, wallTime } from '../../util/clock.js';
-import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
+import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
+import { monotonicMs, wallTime } from '../../util/time/clock.js';
 import type { VmContext } from '../context.js';
 import type { RestoreOptions, SnapshotOptions } from './options.js';
 import { prepareReseed, reseed } from './reseed.js';

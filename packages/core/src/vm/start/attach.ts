@@ -12,9 +12,9 @@ import type { Machine } from '../../qemu/process/machine.js';
 import { isStopped } from '../../qemu/process/stopped.js';
 import type { QmpClient } from '../../qmp/client.js';
 import { connect, dial } from '../../qmp/connect.js';
-import type { WaitOptions } from '../../util/deadline.js';
-import { PATH, WAIT } from '../../util/schemas.js';
-import { validate } from '../../util/validate.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
+import { PATH, WAIT } from '../../util/validation/schemas.js';
+import { validate } from '../../util/validation/validate.js';
 import { createFamily } from '../create-family.js';
 import type { Vm } from '../vm.js';
 

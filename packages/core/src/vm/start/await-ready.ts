@@ -1,9 +1,9 @@
 import { describeBoot, formatBootProgress } from '../../detect/life/boot-stage.js';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import type { PreparedGuest, SerialLogin } from '../../guests/guest.js';
-import { pause, type WaitOptions } from '../../util/deadline.js';
-import { parseDuration } from '../../util/duration.js';
-import { withinLimit } from '../../util/limit.js';
+import { pause, type WaitOptions } from '../../util/async/deadline.js';
+import { withinLimit } from '../../util/async/limit.js';
+import { parseDuration } from '../../util/time/duration.js';
 import type { Vm } from '../vm.js';
 import { awaitLoginPrompt, awaitPrompt } from './await-prompt.js';
 import type { BootOptions } from './boot.js';

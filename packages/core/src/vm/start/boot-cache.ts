@@ -10,8 +10,8 @@ import {
 } from '../../snapshot/saved/cache.js';
 import { readManifest } from '../../snapshot/saved/manifest.js';
 import { whyExclusive } from '../../snapshot/strategies/strategy.js';
-import { monotonicMs } from '../../util/clock.js';
-import { parseDuration } from '../../util/duration.js';
+import { monotonicMs } from '../../util/time/clock.js';
+import { parseDuration } from '../../util/time/duration.js';
 import type { Vm } from '../vm.js';
 import { BOOT_TIMEOUT } from './await-ready.js';
 import { bootCold, runToReady } from './boot-cold.js';

@@ -1,5 +1,5 @@
 import type { PreparedGuest } from '../../guests/guest.js';
-import { monotonicMs } from '../../util/clock.js';
+import { monotonicMs } from '../../util/time/clock.js';
 import type { Vm } from '../vm.js';
 import { awaitReady } from './await-ready.js';
 import { startScriptedVm } from './boot-script.js';

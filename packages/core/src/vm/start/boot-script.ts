@@ -16,7 +16,7 @@ import {
 } from '../../qemu/host/directories.js';
 import { endScript, startScript, type ScriptedQemu } from '../../qemu/process/script-machine.js';
 import { createOverlay } from '../../snapshot/strategies/overlay.js';
-import { which } from '../../util/which.js';
+import { which } from '../../util/files/which.js';
 import { createFamily } from '../create-family.js';
 import type { Vm } from '../vm.js';
 import type { BootOptions } from './boot.js';

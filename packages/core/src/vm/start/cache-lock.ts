@@ -1,5 +1,5 @@
 import { open, rm, type FileHandle } from 'node:fs/promises';
-import { lockFile } from '../../util/file-lock.js';
+import { lockFile } from '../../util/files/file-lock.js';
 
 export interface CacheLock {
   /** Releases it; `done` removes the lock file, once what it guards is there for everybody. */

@@ -12,7 +12,7 @@ import { openSaved, type OpenedSnapshot } from '../../snapshot/saved/open.js';
 import type { FrozenMachine } from '../../snapshot/strategies/frozen.js';
 import { forkDisks } from '../../snapshot/strategies/overlay.js';
 import { planRam, removeRamFile } from '../../snapshot/strategies/ram-file.js';
-import { Cleanup } from '../../util/cleanup.js';
+import { Cleanup } from '../../util/async/cleanup.js';
 import { createFamily } from '../create-family.js';
 import type { Vm } from '../vm.js';
 import { BOOT_TIMEOUT } from './await-ready.js';

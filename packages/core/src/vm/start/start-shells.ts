@@ -1,6 +1,6 @@
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import type { SerialLogin } from '../../guests/guest.js';
-import type { WaitOptions } from '../../util/deadline.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
 import type { Vm } from '../vm.js';
 import { awaitLoginPrompt } from './await-prompt.js';
 

@@ -3,7 +3,7 @@ import type { ScreenPart } from '../../console/screen/screen-wait.js';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import { bashWord } from '../../shell/quote.js';
 import type { ExecResult, Shell } from '../../shell/shell.js';
-import { awaitWithin, poll, type PollOptions } from '../../util/deadline.js';
+import { awaitWithin, poll, type PollOptions } from '../../util/async/deadline.js';
 
 /** What of a vm a wait looks at. */
 export interface WaitTarget {

@@ -1,5 +1,5 @@
 import type { Candidate } from '../../detect/finding.js';
-import { awaitWithin, type WaitOptions } from '../../util/deadline.js';
+import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
 
 /** What `awaitDecisions` needs of a watch. */
 export interface CandidateSource {

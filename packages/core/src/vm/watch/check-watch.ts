@@ -1,6 +1,6 @@
 import type { Finding, Severity } from '../../detect/finding.js';
-import { pause } from '../../util/deadline.js';
-import { parseDuration, type Duration } from '../../util/duration.js';
+import { pause } from '../../util/async/deadline.js';
+import { parseDuration, type Duration } from '../../util/time/duration.js';
 import type { VmContext } from '../context.js';
 
 /** A command whose failure in the guest is a finding. */

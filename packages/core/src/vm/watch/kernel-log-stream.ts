@@ -5,8 +5,8 @@ import {
   type KernelLogDetector,
 } from '../../detect/kernel-log/kernel-log-detector.js';
 import type { KernelLogFinding } from '../../detect/kernel-log/kernel-log-finding.js';
-import { monotonicMs } from '../../util/clock.js';
-import { Listeners } from '../../util/listeners.js';
+import { Listeners } from '../../util/async/listeners.js';
+import { monotonicMs } from '../../util/time/clock.js';
 
 const SEEN_LINES = 5000;
 /** After so long without output a report is complete. */

@@ -4,8 +4,8 @@ import type { DStateDetector } from '../../detect/threads/d-state-detector.js';
 import { MAX_SAMPLE_BYTES, THREAD_SAMPLE_SCRIPT } from '../../detect/threads/thread-sample-script.js';
 import { parseThreadSample, type ThreadSample } from '../../detect/threads/thread-sample.js';
 import { QmpilotError } from '../../errors.js';
-import { monotonicMs } from '../../util/clock.js';
-import { awaitWithin } from '../../util/deadline.js';
+import { awaitWithin } from '../../util/async/deadline.js';
+import { monotonicMs } from '../../util/time/clock.js';
 import type { VmContext } from '../context.js';
 import { sysRqByAnyKeys } from '../input/sysrq-keys.js';
 

@@ -1,8 +1,8 @@
 import * as v from 'valibot';
 import type { ConsolePattern } from '../../detect/declared/pattern-detector.js';
 import { KERNEL_LOG_KINDS, type KernelLogKind } from '../../detect/kernel-log/kernel-log-finding.js';
-import { parseDuration, type Duration } from '../../util/duration.js';
-import { validate } from '../../util/validate.js';
+import { parseDuration, type Duration } from '../../util/time/duration.js';
+import { validate } from '../../util/validation/validate.js';
 import type { CommandCheck } from './check-watch.js';
 
 /** What to look for. */

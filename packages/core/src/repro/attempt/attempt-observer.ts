@@ -1,0 +1,62 @@
+import type { Finding } from '../../detect/finding.js';
+import { monotonicMs } from '../../util/time/clock.js';
+import { parseDuration } from '../../util/time/duration.js';
+import type { Vm } from '../../vm/vm.js';
+import type { Watch } from '../../vm/watch/watch.js';
+import { onFullDisk } from '../full-disk.js';
+import type { Scenario } from '../scenario.js';
+import { alarm, listen, TIME_UP } from '../until-end.js';
+import type { AttemptOptions } from './attempt-options.js';
+
+/** The detectors and recorders at work during one attempt. */
+export interface AttemptObserver {
+  readonly watch: Watch;
+  /** Fires when the attempt has to end: its time is up (`TIME_UP`), the VM died, a disk is full, or the run was interrupted. */
+  readonly signal: AbortSignal;
+  readonly findings: readonly Finding[];
+  add(finding: Finding): void;
+  stop(): Promise<void>;
+}
+
+/** Starts the detectors, writes console and events to the attempt's files, and sets its limits. */
+export function observeAttempt(vm: Vm, scenario: Scenario, options: AttemptOptions): AttemptObserver {
+  const { index, seed, fork, files, onEvent } = options;
+  const poweroffMs = parseDuration(scenario.detect?.poweroff?.timeout ?? '3m', 'detect.poweroff.timeout');
+  const begun = monotonicMs() - options.now();
+  const findings: Finding[] = [];
+  const end = new AbortController();
+  const add = (finding: Finding) => {
+    findings.push(finding);
+    files.event({ type: 'finding', finding });
+    onEvent({ type: 'finding', index, finding });
+  };
+  const { poweroff: _, ...watched } = scenario.detect ?? {};
+  const watch = vm.watch(watched, { signal: options.signal });
+  const undo = [
+    watch.onFinding(add),
+    vm.onEvent((event) => {
+      if (event.type === 'finding') return;
+      files.event({ ...event, at: event.at - begun });
+      if (event.type === 'poweroff') onEvent({ type: 'poweroff', index, phase: event.phase, timeoutMs: poweroffMs });
+    }),
+    onFullDisk(vm, (error) => end.abort(error)),
+    listen(options.signal, () => end.abort(options.signal?.reason)),
+    listen(options.broken, () => end.abort(options.broken.reason)),
+    alarm(parseDuration(options.timeout, 'timeout'), () => end.abort(TIME_UP)),
+  ];
+  void vm.ended.then((error) => end.abort(error));
+  vm.console.setTranscript(files.console);
+  const { columns, rowCount: rows } = vm.console.screen;
+  files.event({ type: 'begin', at: 0, index, seed, fork, restoreMs: Math.round(options.restoreMs), columns, rows });
+  return {
+    watch,
+    signal: end.signal,
+    findings,
+    add,
+    async stop() {
+      await watch.stop();
+      for (const step of undo) step();
+      vm.console.setTranscript(undefined);
+    },
+  };
+}

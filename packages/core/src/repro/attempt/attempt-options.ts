@@ -1,0 +1,19 @@
+import type { AttemptFiles } from '../../run-files/attempt-files.js';
+import type { RunEvent } from '../../run-files/attempt-record.js';
+import type { Duration } from '../../util/time/duration.js';
+
+/** What one attempt is given by its run. */
+export interface AttemptOptions {
+  readonly index: number;
+  readonly fork: number;
+  readonly seed: number;
+  /** Milliseconds since the attempt began. */
+  readonly now: () => number;
+  /** Ends the attempt: its evidence cannot be written. */
+  readonly broken: AbortSignal;
+  readonly restoreMs: number;
+  readonly timeout: Duration;
+  readonly files: AttemptFiles;
+  readonly signal: AbortSignal | undefined;
+  readonly onEvent: (event: RunEvent) => void;
+}

@@ -1,0 +1,129 @@
+import { isQmpilotError, QmpilotError } from '../../errors.js';
+import type { AttemptRecord } from '../../run-files/attempt-record.js';
+import { wallTime } from '../../util/time/clock.js';
+import type { Vm } from '../../vm/vm.js';
+import { scenarioFinding } from '../scenario-finding.js';
+import type { AttemptContext, Scenario } from '../scenario.js';
+import { untilEnd } from '../until-end.js';
+import { observeAttempt, type AttemptObserver } from './attempt-observer.js';
+import type { AttemptOptions } from './attempt-options.js';
+import {
+  AttemptFailed,
+  distinctFindings,
+  explainError,
+  outcomeOf,
+  tellsOfGuest,
+  thrownFinding,
+} from './attempt-outcome.js';
+
+/** Why the attempt has no verdict of its own, or which error the scenario threw. */
+interface Trouble {
+  readonly reason: string;
+  readonly threw?: true;
+}
+
+/**
+ * Makes one attempt on a VM that was just restored. Whatever happens in it is in the record; only what concerns the run is thrown.
+ * @throws {ABORTED} when `options.signal` fires: the attempt does not count
+ * @throws {NO_SPACE} when the evidence cannot be written
+ */
+export async function runAttempt(vm: Vm, scenario: Scenario, options: AttemptOptions): Promise<AttemptRecord> {
+  const { index, fork, seed, files, now } = options;
+  const startedAt = wallTime();
+  const observer = observeAttempt(vm, scenario, options);
+  let trouble: Trouble | undefined;
+  try {
+    trouble = (await perform(vm, scenario, observer, options)) ?? (await verify(vm, scenario, observer, options));
+  } finally {
+    await observer.stop();
+  }
+  const { findings } = observer;
+  files.write('findings.json', `${JSON.stringify(findings, null, 2)}\n`);
+  const failures = findings.filter(({ severity }) => severity === 'error').map(({ at }) => at);
+  const outcome = outcomeOf(findings, trouble?.reason);
+  files.event({ type: 'end', outcome, ...(trouble && { reason: trouble.reason }) });
+  return {
+    v: 1,
+    type: 'attempt',
+    index,
+    outcome,
+    ...trouble,
+    startedAt,
+    ms: Math.round(now()),
+    restoreMs: Math.round(options.restoreMs),
+    ...(failures.length > 0 && { timeToFailureMs: Math.round(Math.min(...failures)) }),
+    seed,
+    fork,
+    findings: distinctFindings(findings),
+  };
+}
+
+/** Runs the scenario's `attempt`. */
+async function perform(
+  vm: Vm,
+  scenario: Scenario,
+  observer: AttemptObserver,
+  options: AttemptOptions,
+): Promise<Trouble | undefined> {
+  try {
+    await untilEnd(scenario.attempt(vm, contextOf(observer, options)), observer.signal);
+    return undefined;
+  } catch (error) {
+    rethrowOfRun(error, options);
+    if (error instanceof AttemptFailed) return { reason: error.message };
+    const ofGuest = tellsOfGuest(error);
+    if (ofGuest && scenario.failOn === 'throw') observer.add(thrownFinding(error, options.now()));
+    return { reason: explainError(error), ...((ofGuest || isQmpilotError(error, 'USAGE')) && { threw: true }) };
+  }
+}
+
+/** Waits for failures in the making, then asks for the poweroff that the scenario wants. */
+async function verify(
+  vm: Vm,
+  scenario: Scenario,
+  observer: AttemptObserver,
+  options: AttemptOptions,
+): Promise<Trouble | undefined> {
+  let trouble: Trouble | undefined;
+  const poweroff = scenario.detect?.poweroff;
+  try {
+    if (!observer.findings.some(({ severity }) => severity === 'error')) {
+      const undecided = await observer.watch.awaitCandidates({ signal: options.signal });
+      if (undecided.length > 0) trouble = { reason: `not decided: ${undecided.map(({ title }) => title).join(', ')}` };
+    }
+    if (poweroff && !isQmpilotError(observer.signal.reason, 'QEMU_EXITED')) {
+      const report = await vm.poweroff({ ...poweroff, signal: options.signal });
+      options.files.write('poweroff.json', `${JSON.stringify(report, null, 2)}\n`);
+      if (report.finding) observer.add({ ...report.finding, at: options.now() });
+      if (report.outcome === 'killed') trouble = { reason: `QEMU_EXITED: ${report.reason}` };
+    }
+    return trouble;
+  } catch (error) {
+    rethrowOfRun(error, options);
+    return { reason: explainError(error) };
+  }
+}
+
+function contextOf(observer: AttemptObserver, { index, seed, files, now, onEvent }: AttemptOptions): AttemptContext {
+  return {
+    signal: observer.signal,
+    index,
+    seed,
+    watch: observer.watch,
+    note: (text) => {
+      files.event({ type: 'note', text });
+      onEvent({ type: 'note', index, text });
+    },
+    attach: (name, text) => files.attach(name, text),
+    report: (finding) => observer.add(scenarioFinding(finding, now(), 'report: finding')),
+    fail: (title, { evidence = [], signature = title } = {}) => {
+      observer.add(scenarioFinding({ severity: 'error', title, signature, evidence }, now(), 'fail: finding'));
+      throw new AttemptFailed(title);
+    },
+  };
+}
+
+function rethrowOfRun(error: unknown, { signal }: AttemptOptions): void {
+  signal?.throwIfAborted();
+  if (error instanceof QmpilotError && error.code === 'NO_SPACE') throw error;
+}

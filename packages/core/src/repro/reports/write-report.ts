@@ -1,0 +1,80 @@
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { QmpilotError } from '../../errors.js';
+import { renderHtml, type PageAssets } from '../../report/html/page.js';
+import type { RunEvent } from '../../run-files/attempt-record.js';
+import { packageFolder } from '../../util/files/package-folder.js';
+import { readRuns } from './read-run.js';
+
+/**
+ * Writes one HTML file about the runs, the one before a fix first. Default: report.html in the run directory, for one run.
+ * @returns where it is
+ * @throws {USAGE} when a folder is not a run directory, or several are named without a file
+ * @throws {NO_SPACE}
+ */
+export async function writeReport(dirs: readonly string[], file?: string): Promise<string> {
+  const [first] = dirs;
+  if (first === undefined)
+    throw new QmpilotError('USAGE', 'missing run directory', { hint: 'name a folder that qmpilot repro wrote' });
+  if (file === undefined && dirs.length > 1)
+    throw new QmpilotError('USAGE', 'a report about several runs needs a file to be written to', {
+      hint: 'name it by --out',
+    });
+  const path = resolve(file ?? join(first, 'report.html'));
+  const page = renderHtml(await readRuns(dirs, { from: dirname(path) }), await loadAssets());
+  try {
+    // A reader who opens it meanwhile sees the previous report.
+    await writeFile(`${path}.partial`, page, { mode: 0o600 });
+    await rename(`${path}.partial`, path);
+  } catch (cause) {
+    await rm(`${path}.partial`, { force: true }).catch(() => {});
+    const full = cause instanceof Error && 'code' in cause && (cause.code === 'ENOSPC' || cause.code === 'EDQUOT');
+    throw new QmpilotError(full ? 'NO_SPACE' : 'IO', `cannot write the report ${path}`, {
+      cause,
+      hint: full ? 'make room there, or name another place by --out' : 'name another place by --out',
+    });
+  }
+  return path;
+}
+
+/**
+ * Writes the report of the finished attempts at the end of a run. An error is reported as progress and does not fail the run:
+ * everything in the report is in the run directory as well.
+ */
+export async function reportAtEnd(dir: string, onEvent: ((event: RunEvent) => void) | undefined): Promise<void> {
+  try {
+    const [run] = await readRuns([dir], { evidence: false });
+    if (run !== undefined && run.attempts.length > 0) await writeReport([dir]);
+  } catch (error) {
+    onEvent?.({
+      type: 'progress',
+      message: `cannot write the report: ${error instanceof Error ? error.message : String(error)}`,
+    });
+  }
+}
+
+let assets: Promise<PageAssets> | undefined;
+
+/** The page's script and style, from where the build put them. */
+function loadAssets(): Promise<PageAssets> {
+  assets ??= (async () => {
+    const folder = join(packageFolder(), 'dist', 'report-page');
+    const [script, style] = await Promise.all(
+      ['page.js', 'style.css'].map((name) => readFile(join(folder, name), 'utf8')),
+    );
+    if (script === undefined || style === undefined || /<\/script|<!--/i.test(script))
+      throw new QmpilotError('IO', `the page's script in ${folder} is not as it was built`, {
+        hint: 'reinstall @qmpilot/core',
+      });
+    return { script, style };
+  })().catch((cause: unknown) => {
+    assets = undefined;
+    throw cause instanceof QmpilotError
+      ? cause
+      : new QmpilotError('INTERNAL', "the page's script and style are missing", {
+          cause,
+          hint: 'reinstall @qmpilot/core, or build it',
+        });
+  });
+  return assets;
+}

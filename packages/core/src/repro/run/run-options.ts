@@ -1,0 +1,118 @@
+import { randomInt } from 'node:crypto';
+import { basename } from 'node:path';
+import { QmpilotError } from '../../errors.js';
+import type { RunEvent } from '../../run-files/attempt-record.js';
+import { isShard, type RunFile, type Shard } from '../../run-files/run-file.js';
+import { wallTime } from '../../util/time/clock.js';
+import { parseDuration, type Duration } from '../../util/time/duration.js';
+import type { boot } from '../../vm/start/boot.js';
+import type { Scenario } from '../scenario.js';
+import { readEnvironment } from './environment.js';
+import { seedOfText } from './seed.js';
+import type { StopOptions } from './stop-rule.js';
+
+/** How `runScenario` makes the attempts, and where it writes them. */
+export interface RunOptions extends StopOptions {
+  /** How many attempts; default 10, or what the run that is resumed has. All shards together. */
+  readonly attempts?: number | undefined;
+  /** How many run at once; default as many as CPUs and free memory allow. */
+  readonly forks?: number | undefined;
+  /** Of one attempt; default the scenario's, else 3 min. */
+  readonly timeout?: Duration | undefined;
+  /** Stop after so many reproduced attempts; default none. */
+  readonly untilReproduced?: number | undefined;
+  /** Stop when this is decided: `rate<0.01@95%`. Either verdict is wrong with a probability of at most 5 % then. */
+  readonly until?: string | undefined;
+  /** Make this part of the attempts only. */
+  readonly shard?: Shard | undefined;
+  /** The run directory: new, or empty. Default `runs/NAME-TIME` in the working directory. */
+  readonly dir?: string | undefined;
+  /** Go on with the run in this directory; its seed, timeout and shard hold. */
+  readonly resume?: string | undefined;
+  /** Resume although the scenario's text or its guest has changed. Default false. */
+  readonly acceptChanges?: boolean | undefined;
+  /** Whole number: the same seed gives the attempts the same seeds. Default random; with `shard`, the same for the same scenario. */
+  readonly seed?: number | undefined;
+  /** Interrupts the run: it rejects with ABORTED; finished attempts are on disk. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called for everything that happens during the run; what it throws ends the run. */
+  readonly onEvent?: ((event: RunEvent) => void) | undefined;
+  /** Where the scenario came from: kept in run.json, and compared by a resume. Without it no guest is cached. */
+  readonly source?: { readonly file: string; readonly sha256: string } | undefined;
+  /** Boots and prepares the guest, and replaces the cached one. Default false. */
+  readonly fresh?: boolean | undefined;
+  /** Cache directory; default `cacheRoot()`. */
+  readonly cacheDir?: string | undefined;
+  /** Replaces `boot`; nothing is cached then. */
+  readonly boot?: typeof boot | undefined;
+}
+
+const DEFAULT_ATTEMPTS = 10;
+
+/** Describes a new run. @throws {USAGE} */
+export function describeRun(scenario: Scenario, options: RunOptions): RunFile {
+  const { shard, source, untilReproduced, until } = options;
+  if (shard !== undefined && !isShard(shard))
+    throw new QmpilotError('USAGE', `shard: ${JSON.stringify(shard)} is none`, {
+      hint: 'the second of five is { index: 2, count: 5 }',
+    });
+  return {
+    v: 1,
+    name: scenario.name ?? nameOfFile(source?.file) ?? 'run',
+    startedAt: wallTime(),
+    seed:
+      options.seed ?? (shard === undefined ? randomInt(2 ** 47) : seedOfText(source?.sha256 ?? scenario.name ?? '')),
+    attempts: wholeNumber(options.attempts ?? DEFAULT_ATTEMPTS, 'attempts'),
+    ...(shard && { shard }),
+    timeoutMs: parseDuration(options.timeout ?? scenario.timeout ?? '3m', 'timeout'),
+    ...(untilReproduced !== undefined && { untilReproduced }),
+    ...(until !== undefined && { until }),
+    ...(source && { source }),
+    environment: readEnvironment(),
+    sessions: [],
+  };
+}
+
+/** `spool` of `/home/me/spool.repro.ts`. */
+function nameOfFile(file: string | undefined): string | undefined {
+  return file === undefined ? undefined : basename(file).replace(/(?:\.repro)?\.[cm]?[jt]s$/, '') || undefined;
+}
+
+/** `runs/NAME-TIME`. */
+export function defaultDirectory({ name, startedAt }: RunFile): string {
+  return `runs/${name.replaceAll(/[^\w.-]/g, '-')}-${startedAt.replace(/[:.]/g, '').replace('T', '-').slice(0, 17)}`;
+}
+
+/**
+ * Returns what a resume changes in run.json.
+ * @throws {USAGE} for an option that cannot change
+ */
+export function resumedRun(run: RunFile, options: RunOptions): Partial<RunFile> {
+  for (const fixed of ['seed', 'timeout', 'shard', 'dir'] as const) {
+    if (options[fixed] === undefined) continue;
+    throw new QmpilotError('USAGE', `${fixed} cannot be given for a run that is resumed`, {
+      hint: 'it holds as the run began; start another run to change it',
+    });
+  }
+  const { source, untilReproduced, until } = options;
+  if (source && run.source && source.sha256 !== run.source.sha256 && options.acceptChanges !== true) {
+    throw new QmpilotError(
+      'USAGE',
+      `the scenario ${source.file} is not the one that this run began with: attempts of the two would be counted together`,
+      {
+        hint: 'start another run, or accept it by --accept-changes',
+      },
+    );
+  }
+  return {
+    ...(options.attempts !== undefined && { attempts: wholeNumber(options.attempts, 'attempts') }),
+    ...(untilReproduced !== undefined && { untilReproduced }),
+    ...(until !== undefined && { until }),
+    ...(source && { source }),
+  };
+}
+
+export function wholeNumber(value: number, name: string): number {
+  if (Number.isInteger(value) && value >= 1) return value;
+  throw new QmpilotError('USAGE', `${name}: ${value} is not a whole number of 1 or more`);
+}

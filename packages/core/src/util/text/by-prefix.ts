@@ -1,0 +1,25 @@
+import { QmpilotError } from '../../errors.js';
+
+/**
+ * Finds names by their whole text or an unambiguous beginning.
+ * @param kind what the names are, in the singular: `image`
+ * @returns each name once
+ * @throws {NOT_FOUND} {USAGE} when a beginning matches none, or more than one
+ */
+export function findByPrefix(known: readonly string[], wanted: readonly string[], kind: string): string[] {
+  return [...new Set(wanted.map((prefix) => find(known, prefix, kind)))];
+}
+
+function find(known: readonly string[], prefix: string, kind: string): string {
+  const matching = known.includes(prefix) ? [prefix] : known.filter((name) => prefix !== '' && name.startsWith(prefix));
+  const [name] = matching;
+  if (name !== undefined && matching.length === 1) return name;
+  const quoted = JSON.stringify(prefix);
+  if (matching.length > 1)
+    throw new QmpilotError('USAGE', `${quoted} matches more than one ${kind}`, {
+      hint: `it matches: ${matching.join(', ')}`,
+    });
+  throw new QmpilotError('NOT_FOUND', `${kind} ${quoted} not found`, {
+    hint: known.length > 0 ? `there are: ${known.join(', ')}` : `there is no ${kind} yet`,
+  });
+}

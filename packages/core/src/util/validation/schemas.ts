@@ -1,0 +1,44 @@
+import * as v from 'valibot';
+import type { WaitOptions } from '../async/deadline.js';
+import { parseDuration, type Duration } from '../time/duration.js';
+
+/** Schemas of options that many functions take. */
+export const DURATION = v.custom<Duration>(
+  (value) => isDuration(value),
+  "expected a duration: milliseconds, or a number with a unit such as '90s' or '3m'",
+);
+const SIGNAL = v.instance(AbortSignal, 'expected an AbortSignal');
+export const PATH = v.custom<string>(
+  (value) => typeof value === 'string' && value !== '' && !value.includes('\0'),
+  'expected a path',
+);
+export const CPUS = wholeNumber(1);
+/** QEMU's firmware needs this much. */
+export const MEMORY_MIB = wholeNumber(16);
+export const NETWORK = v.picklist(['none', 'restricted', 'user']);
+export const DISPLAY = v.picklist(['none', 'std']);
+
+/** The entries of `WaitOptions`. */
+export const WAIT = {
+  signal: v.optional(SIGNAL),
+  timeout: v.optional(DURATION),
+  patience: v.optional(DURATION),
+} satisfies Record<keyof WaitOptions, v.GenericSchema>;
+
+/** A whole number of at least `min`. */
+export function wholeNumber(min: number) {
+  return v.custom<number>(
+    (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= min,
+    `expected a whole number of ${min} or more`,
+  );
+}
+
+function isDuration(value: unknown): boolean {
+  if (typeof value !== 'number' && typeof value !== 'string') return false;
+  try {
+    parseDuration(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
