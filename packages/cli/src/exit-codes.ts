@@ -1,5 +1,5 @@
 import { isQmpilotError, type ErrorCode, type RunSummary } from '@qmpilot/core';
-import { ScenarioFailure } from './uncaught.js';
+import { ScenarioFailure } from './scenario-failure.js';
 
 /** Exit statuses, as `git bisect run` expects them. */
 export const EXIT = { fine: 0, found: 1, usage: 2, cannotTell: 125 } as const;

@@ -1,9 +1,7 @@
-import { isQmpilotError, QmpilotError } from '@qmpilot/core';
+import { isQmpilotError } from '@qmpilot/core';
 import { EXIT } from './exit-codes.js';
 import { renderError } from './render/errors.js';
-
-/** A scenario failed outside of any attempt: in `prepare`, in a timer or in a promise that was not awaited. Neither a verdict nor a usage error. */
-export class ScenarioFailure extends QmpilotError {}
+import { ScenarioFailure } from './scenario-failure.js';
 
 let current: AbortController | undefined;
 

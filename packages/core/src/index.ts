@@ -16,11 +16,11 @@ export type { GuestDescription } from './guests/guest.js';
 export { nixos } from './guests/nixos/nixos.js';
 export type { NixosOptions } from './guests/nixos/nixos.js';
 
-export type { Accelerator, AcceleratorRequest } from './qemu/host/accelerator.js';
+export type { Accelerator, AcceleratorRequest } from './qemu/accelerator.js';
 export { attach } from './vm/start/attach.js';
 export type { AttachOptions } from './vm/start/attach.js';
 export { boot } from './vm/start/boot.js';
-export type { BootOptions } from './vm/start/boot.js';
+export type { BootOptions } from './vm/start/boot-options.js';
 export { openSnapshot } from './vm/start/open-snapshot.js';
 export type { OpenSnapshotOptions } from './vm/start/open-snapshot.js';
 export { listSavedSnapshots, removeSavedSnapshots } from './snapshot/saved/cache.js';
@@ -43,7 +43,9 @@ export type { Wait } from './vm/wait/waits.js';
 export type { Console, ExpectMatch, ExpectOptions } from './console/console.js';
 export type { Screen } from './console/screen/screen.js';
 export type { ExecChunk, ExecStream } from './shell/exec-stream.js';
-export type { Command, ExecOptions, ExecResult, Shell } from './shell/shell.js';
+export type { Shell } from './shell/shell.js';
+export type { ExecResult } from './shell/exec-result.js';
+export type { Command, ExecOptions } from './shell/exec-options.js';
 export { shQuote as quote } from './util/text/sh-quote.js';
 export type { OpenShellOptions, VmExecOptions } from './vm/shells/vm-shells.js';
 

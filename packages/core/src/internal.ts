@@ -2,8 +2,8 @@
  * Helpers shared with the command line of the same version. Not part of the public API: they change without notice.
  * @module
  */
-export { checkHost } from './qemu/host/doctor.js';
-export type { HostCheck } from './qemu/host/doctor.js';
+export { checkHost } from './qemu/doctor.js';
+export type { HostCheck } from './qemu/doctor.js';
 export { isScenario, onGuest } from './repro/scenario.js';
 export { replaceFile } from './util/files/atomic-write.js';
 export { closest } from './util/text/closest.js';

@@ -5,6 +5,7 @@ import { boot, isQmpilotError, openSnapshot, QmpilotError, type BootOptions, typ
 import { describeGuest, type BootRequest } from './boot-request.js';
 import { ConsoleLog } from './console-log.js';
 import { ConsoleProgress } from './console-progress.js';
+import { vmHandlers } from './handlers.js';
 import { HostedVm } from './hosted-vm.js';
 import { claim, directoryOf, markEnded, type VmRecord } from './state.js';
 import { toWireError } from './wire.js';
@@ -32,7 +33,7 @@ export async function runDaemon(request: BootRequest, record: VmRecord): Promise
       if (hosts.size === 0) process.exit(0);
     });
     hosts.add(hosted);
-    await hosted.open(fork);
+    await hosted.open(vmHandlers(hosted, fork));
     return hosted;
   };
   const fork = async (from: HostedVm, snapshot: string, name: string): Promise<HostedVm> => {

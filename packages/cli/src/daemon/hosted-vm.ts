@@ -2,8 +2,7 @@ import { once } from 'node:events';
 import type { Server } from 'node:net';
 import { QmpilotError, type Snapshot, type Vm } from '@qmpilot/core';
 import type { ConsoleLog } from './console-log.js';
-import { vmHandlers } from './handlers.js';
-import { serve } from './server.js';
+import { serve, type Handlers } from './server.js';
 import { markEnded, socketOf, type VmRecord } from './state.js';
 import type { VmStatus } from './verbs.js';
 
@@ -28,9 +27,9 @@ export class HostedVm {
     vm.console.setTranscript(log);
   }
 
-  /** Opens the socket for commands. `fork` creates another named VM in the same daemon. */
-  async open(fork: (from: HostedVm, snapshot: string, name: string) => Promise<HostedVm>): Promise<void> {
-    this.#server = await serve(socketOf(this.directory), vmHandlers(this, fork));
+  /** Opens the socket for commands, and follows the VM. */
+  async open(handlers: Handlers): Promise<void> {
+    this.#server = await serve(socketOf(this.directory), handlers);
     this.follow();
   }
 

@@ -28,7 +28,7 @@ export type { DumpedTask } from './threads/blocked-tasks.js';
 export { createShutdownDetector } from './shutdown/shutdown-detector.js';
 export type { ShutdownDetector } from './shutdown/shutdown-detector.js';
 export type { ShutdownEnd, ShutdownReport } from './shutdown/shutdown-report.js';
-export type { ShutdownPhase } from './shutdown/shutdown-line.js';
+export type { ShutdownPhase } from './shutdown/shutdown-phase.js';
 export type { ShutdownJob } from './shutdown/stop-jobs.js';
 export { judgeShutdown } from './shutdown/verdict.js';
 export type { ShutdownJudgement, ShutdownVerdict, ShutdownWish } from './shutdown/verdict.js';

@@ -2,8 +2,8 @@
  * The parts of a VM: its shells, keyboard, waits, watches, snapshots and copies, with the types of all options and results.
  * @module
  */
-export { chooseAccelerator } from '../qemu/host/accelerator.js';
-export type { AcceleratorChoice } from '../qemu/host/accelerator.js';
+export { chooseAccelerator } from '../qemu/accelerator.js';
+export type { AcceleratorChoice } from '../qemu/accelerator.js';
 export { findQemu } from '../qemu/host/binary.js';
 export type { QemuBinary, QemuVersion } from '../qemu/host/binary.js';
 export type { VmFacts } from '../qemu/vm-facts.js';
@@ -11,7 +11,9 @@ export { ConsoleShell } from '../shell/console-shell/console-shell.js';
 export type { ExecChunk, ExecStream } from '../shell/exec-stream.js';
 export { GuestAgentShell } from '../shell/guest-agent/guest-agent-shell.js';
 export { SerialShell } from '../shell/serial/serial-shell.js';
-export type { Command, ExecOptions, ExecResult, Shell, ShellKind } from '../shell/shell.js';
+export type { Shell } from '../shell/shell.js';
+export type { ExecResult, ShellKind } from '../shell/exec-result.js';
+export type { Command, ExecOptions } from '../shell/exec-options.js';
 export type { SnapshotBlocker } from '../snapshot/blockers.js';
 export type { SnapshotInfo } from '../snapshot/store.js';
 export type { SnapshotStrategy } from '../snapshot/strategies/strategy.js';

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { QmpilotError } from '../errors.js';
-import type { KernelSpec } from '../qemu/command-line/arguments.js';
+import type { KernelSpec } from '../qemu/command-line/machine-spec.js';
 import { shown } from '../util/text/shown.js';
 import { isObject } from '../util/validation/is-object.js';
 import type { ScriptSpec } from './nixos/interface.js';

@@ -1,4 +1,4 @@
-import type { AcceleratorChoice } from './host/accelerator.js';
+import type { AcceleratorChoice } from './accelerator.js';
 
 /** What a VM is made of: plain JSON, enough to build the same one again. */
 export interface VmFacts {

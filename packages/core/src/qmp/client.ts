@@ -10,7 +10,6 @@ import {
   type EventListener,
   type WaitForOptions,
 } from './events/events.js';
-import { NO_TIMEOUT } from './jobs/job.js';
 import { followJob, runJob, type JobOptions } from './jobs/jobs.js';
 import type { Greeting } from './protocol/greeting.js';
 import type {
@@ -25,6 +24,7 @@ import type {
   UntypedQmpEvent,
 } from './protocol/messages.js';
 import { QmpSession } from './protocol/session.js';
+import { NO_TIMEOUT } from './protocol/timeouts.js';
 import type { ExecuteArguments } from './typed.js';
 
 export interface StreamOptions extends WaitOptions {

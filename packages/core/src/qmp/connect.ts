@@ -6,7 +6,7 @@ import { retry } from '../util/async/retry.js';
 import { monotonicMs } from '../util/time/clock.js';
 import { parseDuration } from '../util/time/duration.js';
 import { QmpClient, type StreamOptions } from './client.js';
-import { DEFAULT_HANDSHAKE_TIMEOUT } from './protocol/session.js';
+import { DEFAULT_HANDSHAKE_TIMEOUT } from './protocol/timeouts.js';
 
 /** Linux gives `sun_path` 108 bytes, the last of them a NUL: unix(7). */
 export const MAX_SOCKET_PATH = 107;

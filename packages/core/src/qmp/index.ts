@@ -1,4 +1,4 @@
-export { DEFAULT_COMMAND_TIMEOUT, DEFAULT_HANDSHAKE_TIMEOUT } from './protocol/session.js';
+export { DEFAULT_COMMAND_TIMEOUT, DEFAULT_HANDSHAKE_TIMEOUT } from './protocol/timeouts.js';
 export { QmpClient, type Redial, type StreamOptions, type UntypedOptions, type WithOptionalJobId } from './client.js';
 export { connect, MAX_SOCKET_PATH, type ConnectOptions, type QmpAddress, type SocketAddress } from './connect.js';
 export { EventStream, type EventStreamOptions } from './events/event-stream.js';

@@ -3,7 +3,7 @@ import type { GuestDescription } from '../guests/guest.js';
 import type { Duration } from '../util/time/duration.js';
 import { isObject } from '../util/validation/is-object.js';
 import type { PoweroffOptions } from '../vm/power/poweroff.js';
-import type { BootOptions } from '../vm/start/boot.js';
+import type { BootOptions } from '../vm/start/boot-options.js';
 import type { Vm } from '../vm/vm.js';
 import { checkWatchSpec, type WatchSpec } from '../vm/watch/watch-spec.js';
 import type { Watch } from '../vm/watch/watch.js';

@@ -1,6 +1,7 @@
 import { QmpilotError } from '../errors.js';
+import type { ExecOptions } from './exec-options.js';
+import type { ExecResult } from './exec-result.js';
 import { bashWord } from './quote.js';
-import type { ExecOptions, ExecResult } from './shell.js';
 
 type Place = Pick<ExecOptions, 'env' | 'cwd' | 'user'>;
 

@@ -1,7 +1,8 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import type { Command, ExecOptions } from './exec-options.js';
+import { execResult } from './exec-result.js';
 import { checkCommand, checkVmCommand } from './exec-schema.js';
-import { execResult, type Command, type ExecOptions } from './shell.js';
 
 describe('the arguments of exec', () => {
   it.each([

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { shQuote } from '../util/text/sh-quote.js';
 import { validate } from '../util/validation/validate.js';
 import { validateOptions, WAIT_ENTRIES } from '../util/validation/wait-schema.js';
-import type { Command, ExecOptions } from './shell.js';
+import type { Command, ExecOptions } from './exec-options.js';
 
 const NUL = '\0';
 const TEXT = v.pipe(

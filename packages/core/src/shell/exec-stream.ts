@@ -6,16 +6,8 @@ import { onAbort } from '../util/async/on-abort.js';
 import { monotonicMs } from '../util/time/clock.js';
 import { BoundedBuffer } from './bounded-buffer.js';
 import { requireStarted } from './command-text.js';
-import {
-  abandoned,
-  DEFAULT_MAX_OUTPUT,
-  describeCommand,
-  execResult,
-  outputLimit,
-  type ExecOptions,
-  type ExecResult,
-  type ShellKind,
-} from './shell.js';
+import { DEFAULT_MAX_OUTPUT, type ExecOptions } from './exec-options.js';
+import { abandoned, describeCommand, execResult, outputLimit, type ExecResult, type ShellKind } from './exec-result.js';
 
 /** A piece of the output of a command at work. */
 export interface ExecChunk {

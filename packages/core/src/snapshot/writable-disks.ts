@@ -1,4 +1,4 @@
-import type { MachineSpec } from '../qemu/command-line/arguments.js';
+import type { MachineSpec } from '../qemu/command-line/machine-spec.js';
 import type { QmpReturn } from '../qmp/protocol/messages.js';
 import type { SnapshotBlocker } from './blockers.js';
 

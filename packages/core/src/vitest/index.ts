@@ -1,4 +1,4 @@
-import type { ScreenWaitOptions } from '../console/screen/screen-wait.js';
+import type { ScreenWaitOptions } from '../console/screen/screen-part.js';
 import type { PoweroffOptions } from '../vm/power/poweroff.js';
 import type { VmArtifact } from './attach.js';
 import type { KernelFindingsOptions } from './kernel-findings.js';

@@ -1,5 +1,6 @@
 import type { MatcherState } from 'vitest';
-import { findOnScreen, type ScreenWaitOptions } from '../console/screen/screen-wait.js';
+import type { ScreenWaitOptions } from '../console/screen/screen-part.js';
+import { findOnScreen } from '../console/screen/screen-wait.js';
 import type { Screen } from '../console/screen/screen.js';
 import { formatShutdown } from '../detect/shutdown/format-shutdown.js';
 import { isQmpilotError, QmpilotError } from '../errors.js';

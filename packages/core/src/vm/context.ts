@@ -9,9 +9,9 @@ import type { NewVmEvent, VmEvent } from './events.js';
 import type { VmFamily } from './family.js';
 import { Keyboard } from './input/keyboard.js';
 import { LifeRecorder } from './inspect/life-recorder.js';
+import { KernelLogStream } from './kernel-log-stream.js';
 import { MachineSlot } from './machine/machine-slot.js';
 import { MachineTurns } from './machine/machine-turns.js';
-import { KernelLogStream } from './watch/kernel-log-stream.js';
 
 /** How long QEMU's exit may come after the end of its sockets. */
 const EXIT_TIMEOUT_MS = 2000;

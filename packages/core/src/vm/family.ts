@@ -1,5 +1,5 @@
 import type { PreparedGuest } from '../guests/guest.js';
-import type { AcceleratorChoice } from '../qemu/host/accelerator.js';
+import type { AcceleratorChoice } from '../qemu/accelerator.js';
 import { acquireHostDirectories, releaseHostDirectories } from '../qemu/host/directories.js';
 import type { Machine } from '../qemu/process/machine.js';
 import type { SnapshotContext } from '../snapshot/context.js';

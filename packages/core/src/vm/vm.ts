@@ -8,8 +8,10 @@ import type { Machine } from '../qemu/process/machine.js';
 import type { VmFacts } from '../qemu/vm-facts.js';
 import type { QmpClient } from '../qmp/client.js';
 import type { ConsoleShell } from '../shell/console-shell/console-shell.js';
+import type { Command } from '../shell/exec-options.js';
+import { describeCommand, requireSuccess, type ExecResult } from '../shell/exec-result.js';
 import { checkVmCommand as checkCommand } from '../shell/exec-schema.js';
-import { describeCommand, requireSuccess, type Command, type ExecResult, type Shell } from '../shell/shell.js';
+import type { Shell } from '../shell/shell.js';
 import type { SnapshotBlocker } from '../snapshot/blockers.js';
 import type { SnapshotInfo } from '../snapshot/store.js';
 import type { WaitOptions } from '../util/async/deadline.js';
@@ -35,8 +37,15 @@ import { powerOff, type PoweroffOptions, type PoweroffReport } from './power/pow
 import { reboot } from './power/reboot.js';
 import { VmShells, type OpenShellOptions, type VmExecOptions } from './shells/vm-shells.js';
 import { fork } from './snapshots/fork.js';
-import type { ForkManyOptions, ForkOptions, RestoreOptions, SnapshotOptions } from './snapshots/options.js';
-import { FORK_OPTIONS, RESTORE_OPTIONS, SNAPSHOT_OPTIONS } from './snapshots/options.js';
+import {
+  type ForkManyOptions,
+  type ForkOptions,
+  type RestoreOptions,
+  type SnapshotOptions,
+  FORK_OPTIONS,
+  RESTORE_OPTIONS,
+  SNAPSHOT_OPTIONS,
+} from './snapshots/options.js';
 import { SnapshotPool, type PoolOptions, type PoolTakeOptions } from './snapshots/pool.js';
 import { NONCE_FILE } from './snapshots/reseed.js';
 import { Snapshot } from './snapshots/snapshot.js';

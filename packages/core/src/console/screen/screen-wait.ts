@@ -1,36 +1,21 @@
 import type { ErrorDetails } from '../../errors.js';
 import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
-import { parseDuration, type Duration } from '../../util/time/duration.js';
-import type { PaneSelector, Screen } from './screen.js';
-import type { ScreenRegion } from './terminal-view.js';
+import { parseDuration } from '../../util/time/duration.js';
+import type { Pane, PaneSelector, ScreenMatch, ScreenPart, ScreenWaitOptions, SettleOptions } from './screen-part.js';
+import type { TerminalView } from './terminal-view.js';
 
-/** What part of the screen is looked at; all of it by default. */
-export interface ScreenPart {
-  /** Look at this row only, from 0; a negative one counts from the last row. With `pane`, a row of the pane. */
-  readonly row?: number | undefined;
-  /** Look at this rectangle only. */
-  readonly region?: ScreenRegion | undefined;
-  /** Look at this tmux pane only. */
-  readonly pane?: PaneSelector | undefined;
-}
-
-export interface ScreenWaitOptions extends WaitOptions, ScreenPart {}
-
-export interface SettleOptions extends WaitOptions, ScreenPart {
-  /** How long nothing may change; default 500 ms. */
-  readonly quiet?: Duration | undefined;
-}
-
-/** Where and what a wait on the screen found. */
-export interface ScreenMatch {
-  readonly text: string;
-  readonly groups: readonly (string | undefined)[];
-  /** Row of the match's beginning, from 0 at the top of what was looked at. */
-  readonly row: number;
+/** What a wait needs of a `Screen`. */
+interface WatchedScreen extends TerminalView {
+  readonly program: TerminalView;
+  panes(): Pane[];
+  pane(selector: PaneSelector): Pane | undefined;
+  whenIdle(call: () => void): void;
+  onChange(listener: () => void): () => void;
+  onEnd(listener: (error: Error) => void): () => void;
 }
 
 export function waitForText(
-  screen: Screen,
+  screen: WatchedScreen,
   pattern: string | RegExp,
   options: ScreenWaitOptions,
 ): Promise<ScreenMatch> {
@@ -40,14 +25,18 @@ export function waitForText(
 }
 
 /** What `waitFor` would give at once; undefined when it would wait. */
-export function findOnScreen(screen: Screen, pattern: string | RegExp, part: ScreenPart = {}): ScreenMatch | undefined {
+export function findOnScreen(
+  screen: WatchedScreen,
+  pattern: string | RegExp,
+  part: ScreenPart = {},
+): ScreenMatch | undefined {
   return firstMatch(views(screen, part), finder(pattern));
 }
 
-export function waitUntil<T>(
-  screen: Screen,
+export function waitUntil<S extends WatchedScreen, T>(
+  screen: S,
   awaited: string,
-  probe: (screen: Screen) => T | undefined,
+  probe: (screen: S) => T | undefined,
   options: WaitOptions & ScreenPart,
 ): Promise<T> {
   const details = () => lastSeen(screen, options);
@@ -66,7 +55,7 @@ export function waitUntil<T>(
   });
 }
 
-export function settle(screen: Screen, options: SettleOptions): Promise<string[]> {
+export function settle(screen: WatchedScreen, options: SettleOptions): Promise<string[]> {
   const quietMs = parseDuration(options.quiet ?? 500, 'quiet');
   const awaited = `${what(options)} to stand still for ${quietMs} ms`;
   const details = () => lastSeen(screen, options);
@@ -91,7 +80,7 @@ export function settle(screen: Screen, options: SettleOptions): Promise<string[]
 }
 
 /** What a pattern is looked for in, one after the other; none when there is no such pane. */
-function views(screen: Screen, { row, region, pane }: ScreenPart): string[][] {
+function views(screen: WatchedScreen, { row, region, pane }: ScreenPart): string[][] {
   const cut = (rows: readonly string[]) => (row === undefined ? [...rows] : [rows.at(row) ?? '']);
   if (pane !== undefined) {
     const found = screen.pane(pane);
@@ -149,7 +138,7 @@ function paneName(pane: PaneSelector): string {
   return typeof pane === 'object' ? `with the title ${JSON.stringify(pane.title)}` : String(pane);
 }
 
-function lastSeen(screen: Screen, part: ScreenPart): ErrorDetails {
+function lastSeen(screen: WatchedScreen, part: ScreenPart): ErrorDetails {
   const evidence = { console: screen.rows() };
   if (part.pane === undefined) return { evidence, hint: 'what the screen showed last is in evidence.console' };
   const panes = screen.panes();

@@ -3,33 +3,9 @@ import type { WaitOptions } from '../../util/async/deadline.js';
 import { Listeners } from '../../util/async/listeners.js';
 import { characterGrid, findPanes, paneTitle, statusRow, type PaneLayout } from './panes.js';
 import { ProgramView } from './program-view.js';
-import {
-  settle,
-  waitForText,
-  waitUntil,
-  type ScreenMatch,
-  type ScreenWaitOptions,
-  type SettleOptions,
-} from './screen-wait.js';
+import type { Pane, PaneSelector, ScreenMatch, ScreenWaitOptions, SettleOptions } from './screen-part.js';
+import { settle, waitForText, waitUntil } from './screen-wait.js';
 import { TerminalView, type ScreenOptions, type ScreenRegion } from './terminal-view.js';
-
-/** One pane of a tmux window. */
-export interface Pane {
-  /** tmux's number of it, from 0. */
-  readonly index: number;
-  /** What `pane-border-status` shows of it; empty where it is off. */
-  readonly title: string;
-  /** The cursor stands in it. */
-  readonly active: boolean;
-  readonly region: ScreenRegion;
-  /** Its rows, without spaces at their ends. */
-  readonly rows: readonly string[];
-  /** The same as one text; empty rows at the bottom are left out. */
-  readonly text: string;
-}
-
-/** A pane by its number (a negative one counts from the last), by a part of its title, or the one with the cursor. */
-export type PaneSelector = number | 'active' | { readonly title: string };
 
 /** Bytes that wait to be interpreted before reading is held. */
 const BACKLOG_LIMIT = 1 << 20;

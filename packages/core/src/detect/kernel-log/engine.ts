@@ -1,23 +1,19 @@
 import { BootWatch, BOOT_LITERALS } from './boot-watch.js';
 import type { KernelLogFinding } from './kernel-log-finding.js';
 import { ChunkEncoder } from './lines/chunk-encoder.js';
-import { parseKernelLine, startsWithStamp } from './lines/kernel-line.js';
-import type { KernelLine } from './lines/kernel-line.js';
-import { LineSplitter } from './lines/line-splitter.js';
-import type { SplitLine } from './lines/line-splitter.js';
+import { parseKernelLine, startsWithStamp, type KernelLine } from './lines/kernel-line.js';
+import { LineSplitter, type SplitLine } from './lines/line-splitter.js';
 import { compileLiterals } from './lines/literal-matcher.js';
 import { Repeats } from './repeats.js';
-import { explainedBy, explains, isFollowUp } from './reports/cause.js';
-import type { Cause } from './reports/cause.js';
+import { explainedBy, explains, isFollowUp, type Cause } from './reports/cause.js';
 import { CutHere, CUT_HERE } from './reports/cut-here.js';
 import { OpenReport } from './reports/open-report.js';
 import { describeReport } from './reports/report-finding.js';
+import { RequestedBacktraces } from './reports/requested-backtraces.js';
 import { RULES } from './rules/all-rules.js';
 import { matchHeader } from './rules/header.js';
 import type { Rule } from './rules/rule.js';
-import { RequestedBacktraces } from './stacks/requested-backtraces.js';
-import { UnreadCounter } from './unread.js';
-import type { UnreadLines } from './unread.js';
+import { UnreadCounter, type UnreadLines } from './unread.js';
 
 const DROPPED = 'printk messages dropped';
 const MATCHER = compileLiterals([

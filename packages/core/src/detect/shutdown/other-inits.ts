@@ -1,4 +1,4 @@
-import type { ShutdownPhase } from './shutdown-line.js';
+import type { ShutdownPhase } from './shutdown-phase.js';
 
 interface InitWords {
   readonly literal: string;

@@ -1,6 +1,7 @@
 import { ConsoleLines } from '../console-lines.js';
 import type { Candidate, LeftProcess, PoweroffStallFinding, TaskRef } from '../finding.js';
-import { readShutdownLine, SHUTDOWN_LITERALS, type ShutdownLine, type ShutdownPhase } from './shutdown-line.js';
+import { readShutdownLine, SHUTDOWN_LITERALS, type ShutdownLine } from './shutdown-line.js';
+import type { ShutdownPhase } from './shutdown-phase.js';
 import type { ShutdownEnd, ShutdownReport } from './shutdown-report.js';
 import { stallFinding } from './stall-finding.js';
 import { StopJobs } from './stop-jobs.js';

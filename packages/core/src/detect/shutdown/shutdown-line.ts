@@ -1,18 +1,8 @@
 import type { LeftProcess, TaskRef } from '../finding.js';
 import { union } from '../union.js';
 import { OTHER_INIT_LITERALS, readOtherInit } from './other-inits.js';
+import type { ShutdownPhase } from './shutdown-phase.js';
 import { parseTimeSpan } from './time-span.js';
-
-/** How far a shutdown has come, in order; `gone`: QEMU ended without a word of it. */
-export type ShutdownPhase =
-  | 'requested'
-  | 'units'
-  | 'units-stopped'
-  | 'final-kill'
-  | 'unmount'
-  | 'power-off'
-  | 'off'
-  | 'gone';
 
 /** What one console line says about a shutdown. */
 export type ShutdownLine =

@@ -1,5 +1,5 @@
 import type { LeftProcess } from '../finding.js';
-import type { ShutdownPhase } from './shutdown-line.js';
+import type { ShutdownPhase } from './shutdown-phase.js';
 import type { ShutdownJob } from './stop-jobs.js';
 
 /** How the system went down, as far as it has. */

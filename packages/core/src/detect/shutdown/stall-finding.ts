@@ -1,5 +1,5 @@
 import type { PoweroffStallFinding, TaskRef } from '../finding.js';
-import type { ShutdownPhase } from './shutdown-line.js';
+import type { ShutdownPhase } from './shutdown-phase.js';
 import type { ShutdownReport } from './shutdown-report.js';
 import type { ShutdownJob } from './stop-jobs.js';
 import { nameResources, nameTasks } from './verdict.js';

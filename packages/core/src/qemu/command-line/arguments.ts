@@ -1,94 +1,9 @@
 /** The QEMU command line as a value: pure, so that it can be tested, recorded and compared. */
-import type { ReadBack } from './read-back.js';
-
-export interface DiskSpec {
-  /** Name of the block node and of the device; letters, digits and `-`. */
-  readonly id: string;
-  readonly file: string;
-  readonly format: 'qcow2' | 'raw';
-  readonly readOnly?: boolean;
-  /** Name of the block node, where it is not `id`. */
-  readonly node?: string;
-  /** Its format, where it is one that we make no overlays of; `format` says nothing then. */
-  readonly foreignFormat?: string;
-  /** The file belongs to somebody else: it is read, never moved. */
-  readonly foreign?: boolean;
-}
-
-export interface RamSpec {
-  /** `anonymous`: QEMU's own memory. `file`: mapped from a file, shared (writes reach it) or private (copy on write). */
-  readonly kind: 'anonymous' | 'file';
-  readonly path?: string;
-  readonly share?: boolean;
-}
-
-/** A kernel that QEMU loads itself (`-kernel`), with its initrd and command line. */
-export interface KernelSpec {
-  readonly kernel: string;
-  readonly initrd?: string;
-  readonly append: string;
-}
-
-export interface MachineSpec {
-  readonly accelerator: 'kvm' | 'tcg';
-  /** QEMU machine type, `q35` by default. */
-  readonly machine: string;
-  readonly cpu: string;
-  readonly cpus: number;
-  readonly memoryMiB: number;
-  readonly ram: RamSpec;
-  readonly kernel?: KernelSpec;
-  /** Gives `kernel` also to a machine that loads a state: its guest can reboot. QEMU reads both files each time, and holds them. */
-  readonly reboots?: boolean;
-  readonly disks: readonly DiskSpec[];
-  /** Names of the virtio consoles, in the guest's order: hvc0, hvc1, ... */
-  readonly virtioConsoles: readonly string[];
-  /** A virtio port for the guest agent, `org.qemu.guest_agent.0`. */
-  readonly guestAgent?: boolean;
-  /** `none`, or user-mode networking that reaches neither host nor world (`restricted`), or all of it (`user`). */
-  readonly network: 'none' | 'restricted' | 'user';
-  /** `std`: a VGA card for `screendump`, whose memory is 4 MiB: enough for 1280 x 800. None by default. */
-  readonly display?: 'none' | 'std';
-  /** Further arguments, as they are. */
-  readonly extra: readonly string[];
-  /** A machine that a script described: its own arguments, in place of all the above but disks, RAM and consoles. */
-  readonly readBack?: ReadBack;
-}
-
-/** What only this one start of a machine needs. */
-export interface StartSpec {
-  readonly name: string;
-  readonly version: { readonly major: number; readonly minor: number };
-  /** File descriptors in the child: QMP, ttyS0, the virtio consoles, the guest agent where there is one. */
-  readonly fds: {
-    readonly qmp: number;
-    readonly serial: number;
-    readonly virtio: readonly number[];
-    readonly agent?: number;
-  };
-  /** Wait for `migrate-incoming` instead of booting. */
-  readonly incoming?: boolean;
-  /** seccomp filter; off only where QEMU was built without it. */
-  readonly sandbox?: boolean;
-}
+import type { DiskSpec, KernelSpec, MachineSpec, StartSpec } from './machine-spec.js';
+import { option } from './options.js';
 
 /** Device id of the guest agent's port. */
 export const AGENT_PORT = 'agent-port';
-
-/** QEMU reads a comma as the end of a value; twice it is a comma. */
-export function escapeValue(value: string | number): string {
-  return String(value).replaceAll(',', ',,');
-}
-
-/** `socket,id=qmp,fd=3`: the form of most of QEMU's options. Undefined values are left out. */
-export function option(head: string, values: Readonly<Record<string, string | number | boolean | undefined>>): string {
-  const parts = Object.entries(values).flatMap(([key, value]) => {
-    if (value === undefined) return [];
-    const text = typeof value === 'boolean' ? (value ? 'on' : 'off') : escapeValue(value);
-    return [`${key}=${text}`];
-  });
-  return [head, ...parts].filter(Boolean).join(',');
-}
 
 export function buildArguments(spec: MachineSpec, start: StartSpec): string[] {
   const { fds } = start;

@@ -2,9 +2,9 @@ import { resolve } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import type { QmpClient } from '../../qmp/client.js';
 import type { WaitOptions } from '../../util/async/deadline.js';
-import type { DiskSpec, MachineSpec } from './arguments.js';
+import type { DiskSpec, MachineSpec, ReadBack } from './machine-spec.js';
 import { obstaclesOf } from './obstacles.js';
-import { optionValue, type Argument, type ReadBack } from './read-back.js';
+import { optionValue, type Argument } from './options.js';
 
 /** What QMP tells of a machine that somebody else described. */
 export interface Inspection {

@@ -1,10 +1,5 @@
-import { optionValue, parseOption, type Argument } from './read-back.js';
-
-/** Why a machine that another program described cannot be started a second time, as forks and templates require, and how to fix that. */
-export interface Obstacle {
-  readonly reason: string;
-  readonly remedy: string;
-}
+import type { Obstacle } from './machine-spec.js';
+import { optionValue, parseOption, type Argument } from './options.js';
 
 interface Rule {
   readonly applies: (argument: Argument) => boolean;

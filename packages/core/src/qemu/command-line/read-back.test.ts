@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { MachineSpec, StartSpec } from './arguments.js';
 import { readBackFrom, specOf, type Inspection } from './inspect.js';
-import { formatArguments, parseArguments, parseOption, readBackArguments, hasSerialPort } from './read-back.js';
+import type { MachineSpec, StartSpec } from './machine-spec.js';
+import { formatArguments, parseArguments, parseOption } from './options.js';
+import { readBackArguments, hasSerialPort } from './read-back.js';
 
 const START: StartSpec = {
   name: 'fork',

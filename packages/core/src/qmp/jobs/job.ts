@@ -1,5 +1,20 @@
-import type { QmpClient } from '../client.js';
-import type { QmpEvent, QmpReturn } from '../protocol/messages.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
+import type { EventListener } from '../events/events.js';
+import type { QmpArguments, QmpCommandName, QmpEvent, QmpReturn } from '../protocol/messages.js';
+import { NO_TIMEOUT } from '../protocol/timeouts.js';
+import type { ExecuteArguments } from '../typed.js';
+
+/** What following a job needs of a `QmpClient`. */
+export interface JobClient {
+  readonly closed: Promise<void>;
+  readonly isClosed: boolean;
+  on(listener: EventListener): () => void;
+  execute<C extends QmpCommandName>(
+    command: C,
+    ...rest: ExecuteArguments<QmpArguments<C>, WaitOptions>
+  ): Promise<QmpReturn<C>>;
+  executeUntyped(command: string, args?: object, options?: WaitOptions): Promise<unknown>;
+}
 
 /** How far a job of QEMU has come. */
 export interface JobProgress {
@@ -21,9 +36,6 @@ export interface JobWatch {
   readonly onPending?: (() => void | Promise<void>) | undefined;
 }
 
-/** For what other limits bound: QEMU may answer nothing at all while it loads a snapshot. */
-export const NO_TIMEOUT = 2 ** 31 - 1;
-
 const PROGRESS_INTERVAL_MS = 100;
 /** Events tell each change of state; asking now and then as well costs little and depends on no event. */
 const SAFETY_INTERVAL_MS = 1_000;
@@ -34,7 +46,7 @@ type JobInfo = QmpReturn<'query-jobs'>[number];
 export class Job {
   readonly id: string;
   last: JobProgress | undefined;
-  readonly #client: QmpClient;
+  readonly #client: JobClient;
   readonly #watch: JobWatch;
   readonly #stopListening: () => void;
   #progress: boolean;
@@ -43,7 +55,7 @@ export class Job {
   readonly #wakers = new Set<() => void>();
   #vanished: JobEnd | undefined;
 
-  constructor(client: QmpClient, id: string, watch: JobWatch) {
+  constructor(client: JobClient, id: string, watch: JobWatch) {
     this.#client = client;
     this.id = id;
     this.#watch = watch;

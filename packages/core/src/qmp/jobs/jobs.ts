@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { QmpilotError } from '../../errors.js';
 import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
-import type { QmpClient } from '../client.js';
-import { Job, NO_TIMEOUT, type JobEnd, type JobProgress } from './job.js';
+import { NO_TIMEOUT } from '../protocol/timeouts.js';
+import { Job, type JobClient, type JobEnd, type JobProgress } from './job.js';
 
 export interface JobOptions extends WaitOptions {
   /** Called about ten times a second. QEMU sends no event for progress: it is asked. */
@@ -28,7 +28,7 @@ const AUTO_DISMISSING: ReadonlySet<string> = new Set([
 /** How long a cancelled job may take to conclude before its caller goes on; it is dismissed later then. */
 const CANCEL_GRACE_MS = 5_000;
 
-export async function runJob(client: QmpClient, command: string, args: object, options: JobOptions): Promise<void> {
+export async function runJob(client: JobClient, command: string, args: object, options: JobOptions): Promise<void> {
   const id =
     'job-id' in args && args['job-id'] !== undefined ? args['job-id'] : `qmpilot-${randomBytes(4).toString('hex')}`;
   if (typeof id !== 'string' || id === '') {
@@ -42,12 +42,12 @@ export async function runJob(client: QmpClient, command: string, args: object, o
   );
 }
 
-export function followJob(client: QmpClient, id: string, options: JobOptions): Promise<void> {
+export function followJob(client: JobClient, id: string, options: JobOptions): Promise<void> {
   return conclude(client, new Job(client, id, options), `job ${id}`, options, () => Promise.resolve());
 }
 
 async function conclude(
-  client: QmpClient,
+  client: JobClient,
   job: Job,
   doing: string,
   options: JobOptions,
@@ -81,7 +81,7 @@ async function conclude(
 }
 
 /** Waits a while for the cancelled job; a job that takes longer is dismissed whenever it concludes. */
-async function cancel(client: QmpClient, job: Job, started: Promise<unknown>): Promise<void> {
+async function cancel(client: JobClient, job: Job, started: Promise<unknown>): Promise<void> {
   job.stopProgress();
   const ended = (async () => {
     try {

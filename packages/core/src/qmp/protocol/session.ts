@@ -2,40 +2,41 @@ import type { Duplex } from 'node:stream';
 import { QmpCommandError, QmpilotError, type ErrorDetails } from '../../errors.js';
 import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
 import { Ring } from '../../util/ring.js';
-import type { EventHub } from '../events/events.js';
-import { NO_TIMEOUT } from '../jobs/job.js';
 import { encodeCommand, toAnswer, type Answer } from './answer.js';
 import { CallTable, linkEnded, MAX_IN_BAND, type Call } from './calls.js';
 import { excerpt } from './framing.js';
 import { parseGreeting, type Greeting } from './greeting.js';
 import { Link, type JsonObject } from './link.js';
-import { toEvent } from './messages.js';
+import { toEvent, type UntypedQmpEvent } from './messages.js';
+import { DEFAULT_COMMAND_TIMEOUT, DEFAULT_HANDSHAKE_TIMEOUT, NO_TIMEOUT } from './timeouts.js';
 
-/** How long a command may take when the caller says nothing, in ms. */
-export const DEFAULT_COMMAND_TIMEOUT = 30_000;
-/** How long QEMU may take for its greeting and the negotiation, in ms. */
-export const DEFAULT_HANDSHAKE_TIMEOUT = 10_000;
+/** Takes the events of a session, and its end. */
+export interface EventSink {
+  emit(event: UntypedQmpEvent): void;
+  /** @param reason why the link ended; undefined when it was closed */
+  end(reason: QmpilotError | undefined): void;
+}
 
-/** The protocol over one byte stream: greeting, negotiation, calls and their answers; events go to a hub. */
+/** The protocol over one byte stream: greeting, negotiation, calls and their answers; events go to a sink. */
 export class QmpSession {
   readonly #link: Link;
   readonly #calls: CallTable;
-  readonly #hub: EventHub;
+  readonly #events: EventSink;
   readonly #strays = new Ring<string>(20);
   #greeting: Greeting | undefined;
   #onGreeting: ((greeting: Greeting) => void) | undefined;
   #oob = false;
   #nextId = 1;
 
-  constructor(stream: Duplex, limit: number | undefined, hub: EventHub) {
-    this.#hub = hub;
+  constructor(stream: Duplex, limit: number | undefined, events: EventSink) {
+    this.#events = events;
     this.#link = new Link(stream, {
       peer: 'QEMU',
       limit,
       onMessage: (message, text) => this.#receive(message, text),
       onEnd: (reason) => {
         this.#calls.failAll(reason ?? closed());
-        this.#hub.end(reason);
+        this.#events.end(reason);
       },
     });
     this.#calls = new CallTable((text) => this.#link.send(text), MAX_IN_BAND);
@@ -117,7 +118,7 @@ export class QmpSession {
   #receive(message: JsonObject, text: string): void {
     if ('event' in message) {
       const event = toEvent(message);
-      if (event) this.#hub.emit(event);
+      if (event) this.#events.emit(event);
       else this.#stray(text);
       return;
     }

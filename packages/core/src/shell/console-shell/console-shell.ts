@@ -4,17 +4,12 @@ import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
 import { withinLimit } from '../../util/async/limit.js';
 import { Mutex } from '../../util/async/mutex.js';
 import { monotonicMs } from '../../util/time/clock.js';
+import type { Command, ExecOptions } from '../exec-options.js';
+import { describeCommand, requireSuccess, type ExecResult } from '../exec-result.js';
 import { checkCommand } from '../exec-schema.js';
 import { ExecStream, startStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';
-import {
-  describeCommand,
-  requireSuccess,
-  type Command,
-  type ExecOptions,
-  type ExecResult,
-  type Shell,
-} from '../shell.js';
+import type { Shell } from '../shell.js';
 import { runCommand, streamCommand } from './exec.js';
 import { agentInstallation } from './guest-helper.js';
 import { ConsoleLink } from './link.js';

@@ -2,19 +2,18 @@ import { QmpilotError } from '../../errors.js';
 import { monotonicMs } from '../../util/time/clock.js';
 import { BoundedBuffer } from '../bounded-buffer.js';
 import { commandText, requireStarted } from '../command-text.js';
-import type { ExecStream } from '../exec-stream.js';
-import { readExitCode } from '../exit-code.js';
-import { bashWord } from '../quote.js';
+import { DEFAULT_MAX_OUTPUT, type ExecOptions } from '../exec-options.js';
 import {
   abandoned,
-  DEFAULT_MAX_OUTPUT,
   describeCommand,
   execResult,
   outputLimit,
-  type ExecOptions,
   type ExecResult,
   type ShellKind,
-} from '../shell.js';
+} from '../exec-result.js';
+import type { ExecStream } from '../exec-stream.js';
+import { readExitCode } from '../exit-code.js';
+import { bashWord } from '../quote.js';
 import { FlowMarks } from './flow-marks.js';
 import { FrameReader, type Mark } from './frames.js';
 import { sendInput } from './input.js';

@@ -1,9 +1,9 @@
 import type { Channel } from '../../console/channel.js';
 import { awaitWithin } from '../../util/async/deadline.js';
 import { deferred } from '../../util/async/deferred.js';
+import { describeCommand } from '../exec-result.js';
 import type { ExecStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';
-import { describeCommand } from '../shell.js';
 import type { Mark } from './frames.js';
 import { Window } from './window.js';
 

@@ -1,7 +1,7 @@
 import { QmpilotError } from '../../errors.js';
 import { abortError } from '../../util/async/limit.js';
+import type { ExecOptions } from '../exec-options.js';
 import { printfFormat } from '../quote.js';
-import type { ExecOptions } from '../shell.js';
 import type { ConsoleLink } from './link.js';
 
 /** Input up to this size travels inside the request; more goes by itself, in blocks. */

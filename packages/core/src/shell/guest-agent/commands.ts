@@ -1,6 +1,6 @@
 import { shQuote } from '../../util/text/sh-quote.js';
 import { commandText } from '../command-text.js';
-import type { ExecOptions } from '../shell.js';
+import type { ExecOptions } from '../exec-options.js';
 
 /** What the guest offers, found out once: where files may lie, what runs commands, whether a session of its own can be had. */
 export interface AgentSurroundings {

@@ -4,17 +4,12 @@ import type { GuestAgent } from '../../qmp/guest-agent/guest-agent.js';
 import { awaitWithin, pause, type WaitOptions } from '../../util/async/deadline.js';
 import { onAbort } from '../../util/async/on-abort.js';
 import { monotonicMs } from '../../util/time/clock.js';
+import type { Command, ExecOptions } from '../exec-options.js';
+import { describeCommand, requireSuccess, type ExecResult } from '../exec-result.js';
 import { checkCommand } from '../exec-schema.js';
 import { collect, ExecStream, startStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';
-import {
-  describeCommand,
-  requireSuccess,
-  type Command,
-  type ExecOptions,
-  type ExecResult,
-  type Shell,
-} from '../shell.js';
+import type { Shell } from '../shell.js';
 import { readCount, readHandle, readPid, readPiece, readStatus, type AgentStatus } from './answers.js';
 import { killCommand, parseSurvey, removeSpool, SURVEY, wrapCommand, type AgentSurroundings } from './commands.js';
 

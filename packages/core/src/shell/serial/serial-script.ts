@@ -1,6 +1,6 @@
 import { shQuote } from '../../util/text/sh-quote.js';
 import { commandText } from '../command-text.js';
-import type { ExecOptions } from '../shell.js';
+import type { ExecOptions } from '../exec-options.js';
 import { INPUT_TAKEN, SHIFT } from './shifted.js';
 
 /**

@@ -1,22 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import type { Console } from '../../console/console.js';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
-import { type WaitOptions } from '../../util/async/deadline.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
 import { withinLimit } from '../../util/async/limit.js';
 import { Mutex } from '../../util/async/mutex.js';
 import { monotonicMs } from '../../util/time/clock.js';
 import { parseDuration } from '../../util/time/duration.js';
+import type { Command, ExecOptions } from '../exec-options.js';
+import { describeCommand, requireSuccess, type ExecResult } from '../exec-result.js';
 import { checkCommand } from '../exec-schema.js';
 import { collect, ExecStream, startStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';
-import {
-  describeCommand,
-  requireSuccess,
-  type Command,
-  type ExecOptions,
-  type ExecResult,
-  type Shell,
-} from '../shell.js';
+import type { Shell } from '../shell.js';
 import { Prompt } from './prompt.js';
 import { SerialLink, type SerialFrame } from './serial-link.js';
 import { LOADER, serialScript, sourceLines, STUB } from './serial-script.js';

@@ -1,6 +1,7 @@
 import { QmpilotError } from '../../errors.js';
 import type { WaitOptions } from '../../util/async/deadline.js';
-import type { ExecOptions, ExecResult } from '../shell.js';
+import type { ExecOptions } from '../exec-options.js';
+import type { ExecResult } from '../exec-result.js';
 
 /** What SSH needs of a `Vm`. */
 export interface SshGuest {

@@ -1,7 +1,7 @@
 import ssh2 from 'ssh2';
 import { QmpilotError } from '../../errors.js';
 import type { WaitOptions } from '../../util/async/deadline.js';
-import { tailLines } from '../shell.js';
+import { tailLines } from '../exec-result.js';
 import { forwardPort, type SshGuest } from './forward.js';
 import { GUEST_PORT, setUpScript } from './guest-script.js';
 import { SshShell, type SshTarget } from './ssh-shell.js';

@@ -4,17 +4,12 @@ import { isQmpilotError, QmpilotError } from '../../errors.js';
 import { awaitWithin, pause, type WaitOptions } from '../../util/async/deadline.js';
 import { shQuote } from '../../util/text/sh-quote.js';
 import { commandText } from '../command-text.js';
+import type { Command, ExecOptions } from '../exec-options.js';
+import { describeCommand, requireSuccess, type ExecResult } from '../exec-result.js';
 import { checkCommand } from '../exec-schema.js';
 import { collect, ExecStream, startStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';
-import {
-  describeCommand,
-  requireSuccess,
-  type Command,
-  type ExecOptions,
-  type ExecResult,
-  type Shell,
-} from '../shell.js';
+import type { Shell } from '../shell.js';
 import { EndMark } from './end-mark.js';
 import { remoteCommand } from './guest-script.js';
 

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
-import type { MachineSpec } from '../../qemu/command-line/arguments.js';
-import type { AcceleratorChoice } from '../../qemu/host/accelerator.js';
+import type { AcceleratorChoice } from '../../qemu/accelerator.js';
+import type { MachineSpec } from '../../qemu/command-line/machine-spec.js';
 import { errnoOf } from '../../util/files/host-error.js';
 import { isObject } from '../../util/validation/is-object.js';
 import type { SnapshotInfo } from '../store.js';

@@ -1,7 +1,7 @@
 import { link, mkdtemp, stat, symlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { QmpilotError } from '../../errors.js';
-import { whyKvmCannotOpen } from '../../qemu/host/accelerator.js';
+import { whyKvmCannotOpen } from '../../qemu/accelerator.js';
 import { cpuFlags } from '../../qemu/host/cpu-flags.js';
 import { Cleanup } from '../../util/async/cleanup.js';
 import { debugLog } from '../../util/debug-log.js';

@@ -3,8 +3,8 @@ import { access, chmod, link, lstat, mkdir, mkdtemp, open, readdir, rename, stat
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { AbortedError, isQmpilotError, QmpilotError } from '../../errors.js';
-import type { DiskSpec } from '../../qemu/command-line/arguments.js';
-import type { AcceleratorChoice } from '../../qemu/host/accelerator.js';
+import type { AcceleratorChoice } from '../../qemu/accelerator.js';
+import type { DiskSpec } from '../../qemu/command-line/machine-spec.js';
 import type { QemuBinary } from '../../qemu/host/binary.js';
 import { cpuFlags } from '../../qemu/host/cpu-flags.js';
 import { debugLog } from '../../util/debug-log.js';

@@ -1,6 +1,7 @@
 import { chmod, mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { canMapReadOnly, type MachineSpec } from '../../qemu/command-line/arguments.js';
+import { canMapReadOnly } from '../../qemu/command-line/arguments.js';
+import type { MachineSpec } from '../../qemu/command-line/machine-spec.js';
 import { atLeast } from '../../qemu/host/binary.js';
 import { startIncoming, type Machine, type SavedState } from '../../qemu/process/machine.js';
 import { Cleanup } from '../../util/async/cleanup.js';

@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import type { MachineSpec } from '../../qemu/command-line/arguments.js';
+import type { MachineSpec } from '../../qemu/command-line/machine-spec.js';
 import type { QemuBinary } from '../../qemu/host/binary.js';
 import { startMachine, type Machine, type SavedState } from '../../qemu/process/machine.js';
 import type { WaitOptions } from '../../util/async/deadline.js';

@@ -3,7 +3,7 @@ import { chmod, copyFile, link, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { QmpilotError } from '../../errors.js';
-import type { DiskSpec } from '../../qemu/command-line/arguments.js';
+import type { DiskSpec } from '../../qemu/command-line/machine-spec.js';
 import { abortError } from '../../util/async/limit.js';
 import { requireProgram } from '../../util/files/which.js';
 

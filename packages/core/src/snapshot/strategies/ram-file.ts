@@ -1,7 +1,7 @@
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isQmpilotError, type QmpilotError } from '../../errors.js';
-import type { RamSpec } from '../../qemu/command-line/arguments.js';
+import type { RamSpec } from '../../qemu/command-line/machine-spec.js';
 import { chooseRamDirectory } from '../../qemu/host/directories.js';
 import { removeDirectory } from '../../util/files/remove-directory.js';
 import type { SnapshotContext } from '../context.js';

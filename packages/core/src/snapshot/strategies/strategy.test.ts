@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { MachineSpec } from '../../qemu/command-line/arguments.js';
+import type { MachineSpec } from '../../qemu/command-line/machine-spec.js';
 import { chooseStrategy } from './strategy.js';
 
 function machine(

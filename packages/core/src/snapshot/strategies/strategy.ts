@@ -1,4 +1,4 @@
-import type { MachineSpec } from '../../qemu/command-line/arguments.js';
+import type { MachineSpec } from '../../qemu/command-line/machine-spec.js';
 
 /**
  * How a machine is frozen. `template`: RAM is a shared file that forks map; restored in some 50 ms whatever the size.

@@ -1,7 +1,7 @@
 import type { Console } from '../../console/console.js';
 import { monotonicMs } from '../../util/time/clock.js';
 import type { VmEvent } from '../events.js';
-import type { KernelLogStream } from '../watch/kernel-log-stream.js';
+import type { KernelLogStream } from '../kernel-log-stream.js';
 
 /** Records what `diagnose` needs to know of the past, since the guest was started, restored or reset. */
 export class LifeRecorder {

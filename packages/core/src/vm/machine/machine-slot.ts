@@ -12,7 +12,7 @@ import { ConsoleShell } from '../../shell/console-shell/console-shell.js';
 import type { WaitOptions } from '../../util/async/deadline.js';
 import { Listeners } from '../../util/async/listeners.js';
 import type { NewVmEvent } from '../events.js';
-import { sizeByShell } from '../shells/console-size.js';
+import { sizeByShell } from './console-size.js';
 import { MachineLife } from './machine-life.js';
 
 /**

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { createShutdownDetector } from '../../detect/index.js';
-import type { ExecOptions, Shell } from '../../shell/shell.js';
+import type { ExecOptions } from '../../shell/exec-options.js';
+import type { Shell } from '../../shell/shell.js';
 import { pollSystemd } from './poll-systemd.js';
 
 it('systemd is asked for little each time, and of 32 units, whatever the guest answers', async () => {

@@ -2,18 +2,12 @@ import { isQmpilotError, QmpilotError } from '../../errors.js';
 import type { PreparedGuest } from '../../guests/guest.js';
 import type { Machine } from '../../qemu/process/machine.js';
 import { ConsoleShell } from '../../shell/console-shell/console-shell.js';
+import type { Command, ExecOptions } from '../../shell/exec-options.js';
+import { describeCommand, requireSuccess, type ExecResult, type ShellKind } from '../../shell/exec-result.js';
 import { checkCommand } from '../../shell/exec-schema.js';
 import { GuestAgentShell } from '../../shell/guest-agent/guest-agent-shell.js';
 import { SerialShell } from '../../shell/serial/serial-shell.js';
-import {
-  describeCommand,
-  requireSuccess,
-  type Command,
-  type ExecOptions,
-  type ExecResult,
-  type Shell,
-  type ShellKind,
-} from '../../shell/shell.js';
+import type { Shell } from '../../shell/shell.js';
 import type { WaitOptions } from '../../util/async/deadline.js';
 import { withinLimit } from '../../util/async/limit.js';
 import type { MachineSlot } from '../machine/machine-slot.js';

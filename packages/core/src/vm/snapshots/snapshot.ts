@@ -1,5 +1,5 @@
 import { QmpilotError } from '../../errors.js';
-import type { AcceleratorChoice } from '../../qemu/host/accelerator.js';
+import type { AcceleratorChoice } from '../../qemu/accelerator.js';
 import { saveToFolder } from '../../snapshot/saved/save.js';
 import { infoOf, type SnapshotInfo } from '../../snapshot/store.js';
 import type { SnapshotStrategy } from '../../snapshot/strategies/strategy.js';

@@ -6,7 +6,7 @@ import { withinLimit } from '../../util/async/limit.js';
 import { parseDuration } from '../../util/time/duration.js';
 import type { Vm } from '../vm.js';
 import { awaitLoginPrompt, awaitPrompt } from './await-prompt.js';
-import type { BootOptions } from './boot.js';
+import type { BootOptions } from './boot-options.js';
 import { startShells } from './start-shells.js';
 
 /** TCG on a busy host with two cores takes 20 s. */

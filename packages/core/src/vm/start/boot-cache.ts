@@ -15,7 +15,7 @@ import { parseDuration } from '../../util/time/duration.js';
 import type { Vm } from '../vm.js';
 import { BOOT_TIMEOUT } from './await-ready.js';
 import { bootCold, runToReady } from './boot-cold.js';
-import type { BootOptions } from './boot.js';
+import type { BootOptions } from './boot-options.js';
 import { lockForMaking } from './cache-lock.js';
 import { nameOfSnapshot } from './prepared.js';
 import { startFromSaved } from './start-from-saved.js';

@@ -5,9 +5,10 @@ import { promisify } from 'node:util';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import type { PreparedGuest } from '../../guests/guest.js';
 import { scriptCall, type Corrections, type ScriptSpec } from '../../guests/nixos/interface.js';
+import { chooseAccelerator, type AcceleratorChoice } from '../../qemu/accelerator.js';
 import { inspectMachine, readBackFrom, specOf } from '../../qemu/command-line/inspect.js';
-import { hasSerialPort, optionValue, type Argument } from '../../qemu/command-line/read-back.js';
-import { chooseAccelerator, type AcceleratorChoice } from '../../qemu/host/accelerator.js';
+import { optionValue, type Argument } from '../../qemu/command-line/options.js';
+import { hasSerialPort } from '../../qemu/command-line/read-back.js';
 import {
   acquireHostDirectories,
   makeVmDirectory,
@@ -19,7 +20,7 @@ import { createOverlay } from '../../snapshot/strategies/overlay.js';
 import { which } from '../../util/files/which.js';
 import { createFamily } from '../create-family.js';
 import type { Vm } from '../vm.js';
-import type { BootOptions } from './boot.js';
+import type { BootOptions } from './boot-options.js';
 
 const run = promisify(execFile);
 

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import type { GuestDescription, PreparedGuest } from '../../guests/guest.js';
-import { chooseAccelerator, defaultCpu } from '../../qemu/host/accelerator.js';
+import { chooseAccelerator, defaultCpu } from '../../qemu/accelerator.js';
 import { findQemu } from '../../qemu/host/binary.js';
 import {
   boundCache,
@@ -15,7 +15,7 @@ import {
 } from '../../snapshot/saved/cache.js';
 import { MANIFEST, readManifest } from '../../snapshot/saved/manifest.js';
 import type { VmSnapshot } from '../vm.js';
-import type { BootOptions } from './boot.js';
+import type { BootOptions } from './boot-options.js';
 import { openSnapshot } from './open-snapshot.js';
 import { MACHINE } from './start-own-vm.js';
 

@@ -3,7 +3,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { PreparedGuest } from '../../guests/guest.js';
-import type { MachineSpec, RamSpec } from '../../qemu/command-line/arguments.js';
+import type { MachineSpec, RamSpec } from '../../qemu/command-line/machine-spec.js';
 import { findQemu } from '../../qemu/host/binary.js';
 import { acquireHostDirectories, makeVmDirectory, releaseHostDirectories } from '../../qemu/host/directories.js';
 import { startMachine } from '../../qemu/process/machine.js';
@@ -16,7 +16,7 @@ import { Cleanup } from '../../util/async/cleanup.js';
 import { createFamily } from '../create-family.js';
 import type { Vm } from '../vm.js';
 import { BOOT_TIMEOUT } from './await-ready.js';
-import type { BootOptions } from './boot.js';
+import type { BootOptions } from './boot-options.js';
 
 const run = promisify(execFile);
 

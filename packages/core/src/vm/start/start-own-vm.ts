@@ -2,8 +2,8 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import type { PreparedGuest } from '../../guests/guest.js';
-import type { MachineSpec } from '../../qemu/command-line/arguments.js';
-import { chooseAccelerator, defaultCpu } from '../../qemu/host/accelerator.js';
+import { chooseAccelerator, defaultCpu } from '../../qemu/accelerator.js';
+import type { MachineSpec } from '../../qemu/command-line/machine-spec.js';
 import { findQemu } from '../../qemu/host/binary.js';
 import { acquireHostDirectories, makeVmDirectory, releaseHostDirectories } from '../../qemu/host/directories.js';
 import { startMachine } from '../../qemu/process/machine.js';
@@ -12,7 +12,7 @@ import { overlayDisks } from '../../snapshot/strategies/overlay.js';
 import { planRam, removeRamFile } from '../../snapshot/strategies/ram-file.js';
 import { createFamily } from '../create-family.js';
 import type { Vm } from '../vm.js';
-import type { BootOptions } from './boot.js';
+import type { BootOptions } from './boot-options.js';
 
 /** Machine type of every VM that has no start script. */
 export const MACHINE = 'q35';

@@ -1,8 +1,9 @@
 import type { Console } from '../../console/console.js';
-import type { ScreenPart } from '../../console/screen/screen-wait.js';
+import type { ScreenPart } from '../../console/screen/screen-part.js';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
+import type { ExecResult } from '../../shell/exec-result.js';
 import { bashWord } from '../../shell/quote.js';
-import type { ExecResult, Shell } from '../../shell/shell.js';
+import type { Shell } from '../../shell/shell.js';
 import { awaitWithin, poll, type PollOptions } from '../../util/async/deadline.js';
 
 /** What of a vm a wait looks at. */

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { Channel } from '../../console/channel.js';
-import { Console } from '../../console/console.js';
-import { duplexPair } from '../../testing/duplex-pair.js';
+import { Channel } from '../console/channel.js';
+import { Console } from '../console/console.js';
+import { duplexPair } from '../testing/duplex-pair.js';
 import { KernelLogStream } from './kernel-log-stream.js';
 
 const REPORT = '[   12.345678] BUG: kernel NULL pointer dereference, address: 0000000000000010\r\n';

@@ -1,5 +1,5 @@
 import type { KernelLine } from '../lines/kernel-line.js';
-import type { OpenReport } from '../reports/open-report.js';
+import type { OpenReport } from './open-report.js';
 
 /** lib/nmi_backtrace.c */
 const BACKTRACE = /^NMI backtrace for cpu \d/;

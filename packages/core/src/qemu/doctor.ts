@@ -2,10 +2,10 @@ import { execFile } from 'node:child_process';
 import { statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { promisify } from 'node:util';
-import { cacheRoot } from '../../util/files/paths.js';
-import { which } from '../../util/files/which.js';
+import { cacheRoot } from '../util/files/paths.js';
+import { which } from '../util/files/which.js';
 import { rememberedProofs, whyKvmCannotOpen } from './accelerator.js';
-import { findQemu } from './binary.js';
+import { findQemu } from './host/binary.js';
 
 const run = promisify(execFile);
 
@@ -42,7 +42,7 @@ export async function checkHost(): Promise<HostCheck[]> {
 }
 
 async function checkNode(): Promise<HostCheck> {
-  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const [major = 0, minor = 0] = process.versions.node.split('./host').map(Number);
   const ok = major > 20 || (major === 20 && minor >= 19);
   return {
     name: 'Node.js',

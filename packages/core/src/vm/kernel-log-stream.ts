@@ -1,12 +1,12 @@
-import type { Console } from '../../console/console.js';
+import type { Console } from '../console/console.js';
 import {
   createKernelLogDetector,
   showsTimestamps,
   type KernelLogDetector,
-} from '../../detect/kernel-log/kernel-log-detector.js';
-import type { KernelLogFinding } from '../../detect/kernel-log/kernel-log-finding.js';
-import { Listeners } from '../../util/async/listeners.js';
-import { monotonicMs } from '../../util/time/clock.js';
+} from '../detect/kernel-log/kernel-log-detector.js';
+import type { KernelLogFinding } from '../detect/kernel-log/kernel-log-finding.js';
+import { Listeners } from '../util/async/listeners.js';
+import { monotonicMs } from '../util/time/clock.js';
 
 const SEEN_LINES = 5000;
 /** After so long without output a report is complete. */

@@ -2,14 +2,14 @@ import { createHash } from 'node:crypto';
 import { access, constants, mkdir, readFile, stat } from 'node:fs/promises';
 import { arch, cpus, hostname, release } from 'node:os';
 import { join } from 'node:path';
-import { QmpilotError } from '../../errors.js';
-import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
-import { replaceFile } from '../../util/files/atomic-write.js';
-import { cacheRoot } from '../../util/files/paths.js';
-import { monotonicMs, wallTime } from '../../util/time/clock.js';
-import { QemuProcess } from '../process/process.js';
-import type { QemuBinary } from './binary.js';
-import { acquireHostDirectories, makeVmDirectory, releaseHostDirectories } from './directories.js';
+import { QmpilotError } from '../errors.js';
+import { awaitWithin, type WaitOptions } from '../util/async/deadline.js';
+import { replaceFile } from '../util/files/atomic-write.js';
+import { cacheRoot } from '../util/files/paths.js';
+import { monotonicMs, wallTime } from '../util/time/clock.js';
+import type { QemuBinary } from './host/binary.js';
+import { acquireHostDirectories, makeVmDirectory, releaseHostDirectories } from './host/directories.js';
+import { QemuProcess } from './process/process.js';
 
 /** What runs the guest's CPUs: KVM in hardware, TCG in software. */
 export type Accelerator = 'kvm' | 'tcg';
