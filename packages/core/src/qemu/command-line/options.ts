@@ -5,7 +5,7 @@ export interface Argument {
 }
 
 /** QEMU reads a comma as the end of a value; twice it is a comma. */
-export function escapeValue(value: string | number): string {
+function escapeValue(value: string | number): string {
   return String(value).replaceAll(',', ',,');
 }
 
