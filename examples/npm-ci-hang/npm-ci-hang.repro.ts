@@ -49,21 +49,24 @@ async function undoFix(vm: Vm): Promise<string> {
 
 const sample = async (vm: Vm) => parseThreadSample((await vm.samplingShell.expectOk(THREAD_SAMPLE_SCRIPT)).stdout);
 
-/** Where each thread stands in the kernel. gdb, as in the report, would wait for the thread in D state without end. */
-function describeStacks({ threads }: ProcessStacks): string {
-  return threads
-    .map(({ tid, comm, state, kernel }) => {
-      const frames = kernel.map((frame) => frame.function).join(' <- ');
-      return `${comm} (${tid}), state ${state}: ${frames || 'running'}\n`;
-    })
-    .join('');
+/** Where each thread is, in the kernel and by gdb, as in the report, in its program. */
+function describeStacks({ threads, userUnavailable }: ProcessStacks): string {
+  const names = (frames: readonly { readonly function?: string }[]) =>
+    frames.map((frame) => frame.function ?? '??').join(' <- ');
+  const lines = threads.map(({ tid, comm, state, kernel, user }) => {
+    const program = user ? `\n  in the program: ${names(user)}` : '';
+    return `${comm} (${tid}), state ${state}: ${names(kernel) || 'running'}${program}\n`;
+  });
+  return `${lines.join('')}${userUnavailable === undefined ? '' : `no user stacks: ${userUnavailable}\n`}`;
 }
 
-/** Looks until the main thread sleeps: npm's spinner wakes it for a moment now and then. */
+/** Looks until the main thread sleeps in its event loop: npm's spinner wakes it for a moment now and then. */
 async function stacksAsleep(vm: Vm, pid: number, signal: AbortSignal): Promise<ProcessStacks> {
   for (let look = 1; ; look += 1) {
-    const stacks = await vm.stacks(pid, { user: false, signal });
-    if (look === MAX_LOOKS || stacks.threads.some(({ tid, state }) => tid === pid && state === 'S')) return stacks;
+    const stacks = await vm.stacks(pid, { signal });
+    const main = stacks.threads.find(({ tid }) => tid === pid);
+    const asleep = main?.state === 'S' && (!main.user || main.user.some((frame) => frame.function === 'uv__io_poll'));
+    if (asleep || look === MAX_LOOKS) return stacks;
   }
 }
 
@@ -137,7 +140,7 @@ export default defineScenario({
     if (pid !== undefined) {
       const stacks = describeStacks(await stacksAsleep(vm, pid, signal));
       attach('stacks.txt', stacks);
-      for (const line of stacks.split('\n')) if (line.includes(`(${pid})`) || line.includes('state D')) note(line);
+      for (const line of stacks.split('\n')) if (/uv__io_poll|state D/.test(line)) note(line.trim());
     }
 
     await vm.console.press('C-b', ';', 'Enter');

@@ -68,8 +68,10 @@ it('reproduces the hang of npm ci, with all that the report shows, where the fix
   const file = (name: string) =>
     readFileSync(join(dir, 'broken/attempts', String(whole?.index).padStart(4, '0'), name), 'utf8');
   expect(file('screen-stuck.txt')).toMatch(/while true; do npm ci; done[^]*Every 2\.0s[^]* [RS]l\+ [^]*kill -9/);
-  // Its spinner goes on: it sleeps in epoll_pwait, and wakes for a moment now and then.
-  expect(file('stacks.txt')).toMatch(/^npm ci \(\d+\), state (?:S: .*epoll_wait <- .*sys_epoll_pwait|R: )/m);
+  // Its spinner goes on: it sleeps in epoll_pwait, and wakes for a moment now and then. By gdb, the stack of the report.
+  expect(file('stacks.txt')).toMatch(
+    /^npm ci \(\d+\), state (?:S: .*epoll_wait <- .*sys_epoll_pwait|R: ).*\n {2}in the program: epoll_pwait <- uv__io_poll <- uv_run <- /m,
+  );
   expect(file('stacks.txt')).toMatch(/^iou-sqp-\d+ \(\d+\), state D: io_sq_thread/m);
   expect(JSON.parse(file('kill.json'))).toMatchObject([{ outcome: 'no-effect', killPending: true }]);
   expect(file('sysrq-w.txt')).toMatch(/task:npm ci [^]*io_uring_del_tctx_node/);

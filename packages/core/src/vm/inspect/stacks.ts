@@ -4,6 +4,7 @@ import { parseGdbThreads, type GdbFrame } from '../../detect/stacks/gdb-backtrac
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import type { Shell } from '../../shell/shell.js';
 import type { WaitOptions } from '../../util/async/deadline.js';
+import { shQuote } from '../../util/text/sh-quote.js';
 
 /** Where one thread stands, in the kernel and in its program. */
 export interface ThreadStacks {
@@ -75,9 +76,10 @@ export async function readStacks(shell: Shell, pid: number, options: StacksOptio
     stuck = new Set([...stuck].filter((tid) => still.has(tid)));
   }
   const { comm, threads, tracer } = seen;
-  const forbidden = options.user === false ? 'it was not asked for' : whyNotUser(seen.threads, stuck, tracer);
+  const hidden = threads.filter(({ tid, inKernelOnly }) => stuck.has(tid) || inKernelOnly);
+  const forbidden = options.user === false ? 'it was not asked for' : whyNotUser(threads, stuck, tracer);
   if (forbidden) return { pid, comm, threads, userUnavailable: forbidden };
-  const user = await userSide(shell, pid, wait);
+  const user = await userSide(shell, pid, stuck.size > 0 ? hideThreads(pid, threads, hidden) : '', wait);
   if (typeof user === 'string') return { pid, comm, threads, userUnavailable: user };
   return { pid, comm, threads: threads.map((thread) => withUser(thread, user.get(thread.tid))) };
 }
@@ -87,10 +89,11 @@ function withUser(thread: ThreadStacks, frames: readonly GdbFrame[] | undefined)
 }
 
 function whyNotUser(threads: readonly ThreadStacks[], stuck: ReadonlySet<number>, tracer: number): string | undefined {
-  const blocked = threads.find(({ tid }) => stuck.has(tid));
-  if (blocked) {
+  const user = threads.filter(({ inKernelOnly }) => !inKernelOnly);
+  const blocked = user.find(({ tid }) => stuck.has(tid));
+  if (blocked && user.every(({ tid }) => stuck.has(tid))) {
     const where = blocked.kernel[0]?.function;
-    return `thread ${blocked.tid} (${blocked.comm}) is in state D${where ? ` in ${where}` : ''}: a debugger would wait for it without end`;
+    return `thread ${blocked.tid} (${blocked.comm}) is in state D${where ? ` in ${where}` : ''}: a debugger would wait for it forever`;
   }
   if (tracer > 0) return `process ${tracer} traces it already`;
   if (threads.every(({ inKernelOnly }) => inKernelOnly)) return 'it is a thread of the kernel';
@@ -127,13 +130,29 @@ async function kernelSide(
   return { comm: threads.find(({ tid }) => tid === pid)?.comm ?? threads[0]?.comm ?? '', threads, tracer };
 }
 
+/**
+ * Shell commands that hide threads of a process from what they start: gdb stops every thread that it finds in /proc/PID/task, and waits
+ * forever for one in D state. In a mount namespace of its own, that directory has only the others.
+ */
+function hideThreads(pid: number, threads: readonly ThreadStacks[], hidden: readonly ThreadStacks[]): string {
+  const task = `/proc/${pid}/task`;
+  const shown = threads.filter((thread) => !hidden.includes(thread)).map(({ tid }) => tid);
+  const bind = shown.map((tid) => `mkdir /mnt/${tid} && mount --bind ${task}/${tid} /mnt/${tid}`);
+  return ['mount -t tmpfs none /mnt', ...bind, `mount --rbind /mnt ${task}`]
+    .map((command) => `${command} && `)
+    .join('');
+}
+
 /** gdb ends by itself, by `timeout`, or is killed; a process that it had stopped goes on then. */
 async function userSide(
   shell: Shell,
   pid: number,
+  /** Runs before gdb, in a mount namespace that both share; empty for none. */
+  before: string,
   wait: WaitOptions,
 ): Promise<Map<number, readonly GdbFrame[]> | string> {
-  const gdb = `timeout -k 2 ${GDB_LIMIT_S} gdb -nx -batch -iex 'set auto-load off' -iex 'set debuginfod enabled off' -iex 'set width 0' -ex 'thread apply all bt' -p ${pid} < /dev/null`;
+  const debug = `timeout -k 2 ${GDB_LIMIT_S} gdb -nx -batch -iex 'set auto-load off' -iex 'set debuginfod enabled off' -iex 'set width 0' -ex 'thread apply all bt' -p ${pid} < /dev/null`;
+  const gdb = before === '' ? debug : `unshare --mount sh -c ${shQuote(`${before}${debug}`)}`;
   const script = `command -v gdb > /dev/null || exit 45; ${gdb}; c=$?; [ $c -lt 124 ] || { read -r s < /proc/${pid}/stat; set -- \${s##*) }; [ "$1" != T ] || kill -CONT ${pid}; }; exit $c`;
   try {
     const { stdout, stderr, exitCode } = await shell.exec(script, wait);
