@@ -14,9 +14,9 @@ let before: string[];
 beforeAll(async () => {
   before = leftovers();
   dir = mkdtempSync(join(tmpdir(), 'qmpilot-named-'));
-  expect((await qmpilot('boot', '--name', 'web', 'debian', '--defect', 'io-uring-unlocked-flush')).stdout).toBe(
-    'web\n',
-  );
+  expect(
+    (await qmpilot('boot', '--cache', '--name', 'web', 'debian', '--defect', 'io-uring-unlocked-flush')).stdout,
+  ).toBe('web\n');
   expect((await qmpilot('snapshot', 'save', 'web', 'ready')).code).toBe(0);
 });
 afterAll(async () => {

@@ -26,7 +26,8 @@ function qmpilot(
   args: readonly string[],
   onStderr?: (text: string, kill: (signal: NodeJS.Signals) => void) => void,
 ): Promise<Result> {
-  const child = spawn(process.execPath, [BIN, ...args], { cwd: dir, stdio: ['ignore', 'pipe', 'pipe'] });
+  const env = { ...process.env, QMPILOT_BOOT_CACHE: '1' };
+  const child = spawn(process.execPath, [BIN, ...args], { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => {

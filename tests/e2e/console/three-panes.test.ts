@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 
 let vm: Vm;
 beforeAll(async () => {
-  vm = await boot(debian({ defect: 'io-uring-unlocked-flush' }));
+  vm = await boot(debian({ defect: 'io-uring-unlocked-flush' }), { cache: true });
 });
 afterAll(() => vm?.close());
 

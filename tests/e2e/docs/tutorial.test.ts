@@ -12,6 +12,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 function qmpilot(...args: readonly string[]) {
   return spawnSync(process.execPath, [join(ROOT, 'packages/cli/dist/bin.js'), ...args], {
     cwd: folder,
+    env: { ...process.env, QMPILOT_BOOT_CACHE: '1' },
     encoding: 'utf8',
   });
 }

@@ -171,7 +171,7 @@ describe('the network of a guest', () => {
     ['restricted', ''],
     ['user', 'host\n'],
   ] as const)('%s: a server on the loopback of the host says %j', async (network, answer) => {
-    await using guest = await boot(debian({ network }));
+    await using guest = await boot(debian({ network }), { cache: true });
     await guest.exec(
       'ip link set lo up; for card in /sys/class/net/e*; do ip link set ${card##*/} up; ip addr add 10.0.2.15/24 dev ${card##*/}; done',
     );

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 
 let vm: Vm;
 beforeAll(async () => {
-  vm = await boot(debian());
+  vm = await boot(debian(), { cache: true });
 });
 afterAll(() => vm?.close());
 

@@ -51,7 +51,7 @@ describe('the shells of one guest', () => {
   let vm: Vm;
   let ssh: SshShell;
   beforeAll(async () => {
-    vm = await boot(debian({ network: 'user' }));
+    vm = await boot(debian({ network: 'user' }), { cache: true });
     ssh = await openSsh(vm);
     await vm.expectOk('head -c 100000000 /dev/urandom > /var/tmp/big');
   });

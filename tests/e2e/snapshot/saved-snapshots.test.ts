@@ -32,7 +32,7 @@ describe('a saved snapshot', () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'kept-test-'));
     path = join(folder, 'kept');
-    const vm = await boot(GUEST);
+    const vm = await boot(GUEST, { cache: true });
     try {
       nonce = (await vm.exec('od -An -N8 -tx8 /dev/urandom | tee /run/nonce')).stdout;
       await vm.expectOk('echo disk > /root/nonce; sync');
@@ -215,7 +215,7 @@ describe('a saved snapshot', () => {
 describe('the strategy file', () => {
   let vm: Vm;
   beforeAll(async () => {
-    vm = await boot(GUEST);
+    vm = await boot(GUEST, { cache: true });
   });
   afterAll(() => vm.close());
 

@@ -21,7 +21,7 @@ const FLOOD = `const { lstat } = require('node:fs').promises;
 describe('io-uring-unlocked-flush on the kernel of the image', () => {
   let vm: Vm;
   beforeAll(async () => {
-    vm = await boot(debian({ defect: DEFECT }));
+    vm = await boot(debian({ defect: DEFECT }), { cache: true });
     await vm.expectOk('cat > /root/flood.js', { input: FLOOD });
   });
   afterAll(() => vm?.close());

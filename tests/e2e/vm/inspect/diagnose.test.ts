@@ -11,7 +11,7 @@ function changed(change: (guest: PreparedGuest) => PreparedGuest): GuestDescript
 describe('a guest of which nothing is heard', () => {
   let vm: Vm;
   beforeAll(async () => {
-    vm = await boot(debian());
+    vm = await boot(debian(), { cache: true });
     await vm.snapshot('ready', { reboots: true });
   });
   beforeEach(() => vm.restore('ready'));

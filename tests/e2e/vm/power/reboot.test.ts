@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 let vm: Vm;
 
 beforeAll(async () => {
-  vm = await boot(debian());
+  vm = await boot(debian(), { cache: true });
   await vm.snapshot('no-kernel');
   await vm.snapshot('ready', { reboots: true });
 });

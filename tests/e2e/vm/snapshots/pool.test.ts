@@ -21,7 +21,7 @@ describe('a pool of warm forks', () => {
   let vm: Vm;
   let snapshot: Snapshot;
   beforeAll(async () => {
-    vm = await boot(debian({ defect: 'io-uring-unlocked-flush' }));
+    vm = await boot(debian({ defect: 'io-uring-unlocked-flush' }), { cache: true });
     await vm.expectOk('echo ram > /run/nonce; echo disk > /root/nonce');
     snapshot = await vm.snapshot('warm');
   });

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 let vm: Vm;
 
 beforeAll(async () => {
-  vm = await boot(debian());
+  vm = await boot(debian(), { cache: true });
   await vm.expectOk('modprobe loop; truncate -s 16M /run/disk; mke2fs -q /run/disk; mount -o loop /run/disk /mnt');
 });
 

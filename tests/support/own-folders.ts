@@ -1,0 +1,15 @@
+// A setup file: gives each test file folders of its own for what qmpilot makes, so that files can run at once and each sees its leftovers.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll } from 'vitest';
+
+const own = {
+  TMPDIR: mkdtempSync(join(tmpdir(), 'qt-')),
+  QMPILOT_RAM_DIR: mkdtempSync('/dev/shm/qt-'),
+};
+Object.assign(process.env, own);
+
+afterAll(() => {
+  for (const path of Object.values(own)) rmSync(path, { recursive: true, force: true });
+});
