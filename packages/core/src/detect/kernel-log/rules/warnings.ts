@@ -161,4 +161,25 @@ export const WARNINGS: readonly Rule[] = [
     single: true,
     vague: true,
   },
+  {
+    // fs/sysfs/dir.c: a stack follows; before 4.16 a WARNING came first.
+    kind: 'warning',
+    severity: 'warning',
+    literals: ['cannot create duplicate filename'],
+    pattern: /^sysfs: cannot create duplicate filename '[^']{1,256}'/,
+    title: 'sysfs: cannot create duplicate filename in {function}',
+    from: 'trace',
+    skip: [...COMMON_SKIP, 'kobject'],
+    continues: ['warning'],
+  },
+  {
+    // arch/x86/mm/extable.c
+    kind: 'warning',
+    severity: 'warning',
+    literals: ['unchecked MSR access error'],
+    pattern: /^unchecked MSR access error: (?<what>RDMSR from|WRMSR to) (?<msr>0x[0-9a-f]{1,8}) /,
+    title: 'unchecked MSR access error: {what} {msr} in {function}',
+    from: 'trace',
+    skip: COMMON_SKIP,
+  },
 ];
