@@ -13,14 +13,27 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'console': [],
   'shell': ['console', 'qmp'],
   'detect': [],
+  'introspect': ['detect'],
   'guests': ['qemu'],
   'snapshot': ['qemu', 'qmp'],
-  'vm': ['snapshot', 'guests', 'detect', 'shell', 'console', 'qemu', 'qmp'],
+  'vm': ['snapshot', 'guests', 'introspect', 'detect', 'shell', 'console', 'qemu', 'qmp'],
   'run-files': ['statistics', 'detect', 'console', 'qemu'],
   'report': ['run-files', 'statistics', 'detect'],
   'vitest': ['report', 'vm', 'guests', 'detect', 'console'],
   'repro': ['report', 'run-files', 'statistics', 'vm', 'guests', 'detect', 'console', 'qemu'],
-  'entries': ['repro', 'report', 'run-files', 'vm', 'snapshot', 'guests', 'detect', 'shell', 'console', 'qemu'],
+  'entries': [
+    'repro',
+    'report',
+    'run-files',
+    'vm',
+    'snapshot',
+    'guests',
+    'introspect',
+    'detect',
+    'shell',
+    'console',
+    'qemu',
+  ],
 };
 
 /** The most source files of one folder. */
@@ -97,9 +110,9 @@ describe('the layers of core', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('keeps the detectors pure: they import no Node.js module', () => {
+  it('keeps detectors and introspection pure: they import no Node.js module', () => {
     const wrong = core.files
-      .filter((file) => file.startsWith('detect/') && !isTest(file))
+      .filter((file) => /^(?:detect|introspect)\//.test(file) && !isTest(file))
       .filter((file) => /from 'node:/.test(readFileSync(join(core.folder, file), 'utf8')));
     expect(wrong).toEqual([]);
   });

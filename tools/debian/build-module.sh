@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds one of packages/core/guest/modules for the cloud kernel of another Debian suite, with the host's gcc and make:
+# Builds one of packages/core/guest/modules, or of tests/fixtures/kernel-modules, for the cloud kernel of a Debian suite, with the host's gcc and make:
 #   build-module.sh SUITE MODULE      prints a folder with `vmlinuz` and the module
 # The packages stay in a cache. Exit status 125 where they or a compiler are not available.
 set -eu
@@ -7,6 +7,7 @@ usage='usage: build-module.sh SUITE MODULE'
 suite=${1:?$usage} module=${2:?$usage}
 here=$(readlink -f "$(dirname "$0")")
 source=$here/../../packages/core/guest/modules/$module
+[ -d "$source" ] || source=$here/../../tests/fixtures/kernel-modules/$module
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/qmpilot/kernel
 tree=$cache/headers-$suite
 
@@ -22,7 +23,9 @@ if [ ! -e "$tree" ]; then
   release=$(cd "$work/packages/usr/src" && echo linux-headers-*-cloud-amd64)
   release=${release#linux-headers-}
   abi=${release%-cloud-amd64}
-  sh "$here/unpack.sh" "$suite" "$work/packages" --alone "linux-headers-$abi-common" "linux-kbuild-$abi" "linux-image-$release" >&2
+  # Kernels up to 6.1 share it among the point releases: linux-kbuild-6.1 beside linux-headers-6.1.0-50-common.
+  kbuild=linux-kbuild-${abi%.0-[0-9]*}
+  sh "$here/unpack.sh" "$suite" "$work/packages" --alone "linux-headers-$abi-common" "$kbuild" "linux-image-$release" >&2
   # These name each other by absolute paths.
   find "$work/packages/usr/src/linux-headers-$release" -maxdepth 1 -type f -exec sed -i "s|/usr/src/|$tree/usr/src/|g; s|/usr/lib/|$tree/usr/lib/|g" {} +
   # Type information for the module would take pahole.

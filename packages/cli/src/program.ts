@@ -6,6 +6,7 @@ import { registerScreen } from './commands/console/screen.js';
 import { registerScreenshot } from './commands/console/screenshot.js';
 import { registerType } from './commands/console/type.js';
 import { registerDiagnose } from './commands/inspect/diagnose.js';
+import { registerExplain } from './commands/inspect/explain.js';
 import { registerStacks } from './commands/inspect/stacks.js';
 import { registerSysrq } from './commands/inspect/sysrq.js';
 import { registerQmp } from './commands/qmp/qmp.js';
@@ -39,7 +40,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly ((program:
     'Console and input:',
     [registerConsole, registerLogs, registerScreen, registerType, registerPress, registerScreenshot],
   ],
-  ['Diagnosis:', [registerDiagnose, registerStacks, registerSysrq]],
+  ['Diagnosis:', [registerDiagnose, registerExplain, registerStacks, registerSysrq]],
   ['Snapshots:', [registerSnapshot, registerRestore, registerFork]],
   ['Runs:', [registerRepro, registerReport, registerPlan]],
   ['Images:', [registerGuest]],

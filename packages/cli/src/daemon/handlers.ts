@@ -128,6 +128,10 @@ function guestHandlers(hosted: HostedVm): Omit<Handlers, keyof ReturnType<typeof
       return vm.diagnose({ signal });
     },
 
+    async explain({ args, signal }) {
+      return vm.explain({ signal, minWait: args.minWait });
+    },
+
     async poweroff({ args, signal, send }) {
       const forget = vm.onEvent((event) => {
         if (event.type === 'poweroff') void send({ phase: event.phase });

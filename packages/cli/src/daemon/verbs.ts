@@ -1,5 +1,5 @@
 import type { CopyReport, PoweroffReport, ProcessStacks, VmDiagnosis } from '@qmpilot/core';
-import type { SnapshotInfo } from '@qmpilot/core/vm';
+import type { SnapshotInfo, VmExplanation } from '@qmpilot/core/vm';
 import type { WaitRequest } from './wait-request.js';
 
 /** `status` is `running`, `paused` or another run state of QMP, or `off` when QEMU has ended and a snapshot can be restored. */
@@ -94,6 +94,11 @@ export interface Verbs {
   };
   readonly stacks: { readonly args: { readonly pid: number }; readonly event: never; readonly result: ProcessStacks };
   readonly diagnose: { readonly args: object; readonly event: never; readonly result: VmDiagnosis };
+  readonly explain: {
+    readonly args: { readonly minWait?: number | undefined };
+    readonly event: never;
+    readonly result: VmExplanation;
+  };
   readonly poweroff: {
     readonly args: { readonly timeout?: number | undefined };
     readonly event: { readonly phase: string };

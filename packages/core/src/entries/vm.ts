@@ -26,6 +26,15 @@ export type { KeyboardOptions } from '../vm/input/keyboard.js';
 export type { KeyboardLayout } from '../vm/input/keyboard-layouts.js';
 export type { SysrqOptions } from '../vm/input/sysrq.js';
 export type { DiagnoseOptions, VmDiagnosis } from '../vm/inspect/diagnose.js';
+export type { ExplainOptions, VmExplanation } from '../vm/inspect/explain/explain.js';
+export type {
+  Explanation,
+  LockOwner,
+  LockWait,
+  StuckTask,
+  TaskActivity,
+} from '../introspect/explanation/explanation.js';
+export type { LockKind } from '../introspect/locks/lock-wait.js';
 export type { KillOptions } from '../vm/inspect/kill-and-report.js';
 export type { ScreenshotOptions } from '../vm/inspect/screenshot.js';
 export type { ProcessStacks, StacksOptions, ThreadStacks } from '../vm/inspect/stacks.js';

@@ -28,6 +28,7 @@ import type { ForkableFamily } from './family.js';
 import type { Keyboard } from './input/keyboard.js';
 import { sysRq, type SysrqOptions } from './input/sysrq.js';
 import { diagnose, type DiagnoseOptions, type VmDiagnosis } from './inspect/diagnose.js';
+import { explain, EXPLAIN_OPTIONS, type ExplainOptions, type VmExplanation } from './inspect/explain/explain.js';
 import { killAndReport, type KillOptions } from './inspect/kill-and-report.js';
 import { takeScreenshot, type ScreenshotOptions } from './inspect/screenshot.js';
 import { readStacks, type ProcessStacks, type StacksOptions } from './inspect/stacks.js';
@@ -374,6 +375,17 @@ export class Vm implements AsyncDisposable {
   async diagnose(options: DiagnoseOptions = {}): Promise<VmDiagnosis> {
     this.#context.assertOpen();
     return diagnose(this.#context, options);
+  }
+
+  /**
+   * Reads from the guest's memory which tasks are stuck, what each waits for, who holds that, and what the holder does. The guest
+   * need not answer; it is paused for some tens of milliseconds. Limit: 2 min by default.
+   * @throws {USAGE} when the memory holds no Linux kernel for x86-64 of 5.10 or later with type information (BTF)
+   * @throws {TIMEOUT} {ABORTED} {QEMU_EXITED}
+   */
+  async explain(options: ExplainOptions = {}): Promise<VmExplanation> {
+    validate(EXPLAIN_OPTIONS, options, 'explain: options');
+    return this.#onGuest(options, () => explain(this.#context, options));
   }
 
   /** Sends SIGKILL to processes of the guest, and reports what it did to each. Throws what `exec` throws. */

@@ -1,0 +1,53 @@
+import type { VmExplanation } from '@qmpilot/core/vm';
+import type { Command } from 'commander';
+import { duration } from '../../arguments.js';
+import { call } from '../../daemon/client.js';
+import { helpText } from '../../help.js';
+import { interruptible } from '../../interrupt.js';
+import { jsonLine } from '../../render/json.js';
+import { visible } from '../../render/text/visible.js';
+
+const HELP = `
+Reads the memory of the VM, and pauses it for some tens of milliseconds. The guest need not answer. Its kernel has to be Linux 5.10 or later for x86-64, with type information (BTF).
+
+  qmpilot explain web
+  qmpilot explain web --stacks --min-wait 10s`;
+
+interface ExplainCommandOptions {
+  readonly minWait?: number;
+  readonly stacks?: boolean;
+  readonly json?: boolean;
+}
+
+export function registerExplain(program: Command): void {
+  program
+    .command('explain')
+    .description('say which tasks of a VM are stuck, what they wait for, and who holds it')
+    .argument('<vm>', 'name of the VM')
+    .option('--min-wait <time>', 'leave out tasks that have been blocked for less (default: 2s)', duration)
+    .option('--stacks', 'print the kernel stacks of the stuck tasks and of those that hold their locks')
+    .option('--json', 'print one JSON line')
+    .addHelpText('after', helpText(HELP))
+    .action(async (name: string, { minWait, stacks = false, json = false }: ExplainCommandOptions) => {
+      const explanation = await interruptible('cancelling', (signal) => call(name, 'explain', { minWait }, { signal }));
+      process.stdout.write(
+        json ? jsonLine('explanation', { vm: name, ...explanation }) : renderExplanation(explanation, stacks),
+      );
+    });
+}
+
+function renderExplanation({ sentences, notes, stuck }: VmExplanation, withStacks: boolean): string {
+  const holders = stuck
+    .flatMap(({ waitsFor }) => waitsFor?.owners ?? [])
+    .filter(({ task }) => !stuck.some((one) => one.task.pid === task?.pid));
+  const shown = [...stuck, ...holders].filter(
+    ({ task }, index, all) => task && all.findIndex((other) => other.task?.pid === task.pid) === index,
+  );
+  const stacks = shown.flatMap(({ task, stack }) => [
+    '',
+    `${task?.comm ?? ''} (${task?.pid ?? ''})`,
+    ...stack.map(({ raw, uncertain }) => `    ${uncertain ? '? ' : ''}${raw}`),
+  ]);
+  const lines = [...sentences, ...notes.map((note) => `note: ${note}`), ...(withStacks ? stacks : [])];
+  return `${lines.map(visible).join('\n')}\n`;
+}

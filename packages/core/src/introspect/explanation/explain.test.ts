@@ -1,0 +1,98 @@
+import { expect, it } from 'vitest';
+import { STATE, syntheticGuest, type SyntheticTask } from '../fixture/synthetic-guest.js';
+import { findKernel } from '../kernel.js';
+import { captureGuest, describeCapture } from './explain.js';
+
+const explain = (tasks: readonly SyntheticTask[], layout?: 'before 6.4' | 'since 6.4', minWaitMs = 0) => {
+  const guest = syntheticGuest(tasks, layout);
+  const identity = findKernel(guest, guest.cpus);
+  return describeCapture(captureGuest({ memory: guest, cpus: guest.cpus }, identity), { minWaitMs });
+};
+const WAITER = { pid: 7, comm: 'waiter', state: STATE.blocked, waitsFor: 0 };
+
+it.each(['before 6.4', 'since 6.4'] as const)(
+  'names the owner of a mutex, with symbols as kernels have them %s',
+  (layout) => {
+    const { kernel, stuck, sentences } = explain([WAITER, { pid: 8, comm: 'holder', holds: 0 }], layout);
+    expect(kernel).toBe('6.9.0-synthetic');
+    expect(stuck).toMatchObject([
+      {
+        task: { comm: 'waiter', pid: 7 },
+        state: 'blocked',
+        waitedMs: 50_000,
+        waitsFor: {
+          kind: 'mutex',
+          name: 'struct ring.lock',
+          recorded: 'owner',
+          owners: [{ task: { comm: 'holder', pid: 8 }, state: 'sleeping' }],
+        },
+      },
+    ]);
+    expect(sentences).toEqual([
+      expect.stringMatching(
+        /^waiter \(7\) waits for the mutex at ffff88800070\w{4} \(struct ring\.lock\), for 50 s; holder \(8\) holds it, and sleeps/,
+      ),
+    ]);
+  },
+);
+
+it('finds a deadlock, also one that is younger than what counts as stuck', () => {
+  const { cycles, sentences } = explain(
+    [
+      { ...WAITER, holds: 1 },
+      { pid: 8, comm: 'other', state: STATE.blocked, waitsFor: 1, holds: 0 },
+    ],
+    undefined,
+    60_000,
+  );
+  expect(cycles).toEqual([
+    [
+      { comm: 'waiter', pid: 7 },
+      { comm: 'other', pid: 8 },
+    ],
+  ]);
+  expect(sentences[0]).toBe('Deadlock: waiter (7) and other (8) wait for each other.');
+});
+
+it('names all that wait for one lock, and a task that waits for a lock of its own', () => {
+  const many = Array.from({ length: 6 }, (_, index) => ({ ...WAITER, pid: 10 + index }));
+  expect(explain([...many, { pid: 8, comm: 'holder', holds: 0 }]).sentences).toEqual([
+    expect.stringMatching(/^waiter \(10\), waiter \(11\), waiter \(12\), waiter \(13\) and 2 more wait for the mutex/),
+  ]);
+  expect(explain([{ ...WAITER, holds: 0 }]).sentences[0]).toBe(
+    'Deadlock: waiter (7) waits for a lock that it holds itself.',
+  );
+});
+
+it('says that nobody is stuck, and leaves out a task that has waited for less', () => {
+  expect(explain([{ pid: 8, comm: 'busy' }]).sentences).toEqual(['No task is stuck: 2 tasks were looked at.']);
+  expect(explain([WAITER, { pid: 8, comm: 'holder', holds: 0 }], undefined, 60_000).stuck).toEqual([]);
+});
+
+it('spells out what a task has in its name', () => {
+  const { sentences } = explain([
+    { ...WAITER, comm: 'a\u001b[2Jb' },
+    { pid: 8, comm: 'x\ny', holds: 0 },
+  ]);
+  expect(sentences.join('')).not.toMatch(/[\u001b\n]/);
+});
+
+it('says so when there is no kernel, or the kernel in memory is another', () => {
+  const guest = syntheticGuest([]);
+  guest.bytes.fill(0, 0x20_0000);
+  expect(() => findKernel(guest, guest.cpus)).toThrow(
+    expect.objectContaining({ code: 'USAGE', message: "cannot find a Linux kernel in the guest's memory" }),
+  );
+});
+
+it('gives what it has when the list of tasks does not end', () => {
+  const guest = syntheticGuest([WAITER, { pid: 8, comm: 'holder', holds: 0 }, { pid: 9, comm: 'lost' }]);
+  const identity = findKernel(guest, guest.cpus);
+  const next = guest.taskAt(2) + guest.btf.offset('task_struct', 'tasks');
+  guest.bytes.writeBigUInt64LE(guest.virtual(guest.taskAt(1) + guest.btf.offset('task_struct', 'tasks')), next);
+  const { notes, stuck } = describeCapture(captureGuest({ memory: guest, cpus: guest.cpus }, identity), {
+    minWaitMs: 0,
+  });
+  expect(notes[0]).toBe('the lists of tasks are damaged, or too long: some tasks are missing');
+  expect(stuck[0]?.waitsFor?.owners[0]?.task?.comm).toBe('holder');
+});

@@ -1,0 +1,85 @@
+import * as v from 'valibot';
+import type { CpuRegisters } from '../../../introspect/cpu/registers.js';
+import { parseRegisters } from '../../../introspect/cpu/registers.js';
+import { captureGuest, describeCapture, spinningNow } from '../../../introspect/explanation/explain.js';
+import type { Explanation } from '../../../introspect/explanation/explanation.js';
+import { findKernel, holdsKernel, type KernelIdentity } from '../../../introspect/kernel.js';
+import type { QmpClient } from '../../../qmp/client.js';
+import { pause, type WaitOptions } from '../../../util/async/deadline.js';
+import { monotonicMs } from '../../../util/time/clock.js';
+import { parseDuration, type Duration } from '../../../util/time/duration.js';
+import { DURATION, WAIT } from '../../../util/validation/schemas.js';
+import type { VmContext } from '../../context.js';
+import type { VmFamily } from '../../family.js';
+import { openGuestMemory, type OpenMemory } from './guest-memory.js';
+
+/** Options of `vm.explain`. */
+export interface ExplainOptions extends WaitOptions {
+  /** A task that has been blocked for less is not stuck, unless it is part of a deadlock; default 2 s, by the guest's clock. */
+  readonly minWait?: Duration | undefined;
+}
+
+export const EXPLAIN_OPTIONS = v.strictObject({
+  ...WAIT,
+  minWait: v.optional(DURATION),
+} satisfies Record<keyof ExplainOptions, v.GenericSchema>);
+
+/** What `vm.explain` read. */
+export interface VmExplanation extends Explanation {
+  /** How long the guest was paused for it, in ms. */
+  readonly pausedMs: number;
+}
+
+/** How long a CPU has to stay in one wait for a spinlock until it counts as spinning. */
+const SPIN_MS = 200;
+
+/** The kernel of a guest and its forks, which have it at the same place. */
+const kernels = new WeakMap<VmFamily, KernelIdentity>();
+
+/** Reads from the guest's memory who is stuck, and who holds what they wait for. */
+export async function explain(context: VmContext, options: ExplainOptions): Promise<VmExplanation> {
+  const { signal, timeout } = options;
+  const minWaitMs = parseDuration(options.minWait ?? '2s', 'minWait');
+  return context.turns.take('the explanation', { signal, timeout: timeout ?? '2m' }, async (wait) => {
+    const { machine, family } = context;
+    const memory = await openGuestMemory(machine, wait);
+    try {
+      const before = await readRegisters(machine.qmp, wait);
+      const identity = knownKernel(family, memory, before);
+      // What is read without a pause is not believed; but it makes the one with the pause short.
+      captureGuest({ memory, cpus: before }, identity);
+      if (spinningNow(identity, before)) await pause(SPIN_MS, wait.signal);
+      const { captured, pausedMs } = await paused(machine.qmp, wait, async () =>
+        captureGuest({ memory, cpus: await readRegisters(machine.qmp, wait), before }, identity),
+      );
+      return { ...describeCapture(captured, { minWaitMs }), pausedMs };
+    } finally {
+      await memory.close();
+    }
+  });
+}
+
+function knownKernel(family: VmFamily, memory: OpenMemory, cpus: readonly CpuRegisters[]): KernelIdentity {
+  const known = kernels.get(family);
+  if (known && holdsKernel(memory, cpus, known)) return known;
+  const found = findKernel(memory, cpus);
+  kernels.set(family, found);
+  return found;
+}
+
+async function readRegisters(qmp: QmpClient, wait: WaitOptions): Promise<CpuRegisters[]> {
+  return parseRegisters(await qmp.execute('human-monitor-command', { 'command-line': 'info registers -a' }, wait));
+}
+
+/** Runs `task` while the guest is paused; a guest that was paused before stays so. */
+async function paused<T>(qmp: QmpClient, wait: WaitOptions, task: () => Promise<T>) {
+  const { running } = await qmp.execute('query-status', undefined, wait);
+  const begun = monotonicMs();
+  if (running) await qmp.execute('stop', undefined, wait);
+  try {
+    return { captured: await task(), pausedMs: running ? Math.round(monotonicMs() - begun) : 0 };
+  } finally {
+    // Also when the caller gave up: without its signal.
+    if (running) await qmp.execute('cont');
+  }
+}

@@ -1,0 +1,265 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { boot, debian, direct, type Snapshot, type Vm } from '@qmpilot/core';
+import type { StuckTask, VmExplanation } from '@qmpilot/core/vm';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { makeTinyGuest } from '../../../support/tiny-guest.js';
+
+const ROOT = fileURLToPath(new URL('../../../..', import.meta.url));
+
+/** One task of an explanation, by the start of its name. */
+function task(explanation: VmExplanation, comm: string): StuckTask {
+  const found = explanation.stuck.find((one) => one.task.comm.startsWith(comm));
+  if (!found) throw new Error(`${comm} is not among the stuck tasks:\n${explanation.sentences.join('\n')}`);
+  return found;
+}
+
+/** A folder with a suite's kernel and the module; undefined where there is no such kernel, or no compiler. */
+function buildModule(suite: string): string | undefined {
+  const script = join(ROOT, 'tools/debian/build-module.sh');
+  const { status, stdout } = spawnSync('sh', [script, suite, 'held-locks'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  if (status !== 125) expect(status).toBe(0);
+  return status === 0 ? stdout.trim() : undefined;
+}
+
+describe.each([
+  // Two CPUs: one spins for a spinlock for ever.
+  { suite: 'bookworm', release: /^6\.1\./, cpus: 2, spin: true },
+  { suite: 'bookworm-backports', release: /^6\.(?!1\.)\d+\./, cpus: 1, spin: false },
+])('locks of every kind on the kernel of $suite', ({ suite, release, cpus, spin }) => {
+  const folder = buildModule(suite);
+  let dir: string | undefined;
+  let vm: Vm | undefined;
+  let explanation: VmExplanation;
+  beforeAll(async () => {
+    if (folder === undefined) return;
+    dir = mkdtempSync(join(tmpdir(), 'qmpilot-explain-'));
+    const { initrd } = await makeTinyGuest(dir, { 'held_locks.ko': readFileSync(join(folder, 'held_locks.ko')) });
+    vm = await boot(
+      direct({
+        name: 'locks',
+        kernel: join(folder, 'vmlinuz'),
+        initrd,
+        append: 'console=ttyS0 loglevel=7 unknown_nmi_panic',
+        cpus,
+        memoryMiB: 256,
+        login: { prompt: /tiny# $/ },
+      }),
+    );
+    const cases = ['abba', 'reader', 'writer', 'percpu', 'semaphore', 'rt', 'completion', 'queue', 'bit', 'page'];
+    if (spin) cases.push('spin');
+    await vm.console.type(`busybox insmod /held_locks.ko cases=${cases.join(',')}; echo "status $?"\n`);
+    await vm.console.expect(/status 0/);
+    const running = vm;
+    explanation = await running.until(async () => {
+      const now = await running.explain({ minWait: 0 });
+      return now.stuck.some((one) => one.task.comm === (spin ? 'spin-2' : 'page-2')) && now.cycles.length > 0 && now;
+    });
+  });
+  beforeEach((context) => {
+    if (folder === undefined) context.skip(`no kernel of ${suite}, or no compiler`);
+  });
+  afterAll(async () => {
+    await vm?.close();
+    if (dir !== undefined) rmSync(dir, { recursive: true, force: true });
+  });
+
+  it('names the two threads of a deadlock, and the mutexes', () => {
+    expect(explanation.kernel).toMatch(release);
+    expect(explanation.cycles).toEqual([
+      [expect.objectContaining({ comm: 'abba-1' }), expect.objectContaining({ comm: 'abba-2' })],
+    ]);
+    expect(task(explanation, 'abba-1')).toMatchObject({
+      state: 'blocked',
+      function: 'abba_first',
+      waitsFor: {
+        kind: 'mutex',
+        name: 'held_b [held_locks]',
+        recorded: 'owner',
+        owners: [{ task: { comm: 'abba-2' }, state: 'blocked' }],
+      },
+    });
+    expect(explanation.sentences[0]).toMatch(/^Deadlock: abba-1 \(\d+\) and abba-2 \(\d+\) wait for each other\.$/);
+  });
+
+  it('names the reader that keeps a writer out, and the writer that keeps a reader out', () => {
+    expect(task(explanation, 'reader-2').waitsFor).toMatchObject({
+      kind: 'rw-semaphore',
+      name: 'held_by_reader [held_locks]',
+      access: 'write',
+      readers: 1,
+      recorded: 'hint',
+      owners: [{ task: { comm: 'reader-1' }, state: 'sleeping', function: 'hold_for_ever' }],
+    });
+    expect(task(explanation, 'writer-2').waitsFor).toMatchObject({
+      kind: 'rw-semaphore',
+      name: 'held_by_writer [held_locks]',
+      access: 'read',
+      recorded: 'owner',
+      owners: [{ task: { comm: 'writer-1' } }],
+    });
+  });
+
+  it('names the owner of an rt-mutex', () => {
+    expect(task(explanation, 'rt-2').waitsFor).toMatchObject({
+      kind: 'rt-mutex',
+      name: 'held_rt [held_locks]',
+      recorded: 'owner',
+      owners: [{ task: { comm: 'rt-1' } }],
+    });
+  });
+
+  it('says what is awaited where the kernel records no owner', () => {
+    const recorded = 'none';
+    const owners: unknown[] = [];
+    expect(task(explanation, 'percpu-2').waitsFor).toMatchObject({
+      kind: 'percpu-rw-semaphore',
+      access: 'read',
+      name: 'held_percpu [held_locks]',
+      recorded,
+      owners,
+    });
+    expect(task(explanation, 'semaphore-2').waitsFor).toMatchObject({
+      kind: 'semaphore',
+      name: 'held_semaphore [held_locks]',
+      recorded,
+      owners,
+    });
+    expect(task(explanation, 'completion-1').waitsFor).toMatchObject({
+      kind: 'completion',
+      name: 'never_complete [held_locks]',
+    });
+    expect(task(explanation, 'queue-1').waitsFor).toMatchObject({
+      kind: 'wait-queue',
+      name: 'never_woken [held_locks]',
+    });
+    expect(task(explanation, 'bit-1').waitsFor).toMatchObject({ kind: 'bit', name: 'never_clear [held_locks]' });
+    expect(task(explanation, 'page-2').waitsFor).toMatchObject({ kind: 'page', recorded, owners });
+    expect(explanation.sentences.join('\n')).toMatch(/^semaphore-2 .* a semaphore does not record who holds it\.$/m);
+  });
+
+  it.runIf(spin)('finds the CPU that spins, and the spinlock', () => {
+    expect(task(explanation, 'spin-2')).toMatchObject({
+      state: 'spinning',
+      cpu: expect.any(Number),
+      waitsFor: { kind: 'spinlock', name: 'held_spin [held_locks]', recorded: 'none' },
+    });
+  });
+
+  it('accuses nobody who waits for none of them', () => {
+    const accused = explanation.stuck
+      .flatMap(({ waitsFor }) => waitsFor?.owners ?? [])
+      .map((owner) => owner.task?.comm);
+    expect(new Set(accused)).toEqual(new Set(['abba-1', 'abba-2', 'reader-1', 'writer-1', 'rt-1']));
+    expect(explanation.notes).toEqual([]);
+  });
+
+  it('reads every frame by the unwind tables', () => {
+    for (const { stack } of explanation.stuck) {
+      expect(stack.filter(({ uncertain }) => uncertain)).toEqual([]);
+      expect(stack.at(-1)?.function).toMatch(/^ret_from_fork|^secondary_startup|^common_startup/);
+    }
+  });
+
+  it('answers after the kernel has panicked', async () => {
+    if (!vm) return;
+    await vm.qmp.execute('inject-nmi');
+    await vm.waitForText('Kernel panic');
+    const dead = await vm.explain({ minWait: 0 });
+    expect(dead.cycles).toEqual(explanation.cycles);
+  });
+});
+
+/** Overflows the completion queue at once, and ends. */
+const FLOOD = `const { lstat } = require('node:fs').promises;
+(async () => {
+  for (let round = 0; round < 3; round++)
+    await Promise.all(Array.from({ length: 100000 }, () => lstat('/etc/passwd')));
+})();
+`;
+
+describe('the Debian guest', () => {
+  let vm: Vm | undefined;
+  let snapshot: Snapshot;
+  beforeAll(async () => {
+    vm = await boot(debian({ defect: 'io-uring-unlocked-flush' }), { cache: true });
+    await vm.expectOk('cat > /root/flood.js', { input: FLOOD });
+    snapshot = await vm.snapshot('ready');
+  });
+  afterAll(() => vm?.close());
+
+  it('names the task that left the lock of its ring locked', async () => {
+    await using fork = await snapshot.fork();
+    await fork.expectOk('/usr/lib/qmpilot/load-defect');
+    await fork.expectOk('UV_USE_IO_URING=1 setsid node /root/flood.js > /dev/null 2>&1 &');
+    const found = await fork.until(
+      async () => {
+        const explanation = await fork.explain();
+        const waiter = explanation.stuck.find(({ task: { comm } }) => comm.startsWith('iou-sqp-'));
+        return waiter?.waitsFor?.owners[0]?.syscall === 'epoll_pwait' && { explanation, waiter };
+      },
+      { timeout: '5m', awaited: 'node to sleep in epoll_pwait while its ring is locked' },
+    );
+    expect(found.waiter.waitsFor).toMatchObject({
+      kind: 'mutex',
+      name: 'struct io_ring_ctx.uring_lock',
+      recorded: 'owner',
+      owners: [{ task: { comm: 'node', pid: found.waiter.task.tgid }, state: 'sleeping', leftLocked: 'apparent' }],
+    });
+    expect(found.explanation.sentences.join('\n')).toMatch(
+      /^iou-sqp-\d+ \(\d+\) waits for the mutex at [0-9a-f]{16} \(struct io_ring_ctx\.uring_lock\).*; node \(\d+\) holds it, and sleeps in epoll_pwait; nothing on its kernel stack refers to the lock/m,
+    );
+  });
+
+  it('names the file system that fsfreeze has frozen, while the root shell of the guest is stopped', async () => {
+    await using fork = await snapshot.fork();
+    await fork.expectOk(
+      'truncate -s 64M /root/image && mke2fs -q -t ext4 /root/image && mount -o loop /root/image /mnt && fsfreeze -f /mnt',
+    );
+    await fork.expectOk('setsid sh -c "echo text > /mnt/file" > /dev/null 2>&1 &');
+    await fork.expectOk('until grep -q percpu_rwsem_wait /proc/[0-9]*/wchan; do sleep 0.1; done');
+    await fork.expectOk('(sleep 1; systemctl stop qmpilot-shell@hvc0 qmpilot-shell@hvc1) > /dev/null 2>&1 &');
+    const waiter = await fork.until(async () =>
+      (await fork.explain({ minWait: '1s' })).stuck.find(({ waitsFor }) => waitsFor?.kind === 'percpu-rw-semaphore'),
+    );
+    expect(waiter).toMatchObject({
+      task: { comm: 'sh' },
+      waitsFor: {
+        access: 'read',
+        name: 'struct super_block.s_writers.rw_sem[0] of loop0 (ext4), which is frozen',
+        owners: [],
+      },
+    });
+  });
+
+  it('accuses nobody in a healthy guest that works', async () => {
+    await using fork = await snapshot.fork();
+    await fork.expectOk('UV_USE_IO_URING=1 setsid node /root/flood.js > /dev/null 2>&1 &');
+    await fork.expectOk(
+      '(while :; do dd if=/dev/zero of=/root/data bs=1M count=64 conv=fsync; done) > /dev/null 2>&1 &',
+    );
+    for (let round = 0; round < 5; round += 1) {
+      const { stuck, cycles, pausedMs } = await fork.explain();
+      expect(stuck.flatMap(({ waitsFor }) => waitsFor?.owners ?? [])).toEqual([]);
+      expect(cycles).toEqual([]);
+      expect(pausedMs).toBeGreaterThanOrEqual(0);
+    }
+    expect(fork.state).toBe('running');
+    await fork.expectOk('true');
+  });
+
+  it('leaves a guest paused that was paused, and refuses options that it does not have', async () => {
+    await using fork = await snapshot.fork();
+    await fork.pause();
+    expect((await fork.explain()).pausedMs).toBe(0);
+    expect(await fork.qmp.execute('query-status')).toMatchObject({ running: false });
+    await fork.resume();
+    await expect(fork.explain({ minwait: 1 } as never)).rejects.toMatchObject({ code: 'USAGE' });
+  });
+});
