@@ -220,7 +220,7 @@ describe('the Debian guest', () => {
   it('names the file system that fsfreeze has frozen, while the root shell of the guest is stopped', async () => {
     await using fork = await snapshot.fork();
     await fork.expectOk(
-      'truncate -s 64M /root/image && mke2fs -q -t ext4 /root/image && mount -o loop /root/image /mnt && fsfreeze -f /mnt',
+      'modprobe loop && truncate -s 64M /root/image && mke2fs -q -t ext4 /root/image && mount -o loop /root/image /mnt && fsfreeze -f /mnt',
     );
     await fork.expectOk('setsid sh -c "echo text > /mnt/file" > /dev/null 2>&1 &');
     await fork.expectOk('until grep -q percpu_rwsem_wait /proc/[0-9]*/wchan; do sleep 0.1; done');

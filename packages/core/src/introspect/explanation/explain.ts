@@ -62,7 +62,10 @@ export function spinningNow({ symbols }: KernelIdentity, cpus: readonly CpuRegis
 /** Describes what a capture holds: names locks and owners, finds cycles, and puts it into words. */
 export function describeCapture(guest: CapturedGuest, { minWaitMs }: ExplainLimits): Explanation {
   const { capture: captured, identity } = guest;
-  const edges = new Map(captured.waiting.map(({ task, wait }) => [task.address, wait?.owners ?? []]));
+  // A hint is no proof: the last reader may have released the lock.
+  const edges = new Map(
+    captured.waiting.map(({ task, wait }) => [task.address, wait?.recorded === 'owner' ? wait.owners : []]),
+  );
   const cycles = findCycles(edges, (address) => captured.tasks.get(address)?.tid ?? 0);
   const deadlocked = new Set(cycles.flat());
   const chosen = captured.waiting.filter(

@@ -30,9 +30,10 @@ export function findRwSemaphore(kernel: KernelReader, waiting: WaitingTask, stac
   const common = { kind: 'rw-semaphore', struct: 'rw_semaphore', address, access } as const;
   if ((count & WRITER_LOCKED) !== 0n) return { ...common, recorded: 'owner', owners: owners(owner) };
   const readers = Number(BigInt.asIntN(64, count) >> READER_SHIFT);
-  // The last reader that took it: others may hold it, and this one may have released it.
-  const hint = (owner & READER_OWNED) !== 0n && readers > 0;
-  return { ...common, recorded: hint ? 'hint' : 'none', owners: hint ? owners(owner) : [], readers };
+  // The last reader that took it: others may hold it, and this one has released it when it waits for it again.
+  const last = (owner & READER_OWNED) !== 0n && readers > 0 ? owners(owner) : [];
+  const hinted = last.filter((task) => task !== waiting.task.address);
+  return { ...common, recorded: hinted.length > 0 ? 'hint' : 'none', owners: hinted, readers };
 }
 
 export function findSemaphore(kernel: KernelReader, waiting: WaitingTask, stacks: StackIndex): FoundWait | undefined {
