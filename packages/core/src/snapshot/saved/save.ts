@@ -10,9 +10,10 @@ import { cpuFlags } from '../../qemu/host/cpu-flags.js';
 import { debugLog } from '../../util/debug-log.js';
 import { hostError, isNoSpace } from '../../util/files/host-error.js';
 import { removeDirectory } from '../../util/files/remove-directory.js';
+import { isObject } from '../../util/validation/is-object.js';
 import type { SnapshotInfo, StoredScreen } from '../store.js';
 import type { FrozenMachine } from '../strategies/frozen.js';
-import { baseImage, flattenOverlay } from '../strategies/overlay.js';
+import { baseImages, flattenOverlay } from '../strategies/overlay.js';
 import { identify, sha256, type FileIdentity } from './file-identity.js';
 import { MANIFEST, type SavedManifest } from './manifest.js';
 
@@ -61,8 +62,8 @@ export async function saveToFolder(path: string, request: SaveRequest): Promise<
     const bases = new Map<string, FileIdentity>();
     for (const { spec, pristine } of frozen.disks) {
       signal?.throwIfAborted();
-      const image = pristine === undefined ? spec : await baseImage(spec.file);
-      bases.set(image.file, await identityOf(image.file));
+      const [image, ...below] = pristine === undefined ? [spec] : await baseImages(spec.file, disksOf(guest));
+      for (const { file } of [image, ...below]) bases.set(file, await identityOf(file));
       if (pristine === undefined) {
         disks.push(spec);
         continue;
@@ -121,6 +122,13 @@ export async function removeUnfinished(parent: string): Promise<void> {
     const info = await lstat(path).catch(() => undefined);
     if (info?.isDirectory() && info.uid === process.getuid?.()) await removeDirectory(path);
   }
+}
+
+/** The images that the guest was described with: what lies on them is part of the snapshot, they are not. */
+function disksOf({ disks }: SaveRequest['guest']): string[] {
+  return (Array.isArray(disks) ? disks : []).flatMap((disk: unknown) =>
+    isObject(disk) && typeof disk['file'] === 'string' ? [disk['file']] : [],
+  );
 }
 
 function identityOf(image: string): Promise<FileIdentity> {

@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process';
-import { chmod, copyFile, link, rm } from 'node:fs/promises';
+import { chmod, copyFile, link, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { QmpilotError } from '../../errors.js';
 import type { DiskSpec } from '../../qemu/command-line/machine-spec.js';
 import { abortError } from '../../util/async/limit.js';
 import { requireProgram } from '../../util/files/which.js';
+import { isObject } from '../../util/validation/is-object.js';
 
 const run = promisify(execFile);
 
@@ -25,18 +26,25 @@ export async function createOverlay(
   await chmod(path, 0o600);
 }
 
-/** One overlay at `path`, directly over `base`, with all that the chain of overlays down to it holds. */
+/**
+ * One overlay at `path`, directly over `base`, with all that the chain of overlays down to it holds.
+ * `qemu-img convert -B` copies what the upper image of a chain holds, and nothing of those between it and the base.
+ */
 export async function flattenOverlay(
   overlay: string,
   base: ImageFile,
   path: string,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  await qemuImg(
-    ['convert', '-U', '-O', 'qcow2', '-B', base.file, '-F', base.format, overlay, path],
-    `${overlay} could not be copied`,
-    signal,
-  );
+  const failed = `${overlay} could not be copied`;
+  const chain = await backingChain(overlay);
+  if (chain.length <= 2 || (await samePath(chain[1]?.file, base.file))) {
+    await qemuImg(['convert', '-U', '-O', 'qcow2', '-B', base.file, '-F', base.format, overlay, path], failed, signal);
+    return;
+  }
+  await qemuImg(['create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', overlay, path], failed, signal);
+  // Of images in one chain, qemu-img reads only what is allocated above the new base.
+  await qemuImg(['rebase', '-q', '-F', base.format, '-b', base.file, path], failed, signal);
 }
 
 export interface ImageFile {
@@ -44,22 +52,39 @@ export interface ImageFile {
   readonly format: string;
 }
 
-/** The image at the bottom of an overlay's chain of backing files. */
-export async function baseImage(overlay: string): Promise<ImageFile> {
-  const chain: unknown = JSON.parse(
-    await qemuImg(['info', '--output=json', '--backing-chain', '-U', overlay], `${overlay} cannot be read`),
-  );
-  const last: unknown = Array.isArray(chain) ? chain.at(-1) : undefined;
-  if (
-    typeof last === 'object' &&
-    last !== null &&
-    'filename' in last &&
-    typeof last.filename === 'string' &&
-    'format' in last
-  ) {
-    return { file: last.filename, format: String(last.format) };
-  }
+/**
+ * The image that an overlay's own data lies on, and those below it: from the first of `known` in its chain of backing files on, or
+ * the lowest where none of them is in it.
+ */
+export async function baseImages(overlay: string, known: readonly string[]): Promise<[ImageFile, ...ImageFile[]]> {
+  const chain = await backingChain(overlay);
+  const paths = await Promise.all(chain.map(({ file }) => realPath(file)));
+  const candidates = new Set(await Promise.all(known.map(realPath)));
+  const at = paths.findIndex((path, index) => index > 0 && candidates.has(path));
+  const images = chain.map(({ format }, index) => ({ file: paths[index] ?? '', format })).slice(at);
+  const [base, ...below] = images;
+  if (base) return [base, ...below];
   throw new QmpilotError('SNAPSHOT', `qemu-img names no backing file of ${overlay}`);
+}
+
+/** An image and its backing files, the lowest last. */
+async function backingChain(image: string): Promise<ImageFile[]> {
+  const chain: unknown = JSON.parse(
+    await qemuImg(['info', '--output=json', '--backing-chain', '-U', image], `${image} cannot be read`),
+  );
+  return (Array.isArray(chain) ? chain : []).flatMap((each: unknown) =>
+    isObject(each) && typeof each['filename'] === 'string'
+      ? [{ file: each['filename'], format: String(each['format']) }]
+      : [],
+  );
+}
+
+async function samePath(one: string | undefined, other: string): Promise<boolean> {
+  return one !== undefined && (await realPath(one)) === (await realPath(other));
+}
+
+function realPath(path: string): Promise<string> {
+  return realpath(path).catch(() => path);
 }
 
 async function qemuImg(args: readonly string[], failed: string, signal?: AbortSignal): Promise<string> {
