@@ -22,6 +22,7 @@ export type { CopyOptions, CopyOutOptions, CopyProgress, CopyReport, SkippedEntr
 export type { VmState } from '../vm/machine/machine-life.js';
 export type { VmEvent } from '../vm/events.js';
 export { Keyboard } from '../vm/input/keyboard.js';
+export type { ForwardedPort } from '../vm/network/port-forwards.js';
 export type { KeyboardOptions } from '../vm/input/keyboard.js';
 export type { KeyboardLayout } from '../vm/input/keyboard-layouts.js';
 export type { SysrqOptions } from '../vm/input/sysrq.js';

@@ -3,7 +3,7 @@ import { access, constants, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import * as v from 'valibot';
 import { QmpilotError } from '../errors.js';
-import { CPUS, DISPLAY, MEMORY_MIB, NETWORK, PATH } from '../util/validation/schemas.js';
+import { CPUS, DISPLAY, MEMORY_MIB, NETWORK, PATH, PORT } from '../util/validation/schemas.js';
 import { validate } from '../util/validation/validate.js';
 import { SERIAL_LOGIN, type GuestDescription, type GuestDisk, type SerialLogin } from './guest.js';
 
@@ -20,12 +20,18 @@ export interface DirectOptions {
   readonly cpus?: number;
   readonly memoryMiB?: number;
   readonly network?: 'none' | 'restricted' | 'user';
+  /** TCP ports of the guest to forward to; see `DebianOptions.ports`. */
+  readonly ports?: readonly number[];
   /** Virtio consoles in the guest's order (/dev/hvc0, ...). */
   readonly virtioConsoles?: readonly string[];
   /** The virtio console on which the guest runs a root `bash` for `vm.exec`. */
   readonly shell?: string;
   /** A second such console, for detectors. */
   readonly samplingShell?: string;
+  /** Virtio consoles on which the guest runs a root `bash` that nothing else uses: `vm.openShell` takes them. */
+  readonly spareConsoles?: readonly string[];
+  /** The guest runs qemu-ga: add the virtio port for it. Default false. */
+  readonly guestAgent?: boolean;
   /** What ttyS0 shows when the guest is up; unset, `boot` does not wait for it. */
   readonly login?: SerialLogin;
   /** `std`: a graphics card, which `vm.screenshot` needs; default none. */
@@ -51,9 +57,12 @@ const DIRECT_OPTIONS = v.strictObject({
   cpus: v.optional(CPUS),
   memoryMiB: v.optional(MEMORY_MIB),
   network: v.optional(NETWORK),
+  ports: v.optional(v.array(PORT)),
   virtioConsoles: v.optional(v.array(v.string())),
   shell: v.optional(v.string()),
   samplingShell: v.optional(v.string()),
+  spareConsoles: v.optional(v.array(v.string())),
+  guestAgent: v.optional(v.boolean()),
   login: v.optional(SERIAL_LOGIN),
   display: v.optional(DISPLAY),
 } satisfies Record<keyof DirectOptions, v.GenericSchema>);
@@ -71,8 +80,8 @@ export function direct(options: DirectOptions): GuestDescription {
   return {
     name,
     async prepare() {
-      const { virtioConsoles = [], shell, samplingShell } = options;
-      for (const named of [shell, samplingShell]) {
+      const { virtioConsoles = [], shell, samplingShell, spareConsoles = [], ports = [] } = options;
+      for (const named of [shell, samplingShell, ...spareConsoles]) {
         if (named === undefined || virtioConsoles.includes(named)) continue;
         throw new QmpilotError('USAGE', `${named} is not among the virtio consoles of the guest ${name}`, {
           hint: `name it: virtioConsoles: ['${named}']`,
@@ -93,10 +102,13 @@ export function direct(options: DirectOptions): GuestDescription {
         disks,
         cpus: options.cpus ?? 2,
         memoryMiB: options.memoryMiB ?? 512,
-        network: options.network ?? 'none',
+        network: options.network ?? (ports.length > 0 ? 'restricted' : 'none'),
+        ...(ports.length > 0 && { ports }),
         virtioConsoles,
         ...(shell && { shell }),
         ...(samplingShell && { samplingShell }),
+        ...(spareConsoles.length > 0 && { spareConsoles }),
+        ...(options.guestAgent && { guestAgent: true }),
         ...(options.login && { login: options.login }),
         ...(options.display && { display: options.display }),
       };

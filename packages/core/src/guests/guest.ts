@@ -40,6 +40,8 @@ export interface PreparedGuest {
   readonly cpus: number;
   readonly memoryMiB: number;
   readonly network: 'none' | 'restricted' | 'user';
+  /** TCP ports of the guest that free ports of the host's loopback address are forwarded to, in each of its VMs. */
+  readonly ports?: readonly number[];
   /** Names of the virtio consoles, in the guest's order. */
   readonly virtioConsoles: readonly string[];
   /** The virtio console with a root bash that `vm.exec` uses. */

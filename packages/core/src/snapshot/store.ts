@@ -19,6 +19,8 @@ export interface StoredScreen {
 export type StoredSnapshot = SnapshotInfo & {
   readonly saved: FrozenMachine | InternalSnapshot;
   readonly screen?: StoredScreen | undefined;
+  /** Ports of the guest that were forwarded then: a fork forwards ports of its own to them. */
+  readonly forwardedPorts?: readonly number[];
 };
 
 /** What people see of a snapshot. */

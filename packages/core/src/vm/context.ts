@@ -12,6 +12,7 @@ import { LifeRecorder } from './inspect/life-recorder.js';
 import { KernelLogStream } from './kernel-log-stream.js';
 import { MachineSlot } from './machine/machine-slot.js';
 import { MachineTurns } from './machine/machine-turns.js';
+import { PortForwards } from './network/port-forwards.js';
 
 /** How long QEMU's exit may come after the end of its sockets. */
 const EXIT_TIMEOUT_MS = 2000;
@@ -25,6 +26,7 @@ export class VmContext {
   readonly keyboard: Keyboard;
   readonly life: LifeRecorder;
   readonly kernelLog: KernelLogStream;
+  readonly forwards: PortForwards;
   readonly #events = new EventEmitter<{ event: [VmEvent] }>();
   #closed = false;
 
@@ -33,6 +35,10 @@ export class VmContext {
     this.family = family;
     this.slot = new MachineSlot(name, family.guest, machine, (event) => this.emit(event));
     this.turns = new MachineTurns(name);
+    this.forwards = new PortForwards(
+      () => this.machine,
+      (event) => this.emit(event),
+    );
     this.keyboard = new Keyboard(
       () => this.runningMachine().qmp,
       (typed) => this.emit({ type: 'typed', into: 'keyboard', ...typed }),

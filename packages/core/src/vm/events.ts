@@ -6,6 +6,8 @@ export type VmEvent = { readonly at: number } & (
   | { readonly type: 'started'; readonly pid: number }
   | { readonly type: 'snapshot'; readonly name: string; readonly ms: number }
   | { readonly type: 'restored'; readonly name: string; readonly ms: number }
+  /** A forwarded port could not be kept when another QEMU took over: another process of the host has the port now. */
+  | { readonly type: 'forward-lost'; readonly guestPort: number; readonly port: number; readonly reason: string }
   /** `output`: the last 1000 characters of standard output and error. */
   | {
       readonly type: 'exec';

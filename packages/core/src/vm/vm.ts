@@ -16,6 +16,7 @@ import type { SnapshotBlocker } from '../snapshot/blockers.js';
 import type { SnapshotInfo } from '../snapshot/store.js';
 import type { WaitOptions } from '../util/async/deadline.js';
 import { withinLimit } from '../util/async/limit.js';
+import { PORT, WAIT_OPTIONS } from '../util/validation/schemas.js';
 import { validate } from '../util/validation/validate.js';
 import { VmContext } from './context.js';
 import { checkCopy } from './copy/check-copy.js';
@@ -33,9 +34,11 @@ import { killAndReport, type KillOptions } from './inspect/kill-and-report.js';
 import { takeScreenshot, type ScreenshotOptions } from './inspect/screenshot.js';
 import { readStacks, type ProcessStacks, type StacksOptions } from './inspect/stacks.js';
 import type { VmState } from './machine/machine-life.js';
+import type { ForwardedPort } from './network/port-forwards.js';
 import { POWEROFF_OPTIONS } from './power/poweroff-options.js';
 import { powerOff, type PoweroffOptions, type PoweroffReport } from './power/poweroff.js';
 import { reboot } from './power/reboot.js';
+import { startAgain } from './power/start-again.js';
 import { VmShells, type OpenShellOptions, type VmExecOptions } from './shells/vm-shells.js';
 import { fork } from './snapshots/fork.js';
 import {
@@ -358,6 +361,22 @@ export class Vm implements AsyncDisposable {
   }
 
   /**
+   * Boots a guest that has powered off again, in a new QEMU, on its own disks as it left them; waits for its prompt and its shells.
+   * Forwarded ports and snapshots stay. Limit for all: 3 min by default.
+   * @throws {USAGE} for a VM that runs, or that another program started
+   * @throws {TIMEOUT} when it does not come up
+   * @throws {SHELL_LOST} when its kernel panics
+   * @throws {QEMU_START} {QEMU_EXITED} {NO_SPACE} {ABORTED} {CLOSED}
+   */
+  async start(options: WaitOptions = {}): Promise<void> {
+    this.#context.assertOpen();
+    validate(WAIT_OPTIONS, options, 'start: options');
+    await this.#snapshots.restored(options);
+    const restored = this.#snapshots.guestSignal;
+    await startAgain(this.#context, restored, options);
+  }
+
+  /**
    * Has the kernel act on a SysRq key (`w`: dump blocked tasks, `t`: all tasks, ...), and returns the console lines it printed.
    * Where the guest's shell does not answer, the key goes over the keyboard.
    * @throws {TIMEOUT} when the kernel does not answer within 30 s
@@ -452,6 +471,18 @@ export class Vm implements AsyncDisposable {
     return this.waitFor(until(probe, options.awaited), options);
   }
 
+  /**
+   * Forwards a free TCP port of this host's 127.0.0.1 to a port of the guest, whose service has to listen on all addresses. Gives the
+   * one that is there already when the port is forwarded. Forwarded ports go on after snapshots and restores, with the same port of
+   * the host; a fork has them with ports of its own, which `forward` on the fork returns.
+   * @throws {USAGE} when the guest has no network: boot it with `network: 'restricted'` or `'user'`
+   * @throws {TIMEOUT} {ABORTED} {QEMU_EXITED}
+   */
+  async forward(guestPort: number, options: WaitOptions = {}): Promise<ForwardedPort> {
+    validate(PORT, guestPort, 'forward: guestPort');
+    return this.#onGuest(options, () => this.#context.forwards.add(guestPort, options));
+  }
+
   /** Pauses the guest's CPUs. @throws {TIMEOUT} {ABORTED} */
   async pause(options: WaitOptions = {}): Promise<void> {
     const stop = (wait: WaitOptions) => this.qmp.execute('stop', undefined, wait);
@@ -486,6 +517,11 @@ export class Vm implements AsyncDisposable {
   /** @internal Why there is no running QEMU; undefined while there is one. */
   get failure(): QmpilotError | undefined {
     return this.#context.slot.life.failure;
+  }
+
+  /** @internal Forwards free ports of the host to ports of the guest, before it runs. */
+  async forwardPorts(guestPorts: readonly number[]): Promise<void> {
+    await this.#context.forwards.addNew(guestPorts);
   }
 
   /** @internal Lets a fork that was loaded run. */

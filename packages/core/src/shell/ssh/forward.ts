@@ -1,4 +1,5 @@
 import { QmpilotError } from '../../errors.js';
+import { parseUsernet } from '../../qmp/usernet.js';
 import type { WaitOptions } from '../../util/async/deadline.js';
 import type { ExecOptions } from '../exec-options.js';
 import type { ExecResult } from '../exec-result.js';
@@ -35,11 +36,6 @@ export async function forwardPort(vm: SshGuest, port: number, options: WaitOptio
   });
 }
 
-/** Reads QEMU's `info usernet`: protocol, descriptor, source address and port, destination address and port. */
 function findForward(usernet: string, port: number): number | undefined {
-  for (const line of usernet.split('\n')) {
-    const match = /^\s*TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+(\d+)\s/.exec(line);
-    if (match && Number(match[2]) === port) return Number(match[1]);
-  }
-  return undefined;
+  return parseUsernet(usernet).find(({ host, guestPort }) => host === '127.0.0.1' && guestPort === port)?.hostPort;
 }

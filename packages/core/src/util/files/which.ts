@@ -22,11 +22,11 @@ export async function which(name: string, path = process.env['PATH'] ?? ''): Pro
 }
 
 /**
- * Returns the absolute path of a program on PATH.
+ * Returns the absolute path of a program on PATH, or in one of further folders.
  * @throws {TOOL_MISSING}
  */
-export async function requireProgram(name: string, hint: string): Promise<string> {
-  const path = await which(name);
+export async function requireProgram(name: string, hint: string, alsoIn: readonly string[] = []): Promise<string> {
+  const path = (await which(name)) ?? (await which(name, alsoIn.join(delimiter)));
   if (path === undefined) throw new QmpilotError('TOOL_MISSING', `${name} not found on PATH`, { hint });
   return path;
 }

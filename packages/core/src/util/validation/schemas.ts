@@ -15,6 +15,10 @@ export const PATH = v.custom<string>(
 export const CPUS = wholeNumber(1);
 /** QEMU's firmware needs this much. */
 export const MEMORY_MIB = wholeNumber(16);
+export const PORT = v.custom<number>(
+  (value) => typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 65535,
+  'expected a port, 1 to 65535',
+);
 export const NETWORK = v.picklist(['none', 'restricted', 'user']);
 export const DISPLAY = v.picklist(['none', 'std']);
 
@@ -24,6 +28,9 @@ export const WAIT = {
   timeout: v.optional(DURATION),
   patience: v.optional(DURATION),
 } satisfies Record<keyof WaitOptions, v.GenericSchema>;
+
+/** `WaitOptions` and nothing else. */
+export const WAIT_OPTIONS = v.strictObject(WAIT);
 
 /** A whole number of at least `min`. */
 export function wholeNumber(min: number) {

@@ -36,8 +36,16 @@ export async function reboot(context: VmContext, restored: AbortSignal, options:
   }
 }
 
-/** @throws {SHELL_LOST} when the kernel panics, and what `ready` throws */
-async function awaitBoot(context: VmContext, restored: AbortSignal, from: number, options: WaitOptions): Promise<void> {
+/**
+ * Waits for the prompt, after `from`, and the shells of a guest that boots again.
+ * @throws {SHELL_LOST} when the kernel panics, and what `ready` throws
+ */
+export async function awaitBoot(
+  context: VmContext,
+  restored: AbortSignal,
+  from: number,
+  options: WaitOptions,
+): Promise<void> {
   const { slot, console, family } = context;
   const failed = new AbortController();
   const signals = [failed.signal, restored, ...(options.signal ? [options.signal] : [])];

@@ -16,6 +16,8 @@ export interface ForkedVm {
   readonly ended: Promise<QmpilotError>;
   /** Why there is no running QEMU; undefined while there is one. */
   readonly failure: QmpilotError | undefined;
+  /** Forwards free ports of the host to ports of the guest. */
+  forwardPorts(guestPorts: readonly number[]): Promise<void>;
   /** Lets a fork that was loaded run. */
   begin(options: RestoreOptions): Promise<void>;
   close(): Promise<void>;
@@ -39,7 +41,7 @@ export async function loadFork<V extends ForkedVm>(
   options: WaitOptions,
 ): Promise<LoadedFork<V>> {
   const frozen = family.snapshots.frozen(name);
-  const { screen } = family.snapshots.get(name);
+  const { screen, forwardedPorts = [] } = family.snapshots.get(name);
   // Before anything else: the VM may be closed at any time.
   const release = holdFamily(family);
   const directory = join(family.context.directories.disk, `fork-${(forkCount += 1)}`);
@@ -54,6 +56,7 @@ export async function loadFork<V extends ForkedVm>(
       directory: own,
     });
     const vm = family.makeVm(machine, directory);
+    await vm.forwardPorts([...(family.guest.ports ?? []), ...forwardedPorts]);
     return { vm, drawn: screen ? vm.console.recall(screen) : Promise.resolve() };
   } catch (error) {
     await rm(directory, { recursive: true, force: true });

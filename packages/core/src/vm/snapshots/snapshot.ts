@@ -93,6 +93,8 @@ export class Snapshot<V extends ForkedVm> implements SnapshotInfo, AsyncDisposab
   async save(path: string, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     const { snapshots, guest, accelerator, context } = this.#family;
     const frozen = snapshots.frozen(this.name);
+    const { screen, forwardedPorts = [] } = snapshots.get(this.name);
+    const ports = [...new Set([...(guest.ports ?? []), ...forwardedPorts])];
     const release = holdFamily(this.#family);
     try {
       await saveToFolder(path, {
@@ -101,8 +103,8 @@ export class Snapshot<V extends ForkedVm> implements SnapshotInfo, AsyncDisposab
         binary: context.binary,
         signal: options.signal,
         info: infoOf(this),
-        guest: describeGuest(guest),
-        screen: snapshots.get(this.name).screen,
+        guest: describeGuest({ ...guest, ...(ports.length > 0 && { ports }) }),
+        screen,
       });
     } finally {
       await release();

@@ -101,11 +101,14 @@ export class VmSnapshots {
     const [shared] = choice.strategy === 'internal' ? [] : [...this.#exclusives(), ...(await this.#sharedDisks())];
     if (shared)
       throw new QmpilotError('SNAPSHOT', `this VM cannot be saved: ${shared.reason}`, { hint: shared.remedy });
+    const forwards = await this.#context.forwards.readOrRecall();
     const nonce = await this.#prepareGuest(options);
     const { saved, pausedMs } =
       choice.strategy === 'internal' ? await this.#saveInternal(options) : await this.#freeze(choice.strategy, options);
+    if (choice.strategy !== 'internal') await this.#context.forwards.addAgain(forwards);
     const info = { name, ...choice, savedAt: wallTime(), pausedMs, ...(nonce !== undefined && { nonce }) };
-    family.snapshots.add({ ...info, saved, screen: slot.console.remember() });
+    const forwardedPorts = forwards.map(({ guestPort }) => guestPort);
+    family.snapshots.add({ ...info, saved, screen: slot.console.remember(), forwardedPorts });
     this.#context.emit({ type: 'snapshot', name, ms: monotonicMs() - begun });
     return info;
   }
@@ -248,6 +251,7 @@ export class VmSnapshots {
   /** Replaces this VM's machine by a fork, loaded and paused. */
   async #become(frozen: FrozenMachine, options: WaitOptions): Promise<void> {
     const directory = await this.#newFolder();
+    const forwards = await this.#context.forwards.readOrRecall();
     try {
       await this.#context.slot.exchange(
         (old) => this.dispose(old),
@@ -263,6 +267,7 @@ export class VmSnapshots {
       await rm(directory, { recursive: true, force: true });
       throw error;
     }
+    await this.#context.forwards.addAgain(forwards);
   }
 
   async #leaveGuests(next: AbortController): Promise<void> {

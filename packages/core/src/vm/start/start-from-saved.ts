@@ -87,6 +87,7 @@ async function load({ manifest, frozen }: OpenedSnapshot, guest: PreparedGuest, 
   // It holds all of the above from now on.
   undo.forget();
   undo.add('the VM', () => vm.close());
+  await vm.forwardPorts(guest.ports ?? []);
   const { screen } = manifest;
   const drawn = screen && vm.console.recall({ ...screen, bytes: Buffer.from(screen.base64, 'base64') });
   options.onStart?.(vm);

@@ -68,7 +68,9 @@ async function startVm(
       directory: first,
     });
     const family = createFamily({ guest, context, accelerator });
-    return family.makeVm(machine, directory);
+    const vm = family.makeVm(machine, directory);
+    await vm.forwardPorts(guest.ports ?? []);
+    return vm;
   } catch (error) {
     if (ram.path !== undefined) await removeRamFile(ram.path);
     await rm(directory, { recursive: true, force: true });
