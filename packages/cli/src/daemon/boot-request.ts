@@ -1,5 +1,5 @@
 import { debian, direct, QmpilotError, type Accelerator, type GuestDescription } from '@qmpilot/core';
-import type { Defect } from '@qmpilot/core/guests';
+import type { DebianImageOptions, Defect } from '@qmpilot/core/guests';
 
 export const NETWORKS = ['none', 'restricted', 'user'] as const;
 export type Network = (typeof NETWORKS)[number];
@@ -7,7 +7,15 @@ export type Network = (typeof NETWORKS)[number];
 /** What `qmpilot boot` passes to the daemon: plain JSON. */
 export interface BootRequest {
   readonly guest:
-    | { readonly kind: 'debian'; readonly defect?: Defect | undefined; readonly network?: Network | undefined }
+    | {
+        readonly kind: 'debian';
+        readonly defect?: Defect | undefined;
+        readonly network?: Network | undefined;
+        readonly image?: Omit<DebianImageOptions, 'defect'> | undefined;
+        readonly kernel?: string | undefined;
+        readonly ports?: readonly number[] | undefined;
+        readonly drives?: readonly string[] | undefined;
+      }
     | { readonly kind: 'saved'; readonly directory: string }
     | {
         readonly kind: 'direct';
@@ -35,7 +43,14 @@ export type GuestRequest = Exclude<BootRequest['guest'], { readonly kind: 'saved
 
 export function describeGuest(guest: GuestRequest): GuestDescription {
   if (guest.kind === 'debian')
-    return debian({ defect: guest.defect, ...(guest.network !== undefined && { network: guest.network }) });
+    return debian({
+      defect: guest.defect,
+      ...guest.image,
+      kernel: guest.kernel,
+      ...(guest.network !== undefined && { network: guest.network }),
+      ...(guest.ports !== undefined && { ports: guest.ports }),
+      ...(guest.drives !== undefined && { drives: guest.drives.map((size) => ({ size })) }),
+    });
   const { kernel, initrd, append, disks, consoles, shell, network } = guest;
   return direct({
     ...(kernel !== undefined && { kernel }),

@@ -28,8 +28,12 @@ for driver in virtio_pci virtio_blk virtio_console; do
 done | while read -r verb path _; do
   [ "$verb" = insmod ] || continue
   file=${path##*/}
+  file=${file%.xz}
   [ -e "$tree/modules/$file" ] && continue
-  cp "$path" "$tree/modules/$file"
+  case $path in
+    *.xz) busybox xz -dc "$path" > "$tree/modules/$file" ;;
+    *) cp "$path" "$tree/modules/$file" ;;
+  esac
   echo "$file" >> "$tree/modules/order"
 done
 rm -f /boot/initrd.img*

@@ -5,12 +5,14 @@
 export { buildDebianImage } from '../guests/debian/build.js';
 export { debian } from '../guests/debian/debian.js';
 export type { DebianOptions } from '../guests/debian/debian.js';
-export { debianImageKey } from '../guests/debian/recipe.js';
-export type { DebianImageOptions, Defect } from '../guests/debian/recipe.js';
+export type { DebianImageOptions, Defect } from '../guests/debian/image-options.js';
+export { debianImageKey } from '../guests/debian/layers.js';
+export type { DriveOptions } from '../guests/debian/debian.js';
+export type { KernelFilesOption, KernelOption } from '../guests/kernels/kernel-option.js';
 export { direct } from '../guests/direct.js';
 export type { DirectOptions } from '../guests/direct.js';
 export type { GuestDescription, GuestDisk, PrepareContext, PreparedGuest, SerialLogin } from '../guests/guest.js';
-export { findImage, listImages, removeImages } from '../guests/image-cache.js';
+export { findImage, listImages, removeImages, removeUnusedImages } from '../guests/image-cache.js';
 export type { GuestImage, ImageManifest } from '../guests/image-cache.js';
 export type { ScriptSpec } from '../guests/nixos/interface.js';
 export { nixos } from '../guests/nixos/nixos.js';

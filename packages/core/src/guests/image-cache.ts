@@ -1,5 +1,6 @@
 import { open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { QmpilotError } from '../errors.js';
 import { lockFile } from '../util/files/file-lock.js';
 import { cacheRoot } from '../util/files/paths.js';
 import { ensurePrivateDirectory, isTrusted } from '../util/files/private-directory.js';
@@ -21,8 +22,12 @@ export interface GuestImage {
 /** Manifest of an image in the cache. */
 export interface ImageManifest {
   readonly v: 1;
-  /** `debian` or `debian+io-uring-unlocked-flush`. */
+  /** `debian`, `debian-trixie`, `debian+io-uring-unlocked-flush`. */
   readonly name: string;
+  /** Key of the image below, which has the kernel and all that this one does not add. */
+  readonly parent?: string;
+  /** What this image adds to the one below, for people. */
+  readonly adds?: string;
   readonly kernelRelease: string;
   /** Wall clock, ISO 8601. */
   readonly builtAt: string;
@@ -38,6 +43,8 @@ export const IMAGE_FILES = {
   manifest: 'manifest.json',
 } as const;
 
+const KEY = /^[0-9a-f]{32}$/;
+
 export function imagesDirectory(cacheDir = cacheRoot()): string {
   return join(cacheDir, 'images');
 }
@@ -48,27 +55,33 @@ export async function findImage(key: string, cacheDir?: string): Promise<GuestIm
   try {
     const manifest: unknown = JSON.parse(await readFile(join(dir, IMAGE_FILES.manifest), 'utf8'));
     if (!isManifest(manifest) || !(await isTrusted(dir))) return undefined;
-    const paths = {
-      kernel: join(dir, IMAGE_FILES.kernel),
-      initrd: join(dir, IMAGE_FILES.initrd),
-      disk: join(dir, IMAGE_FILES.disk),
-    };
-    const sizes = await Promise.all(Object.values(paths).map(async (path) => (await stat(path)).blocks * 512));
+    const disk = join(dir, IMAGE_FILES.disk);
+    const sizeOf = async (path: string) => (await stat(path)).blocks * 512;
+    if (manifest.parent !== undefined) {
+      const below = await findImage(manifest.parent, cacheDir);
+      return below && { ...below, key, dir, disk, manifest, bytes: await sizeOf(disk) };
+    }
+    const paths = { kernel: join(dir, IMAGE_FILES.kernel), initrd: join(dir, IMAGE_FILES.initrd), disk };
+    const sizes = await Promise.all(Object.values(paths).map(sizeOf));
     return { key, dir, ...paths, manifest, bytes: sizes.reduce((sum, size) => sum + size, 0) };
   } catch {
     return undefined;
   }
 }
 
-/** Marks an image as used now; `guest ls` shows it. */
+/** Marks an image and those below it as used now; `guest ls` shows it. */
 export async function touchImage(image: GuestImage): Promise<void> {
   const now = new Date();
+  const images = dirname(image.dir);
   await utimes(image.dir, now, now).catch(() => {});
+  const { parent } = image.manifest;
+  const below = parent === undefined ? undefined : await findImage(parent, dirname(images));
+  if (below) await touchImage(below);
 }
 
 /** Lists the complete images in the cache, the last used first. */
 export async function listImages(cacheDir?: string): Promise<readonly (GuestImage & { readonly usedAt: string })[]> {
-  const keys = (await readdir(imagesDirectory(cacheDir)).catch(() => [])).filter((name) => /^[0-9a-f]{32}$/.test(name));
+  const keys = (await readdir(imagesDirectory(cacheDir)).catch(() => [])).filter((name) => KEY.test(name));
   const images = [];
   for (const key of keys) {
     const image = await findImage(key, cacheDir);
@@ -80,19 +93,50 @@ export async function listImages(cacheDir?: string): Promise<readonly (GuestImag
 /**
  * Removes images by key, or by an unambiguous beginning of one. A VM that uses one keeps running: its files are open.
  * @returns the keys removed
- * @throws {NOT_FOUND} {USAGE} when a key matches none, or more than one; nothing is removed then
+ * @throws {NOT_FOUND} {USAGE} when a key matches none, or more than one, or other images are built on it; nothing is removed then
  */
 export async function removeImages(keys: readonly string[], cacheDir?: string): Promise<string[]> {
-  const known = (await listImages(cacheDir)).map(({ key }) => key);
-  const chosen = findByPrefix(known, keys, 'image');
-  for (const key of chosen) {
-    const dir = join(imagesDirectory(cacheDir), key);
-    // Renamed before its files are removed, so that no process starts from part of an image.
-    const doomed = `${dir}.removed-${process.pid}`;
-    await rename(dir, doomed);
-    await removeDirectory(doomed);
-  }
+  const known = await listImages(cacheDir);
+  const chosen = findByPrefix(
+    known.map(({ key }) => key),
+    keys,
+    'image',
+  );
+  const above = known.filter(
+    ({ key, manifest: { parent } }) => parent !== undefined && chosen.includes(parent) && !chosen.includes(key),
+  );
+  if (above[0])
+    throw new QmpilotError('USAGE', `the image ${above[0].manifest.parent} has other images on top of it`, {
+      hint: `remove those as well: ${above.map(({ key }) => key).join(' ')}`,
+    });
+  for (const key of chosen) await removeFolder(join(imagesDirectory(cacheDir), key));
   return chosen;
+}
+
+/**
+ * Removes images and kernels that were not used for some days, and images that cannot be used, as one below them is gone. An image
+ * below one that was used counts as used.
+ * @returns the keys removed
+ */
+export async function removeUnusedImages(days: number, cacheDir?: string): Promise<string[]> {
+  const directory = imagesDirectory(cacheDir);
+  const limit = Date.now() - days * 24 * 3600 * 1000;
+  const removed = [];
+  for (const name of await readdir(directory).catch(() => [])) {
+    if (!KEY.test(name) && !/^(?:kernel|kmod)-[0-9a-f-]+$/.test(name)) continue;
+    const usable = !KEY.test(name) || (await findImage(name, cacheDir)) !== undefined;
+    if (usable && (await stat(join(directory, name))).mtimeMs >= limit) continue;
+    await removeFolder(join(directory, name));
+    removed.push(name);
+  }
+  return removed;
+}
+
+/** Renames it before its files are removed, so that no process starts from part of an image. */
+async function removeFolder(dir: string): Promise<void> {
+  const doomed = `${dir}.removed-${process.pid}`;
+  await rename(dir, doomed);
+  await removeDirectory(doomed);
 }
 
 /**
@@ -129,6 +173,7 @@ function isManifest(value: unknown): value is ImageManifest {
     'v' in value &&
     value.v === 1 &&
     'kernelRelease' in value &&
-    typeof value.kernelRelease === 'string'
+    typeof value.kernelRelease === 'string' &&
+    (!('parent' in value) || (typeof value.parent === 'string' && KEY.test(value.parent)))
   );
 }

@@ -4,8 +4,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { runMmdebstrap } from '../../../../packages/core/src/guests/debian/mmdebstrap.js';
-import { SUITE } from '../../../../packages/core/src/guests/debian/recipe.js';
+import { runMmdebstrap } from '../../../../packages/core/src/guests/build/mmdebstrap.js';
+import { DEFAULT_SUITE as SUITE } from '../../../../packages/core/src/guests/debian/image-options.js';
 
 // What a mirror that lies would be: an archive of no packages in a folder.
 let dir: string;
@@ -36,6 +36,7 @@ const build = () =>
     args: ['--variant=minbase', SUITE, '/dev/null', `deb copy://${dir} ${SUITE} main`],
     env: {},
     cwd: dir,
+    suite: SUITE,
     onLine: () => {},
   });
 

@@ -1,7 +1,17 @@
 import { QmpilotError } from '@qmpilot/core';
-import { buildDebianImage, listImages, removeImages, type Defect, type GuestImage } from '@qmpilot/core/guests';
+import {
+  buildDebianImage,
+  listImages,
+  removeImages,
+  removeUnusedImages,
+  type Defect,
+  type GuestImage,
+} from '@qmpilot/core/guests';
 import { InvalidArgumentError, type Command } from 'commander';
+import { wholeNumber } from '../../arguments.js';
+import { addImageOptions, imageOptions, type ImageFlags } from '../../image-options.js';
 import { interruptible } from '../../interrupt.js';
+import { imageTree, type TreeImage } from '../../render/image-tree.js';
 import { jsonLine } from '../../render/json.js';
 import { ageOf } from '../../render/text/durations.js';
 import { renderTable, type Column } from '../../render/text/table.js';
@@ -14,7 +24,7 @@ interface JsonOption {
 export function registerGuest(program: Command): void {
   const guest = program.command('guest').description('images that guests are booted from');
 
-  guest
+  const build = guest
     .command('build')
     .description('build an image, if it does not exist')
     .argument('<name>', 'debian', parseName)
@@ -24,31 +34,32 @@ export function registerGuest(program: Command): void {
       parseDefect,
     )
     .option('--quiet', 'print no progress')
-    .option('--json', 'print the image as a JSON line')
-    .action(async (_name: string, options: JsonOption & { defect?: Defect; quiet?: boolean }) => {
-      const image = await interruptible('stopping the build', (signal) =>
-        buildDebianImage(
-          { defect: options.defect },
-          {
-            signal,
-            onProgress: (message) => {
-              if (options.quiet !== true) process.stderr.write(`${visible(message)}\n`);
-            },
+    .option('--json', 'print the image as a JSON line');
+  addImageOptions(build);
+  build.action(async (_name: string, options: JsonOption & ImageFlags & { defect?: Defect; quiet?: boolean }) => {
+    const image = await interruptible('stopping the build', (signal) =>
+      buildDebianImage(
+        { defect: options.defect, ...imageOptions(options) },
+        {
+          signal,
+          onProgress: (message) => {
+            if (options.quiet !== true) process.stderr.write(`${visible(message)}\n`);
           },
-        ),
-      );
-      process.stdout.write(options.json === true ? imageLine(image) : `${image.key}\n`);
-    });
+        },
+      ),
+    );
+    process.stdout.write(options.json === true ? imageLine(image) : `${image.key}\n`);
+  });
 
   guest
     .command('ls')
-    .description('list the images, the last used first')
+    .description('list the images, each below the one it is built on, the last used first')
     .option('--json', 'print one JSON line for each')
     .action(async (options: JsonOption) => {
       const images = await listImages();
       if (options.json === true) for (const image of images) process.stdout.write(imageLine(image));
       else if (images.length === 0) process.stderr.write('no images; build one: qmpilot guest build debian\n');
-      else process.stdout.write(renderTable(COLUMNS, images, process.stdout.columns));
+      else process.stdout.write(renderTable(COLUMNS, imageTree(images), process.stdout.columns));
     });
 
   guest
@@ -56,26 +67,40 @@ export function registerGuest(program: Command): void {
     .description('remove images')
     .argument('[key...]', 'keys, or unique beginnings of keys')
     .option('--all', 'remove all of them')
-    .action(async (keys: string[], options: { all?: boolean }) => {
+    .option('--unused [days]', 'remove images and kernels not used for so many days (default: 30)', wholeNumber)
+    .action(async (keys: string[], options: { all?: boolean; unused?: number | true }) => {
+      if (options.unused !== undefined) {
+        if (keys.length > 0 || options.all === true)
+          throw new QmpilotError('USAGE', 'guest rm: --unused cannot be combined with keys or --all');
+        const days = options.unused === true ? UNUSED_DAYS : options.unused;
+        for (const key of await removeUnusedImages(days)) process.stdout.write(`${key}\n`);
+        return;
+      }
       if (options.all !== true && keys.length === 0)
         throw new QmpilotError('USAGE', 'guest rm: no key given', {
-          hint: 'name keys as qmpilot guest ls shows them, or use --all',
+          hint: 'name keys as qmpilot guest ls shows them, or use --all or --unused',
         });
       const chosen = options.all === true ? (await listImages()).map(({ key }) => key) : keys;
       for (const key of await removeImages(chosen)) process.stdout.write(`${key}\n`);
     });
 }
 
-const COLUMNS: readonly Column<GuestImage>[] = [
-  { title: 'KEY', value: ({ key }) => key, minWidth: 12 },
-  { title: 'NAME', value: ({ manifest }) => manifest.name, minWidth: 8 },
-  { title: 'KERNEL', value: ({ manifest }) => visible(manifest.kernelRelease), minWidth: 10, hide: 1 },
-  { title: 'SIZE', value: ({ bytes }) => `${(bytes / 2 ** 20).toFixed(0)} MiB`, hide: 2 },
-  { title: 'AGE', value: ({ manifest }) => ageOf(manifest.builtAt) },
+const UNUSED_DAYS = 30;
+
+const COLUMNS: readonly Column<TreeImage>[] = [
+  { title: 'KEY', value: ({ image }) => image.key, minWidth: 12 },
+  { title: 'NAME', value: ({ image, depth }) => treeName(image, depth), minWidth: 8 },
+  { title: 'KERNEL', value: ({ image }) => visible(image.manifest.kernelRelease), minWidth: 10, hide: 1 },
+  { title: 'SIZE', value: ({ image }) => `${(image.bytes / 2 ** 20).toFixed(0)} MiB`, hide: 2 },
+  { title: 'AGE', value: ({ image }) => ageOf(image.manifest.builtAt) },
 ];
 
-function imageLine({ key, dir, bytes, manifest: { name, kernelRelease, builtAt } }: GuestImage): string {
-  return jsonLine('image', { key, name, kernelRelease, builtAt, bytes, dir });
+function treeName({ manifest: { name, adds } }: GuestImage, depth: number): string {
+  return visible(depth === 0 ? name : `${'  '.repeat(depth)}+ ${adds ?? name}`);
+}
+
+function imageLine({ key, dir, bytes, manifest: { name, parent, adds, kernelRelease, builtAt } }: GuestImage): string {
+  return jsonLine('image', { key, name, parent, adds, kernelRelease, builtAt, bytes, dir });
 }
 
 function parseName(text: string): string {

@@ -1,20 +1,22 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { QmpilotError, type Accelerator } from '@qmpilot/core';
 import type { Defect } from '@qmpilot/core/guests';
 import { Option, type Command } from 'commander';
-import { duration, memorySize, wholeNumber } from '../../arguments.js';
+import { duration, memorySize, portNumber, wholeNumber } from '../../arguments.js';
 import { NETWORKS, type BootRequest, type Network } from '../../daemon/boot-request.js';
 import { runDaemon } from '../../daemon/daemon.js';
 import { DAEMON_COMMAND, startDaemon } from '../../daemon/start-daemon.js';
 import { list, type VmRecord } from '../../daemon/state.js';
 import type { VmStatus } from '../../daemon/verbs.js';
 import { helpText } from '../../help.js';
+import { addImageOptions, imageOptions, type ImageFlags } from '../../image-options.js';
 import { interruptible } from '../../interrupt.js';
 import { BootDisplay } from '../../progress/boot-display.js';
 import { displayKind } from '../../progress/display-kind.js';
 import { jsonLine } from '../../render/json.js';
 
-interface BootCommandOptions {
+interface BootCommandOptions extends ImageFlags {
   readonly name?: string;
   readonly defect?: Defect;
   readonly kernel?: string;
@@ -30,6 +32,8 @@ interface BootCommandOptions {
   readonly cache?: boolean;
   readonly display?: 'none' | 'std';
   readonly network?: Network;
+  readonly port?: readonly number[];
+  readonly drive?: readonly string[];
   readonly qemuArg: readonly string[];
   readonly from?: string;
   readonly json?: boolean;
@@ -42,21 +46,26 @@ holds the connections to QEMU and serves these commands, several at once. QEMU e
 
 If the boot fails, qmpilot logs NAME shows the console.
 
-  qmpilot boot --name web debian
+  qmpilot boot --name web debian --packages nginx --port 80
+  qmpilot boot --name six debian --kernel linux-image-6.12-cloud-amd64
   qmpilot boot --name again --from /data/ready
   qmpilot boot --name mine --kernel bzImage --initrd initrd.img --append 'console=ttyS0' --disk root.qcow2`;
 
 const repeated = (value: string, before: readonly string[] = []) => [...before, value];
+const ports = (value: string, before: readonly number[] = []) => [...before, portNumber(value)];
 const NONE = 'none';
 
 export function registerBoot(program: Command): void {
-  program
-    .command('boot')
+  const boot = program.command('boot');
+  addImageOptions(boot);
+  boot
     .description('boot a named VM that runs in the background')
     .argument('[guest]', 'debian (the default); leave it out with --kernel or --disk')
     .option('--name <name>', 'name of the VM (default: debian-1, debian-2, ...)')
+    .option('--port <n>', 'debian: forward a free port of 127.0.0.1 to this port of the guest (repeatable)', ports)
+    .option('--drive <size>', 'debian: add an empty disk: 1G (repeatable)', repeated)
     .option('--defect <name>', 'debian: add a kernel module that re-creates a bug')
-    .option('--kernel <file>', 'boot your own kernel')
+    .option('--kernel <kernel>', 'debian: a package, .deb, built tree or bzImage to boot; without a guest: your kernel')
     .option('--initrd <file>', 'initrd of that kernel')
     .option('--append <text>', 'command line of that kernel (default: console=ttyS0)')
     .addOption(
@@ -135,11 +144,15 @@ function bootRequest(guest: string | undefined, options: BootCommandOptions): Bo
   const { kernel, initrd, append, disk, hvc, shell, defect } = options;
   if (from !== undefined) return { boot: {}, guest: { kind: 'saved', directory: savedSnapshot(from, guest, options) } };
   const boot = { accelerator, cpus, memoryMiB: memory, timeout, cache, display, qemuArguments: qemuArg };
-  const own = kernel !== undefined || disk.length > 0;
+  const own = (kernel !== undefined && guest === undefined) || disk.length > 0;
   if (guest !== undefined && own)
-    throw new QmpilotError('USAGE', `boot: both the guest ${guest} and --kernel or --disk`, { hint: 'leave one out' });
+    throw new QmpilotError('USAGE', `boot: both the guest ${guest} and --disk`, { hint: 'leave one out' });
+  const ofDebian = debianFlags(options);
   if (own) {
-    if (defect !== undefined) throw new QmpilotError('USAGE', '--defect applies only to the guest debian');
+    if (ofDebian.length > 0)
+      throw new QmpilotError('USAGE', `${ofDebian.join(', ')}: only for the guest debian`, {
+        hint: `name the guest: qmpilot boot debian ${ofDebian.join(' ... ')} ...`,
+      });
     const path = (file: string | undefined) => (file === undefined ? undefined : resolve(file));
     return {
       boot,
@@ -157,7 +170,25 @@ function bootRequest(guest: string | undefined, options: BootCommandOptions): Bo
   }
   if (guest !== undefined && guest !== 'debian')
     throw new QmpilotError('USAGE', `unknown guest ${guest}`, { hint: 'use debian, or --kernel or --disk' });
-  return { boot, guest: { kind: 'debian', defect, network } };
+  return {
+    boot,
+    guest: {
+      kind: 'debian',
+      defect,
+      network,
+      image: imageOptions(options),
+      // A name of a package is no path, unless there is such a file.
+      kernel: kernel !== undefined && existsSync(kernel) ? resolve(kernel) : kernel,
+      ports: options.port,
+      drives: options.drive,
+    },
+  };
+}
+
+/** The options given that only the guest debian has. */
+function debianFlags({ defect, suite, packages, setup, file, diskSize, port, drive }: BootCommandOptions): string[] {
+  const flags = { defect, suite, packages, setup, file, 'disk-size': diskSize, port, drive };
+  return Object.entries(flags).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`]));
 }
 
 /** @throws {USAGE} when options are given that only a boot can use */
@@ -165,6 +196,7 @@ function savedSnapshot(from: string, guest: string | undefined, options: BootCom
   const { kernel, initrd, append, shell, cpus, memory, defect, display, network, timeout, cache } = options;
   const unused = { kernel, initrd, append, shell, cpus, memory, defect, display, network, timeout, cache };
   const given = Object.entries(unused).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`]));
+  given.push(...debianFlags(options).filter((flag) => flag !== '--defect'));
   if (options.disk.length > 0) given.push('--disk');
   if (options.hvc.length > 0) given.push('--hvc');
   if (options.qemuArg.length > 0) given.push('--qemu-arg');

@@ -2,10 +2,10 @@ import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { programFolder } from '../build/fake-program.fixture.js';
 import { imagesDirectory } from '../image-cache.js';
 import { buildDebianImage } from './build.js';
-import { programFolder } from './fake-program.fixture.js';
-import { debianImageKey } from './recipe.js';
+import { debianImageKey } from './layers.js';
 
 let root: string;
 let cacheDir: string;

@@ -1,55 +1,122 @@
+import { createHash } from 'node:crypto';
 import * as v from 'valibot';
-import { CPUS, MEMORY_MIB, NETWORK } from '../../util/validation/schemas.js';
+import { QmpilotError } from '../../errors.js';
+import { CPUS, MEMORY_MIB, NETWORK, PORT } from '../../util/validation/schemas.js';
 import { validate } from '../../util/validation/validate.js';
+import { blankDisk } from '../blank-disk.js';
 import type { GuestDescription } from '../guest.js';
 import { touchImage } from '../image-cache.js';
+import { KERNEL_OPTION, type KernelOption } from '../kernels/kernel-option.js';
+import { prepareKernel } from '../kernels/prepare-kernel.js';
 import { buildDebianImage } from './build.js';
-import { IMAGE_ENTRIES, imageName, type DebianImageOptions } from './recipe.js';
+import { diskBytes, DISK_SIZE_OPTION } from './disk-size.js';
+import {
+  checkImageOptions,
+  DEFAULT_SUITE,
+  IMAGE_ENTRIES,
+  imageName,
+  type DebianImageOptions,
+} from './image-options.js';
+
+const APPEND = 'root=/dev/vda rw console=ttyS0 loglevel=7 sysrq_always_enabled=1';
 
 /** How the Debian guest is built and started. */
 export interface DebianOptions extends DebianImageOptions {
+  /**
+   * The kernel to boot, in place of the image's own: the name of a Debian package, or the path of a `.deb`, of a built kernel tree or
+   * of a bzImage. Its modules are a read-only disk, so that one image serves all kernels.
+   */
+  readonly kernel?: KernelOption | undefined;
   /** Virtual CPUs; default 2. */
   readonly cpus?: number;
   /** Default 1024. */
   readonly memoryMiB?: number;
   /** `none` (default); `restricted` has a network card that reaches nobody; `user` reaches what the host does. */
   readonly network?: 'none' | 'restricted' | 'user';
+  /** Further, empty disks: /dev/vdb, /dev/vdc, ... Each VM has its own, and they are part of its snapshots. */
+  readonly drives?: readonly DriveOptions[];
+  /**
+   * TCP ports of the guest that free ports of the host's 127.0.0.1 are forwarded to: `vm.forward(port)` gives the URL. Without
+   * `network`, the network is `restricted` then.
+   */
+  readonly ports?: readonly number[];
+}
+
+/** An empty disk of a guest. */
+export interface DriveOptions {
+  /** `1G`, `512M`. What is not written takes no room on the host. */
+  readonly size: string;
 }
 
 const DEBIAN_OPTIONS = v.strictObject({
   ...IMAGE_ENTRIES,
+  kernel: v.optional(KERNEL_OPTION),
   cpus: v.optional(CPUS),
   memoryMiB: v.optional(MEMORY_MIB),
   network: v.optional(NETWORK),
+  drives: v.optional(
+    v.pipe(
+      v.array(v.strictObject({ size: DISK_SIZE_OPTION } satisfies Record<keyof DriveOptions, v.GenericSchema>)),
+      v.maxLength(16, 'expected at most 16 drives'),
+    ),
+  ),
+  ports: v.optional(v.array(PORT)),
 } satisfies Record<keyof DebianOptions, v.GenericSchema>);
 
 /**
- * Debian 12 with systemd: root is logged in on ttyS0 and tty1, root shells answer on hvc0 and hvc1, also while
- * a poweroff stalls; tmux, gdb, Node 22.4.1 and npm 10.7.0 are there, and in /root/project what `npm ci` installs offline.
- * The image is built when it is first used, and kept.
+ * Debian with systemd, version 12 unless `suite` says otherwise: root is logged in on ttyS0 and tty1, root shells answer on hvc0 and
+ * hvc1, also while a poweroff stalls; tmux, gdb, Node 22.4.1 and npm 10.7.0 are there, and in /root/project what `npm ci` installs
+ * offline. The image is built when it is first used, and kept.
  * @throws {USAGE} for an unknown or invalid option
  */
 export function debian(options: DebianOptions = {}): GuestDescription {
   validate(DEBIAN_OPTIONS, options, 'debian: options');
+  checkImageOptions(options, 'debian: options');
+  const { ports = [] } = options;
+  if (ports.length > 0 && options.network === 'none')
+    throw new QmpilotError('USAGE', "debian: options.ports: a guest with network: 'none' has no ports to forward to");
   const name = imageName(options);
   return {
     name,
     async prepare(context = {}) {
-      const image = await buildDebianImage({ defect: options.defect }, context);
+      const { defect, suite, packages, setup, files, diskSize } = options;
+      const image = await buildDebianImage({ defect, suite, packages, setup, files, diskSize }, context);
       await touchImage(image);
+      const network = options.network ?? (ports.length > 0 ? 'restricted' : 'none');
+      const kernel =
+        options.kernel === undefined
+          ? undefined
+          : await prepareKernel({
+              option: options.kernel,
+              suite: suite ?? DEFAULT_SUITE,
+              image,
+              network: network !== 'none',
+              context,
+            });
+      const drives = await Promise.all(
+        (options.drives ?? []).map(({ size }) => blankDisk(diskBytes(size), context.cacheDir)),
+      );
       return {
         name,
-        key: image.key,
-        kernelRelease: image.manifest.kernelRelease,
+        key: kernel ? keyOf(image.key, kernel.key) : image.key,
+        kernelRelease: kernel?.release ?? image.manifest.kernelRelease,
         kernel: {
-          kernel: image.kernel,
-          initrd: image.initrd,
-          append: 'root=/dev/vda rw console=ttyS0 loglevel=7 sysrq_always_enabled=1',
+          kernel: kernel?.kernel ?? image.kernel,
+          initrd: kernel?.initrd ?? image.initrd,
+          // Disks are named in the order of the list below.
+          append: kernel?.modules === undefined ? APPEND : `${APPEND} qmpilot.modules=${diskName(drives.length + 1)}`,
         },
-        disks: [{ id: 'root', file: image.disk, format: 'qcow2' }],
+        disks: [
+          { id: 'root', file: image.disk, format: 'qcow2' },
+          ...drives.map((file, index) => ({ id: `drive${index + 1}`, file, format: 'qcow2' }) as const),
+          ...(kernel?.modules === undefined
+            ? []
+            : [{ id: 'modules', file: kernel.modules, format: 'raw', readOnly: true } as const]),
+        ],
         cpus: options.cpus ?? 2,
         memoryMiB: options.memoryMiB ?? 1024,
-        network: options.network ?? 'none',
+        network,
+        ...(ports.length > 0 && { ports }),
         virtioConsoles: ['hvc0', 'hvc1', 'hvc2', 'hvc3'],
         shell: 'hvc0',
         samplingShell: 'hvc1',
@@ -59,4 +126,13 @@ export function debian(options: DebianOptions = {}): GuestDescription {
       };
     },
   };
+}
+
+function keyOf(...parts: readonly string[]): string {
+  return createHash('sha256').update(parts.join('\0')).digest('hex').slice(0, 32);
+}
+
+/** `/dev/vda` for 0. */
+function diskName(index: number): string {
+  return `/dev/vd${String.fromCodePoint('a'.charCodeAt(0) + index)}`;
 }

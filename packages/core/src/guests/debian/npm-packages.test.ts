@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { programFolder } from './fake-program.fixture.js';
+import { programFolder } from '../build/fake-program.fixture.js';
 import { fetchPackages, lockedPackages } from './npm-packages.js';
 
 let directory: string;

@@ -2,8 +2,10 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { debian } from './debian.js';
+import { DEFECTS, type Defect } from './image-options.js';
+import { debianImageKey } from './layers.js';
 import { lockedPackages } from './npm-packages.js';
-import { debianImageKey, DEFECTS, guestFolder, type Defect } from './recipe.js';
+import { guestFolder } from './recipe.js';
 
 const UNKNOWN: Defect = JSON.parse('"no-such-defect"');
 

@@ -1,30 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import * as v from 'valibot';
 import { packageFolder } from '../../util/files/package-folder.js';
-import { validate } from '../../util/validation/validate.js';
-
-/** Kernel modules that give a stock kernel a known bug: the folders of guest/modules. */
-export type Defect = 'io-uring-unlocked-flush';
-
-export const DEFECTS: readonly Defect[] = ['io-uring-unlocked-flush'];
-
-/** What goes into a Debian image beside Debian. */
-export interface DebianImageOptions {
-  /** Build this kernel module into the image; /usr/lib/qmpilot/load-defect loads it. Default none. */
-  readonly defect?: Defect | undefined;
-}
-
-/** The schemas of `DebianImageOptions`. */
-export const IMAGE_ENTRIES = { defect: v.optional(v.picklist(DEFECTS)) } satisfies Record<
-  keyof DebianImageOptions,
-  v.GenericSchema
->;
-
-export const SUITE = 'bookworm';
-/** Size of the root file system; the image holds only what is used of it. */
-export const DISK_SIZE = '2G';
+import { BASE_DISK_SIZE, DEFAULT_SUITE, imageName, type DebianImageOptions } from './image-options.js';
 
 export const PACKAGES: readonly string[] = [
   'linux-image-cloud-amd64',
@@ -64,22 +42,30 @@ export function guestFolder(): string {
   return join(packageFolder(), 'guest');
 }
 
-export function imageName({ defect }: DebianImageOptions): string {
-  return defect === undefined ? 'debian' : `debian+${defect}`;
-}
+/** The folders of `guest` that go into the base. */
+const BASE_FOLDERS = ['build', 'initrd', 'modules', 'npm-project', 'rootfs'] as const;
 
-/** Stands for everything of ours that goes into the image. Debian's own point releases do not change it. */
-export async function debianImageKey(options: DebianImageOptions): Promise<string> {
-  validate(v.strictObject(IMAGE_ENTRIES), options, 'debianImageKey: options');
+/** Stands for everything of ours that goes into the base of an image. Debian's own point releases do not change it. */
+export async function baseKey(options: DebianImageOptions): Promise<string> {
   const hash = createHash('sha256');
-  const constants = { name: imageName(options), SUITE, DISK_SIZE, PACKAGES, TOOLCHAIN, NODE, NPM };
+  const constants = {
+    name: imageName(options),
+    SUITE: options.suite ?? DEFAULT_SUITE,
+    DISK_SIZE: BASE_DISK_SIZE,
+    PACKAGES,
+    TOOLCHAIN,
+    NODE,
+    NPM,
+  };
   hash.update(JSON.stringify(constants));
   const folder = guestFolder();
-  for (const file of (await readdir(folder, { recursive: true, withFileTypes: true }))
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort()) {
-    hash.update(`\0${file.slice(folder.length)}\0`).update(await readFile(file));
+  for (const part of BASE_FOLDERS) {
+    for (const file of (await readdir(join(folder, part), { recursive: true, withFileTypes: true }))
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name))
+      .sort()) {
+      hash.update(`\0${file.slice(folder.length)}\0`).update(await readFile(file));
+    }
   }
   return hash.digest('hex').slice(0, 32);
 }

@@ -2,8 +2,9 @@ import { execFile } from 'node:child_process';
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { DebianImageOptions } from './image-options.js';
 import { fetchPackages, lockedPackages, type PackedPackage } from './npm-packages.js';
-import { guestFolder, NODE, NPM, TOOLCHAIN, type DebianImageOptions } from './recipe.js';
+import { guestFolder, NODE, NPM, TOOLCHAIN } from './recipe.js';
 
 const run = promisify(execFile);
 

@@ -25,7 +25,14 @@ async function run(
   onLine: (line: string) => void = () => {},
 ): Promise<void> {
   vi.stubEnv('PATH', await programFolder(cwd, scripts, HOST));
-  await runMmdebstrap({ args: ['bookworm', 'it is', "quote'd"], env: { MARK: 'm' }, cwd, signal, onLine });
+  await runMmdebstrap({
+    args: ['bookworm', 'it is', "quote'd"],
+    env: { MARK: 'm' },
+    suite: 'bookworm',
+    cwd,
+    signal,
+    onLine,
+  });
 }
 
 const dies = (stderr: string, status = 25) => ({
@@ -86,6 +93,36 @@ describe('runMmdebstrap', () => {
       code: 'GUEST_BUILD',
       message: 'mmdebstrap ended with 25: E: the hook failed',
     });
+  });
+
+  it.each([
+    [
+      'a suite that the mirror does not have',
+      "  404  Not Found [IP: 203.0.113.80 80]\nE: The repository 'http://deb.debian.org/debian bookworm Release' does not have a Release file.",
+      'the mirror has no Debian release "bookworm"',
+    ],
+    [
+      'packages that do not exist',
+      "E: Unable to locate package nosuch\nE: Version '9' for 'nginx' was not found\nE: apt download failed",
+      'not found in Debian bookworm: nosuch, nginx=9',
+    ],
+    [
+      'a setup script that fails, with what it printed last',
+      'setup: one\nsetup: createdb: no such role\nqmpilot-setup-failed: 3\nE: setup failed',
+      'the setup script ended with 3: createdb: no such role',
+    ],
+    [
+      'a setup script that prints nothing',
+      'qmpilot-setup-failed: 127',
+      'the setup script ended with 127, and printed nothing',
+    ],
+    [
+      'a disk that is full',
+      'qmpilot-disk-too-small\nE: x',
+      'the disk of the image is too small for its packages and files',
+    ],
+  ])('names %s', async (_, stderr, message) => {
+    await expect(run(dies(stderr))).rejects.toMatchObject({ code: 'GUEST_BUILD', message });
   });
 
   it('keeps only the end of an endless output', async () => {

@@ -7,6 +7,8 @@ export interface MmdebstrapRun {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
+  /** For error messages. */
+  readonly suite: string;
   readonly onLine: (line: string) => void;
   readonly signal?: AbortSignal | undefined;
 }
@@ -54,7 +56,7 @@ export async function runMmdebstrap(run: MmdebstrapRun): Promise<void> {
   run.signal?.removeEventListener('abort', killGroup);
   process.off('exit', killGroup);
   if (run.signal?.aborted) throw new AbortedError('mmdebstrap to build the image', run.signal.reason);
-  if (status !== 0) throw buildError(status, lines.last());
+  if (status !== 0) throw buildError(status, lines.last(), run.suite);
 }
 
 function follow(stream: NodeJS.ReadableStream, take: (line: string) => void): void {
@@ -67,7 +69,29 @@ function follow(stream: NodeJS.ReadableStream, take: (line: string) => void): vo
   });
 }
 
-function buildError(status: number | string, lines: readonly string[]): QmpilotError {
+/** The packages that apt does not find, or not in the version that was asked for. */
+export function missingPackages(text: string): string[] {
+  const found = text.matchAll(
+    /^E: (?:Unable to locate package (\S+)|Package '([^']+)' has no installation|Version '([^']+)' for '([^']+)' was not found|Couldn't find any package by (?:glob|regex) '([^']+)')/gm,
+  );
+  const names = [...found].map(([, one, two, version, name, other]) =>
+    version === undefined ? (one ?? two ?? other ?? '') : `${name}=${version}`,
+  );
+  return [...new Set(names)];
+}
+
+/** Passes on the lines that tell a person how far the build is. */
+export function progressOf(say: (what: string) => void): (line: string) => void {
+  return (line) => {
+    const known =
+      /^qmpilot: (.{1,200})$|^I: ((?:installing|extracting|downloading|running apt).{1,200})$|^(setup: .{1,200})$/.exec(
+        line,
+      );
+    if (known) say(known[1] ?? known[2] ?? known[3] ?? '');
+  };
+}
+
+function buildError(status: number | string, lines: readonly string[], suite: string): QmpilotError {
   const said = lines.find((line) => /^E: |No space left|error/i.test(line)) ?? lines.at(-1) ?? 'nothing';
   const text = lines.join('\n');
   const details = { evidence: { stderr: lines.slice(-20) } };
@@ -77,6 +101,36 @@ function buildError(status: number | string, lines: readonly string[]): QmpilotE
       hint: 'free some room in TMPDIR and in the cache, or set TMPDIR and QMPILOT_CACHE',
     });
   }
+  const setup = /^qmpilot-setup-failed: (\d+)$/m.exec(text)?.[1];
+  if (setup !== undefined) {
+    const output = lines.filter((line) => line.startsWith('setup: ')).map((line) => line.slice('setup: '.length));
+    const last = output.at(-1);
+    return new QmpilotError(
+      'GUEST_BUILD',
+      `the setup script ended with ${setup}${last === undefined ? ', and printed nothing' : `: ${last}`}`,
+      {
+        evidence: { stderr: output.slice(-20) },
+        hint: 'it runs as root in the file system of the image, where no service runs; its last lines are in the evidence',
+      },
+    );
+  }
+  if (text.includes('qmpilot-disk-too-small'))
+    return new QmpilotError('GUEST_BUILD', 'the disk of the image is too small for its packages and files', {
+      ...details,
+      hint: "give it a larger root file system: diskSize: '8G'",
+    });
+  const names = missingPackages(text);
+  if (names.length > 0) {
+    return new QmpilotError('GUEST_BUILD', `not found in Debian ${suite}: ${names.join(', ')}`, {
+      ...details,
+      hint: 'check the names of the packages: apt-cache search on a Debian of this release lists them',
+    });
+  }
+  if (/does not have a Release file|404 {2}Not Found/.test(text) && /Release/.test(text))
+    return new QmpilotError('GUEST_BUILD', `the mirror has no Debian release "${suite}"`, {
+      ...details,
+      hint: 'releases are named bookworm, trixie, sid, ...',
+    });
   const network =
     /Could not resolve|Temporary failure|Unable to connect|Connection refused|Network is unreachable|Failed to fetch/i.test(
       text,

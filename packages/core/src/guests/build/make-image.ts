@@ -1,0 +1,83 @@
+import { copyFile, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { AbortedError, isQmpilotError, QmpilotError } from '../../errors.js';
+import { removeDirectory } from '../../util/files/remove-directory.js';
+import { monotonicMs, wallTime } from '../../util/time/clock.js';
+import type { PrepareContext } from '../guest.js';
+import { IMAGE_FILES, imagesDirectory, type ImageManifest } from '../image-cache.js';
+
+/** Folders of a build: `work` is temporary, what is in `output` becomes the image. */
+export interface BuildFolders {
+  readonly work: string;
+  readonly output: string;
+}
+
+export interface ImageBuild {
+  readonly key: string;
+  readonly context: PrepareContext;
+  readonly tell: (message: string) => void;
+  /** Fills `output` but for the manifest, which it gives. `say` reports progress with the time so far. */
+  readonly build: (
+    folders: BuildFolders,
+    say: (what: string) => void,
+  ) => Promise<Omit<ImageManifest, 'v' | 'builtAt' | 'buildMs'>>;
+}
+
+/** Builds an image aside and gives it its place in the cache when it is complete. The caller holds the lock of its key. */
+export async function makeImage({ key, context, tell, build }: ImageBuild): Promise<void> {
+  const begun = monotonicMs();
+  const say = (what: string) => tell(`${what} (${((monotonicMs() - begun) / 1000).toFixed(0)} s)`);
+  const images = imagesDirectory(context.cacheDir);
+  await removeUnfinished(key, images);
+  const output = await mkdtemp(join(images, `.building-${key}-`));
+  const work = await mkdtemp(join(tmpdir(), 'qmpilot-build-'));
+  try {
+    const facts = await build({ work, output }, say);
+    const manifest: ImageManifest = {
+      v: 1,
+      ...facts,
+      builtAt: wallTime(),
+      buildMs: Math.round(monotonicMs() - begun),
+    };
+    await writeFile(join(output, IMAGE_FILES.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
+    await rename(output, join(images, key));
+    say('the image is ready');
+  } catch (error) {
+    throw asBuildError(error, context.signal);
+  } finally {
+    await removeDirectory(output);
+    await removeDirectory(work);
+  }
+}
+
+/** Moves a file: across file systems that is a copy. */
+export async function move(from: string, to: string): Promise<void> {
+  await copyFile(from, to);
+  await rm(from);
+}
+
+/** What a builder that was killed left: the lock is ours, so nobody works on it. */
+async function removeUnfinished(key: string, directory: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (name.startsWith(`.building-${key}-`)) await removeDirectory(join(directory, name));
+  }
+}
+
+function asBuildError(error: unknown, signal: AbortSignal | undefined): unknown {
+  if (isQmpilotError(error)) return error;
+  if (signal?.aborted) return new AbortedError('the build of the image', signal.reason);
+  // A program that found no room says so in its own words.
+  const said = `${String(error)}\n${error instanceof Error && 'stderr' in error ? String(error.stderr) : ''}`;
+  if (/ENOSPC|No space left on device/.test(said)) {
+    return new QmpilotError('NO_SPACE', 'no room to build the image: about 2.5 GiB are needed', {
+      cause: error,
+      hint: 'free some room in TMPDIR and in the cache, or set TMPDIR and QMPILOT_CACHE',
+    });
+  }
+  return new QmpilotError(
+    'GUEST_BUILD',
+    `the image could not be built: ${error instanceof Error ? error.message : String(error)}`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,133 @@
+import { execFile } from 'node:child_process';
+import { copyFile, cp, mkdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { QmpilotError } from '../../errors.js';
+import { requireProgram } from '../../util/files/which.js';
+import { shQuote } from '../../util/text/sh-quote.js';
+import { makeImage, move } from '../build/make-image.js';
+import { progressOf, runMmdebstrap } from '../build/mmdebstrap.js';
+import { flattenImage, setBackingFile } from '../build/qcow2.js';
+import type { PrepareContext } from '../guest.js';
+import { IMAGE_FILES, type GuestImage } from '../image-cache.js';
+import { DPKG_OPTIONS } from './build-base.js';
+import { DEFAULT_SUITE, imageName, type DebianImageOptions } from './image-options.js';
+import { describeLayer, type Layer } from './layers.js';
+import { guestFolder } from './recipe.js';
+
+const run = promisify(execFile);
+
+/**
+ * Builds a layer of packages, or of files and a setup script, over the image `below`: mmdebstrap gets the file system of that image
+ * as its tree, and what changed there is written to the file system, without mounting it. The caller holds the lock of the layer.
+ */
+export async function buildLayer(
+  layer: Layer,
+  below: GuestImage,
+  options: DebianImageOptions,
+  context: PrepareContext,
+  tell: (message: string) => void,
+): Promise<void> {
+  const { signal } = context;
+  await requireProgram('debugfs', 'on Debian: apt-get install e2fsprogs', SBIN);
+  await makeImage({
+    key: layer.key,
+    context,
+    tell,
+    build: async ({ work, output }, say) => {
+      say(`adding ${describeLayer(layer, options)} to the image ${imageName(options)}`);
+      const parent = await flattenImage(below, join(work, 'parent.qcow2'), signal);
+      await runMmdebstrap({
+        args: mmdebstrapArguments(layer, {
+          parent,
+          control: await stageControl(layer, work, signal),
+          overlay: await stageFiles(layer, work, signal),
+          suite: options.suite ?? DEFAULT_SUITE,
+          work,
+        }),
+        env: {},
+        cwd: work,
+        suite: options.suite ?? DEFAULT_SUITE,
+        signal,
+        onLine: progressOf(say),
+      });
+      await setBackingFile(join(work, IMAGE_FILES.disk), below, signal);
+      await move(join(work, IMAGE_FILES.disk), join(output, IMAGE_FILES.disk));
+      return {
+        name: imageName(options),
+        parent: below.key,
+        adds: describeLayer(layer, options),
+        kernelRelease: below.manifest.kernelRelease,
+        packages: (await readFile(join(work, 'packages'), 'utf8')).trim().split('\n'),
+      };
+    },
+  });
+}
+
+/** Where programs that make file systems are, which a plain user's PATH may lack. */
+const SBIN = ['/usr/sbin', '/sbin'];
+
+interface Inputs {
+  readonly parent: string;
+  readonly control: string;
+  readonly overlay: string | undefined;
+  readonly suite: string;
+  readonly work: string;
+}
+
+function mmdebstrapArguments({ content }: Layer, { parent, control, overlay, suite, work }: Inputs): string[] {
+  const setup = (command: string) => `--setup-hook=${command}`;
+  const hook = (command: string) => `--customize-hook=${command}`;
+  const download = (from: string, to: string) => hook(`download ${from} ${shQuote(join(work, to))}`);
+  const script = (name: string) => `sh "$1/qmpilot-layer/${name}" "$1"`;
+  return [
+    '--variant=custom',
+    content.kind === 'packages' ? '--skip=output/dev' : '--skip=output/dev,update',
+    ...(content.kind === 'packages' ? [`--include=${content.packages.join(',')}`] : []),
+    ...DPKG_OPTIONS,
+    '--dpkgopt=force-unsafe-io',
+    setup(`tar-in ${shQuote(control)} /`),
+    setup(`upload ${shQuote(parent)} /qmpilot-layer/parent.qcow2`),
+    setup(script('open.sh')),
+    ...(overlay === undefined ? [] : [hook(`tar-in ${shQuote(overlay)} /`)]),
+    ...(content.kind === 'setup' && content.setup !== undefined ? [hook(script('setup.sh'))] : []),
+    hook(script('close.sh')),
+    download('/qmpilot-packages', 'packages'),
+    download('/qmpilot.qcow2', IMAGE_FILES.disk),
+    suite,
+    '/dev/null',
+  ];
+}
+
+/** Our scripts, and the user's, as a tar archive: root of mmdebstrap's user namespace may not be able to read them where they are. */
+async function stageControl({ content }: Layer, work: string, signal: AbortSignal | undefined): Promise<string> {
+  const folder = join(work, 'control', 'qmpilot-layer');
+  await mkdir(folder, { recursive: true });
+  await cp(join(guestFolder(), 'layer'), folder, { recursive: true });
+  if (content.kind === 'setup' && content.setup !== undefined) await copyFile(content.setup, join(folder, 'setup'));
+  return archiveOf(join(work, 'control'), join(work, 'control.tar'), signal);
+}
+
+async function stageFiles(
+  { content }: Layer,
+  work: string,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
+  if (content.kind !== 'setup' || content.files.size === 0) return undefined;
+  const tree = join(work, 'files');
+  for (const [guest, host] of content.files) {
+    const to = join(tree, guest);
+    await mkdir(dirname(to), { recursive: true });
+    await cp(host, to, { recursive: true, verbatimSymlinks: true }).catch((cause: unknown) => {
+      throw new QmpilotError('GUEST_BUILD', `${host} could not be copied to ${guest} of the image`, { cause });
+    });
+  }
+  return archiveOf(tree, join(work, 'files.tar'), signal);
+}
+
+/** Folders of the guest that exist keep their owner and mode. */
+async function archiveOf(tree: string, archive: string, signal: AbortSignal | undefined): Promise<string> {
+  const ownership = ['--owner=0', '--group=0', '--mode=u=rwX,go=rX', '--sort=name'];
+  await run('tar', [...ownership, '-cf', archive, '-C', tree, '.'], { signal });
+  return archive;
+}

@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { QmpilotError } from '../../errors.js';
+import { isKernelPackage, type KernelOption } from './kernel-option.js';
+
+/** Where a kernel comes from. Paths are absolute. */
+export type KernelSource =
+  | { readonly kind: 'package'; readonly name: string; readonly suite: string }
+  | { readonly kind: 'deb'; readonly path: string }
+  | { readonly kind: 'tree'; readonly path: string; readonly image: string }
+  | { readonly kind: 'files'; readonly image: string; readonly modules?: string };
+
+/**
+ * Tells which form of kernel an option is.
+ * @throws {USAGE} when it names nothing that exists, or a tree that was not built
+ */
+export async function locateKernel(option: KernelOption, suite: string): Promise<KernelSource> {
+  if (typeof option !== 'string') {
+    const image = resolve(option.image);
+    await kindOf(image, 'file');
+    if (option.modules === undefined) return { kind: 'files', image };
+    const modules = resolve(option.modules);
+    await kindOf(modules, 'folder');
+    return { kind: 'files', image, modules };
+  }
+  const path = resolve(option);
+  const kind = await kindOf(path);
+  if (kind === undefined && isKernelPackage(option)) return { kind: 'package', name: option, suite };
+  if (kind === undefined)
+    throw new QmpilotError('USAGE', `kernel: ${option} is neither a file nor the name of a kernel package of Debian`, {
+      hint: "expected linux-image-..., or the path of a .deb, of a built kernel tree ('./linux'), or of a bzImage",
+    });
+  if (kind === 'folder') {
+    const image = join(path, 'arch', 'x86', 'boot', 'bzImage');
+    if ((await kindOf(image)) !== 'file')
+      throw new QmpilotError('USAGE', `kernel: ${option} has no arch/x86/boot/bzImage`, {
+        hint: 'it has to be a kernel tree, or a build directory, in which make bzImage modules has ended',
+      });
+    return { kind: 'tree', path, image };
+  }
+  return path.endsWith('.deb') ? { kind: 'deb', path } : { kind: 'files', image: path };
+}
+
+/** Stands for the content of a kernel: of files, by their size and time. */
+export async function kernelKey(source: KernelSource): Promise<string> {
+  const hash = createHash('sha256').update(JSON.stringify(source));
+  const files =
+    source.kind === 'tree'
+      ? [source.image, join(source.path, '.config'), join(source.path, 'modules.order')]
+      : source.kind === 'files'
+        ? [
+            source.image,
+            ...(source.modules === undefined ? [] : [source.modules, join(source.modules, 'modules.order')]),
+          ]
+        : source.kind === 'deb'
+          ? [source.path]
+          : [];
+  for (const file of files) {
+    const info = await stat(file).catch(() => undefined);
+    hash.update(`\0${info?.size}\0${info?.mtimeMs}`);
+  }
+  return hash.digest('hex').slice(0, 32);
+}
+
+/** What a path is. @throws {USAGE} when it is not `wanted` */
+async function kindOf(path: string, wanted?: 'file' | 'folder'): Promise<'file' | 'folder' | undefined> {
+  const info = await stat(path).catch(() => undefined);
+  const kind = info?.isDirectory() ? 'folder' : info?.isFile() ? 'file' : undefined;
+  if (wanted !== undefined && kind !== wanted) throw new QmpilotError('USAGE', `kernel: ${path} is not a ${wanted}`);
+  return kind;
+}
