@@ -8,6 +8,8 @@ export type { DebianOptions } from '../guests/debian/debian.js';
 export type { DebianImageOptions, Defect } from '../guests/debian/image-options.js';
 export { debianImageKey } from '../guests/debian/layers.js';
 export type { DriveOptions } from '../guests/debian/debian.js';
+export { prepareRootfs } from '../guests/rootfs/prepare-rootfs.js';
+export type { RootfsEntry } from '../guests/rootfs/rootfs-files.js';
 export type { KernelFilesOption, KernelOption } from '../guests/kernels/kernel-option.js';
 export { direct } from '../guests/direct.js';
 export type { DirectOptions } from '../guests/direct.js';

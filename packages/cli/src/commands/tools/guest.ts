@@ -2,6 +2,7 @@ import { QmpilotError } from '@qmpilot/core';
 import {
   buildDebianImage,
   listImages,
+  prepareRootfs,
   removeImages,
   removeUnusedImages,
   type Defect,
@@ -50,6 +51,18 @@ export function registerGuest(program: Command): void {
     );
     process.stdout.write(options.json === true ? imageLine(image) : `${image.key}\n`);
   });
+
+  guest
+    .command('prepare-rootfs')
+    .description('put root shells for qmpilot into a root file system with systemd')
+    .argument('<path>', 'folder, or raw image of an ext4 file system')
+    .option('--json', 'print one JSON line for each file')
+    .action(async (path: string, options: JsonOption) => {
+      for (const { path: file, link, why } of await prepareRootfs(path)) {
+        if (options.json === true) process.stdout.write(jsonLine('rootfs-file', { path: file, link, why }));
+        else process.stdout.write(`${file}${link === undefined ? '' : ` -> ${link}`}\n    ${why}\n`);
+      }
+    });
 
   guest
     .command('ls')

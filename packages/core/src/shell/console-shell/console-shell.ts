@@ -207,7 +207,7 @@ export class ConsoleShell implements Shell {
           await this.#link.ping({ signal, patience }, install);
           return;
         } catch (error) {
-          if (!isQmpilotError(error, 'SHELL_LOST')) throw error;
+          if (!isQmpilotError(error, 'SHELL_LOST') || this.#link.isTaken) throw error;
         }
       }
     };

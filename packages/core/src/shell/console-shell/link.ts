@@ -9,6 +9,9 @@ import { FrameReader, type Mark } from './frames.js';
 /** How long the agent may take to kill a command and say so; one Ctrl-C each half second. */
 const ABANDON_MS = 5000;
 
+/** What a getty prints when it takes a request for the name of a user. */
+const LOGIN = /(?:^|[\r\n])(?:Password: ?$|Login incorrect)/;
+
 /** What comes on the way to the mark that ends an answer. */
 export interface RequestOptions {
   /** The letter of the mark that ends the answer. */
@@ -33,6 +36,8 @@ export class ConsoleLink {
   answers = false;
   /** The guest was reset, and has not answered since: its shell comes when it is up again. */
   wasReset = false;
+  /** A login prompt answered the last request, in place of a shell. */
+  isTaken = false;
   #everAnswered = false;
   readonly #seen = new Ring<string>(20);
   readonly #undo: (() => void)[];
@@ -100,7 +105,13 @@ export class ConsoleLink {
       reader.push(chunk);
       how.raw?.(chunk, (error) => broken?.(error));
     };
-    const undo = [this.channel.onData(hear), ...this.breaks((error) => broken?.(error))];
+    this.isTaken = false;
+    const notice = () => {
+      if (this.#everAnswered || !LOGIN.test(this.#seen.last().join('').slice(-300))) return;
+      this.isTaken = true;
+      broken?.(this.#taken());
+    };
+    const undo = [this.channel.onData(hear), this.channel.onData(notice), ...this.breaks((error) => broken?.(error))];
     const wait = (limits: WaitOptions) =>
       awaitWithin<Mark>({ awaited: how.awaited ?? `an answer from ${this.name}` }, limits, (resolve, reject) => {
         broken = reject;
@@ -142,6 +153,13 @@ export class ConsoleLink {
       hint: this.#everAnswered
         ? 'the guest hangs or is stopped, or its shell sleeps in D state: look at the serial console'
         : 'the guest must run bash on this console: look at the serial console to see how far it came',
+    });
+  }
+
+  #taken(): QmpilotError {
+    return new QmpilotError('SHELL_LOST', `${this.name}: a login prompt answers in place of a root shell`, {
+      evidence: { console: this.#seen.last().join('').slice(-2000).split('\n') },
+      hint: `the guest runs a getty on /dev/${this.channel.name}: mask serial-getty@${this.channel.name}.service and start a root bash there; qmpilot guest prepare-rootfs does both`,
     });
   }
 
