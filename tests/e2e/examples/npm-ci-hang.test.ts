@@ -65,6 +65,9 @@ it('reproduces the hang of npm ci, with all that the report shows, where the fix
     shutdownEvent: false,
   });
 
+  // The root cause: npm ci itself left the lock of its ring locked.
+  expect(whole?.explanation?.join('\n')).toMatch(/struct io_ring_ctx\.uring_lock\).*; npm ci \(\d+\) holds it/);
+
   const file = (name: string) =>
     readFileSync(join(dir, 'broken/attempts', String(whole?.index).padStart(4, '0'), name), 'utf8');
   expect(file('screen-stuck.txt')).toMatch(/while true; do npm ci; done[^]*Every 2\.0s[^]* [RS]l\+ [^]*kill -9/);

@@ -34,6 +34,16 @@ const whole = runOf('', {
 });
 
 describe('renderMarkdown', () => {
+  it('says who waits for whom, in the first attempt that tells', () => {
+    const explanation = ['a (1) waits for the mutex at 0 (b); `c` (2) holds it.'];
+    const text = renderMarkdown(
+      runOf('', { attempts: [attempt(1, 'r'), attempt(2, 'r', { explanation }), attempt(3, 'r', { explanation })] }),
+    );
+    expect(text).toContain(
+      "## Who waits for whom\n\nRead from the guest's memory in attempt 2; attempt 3 has one as well:\n\n```text\na (1) waits for the mutex at 0 (b); `c` (2) holds it.\n```",
+    );
+  });
+
   it('has title, rate, reproduction, kernel log and environment, and nothing that was drawn in between', () => {
     expect(renderMarkdown(whole)).toMatchInlineSnapshot(`
       "# \`INFO: task hung in f\`: 1 of 2 attempts fails

@@ -67,6 +67,7 @@ function renderOne(input: RunInput): string {
         'Stack',
         `${attemptOf(withStack)}\n\n${fence((withStack.example.stack ?? []).map(({ raw }) => raw).join('\n'))}`,
       ),
+    section('Who waits for whom', explanation(input)),
     section('Environment', environment(input)),
   ]
     .filter((part) => typeof part === 'string' && part !== '')
@@ -146,6 +147,18 @@ function reproduction({ run, attempts, shards }: RunInput): string {
   return [fence(words.map((word) => commandLine([word])).join(' ')), ...facts.filter((fact) => fact !== false)].join(
     '\n\n',
   );
+}
+
+/** That of the first attempt that has one. */
+function explanation({ attempts }: RunInput): string {
+  const explained = attempts.filter((attempt) => (attempt.explanation?.length ?? 0) > 0);
+  const [first, ...others] = explained;
+  if (first?.explanation === undefined) return '';
+  const also =
+    others.length === 0
+      ? ''
+      : `; ${attemptList(others.map(({ index }) => index))} ${others.length === 1 ? 'has' : 'have'} one as well`;
+  return `Read from the guest's memory in attempt ${first.index}${also}:\n\n${fence(first.explanation.join('\n'))}`;
 }
 
 function environment({ run }: RunInput): string {

@@ -107,7 +107,15 @@ export class AttemptFiles {
   }
 }
 
-const OWN = new Set(['console.log', 'console-end.log', 'console.timing', 'events.jsonl', 'findings.json']);
+const OWN = new Set([
+  'console.log',
+  'console-end.log',
+  'console.timing',
+  'events.jsonl',
+  'findings.json',
+  'explanation.json',
+  'explanation.txt',
+]);
 
 function cut(event: { readonly type: string }, at: number, type: string): string {
   return JSON.stringify({ at: Math.max(0, Math.round(at)), type, of: event.type });

@@ -27,6 +27,8 @@ export interface AttemptRecord {
   readonly fork?: number;
   /** The first of each signature and task; findings.json of the attempt has all. */
   readonly findings: readonly (Finding & { readonly times: number })[];
+  /** Of a hang: which tasks are stuck, what they wait for and who holds it, as `vm.explain` says it. */
+  readonly explanation?: readonly string[];
 }
 
 /** The result of a run. */

@@ -88,4 +88,5 @@ export const ATTEMPT_SCHEMA = v.looseObject({
   seed: v.exactOptional(number),
   fork: v.exactOptional(number),
   findings: v.array(FINDING_SCHEMA),
+  explanation: v.exactOptional(v.array(text)),
 });

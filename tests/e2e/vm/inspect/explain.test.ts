@@ -176,10 +176,10 @@ describe.each([
   });
 });
 
-/** Overflows the completion queue at once, and ends. */
+/** Overflows the completion queue sooner or later. */
 const FLOOD = `const { lstat } = require('node:fs').promises;
 (async () => {
-  for (let round = 0; round < 3; round++)
+  for (let round = 0; round < 20; round++)
     await Promise.all(Array.from({ length: 100000 }, () => lstat('/etc/passwd')));
 })();
 `;
@@ -202,18 +202,18 @@ describe('the Debian guest', () => {
       async () => {
         const explanation = await fork.explain();
         const waiter = explanation.stuck.find(({ task: { comm } }) => comm.startsWith('iou-sqp-'));
-        return waiter?.waitsFor?.owners[0]?.syscall === 'epoll_pwait' && { explanation, waiter };
+        return waiter?.waitsFor?.owners[0]?.leftLocked !== undefined && { explanation, waiter };
       },
-      { timeout: '5m', awaited: 'node to sleep in epoll_pwait while its ring is locked' },
+      { timeout: '5m', awaited: 'node to leave the kernel with the ring locked' },
     );
     expect(found.waiter.waitsFor).toMatchObject({
       kind: 'mutex',
       name: 'struct io_ring_ctx.uring_lock',
       recorded: 'owner',
-      owners: [{ task: { comm: 'node', pid: found.waiter.task.tgid }, state: 'sleeping', leftLocked: 'apparent' }],
+      owners: [{ task: { comm: 'node', pid: found.waiter.task.tgid }, leftLocked: expect.any(String) }],
     });
     expect(found.explanation.sentences.join('\n')).toMatch(
-      /^iou-sqp-\d+ \(\d+\) waits for the mutex at [0-9a-f]{16} \(struct io_ring_ctx\.uring_lock\).*; node \(\d+\) holds it, and sleeps in epoll_pwait; nothing on its kernel stack refers to the lock/m,
+      /^iou-sqp-\d+ \(\d+\) waits for the mutex at [0-9a-f]{16} \(struct io_ring_ctx\.uring_lock\).*; node \(\d+\) holds it, and .*(?:left the kernel with the lock held|left it locked)\.$/m,
     );
   });
 

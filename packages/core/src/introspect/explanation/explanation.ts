@@ -25,7 +25,7 @@ export interface LockOwner extends TaskActivity {
   /** Of its `task_struct`, in hexadecimal digits. */
   readonly address: string;
   /**
-   * It left the kernel's code with the lock held: `certain` when it runs its program; `apparent` when it sleeps, interruptibly, in
+   * It left the kernel's code with the lock held: `certain` when it runs its program, or is about to; `apparent` when it sleeps, interruptibly, in
    * a system call on whose stack nothing refers to the lock.
    */
   readonly leftLocked?: 'certain' | 'apparent';

@@ -115,7 +115,9 @@ function describeOwner(owner: LockOwner): string {
     case 'blocked':
       return `and is blocked itself${within}`;
     case 'running':
-      return `and waits for a CPU${within}`;
+      return owner.leftLocked === 'certain'
+        ? 'and waits for a CPU on its way to user space: it left the kernel with the lock held'
+        : `and waits for a CPU${within}`;
     case 'stopped':
       return `and is stopped${within}`;
     default:

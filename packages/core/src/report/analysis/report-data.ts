@@ -38,6 +38,8 @@ export interface RunData {
     readonly severity: string;
     readonly attempts: readonly number[];
   }[];
+  /** Of attempts with a hang: who is stuck, and who holds what they wait for. */
+  readonly explanations: readonly { readonly attempt: number; readonly sentences: readonly string[] }[];
   readonly notes: readonly string[];
 }
 
@@ -82,6 +84,9 @@ function runData(input: RunInput, analysis: RunAnalysis): RunData {
       severity,
       attempts,
     })),
+    explanations: input.attempts.flatMap(({ index, explanation }) =>
+      explanation === undefined ? [] : [{ attempt: index, sentences: explanation }],
+    ),
     notes,
   };
 }

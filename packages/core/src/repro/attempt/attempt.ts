@@ -15,6 +15,7 @@ import {
   tellsOfGuest,
   thrownFinding,
 } from './attempt-outcome.js';
+import { explainHang } from './explain-hang.js';
 
 /** Why the attempt has no verdict of its own, or which error the scenario threw. */
 interface Trouble {
@@ -32,8 +33,13 @@ export async function runAttempt(vm: Vm, scenario: Scenario, options: AttemptOpt
   const startedAt = wallTime();
   const observer = observeAttempt(vm, scenario, options);
   let trouble: Trouble | undefined;
+  let explanation: readonly string[] | undefined;
   try {
-    trouble = (await perform(vm, scenario, observer, options)) ?? (await verify(vm, scenario, observer, options));
+    trouble = await perform(vm, scenario, observer, options);
+    // Before a poweroff, which changes what tasks wait for.
+    explanation = await explainHang(vm, observer, options);
+    trouble ??= await verify(vm, scenario, observer, options);
+    explanation ??= await explainHang(vm, observer, options);
   } finally {
     await observer.stop();
   }
@@ -55,6 +61,7 @@ export async function runAttempt(vm: Vm, scenario: Scenario, options: AttemptOpt
     seed,
     fork,
     findings: distinctFindings(findings),
+    ...(explanation && { explanation }),
   };
 }
 

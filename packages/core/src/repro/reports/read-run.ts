@@ -34,6 +34,7 @@ const OWN_FILES = new Set([
   'events.jsonl',
   'findings.json',
   'screen-start.txt',
+  'explanation.json',
 ]);
 
 /**
