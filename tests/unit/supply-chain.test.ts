@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
@@ -39,8 +39,13 @@ describe('what is installed', () => {
 
 describe('the guest image', () => {
   it('is fetched by apt with its signatures checked', () => {
-    const sources = ['build.ts', 'mmdebstrap.ts', 'stage.ts', 'recipe.ts']
-      .map((name) => read(`packages/core/src/guests/debian/${name}`))
+    const folders = ['src/guests/build', 'src/guests/debian', 'src/guests/kernels', 'guest/build', 'guest/layer'];
+    const sources = folders
+      .flatMap((folder) => {
+        const path = fileURLToPath(new URL(`../../packages/core/${folder}/`, import.meta.url));
+        const names = readdirSync(path).filter((name) => !/\.(?:test|fixture)\.ts$/.test(name));
+        return names.map((name) => read(`packages/core/${folder}/${name}`));
+      })
       .join('\n');
     expect(sources).toContain('mmdebstrap');
     expect(sources).not.toMatch(/trusted=yes|AllowUnauthenticated|AllowInsecure|--force-yes|no-check-gpg|http:\/\//i);

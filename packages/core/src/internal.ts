@@ -4,7 +4,7 @@
  */
 export { checkHost } from './qemu/doctor.js';
 export type { HostCheck } from './qemu/doctor.js';
-export { isScenario, onGuest } from './repro/scenario.js';
+export { isScenario, onGuest, onKernel } from './repro/scenario.js';
 export { replaceFile } from './util/files/atomic-write.js';
 export { closest } from './util/text/closest.js';
 export { lockFile } from './util/files/file-lock.js';

@@ -8,6 +8,7 @@ import { leftovers, leftoversSince } from '../../support/leftovers.js';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const BIN = join(ROOT, 'packages/cli/dist/bin.js');
+const KERNELS = join(ROOT, 'tests/support/scenarios/kernels.repro.ts');
 const QUICK = join(ROOT, 'tests/support/scenarios/quick.repro.ts');
 
 let dir: string;
@@ -42,6 +43,30 @@ const jsonLines = (text: string) =>
     .trim()
     .split('\n')
     .map((line): Record<string, unknown> => JSON.parse(line));
+
+describe('qmpilot repro --kernel', () => {
+  it('runs a scenario on several kernels with one image, and compares them in one report', async () => {
+    const out = join(dir, 'matrix');
+    const kernels = ['linux-image-cloud-amd64', 'linux-image-6.12-cloud-amd64'];
+    const { code, stdout } = await qmpilot([
+      'repro',
+      KERNELS,
+      ...kernels.flatMap((kernel) => ['--kernel', kernel]),
+      ...['--attempts', '4', '--out', out, '--quiet'],
+    ]);
+    expect(code).toBe(1);
+    expect(stdout).toContain('It fails more often');
+    expect(stdout).toMatch(/^ +4 x +this kernel is not 6\.1$/m);
+    const report = readFileSync(join(out, 'report.html'), 'utf8');
+    for (const name of ['cloud-amd64', '6.12-cloud-amd64']) expect(report).toContain(name);
+  });
+
+  it('names a kernel that does not exist, and starts no attempt', async () => {
+    const { code, stderr } = await qmpilot(['repro', KERNELS, '--kernel', 'nosuch', '--out', join(dir, 'nosuch')]);
+    expect(code).toBe(2);
+    expect(stderr).toContain('nosuch is neither a file nor the name of a kernel package of Debian');
+  });
+});
 
 describe('qmpilot repro', () => {
   it('journals each attempt, survives the death of QEMU, and leaves nothing behind', async () => {

@@ -103,6 +103,19 @@ describe.concurrent('each example runs, and prints what it says', () => {
     expect(code).toBe(0);
   });
 
+  it('your-own-bug/check.ts: the port is served before and after a snapshot, a restore and a fork', async () => {
+    const { code, stdout } = await example('your-own-bug/check.ts');
+    expect(stdout).toMatch(/^\/dev\/vdb +ext4, Linux 6\.12\.\S+\n/);
+    expect(stdout.split('\n').slice(1, -1)).toEqual([
+      'as written: one',
+      'after the snapshot: one',
+      'changed: two',
+      'in a fork: one',
+      'after the restore: one',
+    ]);
+    expect(code).toBe(0);
+  });
+
   it('quick-start.ts', async () => {
     const { code, stdout } = await example('quick-start.ts');
     expect(stdout).toMatch(

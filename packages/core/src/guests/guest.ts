@@ -3,6 +3,7 @@ import { QmpilotError } from '../errors.js';
 import type { KernelSpec } from '../qemu/command-line/machine-spec.js';
 import { shown } from '../util/text/shown.js';
 import { isObject } from '../util/validation/is-object.js';
+import type { KernelOption } from './kernels/kernel-option.js';
 import type { ScriptSpec } from './nixos/interface.js';
 
 /** A disk as the guest's description names it: every vm writes to an overlay of its own, never to this file. */
@@ -74,6 +75,8 @@ export interface GuestDescription {
    * @throws {GUEST_BUILD} {TOOL_MISSING} {NO_SPACE} {USAGE} {ABORTED}
    */
   prepare(context?: PrepareContext): Promise<PreparedGuest>;
+  /** The same guest with another kernel, for `qmpilot repro --kernel`; missing where that makes no sense. */
+  withKernel?(kernel: KernelOption): GuestDescription;
 }
 
 /** @throws {USAGE} when the value is not a guest description, such as `debian` in place of `debian()` */

@@ -154,6 +154,18 @@ export function onGuest(scenario: Scenario, name: string): Scenario {
   });
 }
 
+/**
+ * The same scenario on another kernel.
+ * @throws {USAGE} when its guest cannot have another one, or for an invalid kernel
+ */
+export function onKernel(scenario: Scenario, kernel: string): Scenario {
+  const guest = scenario.guest.withKernel?.(kernel);
+  if (guest) return defineScenario({ ...scenario, guest });
+  throw new QmpilotError('USAGE', `the guest ${scenario.guest.name} cannot boot another kernel by --kernel`, {
+    hint: 'only debian() can; name the kernel in the description of the guest',
+  });
+}
+
 /** Whether a value, as a file exported it, is a scenario. */
 export function isScenario(value: unknown): value is Scenario {
   return typeof value === 'object' && value !== null && BRAND in value;

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { QmpilotError, runScenario, type RunSummary } from '@qmpilot/core';
-import { onGuest } from '@qmpilot/core/internal';
+import { onGuest, onKernel } from '@qmpilot/core/internal';
 import { readRunFile, type Shard } from '@qmpilot/core/report';
 import type { Command } from 'commander';
 import { duration, rateGoal, seed, shard, wholeNumber } from '../../arguments.js';
@@ -14,8 +14,9 @@ import { githubAnnotations, guardedCommands } from '../../render/github.js';
 import { renderJson } from '../../render/json.js';
 import { renderSummary } from '../../render/summary.js';
 import { unlessUncaught } from '../../uncaught.js';
+import { runMatrix } from './kernel-matrix.js';
 
-interface ReproOptions {
+export interface ReproOptions {
   readonly attempts?: number;
   readonly forks?: number;
   readonly timeout?: number;
@@ -28,6 +29,7 @@ interface ReproOptions {
   readonly shard?: Shard;
   readonly seed?: number;
   readonly guest?: string;
+  readonly kernel?: readonly string[];
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly github?: boolean;
@@ -37,6 +39,9 @@ const HELP = `
 Exit status, as git bisect run expects it: 0 not reproduced, 1 reproduced, 2 usage error, 125 inconclusive, 130 interrupted.
 An attempt that throws (a failed command, an assertion) is inconclusive. If there is one and none is reproduced, the status is 125; to
 count it as a failure, use fail() or failOn: 'throw' in the scenario.
+
+With several --kernel, the run directory has one run for each kernel, and a report that compares them. Exit status: that of the runs
+together, 1 when a kernel reproduces.
 
 With --until: 0 the rate is shown to be below the limit, 1 above it, 125 neither.
 
@@ -57,6 +62,11 @@ export function registerRepro(program: Command): void {
     .option('--until <goal>', 'stop when this is shown or refuted, such as "rate<0.01@95%"', rateGoal)
     .option('--out <dir>', 'run directory, new or empty (default: runs/NAME-TIME)')
     .option('--guest <name>', 'use another guest of the scenario')
+    .option(
+      '--kernel <kernel>',
+      'boot another kernel: a Debian package, .deb, built tree or bzImage (repeatable: one run for each, compared with the first)',
+      kernels,
+    )
     .option('--resume <dir>', 'continue the run in this directory; finished attempts are kept')
     .option('--accept-changes', 'with --resume: continue although the scenario or its guest has changed')
     .option('--fresh', 'boot and prepare the guest, even if an earlier run has cached it')
@@ -70,16 +80,25 @@ export function registerRepro(program: Command): void {
     .action(async (given: string | undefined, options: ReproOptions) => {
       const file = given ?? (await fileOfRun(options.resume));
       const github = options.github ?? process.env['GITHUB_ACTIONS'] === 'true';
+      const { kernel = [] } = options;
+      if (kernel.length > 1) {
+        process.exitCode = await runMatrix(kernel, options, (each) => run(file, each, github));
+        return;
+      }
       const summary = await run(file, options, github);
       if (options.json !== true) process.stdout.write(renderSummary(summary));
       process.exitCode = exitCodeOfRun(summary);
     });
 }
 
+const kernels = (value: string, before: readonly string[] = []) => [...before, value];
+
 async function run(file: string, options: ReproOptions, github: boolean): Promise<RunSummary> {
   const json = options.json === true;
   const { scenario: loaded, source } = await loadScenario(file);
-  const scenario = options.guest === undefined ? loaded : onGuest(loaded, options.guest);
+  const onItsGuest = options.guest === undefined ? loaded : onGuest(loaded, options.guest);
+  const [kernel] = options.kernel ?? [];
+  const scenario = kernel === undefined ? onItsGuest : onKernel(onItsGuest, kernel);
   const guard = github ? guardedCommands() : undefined;
   process.stderr.write(guard?.begin ?? '');
   const display = new RunDisplay(displayKind(options.quiet === true));

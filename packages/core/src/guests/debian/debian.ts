@@ -78,6 +78,7 @@ export function debian(options: DebianOptions = {}): GuestDescription {
   const name = imageName(options);
   return {
     name,
+    withKernel: (kernel) => debian({ ...options, kernel }),
     async prepare(context = {}) {
       const { defect, suite, packages, setup, files, diskSize } = options;
       const image = await buildDebianImage({ defect, suite, packages, setup, files, diskSize }, context);
