@@ -62,7 +62,7 @@ describe('qmpilot repro --kernel', () => {
   });
 
   it('names a kernel that does not exist, and starts no attempt', async () => {
-    const { code, stderr } = await qmpilot(['repro', KERNELS, '--kernel', 'nosuch', '--out', join(dir, 'nosuch')]);
+    const { code, stderr } = await qmpilot(['repro', KERNELS, '--kernel', 'nosuch', '--out', join(dir, 'refused')]);
     expect(code).toBe(2);
     expect(stderr).toContain('nosuch is neither a file nor the name of a kernel package of Debian');
   });

@@ -3,7 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deferred } from '../util/async/deferred.js';
-import { findImage, IMAGE_FILES, imagesDirectory, listImages, removeImages, withImageLock } from './image-cache.js';
+import {
+  findImage,
+  IMAGE_FILES,
+  imagesDirectory,
+  listImages,
+  removeImages,
+  removeUnusedImages,
+  touchImage,
+  withImageLock,
+} from './image-cache.js';
 
 const KEY_A = 'a'.repeat(32);
 const KEY_B = `ab${'b'.repeat(30)}`;
@@ -90,6 +99,53 @@ describe('images in the cache', () => {
     await putImage(KEY_B);
     await expect(removeImages([KEY_B, wanted], cache)).rejects.toMatchObject({ code });
     expect(await listImages(cache)).toHaveLength(2);
+  });
+});
+
+describe('images on top of others', () => {
+  const KEY_C = 'c'.repeat(32);
+  beforeEach(async () => {
+    await putImage(KEY_A);
+    for (const [key, parent] of [
+      [KEY_B, KEY_A],
+      [KEY_C, KEY_B],
+    ] as const)
+      await putLayer(key, parent);
+  });
+
+  async function putLayer(key: string, parent: string): Promise<void> {
+    const dir = await putImage(key);
+    for (const file of [IMAGE_FILES.kernel, IMAGE_FILES.initrd]) await rm(join(dir, file));
+    const manifest = { v: 1, name: 'debian', parent, kernelRelease: '6.1.0', builtAt: '', buildMs: 1, packages: [] };
+    await writeFile(join(dir, IMAGE_FILES.manifest), JSON.stringify(manifest));
+  }
+
+  it('have the kernel and the initrd of the lowest, and only their own bytes', async () => {
+    const [base, top] = [await findImage(KEY_A, cache), await findImage(KEY_C, cache)];
+    expect(top).toMatchObject({ kernel: base?.kernel, initrd: base?.initrd, key: KEY_C });
+    expect(top?.disk).toContain(KEY_C);
+    expect(top?.bytes).toBeLessThan(base?.bytes ?? 0);
+  });
+
+  it('cannot be used without those below, and are removed with them only', async () => {
+    await expect(removeImages([KEY_A], cache)).rejects.toMatchObject({
+      code: 'USAGE',
+      hint: `remove those as well: ${KEY_B} ${KEY_C}`,
+    });
+    expect(await listImages(cache)).toHaveLength(3);
+    expect(await removeImages([KEY_C], cache)).toEqual([KEY_C]);
+    await rm(join(imagesDirectory(cache), KEY_A), { recursive: true });
+    expect(await findImage(KEY_B, cache)).toBeUndefined();
+  });
+
+  it('count as used with those below; what was not used for long, or lacks one below, is removed as unused', async () => {
+    const old = new Date(Date.now() - 40 * 24 * 3600 * 1000);
+    for (const key of [KEY_A, KEY_B, KEY_C]) await utimes(join(imagesDirectory(cache), key), old, old);
+    const middle = await findImage(KEY_B, cache);
+    if (middle) await touchImage(middle);
+    expect(await removeUnusedImages(30, cache)).toEqual([KEY_C]);
+    await rm(join(imagesDirectory(cache), KEY_A), { recursive: true });
+    expect(await removeUnusedImages(30, cache)).toEqual([KEY_B]);
   });
 });
 

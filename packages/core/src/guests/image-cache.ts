@@ -102,12 +102,19 @@ export async function removeImages(keys: readonly string[], cacheDir?: string): 
     keys,
     'image',
   );
-  const above = known.filter(
-    ({ key, manifest: { parent } }) => parent !== undefined && chosen.includes(parent) && !chosen.includes(key),
-  );
-  if (above[0])
-    throw new QmpilotError('USAGE', `the image ${above[0].manifest.parent} has other images on top of it`, {
-      hint: `remove those as well: ${above.map(({ key }) => key).join(' ')}`,
+  const below = new Set(chosen);
+  const above = new Set<string>();
+  for (let before = -1; before !== above.size;) {
+    before = above.size;
+    for (const { key, manifest } of known) {
+      if (manifest.parent === undefined || below.has(key) || !below.has(manifest.parent)) continue;
+      below.add(key);
+      above.add(key);
+    }
+  }
+  if (above.size > 0)
+    throw new QmpilotError('USAGE', `other images are built on ${chosen.join(', ')}`, {
+      hint: `remove those as well: ${[...above].join(' ')}`,
     });
   for (const key of chosen) await removeFolder(join(imagesDirectory(cacheDir), key));
   return chosen;

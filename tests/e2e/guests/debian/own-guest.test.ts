@@ -7,7 +7,12 @@ const own = join(import.meta.dirname, 'own');
 const image = {
   packages: ['tree'],
   setup: join(own, 'setup.sh'),
-  files: { '/etc/demo.conf': join(own, 'demo.conf') },
+  files: {
+    '/etc/demo.conf': join(own, 'demo.conf'),
+    '/bin/demo-tool': join(own, 'setup.sh'),
+    '/var/mail/demo': join(own, 'demo.conf'),
+    '/root/own/folder': own,
+  },
   diskSize: '3G',
 };
 
@@ -30,6 +35,9 @@ describe('a Debian guest with packages, files, a setup script, a larger disk, a 
     expect(await output('tree --version')).toMatch(/^tree v/);
     expect(await output('cat /etc/demo.conf; stat -c %u:%g:%a /etc/demo.conf')).toBe('answer=42\n0:0:644');
     expect(await output('stat -c %U:%a /home/demo')).toBe('demo:755');
+    expect(
+      await output('ls /root/own/folder; stat -c "%n %a" /var/mail /var/mail/demo /usr/bin/demo-tool; readlink /bin'),
+    ).toBe('demo.conf\nsetup.sh\n/var/mail 2775\n/var/mail/demo 644\n/usr/bin/demo-tool 755\nusr/bin');
     expect(await output(`stat -c %a "/opt/it's a \\"name\\"/tool"`)).toBe('4755');
     expect(await output('stat -c %a /bin/su')).toBe('4755');
     expect(await output('ls -d /usr/share/zoneinfo/Africa 2>&1 || true')).toMatch(/No such file/);

@@ -105,7 +105,7 @@ async function stageControl({ content }: Layer, work: string, signal: AbortSigna
   await mkdir(folder, { recursive: true });
   await cp(join(guestFolder(), 'layer'), folder, { recursive: true });
   if (content.kind === 'setup' && content.setup !== undefined) await copyFile(content.setup, join(folder, 'setup'));
-  return archiveOf(join(work, 'control'), join(work, 'control.tar'), signal);
+  return archiveOf(join(work, 'control'), ['qmpilot-layer'], join(work, 'control.tar'), signal);
 }
 
 async function stageFiles(
@@ -122,12 +122,18 @@ async function stageFiles(
       throw new QmpilotError('GUEST_BUILD', `${host} could not be copied to ${guest} of the image`, { cause });
     });
   }
-  return archiveOf(tree, join(work, 'files.tar'), signal);
+  const names = [...content.files.keys()].map((guest) => guest.slice(1));
+  return archiveOf(tree, names, join(work, 'files.tar'), signal);
 }
 
-/** Folders of the guest that exist keep their owner and mode. */
-async function archiveOf(tree: string, archive: string, signal: AbortSignal | undefined): Promise<string> {
+/** The folders above these are not in the archive: those of the guest keep their owner and mode, and stay links where they are. */
+async function archiveOf(
+  tree: string,
+  names: readonly string[],
+  archive: string,
+  signal: AbortSignal | undefined,
+): Promise<string> {
   const ownership = ['--owner=0', '--group=0', '--mode=u=rwX,go=rX', '--sort=name'];
-  await run('tar', [...ownership, '-cf', archive, '-C', tree, '.'], { signal });
+  await run('tar', [...ownership, '-cf', archive, '-C', tree, '--', ...names], { signal });
   return archive;
 }

@@ -35,9 +35,15 @@ const PACKAGE = v.custom<string>(
   (value) => typeof value === 'string' && /^[a-z0-9][a-z0-9+.-]+(?::[a-z0-9]+)?(?:[=/][\w.+~:-]+)?$/.test(value),
   "expected the name of a Debian package, such as 'postgresql' or 'nginx=1.22.1-9'",
 );
+/** What is in these folders of an image is not there in the guest: other file systems are mounted over them. */
+const MOUNTED = /^\/(?:dev|proc|run|sys|tmp)(?:\/|$)/;
 const GUEST_PATH = v.custom<string>(
-  (value) => typeof value === 'string' && /^\/[^\0\n\t]*[^/\0\n\t]$/.test(value) && !/\/\.{0,2}(?:\/|$)/.test(value),
-  "expected an absolute path in the guest, such as '/etc/demo.conf'",
+  (value) =>
+    typeof value === 'string' &&
+    /^\/[^\0\n\t]*[^/\0\n\t]$/.test(value) &&
+    !/\/\.{0,2}(?:\/|$)/.test(value) &&
+    !MOUNTED.test(value),
+  "expected an absolute path in the guest, such as '/etc/demo.conf', and none in /dev, /proc, /run, /sys or /tmp",
 );
 
 /** The schemas of `DebianImageOptions`. */

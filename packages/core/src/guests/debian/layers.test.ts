@@ -67,6 +67,7 @@ describe('the layers of a Debian image', () => {
     ['a defect for another kernel', { suite: 'trixie', defect: 'io-uring-unlocked-flush' }, /defect: .*bookworm/],
     ['a relative path in the guest', { files: { 'etc/demo': 'x' } }, /files/],
     ['a path in the guest that leaves its folder', { files: { '/etc/../x': 'x' } }, /files/],
+    ['a path that the guest mounts another file system over', { files: { '/tmp/x': 'x' } }, /files/],
     ['a setup script that does not exist', { setup: '/no/such/script' }, /setup: \/no\/such\/script cannot be read/],
     [
       'a file that does not exist',

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { lstat, readdir, readFile, readlink, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import * as v from 'valibot';
 import { QmpilotError } from '../../errors.js';
 import { validate } from '../../util/validation/validate.js';
@@ -83,7 +83,7 @@ export function describeLayer({ content }: Layer, { suite = DEFAULT_SUITE }: Deb
   if (content.kind === 'size') return `a disk of ${content.bytes / 2 ** 20} MiB`;
   if (content.kind === 'packages') return shortList('the package', content.packages);
   const files = content.files.size === 0 ? [] : [shortList('the file', [...content.files.keys()])];
-  return [...files, ...(content.setup === undefined ? [] : [`the script ${content.setup}`])].join(' and ');
+  return [...files, ...(content.setup === undefined ? [] : [`the script ${basename(content.setup)}`])].join(' and ');
 }
 
 function shortList(what: string, names: readonly string[]): string {
