@@ -6,6 +6,7 @@ import { registerScreen } from './commands/console/screen.js';
 import { registerScreenshot } from './commands/console/screenshot.js';
 import { registerType } from './commands/console/type.js';
 import { registerDiagnose } from './commands/inspect/diagnose.js';
+import { registerDump } from './commands/inspect/dump.js';
 import { registerExplain } from './commands/inspect/explain.js';
 import { registerStacks } from './commands/inspect/stacks.js';
 import { registerSysrq } from './commands/inspect/sysrq.js';
@@ -40,7 +41,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly ((program:
     'Console and input:',
     [registerConsole, registerLogs, registerScreen, registerType, registerPress, registerScreenshot],
   ],
-  ['Diagnosis:', [registerDiagnose, registerExplain, registerStacks, registerSysrq]],
+  ['Diagnosis:', [registerDiagnose, registerExplain, registerDump, registerStacks, registerSysrq]],
   ['Snapshots:', [registerSnapshot, registerRestore, registerFork]],
   ['Runs:', [registerRepro, registerReport, registerPlan]],
   ['Images:', [registerGuest]],

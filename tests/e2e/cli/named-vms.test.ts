@@ -239,6 +239,23 @@ describe('a vm under a name, from one command to the next', () => {
     expect(await qmpilot('diagnose', 'web')).toMatchObject({ code: 0, stdout: expect.stringMatching(/^[a-z-]+: \S/) });
   });
 
+  it('says who is stuck, in a VM and in a dump of its memory', async () => {
+    const sentence = /^No task is stuck: \d+ tasks were looked at\.\n$/;
+    expect(await qmpilot('explain', 'web', '--min-wait', '1h')).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(sentence),
+    });
+    const file = join(dir, 'web.elf');
+    expect(await qmpilot('dump', 'web', file)).toMatchObject({ code: 0, stdout: '' });
+    const { code, stdout } = await qmpilot('explain', '--dump', file, '--min-wait', '1h', '--json');
+    rmSync(file);
+    expect([code, JSON.parse(stdout)]).toMatchObject([0, { type: 'explanation', dump: file, stuck: [], cycles: [] }]);
+    expect(await qmpilot('explain')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('explain: neither a VM nor a dump given'),
+    });
+  });
+
   it('saves a snapshot to a directory, and starts a VM from it', async () => {
     const saved = join(dir, 'saved');
     expect((await qmpilot('snapshot', 'save', 'web', 'ready', saved)).code).toBe(0);

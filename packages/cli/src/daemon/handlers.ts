@@ -132,6 +132,11 @@ function guestHandlers(hosted: HostedVm): Omit<Handlers, keyof ReturnType<typeof
       return vm.explain({ signal, minWait: args.minWait });
     },
 
+    async dump({ args: { path, format, timeout }, signal }) {
+      await vm.dump(path, { format, timeout, signal });
+      return null;
+    },
+
     async poweroff({ args, signal, send }) {
       const forget = vm.onEvent((event) => {
         if (event.type === 'poweroff') void send({ phase: event.phase });

@@ -99,6 +99,16 @@ export interface Verbs {
     readonly event: never;
     readonly result: VmExplanation;
   };
+  /** `path` is absolute. */
+  readonly dump: {
+    readonly args: {
+      readonly path: string;
+      readonly format: 'elf' | 'kdump-zlib' | 'kdump-lzo' | 'kdump-snappy';
+      readonly timeout?: number | undefined;
+    };
+    readonly event: never;
+    readonly result: null;
+  };
   readonly poweroff: {
     readonly args: { readonly timeout?: number | undefined };
     readonly event: { readonly phase: string };

@@ -27,6 +27,9 @@ export type { KeyboardOptions } from '../vm/input/keyboard.js';
 export type { KeyboardLayout } from '../vm/input/keyboard-layouts.js';
 export type { SysrqOptions } from '../vm/input/sysrq.js';
 export type { DiagnoseOptions, VmDiagnosis } from '../vm/inspect/diagnose.js';
+export type { DumpOptions } from '../vm/inspect/dump/dump.js';
+export { explainDump } from '../vm/inspect/explain/explain-dump.js';
+export type { ExplainDumpOptions } from '../vm/inspect/explain/explain-dump.js';
 export type { ExplainOptions, VmExplanation } from '../vm/inspect/explain/explain.js';
 export type {
   Explanation,

@@ -29,6 +29,7 @@ import type { ForkableFamily } from './family.js';
 import type { Keyboard } from './input/keyboard.js';
 import { sysRq, type SysrqOptions } from './input/sysrq.js';
 import { diagnose, type DiagnoseOptions, type VmDiagnosis } from './inspect/diagnose.js';
+import { dump, DUMP_OPTIONS, type DumpOptions } from './inspect/dump/dump.js';
 import { explain, EXPLAIN_OPTIONS, type ExplainOptions, type VmExplanation } from './inspect/explain/explain.js';
 import { killAndReport, type KillOptions } from './inspect/kill-and-report.js';
 import { takeScreenshot, type ScreenshotOptions } from './inspect/screenshot.js';
@@ -405,6 +406,18 @@ export class Vm implements AsyncDisposable {
   async explain(options: ExplainOptions = {}): Promise<VmExplanation> {
     validate(EXPLAIN_OPTIONS, options, 'explain: options');
     return this.#onGuest(options, () => explain(this.#context, options));
+  }
+
+  /**
+   * Writes the guest's memory and the registers of its CPUs to a new file, which appears when it is complete and has mode 0600. The
+   * guest is paused until then. QEMU cannot cancel it: who gives up waits for its end, and no file is left. Limit: 10 min by default.
+   * @throws {ALREADY_EXISTS} when there is such a file
+   * @throws {QMP_COMMAND} when QEMU cannot write it, or was built without the format
+   * @throws {IO} {NO_SPACE} {TIMEOUT} {ABORTED}
+   */
+  async dump(path: string, options: DumpOptions = {}): Promise<void> {
+    validate(DUMP_OPTIONS, options, 'dump: options');
+    await this.#onGuest(options, () => dump(this.#context, path, options));
   }
 
   /** Sends SIGKILL to processes of the guest, and reports what it did to each. Throws what `exec` throws. */

@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { boot, debian, direct, type Snapshot, type Vm } from '@qmpilot/core';
-import type { StuckTask, VmExplanation } from '@qmpilot/core/vm';
+import { explainDump, type StuckTask, type VmExplanation } from '@qmpilot/core/vm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { openGuestMemory } from '../../../../packages/core/src/vm/inspect/explain/guest-memory.js';
 import { makeTinyGuest } from '../../../support/tiny-guest.js';
 
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url));
@@ -46,7 +47,8 @@ describe.each([
         name: 'locks',
         kernel: join(folder, 'vmlinuz'),
         initrd,
-        append: 'console=ttyS0 loglevel=7 unknown_nmi_panic',
+        // QEMU 7.2 damages RFLAGS when it emulates cmpxchg16b, which kernels use since 6.5.
+        append: 'console=ttyS0 loglevel=7 unknown_nmi_panic clearcpuid=cx16',
         cpus,
         memoryMiB: 256,
         login: { prompt: /tiny# $/ },
@@ -165,6 +167,49 @@ describe.each([
       expect(stack.filter(({ uncertain }) => uncertain)).toEqual([]);
       expect(stack.at(-1)?.function).toMatch(/^ret_from_fork|^secondary_startup|^common_startup/);
     }
+  });
+
+  it('reads the same from a dump of the memory', async () => {
+    if (!vm || dir === undefined) return;
+    const path = join(dir, 'memory.elf');
+    await vm.dump(path);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(vm.state).toBe('running');
+    const dumped = explainDump(path, { minWait: 0 });
+    expect(dumped.cycles).toEqual(explanation.cycles);
+    expect(task({ ...dumped, pausedMs: 0 }, 'rt-2').waitsFor).toEqual(task(explanation, 'rt-2').waitsFor);
+    await expect(vm.dump(path)).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+    rmSync(path);
+  });
+
+  it('refuses a dump in another form, and leaves nothing of one that was cancelled', async () => {
+    if (!vm || dir === undefined) return;
+    const path = join(dir, 'memory.kdump');
+    await vm.dump(path, { format: 'kdump-zlib' });
+    expect(() => explainDump(path)).toThrow(expect.objectContaining({ code: 'USAGE' }));
+    const controller = new AbortController();
+    const cancelled = vm.dump(join(dir, 'cancelled.elf'), {
+      signal: controller.signal,
+      onProgress: () => controller.abort(),
+    });
+    await expect(cancelled).rejects.toMatchObject({ code: 'ABORTED' });
+    expect(readdirSync(dir).filter((name) => name.startsWith('cancelled'))).toEqual([]);
+    expect((await vm.explain({ minWait: 0 })).cycles).toEqual(explanation.cycles);
+  });
+
+  it("reads a copy that QEMU writes where the host does not permit to read QEMU's process", async () => {
+    if (!vm) return;
+    await vm.pause();
+    const { qmp, pid } = vm;
+    const open = (process: number) => openGuestMemory({ qmp, process: { pid: process }, spec: { memoryMiB: 256 } }, {});
+    // No process has this number: pid_max is 2^22 at most.
+    const [direct, copy] = await Promise.all([open(pid), open(2 ** 22 + 1)]);
+    const ranges = [0, 1, 2, 3].map((part) => [0x10_0000 + part * (40 << 20), 32 << 20] as const);
+    for (const [from, length] of ranges)
+      expect(copy.read(from, length)?.equals(direct.read(from, length) ?? Buffer.of())).toBe(true);
+    expect(copy.read(255 << 20, 2 << 20)).toBeUndefined();
+    await Promise.all([direct.close(), copy.close()]);
+    await vm.resume();
   });
 
   it('answers after the kernel has panicked', async () => {

@@ -1,4 +1,5 @@
-import type { VmExplanation } from '@qmpilot/core/vm';
+import { QmpilotError } from '@qmpilot/core';
+import { explainDump, type Explanation } from '@qmpilot/core/vm';
 import type { Command } from 'commander';
 import { duration } from '../../arguments.js';
 import { call } from '../../daemon/client.js';
@@ -11,9 +12,11 @@ const HELP = `
 Reads the memory of the VM, and pauses it for some tens of milliseconds. The guest need not answer. Its kernel has to be Linux 5.10 or later for x86-64, with type information (BTF).
 
   qmpilot explain web
-  qmpilot explain web --stacks --min-wait 10s`;
+  qmpilot explain web --stacks --min-wait 10s
+  qmpilot explain --dump web.elf`;
 
 interface ExplainCommandOptions {
+  readonly dump?: string;
   readonly minWait?: number;
   readonly stacks?: boolean;
   readonly json?: boolean;
@@ -23,20 +26,38 @@ export function registerExplain(program: Command): void {
   program
     .command('explain')
     .description('say which tasks of a VM are stuck, what they wait for, and who holds it')
-    .argument('<vm>', 'name of the VM')
+    .argument('[vm]', 'name of the VM')
+    .option('--dump <file>', 'read this memory dump, which qmpilot dump wrote, in place of a VM')
     .option('--min-wait <time>', 'leave out tasks that have been blocked for less (default: 2s)', duration)
     .option('--stacks', 'print the kernel stacks of the stuck tasks and of those that hold their locks')
     .option('--json', 'print one JSON line')
     .addHelpText('after', helpText(HELP))
-    .action(async (name: string, { minWait, stacks = false, json = false }: ExplainCommandOptions) => {
-      const explanation = await interruptible('cancelling', (signal) => call(name, 'explain', { minWait }, { signal }));
-      process.stdout.write(
-        json ? jsonLine('explanation', { vm: name, ...explanation }) : renderExplanation(explanation, stacks),
-      );
+    .action(async (name: string | undefined, options: ExplainCommandOptions) => {
+      const { stacks = false, json = false } = options;
+      const explanation = await explain(name, options);
+      process.stdout.write(json ? jsonLine('explanation', explanation) : renderExplanation(explanation, stacks));
     });
 }
 
-function renderExplanation({ sentences, notes, stuck }: VmExplanation, withStacks: boolean): string {
+async function explain(
+  name: string | undefined,
+  { dump, minWait }: ExplainCommandOptions,
+): Promise<Explanation & { readonly vm?: string; readonly dump?: string }> {
+  if ((name === undefined) === (dump === undefined)) {
+    throw new QmpilotError(
+      'USAGE',
+      `explain: ${name === undefined ? 'neither a VM nor' : 'both a VM and'} a dump given`,
+      {
+        hint: 'give the name of a VM, or a dump by --dump',
+      },
+    );
+  }
+  if (dump !== undefined) return { dump, ...explainDump(dump, { minWait }) };
+  const vm = name ?? '';
+  return { vm, ...(await interruptible('cancelling', (signal) => call(vm, 'explain', { minWait }, { signal }))) };
+}
+
+function renderExplanation({ sentences, notes, stuck }: Explanation, withStacks: boolean): string {
   const holders = stuck
     .flatMap(({ waitsFor }) => waitsFor?.owners ?? [])
     .filter(({ task }) => !stuck.some((one) => one.task.pid === task?.pid));

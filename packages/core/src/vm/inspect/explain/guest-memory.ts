@@ -3,7 +3,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PhysicalMemory } from '../../../introspect/memory/physical-memory.js';
 import { acquireHostDirectories, releaseHostDirectories } from '../../../qemu/host/directories.js';
-import type { Machine } from '../../../qemu/process/machine.js';
 import type { QmpClient } from '../../../qmp/client.js';
 import type { WaitOptions } from '../../../util/async/deadline.js';
 
@@ -14,6 +13,12 @@ const MIB = 2 ** 20;
 /** The guest's memory, opened for reading. */
 export interface OpenMemory extends PhysicalMemory {
   close(): Promise<void>;
+}
+
+interface MachineWithMemory {
+  readonly qmp: QmpClient;
+  readonly process: { readonly pid: number };
+  readonly spec: { readonly memoryMiB: number };
 }
 
 /** A piece of the guest's memory: `length` bytes from `physical` on, at `position` of a file. */
@@ -27,7 +32,10 @@ interface Piece {
  * Opens the memory of a machine: in its QEMU's process, which costs nothing; where the host does not permit that, as a copy that
  * QEMU writes, which takes seconds.
  */
-export async function openGuestMemory({ qmp, process, spec }: Machine, wait: WaitOptions): Promise<OpenMemory> {
+export async function openGuestMemory(
+  { qmp, process, spec }: MachineWithMemory,
+  wait: WaitOptions,
+): Promise<OpenMemory> {
   const bytes = spec.memoryMiB * MIB;
   const low = await hostAddress(qmp, 0, wait);
   const high = await hostAddress(qmp, FOUR_GIB, wait);

@@ -1,0 +1,66 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import * as v from 'valibot';
+import { QmpilotError } from '../../../errors.js';
+import { readElfCore } from '../../../introspect/dump/elf-core.js';
+import { captureGuest, describeCapture } from '../../../introspect/explanation/explain.js';
+import type { Explanation } from '../../../introspect/explanation/explanation.js';
+import { findKernel } from '../../../introspect/kernel.js';
+import { hostError } from '../../../util/files/host-error.js';
+import { parseDuration, type Duration } from '../../../util/time/duration.js';
+import { DURATION } from '../../../util/validation/schemas.js';
+import { validate } from '../../../util/validation/validate.js';
+
+/** Options of `explainDump`. */
+export interface ExplainDumpOptions {
+  /** A task that had been blocked for less is not stuck, unless it is part of a deadlock; default 2 s, by the guest's clock. */
+  readonly minWait?: Duration | undefined;
+}
+
+const OPTIONS = v.strictObject({
+  minWait: v.optional(DURATION),
+} satisfies Record<keyof ExplainDumpOptions, v.GenericSchema>);
+
+/**
+ * Reads from a dump of a guest's memory, as `vm.dump` writes it, who is stuck and who holds what they wait for.
+ * @throws {USAGE} when the file is no such dump (in ELF, of an x86-64 machine), or holds no kernel that can be read
+ * @throws {IO} when it cannot be read
+ */
+export function explainDump(path: string, options: ExplainDumpOptions = {}): Explanation {
+  validate(OPTIONS, options, 'explainDump: options');
+  const minWaitMs = parseDuration(options.minWait ?? '2s', 'minWait');
+  const file = open(path);
+  try {
+    const { size } = fstatSync(file);
+    const read = (position: number, length: number): Buffer | undefined => {
+      if (length < 0 || position < 0 || position + length > size) return undefined;
+      const bytes = Buffer.allocUnsafe(length);
+      return readSync(file, bytes, 0, length, position) === length ? bytes : undefined;
+    };
+    const core = readElfCore(read);
+    if (!core || core.cpus.length === 0) {
+      throw new QmpilotError('USAGE', `${path} is not a memory dump that QEMU wrote as ELF of an x86-64 machine`, {
+        hint: "write one with vm.dump(path), or QMP's dump-guest-memory without a format",
+      });
+    }
+    const memory = {
+      read(address: number, length: number) {
+        const piece = core.pieces.find(
+          (one) => address >= one.physical && address + length <= one.physical + one.length,
+        );
+        return piece && read(piece.position + address - piece.physical, length);
+      },
+    };
+    const { cpus } = core;
+    return describeCapture(captureGuest({ memory, cpus }, findKernel(memory, cpus)), { minWaitMs });
+  } finally {
+    closeSync(file);
+  }
+}
+
+function open(path: string): number {
+  try {
+    return openSync(path, 'r');
+  } catch (cause) {
+    throw hostError(`cannot read the dump ${path}`, cause);
+  }
+}
