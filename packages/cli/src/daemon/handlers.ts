@@ -129,7 +129,7 @@ function guestHandlers(hosted: HostedVm): Omit<Handlers, keyof ReturnType<typeof
     },
 
     async explain({ args, signal }) {
-      return vm.explain({ signal, minWait: args.minWait });
+      return vm.explain({ signal, minWait: args.minWait, btf: args.btf });
     },
 
     async dump({ args: { path, format, timeout }, signal }) {

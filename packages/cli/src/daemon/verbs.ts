@@ -95,7 +95,7 @@ export interface Verbs {
   readonly stacks: { readonly args: { readonly pid: number }; readonly event: never; readonly result: ProcessStacks };
   readonly diagnose: { readonly args: object; readonly event: never; readonly result: VmDiagnosis };
   readonly explain: {
-    readonly args: { readonly minWait?: number | undefined };
+    readonly args: { readonly minWait?: number | undefined; readonly btf?: string | undefined };
     readonly event: never;
     readonly result: VmExplanation;
   };

@@ -43,7 +43,7 @@ export function findKernel(memory: PhysicalMemory, cpus: readonly CpuRegisters[]
           'USAGE',
           `cannot read the kernel's memory: it has no type information (${banner.slice(0, 80)})`,
           {
-            hint: 'build the kernel with CONFIG_DEBUG_INFO_BTF, or give its vmlinux.btf (pahole --btf_encode_detached vmlinux.btf vmlinux)',
+            hint: 'build it with CONFIG_DEBUG_INFO_BTF, or name a file with its types as `btf` (--btf): pahole --btf_encode_detached vmlinux.btf vmlinux',
           },
         );
       }

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { QmpilotError } from '@qmpilot/core';
 import { explainDump, type Explanation } from '@qmpilot/core/vm';
 import type { Command } from 'commander';
@@ -17,6 +18,7 @@ Reads the memory of the VM, and pauses it for some tens of milliseconds. The gue
 
 interface ExplainCommandOptions {
   readonly dump?: string;
+  readonly btf?: string;
   readonly minWait?: number;
   readonly stacks?: boolean;
   readonly json?: boolean;
@@ -29,6 +31,7 @@ export function registerExplain(program: Command): void {
     .argument('[vm]', 'name of the VM')
     .option('--dump <file>', 'read this memory dump, which qmpilot dump wrote, in place of a VM')
     .option('--min-wait <time>', 'leave out tasks that have been blocked for less (default: 2s)', duration)
+    .option('--btf <file>', 'type information of the kernel, where it has none in memory')
     .option('--stacks', 'print the kernel stacks of the stuck tasks and of those that hold their locks')
     .option('--json', 'print one JSON line')
     .addHelpText('after', helpText(HELP))
@@ -41,7 +44,7 @@ export function registerExplain(program: Command): void {
 
 async function explain(
   name: string | undefined,
-  { dump, minWait }: ExplainCommandOptions,
+  { dump, minWait, btf: types }: ExplainCommandOptions,
 ): Promise<Explanation & { readonly vm?: string; readonly dump?: string }> {
   if ((name === undefined) === (dump === undefined)) {
     throw new QmpilotError(
@@ -52,9 +55,10 @@ async function explain(
       },
     );
   }
-  if (dump !== undefined) return { dump, ...explainDump(dump, { minWait }) };
+  const btf = types === undefined ? undefined : resolve(types);
+  if (dump !== undefined) return { dump, ...explainDump(dump, { minWait, btf }) };
   const vm = name ?? '';
-  return { vm, ...(await interruptible('cancelling', (signal) => call(vm, 'explain', { minWait }, { signal }))) };
+  return { vm, ...(await interruptible('cancelling', (signal) => call(vm, 'explain', { minWait, btf }, { signal }))) };
 }
 
 function renderExplanation({ sentences, notes, stuck }: Explanation, withStacks: boolean): string {

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { Btf } from '../btf/btf.js';
 import { STATE, syntheticGuest, type SyntheticTask } from '../fixture/synthetic-guest.js';
 import { findKernel } from '../kernel.js';
 import { captureGuest, describeCapture } from './explain.js';
@@ -83,6 +84,21 @@ it('says so when there is no kernel, or the kernel in memory is another', () => 
   expect(() => findKernel(guest, guest.cpus)).toThrow(
     expect.objectContaining({ code: 'USAGE', message: "cannot find a Linux kernel in the guest's memory" }),
   );
+});
+
+it('takes types from elsewhere for a kernel that has none in memory, and says so without them', () => {
+  const guest = syntheticGuest([WAITER, { pid: 8, comm: 'holder', holds: 0 }]);
+  guest.bytes.fill(
+    0,
+    guest.bytes.indexOf(guest.btf.bytes),
+    guest.bytes.indexOf(guest.btf.bytes) + guest.btf.bytes.length,
+  );
+  expect(() => findKernel(guest, guest.cpus)).toThrow(
+    expect.objectContaining({ code: 'USAGE', hint: expect.stringContaining('pahole') }),
+  );
+  const identity = findKernel(guest, guest.cpus, Btf.parse(guest.btf.bytes));
+  const { stuck } = describeCapture(captureGuest({ memory: guest, cpus: guest.cpus }, identity), { minWaitMs: 0 });
+  expect(stuck[0]?.waitsFor?.owners[0]?.task?.comm).toBe('holder');
 });
 
 it('gives what it has when the list of tasks does not end', () => {

@@ -7,17 +7,21 @@ import type { Explanation } from '../../../introspect/explanation/explanation.js
 import { findKernel } from '../../../introspect/kernel.js';
 import { hostError } from '../../../util/files/host-error.js';
 import { parseDuration, type Duration } from '../../../util/time/duration.js';
-import { DURATION } from '../../../util/validation/schemas.js';
+import { DURATION, PATH } from '../../../util/validation/schemas.js';
 import { validate } from '../../../util/validation/validate.js';
+import { readBtf } from './read-btf.js';
 
 /** Options of `explainDump`. */
 export interface ExplainDumpOptions {
   /** A task that had been blocked for less is not stuck, unless it is part of a deadlock; default 2 s, by the guest's clock. */
   readonly minWait?: Duration | undefined;
+  /** File with the kernel's type information, for a kernel that has none in memory. */
+  readonly btf?: string | undefined;
 }
 
 const OPTIONS = v.strictObject({
   minWait: v.optional(DURATION),
+  btf: v.optional(PATH),
 } satisfies Record<keyof ExplainDumpOptions, v.GenericSchema>);
 
 /**
@@ -28,6 +32,7 @@ const OPTIONS = v.strictObject({
 export function explainDump(path: string, options: ExplainDumpOptions = {}): Explanation {
   validate(OPTIONS, options, 'explainDump: options');
   const minWaitMs = parseDuration(options.minWait ?? '2s', 'minWait');
+  const btf = readBtf(options.btf);
   const file = open(path);
   try {
     const { size } = fstatSync(file);
@@ -51,7 +56,7 @@ export function explainDump(path: string, options: ExplainDumpOptions = {}): Exp
       },
     };
     const { cpus } = core;
-    return describeCapture(captureGuest({ memory, cpus }, findKernel(memory, cpus)), { minWaitMs });
+    return describeCapture(captureGuest({ memory, cpus }, findKernel(memory, cpus, btf)), { minWaitMs });
   } finally {
     closeSync(file);
   }

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import type { Btf } from '../../../introspect/btf/btf.js';
 import type { CpuRegisters } from '../../../introspect/cpu/registers.js';
 import { parseRegisters } from '../../../introspect/cpu/registers.js';
 import { captureGuest, describeCapture, spinningNow } from '../../../introspect/explanation/explain.js';
@@ -8,20 +9,24 @@ import type { QmpClient } from '../../../qmp/client.js';
 import { pause, type WaitOptions } from '../../../util/async/deadline.js';
 import { monotonicMs } from '../../../util/time/clock.js';
 import { parseDuration, type Duration } from '../../../util/time/duration.js';
-import { DURATION, WAIT } from '../../../util/validation/schemas.js';
+import { DURATION, PATH, WAIT } from '../../../util/validation/schemas.js';
 import type { VmContext } from '../../context.js';
 import type { VmFamily } from '../../family.js';
 import { openGuestMemory, type OpenMemory } from './guest-memory.js';
+import { readBtf } from './read-btf.js';
 
 /** Options of `vm.explain`. */
 export interface ExplainOptions extends WaitOptions {
   /** A task that has been blocked for less is not stuck, unless it is part of a deadlock; default 2 s, by the guest's clock. */
   readonly minWait?: Duration | undefined;
+  /** File with the kernel's type information, for a kernel that has none in memory: `pahole --btf_encode_detached vmlinux.btf vmlinux`. */
+  readonly btf?: string | undefined;
 }
 
 export const EXPLAIN_OPTIONS = v.strictObject({
   ...WAIT,
   minWait: v.optional(DURATION),
+  btf: v.optional(PATH),
 } satisfies Record<keyof ExplainOptions, v.GenericSchema>);
 
 /** What `vm.explain` read. */
@@ -40,12 +45,13 @@ const kernels = new WeakMap<VmFamily, KernelIdentity>();
 export async function explain(context: VmContext, options: ExplainOptions): Promise<VmExplanation> {
   const { signal, timeout } = options;
   const minWaitMs = parseDuration(options.minWait ?? '2s', 'minWait');
+  const btf = readBtf(options.btf);
   return context.turns.take('the explanation', { signal, timeout: timeout ?? '2m' }, async (wait) => {
     const { machine, family } = context;
     const memory = await openGuestMemory(machine, wait);
     try {
       const before = await readRegisters(machine.qmp, wait);
-      const identity = knownKernel(family, memory, before);
+      const identity = knownKernel(family, memory, before, btf);
       // What is read without a pause is not believed; but it makes the one with the pause short.
       captureGuest({ memory, cpus: before }, identity);
       if (spinningNow(identity, before)) await pause(SPIN_MS, wait.signal);
@@ -59,10 +65,15 @@ export async function explain(context: VmContext, options: ExplainOptions): Prom
   });
 }
 
-function knownKernel(family: VmFamily, memory: OpenMemory, cpus: readonly CpuRegisters[]): KernelIdentity {
+function knownKernel(
+  family: VmFamily,
+  memory: OpenMemory,
+  cpus: readonly CpuRegisters[],
+  btf: Btf | undefined,
+): KernelIdentity {
   const known = kernels.get(family);
   if (known && holdsKernel(memory, cpus, known)) return known;
-  const found = findKernel(memory, cpus);
+  const found = findKernel(memory, cpus, btf);
   kernels.set(family, found);
   return found;
 }
