@@ -37,6 +37,8 @@ export type ErrorCode =
   | 'SHELL_LOST'
   /** A command in the guest ended with an exit status other than 0. */
   | 'COMMAND_FAILED'
+  /** A command in the guest that had to fail ended with exit status 0. */
+  | 'COMMAND_SUCCEEDED'
   /** A command in the guest wrote more output than allowed and was killed. */
   | 'OUTPUT_LIMIT'
   /** A file or tree could not be copied to or from the guest, or the guest sent an unsafe archive. */

@@ -37,10 +37,10 @@ export type { PoolOptions } from './vm/snapshots/pool.js';
 export type { Vm, VmSnapshot as Snapshot, VmSnapshotPool as SnapshotPool } from './vm/vm.js';
 export type { Watch } from './vm/watch/watch.js';
 export type { WatchSpec } from './vm/watch/watch-spec.js';
-export { all, any, until, waitForFile, waitForPort, waitForText, waitForUnit } from './vm/wait/waits.js';
-export type { Wait } from './vm/wait/waits.js';
+export { Wait } from './vm/wait/wait-namespace.js';
 
-export type { Console, ExpectMatch, ExpectOptions } from './console/console.js';
+export type { Console } from './console/console.js';
+export type { ExpectMatch, ExpectOptions } from './console/expect.js';
 export type { Screen } from './console/screen/screen.js';
 export type { ExecChunk, ExecStream } from './shell/exec-stream.js';
 export type { Shell } from './shell/shell.js';

@@ -28,3 +28,23 @@ it('goes past a command that hangs, and holds a timeout within a second', async 
   stop.abort();
   await hung;
 });
+
+it('runs twenty commands at once by the guest agent, and twenty with one signal, without a warning of Node.js', async () => {
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error) => void warnings.push(warning);
+  process.on('warning', onWarning);
+  try {
+    const { signal } = new AbortController();
+    const twenty = <T>(task: () => Promise<T>) => Promise.all(Array.from({ length: 20 }, task));
+    const results = [
+      ...(await twenty(() => vm.exec('true', { via: 'guest-agent' }))),
+      ...(await twenty(() => vm.exec('true', { signal }))),
+    ];
+    expect(results.map(({ exitCode }) => exitCode)).toEqual(Array.from({ length: 40 }, () => 0));
+    // Warnings are emitted in a later turn of the event loop.
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(warnings).toEqual([]);
+  } finally {
+    process.off('warning', onWarning);
+  }
+});

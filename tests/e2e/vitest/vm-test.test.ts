@@ -147,7 +147,7 @@ describe('a project that uses @qmpilot/core/vitest', () => {
 
   it('reports a wait that timed out at its place in the test, what was there instead, and what to do', () => {
     expect(message('waits for a unit that failed')).toMatch(
-      /the unit broken\.service failed: exit-code, status 3; it said last: no such thing\n[^]*fail\.test\.ts:\d+/,
+      /the unit broken\.service failed: exit-code, status 3; last line of its log: no such thing\n[^]*fail\.test\.ts:\d+/,
     );
     expect(run.output).toContain('qmpilot: the last lines of its log are in error.evidence.log');
   });

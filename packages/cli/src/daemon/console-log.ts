@@ -4,7 +4,7 @@ import { FileTranscript, type TranscriptWriter } from '@qmpilot/core/console';
 /** Two files of this size are kept: a guest that prints for ever does not fill the disk. */
 const MAX_LOG_BYTES = 32 << 20;
 
-/** A vm's console in `console.log`; what is older than its last 32 MiB is in `console.log.1`, what is older still is gone. */
+/** Writes a VM's console to `console.log`; at 32 MiB that becomes `console.log.1`, and the one before is removed. */
 export class ConsoleLog implements TranscriptWriter {
   readonly #path: string;
   readonly #limit: number;
@@ -29,7 +29,7 @@ export class ConsoleLog implements TranscriptWriter {
     try {
       this.#file.close();
     } catch {
-      // A full disk costs the log its end, not the vm its life.
+      // On a full disk the log ends; the VM keeps running.
     }
   }
 }

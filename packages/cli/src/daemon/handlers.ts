@@ -2,6 +2,7 @@ import type { PoweroffReport } from '@qmpilot/core';
 import type { SnapshotInfo } from '@qmpilot/core/vm';
 import type { HostedVm } from './hosted-vm.js';
 import { monitorConsole } from './monitor-console.js';
+import { runOnTerminal } from './run-on-terminal.js';
 import type { Handlers } from './server.js';
 import { awaitCondition } from './wait-request.js';
 
@@ -70,6 +71,8 @@ function guestHandlers(hosted: HostedVm): Omit<Handlers, keyof ReturnType<typeof
     },
 
     console: (call) => monitorConsole(vm, call),
+
+    terminal: (call) => runOnTerminal(vm, call),
 
     async type({ args, signal }) {
       await vm.console.type(args.text, { signal });

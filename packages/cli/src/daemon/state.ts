@@ -4,7 +4,7 @@ import { isAbsolute, join } from 'node:path';
 import { QmpilotError } from '@qmpilot/core';
 import { canConnect } from './client-socket.js';
 
-/** What is known about a named VM without its daemon: `vm.json` in its directory. */
+/** Facts about a named VM that do not need its daemon: `vm.json` in its directory. */
 export interface VmRecord {
   readonly v: 1;
   readonly name: string;

@@ -39,6 +39,19 @@ export interface Verbs {
     readonly event: { readonly bytes: string };
     readonly result: null;
   };
+  /** Runs a program on a terminal of its own, until it exits or the client leaves. The client sends what `console` takes. */
+  readonly terminal: {
+    readonly args: {
+      readonly command: string;
+      readonly user?: string | undefined;
+      readonly cwd?: string | undefined;
+      readonly env?: Readonly<Record<string, string>> | undefined;
+      readonly columns?: number;
+      readonly rows?: number;
+    };
+    readonly event: { readonly bytes: string };
+    readonly result: { readonly exitCode: number };
+  };
   readonly type: { readonly args: { readonly text: string }; readonly event: never; readonly result: null };
   readonly press: { readonly args: { readonly keys: readonly string[] }; readonly event: never; readonly result: null };
   readonly screen: {

@@ -1,14 +1,10 @@
-import type { Vm, Wait } from '@qmpilot/core';
+import type { Vm } from '@qmpilot/core';
 
 /** A condition of `qmpilot wait`. */
 export interface WaitRequest {
-  readonly kind: 'unit' | 'port' | 'file' | 'gone' | 'text' | 'command';
+  readonly kind: 'unit' | 'port' | 'closed' | 'socket' | 'file' | 'gone' | 'text' | 'command' | 'fails';
   readonly value: string;
 }
-
-/** Most characters of a command's output in the message of a timeout. */
-const SHOWN_OUTPUT = 200;
-const COMMAND_TIMEOUT = '20s';
 
 /** Waits for a condition in the guest. */
 export async function awaitCondition(
@@ -21,6 +17,10 @@ export async function awaitCondition(
       return vm.waitForUnit(value, options);
     case 'port':
       return vm.waitForPort(Number(value), options);
+    case 'closed':
+      return vm.waitForPort(Number(value), { ...options, closed: true });
+    case 'socket':
+      return vm.waitForSocket(value, options);
     case 'file':
       return vm.waitForFile(value, options);
     case 'gone':
@@ -28,17 +28,8 @@ export async function awaitCondition(
     case 'text':
       return void (await vm.waitForText(value, options));
     case 'command':
-      return vm.waitFor(successOf(value), options);
+      return void (await vm.waitForCommand(value, options));
+    case 'fails':
+      return void (await vm.waitForCommand(value, { ...options, fails: true }));
   }
-}
-
-function successOf(command: string): Wait<void> {
-  return {
-    awaited: `\`${command}\` to succeed`,
-    probe: async ({ probeShell }, signal) => {
-      const { exitCode, stdout, stderr } = await probeShell().exec(command, { signal, timeout: COMMAND_TIMEOUT });
-      if (exitCode === 0) return { met: true, value: undefined };
-      return { met: false, saw: `exit code ${exitCode}: ${`${stdout}${stderr}`.trim().slice(-SHOWN_OUTPUT)}` };
-    },
-  };
 }

@@ -5,7 +5,7 @@ import { visible } from '../render/text/visible.js';
 import type { DisplayKind } from './display-kind.js';
 import { LiveBlock } from './live-block.js';
 
-/** Shows on standard error how a boot goes on: seconds, stage, and the last line of the console. */
+/** Shows the progress of a boot on standard error: seconds, stage, and the last line of the console. */
 export class BootDisplay {
   readonly #kind: DisplayKind;
   readonly #begun = performance.now();

@@ -69,7 +69,7 @@ export class ProgressState {
     return this.#doneBefore + this.#todo;
   }
 
-  /** What is being done before the first attempt. */
+  /** The step before the first attempt. */
   get activity(): string | undefined {
     return this.#begun === undefined ? this.#activity : undefined;
   }

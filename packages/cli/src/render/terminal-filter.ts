@@ -89,7 +89,7 @@ function isHarmless(sequence: readonly number[]): boolean {
 const HARMLESS_MODES = new Set(['1', '6', '7', '12', '25', '47', '1047', '1048', '1049']);
 
 /**
- * What a terminal needs after a guest has drawn on it: main screen, visible cursor, no attributes, cursor keys as usual. The end of
+ * Restores a terminal after a guest has drawn on it: main screen, visible cursor, no attributes, cursor keys as usual. The end of
  * a scrolling region moves the cursor to the top, so it is then moved below everything that was drawn.
  */
 export const TERMINAL_RESTORE = '\x1b[?1049l\x1b[?1l\x1b[?7h\x1b[?25h\x1b[r\x1b[0m\x1b[999;1H';

@@ -3,14 +3,13 @@ import { QmpilotError } from '../errors.js';
 import { awaitWithin, type WaitOptions } from '../util/async/deadline.js';
 import { Listeners } from '../util/async/listeners.js';
 
-const unheard = () => {};
+const ignore = () => {};
 /** libuv reads a stream 32 times before it looks at another: one that never ends would keep QMP waiting. */
 const BYTES_A_TURN = 1 << 17;
 
 /**
- * A byte channel into the guest. The stream behind it can be exchanged (a restore starts a new QEMU), while
- * its users continue as before. What comes in is always read, listener or not: a console
- * socket that nobody reads blocks QEMU.
+ * A byte channel into the guest. The stream behind it can be exchanged (a restore starts a new QEMU), while its users continue as
+ * before. Input from the guest is always read, with or without listeners: a console socket that is not read blocks QEMU.
  */
 export class Channel {
   readonly name: string;
@@ -32,13 +31,13 @@ export class Channel {
     this.name = name;
   }
 
-  /** `ended`: the stream ended by itself (QEMU is gone); `attach` revives it. `closed` is final. */
+  /** `ended`: the stream ended by itself (QEMU is gone), and `attach` may replace it. `closed` is final. */
   get state(): 'detached' | 'attached' | 'ended' | 'closed' {
     return this.#state;
   }
 
   /**
-   * Takes `stream` in place of the present one, which is left alone from then on.
+   * Replaces the present stream by `stream`; the present one is left open.
    * @throws {CLOSED} after `close()`
    */
   attach(stream: Duplex): void {
@@ -50,8 +49,8 @@ export class Channel {
   }
 
   /**
-   * The guest goes on behind `stream`, another QEMU's, from where it stood: nobody need know. What is written in between has to wait,
-   * by `holdInput`.
+   * Continues with the stream of another QEMU, in which the same guest continues: no listener is called. Writes in between must
+   * wait, by `holdInput`.
    * @throws {CLOSED} after `close()`
    */
   moveTo(stream: Duplex): void {
@@ -75,9 +74,9 @@ export class Channel {
       stream.off('end', onGone);
       stream.off('close', onGone);
       stream.off('error', onGone);
-      // The old end is drained and may fail unheard. It may come back: one such listener is enough.
-      stream.off('error', unheard);
-      stream.on('error', unheard);
+      // The old stream is drained, and its errors are ignored. It may be attached again: one such listener is enough.
+      stream.off('error', ignore);
+      stream.on('error', ignore);
       stream.resume();
     };
   }
@@ -99,8 +98,8 @@ export class Channel {
   }
 
   /**
-   * Writes all of `data`; resolves when the stream took it, so awaiting it is the backpressure.
-   * @throws {CONSOLE_CLOSED} when no stream is attached, or it ends meanwhile
+   * Writes all of `data`; resolves when the stream has taken it, so awaiting it is the backpressure.
+   * @throws {CONSOLE_CLOSED} when no stream is attached, or it ends before
    * @throws {TIMEOUT} after `options.timeout` (none by default)
    * @throws {ABORTED}
    */
@@ -122,7 +121,7 @@ export class Channel {
     });
   }
 
-  /** Resolves when all that was sent was taken, by a guest that sends no more. */
+  /** Resolves when all output of a guest that is paused has been read. */
   async drain(): Promise<void> {
     for (let quiet = 0; quiet < 2 && this.#state === 'attached';) {
       const before = this.#taken;
@@ -131,7 +130,7 @@ export class Channel {
     }
   }
 
-  /** Lets what is written wait until the returned function is called. */
+  /** Makes writes wait until the returned function is called. */
   holdInput(): () => void {
     let held = true;
     this.#inputHolds += 1;
@@ -145,14 +144,14 @@ export class Channel {
     };
   }
 
-  /** Every chunk as it comes; a listener that throws is dropped, the others do not notice. */
+  /** Calls `listener` with every chunk; one that throws is removed, and the others are not affected. */
   onData(listener: (chunk: Buffer) => void): () => void {
     return this.#data.add(listener);
   }
 
   /**
-   * From now on every chunk goes through `filter` first, and the listeners get what it gives: for a protocol that shares the
-   * line with others. One at a time; gives the function that ends it.
+   * Passes every chunk through `filter` before the listeners get it: for a protocol that shares the line with others. One filter
+   * at a time; returns a function that removes it.
    */
   setFilter(filter: (chunk: Buffer) => Buffer): () => void {
     this.#filter = filter;
@@ -161,7 +160,7 @@ export class Channel {
     };
   }
 
-  /** The stream ended by itself, or the channel was closed. */
+  /** Calls `listener` when the stream ends by itself, or the channel is closed. */
   onEnd(listener: (error: QmpilotError) => void): () => void {
     return this.#end.add(listener);
   }
@@ -171,12 +170,12 @@ export class Channel {
     return this.#resets.add(listener);
   }
 
-  /** Tells the listeners of `onReset`. */
+  /** Calls the listeners of `onReset`. */
   guestReset(): void {
     this.#resets.emit();
   }
 
-  /** A stream was attached: the guest behind it may be another one, at another moment. */
+  /** Calls `listener` when a stream is attached: the guest behind it may be another one, or at another moment. */
   onAttach(listener: () => void): () => void {
     return this.#attach.add(listener);
   }
@@ -194,7 +193,7 @@ export class Channel {
     };
   }
 
-  /** Final; destroys the stream. */
+  /** Closes the channel for good, and destroys the stream. */
   close(): void {
     if (this.#state === 'closed') return;
     const stream = this.#stream;
@@ -240,7 +239,7 @@ export class Channel {
         ...(cause ? { cause } : {}),
         hint:
           state === 'detached'
-            ? 'the vm is being restored or was not started yet: wait for that first'
+            ? 'the VM is being restored or has not started yet: wait for that first'
             : 'see why QEMU ended: its exit status and its standard error',
       },
     );

@@ -1,9 +1,11 @@
 import { QmpilotError, type ErrorDetails } from '../errors.js';
-import { awaitWithin, pause, type WaitOptions } from '../util/async/deadline.js';
+import { awaitWithin, type WaitOptions } from '../util/async/deadline.js';
 import { Listeners } from '../util/async/listeners.js';
 import { ByteTail } from './byte-tail.js';
 import type { Channel } from './channel.js';
-import { keyBytes } from './keys.js';
+import { ConsoleInput, type Typed, type TypeOptions } from './console-input.js';
+import { checkExpect, checkResizeOptions } from './console-schema.js';
+import { expectFinder, type ExpectMatch, type ExpectOptions } from './expect.js';
 import { PlainText } from './plain-text.js';
 import { Screen } from './screen/screen.js';
 import type { ScreenOptions } from './screen/terminal-view.js';
@@ -17,61 +19,24 @@ export interface ConsoleMemory {
   readonly rows: number;
 }
 
-export interface TypeOptions extends WaitOptions {
-  /** Keeps the text out of what is recorded; what the guest echoes of it is on the console all the same. Default false. */
-  readonly secret?: boolean | undefined;
-}
-
-/** What was typed: a text, or keys by their names; neither when it is a secret. */
-export interface Typed {
-  readonly text?: string;
-  readonly keys?: readonly string[];
-}
-
-/** How a console shows and keeps what it gets. */
+/** Size of what a console keeps, and how its screen looks. */
 export interface ConsoleOptions {
   /** Characters of text that are kept for `expect` and `lines`; 1 MiB by default. */
   readonly window?: number;
   readonly screen?: ScreenOptions;
-  /** Tells the guest the size of its terminal; `type` is what happens by default: it types `stty`. */
+  /** Sets the size of the guest's terminal; `type` is the default: it types `stty`. */
   readonly setSize?: (columns: number, rows: number, type: () => Promise<void>, options: WaitOptions) => Promise<void>;
 }
 
-export interface ExpectOptions extends WaitOptions {
-  /** Look from this position on; by default from behind the last match. */
-  readonly from?: number | undefined;
-  /** `false` leaves the place where the next `expect` begins as it is. */
-  readonly consume?: boolean | undefined;
-}
-
-/** What `expect` found. */
-export interface ExpectMatch {
-  readonly text: string;
-  readonly groups: readonly (string | undefined)[];
-  /** Where the match begins and ends, in characters of text since the console began. */
-  readonly position: number;
-  readonly end: number;
-  /** Text between where the search began and the match, as far as it is still held. */
-  readonly before: string;
-}
-
-/** How far back a match of a regular expression may begin before the text that came last, in characters. */
-const MATCH_REACH = 65_536;
-/** Raw bytes kept to draw a screen that is asked for late. */
+/** Raw bytes that are kept to draw a screen that is first used later. */
 const REPLAY_BYTES = 262_144;
-/** Input goes out in such pieces, so that a program that is busy for a moment loses nothing. */
-const TYPE_BYTES = 128;
-const TYPE_PAUSE_MS = 2;
-/** Between keys that are pressed: tmux takes keys less than 1 ms apart for pasted text, and acts on none of them. */
-const PRESS_PAUSE_MS = 30;
-
 /** A console of the guest: types into it, waits for what it prints, shows it as a screen. */
 export class Console {
   readonly channel: Channel;
+  readonly #input: ConsoleInput;
   readonly #text: TextWindow;
   readonly #bytes = new Listeners<Buffer>();
   readonly #grown = new Listeners<void>();
-  readonly #typed = new Listeners<Typed>();
   #tail = new ByteTail(REPLAY_BYTES);
   readonly #undo: (() => void)[];
   readonly #options: ConsoleOptions;
@@ -80,17 +45,17 @@ export class Console {
   #growth: NodeJS.Immediate | undefined;
   #transcript: TranscriptWriter | undefined;
   #screen: Screen | undefined;
-  #typing: Promise<void> = Promise.resolve();
 
   constructor(channel: Channel, options: ConsoleOptions = {}) {
     this.channel = channel;
+    this.#input = new ConsoleInput(channel);
     this.#text = new TextWindow(options.window ?? 1 << 20);
     this.#options = options;
     this.#undo = [
       channel.onData((chunk) => this.#take(chunk)),
       channel.onEnd((error) => this.#screen?.end(error)),
       channel.onAttach(() => {
-        // Another moment of the guest: half a sequence of before has no rest here.
+        // Another moment of the guest: the rest of a sequence that has begun will not follow.
         this.#plain = new PlainText();
         this.#cursor = this.position;
         this.#screen?.timeJump();
@@ -98,12 +63,12 @@ export class Console {
     ];
   }
 
-  /** Where the next character of text will stand, counted from the console's beginning. */
+  /** Position of the next character of text, counted from the console's beginning. */
   get position(): number {
     return this.#text.end;
   }
 
-  /** The terminal this console would be in front of a person; drawn from the last 256 KiB when first asked for. */
+  /** The terminal that shows this console's output; drawn from the last 256 KiB on first access. */
   get screen(): Screen {
     if (!this.#screen) {
       this.#screen = new Screen(this.#options.screen);
@@ -113,16 +78,13 @@ export class Console {
   }
 
   /**
-   * Sends text as keystrokes; a line feed is the Enter key (CR). Paced, and in order with other calls. It is recorded with the vm's
+   * Sends text as keystrokes; a line feed is the Enter key (CR). Paced, and in order with other calls. It is recorded with the VM's
    * events, unless it is `secret`.
-   * @throws {CONSOLE_CLOSED}
-   * @throws {ABORTED}
+   * @throws {USAGE} {CONSOLE_CLOSED} {ABORTED}
    * @throws {TIMEOUT} when `options.timeout` is given and the guest's side takes no more
    */
-  type(text: string, { secret = false, ...options }: TypeOptions = {}): Promise<void> {
-    return this.#send(Buffer.from(text.replace(/\r?\n/g, '\r')), options, () =>
-      this.#typed.emit(secret ? {} : { text }),
-    );
+  type(text: string, options: TypeOptions = {}): Promise<void> {
+    return this.#input.type(text, options);
   }
 
   /**
@@ -130,55 +92,37 @@ export class Console {
    * @throws {USAGE} for an unknown key; nothing is sent then
    * @throws {CONSOLE_CLOSED}
    */
-  async press(...keys: readonly string[]): Promise<void> {
-    const applicationCursor = this.#screen?.applicationCursorKeys ?? false;
-    for (const [index, bytes] of keys.map((key) => keyBytes(key, { applicationCursor })).entries()) {
-      await this.#typing;
-      await pause(PRESS_PAUSE_MS);
-      await this.#send(Buffer.from(bytes), {}, () => {
-        if (index === 0) this.#typed.emit({ keys });
-      });
-    }
+  press(...keys: readonly string[]): Promise<void> {
+    return this.#input.press(keys, this.#screen?.applicationCursorKeys ?? false);
+  }
+
+  /** Sends bytes as they are; paced and ordered like `type`, and not recorded. Throws what `type` throws. */
+  send(bytes: Uint8Array, options: WaitOptions = {}): Promise<void> {
+    return this.#input.send(bytes, options);
   }
 
   /**
    * Gives the screen another size and tells the guest, which a serial line cannot do by itself: by `stty` in the console shell, whatever
    * runs on the console (tmux redraws itself), or typed where the guest has no such shell: that takes a prompt.
-   * @throws {USAGE} for a size that no terminal has
+   * @throws {USAGE} for less than 2 columns or 1 row, or more than 1000
    */
   async resize(columns: number, rows: number, options: WaitOptions = {}): Promise<void> {
+    checkResizeOptions(options);
     this.screen.resize(columns, rows);
     const type = () => this.type(`stty columns ${columns} rows ${rows}\n`, options);
     await (this.#options.setSize ?? ((...[, , fallback]) => fallback()))(columns, rows, type, options);
-  }
-
-  /** Sends bytes as they are; paced and ordered like `type`, and not recorded. */
-  send(bytes: Uint8Array, options: WaitOptions = {}): Promise<void> {
-    return this.#send(bytes, options);
-  }
-
-  #send(bytes: Uint8Array, options: WaitOptions, onBegin?: () => void): Promise<void> {
-    const sent = this.#typing.then(async () => {
-      onBegin?.();
-      for (let at = 0; at < bytes.length; at += TYPE_BYTES) {
-        if (at > 0) await pause(TYPE_PAUSE_MS, options.signal);
-        await this.channel.write(bytes.subarray(at, at + TYPE_BYTES), options);
-      }
-    });
-    this.#typing = sent.catch(() => {});
-    return sent;
   }
 
   /**
    * Waits until `pattern` is in the text: escape sequences are not part of it, lines end in `\n`. Looks from
    * behind the last match on, so nothing printed between two calls is missed. A match may span 64 KiB. Limit: 30 s by default.
    * @throws {TIMEOUT} with the last lines
-   * @throws {ABORTED}
+   * @throws {USAGE} {ABORTED}
    * @throws {CONSOLE_CLOSED} when the console ends before
    */
-  expect(pattern: string | RegExp, options: ExpectOptions = {}): Promise<ExpectMatch> {
-    const from = Math.max(options.from ?? this.#cursor, 0);
-    const find = this.#finder(pattern, from);
+  async expect(pattern: string | RegExp, options: ExpectOptions = {}): Promise<ExpectMatch> {
+    checkExpect(pattern, options);
+    const find = expectFinder(this.#text, pattern, Math.max(options.from ?? this.#cursor, 0));
     const awaited = `${pattern instanceof RegExp ? pattern : JSON.stringify(pattern)} on ${this.channel.name}`;
     const details = () => this.#details();
     return awaitWithin<ExpectMatch>({ awaited, defaultTimeout: 30_000, details }, options, (resolve, reject) => {
@@ -192,53 +136,49 @@ export class Console {
       const failed = this.channel.failure;
       if (look()) return;
       if (failed && this.channel.state !== 'detached') return reject(failed);
-      const forget = [
+      const ended = (cause: QmpilotError) =>
+        new QmpilotError(cause.code, `${cause.message}; awaited: ${awaited}`, { ...this.#details(), cause });
+      const unsubscribe = [
         this.#grown.add(() => void look()),
         this.channel.onEnd((error) => {
-          if (!look())
-            reject(
-              new QmpilotError(error.code, `${error.message}; awaited: ${awaited}`, {
-                ...this.#details(),
-                cause: error,
-              }),
-            );
+          if (!look()) reject(ended(error));
         }),
       ];
-      return () => forget.forEach((undo) => undo());
+      return () => unsubscribe.forEach((undo) => undo());
     });
   }
 
-  /** The text from `from` to `to` (positions), as far as it is still held. */
+  /** The text from `from` to `to` (positions), as far as it is still kept. */
   textBetween(from: number, to = this.position): string {
     return this.#text.slice(from, to);
   }
 
-  /** All lines that are still held, oldest first. */
+  /** All lines that are still kept, oldest first. */
   lines(): string[] {
     return this.#text.lastLines(Number.MAX_SAFE_INTEGER);
   }
 
-  /** The last lines that are still held, oldest first. */
+  /** The last lines that are still kept, oldest first. */
   lastLines(count: number): string[] {
     return this.#text.lastLines(count);
   }
 
-  /** Raw bytes as they come. A listener that throws is dropped with a process warning. */
+  /** Calls `listener` with raw bytes; one that throws is removed, with a process warning. Returns an unsubscribe function. */
   onBytes(listener: (chunk: Buffer) => void): () => void {
     return this.#bytes.add(listener);
   }
 
-  /** What is typed and pressed, when it begins to be sent. */
+  /** Calls `listener` with what is typed or pressed, when sending begins; returns an unsubscribe function. */
   onTyped(listener: (typed: Typed) => void): () => void {
-    return this.#typed.add(listener);
+    return this.#input.onTyped(listener);
   }
 
-  /** What the screen shows, for another console that is to show the same. */
+  /** Returns the bytes that draw the screen, for a console that will show the same. */
   remember(): ConsoleMemory {
     return { bytes: this.#tail.bytes(), columns: this.screen.columns, rows: this.screen.rowCount };
   }
 
-  /** Shows what was remembered: the guest behind the channel is at that moment again, and draws only what changes from there on. Resolves when it is drawn. */
+  /** Draws a remembered screen: the guest behind the channel is at that moment again, and draws only changes from there on. Resolves when it is drawn. */
   recall({ bytes, columns, rows }: ConsoleMemory): Promise<void> {
     this.#tail = new ByteTail(REPLAY_BYTES);
     this.#tail.push(bytes);
@@ -248,7 +188,7 @@ export class Console {
     return this.screen.drawn();
   }
 
-  /** From now on raw bytes also go to `writer`; `undefined` ends that. The caller closes the writer. */
+  /** Also writes raw bytes to `writer` from now on; `undefined` ends that. The caller closes the writer. */
   setTranscript(writer: TranscriptWriter | undefined): void {
     this.#transcript = writer;
   }
@@ -260,7 +200,7 @@ export class Console {
     this.#screen?.dispose();
     this.#transcript = undefined;
     this.#bytes.clear();
-    this.#typed.clear();
+    this.#input.close();
   }
 
   #take(chunk: Buffer): void {
@@ -269,36 +209,12 @@ export class Console {
     this.#text.append(this.#plain.push(chunk));
     if (this.#screen?.feed(chunk)) this.#screen.whenIdle(this.channel.hold());
     this.#bytes.emit(chunk);
-    // Once per turn of the event loop: a search may cost more than a chunk is worth.
+    // Once per turn of the event loop: a search may cost more than reading a chunk.
     if (this.#grown.size > 0)
       this.#growth ??= setImmediate(() => {
         this.#growth = undefined;
         this.#grown.emit();
       });
-  }
-
-  #finder(pattern: string | RegExp, from: number): () => ExpectMatch | undefined {
-    let searched = from;
-    const expression =
-      typeof pattern === 'string' ? undefined : new RegExp(pattern.source, `${pattern.flags.replace(/[gy]/g, '')}g`);
-    const result = (text: string, position: number, groups: readonly (string | undefined)[]): ExpectMatch => ({
-      text,
-      groups,
-      position,
-      end: position + text.length,
-      before: this.#text.slice(from, position),
-    });
-    return () => {
-      const reach = typeof pattern === 'string' ? pattern.length - 1 : MATCH_REACH;
-      const start = Math.max(from, searched - reach);
-      searched = this.position;
-      if (typeof pattern === 'string') {
-        const position = this.#text.find(pattern, start);
-        return position === undefined ? undefined : result(pattern, position, []);
-      }
-      const found = expression && this.#text.match(expression, start);
-      return found && result(found.match[0], found.position, found.match.slice(1));
-    };
   }
 
   #details(): ErrorDetails {
@@ -307,7 +223,7 @@ export class Console {
       evidence: { console: lines },
       hint:
         lines.length === 0
-          ? 'nothing was printed at all: does the guest boot with console=ttyS0?'
+          ? 'nothing was printed: does the guest boot with console=ttyS0?'
           : `the last line was ${JSON.stringify(lines.at(-1))}`,
     };
   }

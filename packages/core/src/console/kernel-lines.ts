@@ -45,7 +45,7 @@ export class KernelLineFilter {
     return Buffer.from(kept + (unfinished ? rest.slice(0, unfinished.index) : rest), 'latin1');
   }
 
-  /** Returns what is held back: nothing more came, so it is the program's. */
+  /** Returns the text that is held back: nothing followed, so it is the program's. */
   release(): Buffer {
     const held = Buffer.from(this.#held, 'latin1');
     this.#held = '';

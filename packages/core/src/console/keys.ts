@@ -1,6 +1,6 @@
 import { QmpilotError } from '../errors.js';
 
-/** What a terminal of the xterm family sends (xterm control sequences, "PC-Style Function Keys", normal mode). */
+/** Bytes that a terminal of the xterm family sends (xterm control sequences, "PC-Style Function Keys", normal mode). */
 const PLAIN: Readonly<Record<string, string>> = {
   Enter: '\r',
   Return: '\r',
@@ -73,7 +73,7 @@ export function keyBytes(key: string, options: KeyOptions = {}): string {
   return (meta ? '\x1b' : '') + (control ? controlByte(shifted, key) : shifted);
 }
 
-/** Control with what is no letter, as xterm has it; the digits come from the VT220. */
+/** Control with other characters than letters, as in xterm; the digits come from the VT220. */
 const CONTROL: Readonly<Record<string, string>> = {
   ' ': '\0',
   '?': '\x7f',

@@ -1,6 +1,6 @@
 /** So much at the end is looked at before all of the text is. */
 const TAIL = 65_536;
-/** What a look-behind, `^` and `\b` can see in front of where the search begins. */
+/** Characters before the start of a search that a look-behind, `^` and `\b` can see. */
 const LOOK_BEHIND = 1024;
 
 interface Part {
@@ -10,8 +10,8 @@ interface Part {
 }
 
 /**
- * The last part of a growing text, addressed by positions that count from its very beginning. Held as it came, and put together as
- * far as somebody looks: a flood that nobody reads is not copied.
+ * The last part of a growing text, addressed by positions that count from its beginning. Held in pieces as it arrives, and joined
+ * only as far as it is read: a flood that nobody reads is not copied.
  */
 export class TextWindow {
   readonly #limit: number;
@@ -75,7 +75,7 @@ export class TextWindow {
     return part.text.slice(Math.max(0, from - part.start), Math.max(0, to - part.start));
   }
 
-  /** The last `count` lines as they would stand on paper: what a carriage return overwrote is left out. */
+  /** The last `count` lines; text that a carriage return overwrote is left out. */
   lastLines(count: number): string[] {
     if (count <= 0) return [];
     const tail = linesAtEnd(this.#from(this.end - TAIL).text, count);
@@ -104,7 +104,7 @@ export class TextWindow {
   }
 }
 
-/** From the line end in front of the last `count` lines; `cut` says that it is there. */
+/** The text from the line end before the last `count` lines on; `cut` says whether that was found. */
 function linesAtEnd(text: string, count: number): { readonly text: string; readonly cut: boolean } {
   let index = text.length;
   for (let seen = 0; seen <= count && index > 0; seen += 1) index = text.lastIndexOf('\n', index - 1);

@@ -3,7 +3,7 @@ import { QmpilotError } from '../errors.js';
 
 /** Takes the raw bytes of a console, in order. */
 export interface TranscriptWriter {
-  /** Takes bytes as they came; does not throw. */
+  /** Takes raw bytes; does not throw. */
   write(chunk: Uint8Array): void;
 }
 

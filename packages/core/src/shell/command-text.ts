@@ -5,17 +5,27 @@ import { bashWord } from './quote.js';
 
 type Place = Pick<ExecOptions, 'env' | 'cwd' | 'user'>;
 
-/** Returns the command with its environment, directory and user as source for bash; with `shQuote`, for any POSIX shell. */
-export function commandText(command: string, options: Place, word: (text: string) => string = bashWord): string {
+/**
+ * Returns the command with its environment, directory and user as source for bash; with `shQuote`, for any POSIX shell.
+ * @param onTerminal keeps the session, and with it the terminal, when the user is changed
+ */
+export function commandText(
+  command: string,
+  options: Place,
+  word: (text: string) => string = bashWord,
+  onTerminal = false,
+): string {
   const before = Object.entries(options.env ?? {}).map(([name, value]) => `export ${name}=${word(value)}; `);
   const orSay = (text: string) => `|| { printf '%s\\n' ${word(text)} >&2; exit 1; }; `;
   if (options.cwd !== undefined)
     before.push(`cd -- ${word(options.cwd)} 2>/dev/null ${orSay(noDirectory(options.cwd))}`);
-  if (options.user === undefined) return before.join('') + command;
-  before.push(`id -u -- ${word(options.user)} >/dev/null 2>&1 ${orSay(noUser(options.user))}`);
-  // The options of runuser and su are the same.
-  const run = `-s "$(command -v bash || command -v sh)" -c ${word(command)} -- ${word(options.user)}`;
-  return `${before.join('')}if command -v runuser >/dev/null; then exec runuser ${run}; else exec su ${run}; fi`;
+  const { user } = options;
+  if (user === undefined) return before.join('') + command;
+  before.push(`id -u -- ${word(user)} >/dev/null 2>&1 ${orSay(noUser(user))}`);
+  // The options of runuser and su are the same; the su of busybox never makes a new session.
+  const run = (flag: string) => `-s "$(command -v bash || command -v sh)" ${flag} ${word(command)} -- ${word(user)}`;
+  const runuser = run(onTerminal ? '--session-command' : '-c');
+  return `${before.join('')}if command -v runuser >/dev/null; then exec runuser ${runuser}; else exec su ${run('-c')}; fi`;
 }
 
 /** @throws {NOT_FOUND} when the command did not run, for want of its directory or user */

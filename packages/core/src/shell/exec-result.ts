@@ -4,7 +4,7 @@ import { AbortedError, isQmpilotError, QmpilotError, TimeoutError } from '../err
 /** How a command reached the guest. */
 export type ShellKind = 'console' | 'guest-agent' | 'ssh' | 'serial';
 
-/** What a command did: data, whatever its exit code. */
+/** Result of a command that has ended, whatever its exit code. */
 export interface ExecResult {
   readonly command: string;
   /** The shell that ran it. */
@@ -20,7 +20,7 @@ export interface ExecResult {
   readonly stderrBytes: Buffer;
   /** From the command's being sent to its end, in ms. */
   readonly durationMs: number;
-  /** Lines that others, such as the kernel, wrote to the console meanwhile: of a shell on the serial console only. */
+  /** Lines that others, such as the kernel, wrote to the console at that time; of a shell on the serial console only. */
   readonly consoleLines?: readonly string[];
 }
 
@@ -46,7 +46,7 @@ export function execResult({ command, via, exitCode, durationMs, consoleLines, .
     stdoutBytes,
     stderrBytes,
     ...(consoleLines && { consoleLines }),
-    // Decoded when asked for: 100 MB may be nobody's text.
+    // Decoded on access: 100 MB may be binary data.
     get stdout() {
       return stdoutBytes.toString('utf8');
     },
@@ -76,6 +76,22 @@ export function requireSuccess(result: ExecResult): ExecResult {
   });
 }
 
+export function requireFailure(result: ExecResult): ExecResult {
+  if (result.exitCode !== 0) return result;
+  throw new QmpilotError(
+    'COMMAND_SUCCEEDED',
+    `${JSON.stringify(result.command)} ended with exit code 0, but had to fail`,
+    {
+      evidence: {
+        command: result.command,
+        stdout: tailLines(result.stdoutBytes),
+        stderr: tailLines(result.stderrBytes),
+      },
+      hint: 'the ends of its output are in evidence.stdout and evidence.stderr; exec() gives the exit code as data instead',
+    },
+  );
+}
+
 export function describeCommand(command: string): string {
   return JSON.stringify(command.length > 80 ? `${command.slice(0, 77)}...` : command);
 }
@@ -83,18 +99,18 @@ export function describeCommand(command: string): string {
 export function outputLimit(command: string, limit: number): QmpilotError {
   return new QmpilotError(
     'OUTPUT_LIMIT',
-    `${describeCommand(command)} gave more than ${limit} bytes of output, and was killed`,
+    `${describeCommand(command)} wrote more than ${limit} bytes of output and was killed`,
     {
-      hint: 'raise maxOutput, have it write to a file, or read it by stream(), which has no limit',
+      hint: 'raise maxOutput, write to a file, or use stream(), which has no limit',
     },
   );
 }
 
-/** The error for a command that was given up, with the output it had given by then. */
+/** The error for a command that was killed, with its output until then. */
 export function abandoned(error: unknown, command: string, stdout: Buffer, stderr: Buffer): unknown {
   const details = {
     evidence: { stdout: tailLines(stdout), stderr: tailLines(stderr) },
-    hint: 'the command was killed and the shell goes on; its output until then is in the evidence',
+    hint: 'the command was killed and the shell stays usable; its output until then is in the evidence',
   };
   if (error instanceof TimeoutError)
     return new TimeoutError(error.awaited, error.waitedMs, { ...details, starvedMs: error.starvedMs });

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { shQuote } from '../util/text/sh-quote.js';
+import { WAIT } from '../util/validation/schemas.js';
 import { validate } from '../util/validation/validate.js';
-import { validateOptions, WAIT_ENTRIES } from '../util/validation/wait-schema.js';
 import type { Command, ExecOptions } from './exec-options.js';
 
 const NUL = '\0';
@@ -17,12 +17,17 @@ const VARIABLE = v.pipe(
 const COMMAND_MESSAGE = 'expected a command as text, or a program and its arguments as an array, without NUL bytes';
 const COMMAND = v.union([TEXT, v.pipe(v.array(TEXT), v.minLength(1, COMMAND_MESSAGE))], COMMAND_MESSAGE);
 
-const EXEC_ENTRIES = {
-  ...WAIT_ENTRIES,
+/** Entries that say where and as whom a command runs. */
+export const EXEC_PLACE = {
   env: v.optional(v.record(VARIABLE, TEXT)),
   cwd: v.optional(TEXT),
-  input: v.optional(v.union([v.string(), v.instance(Uint8Array)], 'expected text or bytes')),
   user: v.optional(TEXT),
+} as const;
+
+const EXEC_ENTRIES = {
+  ...WAIT,
+  ...EXEC_PLACE,
+  input: v.optional(v.union([v.string(), v.instance(Uint8Array)], 'expected text or bytes')),
   maxOutput: v.optional(v.pipe(v.number(), v.minValue(0, 'expected a number of bytes'))),
 } as const;
 
@@ -44,6 +49,6 @@ export function checkVmCommand(command: Command, options: ExecOptions): string {
 
 function check(schema: v.GenericSchema, command: Command, options: ExecOptions): string {
   validate(COMMAND, command, 'exec: command');
-  validateOptions(schema, options, 'exec: options');
+  validate(schema, options, 'exec: options');
   return typeof command === 'string' ? command : command.map(shQuote).join(' ');
 }

@@ -9,17 +9,17 @@ import { requireStarted } from './command-text.js';
 import { DEFAULT_MAX_OUTPUT, type ExecOptions } from './exec-options.js';
 import { abandoned, describeCommand, execResult, outputLimit, type ExecResult, type ShellKind } from './exec-result.js';
 
-/** A piece of the output of a command at work. */
+/** A piece of the output of a running command. */
 export interface ExecChunk {
   readonly from: 'stdout' | 'stderr';
   readonly bytes: Buffer;
 }
 
-/** Bytes that wait for the reader before the guest is made to wait. */
+/** Bytes that may wait for the reader before the guest is made to wait. */
 const QUEUE_LIMIT = 1 << 20;
-/** Of a guest that does not wait, as one without perl cannot: the command is killed then. */
+/** The same for a guest that cannot be made to wait, such as one without perl: the command is killed then. */
 const QUEUE_END = 64 << 20;
-/** What a piece costs beside its bytes: a million of one byte each are not a megabyte. */
+/** Memory that a piece takes beside its bytes. */
 const PIECE_COST = 128;
 
 /** A running command's output as it comes, and its end. Iterate it once; a slow reader slows the command down. */
@@ -39,7 +39,7 @@ export class ExecStream implements AsyncIterable<ExecChunk> {
   #discard = false;
   #over: { readonly error?: unknown } | undefined;
 
-  /** @internal @param hold stops the flow until what it returns is called */
+  /** @internal @param hold stops the flow until the returned function is called */
   constructor(command: string, via: ShellKind, hold?: () => () => void) {
     this.command = command;
     this.via = via;
@@ -52,7 +52,7 @@ export class ExecStream implements AsyncIterable<ExecChunk> {
     return this.#result.promise;
   }
 
-  /** Output in the order in which it came; ends with the command. */
+  /** Output in the order of arrival; ends with the command. */
   async *[Symbol.asyncIterator](): AsyncGenerator<ExecChunk> {
     try {
       for (;;) {
@@ -71,7 +71,7 @@ export class ExecStream implements AsyncIterable<ExecChunk> {
       }
     } finally {
       this.discard();
-      if (!this.#over) this.stop(new Error('the reader left'));
+      if (!this.#over) this.stop(new Error('the iteration was left'));
     }
   }
 
@@ -80,7 +80,7 @@ export class ExecStream implements AsyncIterable<ExecChunk> {
     this.#stopped.resolve(reason);
   }
 
-  /** @internal Resolves with the reason when the command is to be killed. */
+  /** @internal Resolves with the reason when the command must be killed. */
   get stopped(): Promise<unknown> {
     return this.#stopped.promise;
   }
@@ -99,9 +99,9 @@ export class ExecStream implements AsyncIterable<ExecChunk> {
       this.stop(
         new QmpilotError(
           'OUTPUT_LIMIT',
-          `${describeCommand(this.command)} gave more than ${QUEUE_END} bytes that nobody has read yet, and was killed`,
+          `${describeCommand(this.command)} wrote more than ${QUEUE_END} bytes that were not read yet, and was killed`,
           {
-            hint: 'read it faster, or have it write to a file: this guest cannot be made to wait',
+            hint: 'read faster, or write to a file: this guest cannot be made to wait',
           },
         ),
       );
@@ -114,7 +114,7 @@ export class ExecStream implements AsyncIterable<ExecChunk> {
     this.#wake();
   }
 
-  /** @internal What came, and comes, is not wanted any more. */
+  /** @internal Drops the output that has arrived and that will arrive. */
   discard(): void {
     this.#discard = true;
     this.#queue = [];

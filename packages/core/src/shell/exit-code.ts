@@ -1,6 +1,6 @@
 import { QmpilotError } from '../errors.js';
 
-/** The exit code in what a guest's side said of a command. @throws {SHELL_LOST} when it is none: a guest may say anything */
+/** Parses the exit code that the guest's side sent. @throws {SHELL_LOST} when it is not one, as a guest may send anything */
 export function readExitCode(said: string, name: string): number {
   const code = /^\d{1,3}(?=k?$)/.exec(said)?.[0];
   if (code !== undefined && Number(code) <= 255) return Number(code);

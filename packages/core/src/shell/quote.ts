@@ -1,5 +1,5 @@
 /**
- * One word of bash source that stands for `text`, whatever is in it but NUL: `$'...'`, without any control
+ * Quotes any `text` without NUL as one word of bash source: `$'...'`, without any control
  * character, so that it fits on one line and passes a terminal unharmed.
  */
 export function bashWord(text: string): string {

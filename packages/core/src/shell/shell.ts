@@ -12,11 +12,11 @@ export interface Shell {
   ready(options?: WaitOptions): Promise<void>;
 
   /**
-   * Runs `command` as a shell text of its own (what it sets is gone afterwards). Children it leaves in the
-   * background go on; what they print later is lost.
+   * Runs `command` in a subshell: variables that it sets are lost afterwards. Children that it leaves in the background keep
+   * running; what they print later is lost.
    * @throws {USAGE} for invalid arguments, at once
    * @throws {NOT_FOUND} when `cwd` or `user` does not exist in the guest
-   * @throws {TIMEOUT} after `timeout` (none by default): the command was killed, the shell goes on
+   * @throws {TIMEOUT} after `timeout` (none by default): the command was killed, the shell stays usable
    * @throws {ABORTED} likewise
    * @throws {OUTPUT_LIMIT} likewise, when an output grew beyond `maxOutput`
    * @throws {SHELL_LOST} when the guest does not answer
@@ -31,7 +31,7 @@ export interface Shell {
   expectOk(command: Command, options?: ExecOptions): Promise<ExecResult>;
 
   /**
-   * Runs `command` and gives its output as it comes, of any size. Leaving the iteration early kills it.
+   * Runs `command` and returns its output as a stream, of any size. Leaving the iteration early kills it.
    * @throws what `exec` throws, from the iteration and from `result`
    */
   stream(command: Command, options?: ExecOptions): ExecStream;

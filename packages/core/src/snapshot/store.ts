@@ -81,11 +81,7 @@ export class SnapshotStore {
    * @throws {ALREADY_EXISTS}
    */
   reserve(name: string): () => void {
-    if (typeof name !== 'string' || !/^\w[\w.-]{0,99}$/.test(name)) {
-      throw new QmpilotError('USAGE', `invalid snapshot name ${shown(name)}`, {
-        hint: 'use up to 100 letters, digits, ".", "_" and "-"; the first must be a letter, a digit or "_"',
-      });
-    }
+    if (typeof name !== 'string' || !/^\w[\w.-]{0,99}$/.test(name)) throw invalidName(name);
     if (this.#snapshots.has(name) || this.#reserved.has(name)) {
       throw new QmpilotError('ALREADY_EXISTS', `snapshot ${name} already exists`, {
         hint: 'choose another name, or remove that one first',
@@ -114,10 +110,14 @@ export class SnapshotStore {
     });
   }
 
-  /** @throws {NOT_FOUND} when there is none of this name */
+  /**
+   * @throws {NOT_FOUND} when there is none of this name
+   * @throws {USAGE} for a name that is not a string
+   */
   get(name: string): StoredSnapshot {
     const found = this.#snapshots.get(name);
     if (found) return found;
+    if (typeof name !== 'string') throw invalidName(name);
     const names = [...this.#snapshots.keys()];
     throw new QmpilotError('NOT_FOUND', `snapshot ${shown(name)} not found`, {
       hint:
@@ -142,4 +142,10 @@ export class SnapshotStore {
     if (saved.strategy === 'internal') await removeInternal(saved);
     else await removeFrozen(saved);
   }
+}
+
+function invalidName(name: unknown): QmpilotError {
+  return new QmpilotError('USAGE', `invalid snapshot name ${shown(name)}`, {
+    hint: 'use up to 100 letters, digits, ".", "_" and "-"; the first must be a letter, a digit or "_"',
+  });
 }

@@ -8,10 +8,11 @@ import type { Machine } from '../qemu/process/machine.js';
 import type { VmFacts } from '../qemu/vm-facts.js';
 import type { QmpClient } from '../qmp/client.js';
 import type { ConsoleShell } from '../shell/console-shell/console-shell.js';
-import type { Command } from '../shell/exec-options.js';
-import { describeCommand, requireSuccess, type ExecResult } from '../shell/exec-result.js';
+import { type Command } from '../shell/exec-options.js';
+import { describeCommand, requireFailure, requireSuccess, type ExecResult } from '../shell/exec-result.js';
 import { checkVmCommand as checkCommand } from '../shell/exec-schema.js';
-import type { Shell } from '../shell/shell.js';
+import type { ExecStream } from '../shell/exec-stream.js';
+import { type Shell } from '../shell/shell.js';
 import type { SnapshotBlocker } from '../snapshot/blockers.js';
 import type { SnapshotInfo } from '../snapshot/store.js';
 import type { WaitOptions } from '../util/async/deadline.js';
@@ -40,33 +41,23 @@ import { POWEROFF_OPTIONS } from './power/poweroff-options.js';
 import { powerOff, type PoweroffOptions, type PoweroffReport } from './power/poweroff.js';
 import { reboot } from './power/reboot.js';
 import { startAgain } from './power/start-again.js';
-import { VmShells, type OpenShellOptions, type VmExecOptions } from './shells/vm-shells.js';
+import type { GuestProcess, SpawnOptions } from './shells/guest-process.js';
+import { checkShellOptions, VmShells, type OpenShellOptions, type VmExecOptions } from './shells/vm-shells.js';
 import { fork } from './snapshots/fork.js';
-import {
-  type ForkManyOptions,
-  type ForkOptions,
-  type RestoreOptions,
-  type SnapshotOptions,
-  FORK_OPTIONS,
-  RESTORE_OPTIONS,
-  SNAPSHOT_OPTIONS,
-} from './snapshots/options.js';
+import type { ForkManyOptions, ForkOptions, RestoreOptions, SnapshotOptions } from './snapshots/options.js';
+import { FORK_OPTIONS, RESTORE_OPTIONS, SNAPSHOT_OPTIONS } from './snapshots/options.js';
 import { SnapshotPool, type PoolOptions, type PoolTakeOptions } from './snapshots/pool.js';
 import { NONCE_FILE } from './snapshots/reseed.js';
 import { Snapshot } from './snapshots/snapshot.js';
 import { VmSnapshots } from './snapshots/vm-snapshots.js';
-import {
-  runWait,
-  until,
-  waitForFile,
-  waitForPort,
-  waitForText,
-  waitForUnit,
-  type TextWait,
-  type UnitWait,
-  type Wait,
-  type WaitForOptions,
-} from './wait/waits.js';
+import type { UntilOptions } from './wait/combine.js';
+import type { CommandWait } from './wait/command.js';
+import type { FileWait } from './wait/file.js';
+import type { PortWait } from './wait/port.js';
+import type { TextWait } from './wait/text.js';
+import type { UnitWait } from './wait/unit.js';
+import { VmWaits } from './wait/vm-waits.js';
+import { runWait, type Wait, type WaitForOptions } from './wait/wait.js';
 import type { WatchSpec } from './watch/watch-spec.js';
 import { Watch } from './watch/watch.js';
 
@@ -92,6 +83,7 @@ export class Vm implements AsyncDisposable {
   readonly #context: VmContext;
   readonly #snapshots: VmSnapshots;
   readonly #shells: VmShells;
+  readonly #waits: VmWaits;
   readonly #watches = new Set<Watch>();
   #closing: Promise<void> | undefined;
 
@@ -103,6 +95,7 @@ export class Vm implements AsyncDisposable {
     this.#context = new VmContext(`${family.guest.name}-${vmCount}`, family, machine);
     this.#snapshots = new VmSnapshots(this.#context, directory, () => this.#stopWatches());
     this.#shells = new VmShells(family.guest, this.#context.slot);
+    this.#waits = new VmWaits((wait, options) => this.#await(wait, options));
   }
 
   get name(): string {
@@ -212,8 +205,36 @@ export class Vm implements AsyncDisposable {
     return requireSuccess(await this.exec(command, options));
   }
 
-  /** Returns the shell that `exec` would take, for its `stream`. Throws what `exec` throws. */
+  /** Runs a command that has to fail. Throws what `exec` throws. @throws {COMMAND_SUCCEEDED} for exit code 0, with the output */
+  async expectFail(command: Command, options?: VmExecOptions): Promise<ExecResult> {
+    return requireFailure(await this.exec(command, options));
+  }
+
+  /**
+   * Runs a command like `exec`, and returns its output as a stream, of any size. Leaving the iteration early kills the command.
+   * Throws what `exec` throws; once the command runs, its iteration and its `result` do.
+   */
+  async stream(command: Command, options: VmExecOptions = {}): Promise<ExecStream> {
+    const label = describeCommand(checkCommand(command, options));
+    return this.#limited(`${label} in the guest`, { signal: options.signal }, () =>
+      this.#shells.stream(command, options),
+    );
+  }
+
+  /**
+   * Runs a program on a terminal of its own, a spare virtio console of the guest: for programs that ask questions, or draw a screen.
+   * Resolves when it runs. Close it.
+   * @throws {USAGE} when the guest has no spare console left
+   * @throws {SHELL_LOST} when it does not answer
+   * @throws {TIMEOUT} {ABORTED}
+   */
+  async spawn(command: Command, options: SpawnOptions = {}): Promise<GuestProcess> {
+    return this.#onGuest({}, () => this.#shells.spawn(command, options));
+  }
+
+  /** Returns the shell that `exec` would take. Throws what `exec` throws. */
   async bestShell(options: Omit<OpenShellOptions, 'timeout'> = {}): Promise<Shell> {
+    checkShellOptions('bestShell', options);
     return this.#limited('a shell of the guest', options, (wait) => this.#shells.best({ ...options, ...wait }));
   }
 
@@ -223,6 +244,7 @@ export class Vm implements AsyncDisposable {
    * @throws {SHELL_LOST} when it does not answer
    */
   async openShell(options: OpenShellOptions = {}): Promise<Shell> {
+    checkShellOptions('openShell', options);
     return this.#limited('a further shell', options, (wait) => this.#shells.open({ ...options, ...wait }));
   }
 
@@ -312,15 +334,15 @@ export class Vm implements AsyncDisposable {
 
   /**
    * Keeps forks of a snapshot loaded and paused: taking one costs milliseconds. The caller closes the pool.
-   * @throws {USAGE} when there is no such snapshot
-   * @throws {USAGE} for a size that is not 1 or more
+   * @throws {NOT_FOUND} when there is no such snapshot
+   * @throws {USAGE}
    */
   pool(name: string, options: PoolOptions = {}): VmSnapshotPool {
     this.#context.assertOpen();
     return new SnapshotPool(this.#family, name, options);
   }
 
-  /** Removes a snapshot; forks that run on it go on. */
+  /** Removes a snapshot; forks that run on it continue. @throws {NOT_FOUND} when there is no such snapshot */
   async removeSnapshot(name: string): Promise<void> {
     await this.#family.snapshots.remove(name);
   }
@@ -446,42 +468,50 @@ export class Vm implements AsyncDisposable {
   }
 
   /**
-   * Waits for what `wait` describes and returns its value. Limit: 1 min by default.
+   * Waits for a condition, such as `Wait.forUnit(name)`, and returns its value. Limit: 1 min by default.
    * @throws {TIMEOUT} with what was seen last
-   * @throws {ABORTED} {QEMU_EXITED} and what the wait throws when it cannot come any more
+   * @throws {USAGE} {ABORTED} {QEMU_EXITED} and what the condition throws when it cannot be met any more
    */
-  async waitFor<T>(wait: Wait<T>, options: WaitForOptions = {}): Promise<T> {
-    const { console, over: ended } = this.#context;
-    const target = { console, ended, probeShell: () => this.#context.probeShell() };
-    return this.#context.onGuest(() => runWait(target, wait, options));
+  waitFor<T>(wait: Wait<T>, options: WaitForOptions = {}): Promise<T> {
+    return this.#waits.forCondition(wait, options);
   }
 
-  /** Waits for a systemd unit. @throws {UNIT_FAILED} {NOT_FOUND} at once */
-  async waitForUnit(name: string, options: UnitWait & WaitForOptions = {}): Promise<void> {
-    await this.waitFor(waitForUnit(name, options), options);
+  /** Waits for a systemd unit. Throws what `waitFor` throws. @throws {UNIT_FAILED} {NOT_FOUND} at once */
+  waitForUnit(name: string, options: UnitWait & WaitForOptions = {}): Promise<void> {
+    return this.#waits.forUnit(name, options);
   }
 
-  /** Waits until something in the guest accepts TCP connections on a port. */
-  async waitForPort(port: number, options: { readonly host?: string } & WaitForOptions = {}): Promise<void> {
-    await this.waitFor(waitForPort(port, options), options);
+  /** Waits until something in the guest accepts TCP connections on a port, or with `closed` until they are refused. Throws what `waitFor` throws. */
+  waitForPort(port: number, options: PortWait & WaitForOptions = {}): Promise<void> {
+    return this.#waits.forPort(port, options);
   }
 
-  /** Waits until a path exists in the guest, or with `gone` until it does not. */
-  async waitForFile(path: string, options: { readonly gone?: boolean } & WaitForOptions = {}): Promise<void> {
-    await this.waitFor(waitForFile(path, options), options);
+  /** Waits until a path exists in the guest, or with `gone` until it does not. Throws what `waitFor` throws. */
+  waitForFile(path: string, options: FileWait & WaitForOptions = {}): Promise<void> {
+    return this.#waits.forFile(path, options);
   }
 
-  /** Waits until the serial console prints a text, or its screen shows it; returns what matched. */
+  /** Waits until a process of the guest listens on a Unix socket. Throws what `waitFor` throws. */
+  waitForSocket(path: string, options: WaitForOptions = {}): Promise<void> {
+    return this.#waits.forSocket(path, options);
+  }
+
+  /** Waits until the serial console prints a text, or its screen shows it; returns what matched. Throws what `waitFor` throws. */
   waitForText(pattern: string | RegExp, options: TextWait & WaitForOptions = {}): Promise<string> {
-    return this.waitFor(waitForText(pattern, options), options);
+    return this.#waits.forText(pattern, options);
   }
 
-  /** Waits until `probe` returns something that is neither `undefined`, `null` nor `false`, and returns that. */
+  /** Repeats a command until it succeeds, or with `fails` until it fails; returns its result. Throws what `waitFor` throws. */
+  waitForCommand(command: Command, options: CommandWait & WaitForOptions = {}): Promise<ExecResult> {
+    return this.#waits.forCommand(command, options);
+  }
+
+  /** Waits until `probe` returns something that is neither `undefined`, `null` nor `false`, and returns that. Throws what `waitFor` throws. */
   until<T>(
     probe: (signal: AbortSignal) => T | Promise<T>,
-    options: WaitForOptions & { readonly awaited?: string } = {},
+    options: UntilOptions & WaitForOptions = {},
   ): Promise<Exclude<T, undefined | null | false>> {
-    return this.waitFor(until(probe, options.awaited), options);
+    return this.#waits.until(probe, options);
   }
 
   /**
@@ -558,6 +588,12 @@ export class Vm implements AsyncDisposable {
     await this.#family.snapshots.release();
     await releaseHostDirectories();
     this.#context.removeListeners();
+  }
+
+  #await<T>(wait: Wait<T>, options: WaitForOptions): Promise<T> {
+    const { console, over: ended } = this.#context;
+    const target = { console, ended, probeShell: () => this.#context.probeShell(), commands: this.#shells };
+    return this.#context.onGuest(() => runWait(target, wait, options));
   }
 
   /** Runs `task` within the caller's limits, after a restore that was asked for before. */

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { all, any, boot, debian, waitForFile, waitForPort, waitForText, waitForUnit, type Vm } from '@qmpilot/core';
+import { boot, debian, Wait, type Vm } from '@qmpilot/core';
 import type { KeyboardLayout } from '@qmpilot/core/vm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -70,7 +70,7 @@ describe('waits', () => {
     );
     await expect(vm.waitForUnit('broken', { timeout: '30s' })).rejects.toMatchObject({
       code: 'UNIT_FAILED',
-      message: 'the unit broken.service failed: exit-code, status 7; it said last: no such luck',
+      message: 'the unit broken.service failed: exit-code, status 7; last line of its log: no such luck',
       evidence: { log: expect.arrayContaining(['no such luck']) },
     });
     await expect(vm.waitForUnit('nosuch.target')).rejects.toMatchObject({ code: 'NOT_FOUND' });
@@ -83,14 +83,16 @@ describe('waits', () => {
     await vm.console.type('sleep 1; echo "$((40 + 2)) is the answer"\n');
     expect(
       await vm.waitFor(
-        all(
-          waitForPort(4711),
-          waitForFile('/run/there'),
-          waitForText(/4\d is the answer/),
-          any(waitForUnit('port'), waitForFile('/never')),
+        Wait.all(
+          Wait.forPort(4711),
+          Wait.forFile('/run/there'),
+          Wait.forText(/4\d is the answer/),
+          Wait.any(Wait.forUnit('port'), Wait.forFile('/never')),
         ),
       ),
     ).toEqual([4711, '/run/there', '42 is the answer', { index: 0, value: { unit: 'port.service', sub: 'running' } }]);
+    await vm.expectOk(`systemd-run --on-active=1 systemctl stop port`);
+    await vm.waitForPort(4711, { closed: true });
     // Long enough for one look each on a host with other work.
     const timeout = '10s';
     await Promise.all([
@@ -106,6 +108,31 @@ describe('waits', () => {
         message: expect.stringContaining('last seen'),
       }),
     ]);
+  });
+
+  it('for sockets that listen, also under another name of the directory, and for commands', async () => {
+    await vm.expectOk('ln -s /run /tmp/run; mkfifo /run/notsocket');
+    const listen = 'systemd-socket-activate -l /run/it.sock cat';
+    await vm.expectOk(`systemd-run --unit listens bash -c 'sleep 1; exec ${listen}'`);
+    await vm.waitForSocket('/tmp/run/it.sock');
+    await vm.waitForSocket('/run/systemd/notify');
+    await expect(vm.waitForSocket('/run/notsocket', { timeout: '10s' })).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      message: expect.stringMatching(/last seen: nobody listens: prw.*notsocket/),
+    });
+    await vm.expectOk('systemctl stop listens');
+    await expect(vm.waitForSocket('/run/it.sock', { timeout: '10s' })).rejects.toMatchObject({ code: 'TIMEOUT' });
+
+    await vm.expectOk(`systemd-run --on-active=1 touch /run/later`);
+    expect(await vm.waitForCommand('cat /run/later && echo found')).toMatchObject({ stdout: 'found\n' });
+    await vm.expectOk(`systemd-run --on-active=1 rm /run/later`);
+    expect(await vm.waitForCommand(['test', '-e', '/run/later'], { fails: true })).toMatchObject({ exitCode: 1 });
+    await expect(
+      vm.waitForCommand('echo no luck yet; exit 3', { timeout: '10s', interval: '100ms' }),
+    ).rejects.toMatchObject({ message: expect.stringContaining('last seen: exit code 3: no luck yet') });
+    const begun = Date.now();
+    await expect(vm.waitForCommand('sleep 1000', { timeout: '10s' })).rejects.toMatchObject({ code: 'TIMEOUT' });
+    expect(Date.now() - begun).toBeLessThan(30_000);
   });
 });
 

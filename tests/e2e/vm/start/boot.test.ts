@@ -31,6 +31,10 @@ describe('a Debian guest', () => {
     await vm.console.expect('noise 300');
   });
 
+  it('lets packages that are installed later start their services', async () => {
+    expect((await vm.expectFail('ls /usr/sbin/policy-rc.d')).stderr).toContain('No such file');
+  });
+
   it('has root logged in on the serial console', async () => {
     await vm.console.type('echo "uid $(id -u) on $(tty)"\n');
     expect((await vm.console.expect(/uid \d+ on \S+\n/)).text).toBe('uid 0 on /dev/ttyS0\n');

@@ -16,7 +16,7 @@ interface LogsOptions {
 export function registerLogs(program: Command): void {
   program
     .command('logs')
-    .description('print the output of the serial console of a VM, also after it has ended')
+    .description('print the output of the serial console of a VM, also of one that has ended')
     .argument('<vm>', 'name of the VM')
     .option('-f, --follow', 'keep printing until Ctrl-C or the end of the VM')
     .option('--raw', 'print the bytes unchanged; not to a terminal')

@@ -23,7 +23,7 @@ async function plan(...args: readonly string[]): Promise<string> {
 }
 
 it('says how many clean attempts a known rate needs, watched or not, and how long they take', async () => {
-  expect(await plan('--rate', '3%', '--confidence', '0.99', '--attempt-time', '90s', '--jobs', '2')).toBe(
+  expect(await plan('--rate', '3%', '--confidence', '0.99', '--attempt-time', '90s', '--forks', '2')).toBe(
     `152 clean attempts without a failure
   a failure in 3 % of attempts would not occur in any of them with a probability of 0.98 %
   if the run may stop after each attempt (--until 'rate<0.03@99%'): 164

@@ -19,7 +19,7 @@ interface PlanOptions {
   readonly from?: string;
   readonly confidence: number;
   readonly attemptTime?: number;
-  readonly jobs: number;
+  readonly forks: number;
   readonly json?: boolean;
 }
 
@@ -50,13 +50,13 @@ export function registerPlan(program: Command): void {
     .option('--from <dir>', 'failures and attempt time of a run directory')
     .option('--confidence <share>', 'confidence: 0.99 or 99%', share, 0.95)
     .option('--attempt-time <time>', 'duration of one attempt: 90s', duration)
-    .option('--jobs <n>', 'attempts in parallel', wholeNumber, 1)
+    .option('--forks <n>', 'VMs in parallel', wholeNumber, 1)
     .option('--json', 'print one JSON line')
     .addHelpText('after', helpText(HELP))
     .action(async (options: PlanOptions) => {
       const plan = await makePlan(options);
       const attemptMs = options.attemptTime ?? plan.attemptMs;
-      const totalMs = attemptMs === undefined ? undefined : Math.ceil(plan.cleanAttempts / options.jobs) * attemptMs;
+      const totalMs = attemptMs === undefined ? undefined : Math.ceil(plan.cleanAttempts / options.forks) * attemptMs;
       if (options.json === true) {
         process.stdout.write(
           `${renderJson({ v: 1, type: 'plan', cleanAttempts: plan.cleanAttempts, confidence: options.confidence, watched: plan.watched, totalMs }, false)}\n`,
@@ -66,7 +66,7 @@ export function registerPlan(program: Command): void {
       const time =
         totalMs === undefined || attemptMs === undefined
           ? ''
-          : `  at ${longMs(attemptMs)} each${options.jobs > 1 ? `, ${options.jobs} at a time` : ''}: ${longMs(totalMs)}\n`;
+          : `  at ${longMs(attemptMs)} each${options.forks > 1 ? `, ${options.forks} at a time` : ''}: ${longMs(totalMs)}\n`;
       const watched =
         plan.watched === undefined
           ? ''

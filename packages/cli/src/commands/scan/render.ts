@@ -9,7 +9,7 @@ export interface Failure {
   count: number;
 }
 
-/** The failures of a log for people; `where` stands before each. */
+/** Renders the failures of a log for people; `where` is printed before each. */
 export function renderFailures(failures: readonly Failure[], where: string): string {
   const blocks = failures.map(({ first, count }) => {
     const lines = [

@@ -88,7 +88,7 @@ class LogScan {
         throw new UnreadableLogError(`${this.#name} is a binary file, not a console log`);
       this.#take([...detector.push(bytes, this.#elapsed()), ...detector.end(this.#elapsed())]);
     } catch (error) {
-      // What was found before is told all the same.
+      // Earlier findings are reported nevertheless.
       this.#take(detector.end(this.#elapsed()));
       if (!(error instanceof UnreadableLogError)) throw error;
       process.stderr.write(`qmpilot scan: ${visible(error.message)}\n`);
@@ -97,7 +97,7 @@ class LogScan {
     return this.#explain(detector.unread);
   }
 
-  /** Only a pipe has a clock of its own; a file is there at once. */
+  /** Times of arrival make sense for a pipe only. */
   #elapsed(): number {
     return this.#name === '-' ? performance.now() - this.#started : 0;
   }

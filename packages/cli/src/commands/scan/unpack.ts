@@ -22,7 +22,7 @@ const LONGEST_MAGIC = 6;
 const MAX_UNPACKED = 4 * 2 ** 30;
 
 /**
- * The bytes of a log that may be packed by gzip, zstd, xz or bzip2. What it unpacks to is bounded in size.
+ * Returns the bytes of a log that may be packed by gzip, zstd, xz or bzip2. The unpacked size is limited.
  * @throws {UnreadableLogError} when it is too long, or the program that unpacks it is not there or fails
  */
 export async function* unpack(input: Readable, name: string, limit = MAX_UNPACKED): AsyncGenerator<Uint8Array> {

@@ -44,7 +44,7 @@ export function registerCompletion(program: Command): void {
     .addHelpText(
       'after',
       helpText(
-        '  bash: eval "$(qmpilot completion bash)"\n  zsh:  eval "$(qmpilot completion zsh)"\n  fish: qmpilot completion fish | source',
+        'Put this into the file that your shell reads at its start:\n\n  bash: eval "$(qmpilot completion bash)"\n  zsh:  eval "$(qmpilot completion zsh)"\n  fish: qmpilot completion fish | source',
       ),
     )
     .action((shell: (typeof SHELLS)[number]) => void process.stdout.write(SCRIPTS[shell]));

@@ -7,6 +7,7 @@ import { interruptible } from '../../interrupt.js';
 import { readInput } from '../../read-input.js';
 import { jsonLine } from '../../render/json.js';
 import { TerminalFilter } from '../../render/terminal-filter.js';
+import { requireTerminal, withTerminal } from '../../terminal-session.js';
 
 interface ExecCommandOptions {
   readonly user?: string;
@@ -14,6 +15,7 @@ interface ExecCommandOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly timeout?: number;
   readonly stdin?: boolean;
+  readonly tty?: boolean;
   readonly json?: boolean;
 }
 
@@ -23,7 +25,8 @@ A single word is a shell command ("ls /proc | wc -l"); several words are a progr
 Exit status: that of the command; 125 when it could not be run or did not end in time.
 
   qmpilot exec web -- uname -r
-  qmpilot exec web 'dmesg | tail -3'`;
+  qmpilot exec web 'dmesg | tail -3'
+  qmpilot exec --tty web htop`;
 
 export function registerExec(program: Command): void {
   program
@@ -36,6 +39,7 @@ export function registerExec(program: Command): void {
     .option('--env <key=value>', 'set an environment variable (repeatable)', environment)
     .option('--timeout <time>', 'kill the command after this time', duration)
     .option('--stdin', 'pass standard input to the command')
+    .option('--tty', 'run it on a terminal of its own, connected to yours')
     .option('--json', 'print one JSON line with exit status and output')
     .passThroughOptions()
     .addHelpText('after', helpText(HELP))
@@ -48,6 +52,10 @@ export function registerExec(program: Command): void {
         });
       }
       const command = words.length === 1 ? (words[0] ?? '') : words.map(shellWord).join(' ');
+      if (options.tty === true) {
+        process.exitCode = await runOnTerminal(name, command, options);
+        return;
+      }
       const input = options.stdin === true ? (await readInput()).toString('base64') : undefined;
       const output = options.json === true ? collector() : passOn();
       const { exitCode, durationMs } = await interruptible('killing the command', (signal) =>
@@ -65,6 +73,19 @@ export function registerExec(program: Command): void {
         process.stdout.write(jsonLine('exec', { vm: name, command, exitCode, durationMs, ...output.texts() }));
       process.exitCode = exitCode;
     });
+}
+
+/** Runs a command on a terminal of its own in the guest; returns its exit code. */
+async function runOnTerminal(name: string, command: string, options: ExecCommandOptions): Promise<number> {
+  const { user, cwd, env } = options;
+  const other = (['timeout', 'stdin', 'json'] as const).find((option) => options[option] !== undefined);
+  if (other !== undefined) throw new QmpilotError('USAGE', `exec: --tty and --${other} exclude each other`);
+  requireTerminal('exec --tty', 'without a terminal, leave out --tty');
+  const term = process.env['TERM'] === undefined ? {} : { TERM: process.env['TERM'] };
+  const { exitCode } = await withTerminal(undefined, ({ signal, size, ...handlers }) =>
+    call(name, 'terminal', { command, user, cwd, env: { ...term, ...env }, ...size }, { signal, ...handlers }),
+  );
+  return exitCode;
 }
 
 /** Quotes a word for a POSIX shell. */

@@ -9,10 +9,13 @@ import { interruptible } from '../../interrupt.js';
 interface WaitCommandOptions {
   readonly unit?: string;
   readonly port?: number;
+  readonly closed?: number;
+  readonly socket?: string;
   readonly file?: string;
   readonly gone?: string;
   readonly text?: string;
   readonly command?: string;
+  readonly fails?: string;
   readonly timeout?: number;
 }
 
@@ -22,7 +25,7 @@ Give exactly one condition.
   qmpilot wait web --unit nginx --timeout 30s
   qmpilot wait web --command 'curl -fs localhost:8080'
 
-Exit status: 0 the condition holds; 125 it did not within the time, or cannot any more (such as a unit that failed).`;
+Exit status: 0 the condition is met; 125 it was not met in time, or cannot be met any more (such as a unit that failed).`;
 
 export function registerWait(program: Command): void {
   program
@@ -31,10 +34,13 @@ export function registerWait(program: Command): void {
     .argument('<vm>', 'name of the VM')
     .option('--unit <name>', 'until this systemd unit is active')
     .option('--port <n>', 'until this TCP port accepts connections in the guest', portNumber)
+    .option('--closed <n>', 'until this TCP port refuses connections in the guest', portNumber)
+    .option('--socket <path>', 'until a process listens on this Unix socket')
     .option('--file <path>', 'until this file exists')
     .option('--gone <path>', 'until this file does not exist')
     .option('--text <text>', 'until the serial console shows this text')
     .option('--command <command>', 'until this shell command exits with 0')
+    .option('--fails <command>', 'until this shell command exits with another status than 0')
     .option('--timeout <time>', 'time limit (default: 1m)', duration)
     .addHelpText('after', helpText(HELP))
     .action(async (name: string, { timeout, ...conditions }: WaitCommandOptions) => {
@@ -43,15 +49,14 @@ export function registerWait(program: Command): void {
     });
 }
 
-function waitRequest({ port, ...texts }: Omit<WaitCommandOptions, 'timeout'>): WaitRequest {
-  const given: WaitRequest[] = Object.entries(texts).map(([kind, value]) => ({
-    kind: kind as keyof typeof texts,
-    value,
+function waitRequest(conditions: Omit<WaitCommandOptions, 'timeout'>): WaitRequest {
+  const given: WaitRequest[] = Object.entries(conditions).map(([kind, value]) => ({
+    kind: kind as keyof typeof conditions,
+    value: String(value),
   }));
-  if (port !== undefined) given.push({ kind: 'port', value: String(port) });
   const [request] = given;
   if (request && given.length === 1) return request;
   throw new QmpilotError('USAGE', `wait: ${given.length === 0 ? 'no condition' : 'several conditions'} given`, {
-    hint: 'give exactly one of --unit, --port, --file, --gone, --text and --command',
+    hint: 'give exactly one of the options that are listed by qmpilot wait --help',
   });
 }

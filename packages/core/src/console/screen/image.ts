@@ -1,7 +1,7 @@
 import type { ScreenCell } from './cell.js';
 import { DEFAULT_BACKGROUND, DEFAULT_FOREGROUND, toHex } from './palette.js';
 
-/** What a screen showed at one moment, as a value. */
+/** Content of a screen at one moment. */
 export interface ScreenImage {
   readonly columns: number;
   readonly rows: readonly (readonly ScreenCell[])[];
@@ -10,7 +10,7 @@ export interface ScreenImage {
 
 /** How a screen is drawn. */
 export interface RenderOptions {
-  /** Show where the cursor stands; default true. */
+  /** Shows the cursor; default true. */
   readonly cursor?: boolean;
 }
 

@@ -5,7 +5,7 @@ import { DEFAULT_BACKGROUND } from './palette.js';
 const CELL = { width: 8.4, height: 18, baseline: 13.5 };
 const MARGIN = 8;
 
-/** A picture of the screen that needs nothing else: every character stands in its own cell, whatever font there is. */
+/** A picture of the screen that needs nothing else: every character has its own cell, in any font. */
 export function renderSvg(image: ScreenImage, options: RenderOptions = {}): string {
   const width = units(image.columns * CELL.width + 2 * MARGIN);
   const height = units(image.rows.length * CELL.height + 2 * MARGIN);

@@ -4,11 +4,11 @@ import type { ScreenRegion } from './terminal-view.js';
 
 /** One pane of a tmux window. */
 export interface Pane {
-  /** tmux's number of it, from 0. */
+  /** Its index in tmux, from 0. */
   readonly index: number;
-  /** What `pane-border-status` shows of it; empty where it is off. */
+  /** The title that `pane-border-status` shows; empty where that is off. */
   readonly title: string;
-  /** The cursor stands in it. */
+  /** The cursor is in it. */
   readonly active: boolean;
   readonly region: ScreenRegion;
   /** Its rows, without spaces at their ends. */
@@ -20,7 +20,7 @@ export interface Pane {
 /** A pane by its number (a negative one counts from the last), by a part of its title, or the one with the cursor. */
 export type PaneSelector = number | 'active' | { readonly title: string };
 
-/** What part of the screen is looked at; all of it by default. */
+/** A part of the screen; all of it by default. */
 export interface ScreenPart {
   /** Look at this row only, from 0; a negative one counts from the last row. With `pane`, a row of the pane. */
   readonly row?: number | undefined;
@@ -37,7 +37,7 @@ export interface SettleOptions extends WaitOptions, ScreenPart {
   readonly quiet?: Duration | undefined;
 }
 
-/** Where and what a wait on the screen found. */
+/** Text that a wait on the screen found, and its place. */
 export interface ScreenMatch {
   readonly text: string;
   readonly groups: readonly (string | undefined)[];

@@ -24,7 +24,7 @@ export function waitForText(
   return waitUntil(screen, awaited, () => firstMatch(views(screen, options), find), options);
 }
 
-/** What `waitFor` would give at once; undefined when it would wait. */
+/** Returns what `waitFor` would return at once; undefined when it would wait. */
 export function findOnScreen(
   screen: WatchedScreen,
   pattern: string | RegExp,
@@ -57,7 +57,7 @@ export function waitUntil<S extends WatchedScreen, T>(
 
 export function settle(screen: WatchedScreen, options: SettleOptions): Promise<string[]> {
   const quietMs = parseDuration(options.quiet ?? 500, 'quiet');
-  const awaited = `${what(options)} to stand still for ${quietMs} ms`;
+  const awaited = `${what(options)} to be unchanged for ${quietMs} ms`;
   const details = () => lastSeen(screen, options);
   return awaitWithin<string[]>({ awaited, defaultTimeout: 30_000, details }, options, (resolve, reject) => {
     let shown: string | undefined;
@@ -79,7 +79,7 @@ export function settle(screen: WatchedScreen, options: SettleOptions): Promise<s
   });
 }
 
-/** What a pattern is looked for in, one after the other; none when there is no such pane. */
+/** Texts to search, in this order; none when there is no such pane. */
 function views(screen: WatchedScreen, { row, region, pane }: ScreenPart): string[][] {
   const cut = (rows: readonly string[]) => (row === undefined ? [...rows] : [rows.at(row) ?? '']);
   if (pane !== undefined) {
@@ -87,7 +87,7 @@ function views(screen: WatchedScreen, { row, region, pane }: ScreenPart): string
     return found ? [cut(found.rows)] : [];
   }
   if (region) return [cut(screen.program.region(region))];
-  // Anywhere on the screen, what the kernel wrote across it counts as well.
+  // A search of the whole screen includes what the kernel wrote across it.
   return row === undefined && screen.program !== screen
     ? [screen.rows(), screen.program.rows()]
     : [cut(screen.program.rows())];

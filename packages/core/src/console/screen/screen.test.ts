@@ -118,7 +118,7 @@ describe('Screen.settle', () => {
     const screen = await screenOf('one');
     await expect(screen.settle({ quiet: 60_000, timeout: 30 })).rejects.toMatchObject({
       code: 'TIMEOUT',
-      awaited: 'the screen to stand still for 60000 ms',
+      awaited: 'the screen to be unchanged for 60000 ms',
     });
   });
 

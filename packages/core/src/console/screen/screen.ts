@@ -1,14 +1,18 @@
-import { QmpilotError } from '../../errors.js';
 import type { WaitOptions } from '../../util/async/deadline.js';
 import { Listeners } from '../../util/async/listeners.js';
+import { wholeNumber } from '../../util/validation/schemas.js';
+import { validate } from '../../util/validation/validate.js';
 import { characterGrid, findPanes, paneTitle, statusRow, type PaneLayout } from './panes.js';
 import { ProgramView } from './program-view.js';
 import type { Pane, PaneSelector, ScreenMatch, ScreenWaitOptions, SettleOptions } from './screen-part.js';
+import { checkScreenWait, checkSettle, checkWaitUntil } from './screen-schema.js';
 import { settle, waitForText, waitUntil } from './screen-wait.js';
 import { TerminalView, type ScreenOptions, type ScreenRegion } from './terminal-view.js';
 
 /** Bytes that wait to be interpreted before reading is held. */
 const BACKLOG_LIMIT = 1 << 20;
+/** Columns or rows. */
+const MAX_SIZE = 1000;
 
 /**
  * A console's output as a terminal of the xterm family shows it to a person, with what the kernel writes across it. While
@@ -27,7 +31,7 @@ export class Screen extends TerminalView {
     this.terminal.onWriteParsed(() => this.#changes.emit());
   }
 
-  /** Interprets `chunk`, soon. Gives `true` when so much waits that more should be held back until `whenIdle` calls. */
+  /** Interprets `chunk` in the background. Returns true when so much waits that more should be held back until `whenIdle` calls. */
   feed(chunk: Uint8Array): boolean {
     this.#backlog += chunk.length;
     this.#program.feed(chunk);
@@ -52,7 +56,7 @@ export class Screen extends TerminalView {
     return this.#program.view ?? this;
   }
 
-  /** The panes of tmux, told apart by the lines between them; a screen without such lines is one pane. */
+  /** The panes of tmux, separated by the lines between them; a screen without such lines is one pane. */
   panes(): Pane[] {
     const view = this.program;
     const rows = Array.from({ length: view.rowCount }, (_, row) => view.cells(row));
@@ -87,24 +91,16 @@ export class Screen extends TerminalView {
     return panes.find((pane) => (selector === 'active' ? pane.active : pane.title.includes(selector.title)));
   }
 
-  /** Changes this side's size only; `console.resize` tells the guest as well. */
+  /** Changes the size on this side only; `console.resize` sets that of the guest's terminal as well. */
   resize(columns: number, rows: number): void {
-    if (
-      !Number.isInteger(columns) ||
-      !Number.isInteger(rows) ||
-      columns < 2 ||
-      rows < 1 ||
-      columns > 1000 ||
-      rows > 1000
-    ) {
-      throw new QmpilotError('USAGE', `a screen cannot have ${columns} columns and ${rows} rows`);
-    }
+    validate(wholeNumber(2, MAX_SIZE), columns, 'resize: columns');
+    validate(wholeNumber(1, MAX_SIZE), rows, 'resize: rows');
     this.terminal.resize(columns, rows);
     this.#program.resize(columns, rows);
     this.#changes.emit();
   }
 
-  /** Empty again, as after power-on. */
+  /** Clears the screen, as at power-on. */
   reset(): void {
     this.terminal.reset();
     this.#program.reset();
@@ -117,7 +113,7 @@ export class Screen extends TerminalView {
     this.#program.timeJump();
   }
 
-  /** Calls `listener` when something was drawn; gives the function that ends it. */
+  /** Calls `listener` when something was drawn; returns an unsubscribe function. */
   onChange(listener: () => void): () => void {
     return this.#changes.add(listener);
   }
@@ -129,29 +125,32 @@ export class Screen extends TerminalView {
 
   /**
    * Waits until `pattern` is on the screen: anywhere, or in the row, region or pane that is named. Limit: 30 s by default.
-   * @throws {TIMEOUT} with what was looked at last
+   * @throws {TIMEOUT} with what the screen showed last
    * @throws {ABORTED}
    * @throws {CONSOLE_CLOSED} when the console ends before
    */
-  waitFor(pattern: string | RegExp, options: ScreenWaitOptions = {}): Promise<ScreenMatch> {
+  async waitFor(pattern: string | RegExp, options: ScreenWaitOptions = {}): Promise<ScreenMatch> {
+    checkScreenWait(pattern, options);
     return waitForText(this, pattern, options);
   }
 
-  /** Waits until `probe`, called after every change, gives something else than `undefined`. */
-  waitUntil<T>(awaited: string, probe: (screen: Screen) => T | undefined, options: WaitOptions = {}): Promise<T> {
+  /** Waits until `probe`, which is called after every change, returns something else than `undefined`, and returns that. Limit: 30 s by default. */
+  async waitUntil<T>(awaited: string, probe: (screen: Screen) => T | undefined, options: WaitOptions = {}): Promise<T> {
+    checkWaitUntil(awaited, probe, options);
     return waitUntil(this, awaited, probe, options);
   }
 
   /**
    * Waits until the text of the screen, or of the row, region or pane that is named, has not changed for `quiet` (500 ms by
-   * default), and gives it. Limit: 30 s by default.
+   * default), and returns it. Limit: 30 s by default.
    * @throws {TIMEOUT} {ABORTED} {CONSOLE_CLOSED} as `waitFor`
    */
-  settle(options: SettleOptions = {}): Promise<string[]> {
+  async settle(options: SettleOptions = {}): Promise<string[]> {
+    checkSettle(options);
     return settle(this, options);
   }
 
-  /** Tells those who wait that nothing more will come. */
+  /** Rejects pending waits, as nothing more will be drawn. */
   end(error: Error): void {
     this.whenIdle(() => this.#ends.emit(error));
   }

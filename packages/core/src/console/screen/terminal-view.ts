@@ -8,7 +8,7 @@ import { renderSvg } from './render-svg.js';
 
 /** The size of a terminal. */
 export interface ScreenOptions {
-  /** 80 by default: what a serial tty has until somebody says otherwise. */
+  /** Default 80, the size of a serial tty until it is changed. */
   readonly columns?: number;
   /** 24 by default. */
   readonly rows?: number;
@@ -27,15 +27,15 @@ const BY_ROW = ['L', 'M', 'S', 'T'] as const;
 const BY_COLUMN = ['I', 'Z', 'b'] as const;
 /** Between such pieces of what is drawn, others get their turn: 64 KiB of resets take a second. */
 const PIECE_BYTES = 4096;
-/** What a program may say to the terminal in one string, such as a title: xterm.js keeps 10 million characters of one that nothing ends. */
+/** Longest string that a program may send to the terminal, such as a title: xterm.js keeps 10 million characters of one that does not end. */
 const STRING_BYTES = 1 << 18;
 const CANCEL = '\x18';
 /** BEL, CAN, SUB and ESC end a string. */
 const ENDS_STRING = new Set([0x07, 0x18, 0x1a, 0x1b]);
-/** OSC 8: nothing here shows a link, and xterm.js forgets none while its line stands. */
+/** OSC 8: links are not shown here, and xterm.js keeps each as long as its line exists. */
 const HYPERLINK = 8;
 
-/** What a terminal shows: read it, it changes by itself. */
+/** The content of a terminal, which changes as output arrives. */
 export class TerminalView {
   protected readonly terminal: Terminal;
   #unended = 0;
@@ -93,7 +93,7 @@ export class TerminalView {
     return this.terminal.rows;
   }
 
-  /** Where the cursor stands, from 0. */
+  /** Position of the cursor, from 0. */
   get cursor(): { readonly row: number; readonly column: number } {
     return { row: this.#buffer.cursorY, column: this.#buffer.cursorX };
   }
@@ -137,13 +137,13 @@ export class TerminalView {
     );
   }
 
-  /** The cells of a row, with colours; the second half of a wide character is no cell of its own. */
+  /** The cells of a row, with colours; the second half of a wide character is not a cell. */
   cells(row: number): ScreenCell[] {
     const line = this.#line(row);
     return line ? readCells(line) : [];
   }
 
-  /** What is shown now, as a value. */
+  /** The present content as a value. */
   image(): ScreenImage {
     return {
       columns: this.columns,
@@ -152,12 +152,12 @@ export class TerminalView {
     };
   }
 
-  /** What is shown now as an SVG picture that needs nothing else; text of the guest is escaped. */
+  /** The present content as an SVG picture without external resources; text of the guest is escaped. */
   toSvg(options: RenderOptions = {}): string {
     return renderSvg(this.image(), options);
   }
 
-  /** What is shown now as a `<pre>` element with inline styles; text of the guest is escaped. */
+  /** The present content as a `<pre>` element with inline styles; text of the guest is escaped. */
   toHtml(options: RenderOptions = {}): string {
     return renderHtml(this.image(), options);
   }

@@ -12,6 +12,7 @@ const GUEST_ERRORS: ReadonlySet<ErrorCode> = new Set([
   'TIMEOUT',
   'NOT_FOUND',
   'COMMAND_FAILED',
+  'COMMAND_SUCCEEDED',
   'OUTPUT_LIMIT',
   'UNIT_FAILED',
 ]);

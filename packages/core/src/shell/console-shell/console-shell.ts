@@ -15,15 +15,15 @@ import { agentInstallation } from './guest-helper.js';
 import { ConsoleLink } from './link.js';
 
 const PONG_MS = 300;
-/** How long a guest that was reset may take to start its shell again. */
+/** Limit for a guest that was reset to start its shell again. */
 const REBOOT_MS = 180_000;
-/** Where an agent is known to be: 8 guests put back at once on two cores take a second to answer. */
+/** Where the helper is known to run: 8 guests that are restored at once on two cores take a second to answer. */
 const EXPECTED_PONG_MS = 3000;
 
 /**
- * Commands over a tty that nobody else uses, such as a virtio console (/dev/hvc0): answers also while the
- * kernel talks on the serial console and while `poweroff` stalls. The guest's side is a plain `bash` with
- * that tty as standard input, output and error, started again when it ends; `ready` makes an agent of it.
+ * Runs commands over a tty of its own, such as a virtio console (/dev/hvc0): answers also while the kernel prints on the serial
+ * console and while `poweroff` stalls. The guest's side is a plain `bash` with that tty as standard input, output and error, started
+ * again when it ends; `ready` installs a helper in it.
  */
 export class ConsoleShell implements Shell {
   readonly name: string;
@@ -36,7 +36,7 @@ export class ConsoleShell implements Shell {
 
   /**
    * @param options.onClose called once, by `close`, while the channel can still be used
-   * @param options.hasAgent the guest's side is most likely an agent already, as in a guest that was put back
+   * @param options.hasAgent the helper most likely runs already, as in a restored guest
    */
   constructor(
     channel: Channel,
@@ -50,8 +50,8 @@ export class ConsoleShell implements Shell {
   }
 
   /**
-   * Waits until the guest's bash is there and makes it the agent; after a restore or a reset it only asks
-   * whether the agent still answers, one round trip. Limit: 60 s by default.
+   * Waits until the guest's bash answers, and installs the helper in it; after a restore only checks, in one round trip, that the
+   * helper still answers. Limit: 60 s by default.
    * @throws {SHELL_LOST} when nothing answers in time
    * @throws {ABORTED}
    * @throws {CONSOLE_CLOSED}
@@ -60,7 +60,7 @@ export class ConsoleShell implements Shell {
     return this.#limited(options, (wait) => this.#sync({ patience: 60_000, ...wait }));
   }
 
-  /** Whether the guest's side answered since the last doubt about it. */
+  /** Whether the guest's side answered the last time. */
   get answers(): boolean {
     return this.#link.answers;
   }
@@ -86,8 +86,8 @@ export class ConsoleShell implements Shell {
   }
 
   /**
-   * As the interface says. Other commands wait until it has ended; what it left in the background is killed then. In a guest
-   * without perl standard error comes by lines, without NUL bytes.
+   * See `Shell.stream`. Other commands wait until it has ended; children that it left in the background are killed then. In a guest
+   * without perl, standard error arrives by lines, without NUL bytes.
    */
   stream(command: Command, options: ExecOptions = {}): ExecStream {
     const source = checkCommand(command, options);
@@ -101,8 +101,8 @@ export class ConsoleShell implements Shell {
   }
 
   /**
-   * @internal Lines of bash for the agent itself, builtins only and bounded in time: no subshell, so half the cost of `exec`. Gives
-   * the exit status.
+   * @internal Runs lines of bash in the helper itself: builtins only, bounded in time. Without a subshell it costs half of `exec`.
+   * Returns the exit status.
    */
   here(code: string, options: WaitOptions = {}): Promise<number> {
     return this.#limited(options, async (wait) => {
@@ -134,7 +134,7 @@ export class ConsoleShell implements Shell {
   }
 
   /**
-   * Ends the guest's bash, after what it runs; where the guest starts it again, a new one comes. Limit: 1 s by default.
+   * Ends the guest's bash after its current command; a guest that starts it again has a new one. Limit: 1 s by default.
    * @throws {TIMEOUT} when it does not answer
    */
   async quit(options: WaitOptions = {}): Promise<void> {
@@ -148,7 +148,7 @@ export class ConsoleShell implements Shell {
     this.detach();
   }
 
-  /** @internal Closes it without a word to the guest. */
+  /** @internal Closes it without telling the guest. */
   detach(): void {
     this.#closed = true;
     this.#mutex.close();
@@ -160,7 +160,7 @@ export class ConsoleShell implements Shell {
     return this.#mutex.isFree;
   }
 
-  /** @internal What runs, in words; undefined when nothing does. */
+  /** @internal Describes the running command; undefined when none runs. */
   get running(): string | undefined {
     return this.#mutex.running;
   }
@@ -170,7 +170,7 @@ export class ConsoleShell implements Shell {
     return this.#mutex.idle(options);
   }
 
-  /** Asks the guest's side something in its turn. @throws {SHELL_LOST} when it does not answer within the caller's limit */
+  /** Runs a request in turn. @throws {SHELL_LOST} when the guest's side does not answer within the caller's limit */
   async #limited<T>({ timeout, signal, patience }: WaitOptions, task: (wait: WaitOptions) => Promise<T>): Promise<T> {
     let asked: number | undefined;
     try {
@@ -193,14 +193,14 @@ export class ConsoleShell implements Shell {
     await this.#sync({ patience, signal });
   }
 
-  /** Asks for the agent, and installs it where there is none. */
+  /** Checks that the helper answers, and installs it where it does not run. */
   async #sync(options: WaitOptions): Promise<void> {
     const end = new AbortController();
     const began = monotonicMs();
     const signal = options.signal ? AbortSignal.any([options.signal, end.signal]) : end.signal;
     const work = async () => {
       for (let tries = 0; ; tries += 1) {
-        // A first try may meet half a line of before; later ones also whatever a person left there.
+        // Half a line may be left from before at the first try, and anything that a person typed at later ones.
         const install = tries === 0 ? '' : (tries > 2 ? '\x03\n' : '\n') + agentInstallation();
         const patience = tries === 0 && !this.#link.everAnswered ? this.#firstPongMs : Math.min(500 * 2 ** tries, 4000);
         try {

@@ -20,13 +20,13 @@ import { sendInput } from './input.js';
 import { newNonce, requestLine, type ConsoleLink } from './link.js';
 import { Window } from './window.js';
 
-/** What a bash that is no agent says when it waits. */
+/** Prompt of a plain bash, on which the helper does not run. */
 const PROMPT = /bash-\d[\w.]*[#$] $/;
-/** What a getty prints when it has taken the terminal. */
+/** Prompt of a getty that has taken the terminal. */
 const GETTY = /(?:^|[\r\n])[^\r\n]{0,64} login: /;
 const MAX_STRAY = 1024;
 
-/** One command, its outputs whole. */
+/** Runs a command and collects its outputs. */
 export async function runCommand(
   link: ConsoleLink,
   via: ShellKind,
@@ -44,7 +44,7 @@ export async function runCommand(
   let exceeded = false;
   const take = (bytes: Buffer, broken: (error: unknown) => void) => {
     if (!into) return;
-    // Once: what still comes must not end the wait for the kill as well.
+    // Only once: later output must not end the wait for the kill as well.
     if (!exceeded && into.length + bytes.length > limit) {
       exceeded = true;
       broken(outputLimit(command, limit));
@@ -52,7 +52,7 @@ export async function runCommand(
     into.push(bytes.subarray(0, Math.max(0, limit - into.length)));
     window.take(bytes.length);
   };
-  // While a command runs the agent says nothing: a prompt is that of the bash which came in its place.
+  // The helper prints nothing while a command runs: a prompt is that of a bash which has replaced it.
   const raw = (chunk: Buffer, broken: (error: unknown) => void) => {
     if (into) return;
     stray = (stray + chunk.subarray(-MAX_STRAY).toString('latin1')).slice(-MAX_STRAY);
@@ -60,7 +60,7 @@ export async function runCommand(
     else if (GETTY.test(stray)) broken(takenOver(link, command, stray));
   };
   const mark = ({ letter }: Mark) => {
-    // Each once: a guest that sends them again must not reset the count.
+    // Only once each: a guest that repeats them must not reset the count.
     if (letter === 'B' && !into) [into, endedMs] = [stdout, monotonicMs() - began];
     if (letter !== 'O' || into === stderr) return;
     into = stderr;
@@ -95,7 +95,7 @@ export async function runCommand(
   return requireStarted(result, options);
 }
 
-/** One command, its outputs as they come. */
+/** Runs a command and streams its outputs. */
 export async function streamCommand(link: ConsoleLink, stream: ExecStream, options: ExecOptions): Promise<void> {
   const input = await sendInput(link, options);
   const nonce = newNonce();
@@ -109,7 +109,7 @@ export async function streamCommand(link: ConsoleLink, stream: ExecStream, optio
     },
   );
   let tail = '';
-  // What looks like a prompt may be the command's output: a bash that came in the agent's place answers this line, the agent does not.
+  // Output that looks like a prompt may be the command's: a bash that has replaced the helper answers this line, the helper does not.
   const suspect = (chunk: Buffer) => {
     tail = (tail + chunk.subarray(-64).toString('latin1')).slice(-64);
     if (PROMPT.test(tail)) void link.channel.write(` printf '\\1G%s0:' ${nonce}\n`).catch(() => {});
@@ -123,7 +123,7 @@ export async function streamCommand(link: ConsoleLink, stream: ExecStream, optio
     await link.channel.write(
       requestLine('flow', nonce, `__qc=${bashWord(commandText(stream.command, options))} ${input}`),
     );
-    // The line end is for bash's `read`, which does not return for a signal.
+    // The line end is for bash's `read`, which a signal does not end.
     await marks.end(() => link.channel.write('\x03\n'));
   } catch (error) {
     link.answers = false;
@@ -141,7 +141,7 @@ function endedWhile(link: ConsoleLink, command: string): QmpilotError {
   });
 }
 
-/** A login in place of the shell's bash, which has ended: the command may have run, and its end is never heard of. */
+/** The error when a login has replaced the shell's bash: the command may have run, but its end will not be reported. */
 function takenOver(link: ConsoleLink, command: string, said: string): QmpilotError {
   link.answers = false;
   return new QmpilotError(

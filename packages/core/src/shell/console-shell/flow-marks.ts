@@ -11,7 +11,7 @@ import { Window } from './window.js';
 const KILL_MS = 5000;
 const NEWLINE = Buffer.from('\n');
 
-/** What the agent sends while it streams a command, taken apart into the two outputs and the end. */
+/** Separates the two outputs and the end of a streamed command in the bytes that the helper sends. */
 export class FlowMarks {
   readonly #stream: ExecStream;
   readonly #ended = deferred<void>();

@@ -55,7 +55,7 @@ export class FrameReader {
     }
   }
 
-  /** Where the last bytes may be the beginning of a mark; whatever is none goes on at once. */
+  /** Start of the last bytes that may begin a mark; all others are passed on at once. */
   #begunMark(data: Buffer): number {
     for (
       let at = data.indexOf(0x01, Math.max(0, data.length - NONCE_LENGTH - 1));

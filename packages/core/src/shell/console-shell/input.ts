@@ -8,7 +8,7 @@ import type { ConsoleLink } from './link.js';
 const INLINE_INPUT = 2048;
 const INPUT_BLOCK = 1 << 20;
 
-/** Brings a command's input into the guest; gives the assignment that names where it is. */
+/** Sends a command's input to the guest; returns the assignment that names its file. */
 export async function sendInput(link: ConsoleLink, { input, signal }: ExecOptions): Promise<string> {
   if (input === undefined || input.length === 0) return '';
   const bytes = Buffer.from(input);

@@ -75,7 +75,7 @@ export class ConsoleLink {
       this.wasReset = false;
     } catch (cause) {
       this.answers = false;
-      // A limit of the caller's, which the signal brings, is not ours to judge by.
+      // The signal carries the caller's limit, which says nothing about the shell.
       const isOurs = isQmpilotError(cause, 'TIMEOUT') && !options.signal?.aborted;
       throw isOurs ? this.lost(monotonicMs() - began, cause) : cause;
     }

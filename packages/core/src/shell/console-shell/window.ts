@@ -18,7 +18,7 @@ export class Window {
     const before = Math.floor(this.#taken / UNIT_BYTES);
     this.#taken += bytes;
     const units = Math.floor(this.#taken / UNIT_BYTES) - before;
-    // A channel that has ended tells those who wait for the command.
+    // A channel that has ended rejects the command.
     if (units > 0) void this.#channel.write(`${this.#letter}\n`.repeat(units)).catch(() => {});
   }
 }

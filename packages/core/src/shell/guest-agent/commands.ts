@@ -2,7 +2,7 @@ import { shQuote } from '../../util/text/sh-quote.js';
 import { commandText } from '../command-text.js';
 import type { ExecOptions } from '../exec-options.js';
 
-/** What the guest offers, found out once: where files may lie, what runs commands, whether a session of its own can be had. */
+/** Facts about the guest, probed once: a directory for files, the program that runs commands, whether `setsid` exists. */
 export interface AgentSurroundings {
   readonly folder: string;
   readonly shell: string;
@@ -18,7 +18,7 @@ export function parseSurvey(text: string): AgentSurroundings | undefined {
   return folder?.startsWith('/') && shell?.startsWith('/') ? { folder, shell, setsid: setsid ?? '' } : undefined;
 }
 
-/** Outputs up to this size come with the answer that says the command has ended. */
+/** Outputs up to this size are part of the answer that reports the end of the command. */
 const INLINE_OUTPUT = 65_536;
 
 /**

@@ -10,7 +10,7 @@ const PROBES = 2;
 /** How long a prompt may take to come back behind a command. */
 const RETURN_MS = 3000;
 
-/** The shell that a person has on the serial console, and the line that stands there half typed. */
+/** The shell that a person has on the serial console, and the line that is half typed there. */
 export class Prompt {
   readonly #console: Console;
   readonly #pattern: RegExp;
@@ -21,9 +21,9 @@ export class Prompt {
   }
 
   /**
-   * Makes sure that a shell waits for input, and takes away what is already typed there. `patience` is how long an empty prompt
+   * Makes sure that a shell waits for input, and removes what is already typed there. `patience` is how long an empty prompt
    * is waited for (default 0.1 s) before the console is asked.
-   * @returns what brings that back, once the prompt is there again
+   * @returns the input that restores it, once the prompt is back
    * @throws {SHELL_LOST} when something else has the console; nothing was carried out then
    */
   async take(options: WaitOptions): Promise<() => Promise<void>> {
@@ -56,7 +56,7 @@ export class Prompt {
     };
   }
 
-  /** Waits, for a moment, until a prompt is there. */
+  /** Waits a moment for a prompt. */
   async returned(): Promise<void> {
     const from = this.#console.position;
     const seen = () => this.#isEmpty() || ANY_PROMPT.test(withoutKernel(this.#console.textBetween(from)));
@@ -67,7 +67,7 @@ export class Prompt {
     return this.#pattern.test(this.#console.lastLines(1)[0] ?? '');
   }
 
-  /** Bash's line editor shows its version at C-x C-v, and leaves the line as it is. The kernel may talk in between. */
+  /** Bash's line editor shows its version at C-x C-v, and leaves the line as it is. The kernel may print in between. */
   async #isBash(options: WaitOptions): Promise<boolean> {
     for (let tries = 0; tries < PROBES; tries += 1) {
       const from = this.#console.position;

@@ -8,7 +8,7 @@ const LONGEST_LINE = 1 << 17;
 /** It waits for an answer behind each: more is not asked for, and is asked for again if it was. */
 const MAX_FRAMES = 16;
 
-/** A block that came whole, or, where the sums differ, not. */
+/** A block, and whether its checksum is right. */
 export interface SerialFrame {
   readonly number: number;
   readonly letter: string;

@@ -27,9 +27,9 @@ const INPUT_WINDOW = 2;
 const LONGEST_SOURCE = 48_000;
 
 /**
- * Commands over the serial console, at the prompt of whatever shell a person has there: for guests with nothing better. What is
- * sent cannot be taken for an echo or for the kernel's words, and is sent again until it has come whole; what the kernel says
- * meanwhile stays on the console, and is in `consoleLines`. A line that stands half typed at a bash prompt is put back afterwards.
+ * Runs commands over the serial console, at the prompt of the shell that a person has there: for guests with nothing better. What is
+ * sent cannot be mistaken for an echo or for the kernel's lines, and is sent again until it has arrived whole; what the kernel prints
+ * in between stays on the console, and is in `consoleLines`. A line that is half typed at a bash prompt is restored afterwards.
  * The guest needs base64, cksum, head, tr and stty (coreutils or busybox). Slow: some 100 KB/s under TCG.
  */
 export class SerialShell implements Shell {
@@ -178,7 +178,7 @@ export class SerialShell implements Shell {
     }
   }
 
-  /** The frame of this number, whole; after an interrupt numbers may have been left out. */
+  /** Returns the complete frame of this number; after an interrupt numbers may be missing. */
   async #next(
     link: SerialLink,
     number: number,

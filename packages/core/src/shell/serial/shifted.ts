@@ -1,5 +1,5 @@
 /**
- * What the guest's side says over the serial console is moved into bytes that neither the kernel nor an echo of what was
+ * The bytes of the guest's side on the serial console are shifted into a range that neither the kernel nor an echo of what was
  * typed ever has: the letters of base64 to 0xC0..0xFF, space to 0x82, line feed to 0x83. Everything else on the line is
  * somebody else's, wherever it was put in between.
  */

@@ -12,6 +12,12 @@ export const PATH = v.custom<string>(
   (value) => typeof value === 'string' && value !== '' && !value.includes('\0'),
   'expected a path',
 );
+export const PATTERN = v.custom<string | RegExp>(
+  (value) => value instanceof RegExp || (typeof value === 'string' && value !== ''),
+  'expected a text or a regular expression',
+);
+/** A text that may be empty. */
+export const TEXT = v.string('expected a text');
 export const CPUS = wholeNumber(1);
 /** QEMU's firmware needs this much. */
 export const MEMORY_MIB = wholeNumber(16);
@@ -32,11 +38,11 @@ export const WAIT = {
 /** `WaitOptions` and nothing else. */
 export const WAIT_OPTIONS = v.strictObject(WAIT);
 
-/** A whole number of at least `min`. */
-export function wholeNumber(min: number) {
+/** A whole number of at least `min`, and at most `max`. */
+export function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER) {
   return v.custom<number>(
-    (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= min,
-    `expected a whole number of ${min} or more`,
+    (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max,
+    `expected a whole number ${max === Number.MAX_SAFE_INTEGER ? `of ${min} or more` : `from ${min} to ${max}`}`,
   );
 }
 

@@ -1,9 +1,8 @@
 import * as v from 'valibot';
+import { PATH, WAIT } from '../../util/validation/schemas.js';
 import { validate } from '../../util/validation/validate.js';
-import { validateOptions, WAIT_ENTRIES } from '../../util/validation/wait-schema.js';
 
-const PATH = v.pipe(v.string(), v.minLength(1, 'expected a path'));
-const COPY_OPTIONS = { ...WAIT_ENTRIES, onProgress: v.optional(v.function()) } as const;
+const COPY_OPTIONS = { ...WAIT, onProgress: v.optional(v.function()) } as const;
 const OPTIONS = {
   copyIn: v.strictObject(COPY_OPTIONS),
   copyOut: v.strictObject({
@@ -16,5 +15,5 @@ const OPTIONS = {
 export function checkCopy(what: keyof typeof OPTIONS, from: unknown, to: unknown, options: unknown): void {
   validate(PATH, from, `${what}: from`);
   validate(PATH, to, `${what}: to`);
-  validateOptions(OPTIONS[what], options, `${what}: options`);
+  validate(OPTIONS[what], options, `${what}: options`);
 }

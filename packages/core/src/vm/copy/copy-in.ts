@@ -13,7 +13,7 @@ import type { CopyOptions, CopyReport, SkippedEntry } from './copy.js';
 /** The archive goes into the guest in pieces of this size: they lie in its RAM for a moment. A multiple of tar's blocks. */
 const PIECE_BYTES = 8 << 20;
 
-/** The body of `vm.copyIn`. */
+/** Copies a file or tree into the guest. */
 export async function copyIn(shell: Shell, from: string, to: string, options: CopyOptions): Promise<CopyReport> {
   const source = resolve(from);
   const found = await stat(source).catch((cause: unknown) => {
@@ -26,7 +26,7 @@ export async function copyIn(shell: Shell, from: string, to: string, options: Co
   const wait = { signal: options.signal, timeout: options.timeout };
   const quoted = { target: shQuote(target), work: shQuote(work), folder: shQuote(posix.dirname(target)) };
   const tree = found.isDirectory();
-  // A file replaces a file; anything else that is there stays.
+  // A file replaces a file; nothing else is replaced.
   const taken = tree
     ? `[ -e ${quoted.target} ] || [ -L ${quoted.target} ]`
     : `[ -e ${quoted.target} ] && [ ! -f ${quoted.target} ]`;
@@ -78,7 +78,7 @@ async function send(
   });
   let bytes = 0;
   const flush = async (piece: Buffer) => {
-    // Without tar nobody reads the pipe: it must not wait for ever.
+    // Without tar the pipe has no reader: opening it must not block forever.
     const put = `cd ${work} || exit 1; cat >archive & p=$!; while kill -0 $p 2>/dev/null; do [ -s ended ] && { kill $p; cat said >&2; exit 1; }; sleep 0.02; done; wait $p`;
     const result = await shell.exec(`exec 3<&0; ${put.replace('cat >archive', 'cat <&3 >archive')}`, {
       input: piece,
@@ -153,7 +153,7 @@ async function addFile(pack: Pack, path: string, name: string, report: Count, co
   const info = await stat(path);
   count();
   const entry = pack.entry({ name, size: info.size, mode: info.mode & 0o7777, mtime: info.mtime });
-  // As many bytes as were announced: a file that grows meanwhile must not break the archive.
+  // As many bytes as the header says: a file that grows must not break the archive.
   if (info.size > 0) await pipeline(createReadStream(path, { end: info.size - 1 }), entry);
   else entry.end();
   report.files += 1;

@@ -9,18 +9,18 @@ import { shQuote } from '../../util/text/sh-quote.js';
 import type { CopyOutOptions, CopyReport } from './copy.js';
 import { Extraction } from './extract.js';
 
-/** What is at the path in the guest decides what `to` becomes: a file, or a folder. Links and devices are looked at, not through. */
+/** The kind of the path in the guest decides what `to` becomes: a file, or a folder. Links are not followed. */
 const LOOK =
   'if [ -d "$p" ] && [ ! -L "$p" ]; then echo tree; elif [ -f "$p" ]; then echo file; elif [ -e "$p" ] || [ -L "$p" ]; then echo other; else echo none; fi';
 
-/** tar takes as many bytes as a file says that it has, and those of /proc and /sys say what is not so: these are read to their end first. */
+/** tar takes as many bytes as the size of a file says, which is wrong in /proc and /sys: such files are read to their end first. */
 const ONE_FILE = 'case $(readlink -f "$p") in /proc/*|/sys/*) cp -pL "$p" "$d/file" ;; *) ln -s "$p" "$d/file" ;; esac';
 
 const MAX_BYTES = 8 * 2 ** 30;
 /** Between two entries, or two pieces of content, come a header, a long name and what fills up a block of tar. */
 const MAX_BETWEEN_BYTES = 1 << 20;
 
-/** The body of `vm.copyOut`. */
+/** Copies a file or tree out of the guest. */
 export async function copyOut(shell: Shell, from: string, to: string, options: CopyOutOptions): Promise<CopyReport> {
   const path = guestPath(from);
   const kind = (
@@ -35,7 +35,7 @@ export async function copyOut(shell: Shell, from: string, to: string, options: C
   const target = resolve(to);
   await checkTarget(target, kind === 'tree');
   await mkdir(dirname(target), { recursive: true });
-  // Beside the target, so that the last step is a rename: nothing is seen of it before it is whole.
+  // Beside the target, so that the last step is a rename: the copy appears when it is complete.
   const work = await mkdtemp(join(dirname(target), `.${basename(target)}.copying-`));
   try {
     const into = join(work, 'content');
@@ -85,7 +85,7 @@ async function receive(
           throw new QmpilotError('OUTPUT_LIMIT', `${path} in the guest is more than ${limit} bytes of archive`, {
             hint: 'raise maxBytes, or copy less',
           });
-        // tar-stream holds a header's long name whole, however long the header says it is.
+        // tar-stream keeps the long name of a header in memory, however long the header says it is.
         if (bytes - progressAt > MAX_BETWEEN_BYTES + chunk.bytes.length)
           throw new QmpilotError('COPY_FAILED', 'the guest sent an archive in which nothing comes');
         options.onProgress?.({ bytes, entries: extraction.entries });
@@ -117,7 +117,7 @@ async function receive(
       : new QmpilotError('COPY_FAILED', `what the guest sent is no tar archive: ${String(error)}`, { cause: error });
   }
   const { exitCode } = await stream.result;
-  // 1: a file changed while it was read; what came is whole.
+  // 1: a file changed while it was read; the archive is complete.
   if (exitCode > 1) {
     throw new QmpilotError(
       'COPY_FAILED',

@@ -9,7 +9,7 @@ export interface CopyProgress {
 }
 
 export interface CopyOptions extends WaitOptions {
-  /** Called as the copy goes on. */
+  /** Called as the copy proceeds. */
   readonly onProgress?: ((progress: CopyProgress) => void) | undefined;
 }
 
@@ -21,13 +21,13 @@ export interface CopyOutOptions extends CopyOptions {
   readonly maxBytes?: number | undefined;
 }
 
-/** What was not copied, and why: data, for a guest may hold anything. */
+/** An entry that was not copied, and why. */
 export interface SkippedEntry {
   readonly name: string;
   readonly reason: string;
 }
 
-/** What a copy has brought over, and what it left out. */
+/** Result of a copy: what was copied and what was left out. */
 export interface CopyReport {
   readonly files: number;
   /** Of the files' content. */

@@ -10,14 +10,14 @@ const MAX_ENTRIES = 1_000_000;
 const MAX_REMEMBERED_BYTES = 256 << 20;
 /** PATH_MAX of Linux. */
 const LONGEST_NAME = 4096;
-/** What came from a guest is not for others to change. */
+/** Other users may not change files from a guest. */
 const MODE = 0o755;
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 
 /**
- * Puts the entries of an archive from a guest into a folder of the host that nobody else has: a name never leads out of it, nothing
- * is written through a link (links are made last), an entry never replaces another, devices are not made, and nobody else may write.
+ * Writes the entries of an archive from a guest into a private folder of the host: a name never leads out of it, nothing
+ * is written through a link (links are made last), an entry never replaces another, devices are not made, and other users may not write.
  */
 export class Extraction {
   readonly #root: string;
@@ -64,11 +64,11 @@ export class Extraction {
     for await (const _ of content);
   }
 
-  /** Makes the links, and gives the folders their times and modes: the root's is for `seal`, when it is in its place. */
+  /** Makes the links, and sets times and modes of the folders; `seal` sets the mode of the root, when it is in its place. */
   async end(): Promise<CopyReport> {
     for (const { path, target } of this.#links)
       await writing(path.slice(this.#root.length + 1), () => symlink(target, path));
-    // The deepest first: one that nobody may enter is closed when all below it is done.
+    // The deepest first: a folder that cannot be entered is closed when everything below it is done.
     const depth = (path: string) => path.split('/').length;
     for (const { path, mode, mtime } of this.#folders.toSorted((one, other) => depth(other.path) - depth(one.path))) {
       await writing(path, async () => {
@@ -79,7 +79,7 @@ export class Extraction {
     return { files: this.#files, bytes: this.#bytes, skipped: this.#skipped };
   }
 
-  /** Gives the root, which lies at `path` now, the mode that it has in the guest. */
+  /** Sets the mode of the root, which is at `path` now, to that in the guest. */
   async seal(path: string): Promise<void> {
     const root = this.#folders.findLast((folder) => folder.path === this.#root);
     if (root) await chmod(path, root.mode);

@@ -1,9 +1,9 @@
 import { QmpilotError } from '../../errors.js';
 
-/** What the guest takes its keyboard for, by the names of XKB. */
+/** Keyboard layouts of guests, by their names in XKB. */
 export type KeyboardLayout = 'us' | 'gb' | 'de' | 'fr';
 
-/** One key, by QEMU's name of its place (QKeyCode: what a US keyboard has there), with what is held meanwhile. */
+/** One key, by QEMU's name (QKeyCode, after the US layout), and the modifiers that are held. */
 export interface KeyStroke {
   readonly key: string;
   readonly shift?: boolean;
@@ -24,7 +24,7 @@ type Level = readonly [string, string, string, string];
 
 /**
  * What each place types, as xkb-data's symbols/us, gb, de and fr have it; a space where there is nothing, or nothing on which X and the
- * Linux console agree. A dead key stands as its combining mark.
+ * Linux console agree. A dead key is written as its combining mark.
  */
 const LAYOUTS: Readonly<
   Record<KeyboardLayout, { readonly plain: Level; readonly shift: Level; readonly altgr?: Level }>
@@ -52,7 +52,7 @@ const LAYOUTS: Readonly<
 
 export const KEYBOARD_LAYOUTS: readonly KeyboardLayout[] = ['us', 'gb', 'de', 'fr'];
 
-/** What a dead key gives with the space bar behind it. */
+/** Characters that a dead key and the space bar make. */
 const SPACING: Readonly<Record<string, string>> = {
   '^': '\u0302',
   '`': '\u0300',

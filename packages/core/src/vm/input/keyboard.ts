@@ -1,18 +1,38 @@
-import type { TypeOptions, Typed } from '../../console/console.js';
+import * as v from 'valibot';
+import type { TypeOptions, Typed } from '../../console/console-input.js';
+import { KEYS, TYPE_ENTRIES } from '../../console/console-schema.js';
 import { QmpilotError } from '../../errors.js';
 import type { QmpClient } from '../../qmp/client.js';
 import { pause, type WaitOptions } from '../../util/async/deadline.js';
-import { layoutTable, strokesOf, strokesOfText, type KeyboardLayout, type KeyStroke } from './keyboard-layouts.js';
+import { withinLimit } from '../../util/async/limit.js';
+import { Mutex } from '../../util/async/mutex.js';
+import { parseDuration, type Duration } from '../../util/time/duration.js';
+import { DURATION, TEXT } from '../../util/validation/schemas.js';
+import { validate } from '../../util/validation/validate.js';
+import {
+  KEYBOARD_LAYOUTS,
+  layoutTable,
+  strokesOf,
+  strokesOfText,
+  type KeyboardLayout,
+  type KeyStroke,
+} from './keyboard-layouts.js';
 import { keyboardRead } from './keyboard-pace.js';
 
 export interface KeyboardOptions extends TypeOptions {
-  /** What the guest takes its keyboard for; default `us`. */
+  /** The layout that the guest is set to; default `us`. */
   readonly layout?: KeyboardLayout | undefined;
-  /** Between two strokes, in ms, beside waiting until the guest has read the keyboard; default 0. */
-  readonly delay?: number | undefined;
+  /** Pause after each stroke, beside waiting until the guest has read the keyboard; default 0. */
+  readonly delay?: Duration | undefined;
 }
 
-/** Keys that type nothing, by the names that `console.press` takes as well, and QEMU's names of them. */
+const KEYBOARD_OPTIONS = v.strictObject({
+  ...TYPE_ENTRIES,
+  layout: v.optional(v.picklist(KEYBOARD_LAYOUTS)),
+  delay: v.optional(DURATION),
+} satisfies Record<keyof KeyboardOptions, v.GenericSchema>);
+
+/** Keys that type no character, by the names that `console.press` takes as well; the values are QEMU's names. */
 const NAMED: Readonly<Record<string, string>> = {
   Enter: 'ret',
   Return: 'ret',
@@ -60,11 +80,11 @@ const NAMED: Readonly<Record<string, string>> = {
   F12: 'f12',
 };
 
-/** The keyboard of the graphical console, over QMP's `input-send-event`. Calls are carried out one after the other. */
+/** The keyboard of the graphical console, over QMP's `input-send-event`. Calls run one after the other. */
 export class Keyboard {
   readonly #qmp: () => QmpClient;
   readonly #onTyped: (typed: Typed) => void;
-  #turn: Promise<void> = Promise.resolve();
+  readonly #turns = new Mutex('the keyboard');
 
   /** @internal Use `vm.keyboard`. */
   constructor(qmp: () => QmpClient, onTyped: (typed: Typed) => void) {
@@ -78,6 +98,8 @@ export class Keyboard {
    * @throws {TIMEOUT} {ABORTED} {QMP_LINK}
    */
   async type(text: string, options: KeyboardOptions = {}): Promise<void> {
+    validate(TEXT, text, 'keyboard.type: text');
+    validate(KEYBOARD_OPTIONS, options, 'keyboard.type: options');
     await this.#send(strokesOfText(options.layout ?? 'us', text), options, { text });
   }
 
@@ -86,38 +108,41 @@ export class Keyboard {
    * @throws {USAGE} for an unknown key; nothing is pressed then
    */
   async press(key: string, ...more: readonly (string | KeyboardOptions)[]): Promise<void> {
-    const options = more.find((one): one is KeyboardOptions => typeof one === 'object') ?? {};
-    const keys = [key, ...more.filter((one): one is string => typeof one === 'string')];
-    await this.#send(
-      keys.flatMap((one) => pressed(one, options.layout ?? 'us')),
-      options,
-      { keys },
-    );
+    const last = more.at(-1);
+    const options = typeof last === 'object' ? last : {};
+    const keys = [key, ...(typeof last === 'object' ? more.slice(0, -1) : more)];
+    validate(KEYS, keys, 'keyboard.press: keys');
+    validate(KEYBOARD_OPTIONS, options, 'keyboard.press: options');
+    const names = keys.filter((name) => typeof name === 'string');
+    const strokes = names.flatMap((name) => pressed(name, options.layout ?? 'us'));
+    await this.#send(strokes, options, { keys: names });
   }
 
   /** @internal Presses and releases `keys` together, by QEMU's names. */
   async chord(keys: readonly string[], options: WaitOptions = {}): Promise<void> {
-    await this.#inTurn(async () => sendEvents(this.#qmp(), keys, options));
+    await this.#inTurn(options, (limit) => sendEvents(this.#qmp(), keys, limit));
   }
 
   #send(strokes: readonly KeyStroke[], options: KeyboardOptions, typed: Typed): Promise<void> {
-    return this.#inTurn(async () => {
+    const delayMs = parseDuration(options.delay ?? 0, 'delay');
+    return this.#inTurn(options, async (limit) => {
       this.#onTyped(options.secret === true ? {} : typed);
       for (const { key, shift, altgr, control, alt } of strokes) {
         const held = [control && 'ctrl', alt && 'alt', shift && 'shift', altgr && 'alt_r'].filter(
           (name) => typeof name === 'string',
         );
-        await sendEvents(this.#qmp(), [...held, key], options);
-        await keyboardRead(this.#qmp(), options);
-        if (options.delay) await pause(options.delay, options.signal);
+        await sendEvents(this.#qmp(), [...held, key], limit);
+        await keyboardRead(this.#qmp(), limit);
+        if (delayMs > 0) await pause(delayMs, limit.signal);
       }
     });
   }
 
-  #inTurn(task: () => Promise<void>): Promise<void> {
-    const done = this.#turn.then(task);
-    this.#turn = done.catch(() => {});
-    return done;
+  #inTurn({ timeout, patience, signal }: WaitOptions, task: (limit: WaitOptions) => Promise<void>): Promise<void> {
+    const awaited = 'the guest to read its keyboard';
+    return withinLimit({ timeout, patience, signal, awaited }, (limit) =>
+      this.#turns.run(awaited, { signal: limit }, () => task({ signal: limit })),
+    );
   }
 }
 

@@ -13,7 +13,7 @@ export interface SysrqOptions extends WaitOptions {
   readonly via?: 'shell' | 'keyboard' | 'serial' | undefined;
 }
 
-/** SysRq keys that print something and leave the system as it is: Documentation/admin-guide/sysrq.rst. */
+/** SysRq keys that only print: Documentation/admin-guide/sysrq.rst. */
 const PRINTING = 'lmpqtwdz';
 const SHELL_ANSWERS_WITHIN = '5s';
 
@@ -21,7 +21,7 @@ const SHELL_ANSWERS_WITHIN = '5s';
 export async function sysRq(context: VmContext, key: string, { via, ...options }: SysrqOptions): Promise<string[]> {
   if (key.length !== 1 || !PRINTING.includes(key)) {
     throw new QmpilotError('USAGE', `sysrq: ${JSON.stringify(key)} is not a SysRq key that only prints`, {
-      hint: `one of ${[...PRINTING].join(' ')}; for others write to /proc/sysrq-trigger yourself`,
+      hint: `use one of ${[...PRINTING].join(' ')}; for others write to /proc/sysrq-trigger`,
     });
   }
   if (via === 'keyboard' || via === 'serial') return sysRqByKeys(context, key, via, options);

@@ -1,7 +1,7 @@
 import type { ConsoleShell } from '../../shell/console-shell/console-shell.js';
 import { awaitWithin } from '../../util/async/deadline.js';
 
-/** Short commands at the same time take turns; only a longer wait is worth another bash in the guest. */
+/** Short commands at the same time take turns; only for a longer wait another bash is started in the guest. */
 const OPEN_AFTER_MS = 100;
 
 interface Waiter {
@@ -10,7 +10,7 @@ interface Waiter {
 
 /**
  * The console shells that the commands of one VM share: its main one, and those opened on spare consoles while that is busy. A command
- * that hangs keeps one of them, and the others go on.
+ * that hangs occupies one of them, and the others stay usable.
  */
 export class ConsolePool {
   readonly #main: ConsoleShell;
@@ -37,7 +37,7 @@ export class ConsolePool {
   }
 
   /**
-   * Runs `task` with a shell that runs nothing else meanwhile, in the order of the calls.
+   * Runs `task` with a shell that runs nothing else at that time, in the order of the calls.
    * @throws {TIMEOUT} {ABORTED} when `signal` fires while all are busy; the error names what they run
    */
   async use<T>(label: string, signal: AbortSignal | undefined, task: (shell: ConsoleShell) => Promise<T>): Promise<T> {
@@ -55,7 +55,7 @@ export class ConsolePool {
     return this.#free() ?? this.#main;
   }
 
-  /** Hands over a spare shell that nothing runs in. */
+  /** Removes an idle spare shell from the pool and returns it. */
   takeSpare(): ConsoleShell | undefined {
     const shell = [...this.#spares].find((spare) => spare.answers && this.#isFree(spare));
     if (shell) this.#spares.delete(shell);
@@ -89,7 +89,7 @@ export class ConsolePool {
     );
   }
 
-  /** Gives shells that are free to those that wait. */
+  /** Gives free shells to waiting commands. */
   #offer(): void {
     for (const waiter of [...this.#waiting]) {
       const free = this.#free();
@@ -101,7 +101,7 @@ export class ConsolePool {
     if (this.#waiting.size > 0) this.#watch();
   }
 
-  /** Shells also run commands that did not come by here. */
+  /** Shells also run commands that were not given to the pool. */
   #watch(): void {
     for (const shell of [this.#main, ...this.#spares]) {
       if (shell.isFree || this.#watched.has(shell)) continue;

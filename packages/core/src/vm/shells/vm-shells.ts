@@ -1,23 +1,30 @@
+import * as v from 'valibot';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import type { PreparedGuest } from '../../guests/guest.js';
 import type { Machine } from '../../qemu/process/machine.js';
 import { ConsoleShell } from '../../shell/console-shell/console-shell.js';
-import type { Command, ExecOptions } from '../../shell/exec-options.js';
+import { type Command, type ExecOptions } from '../../shell/exec-options.js';
 import { describeCommand, requireSuccess, type ExecResult, type ShellKind } from '../../shell/exec-result.js';
 import { checkCommand } from '../../shell/exec-schema.js';
+import type { ExecStream } from '../../shell/exec-stream.js';
 import { GuestAgentShell } from '../../shell/guest-agent/guest-agent-shell.js';
 import { SerialShell } from '../../shell/serial/serial-shell.js';
-import type { Shell } from '../../shell/shell.js';
+import { type Shell } from '../../shell/shell.js';
 import type { WaitOptions } from '../../util/async/deadline.js';
 import { withinLimit } from '../../util/async/limit.js';
+import { WAIT } from '../../util/validation/schemas.js';
+import { validate } from '../../util/validation/validate.js';
 import type { MachineSlot } from '../machine/machine-slot.js';
 import { ConsolePool } from './console-pool.js';
+import { GuestProcess, SPAWN_OPTIONS, type SpawnOptions } from './guest-process.js';
+import { allLost, noShell } from './shell-errors.js';
+import { startBash } from './start-bash.js';
 
-/** The ways into the guest that a vm knows by itself; for SSH see `@qmpilot/core/ssh`. */
+/** Kinds of shells that a VM opens by itself; for SSH see `@qmpilot/core/ssh`. */
 export type VmShellKind = Exclude<ShellKind, 'ssh'>;
 
 export interface VmExecOptions extends ExecOptions {
-  /** Only this way; by default the first that answers of `console`, `guest-agent`, `serial`. */
+  /** Uses this kind of shell only; default: the first that answers of `console`, `guest-agent`, `serial`. */
   readonly via?: VmShellKind | undefined;
 }
 
@@ -26,18 +33,28 @@ export interface OpenShellOptions extends WaitOptions {
   readonly via?: VmShellKind | undefined;
 }
 
-/** How long a way into the guest that was not known to work may take to answer, before the next one is tried. */
+const OPEN_SHELL_OPTIONS = v.strictObject({
+  ...WAIT,
+  via: v.optional(v.picklist(['console', 'guest-agent', 'serial'])),
+} satisfies Record<keyof OpenShellOptions, v.GenericSchema>);
+
+/** Checks the options of a method that chooses a shell. @throws {USAGE} */
+export function checkShellOptions(method: string, options: unknown): void {
+  validate(OPEN_SHELL_OPTIONS, options, `${method}: options`);
+}
+
+/** Limit for a shell that has not answered before, until the next kind is tried. */
 const TRY_MS = 10_000;
 /** For one that was lost before. */
 const RETRY_MS = 1000;
 /** For a bash to start on a spare console. */
 const OPEN_MS = 20_000;
 
-/** Chooses and opens shells of one vm. */
+/** Chooses and opens the shells of one VM. */
 export class VmShells {
   readonly #guest: PreparedGuest;
   readonly #slot: MachineSlot;
-  readonly #opened = new Map<Shell, string | undefined>();
+  readonly #opened = new Map<{ close(): unknown }, string | undefined>();
   readonly #lost = new WeakMap<Shell, Machine>();
   readonly #pool: ConsolePool | undefined;
   #agent: GuestAgentShell | undefined;
@@ -59,8 +76,8 @@ export class VmShells {
   }
 
   /**
-   * Runs a command on the first way in that answers, on a console that runs nothing else. A command is sent by one shell only: another
-   * is tried when the one before did not even answer.
+   * Runs a command in the first shell that answers, on a console that runs nothing else. A command is sent to one shell only: another
+   * is tried when the one before did not answer at all.
    */
   exec(command: Command, { via, timeout, patience, signal, ...options }: VmExecOptions = {}): Promise<ExecResult> {
     const label = describeCommand(checkCommand(command, options));
@@ -69,7 +86,19 @@ export class VmShells {
     );
   }
 
-  /** Runs `task` with the first shell that answers; commands of others go to other consoles meanwhile. */
+  /** The same for a stream: resolves when it begins. The console is free for others when the command has ended. */
+  stream(command: Command, { via, timeout, patience, signal, ...options }: VmExecOptions): Promise<ExecStream> {
+    const label = describeCommand(checkCommand(command, options));
+    return new Promise((resolve, reject) => {
+      this.use(label, { via, timeout, patience, signal }, async (shell, limit) => {
+        const stream = shell.stream(command, { ...options, signal: limit });
+        resolve(stream);
+        await stream.result.catch(() => {});
+      }).catch(reject);
+    });
+  }
+
+  /** Runs `task` with the first shell that answers; other commands use other consoles at that time. */
   use<T>(
     label: string,
     { via, ...wait }: OpenShellOptions,
@@ -92,7 +121,7 @@ export class VmShells {
           failures.push(error);
         }
       }
-      throw this.#lostAll(failures);
+      throw allLost(this.#guest.name, failures);
     });
   }
 
@@ -109,7 +138,7 @@ export class VmShells {
           if (!isQmpilotError(error, 'SHELL_LOST') || index === shells.length - 1) throw error;
         }
       }
-      throw this.#none();
+      throw noShell(this.#guest.name);
     });
   }
 
@@ -126,7 +155,7 @@ export class VmShells {
         'USAGE',
         `the guest ${this.#guest.name} has no spare virtio console left for another shell`,
         {
-          hint: "close a shell that you opened before, or say via: 'guest-agent'",
+          hint: "close a shell that you opened before, or use via: 'guest-agent'",
         },
       );
     }
@@ -134,14 +163,56 @@ export class VmShells {
     let shell: Shell | undefined;
     if (via === 'serial') shell = this.#serialShell();
     else if (agent) shell = new GuestAgentShell(agent);
-    if (!shell) throw this.#none();
+    if (!shell) throw noShell(this.#guest.name);
     await shell.ready(options);
     this.#opened.set(shell, undefined);
     return shell;
   }
 
+  /** Runs a program on a spare virtio console, as its terminal. */
+  async spawn(command: Command, options: SpawnOptions): Promise<GuestProcess> {
+    const source = checkCommand(command, {});
+    validate(SPAWN_OPTIONS, options, 'spawn: options');
+    const terminal = this.#freeConsole();
+    const channel = terminal === undefined ? undefined : this.#slot.virtio(terminal);
+    if (terminal === undefined || !channel) {
+      throw new QmpilotError('USAGE', `the guest ${this.#guest.name} has no spare virtio console left for a process`, {
+        hint: 'close a process or shell that was opened before',
+      });
+    }
+    const process: GuestProcess = new GuestProcess(
+      {
+        channel,
+        terminal,
+        run: (text, wait) => this.#runBeside(text, wait),
+        shell: () => this.#slot.sampling ?? this.#slot.shell,
+        release: () => this.#opened.delete(process),
+      },
+      source,
+    );
+    this.#opened.set(process, terminal);
+    try {
+      await process.start(options);
+      return process;
+    } catch (error) {
+      await process.close();
+      throw error;
+    }
+  }
+
+  /** A spare console; one that the pool has opened, but that nothing runs on, is taken from it. */
+  #freeConsole(): string | undefined {
+    const spare = this.#spare();
+    if (spare !== undefined) return spare;
+    const opened = this.#pool?.takeSpare();
+    if (!opened) return undefined;
+    const name = this.#opened.get(opened);
+    this.#forget(opened);
+    return name;
+  }
+
   close(): void {
-    for (const shell of [...this.#opened.keys(), this.#agent, this.#serial]) shell?.close();
+    for (const opened of [...this.#opened.keys(), this.#agent, this.#serial]) void opened?.close();
   }
 
   #choices(via: VmShellKind | undefined): Shell[] {
@@ -150,7 +221,7 @@ export class VmShells {
     const serial = this.#guest.login || via === 'serial' ? this.#serialShell() : undefined;
     const all = [shell, this.#agent, serial].filter((one) => one !== undefined);
     const chosen = via === undefined ? all : all.filter(({ kind }) => kind === via);
-    if (chosen.length === 0) throw this.#none(via);
+    if (chosen.length === 0) throw noShell(this.#guest.name, via);
     return chosen;
   }
 
@@ -160,7 +231,7 @@ export class VmShells {
   }
 
   async #answering(shell: Shell, options: WaitOptions): Promise<void> {
-    // A shell that comes back after a reset is worth waiting for, and its own wait is long enough.
+    // A shell that starts again after a reset has a wait of its own.
     if (shell instanceof ConsoleShell && (shell.answers || shell.isAwaited)) return;
     const { machine } = this.#slot;
     try {
@@ -177,13 +248,13 @@ export class VmShells {
     return this.#guest.spareConsoles?.find((name) => !taken.has(name));
   }
 
-  /** Starts a bash on the console by a shell that answers; what had the console before is ended. */
+  /** Starts a bash on the console by a shell that answers; processes that use the console are killed. */
   async #openOn(name: string, { signal, timeout, patience }: WaitOptions): Promise<ConsoleShell> {
     const options = { signal, timeout, patience };
     const channel = this.#slot.virtio(name);
     if (!channel)
       throw new QmpilotError('USAGE', `${name} is not among the virtio consoles of the guest ${this.#guest.name}`);
-    // Its console can be used again once its bash has ended; that of a shell that hangs stays taken.
+    // Its console is free again once its bash has ended; that of a shell that hangs stays occupied.
     const shell: ConsoleShell = new ConsoleShell(channel, {
       onClose: () =>
         void shell
@@ -193,11 +264,7 @@ export class VmShells {
     });
     this.#opened.set(shell, name);
     try {
-      const { sampling } = this.#slot;
-      const start = startBash(name);
-      if (sampling && !(await sampling.ping({ patience: RETRY_MS }).catch(() => 'lost')))
-        await sampling.expectOk(start, options);
-      else requireSuccess(await this.exec(start, options));
+      await this.#runBeside(startBash(name), options);
       await shell.ready(options);
       return shell;
     } catch (error) {
@@ -207,36 +274,16 @@ export class VmShells {
     }
   }
 
-  /** The next shell on its console ends what is left there. */
+  /** Runs a command on the detectors' shell where it answers, so that it does not wait for long commands. */
+  async #runBeside(command: string, options: WaitOptions): Promise<ExecResult> {
+    const { sampling } = this.#slot;
+    const answers = sampling && !(await sampling.ping({ patience: RETRY_MS }).catch(() => 'lost'));
+    return requireSuccess(await (answers ? sampling : this).exec(command, options));
+  }
+
+  /** Forgets a shell; the next one on its console kills what is left there. */
   #forget(shell: ConsoleShell): void {
     this.#opened.delete(shell);
     shell.detach();
   }
-
-  #lostAll(failures: readonly QmpilotError[]): QmpilotError {
-    const [first] = failures;
-    return new QmpilotError(
-      'SHELL_LOST',
-      `no shell of the guest ${this.#guest.name} answers: ${failures.map(({ message }) => message).join('; ')}`,
-      {
-        cause: first,
-        evidence: first?.evidence ?? {},
-        ...(first?.hint && { hint: first.hint }),
-      },
-    );
-  }
-
-  #none(via?: ShellKind): QmpilotError {
-    const which = via === undefined ? 'no shell that commands could run in' : `no shell of the kind ${via}`;
-    return new QmpilotError('USAGE', `the guest ${this.#guest.name} has ${which}`, {
-      hint: 'start a bash on /dev/hvc0 in the guest and name hvc0 as `shell` in its description, or give it a guest agent or a login; vm.console works without',
-    });
-  }
-}
-
-/** A session leader that opens a terminal gets it as its own. A bash of a VM that was forked, or restored, may be there already. */
-function startBash(console: string): string {
-  const environment = 'TERM=dumb HOME=/root USER=root LOGNAME=root HISTFILE=/dev/null';
-  const end = `for p in /proc/[0-9]*; do [ "$p/fd/0" -ef /dev/${console} ] && kill -9 "\${p#/proc/}"; done 2>/dev/null`;
-  return `${end}; cd /root; ${environment} setsid sh -c 'exec bash --norc --noprofile <>/dev/${console} >&0 2>&0' &`;
 }

@@ -1,8 +1,11 @@
+import * as v from 'valibot';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import { awaitWithin } from '../../util/async/deadline.js';
+import { WAIT, wholeNumber } from '../../util/validation/schemas.js';
+import { validate } from '../../util/validation/validate.js';
 import { holdFamily, type ForkableFamily } from '../family.js';
 import { loadFork, type ForkedVm } from './fork.js';
-import type { RestoreOptions } from './options.js';
+import { RESTORE_OPTIONS, type RestoreOptions } from './options.js';
 
 /** Size and lifetime of a pool. */
 export interface PoolOptions {
@@ -16,6 +19,15 @@ export interface PoolTakeOptions<V> extends RestoreOptions {
   /** Called with the VM before its guest runs. */
   readonly onStart?: ((vm: V) => void) | undefined;
 }
+
+const POOL_OPTIONS = v.strictObject({
+  size: v.optional(wholeNumber(1)),
+  signal: WAIT.signal,
+} satisfies Record<keyof PoolOptions, v.GenericSchema>);
+const TAKE_OPTIONS = v.strictObject({
+  ...RESTORE_OPTIONS.entries,
+  onStart: v.optional(v.function('expected a function')),
+} satisfies Record<keyof PoolTakeOptions<never>, v.GenericSchema>);
 
 interface Waiter<V> {
   readonly give: (vm: V) => void;
@@ -42,9 +54,8 @@ export class SnapshotPool<V extends ForkedVm> implements AsyncDisposable {
 
   /** @internal Pools are made by `vm.pool` and `snapshot.pool`. */
   constructor(family: ForkableFamily<V>, snapshot: string, options: PoolOptions) {
+    validate(POOL_OPTIONS, options, 'pool: options');
     this.size = options.size ?? DEFAULT_SIZE;
-    if (!Number.isInteger(this.size) || this.size < 1)
-      throw new QmpilotError('USAGE', `size: ${this.size} is not a whole number of 1 or more`);
     family.snapshots.get(snapshot);
     this.#release = holdFamily(family);
     this.#family = family;
@@ -69,6 +80,7 @@ export class SnapshotPool<V extends ForkedVm> implements AsyncDisposable {
    * @throws {TIMEOUT} {ABORTED}
    */
   async take(options: PoolTakeOptions<V> = {}): Promise<V> {
+    validate(TAKE_OPTIONS, options, 'pool.take: options');
     for (;;) {
       const vm = await this.#next(options);
       try {

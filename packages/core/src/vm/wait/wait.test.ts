@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { QmpilotError } from '../../errors.js';
-import { all, any, runWait, until, type Wait, type WaitTarget } from './waits.js';
+import { all, any, until } from './combine.js';
+import { forCommand } from './command.js';
+import { forPort } from './port.js';
+import { runWait, type CommandRunner, type Wait, type WaitTarget } from './wait.js';
 
-/** A vm of which these waits ask nothing but when it ends. */
+/** A VM that these waits ask nothing but when it ends. */
 function target(ended: Promise<QmpilotError> = new Promise(() => {})): WaitTarget {
   const console = { lastLines: () => ['last line'] };
   return {
@@ -88,11 +91,57 @@ describe('waits', () => {
     await expect(
       runWait(
         target(),
-        until(() => {
-          throw new Error('never');
-        }, 'luck'),
+        until(
+          () => {
+            throw new Error('never');
+          },
+          { awaited: 'luck' },
+        ),
         { interval: 1, timeout: 20 },
       ),
     ).rejects.toMatchObject({ awaited: 'luck', message: expect.stringContaining('last seen: it threw never') });
   });
+});
+
+/** Gives a command the results of this list, one after the other. */
+function commandTarget(...results: readonly { exitCode: number; stdout?: string; stderr?: string }[]): WaitTarget {
+  const left = [...results];
+  const runner = { exec: async () => ({ stdout: '', stderr: '', ...(left.shift() ?? results.at(-1)) }) };
+  return {
+    ...target(),
+    commands: runner as unknown as CommandRunner,
+    probeShell: () => runner as unknown as CommandRunner,
+  };
+}
+
+describe('waits for a command', () => {
+  it('repeat it until it succeeds, or with `fails` until it fails', async () => {
+    const succeeds = commandTarget({ exitCode: 1 }, { exitCode: 7 }, { exitCode: 0, stdout: 'ok' });
+    expect(await runWait(succeeds, forCommand('probe'), quick)).toMatchObject({ exitCode: 0, stdout: 'ok' });
+    const fails = commandTarget({ exitCode: 0 }, { exitCode: 3 });
+    expect(await runWait(fails, forCommand(['probe', 'a b'], { fails: true }), quick)).toMatchObject({ exitCode: 3 });
+  });
+
+  it('show the exit code and the end of the output of the last run', async () => {
+    const refused = commandTarget({ exitCode: 7, stdout: `${'x'.repeat(500)}\n`, stderr: 'Connection refused\n' });
+    await expect(runWait(refused, forCommand('curl -f localhost'), { interval: 1, timeout: 20 })).rejects.toMatchObject(
+      {
+        awaited: '"curl -f localhost" to succeed',
+        message: expect.stringMatching(/last seen: exit code 7: \.\.\.x{1,200}\nConnection refused/),
+      },
+    );
+  });
+});
+
+it('a port is closed when connections are refused, and not when the guest cannot tell', async () => {
+  const closed = commandTarget(
+    { exitCode: 0 },
+    { exitCode: 124 },
+    { exitCode: 1, stderr: 'bash: connect: Connection refused' },
+  );
+  expect(await runWait(closed, forPort(80, { closed: true }), quick)).toBe(80);
+  const unknown = commandTarget({ exitCode: 1, stderr: 'bash: nohost: Name or service not known' });
+  await expect(
+    runWait(unknown, forPort(80, { host: 'nohost', closed: true }), { interval: '1ms', timeout: 20 }),
+  ).rejects.toMatchObject({ message: expect.stringContaining('last seen: bash: nohost: Name or service not known') });
 });

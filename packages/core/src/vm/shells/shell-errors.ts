@@ -1,0 +1,21 @@
+import { QmpilotError } from '../../errors.js';
+import type { ShellKind } from '../../shell/exec-result.js';
+
+/** The error when every shell of a guest was tried and did not answer. */
+export function allLost(guest: string, failures: readonly QmpilotError[]): QmpilotError {
+  const [first] = failures;
+  const messages = failures.map(({ message }) => message).join('; ');
+  return new QmpilotError('SHELL_LOST', `no shell of the guest ${guest} answers: ${messages}`, {
+    cause: first,
+    evidence: first?.evidence ?? {},
+    ...(first?.hint && { hint: first.hint }),
+  });
+}
+
+/** The error when a guest has no shell, or none of this kind. */
+export function noShell(guest: string, via?: ShellKind): QmpilotError {
+  const which = via === undefined ? 'no shell that commands could run in' : `no shell of the kind ${via}`;
+  return new QmpilotError('USAGE', `the guest ${guest} has ${which}`, {
+    hint: 'start a bash on /dev/hvc0 in the guest and name hvc0 as `shell` in its description, or give it a guest agent or a login; vm.console works without',
+  });
+}

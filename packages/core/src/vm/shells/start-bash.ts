@@ -1,0 +1,14 @@
+/** Source for a shell that kills all processes whose standard input is this console. */
+export function killOnConsole(console: string): string {
+  return `for p in /proc/[0-9]*; do [ "$p/fd/0" -ef /dev/${console} ] && kill -9 "\${p#/proc/}"; done 2>/dev/null; true`;
+}
+
+/**
+ * Source that starts a bash on a console. A session leader that opens a terminal gets it as its own. A bash of a VM that was
+ * forked, or restored, may be there already.
+ */
+export function startBash(console: string): string {
+  const environment = 'TERM=dumb HOME=/root USER=root LOGNAME=root HISTFILE=/dev/null';
+  const start = `exec bash --norc --noprofile <>/dev/${console} >&0 2>&0`;
+  return `${killOnConsole(console)}; cd /root; ${environment} setsid sh -c '${start}' &`;
+}
