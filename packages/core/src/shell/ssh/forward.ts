@@ -17,7 +17,7 @@ export interface SshGuest {
   exec(command: string, options?: ExecOptions): Promise<ExecResult>;
 }
 
-/** A loopback port of the host, picked by QEMU, that leads to `port` of the guest; the one that is there already if there is one. */
+/** Returns a loopback port of the host, chosen by QEMU, that is forwarded to `port` of the guest; an existing one is used again. */
 export async function forwardPort(vm: SshGuest, port: number, options: WaitOptions): Promise<number> {
   const monitor = (line: string) =>
     vm.qmp.executeUntyped<string>('human-monitor-command', { 'command-line': line }, options);

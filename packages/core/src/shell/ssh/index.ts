@@ -1,29 +1,31 @@
-import ssh2 from 'ssh2';
 import { QmpilotError } from '../../errors.js';
 import type { WaitOptions } from '../../util/async/deadline.js';
 import { tailLines } from '../exec-result.js';
 import { forwardPort, type SshGuest } from './forward.js';
 import { GUEST_PORT, setUpScript } from './guest-script.js';
+import { loadSsh2 } from './load-ssh2.js';
 import { SshShell, type SshTarget } from './ssh-shell.js';
 
 export type { SshGuest } from './forward.js';
 export { SshShell, type SshTarget } from './ssh-shell.js';
 
 export interface OpenSshOptions extends WaitOptions {
-  /** Who to be in the guest; default root. */
+  /** User of the guest; default root. */
   readonly user?: string | undefined;
 }
 
 /**
- * A shell over SSH into a guest with `network: 'user'`. The key is made here, lives in this process's memory, and is put in by
- * `vm.exec`, which also reads the host key that is pinned; the daemon (dropbear or sshd of the guest) is started on a port of its
- * own. QEMU picks the port of the host, on loopback. After a restore the next command does all that again.
+ * Opens a shell over SSH into a guest with `network: 'user'`. Needs the package ssh2. The key is made here, stays in this process's
+ * memory, and is installed by `vm.exec`, which also reads the host key that is pinned; the daemon (dropbear or sshd of the guest) is
+ * started on a port of its own. QEMU chooses the port of the host, on loopback. After a restore the next command repeats all that.
+ * @throws {TOOL_MISSING} when ssh2 is not installed
  * @throws {USAGE} when the guest has no network, no daemon or no such user
  * @throws {SHELL_LOST} {TIMEOUT} {ABORTED}
  */
 export async function openSsh(vm: SshGuest, options: OpenSshOptions = {}): Promise<SshShell> {
   const user = options.user ?? 'root';
-  const key = ssh2.utils.generateKeyPairSync('ed25519', { comment: `qmpilot-${vm.name}` });
+  const { utils } = await loadSsh2();
+  const key = utils.generateKeyPairSync('ed25519', { comment: `qmpilot-${vm.name}` });
   const target = async (wait: WaitOptions): Promise<SshTarget> => {
     const port = await forwardPort(vm, GUEST_PORT, wait);
     const result = await vm.exec(setUpScript(user, key.public), { timeout: 60_000, ...wait });

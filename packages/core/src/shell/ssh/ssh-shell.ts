@@ -1,17 +1,18 @@
 import { randomBytes } from 'node:crypto';
-import ssh2, { type Client, type ClientChannel } from 'ssh2';
+import type { Client, ClientChannel } from 'ssh2';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import { awaitWithin, pause, type WaitOptions } from '../../util/async/deadline.js';
 import { shQuote } from '../../util/text/sh-quote.js';
 import { commandText } from '../command-text.js';
-import type { Command, ExecOptions } from '../exec-options.js';
+import { EndMark } from '../end-mark.js';
+import { type Command, type ExecOptions } from '../exec-options.js';
 import { describeCommand, requireSuccess, type ExecResult } from '../exec-result.js';
 import { checkCommand } from '../exec-schema.js';
 import { collect, ExecStream, startStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';
-import type { Shell } from '../shell.js';
-import { EndMark } from './end-mark.js';
+import { type Shell } from '../shell.js';
 import { remoteCommand } from './guest-script.js';
+import { loadSsh2 } from './load-ssh2.js';
 
 /** Where and as whom to connect. */
 export interface SshTarget {
@@ -203,7 +204,8 @@ export class SshShell implements Shell {
     const target = await this.#target({ signal: options.signal });
     const [, hostKey = ''] = target.hostKey.split(' ');
     const pinned = Buffer.from(hostKey, 'base64');
-    const client = new ssh2.Client();
+    const { Client: SshClient } = await loadSsh2();
+    const client = new SshClient();
     const forget = () => {
       this.#connection = undefined;
     };
