@@ -5,7 +5,7 @@ import { boot, isQmpilotError, openSnapshot, QmpilotError, type BootOptions, typ
 import { describeGuest, type BootRequest } from './boot-request.js';
 import { ConsoleLog } from './console-log.js';
 import { ConsoleProgress } from './console-progress.js';
-import { vmHandlers } from './handlers.js';
+import { vmHandlers } from './handlers/vm-handlers.js';
 import { HostedVm } from './hosted-vm.js';
 import { claim, directoryOf, markEnded, type VmRecord } from './state.js';
 import { toWireError } from './wire.js';

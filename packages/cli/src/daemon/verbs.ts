@@ -1,6 +1,6 @@
 import type { CopyReport, PoweroffReport, ProcessStacks, VmDiagnosis } from '@qmpilot/core';
 import type { SnapshotInfo, VmExplanation } from '@qmpilot/core/vm';
-import type { WaitRequest } from './wait-request.js';
+import type { WaitRequest } from './handlers/wait-request.js';
 
 /** `status` is `running`, `paused` or another run state of QMP, or `off` when QEMU has ended and a snapshot can be restored. */
 export interface VmStatus {

@@ -5,17 +5,7 @@ import { Mutex } from '../util/async/mutex.js';
 import type { Channel } from './channel.js';
 import { checkPress, checkSend, checkType } from './console-schema.js';
 import { keyBytes } from './keys.js';
-
-export interface TypeOptions extends WaitOptions {
-  /** Keeps the text out of recorded events; the guest's echo of it is on the console nevertheless. Default false. */
-  readonly secret?: boolean | undefined;
-}
-
-/** A text that was typed, or the names of keys; neither when it is secret. */
-export interface Typed {
-  readonly text?: string;
-  readonly keys?: readonly string[];
-}
+import type { Typed, TypeOptions } from './type-options.js';
 
 /** Input is sent in pieces of this size, so that a program that is busy for a moment loses nothing. */
 const PIECE_BYTES = 128;

@@ -1,8 +1,8 @@
 import * as v from 'valibot';
 import { PATTERN, TEXT, WAIT } from '../util/validation/schemas.js';
 import { validate } from '../util/validation/validate.js';
-import type { TypeOptions } from './console-input.js';
 import type { ExpectOptions } from './expect.js';
+import type { TypeOptions } from './type-options.js';
 
 /** The entries of `TypeOptions`. */
 export const TYPE_ENTRIES = { ...WAIT, secret: v.optional(v.boolean()) } satisfies Record<

@@ -3,7 +3,7 @@ import { awaitWithin, type WaitOptions } from '../util/async/deadline.js';
 import { Listeners } from '../util/async/listeners.js';
 import { ByteTail } from './byte-tail.js';
 import type { Channel } from './channel.js';
-import { ConsoleInput, type Typed, type TypeOptions } from './console-input.js';
+import { ConsoleInput } from './console-input.js';
 import { checkExpect, checkResizeOptions } from './console-schema.js';
 import { expectFinder, type ExpectMatch, type ExpectOptions } from './expect.js';
 import { PlainText } from './plain-text.js';
@@ -11,6 +11,7 @@ import { Screen } from './screen/screen.js';
 import type { ScreenOptions } from './screen/terminal-view.js';
 import { TextWindow } from './text-window.js';
 import type { TranscriptWriter } from './transcript.js';
+import type { Typed, TypeOptions } from './type-options.js';
 
 /** A screen as the bytes that draw it. */
 export interface ConsoleMemory {

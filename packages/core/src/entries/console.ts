@@ -5,7 +5,7 @@
 export { Channel } from '../console/channel.js';
 export { Console } from '../console/console.js';
 export type { ConsoleMemory, ConsoleOptions } from '../console/console.js';
-export type { Typed, TypeOptions } from '../console/console-input.js';
+export type { Typed, TypeOptions } from '../console/type-options.js';
 export type { ExpectMatch, ExpectOptions } from '../console/expect.js';
 export type { ScreenCell, ScreenColor } from '../console/screen/cell.js';
 export type { RenderOptions, ScreenImage } from '../console/screen/image.js';

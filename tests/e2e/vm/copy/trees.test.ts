@@ -21,32 +21,31 @@ afterAll(async () => {
 const LIST = (root: string) =>
   `cd ${quote(root)} && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 -r sha256sum && find . -type d | LC_ALL=C sort`;
 
-async function copyBoth(tree: string): Promise<void> {
-  const want = execFileSync('bash', ['-c', LIST(tree)], { encoding: 'utf8', maxBuffer: 1 << 26 });
+async function expectCopy(tree: string, back: boolean): Promise<void> {
+  const list = (root: string) => execFileSync('bash', ['-c', LIST(root)], { encoding: 'utf8', maxBuffer: 1 << 26 });
   try {
     await vm.copyIn(tree, '/root/tree');
-    expect((await vm.expectOk(LIST('/root/tree'))).stdout === want).toBe(true);
+    expect((await vm.expectOk(LIST('/root/tree'))).stdout).toBe(list(tree));
+    if (!back) return;
     await vm.copyOut('/root/tree', `${tree}.back`);
-    expect(execFileSync('bash', ['-c', LIST(`${tree}.back`)], { encoding: 'utf8', maxBuffer: 1 << 26 }) === want).toBe(
-      true,
-    );
+    expect(list(`${tree}.back`)).toBe(list(tree));
   } finally {
     await vm.exec('rm -rf /root/tree');
   }
 }
 
-it('copies 2000 files of 4500 bytes, whose archive is longer than the pieces it is sent in', async () => {
+it('copies in a tree of odd sizes whose archive is longer than the pieces it is sent in', async () => {
   const tree = join(dir, 'many');
   mkdirSync(tree);
-  for (let index = 0; index < 2000; index += 1) writeFileSync(join(tree, `f${index}`), Buffer.alloc(4500, index));
-  await copyBoth(tree);
+  for (let index = 0; index < 400; index += 1) writeFileSync(join(tree, `f${index}`), Buffer.alloc(22_001, index));
+  await expectCopy(tree, false);
 });
 
 it('copies any tree of odd sizes and names, in and out', async () => {
   const name = fc
     .string({ unit: fc.constantFrom(...'ab -\'"$\n\\é日%'), minLength: 1, maxLength: 12 })
     .map((text) => `f${text}`);
-  const size = fc.oneof(fc.integer({ min: 0, max: 2000 }), fc.constantFrom(511, 512, 513, 4500, 262_144, 700_001));
+  const size = fc.oneof(fc.integer({ min: 0, max: 2000 }), fc.constantFrom(511, 512, 513, 4500, 262_144));
   const trees = fc.array(fc.tuple(name, name, size), { minLength: 1, maxLength: 25 });
   let count = 0;
   await fc.assert(
@@ -56,8 +55,8 @@ it('copies any tree of odd sizes and names, in and out', async () => {
         mkdirSync(join(tree, `d${folder}`), { recursive: true });
         writeFileSync(join(tree, `d${folder}`, file), Buffer.alloc(bytes, file));
       }
-      await copyBoth(tree);
+      await expectCopy(tree, true);
     }),
-    { numRuns: 6, endOnFailure: true },
+    { numRuns: 3, endOnFailure: true },
   );
 });

@@ -2,7 +2,7 @@ import { QmpilotError } from '@qmpilot/core';
 import type { Command } from 'commander';
 import { duration, portNumber } from '../../arguments.js';
 import { call } from '../../daemon/client.js';
-import type { WaitRequest } from '../../daemon/wait-request.js';
+import type { WaitRequest } from '../../daemon/handlers/wait-request.js';
 import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
 

@@ -49,5 +49,5 @@ export function checkSettle(options: unknown): void {
 export function checkWaitUntil(awaited: unknown, probe: unknown, options: unknown): void {
   validate(v.string('expected a text'), awaited, 'screen.waitUntil: awaited');
   validate(v.function('expected a function'), probe, 'screen.waitUntil: probe');
-  validate(v.strictObject(WAIT), options, 'screen.waitUntil: options');
+  validate(SCREEN_WAIT, options, 'screen.waitUntil: options');
 }

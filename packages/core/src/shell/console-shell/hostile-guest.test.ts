@@ -136,7 +136,7 @@ describe('a guest that answers on the console shell', () => {
     const stream = shell.stream('true');
     await expect(stream.result).rejects.toMatchObject({
       code: 'OUTPUT_LIMIT',
-      message: expect.stringContaining('nobody has read'),
+      message: expect.stringContaining('were not read yet'),
     });
   }, 60_000);
 

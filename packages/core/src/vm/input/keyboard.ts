@@ -1,6 +1,6 @@
 import * as v from 'valibot';
-import type { TypeOptions, Typed } from '../../console/console-input.js';
 import { KEYS, TYPE_ENTRIES } from '../../console/console-schema.js';
+import type { TypeOptions, Typed } from '../../console/type-options.js';
 import { QmpilotError } from '../../errors.js';
 import type { QmpClient } from '../../qmp/client.js';
 import { pause, type WaitOptions } from '../../util/async/deadline.js';

@@ -1,5 +1,5 @@
 import type { Vm } from '@qmpilot/core';
-import type { Call } from './server.js';
+import type { Call } from '../server.js';
 
 /**
  * Attaches a client to the serial console: it gets the current screen and then every byte, and what it sends is typed. Several

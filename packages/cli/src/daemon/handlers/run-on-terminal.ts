@@ -1,5 +1,5 @@
 import type { Vm } from '@qmpilot/core';
-import type { Call } from './server.js';
+import type { Call } from '../server.js';
 
 /** Runs a program on a terminal of its own, which the client sees and types into. The program is killed when the client leaves. */
 export async function runOnTerminal(

@@ -1,9 +1,9 @@
 import type { PoweroffReport } from '@qmpilot/core';
 import type { SnapshotInfo } from '@qmpilot/core/vm';
-import type { HostedVm } from './hosted-vm.js';
+import type { HostedVm } from '../hosted-vm.js';
+import type { Handlers } from '../server.js';
 import { monitorConsole } from './monitor-console.js';
 import { runOnTerminal } from './run-on-terminal.js';
-import type { Handlers } from './server.js';
 import { awaitCondition } from './wait-request.js';
 
 /** Outcomes after which QEMU has ended. */
