@@ -29,5 +29,5 @@ export {
 } from './util/text/text-hygiene.js';
 export { validate } from './util/validation/validate.js';
 export { requireProgram, which } from './util/files/which.js';
-export { findPrepared, keepPrepared } from './vm/start/prepared.js';
+export { openPreparedSnapshot, savePreparedSnapshot } from './vm/start/prepared.js';
 export type { PreparedRequest } from './vm/start/prepared.js';

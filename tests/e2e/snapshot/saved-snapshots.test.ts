@@ -4,7 +4,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { boot, debian, direct, openSnapshot, type Snapshot, type Vm } from '@qmpilot/core';
-import { findPrepared, keepPrepared } from '@qmpilot/core/internal';
+import { openPreparedSnapshot, savePreparedSnapshot } from '@qmpilot/core/internal';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   boundCache,
@@ -184,21 +184,21 @@ describe('a saved snapshot', () => {
       prepare: (context: object = {}) => GUEST.prepare({ ...context, cacheDir: undefined }),
     };
     const request = { name: 'my test', guest, source: 'abc', cacheDir };
-    expect(await findPrepared(request)).toBeUndefined();
+    expect(await openPreparedSnapshot(request)).toBeUndefined();
     let snapshot: Snapshot | undefined = await openSnapshot(path);
-    await keepPrepared(snapshot, request);
+    await savePreparedSnapshot(snapshot, request);
     await snapshot.close();
     // What a writer that was killed left.
     await mkdir(join(cacheDir, 'snapshots', '.x.partial-999999999-abc'));
     const begun = performance.now();
-    snapshot = await findPrepared(request);
+    snapshot = await openPreparedSnapshot(request);
     const vm = await snapshot?.fork();
     expect((await vm?.exec('cat /root/nonce'))?.stdout).toBe('disk\n');
     expect(performance.now() - begun).toBeLessThan(20_000);
     await vm?.close();
     await snapshot?.close();
-    expect(await findPrepared({ ...request, source: 'abd' })).toBeUndefined();
-    expect(await findPrepared({ ...request, boot: { memoryMiB: 512 } })).toBeUndefined();
+    expect(await openPreparedSnapshot({ ...request, source: 'abd' })).toBeUndefined();
+    expect(await openPreparedSnapshot({ ...request, boot: { memoryMiB: 512 } })).toBeUndefined();
     const listed = await listSavedSnapshots(cacheDir);
     expect(listed).toMatchObject([
       { name: expect.stringMatching(/^my-test-[0-9a-f]{16}$/), guest: GUEST.name, memoryMiB: 1024 },

@@ -3,13 +3,13 @@ import type { Machine } from '../qemu/process/machine.js';
 import { debugLog } from '../util/debug-log.js';
 import { removeDirectory } from '../util/files/remove-directory.js';
 import { shown } from '../util/text/shown.js';
-import { removeFrozen, type FrozenMachine } from './strategies/frozen.js';
+import { removeForkBase, type ForkBase } from './strategies/fork-base.js';
 import { removeInternal, type InternalSnapshot } from './strategies/internal.js';
 import type { SnapshotStrategy } from './strategies/strategy.js';
 
 const log = debugLog('snapshot');
 
-/** What a console showed: what the guest has drawn already it does not draw again after a restore. */
+/** The screen of a console: a guest does not draw it again after a restore. */
 export interface StoredScreen {
   readonly bytes: Uint8Array;
   readonly columns: number;
@@ -17,32 +17,31 @@ export interface StoredScreen {
 }
 
 export type StoredSnapshot = SnapshotInfo & {
-  readonly saved: FrozenMachine | InternalSnapshot;
+  readonly saved: ForkBase | InternalSnapshot;
   readonly screen?: StoredScreen | undefined;
   /** Ports of the guest that were forwarded then: a fork forwards ports of its own to them. */
   readonly forwardedPorts?: readonly number[];
 };
 
-/** What people see of a snapshot. */
+/** A snapshot, as it is shown to users. */
 export interface SnapshotInfo {
   readonly name: string;
   readonly strategy: SnapshotStrategy;
-  /** Why it was made that way. */
+  /** Why this strategy was used. */
   readonly reason: string;
   /** Wall clock, ISO 8601. */
   readonly savedAt: string;
   /** How long the guest was paused for it, in ms. */
   readonly pausedMs: number;
-  /** Random, and in no file but the RAM of the guests that were put back to it; missing where the guest had no shell that answered. */
+  /** Random, and only in the RAM of the guests that were restored from it; missing where no shell of the guest answered. */
   readonly nonce?: string;
 }
 
-/** What of it people see. */
 export function infoOf({ name, strategy, reason, savedAt, pausedMs, nonce }: SnapshotInfo): SnapshotInfo {
   return { name, strategy, reason, savedAt, pausedMs, ...(nonce !== undefined && { nonce }) };
 }
 
-/** The snapshots of a vm and all its forks; removed when the last of them is closed. */
+/** The snapshots of a VM and all its forks; removed when the last of these VMs is closed. */
 export class SnapshotStore {
   readonly #snapshots = new Map<string, StoredSnapshot>();
   readonly #reserved = new Set<string>();
@@ -65,8 +64,8 @@ export class SnapshotStore {
     return [...this.#snapshots.values()].map(infoOf);
   }
 
-  /** Removes this folder with the last vm of the family. */
-  keep(directory: string): void {
+  /** Removes this directory when the last VM of the family is closed. */
+  removeWithFamily(directory: string): void {
     this.#directories.push(directory);
   }
 
@@ -102,7 +101,7 @@ export class SnapshotStore {
    * @throws {SNAPSHOT} for an internal one
    * @throws {NOT_FOUND} when there is none of this name
    */
-  frozen(name: string): FrozenMachine {
+  forkBase(name: string): ForkBase {
     const { saved } = this.get(name);
     if (saved.strategy !== 'internal') return saved;
     throw new QmpilotError('SNAPSHOT', `the snapshot ${name} is internal to one QEMU and cannot be forked`, {
@@ -127,8 +126,8 @@ export class SnapshotStore {
     });
   }
 
-  /** Removes the internal snapshots of a machine from images that are somebody else's; never rejects. */
-  async leaveForeignDisks(machine: Machine): Promise<void> {
+  /** Removes the internal snapshots of a machine from images that belong to others; never rejects. */
+  async removeFromForeignDisks(machine: Machine): Promise<void> {
     for (const [name, { saved }] of this.#snapshots) {
       if (saved.strategy !== 'internal' || saved.machine !== machine || !saved.foreign) continue;
       this.#snapshots.delete(name);
@@ -140,7 +139,7 @@ export class SnapshotStore {
     const { saved } = this.get(name);
     this.#snapshots.delete(name);
     if (saved.strategy === 'internal') await removeInternal(saved);
-    else await removeFrozen(saved);
+    else await removeForkBase(saved);
   }
 }
 

@@ -4,7 +4,7 @@ import type { GuestDescription } from '../guests/guest.js';
 import { parseDuration, type Duration } from '../util/time/duration.js';
 import type { BootOptions } from '../vm/start/boot-options.js';
 import { boot } from '../vm/start/boot.js';
-import { findPrepared, keepPrepared, type PreparedRequest } from '../vm/start/prepared.js';
+import { openPreparedSnapshot, savePreparedSnapshot, type PreparedRequest } from '../vm/start/prepared.js';
 import type { TakeOptions, Vm, VmSnapshot, VmSnapshotPool } from '../vm/vm.js';
 import { describeStartFailure } from './start-failure.js';
 
@@ -107,7 +107,7 @@ async function openOrBoot(options: VmGuestOptions, signal: AbortSignal): Promise
   const pool = options.pool ?? 1;
   const request = requestOf(options, signal);
   try {
-    const cached = request && options.fresh !== true ? await findPrepared(request) : undefined;
+    const cached = request && options.fresh !== true ? await openPreparedSnapshot(request) : undefined;
     if (cached) return new VmGuest(cached, { pool, timestamped: false });
   } catch (error) {
     throw describeStartFailure(error, options, { signal });
@@ -138,7 +138,7 @@ async function bootGuest(options: VmGuestOptions, { signal, pool, request }: Sta
         },
       );
     }
-    if (request) await keepPrepared(snapshot, { ...request, replace: fresh });
+    if (request) await savePreparedSnapshot(snapshot, { ...request, replace: fresh });
     // The pool holds the snapshot from here on; the VM itself is no longer needed.
     return new VmGuest(snapshot, { pool, timestamped: await printsTimestamps(vm) });
   } catch (error) {

@@ -3,7 +3,7 @@ import type { AttemptFiles } from '../../run-files/attempt-files.js';
 import type { RunEvent } from '../../run-files/attempt-record.js';
 import { monotonicMs } from '../../util/time/clock.js';
 import { boot } from '../../vm/start/boot.js';
-import { findPrepared, keepPrepared, type PreparedRequest } from '../../vm/start/prepared.js';
+import { openPreparedSnapshot, savePreparedSnapshot, type PreparedRequest } from '../../vm/start/prepared.js';
 import type { Vm, VmSnapshot } from '../../vm/vm.js';
 import { onFullDisk } from '../full-disk.js';
 import type { Scenario } from '../scenario.js';
@@ -90,7 +90,7 @@ async function openPrepared(
   begun: number,
   note: (message: string) => void,
 ): Promise<PreparedVm | undefined> {
-  const snapshot = await findPrepared(request);
+  const snapshot = await openPreparedSnapshot(request);
   if (!snapshot) return undefined;
   try {
     const vm = await snapshot.fork({ signal: request.signal, clock: 'keep' });
@@ -121,7 +121,7 @@ async function saveInBackground(
   note: (message: string) => void,
 ): Promise<void> {
   try {
-    await keepPrepared(snapshot, { ...request, replace: true });
+    await savePreparedSnapshot(snapshot, { ...request, replace: true });
   } catch (error) {
     if (request.signal?.aborted) return;
     note(`cannot cache the prepared guest: ${error instanceof Error ? error.message : String(error)}`);

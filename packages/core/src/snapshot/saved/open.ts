@@ -8,8 +8,8 @@ import { debugLog } from '../../util/debug-log.js';
 import { isTrusted } from '../../util/files/private-directory.js';
 import { removeDirectory } from '../../util/files/remove-directory.js';
 import type { SnapshotContext } from '../context.js';
-import type { FrozenMachine } from '../strategies/frozen.js';
-import { createOverlay, type FrozenDisk } from '../strategies/overlay.js';
+import type { ForkBase } from '../strategies/fork-base.js';
+import { createOverlay, type BaseDisk } from '../strategies/overlay.js';
 import { differs, sha256 } from './file-identity.js';
 import { readManifest, type SavedFile, type SavedManifest } from './manifest.js';
 
@@ -17,7 +17,7 @@ const log = debugLog('snapshot');
 
 export interface OpenedSnapshot {
   readonly manifest: SavedManifest;
-  readonly frozen: FrozenMachine;
+  readonly base: ForkBase;
 }
 
 /**
@@ -43,7 +43,7 @@ export async function openSaved(path: string, context: SnapshotContext): Promise
   log?.(() => `opening ${folder}`);
   const undo = new Cleanup();
   try {
-    return { manifest, frozen: await hold(folder, manifest, context, undo) };
+    return { manifest, base: await hold(folder, manifest, context, undo) };
   } catch (error) {
     await undo.close().catch(() => {});
     throw error;
@@ -56,7 +56,7 @@ async function hold(
   manifest: SavedManifest,
   context: SnapshotContext,
   undo: Cleanup,
-): Promise<FrozenMachine> {
+): Promise<ForkBase> {
   const directory = await mkdtemp(join(context.directories.disk, 'snapshot-'));
   undo.add('the folder', () => removeDirectory(directory));
   const held = async (name: string) => {
@@ -79,12 +79,12 @@ async function hold(
     await link(join(folder, 'ram'), ramFile).catch(() => symlink(join(folder, 'ram'), ramFile ?? ''));
   }
   const disks = await Promise.all(
-    manifest.spec.disks.map(async (spec): Promise<FrozenDisk> => {
+    manifest.spec.disks.map(async (spec): Promise<BaseDisk> => {
       if (spec.readOnly) return { spec, pristine: undefined };
-      const frozen = { ...spec, file: await held(spec.file) };
+      const base = { ...spec, file: await held(spec.file) };
       const pristine = join(directory, `${spec.id}.pristine.qcow2`);
-      await createOverlay(frozen, pristine);
-      return { spec: frozen, pristine };
+      await createOverlay(base, pristine);
+      return { spec: base, pristine };
     }),
   );
   const spec = {

@@ -12,7 +12,7 @@ import { hostError, isNoSpace } from '../../util/files/host-error.js';
 import { removeDirectory } from '../../util/files/remove-directory.js';
 import { isObject } from '../../util/validation/is-object.js';
 import type { SnapshotInfo, StoredScreen } from '../store.js';
-import type { FrozenMachine } from '../strategies/frozen.js';
+import type { ForkBase } from '../strategies/fork-base.js';
 import { baseImages, flattenOverlay } from '../strategies/overlay.js';
 import { identify, sha256, type FileIdentity } from './file-identity.js';
 import { MANIFEST, type SavedManifest } from './manifest.js';
@@ -25,7 +25,7 @@ const run = promisify(execFile);
 const MAX_HASHED = 8 * 2 ** 20;
 
 export interface SaveRequest {
-  readonly frozen: FrozenMachine;
+  readonly base: ForkBase;
   readonly info: SnapshotInfo;
   readonly guest: SavedManifest['guest'];
   readonly screen: StoredScreen | undefined;
@@ -43,7 +43,7 @@ const identities = new Map<string, Promise<FileIdentity>>();
  * @throws {NO_SPACE} {IO} {TOOL_MISSING} {ABORTED}
  */
 export async function saveToFolder(path: string, request: SaveRequest): Promise<SavedManifest> {
-  const { frozen, info, guest, screen, accelerator, binary, signal } = request;
+  const { base, info, guest, screen, accelerator, binary, signal } = request;
   const target = resolve(path);
   if (await exists(target))
     throw new QmpilotError('ALREADY_EXISTS', `${target} already exists`, {
@@ -56,11 +56,11 @@ export async function saveToFolder(path: string, request: SaveRequest): Promise<
     await mkdir(parent, { recursive: true, mode: 0o700 });
     // An unpredictable name: the RAM of a guest holds secrets.
     partial = await mkdtemp(join(parent, `.${basename(target)}.partial-${process.pid}-`));
-    await copyFile(frozen.state.path, join(partial, 'state'), signal);
-    if (frozen.ramFile !== undefined) await copyFile(frozen.ramFile, join(partial, 'ram'), signal);
+    await copyFile(base.state.path, join(partial, 'state'), signal);
+    if (base.ramFile !== undefined) await copyFile(base.ramFile, join(partial, 'ram'), signal);
     const disks: DiskSpec[] = [];
     const bases = new Map<string, FileIdentity>();
-    for (const { spec, pristine } of frozen.disks) {
+    for (const { spec, pristine } of base.disks) {
       signal?.throwIfAborted();
       const [image, ...below] = pristine === undefined ? [spec] : await baseImages(spec.file, disksOf(guest));
       for (const { file } of [image, ...below]) bases.set(file, await identityOf(file));
@@ -74,24 +74,24 @@ export async function saveToFolder(path: string, request: SaveRequest): Promise<
       disks.push({ ...spec, file: name });
     }
     signal?.throwIfAborted();
-    const { kernel: own, ...spec } = frozen.spec;
-    const kernel = frozen.spec.reboots ? own : undefined;
+    const { kernel: own, ...spec } = base.spec;
+    const kernel = base.spec.reboots ? own : undefined;
     for (const file of [kernel?.kernel, kernel?.initrd])
       if (file !== undefined) bases.set(file, await identityOf(file));
     const manifest: SavedManifest = {
       v: 1,
       ...info,
       qemu: binary.version.text,
-      machineType: frozen.machineType,
+      machineType: base.machineType,
       accelerator,
-      ...(frozen.spec.cpu.startsWith('host') && { hostFlags: await cpuFlags() }),
+      ...(base.spec.cpu.startsWith('host') && { hostFlags: await cpuFlags() }),
       spec: {
         ...spec,
         ...(kernel && { kernel }),
         disks,
-        ram: frozen.ramFile === undefined ? { kind: 'anonymous' } : { kind: 'file', path: 'ram', share: false },
+        ram: base.ramFile === undefined ? { kind: 'anonymous' } : { kind: 'file', path: 'ram', share: false },
       },
-      mappedRam: frozen.state.mappedRam === true,
+      mappedRam: base.state.mappedRam === true,
       guest,
       ...(screen && {
         screen: { base64: Buffer.from(screen.bytes).toString('base64'), columns: screen.columns, rows: screen.rows },

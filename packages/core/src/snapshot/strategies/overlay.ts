@@ -117,8 +117,8 @@ function overlayOf({ id }: DiskSpec, file: string): DiskSpec {
   return { id, file, format: 'qcow2' };
 }
 
-/** A disk as it stood when the snapshot was made, and an empty overlay of it to be copied for each fork. */
-export interface FrozenDisk {
+/** A disk as it was when the snapshot was taken, and an empty overlay of it, which is copied for each fork. */
+export interface BaseDisk {
   readonly spec: DiskSpec;
   readonly pristine: string | undefined;
 }
@@ -127,34 +127,34 @@ export interface FrozenDisk {
  * Gives a machine's files another name in the snapshot's folder, where forks find them. A machine that still runs keeps its own
  * until `dropNames`: QEMU reopens a file by its name when it stops writing to it.
  */
-export async function freezeDisks(disks: readonly DiskSpec[], directory: string): Promise<FrozenDisk[]> {
+export async function createBaseDisks(disks: readonly DiskSpec[], directory: string): Promise<BaseDisk[]> {
   return Promise.all(
-    disks.map(async (spec): Promise<FrozenDisk> => {
+    disks.map(async (spec): Promise<BaseDisk> => {
       if (spec.readOnly) return { spec, pristine: undefined };
       if (spec.foreign) return withPristine(spec, directory);
-      const frozen = { ...spec, file: join(directory, `${spec.id}.qcow2`) };
-      await link(spec.file, frozen.file);
-      return withPristine(frozen, directory);
+      const base = { ...spec, file: join(directory, `${spec.id}.qcow2`) };
+      await link(spec.file, base.file);
+      return withPristine(base, directory);
     }),
   );
 }
 
-async function withPristine(spec: DiskSpec, directory: string): Promise<FrozenDisk> {
+async function withPristine(spec: DiskSpec, directory: string): Promise<BaseDisk> {
   const pristine = join(directory, `${spec.id}.pristine.qcow2`);
   await createOverlay(spec, pristine);
   return { spec, pristine };
 }
 
-/** Takes away the names that the machine knows, once it writes to its files no more. */
-export async function dropNames(disks: readonly DiskSpec[], frozen: readonly FrozenDisk[]): Promise<void> {
-  for (const [index, { spec }] of frozen.entries()) {
+/** Removes the names by which the machine knows its files, when it no longer writes to them. */
+export async function dropNames(disks: readonly DiskSpec[], bases: readonly BaseDisk[]): Promise<void> {
+  for (const [index, { spec }] of bases.entries()) {
     const original = disks[index];
     if (original && original.file !== spec.file) await rm(original.file, { force: true });
   }
 }
 
-/** A fork's own disks: copying an empty overlay is much faster than a run of qemu-img. */
-export async function forkDisks(disks: readonly FrozenDisk[], directory: string): Promise<DiskSpec[]> {
+/** Creates a fork's own disks. Copying an empty overlay is much faster than a run of qemu-img. */
+export async function forkDisks(disks: readonly BaseDisk[], directory: string): Promise<DiskSpec[]> {
   return Promise.all(
     disks.map(async ({ spec, pristine }): Promise<DiskSpec> => {
       if (pristine === undefined) return spec;

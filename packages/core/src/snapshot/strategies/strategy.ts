@@ -1,7 +1,7 @@
 import type { MachineSpec } from '../../qemu/command-line/machine-spec.js';
 
 /**
- * How a machine is frozen. `template`: RAM is a shared file that forks map; restored in some 50 ms whatever the size.
+ * How a machine is saved. `template`: RAM is a shared file that forks map; restored in some 50 ms whatever the size.
  * `file`: RAM is written into the state; needs no RAM file, costs what RAM is in use. `internal`: inside the qcow2 disks of the
  * running QEMU; needs no second QEMU, but cannot be forked or kept.
  */

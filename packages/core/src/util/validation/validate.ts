@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { QmpilotError } from '../../errors.js';
+import type { WaitOptions } from '../async/deadline.js';
 import { closest } from '../text/closest.js';
 import { shown } from '../text/shown.js';
 
@@ -57,13 +58,18 @@ function said(issue: v.BaseIssue<unknown>): string {
   return `expected ${KINDS[expected] ?? values}, got ${shown(issue.input)}`;
 }
 
+/** An option of our own calls, which no hint lists. */
+const INTERNAL: keyof WaitOptions = 'patience';
+
 function knownKeys(schema: unknown, path: readonly unknown[]): string[] {
   let at: unknown = schema;
   for (const key of path)
     at =
       typeof key === 'number' ? partOf(unwrapped(at), 'item') : partOf(partOf(unwrapped(at), 'entries'), String(key));
   const entries = partOf(unwrapped(at), 'entries');
-  return typeof entries === 'object' && entries !== null ? Object.keys(entries) : [];
+  return typeof entries === 'object' && entries !== null
+    ? Object.keys(entries).filter((name) => name !== INTERNAL)
+    : [];
 }
 
 /** Looks through `optional(...)` and the like. */

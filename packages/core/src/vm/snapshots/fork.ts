@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Console } from '../../console/console.js';
 import { QmpilotError } from '../../errors.js';
-import { startFork } from '../../snapshot/strategies/frozen.js';
+import { startFork } from '../../snapshot/strategies/fork-base.js';
 import type { WaitOptions } from '../../util/async/deadline.js';
 import { holdFamily, type ForkableFamily } from '../family.js';
 import type { ForkManyOptions, ForkOptions, RestoreOptions } from './options.js';
@@ -40,7 +40,7 @@ export async function loadFork<V extends ForkedVm>(
   name: string,
   options: WaitOptions,
 ): Promise<LoadedFork<V>> {
-  const frozen = family.snapshots.frozen(name);
+  const base = family.snapshots.forkBase(name);
   const { screen, forwardedPorts = [] } = family.snapshots.get(name);
   // Before anything else: the VM may be closed at any time.
   const release = holdFamily(family);
@@ -49,7 +49,7 @@ export async function loadFork<V extends ForkedVm>(
     // Each machine of a VM has a directory in that of the VM, which is removed when a restore replaces the machine.
     const own = join(directory, 'm0');
     await mkdir(own, { mode: 0o700, recursive: true });
-    const machine = await startFork(frozen, {
+    const machine = await startFork(base, {
       ...options,
       name: 'fork',
       binary: family.context.binary,

@@ -92,13 +92,13 @@ export class Snapshot<V extends ForkedVm> implements SnapshotInfo, AsyncDisposab
    */
   async save(path: string, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     const { snapshots, guest, accelerator, context } = this.#family;
-    const frozen = snapshots.frozen(this.name);
+    const base = snapshots.forkBase(this.name);
     const { screen, forwardedPorts = [] } = snapshots.get(this.name);
     const ports = [...new Set([...(guest.ports ?? []), ...forwardedPorts])];
     const release = holdFamily(this.#family);
     try {
       await saveToFolder(path, {
-        frozen,
+        base,
         accelerator,
         binary: context.binary,
         signal: options.signal,

@@ -7,8 +7,8 @@ import type { Machine } from '../../qemu/process/machine.js';
 import { exitError } from '../../qemu/process/process.js';
 import { blockedError, remedyFor, type SnapshotBlocker } from '../../snapshot/blockers.js';
 import type { SnapshotInfo } from '../../snapshot/store.js';
-import { freeze, type Freeze } from '../../snapshot/strategies/freeze.js';
-import { removeFrozen, startFork, type FrozenMachine } from '../../snapshot/strategies/frozen.js';
+import { createForkBase, type CreatedForkBase } from '../../snapshot/strategies/create-fork-base.js';
+import { removeForkBase, startFork, type ForkBase } from '../../snapshot/strategies/fork-base.js';
 import {
   internalBlockers,
   loadInternal,
@@ -88,7 +88,7 @@ export class VmSnapshots {
 
   /** Removes internal snapshots from disk images that are not ours; never rejects. */
   async cleanForeignDisks(): Promise<void> {
-    await this.#context.family.snapshots.leaveForeignDisks(this.#context.slot.machine);
+    await this.#context.family.snapshots.removeFromForeignDisks(this.#context.slot.machine);
   }
 
   async #save(name: string, options: SnapshotOptions): Promise<SnapshotInfo> {
@@ -104,7 +104,7 @@ export class VmSnapshots {
     const forwards = await this.#context.forwards.readOrRecall();
     const nonce = await this.#prepareGuest(options);
     const { saved, pausedMs } =
-      choice.strategy === 'internal' ? await this.#saveInternal(options) : await this.#freeze(choice.strategy, options);
+      choice.strategy === 'internal' ? await this.#saveInternal(options) : await this.#saveFiles(choice.strategy, options);
     if (choice.strategy !== 'internal') await this.#context.forwards.addAgain(forwards);
     const info = { name, ...choice, savedAt: wallTime(), pausedMs, ...(nonce !== undefined && { nonce }) };
     const forwardedPorts = forwards.map(({ guestPort }) => guestPort);
@@ -214,21 +214,21 @@ export class VmSnapshots {
     return { saved, pausedMs: monotonicMs() - begun };
   }
 
-  async #freeze(
-    strategy: FrozenMachine['strategy'],
+  async #saveFiles(
+    strategy: ForkBase['strategy'],
     { reboots, ...options }: SnapshotOptions,
-  ): Promise<{ saved: FrozenMachine; pausedMs: number }> {
+  ): Promise<{ saved: ForkBase; pausedMs: number }> {
     const { machine } = this.#context.slot;
     mustBeForkable(machine.spec);
     const directory = await this.#newFolder();
-    let made: Freeze | undefined;
+    let made: CreatedForkBase | undefined;
     try {
       const resume = await this.#isRunning();
-      const frozen = await this.#context.slot.move(
+      const created = await this.#context.slot.move(
         // Its RAM file and its disks belong to the snapshot now.
         (old) => rm(old.directory, { recursive: true, force: true }),
         async () =>
-          (made = await freeze(machine, this.#context.family.context, {
+          (made = await createForkBase(machine, this.#context.family.context, {
             ...options,
             strategy,
             name: this.#context.name,
@@ -237,11 +237,11 @@ export class VmSnapshots {
             reboots,
           })),
       );
-      return { saved: frozen.frozen, pausedMs: frozen.pausedMs };
+      return { saved: created.base, pausedMs: created.pausedMs };
     } catch (error) {
       if (made) {
-        await removeFrozen(made.frozen);
-        await rm(made.frozen.directory, { recursive: true, force: true });
+        await removeForkBase(made.base);
+        await rm(made.base.directory, { recursive: true, force: true });
       }
       await rm(directory, { recursive: true, force: true });
       throw error;
@@ -249,14 +249,14 @@ export class VmSnapshots {
   }
 
   /** Replaces this VM's machine by a fork, loaded and paused. */
-  async #become(frozen: FrozenMachine, options: WaitOptions): Promise<void> {
+  async #become(base: ForkBase, options: WaitOptions): Promise<void> {
     const directory = await this.#newFolder();
     const forwards = await this.#context.forwards.readOrRecall();
     try {
       await this.#context.slot.exchange(
         (old) => this.dispose(old),
         () =>
-          startFork(frozen, {
+          startFork(base, {
             ...options,
             name: this.#context.name,
             binary: this.#context.family.context.binary,

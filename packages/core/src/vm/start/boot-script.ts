@@ -268,6 +268,6 @@ async function vmOf(guest: PreparedGuest, options: BootOptions, started: Started
     context: { binary: qemu.binary, directories },
     accelerator,
   });
-  family.snapshots.keep(home);
+  family.snapshots.removeWithFamily(home);
   return family.makeVm({ ...qemu, spec: specOf(inspection, disks, readBack, consoles) }, directory);
 }

@@ -33,7 +33,7 @@ export async function openSnapshot(path: string, options: OpenSnapshotOptions = 
   const binary = await findQemu(options.qemu);
   const context = { binary, directories: await acquireHostDirectories() };
   try {
-    const { manifest, frozen } = await openSaved(path, context);
+    const { manifest, base } = await openSaved(path, context);
     const { accelerator, screen } = manifest;
     const family = createFamily({
       guest: guestOf(manifest.guest),
@@ -43,7 +43,7 @@ export async function openSnapshot(path: string, options: OpenSnapshotOptions = 
     const info = infoOf(manifest);
     family.snapshots.add({
       ...info,
-      saved: frozen,
+      saved: base,
       screen: screen && { ...screen, bytes: Buffer.from(screen.base64, 'base64') },
     });
     return new Snapshot(family, info, {

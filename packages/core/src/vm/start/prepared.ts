@@ -21,7 +21,7 @@ import { MACHINE } from './start-own-vm.js';
 
 /** What a prepared snapshot is made of: another value of any of it makes another snapshot. */
 export interface PreparedRequest {
-  /** For people: the beginning of the saved snapshot's name. */
+  /** The beginning of the saved snapshot's name, for users. */
   readonly name: string;
   readonly guest: GuestDescription;
   readonly boot?: BootOptions | undefined;
@@ -30,18 +30,18 @@ export interface PreparedRequest {
   /** A hash of the code that prepares the guest, and of all it reads. */
   readonly source: string;
   readonly signal?: AbortSignal | undefined;
-  /** Lines about what takes long, for people. */
+  /** Called with lines about long steps, for users. */
   readonly onProgress?: ((message: string) => void) | undefined;
   /** Default `cacheRoot()`. */
   readonly cacheDir?: string | undefined;
 }
 
 /**
- * The snapshot that an earlier run kept of the same guest, machine, QEMU and preparation; undefined when there is none that fits.
+ * Opens the snapshot that an earlier run saved of the same guest, machine, QEMU and preparation; undefined when none matches.
  * One that can no longer be used (its image was built again, ...) is removed, and `onProgress` says why.
  * @throws what preparing the guest throws
  */
-export async function findPrepared(request: PreparedRequest): Promise<VmSnapshot | undefined> {
+export async function openPreparedSnapshot(request: PreparedRequest): Promise<VmSnapshot | undefined> {
   const name = await preparedName(request);
   if (name === undefined) return undefined;
   const path = join(savedDirectory(request.cacheDir), name);
@@ -63,12 +63,12 @@ export async function findPrepared(request: PreparedRequest): Promise<VmSnapshot
 }
 
 /**
- * Keeps a snapshot for `findPrepared`, and removes the least recently used ones when all together take more than `maxBytes`
- * (default 8 GiB). Another process that keeps the same at the same time does no harm.
+ * Saves a snapshot for `openPreparedSnapshot`, and removes the least recently used ones when all together take more than `maxBytes`
+ * (default 8 GiB). Another process may save the same snapshot at the same time.
  * @returns the folder, which holds `manifest.json`; undefined for a guest with a start script, whose files are its own
- * @throws what `snapshot.keep` throws
+ * @throws what `snapshot.save` throws
  */
-export async function keepPrepared(
+export async function savePreparedSnapshot(
   snapshot: VmSnapshot,
   request: PreparedRequest & { readonly maxBytes?: number; readonly replace?: boolean },
 ): Promise<string | undefined> {
@@ -107,7 +107,7 @@ export async function nameOfSnapshot(
     signal,
   }: Pick<PreparedRequest, 'name' | 'source' | 'boot' | 'reboots' | 'signal'>,
 ): Promise<string> {
-  if (source === '') throw new QmpilotError('USAGE', 'source: an empty hash fits everything');
+  if (source === '') throw new QmpilotError('USAGE', 'source: expected a hash, got an empty string');
   const binary = await findQemu(boot.qemu);
   const { accelerator } = await chooseAccelerator(
     { binary, kernel: guest.kernel?.kernel, wanted: boot.accelerator },

@@ -9,7 +9,7 @@ import { acquireHostDirectories, makeVmDirectory, releaseHostDirectories } from 
 import { startMachine } from '../../qemu/process/machine.js';
 import type { SnapshotContext } from '../../snapshot/context.js';
 import { openSaved, type OpenedSnapshot } from '../../snapshot/saved/open.js';
-import type { FrozenMachine } from '../../snapshot/strategies/frozen.js';
+import type { ForkBase } from '../../snapshot/strategies/fork-base.js';
 import { forkDisks } from '../../snapshot/strategies/overlay.js';
 import { planRam, removeRamFile } from '../../snapshot/strategies/ram-file.js';
 import { Cleanup } from '../../util/async/cleanup.js';
@@ -58,29 +58,29 @@ interface Loading {
   readonly undo: Cleanup;
 }
 
-async function load({ manifest, frozen }: OpenedSnapshot, guest: PreparedGuest, loading: Loading): Promise<Vm> {
+async function load({ manifest, base }: OpenedSnapshot, guest: PreparedGuest, loading: Loading): Promise<Vm> {
   const { options, context, undo } = loading;
   const { signal } = options;
   const family = createFamily({ guest, context, accelerator: manifest.accelerator });
   const { snapshots } = family;
   // The disks go on reading from this folder.
-  snapshots.keep(frozen.directory);
-  const heldRam = frozen.ramFile;
+  snapshots.removeWithFamily(base.directory);
+  const heldRam = base.ramFile;
   if (heldRam !== undefined) undo.add('the saved RAM', () => removeRamFile(heldRam));
   undo.add('the files of the snapshot', () => snapshots.release());
   const directory = await makeVmDirectory(context.directories);
   undo.add("the VM's folder", () => rm(directory, { recursive: true, force: true }));
   const first = join(directory, 'm0');
   await mkdir(first, { mode: 0o700 });
-  const ram = await ramOf(frozen, loading);
+  const ram = await ramOf(base, loading);
   if (heldRam !== undefined) {
-    if (ram.path === heldRam) snapshots.keep(dirname(heldRam));
+    if (ram.path === heldRam) snapshots.removeWithFamily(dirname(heldRam));
     else await removeRamFile(heldRam);
   }
-  const spec: MachineSpec = { ...frozen.spec, ram, disks: await forkDisks(frozen.disks, first) };
+  const spec: MachineSpec = { ...base.spec, ram, disks: await forkDisks(base.disks, first) };
   const machine = await startMachine(
     { ...spec, ...(guest.kernel && { kernel: guest.kernel, reboots: true }) },
-    { signal, name: guest.name, binary: context.binary, directory: first, incoming: frozen.state },
+    { signal, name: guest.name, binary: context.binary, directory: first, incoming: base.state },
   );
   // Its snapshots hold the kernel only where the caller asks for it, as those of a booted VM.
   const vm = family.makeVm({ ...machine, spec: { ...machine.spec, reboots: false } }, directory);
@@ -103,19 +103,19 @@ async function load({ manifest, frozen }: OpenedSnapshot, guest: PreparedGuest, 
 }
 
 /** A copy of the saved RAM, where there is room for one; else the saved file itself, mapped private, as forks do. */
-async function ramOf(frozen: FrozenMachine, { options, context, undo }: Loading): Promise<RamSpec> {
-  if (frozen.ramFile === undefined) return frozen.spec.ram;
-  const ram = await planRam(context, frozen.spec.memoryMiB, options.onProgress ?? (() => {}));
+async function ramOf(base: ForkBase, { options, context, undo }: Loading): Promise<RamSpec> {
+  if (base.ramFile === undefined) return base.spec.ram;
+  const ram = await planRam(context, base.spec.memoryMiB, options.onProgress ?? (() => {}));
   const { path } = ram;
-  if (path === undefined) return frozen.spec.ram;
+  if (path === undefined) return base.spec.ram;
   undo.add('the RAM', () => removeRamFile(path));
   try {
-    await run('cp', ['--sparse=auto', '--reflink=auto', '--', frozen.ramFile, path], { signal: options.signal });
+    await run('cp', ['--sparse=auto', '--reflink=auto', '--', base.ramFile, path], { signal: options.signal });
     return ram;
   } catch (error) {
     await removeRamFile(path);
     if (options.signal?.aborted) throw error;
     options.onProgress?.('no room for a copy of the saved RAM: snapshots of this VM take longer');
-    return frozen.spec.ram;
+    return base.spec.ram;
   }
 }

@@ -3,24 +3,24 @@ import type { MachineSpec } from '../../qemu/command-line/machine-spec.js';
 import type { QemuBinary } from '../../qemu/host/binary.js';
 import { startMachine, type Machine, type SavedState } from '../../qemu/process/machine.js';
 import type { WaitOptions } from '../../util/async/deadline.js';
-import { forkDisks, type FrozenDisk } from './overlay.js';
+import { forkDisks, type BaseDisk } from './overlay.js';
 import { removeRamFile } from './ram-file.js';
 
 /**
- * A machine at one moment, as files that nobody writes to any more. `template`: RAM is a file that forks map private, so that
- * a fork costs what it changes, whatever the size. `file`: RAM is in the state, and each fork reads all of it.
+ * The files that forks start from: a machine at one moment. They do not change. `template`: RAM is a file that forks map privately, so
+ * that a fork costs only what it changes. `file`: RAM is in the state, and each fork reads all of it.
  */
-export interface FrozenMachine {
+export interface ForkBase {
   readonly strategy: 'template' | 'file';
   readonly directory: string;
-  /** Of a template. */
+  /** For a template only. */
   readonly ramFile: string | undefined;
   readonly state: SavedState;
   /** The machine type behind an alias such as `q35`. */
   readonly machineType: string;
   /** What a fork is started from; its disks are overlays of `disks`. */
   readonly spec: MachineSpec;
-  readonly disks: readonly FrozenDisk[];
+  readonly disks: readonly BaseDisk[];
 }
 
 export interface ForkStart extends WaitOptions {
@@ -31,13 +31,13 @@ export interface ForkStart extends WaitOptions {
 }
 
 /** Starts a fork; it is loaded and paused. */
-export async function startFork(frozen: FrozenMachine, options: ForkStart): Promise<Machine> {
-  const disks = await forkDisks(frozen.disks, options.directory);
-  return startMachine({ ...frozen.spec, disks }, { ...options, incoming: frozen.state });
+export async function startFork(base: ForkBase, options: ForkStart): Promise<Machine> {
+  const disks = await forkDisks(base.disks, options.directory);
+  return startMachine({ ...base.spec, disks }, { ...options, incoming: base.state });
 }
 
-/** RAM and state go; the disks stay in `directory`, for later snapshots are overlays of them. */
-export async function removeFrozen({ state, ramFile }: FrozenMachine): Promise<void> {
+/** Removes RAM and state; the disks stay in `directory`, as later snapshots are overlays of them. */
+export async function removeForkBase({ state, ramFile }: ForkBase): Promise<void> {
   await rm(state.path, { force: true });
   if (ramFile !== undefined) await removeRamFile(ramFile);
 }

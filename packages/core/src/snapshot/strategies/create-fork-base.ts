@@ -8,56 +8,60 @@ import { Cleanup } from '../../util/async/cleanup.js';
 import { removeDirectory } from '../../util/files/remove-directory.js';
 import { monotonicMs } from '../../util/time/clock.js';
 import type { SnapshotContext } from '../context.js';
-import type { ForkStart, FrozenMachine } from './frozen.js';
-import { dropNames, forkDisks, freezeDisks, type FrozenDisk } from './overlay.js';
+import type { ForkStart, ForkBase } from './fork-base.js';
+import { dropNames, forkDisks, createBaseDisks, type BaseDisk } from './overlay.js';
 import { newRamFile, removeRamFile } from './ram-file.js';
 import { prepareSave } from './save-state.js';
 
-export interface FreezeOptions extends Omit<ForkStart, 'binary'> {
-  readonly strategy: FrozenMachine['strategy'];
-  /** Let the guest run on afterwards. */
+export interface ForkBaseOptions extends Omit<ForkStart, 'binary'> {
+  readonly strategy: ForkBase['strategy'];
+  /** Continue the guest afterwards. */
   readonly resume: boolean;
-  /** Forks get the kernel that the guest boots by. */
+  /** Forks get the kernel that the guest boots from. */
   readonly reboots?: boolean | undefined;
 }
 
-export interface Freeze {
-  readonly frozen: FrozenMachine;
-  /** The machine in which the guest goes on: the first fork. The one that was frozen is for the caller to end. */
+export interface CreatedForkBase {
+  readonly base: ForkBase;
+  /** The machine in which the guest goes on: the first fork. The caller ends the machine that was saved. */
   readonly successor: Machine;
   /** How long the guest was paused, in ms. */
   readonly pausedMs: number;
 }
 
 /**
- * Freezes a machine; its guest goes on in a fork, which is started first so that the guest is paused for as little time as
- * possible. When anything fails the machine is as it was, running if it ran.
+ * Saves a machine as the base of forks. Its guest continues in the first fork, which is started before, so that the guest is paused
+ * for as little time as possible. When a step fails, the machine is as it was, and runs if it ran.
  * @throws {SNAPSHOT} {NO_SPACE} {TIMEOUT} {ABORTED} {QMP_LINK}
  */
-export async function freeze(machine: Machine, context: SnapshotContext, options: FreezeOptions): Promise<Freeze> {
+export async function createForkBase(
+  machine: Machine,
+  context: SnapshotContext,
+  options: ForkBaseOptions,
+): Promise<CreatedForkBase> {
   const undo = new Cleanup();
   try {
-    const freeze = await freezeInto(machine, context, options, undo);
+    const created = await createInto(machine, context, options, undo);
     undo.forget();
-    return freeze;
+    return created;
   } catch (error) {
-    // The reason counts, not what could not be undone because of it.
+    // Report the first error, not those of the clean-up.
     await undo.close().catch(() => {});
     throw error;
   }
 }
 
-async function freezeInto(
+async function createInto(
   machine: Machine,
   context: SnapshotContext,
-  options: FreezeOptions,
+  options: ForkBaseOptions,
   undo: Cleanup,
-): Promise<Freeze> {
+): Promise<CreatedForkBase> {
   const { binary, directories } = context;
   const { strategy, resume } = options;
   const directory = await mkdtemp(join(directories.disk, 'snapshot-'));
   undo.add('the folder of the snapshot', () => removeDirectory(directory));
-  const disks = await freezeDisks(machine.spec.disks, directory);
+  const disks = await createBaseDisks(machine.spec.disks, directory);
   const template = strategy === 'template';
   const machineType = await resolveMachineType(machine);
   const copy =
@@ -87,7 +91,7 @@ async function freezeInto(
     undo.add('the socket', save.close);
     return save;
   };
-  // A copy has to be filled first: loading and saving share QEMU's settings.
+  // Loading and saving share QEMU's migration settings: fill the copy first.
   const early = copy ? undefined : await prepare();
 
   if (resume) undo.add('the pause', () => machine.qmp.execute('cont'));
@@ -107,13 +111,13 @@ async function freezeInto(
   await Promise.all([state.path, ...written].map((path) => chmod(path, 0o400)));
   if (ramFile !== undefined && canMapReadOnly(binary.version)) await chmod(ramFile, 0o400);
   return {
-    frozen: { strategy, directory, ramFile, state, spec, disks, machineType },
+    base: { strategy, directory, ramFile, state, spec, disks, machineType },
     successor: successor.machine,
     pausedMs,
   };
 }
 
-/** `pc-q35-7.2` behind `q35`: what another QEMU would have to be. */
+/** Returns the machine type behind an alias: `pc-q35-7.2` for `q35`. Another QEMU must support it. */
 async function resolveMachineType({ qmp, spec }: Machine): Promise<string> {
   const type: unknown = await qmp.execute('qom-get', { path: '/machine', property: 'type' });
   return typeof type === 'string' ? type.replace(/-machine$/, '') : spec.machine;
@@ -121,18 +125,18 @@ async function resolveMachineType({ qmp, spec }: Machine): Promise<string> {
 
 interface Copy {
   readonly machine: Machine;
-  /** Brings all of the machine, which is paused, into the copy. */
+  /** Loads the state of the machine, which is paused, into the copy. */
   readonly fill: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
-/** The RAM of a fork is private to it: a copy of the machine, with its RAM in a shared file, stands in for it. */
+/** Starts a copy of a fork, whose RAM is private: the copy has its RAM in a shared file, and is saved in place of the fork. */
 async function startCopy(
   machine: Machine,
-  disks: readonly FrozenDisk[],
+  disks: readonly BaseDisk[],
   parent: string,
   context: SnapshotContext,
-  options: FreezeOptions,
+  options: ForkBaseOptions,
   undo: Cleanup,
 ): Promise<Copy> {
   const { binary } = context;
