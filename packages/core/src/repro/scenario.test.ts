@@ -1,6 +1,6 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { GuestDescription } from '../guests/guest.js';
-import { defineScenario, isScenario, onGuest } from './scenario.js';
+import { defineScenario, isScenario, onGuest, type Scenario } from './scenario.js';
 
 const guest = (name: string): GuestDescription => ({ name, prepare: () => Promise.reject(new Error('never')) });
 const scenario = defineScenario({
@@ -36,4 +36,14 @@ it.each([
 
 it.each(['windows', 'toString'])('has no guest %s, and says which it has', (name) => {
   expect(() => onGuest(scenario, name)).toThrow(expect.objectContaining({ code: 'USAGE', hint: 'it has: nixos' }));
+});
+
+describe('defineScenario', () => {
+  it.each([
+    [{ attempt: async () => {} }, 'names no guest'],
+    [{ guest: guest('x') }, 'has no attempt'],
+    [{ guest: guest('x'), attempt: async () => {}, prepare: 3 }, 'prepare'],
+  ])('says what is missing in %j', (given, message) => {
+    expect(() => defineScenario(given as unknown as Scenario)).toThrow(message);
+  });
 });

@@ -1,79 +1,8 @@
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatShutdown } from './format-shutdown.js';
-import { createShutdownDetector, type ShutdownDetector } from './shutdown-detector.js';
-import { judgeShutdown, type ShutdownWish } from './verdict.js';
-
-const capture = (name: string) =>
-  readFileSync(fileURLToPath(new URL(`../../../../../tests/fixtures/console/${name}.raw`, import.meta.url)));
-
-const WISH = { wanted: 'poweroff', slowAfterMs: 60_000 } as const;
-
-function shown(detector: ShutdownDetector, at: number): string {
-  const report = detector.report(at);
-  return formatShutdown({ ...report, ...judgeShutdown(report, WISH), wanted: 'poweroff' });
-}
-
-/** The captures begin with a boot; nobody says when the poweroff was asked for. */
-function fed(bytes: Uint8Array, size = bytes.length): ShutdownDetector {
-  const detector = createShutdownDetector();
-  for (let at = 0; at < bytes.length; at += size) detector.console(bytes.subarray(at, at + size), 1);
-  return detector;
-}
-
-/** Asked for at 0, the lines at 2 s. */
-function fedLines(...lines: string[]): ShutdownDetector {
-  const detector = createShutdownDetector();
-  detector.requested(0);
-  for (const line of lines) detector.console(`${line}\r\n`, 2000);
-  return detector;
-}
-
-describe('createShutdownDetector on captures of real guests', () => {
-  it('follows a healthy poweroff to its end', () => {
-    const report = fed(capture('healthy')).report(1e6);
-    expect(report.end).toBe('off');
-    expect(judgeShutdown(report, WISH)).toEqual({ outcome: 'clean', reason: 'the machine powered off within 0s' });
-    expect(report.phases.map(({ phase }) => phase)).toEqual(
-      expect.arrayContaining(['units', 'final-kill', 'unmount', 'off']),
-    );
-  });
-
-  it('names the user manager that stalls, its slice, time and growing limits', () => {
-    const bytes = capture('user-stall');
-    const finding = fed(bytes.subarray(0, bytes.lastIndexOf('A stop job is running') + 120)).finding(1e6);
-    expect(finding).toMatchObject({
-      kind: 'poweroff-stall',
-      phase: 'units',
-      unit: 'user@0.service',
-      slice: 'user-0.slice',
-      shutdownEvent: false,
-    });
-    expect(finding.elapsed).toBeGreaterThan(10_000);
-    expect(finding.limits?.length).toBeGreaterThan(1);
-  });
-
-  it('goes on to what systemd-shutdown waits for, when the units have ended at last', () => {
-    expect(fed(capture('user-stall')).finding(1e6)).toMatchObject({ phase: 'final-kill', task: { comm: 'node' } });
-  });
-
-  it('names the session scope that stalls', () => {
-    expect(fed(capture('scope-stall')).finding(1e6)).toMatchObject({
-      phase: 'units',
-      unit: expect.stringMatching(/^session-\w+\.scope$/),
-    });
-  });
-
-  it('says the same however the bytes are cut', () => {
-    for (const name of ['user-stall', 'scope-stall', 'healthy', 'fsfreeze-stall']) {
-      const bytes = capture(name).subarray(-60_000);
-      const whole = fed(bytes).finding(1e6);
-      for (const size of [1, 7, 64, 1000]) expect(fed(bytes, size).finding(1e6)).toEqual(whole);
-    }
-  });
-});
+import { createShutdownDetector } from './shutdown-detector.js';
+import { fedLines, phases, said, shown, WISH } from './shutdown.fixture.js';
+import { judgeShutdown } from './verdict.js';
 
 describe('createShutdownDetector', () => {
   it('names the stop jobs that take longer than usual, and when their limit is over', () => {
@@ -124,14 +53,6 @@ describe('createShutdownDetector', () => {
       limits: [120_000, 240_000],
     });
   });
-
-  const said = (...chunks: string[]) => {
-    const detector = createShutdownDetector();
-    detector.requested(0);
-    chunks.forEach((chunk, index) => detector.console(`${chunk}\r\n`, (index + 1) * 1000));
-    return detector.report((chunks.length + 1) * 1000);
-  };
-  const phases = (...chunks: string[]) => said(...chunks).phases.map(({ phase }) => phase);
 
   it.each([
     ['A stop job is running for /mnt/data', '[FAILED] Failed unmounting /mnt/data.'],
@@ -288,56 +209,6 @@ describe('createShutdownDetector', () => {
   });
 
   it.each([
-    [
-      'busybox',
-      [
-        'The system is going down NOW!',
-        'Sent SIGTERM to all processes',
-        'Sent SIGKILL to all processes',
-        'Requesting system poweroff',
-      ],
-      ['final-kill', 'power-off'],
-    ],
-    [
-      'OpenRC',
-      [
-        ' * Stopping sshd ...',
-        ' * Terminating remaining processes ...',
-        ' * Killing remaining processes ...',
-        ' * Remounting remaining filesystems read-only ...',
-      ],
-      ['units', 'final-kill', 'unmount'],
-    ],
-    [
-      'runit',
-      [
-        '- runit: enter stage: /etc/runit/3',
-        '=> Waiting for services to stop...',
-        '=> Sending TERM signal to processes...',
-        '=> Unmounting filesystems, disabling swap...',
-      ],
-      ['units', 'final-kill', 'unmount'],
-    ],
-    [
-      'sysvinit',
-      [
-        'INIT: Switching to runlevel: 0',
-        '[ ok ] Asking all remaining processes to terminate...done.',
-        '[ ok ] Unmounting local filesystems...done.',
-        '[info] Will now halt.',
-      ],
-      ['units', 'final-kill', 'unmount', 'power-off'],
-    ],
-  ])('follows a shutdown by %s, and does not speak of systemd then', (_, lines, expected) => {
-    expect(phases(...lines)).toEqual(['requested', ...expected]);
-    for (let count = 1; count <= lines.length; count += 1) {
-      const report = said(...lines.slice(0, count));
-      expect(judgeShutdown(report, WISH).reason).not.toMatch(/systemd/);
-      expect(formatShutdown({ ...report, ...judgeShutdown(report, WISH), wanted: 'poweroff' })).not.toMatch(/systemd/);
-    }
-  });
-
-  it.each([
     ['[   50.100000] reboot: Power off not available: System halted instead', 'halted'],
     ['[   50.100000] kexec_core: Starting new kernel', 'rebooted'],
     ["[   50.100000] reboot: Restarting system with command 'bootloader'", 'rebooted'],
@@ -400,134 +271,5 @@ describe('createShutdownDetector', () => {
         },
       ),
     );
-  });
-});
-
-describe('judgeShutdown', () => {
-  const judge = (wanted: ShutdownWish, act: (detector: ShutdownDetector) => void, at = 5000) => {
-    const detector = createShutdownDetector();
-    detector.requested(0);
-    act(detector);
-    return judgeShutdown(detector.report(at), { wanted, slowAfterMs: 60_000 });
-  };
-  const event =
-    (name: string, data: Record<string, unknown>, at = 3000) =>
-    (detector: ShutdownDetector) =>
-      detector.qmpEvent(name, data, at);
-  const prints =
-    (text: string, at = 3000) =>
-    (detector: ShutdownDetector) =>
-      detector.console(`[   50.100000] ${text}\n`, at);
-
-  it.each([
-    [
-      'poweroff',
-      event('SHUTDOWN', { guest: true, reason: 'guest-shutdown' }),
-      'clean',
-      'the machine powered off within 3s',
-    ],
-    [
-      'poweroff',
-      event('SHUTDOWN', { guest: true, reason: 'guest-shutdown' }, 61_000),
-      'slow',
-      'the machine powered off, but after 1min 1s',
-    ],
-    ['reboot', event('RESET', { guest: true, reason: 'guest-reset' }), 'clean', 'the machine rebooted within 3s'],
-    ['reboot', prints('reboot: Restarting system'), 'clean', 'the machine rebooted within 3s'],
-    ['halt', prints('reboot: System halted'), 'clean', 'the system halted within 3s'],
-    [
-      'poweroff',
-      prints('reboot: System halted'),
-      'stalled',
-      'the system halted after 3s, although a poweroff was asked for',
-    ],
-    [
-      'poweroff',
-      event('RESET', { guest: true }),
-      'rebooted',
-      'the machine rebooted after 3s, although a poweroff was asked for',
-    ],
-    [
-      'poweroff',
-      prints('Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000009'),
-      'panicked',
-      'the kernel panicked 3s after the poweroff was asked for: Attempted to kill init! exitcode=0x00000009',
-    ],
-    [
-      'poweroff',
-      event('GUEST_PANICKED', { action: 'run' }),
-      'panicked',
-      'the kernel panicked 3s after the poweroff was asked for',
-    ],
-    [
-      'poweroff',
-      event('SHUTDOWN', { guest: false, reason: 'host-signal' }),
-      'killed',
-      'QEMU ended (host-signal) in phase requested, before the guest had come to an end',
-    ],
-    [
-      'poweroff',
-      (detector: ShutdownDetector) => detector.qemuExited(3000),
-      'killed',
-      'QEMU ended in phase requested, before the guest had come to an end',
-    ],
-    ['poweroff', () => {}, 'stalled', 'after 5s no shutdown activity was seen'],
-    [
-      'poweroff',
-      (detector: ShutdownDetector) => detector.refused('Failed to connect to bus'),
-      'stalled',
-      'after 5s the guest has refused: Failed to connect to bus',
-    ],
-    [
-      'reboot',
-      prints('systemd-shutdown[1]: Waiting for process: 300 (npm ci)'),
-      'stalled',
-      'after 5s systemd-shutdown still waits for npm ci (300)',
-    ],
-    [
-      'poweroff',
-      prints('systemd-shutdown[1]: Unmounting file systems.'),
-      'stalled',
-      'after 5s systemd-shutdown still unmounts and detaches file systems and devices',
-    ],
-    [
-      'poweroff',
-      prints('systemd-shutdown[1]: Powering off.'),
-      'stalled',
-      'after 5s the last step of the kernel has not ended',
-    ],
-  ] as const)('%s: %s', (wanted, act, outcome, reason) => {
-    expect(judge(wanted, act)).toEqual({ outcome, reason });
-  });
-
-  it('names the job that systemd waits for and how its limit grew, for the real stall', () => {
-    const bytes = capture('user-stall');
-    const report = fed(bytes.subarray(0, bytes.lastIndexOf('A stop job is running') + 120)).report(1e6);
-    expect(judgeShutdown(report, WISH)).toMatchObject({
-      outcome: 'stalled',
-      reason: expect.stringMatching(
-        /systemd still waits for user@0\.service \(User Manager for UID 0\) in user-0\.slice, \S+ ?\S* of 4min, the limit grew from 2min/,
-      ),
-    });
-  });
-
-  it('makes a small timeline of it: the verdict, then when each phase began', () => {
-    const detector = createShutdownDetector();
-    detector.requested(0);
-    prints('systemd-shutdown[1]: Syncing filesystems and block devices.', 1200)(detector);
-    prints('systemd-shutdown[1]: Unmounting file systems.', 1900)(detector);
-    prints('systemd-shutdown[1]: Powering off.', 2000)(detector);
-    event('SHUTDOWN', { guest: true, reason: 'guest-shutdown' }, 2100)(detector);
-    detector.qemuExited(2200);
-    expect(shown(detector, 9000).split('\n')).toEqual([
-      'poweroff: clean: the machine powered off within 2s',
-      '      0.0 s  requested   asked for',
-      '      1.2 s  final-kill  what is left is killed',
-      '      1.9 s  unmount     file systems are unmounted',
-      '      2.0 s  power-off   the kernel is told to end',
-      '      2.1 s  off         the machine is off',
-      '      2.2 s  gone        QEMU is gone',
-      '  QMP sent SHUTDOWN (guest-shutdown), after 2s in all',
-    ]);
   });
 });

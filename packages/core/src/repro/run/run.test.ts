@@ -1,105 +1,27 @@
-import { EventEmitter } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Finding } from '../../detect/finding.js';
 import { QmpilotError } from '../../errors.js';
-import type { AttemptRecord } from '../../run-files/attempt-record.js';
-import { parseAttempts } from '../../run-files/attempts-file.js';
-import { readRunFile } from '../../run-files/journal.js';
-import type { Vm } from '../../vm/vm.js';
 import type { ScenarioFinding } from '../scenario-finding.js';
-import { defineScenario, type Scenario } from '../scenario.js';
+import { type Scenario } from '../scenario.js';
 import { runScenario } from './run.js';
+import { asVm, FINDING, scenario, ScriptedVm } from './scripted-vm.fixture.js';
 
-const FINDING: Finding = {
-  kind: 'bug',
-  severity: 'error',
-  title: 'kernel BUG in f',
-  signature: 'kernel BUG in f',
-  at: 7,
-  evidence: [],
-};
-
-/** Stands for a vm where only the faults matter: those of a real one are made in the end-to-end tests. */
-class ScriptedVm {
-  readonly #bus = new EventEmitter();
-  readonly facts = {
-    guest: { name: 'fake', key: guestKey },
-    qemu: { version: '1' },
-    accelerator: { accelerator: 'tcg' },
-    cpus: 1,
-    memoryMiB: 1,
-  };
-  readonly console = {
-    setTranscript: () => {},
-    lastLines: () => [],
-    screen: { columns: 80, rowCount: 24, settled: async () => {}, text: () => '' },
-  };
-  readonly ended: Promise<QmpilotError> = new Promise((resolve) =>
-    this.#bus.once('die', () => resolve(new QmpilotError('QEMU_EXITED', 'QEMU was killed'))),
-  );
-  /** How many of the next forks do not load. */
-  forksThatFail = 0;
-  closed = false;
-  readonly forks: ScriptedVm[] = [];
-
-  watch(spec: object) {
-    // As vm.watch does: the poweroff is the run's own part of `detect`.
-    expect(spec).not.toHaveProperty('poweroff');
-    return { findings: [], onFinding: () => () => {}, awaitCandidates: async () => [], stop: async () => {} };
-  }
-  onEvent() {
-    return () => {};
-  }
-  async pause() {}
-  snapshotBlockers = async () => [];
-  async snapshot(name: string) {
-    return {
-      name,
-      strategy: 'template',
-      pausedMs: 1,
-      pool: () => ({ take: (options: object) => this.#take(options), close: async () => {} }),
-    };
-  }
-  async #take({ onStart }: { onStart?: (vm: Vm) => void }) {
-    if (this.forksThatFail > 0) {
-      this.forksThatFail -= 1;
-      throw new QmpilotError('SNAPSHOT', 'gone');
-    }
-    const fork = new ScriptedVm();
-    this.forks.push(fork);
-    onStart?.(asVm(fork));
-    return fork;
-  }
-  die() {
-    this.#bus.emit('die');
-  }
-  async close() {
-    this.closed = true;
-  }
-}
-
-let guestKey: string;
 let dir: string;
 let vms: ScriptedVm[];
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'qmpilot-run-test-'));
   vms = [];
-  guestKey = 'k';
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-const asVm = (fake: unknown) => fake as Vm;
 const bootFake = async () => {
   const vm = new ScriptedVm();
   vms.push(vm);
   return asVm(vm);
 };
-const guest = { name: 'fake', prepare: () => Promise.reject(new Error('not booted')) };
-const scenario = (attempt: Scenario['attempt'], more: Partial<Scenario> = {}) =>
-  defineScenario({ guest, attempt, ...more });
+
 const lines = async () =>
   (await readFile(join(dir, 'attempts.jsonl'), 'utf8'))
     .trim()
@@ -302,169 +224,5 @@ describe('runScenario', () => {
         { attempts, dir, boot: bootFake },
       ),
     ).rejects.toMatchObject({ code: 'USAGE' });
-  });
-});
-
-describe('defineScenario', () => {
-  it.each([
-    [{ attempt: async () => {} }, 'names no guest'],
-    [{ guest }, 'has no attempt'],
-    [{ guest, attempt: async () => {}, prepare: 3 }, 'prepare'],
-  ])('says what is missing in %j', (given, message) => {
-    expect(() => defineScenario(given as unknown as Scenario)).toThrow(message);
-  });
-});
-
-describe('parallel attempts', () => {
-  const byIndex = (records: readonly AttemptRecord[]) =>
-    records
-      .map(({ index, outcome, seed }) => ({ index, outcome, seed }))
-      .toSorted((one, other) => one.index - other.index);
-  /** Fails by its seed alone, as what depends on chance does. */
-  const chance: Scenario['attempt'] = async (_vm, { seed, report }) => {
-    await new Promise((resolve) => setTimeout(resolve, seed % 5));
-    if (seed % 3 === 0) report(FINDING);
-  };
-  const recordsOf = async (path: string) => parseAttempts(await readFile(join(path, 'attempts.jsonl')), path).records;
-
-  it('are as many as asked for at once, and the results are those of one fork', async () => {
-    let [now, most] = [0, 0];
-    // The first ones wait for each other: else a busy host may end one before the next begins.
-    let together = () => {};
-    const all = new Promise<void>((resolve) => {
-      together = resolve;
-    });
-    const attempt: Scenario['attempt'] = async (vm, context) => {
-      most = Math.max(most, (now += 1));
-      if (now === 4) together();
-      await all;
-      await chance(vm, context);
-      now -= 1;
-    };
-    await runScenario(scenario(chance), { attempts: 30, forks: 1, seed: 3, dir: join(dir, 'one'), boot: bootFake });
-    await runScenario(scenario(attempt), { attempts: 30, forks: 4, seed: 3, dir: join(dir, 'four'), boot: bootFake });
-    expect(most).toBe(4);
-    expect(byIndex(await recordsOf(join(dir, 'four')))).toEqual(byIndex(await recordsOf(join(dir, 'one'))));
-    expect(new Set((await recordsOf(join(dir, 'four'))).map(({ fork }) => fork))).toEqual(new Set([1, 2, 3, 4]));
-  });
-
-  it('go on when one of them loses its QEMU: that costs one inconclusive attempt', async () => {
-    const attempt: Scenario['attempt'] = async (vm, { index, signal }) => {
-      if (index !== 3) return;
-      (vm as unknown as ScriptedVm).die();
-      await new Promise((resolve) => signal.addEventListener('abort', resolve));
-    };
-    expect(await runScenario(scenario(attempt), { attempts: 12, forks: 4, dir, boot: bootFake })).toMatchObject({
-      attempts: 12,
-      clean: 11,
-      inconclusive: 1,
-    });
-  });
-
-  it('leave those under way when enough was seen, and close their guests', async () => {
-    const attempt: Scenario['attempt'] = async (_vm, { index, report, signal }) => {
-      if (index === 2) return report(FINDING);
-      await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('left'))));
-    };
-    const summary = await runScenario(scenario(attempt), {
-      attempts: 50,
-      forks: 3,
-      untilReproduced: 1,
-      dir,
-      boot: bootFake,
-    });
-    expect(summary).toMatchObject({ attempts: 1, reproduced: 1 });
-    expect(vms[0]?.forks.every(({ closed }) => closed)).toBe(true);
-  });
-
-  it('resumed after an interrupt at any attempt are the same as never interrupted', async () => {
-    await runScenario(scenario(chance), { attempts: 20, forks: 2, seed: 9, dir: join(dir, 'whole'), boot: bootFake });
-    for (const at of [1, 2, 7, 13, 20]) {
-      const path = join(dir, `cut-${at}`);
-      const stop = new AbortController();
-      const attempt: Scenario['attempt'] = async (vm, context) => {
-        await chance(vm, context);
-        if (context.index === at) stop.abort(new Error('Ctrl-C'));
-      };
-      await runScenario(scenario(attempt), {
-        attempts: 20,
-        forks: 2,
-        seed: 9,
-        dir: path,
-        boot: bootFake,
-        signal: stop.signal,
-      }).catch(() => {});
-      const summary = await runScenario(scenario(chance), { resume: path, forks: 2, boot: bootFake });
-      expect(summary.attempts).toBe(20);
-      expect(byIndex(await recordsOf(path))).toEqual(byIndex(await recordsOf(join(dir, 'whole'))));
-    }
-  });
-});
-
-describe('a run that is resumed', () => {
-  const source = { file: 'x.repro.ts', sha256: 'a' };
-  const first = (more: object = {}) =>
-    runScenario(
-      scenario(async () => {}),
-      { attempts: 3, dir, source, boot: bootFake, ...more },
-    );
-  const again = (more: object = {}) =>
-    runScenario(
-      scenario(async () => {}),
-      { resume: dir, source, boot: bootFake, ...more },
-    );
-
-  it('boots nothing when all is done, and makes only what is added', async () => {
-    await first();
-    vms = [];
-    expect(await again()).toMatchObject({ attempts: 3 });
-    expect(vms).toEqual([]);
-    expect(await again({ attempts: 5 })).toMatchObject({ attempts: 5 });
-    expect(vms[0]?.forks).toHaveLength(2);
-    expect((await readRunFile(dir)).sessions.map(({ end }) => end)).toEqual(['finished', 'finished', 'finished']);
-  });
-
-  it('refuses another scenario or another guest unless told, and options that would make other attempts', async () => {
-    await first();
-    await expect(again({ source: { ...source, sha256: 'b' } })).rejects.toMatchObject({ code: 'USAGE' });
-    await expect(again({ seed: 4 })).rejects.toMatchObject({ code: 'USAGE' });
-    await expect(again({ timeout: 4 })).rejects.toMatchObject({ code: 'USAGE' });
-    guestKey = 'other';
-    await expect(again({ attempts: 4 })).rejects.toMatchObject({
-      code: 'USAGE',
-      message: expect.stringContaining('guest'),
-    });
-    expect(await again({ attempts: 4, acceptChanges: true, source: { ...source, sha256: 'b' } })).toMatchObject({
-      attempts: 4,
-    });
-  });
-
-  it('stays in its shard, and all shards together are the whole run', async () => {
-    const parts = [1, 2, 3].map((index) => ({ dir: join(dir, String(index)), shard: { index, count: 3 } }));
-    for (const part of parts) await first({ attempts: 10, ...part });
-    const runs = await Promise.all(
-      parts.map(async (part) => ({
-        run: await readRunFile(part.dir),
-        ...parseAttempts(await readFile(join(part.dir, 'attempts.jsonl')), part.dir),
-      })),
-    );
-    expect(
-      runs.flatMap(({ records }) => records.map(({ index }) => index)).toSorted((one, other) => one - other),
-    ).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
-    expect(new Set(runs.map(({ run }) => run.seed)).size).toBe(1);
-    await expect(
-      runScenario(
-        scenario(async () => {}),
-        { dir: join(dir, 'x'), shard: { index: 4, count: 3 }, boot: bootFake },
-      ),
-    ).rejects.toMatchObject({ code: 'USAGE' });
-  });
-
-  it('stops when the rate is decided, and says so', async () => {
-    const summary = await first({ attempts: 1000, forks: 4, until: 'rate<0.2@90%' });
-    expect(summary).toMatchObject({ goal: { goal: 'rate<0.2@90%', decision: 'holds' }, reproduced: 0 });
-    expect(summary.attempts).toBeLessThan(30);
-    expect((await readRunFile(dir)).sessions).toMatchObject([{ end: 'stopped', message: 'rate<0.2@90% holds' }]);
-    await expect(first({ dir: join(dir, 'x'), until: 'rate?' })).rejects.toMatchObject({ code: 'USAGE' });
   });
 });
