@@ -1,6 +1,11 @@
 import { PassThrough } from 'node:stream';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Channel } from './channel.js';
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+  vi.restoreAllMocks();
+});
 
 it('leaves one listener on a stream that is attached again and again, as by restores within one QEMU', () => {
   const channel = new Channel('ttyS0');
@@ -57,4 +62,26 @@ describe('a guest that moves to another stream', () => {
     expect(other.readableLength).toBe(0);
     channel.close();
   });
+});
+
+it('logs what a console carries both ways, and when it comes and goes, for QMPILOT_DEBUG=console', async () => {
+  vi.stubEnv('QMPILOT_DEBUG', 'console');
+  vi.resetModules();
+  const lines: string[] = [];
+  vi.spyOn(process.stderr, 'write').mockImplementation((line) => lines.push(String(line)) > 0);
+  const logging = new (await import('./channel.js')).Channel('ttyS0');
+  // This stream gives back what is written to it.
+  const stream = new PassThrough();
+  logging.attach(stream);
+  await logging.write('ls\r\n\u001b[2J');
+  await logging.drain();
+  const ended = new Promise((resolve) => logging.onEnd(resolve));
+  stream.end();
+  await ended;
+  expect(lines.map((line) => line.replace(/^\S+ /, ''))).toEqual([
+    'qmpilot:console ttyS0: attached\n',
+    'qmpilot:console ttyS0: to the guest: ls\\x0d\\x0a\\x1b[2J\n',
+    'qmpilot:console ttyS0: from the guest: ls\\x0d\\x0a\\x1b[2J\n',
+    'qmpilot:console ttyS0: ended\n',
+  ]);
 });

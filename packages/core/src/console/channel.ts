@@ -2,6 +2,9 @@ import type { Duplex } from 'node:stream';
 import { QmpilotError } from '../errors.js';
 import { awaitWithin, type WaitOptions } from '../util/async/deadline.js';
 import { Listeners } from '../util/async/listeners.js';
+import { debugLog } from '../util/debug-log.js';
+
+const log = debugLog('console');
 
 const ignore = () => {};
 /** libuv reads a stream 32 times before it looks at another: one that never ends would keep QMP waiting. */
@@ -61,6 +64,7 @@ export class Channel {
   }
 
   #hook(stream: Duplex): void {
+    log?.(() => `${this.name}: attached`);
     this.#stream = stream;
     this.#state = 'attached';
     const onData = (chunk: Buffer | string) => this.#take(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
@@ -92,6 +96,7 @@ export class Channel {
     if (this.#state === 'closed') return;
     this.#unhook?.();
     this.#unhook = undefined;
+    if (this.#state === 'attached') log?.(() => `${this.name}: detached`);
     this.#stream = undefined;
     this.#state = 'detached';
     this.#lost.emit(this.#unusable('while it was written to'));
@@ -107,11 +112,13 @@ export class Channel {
     if (!this.#stream) return Promise.reject(this.#unusable('before it was written to'));
     return awaitWithin<void>({ awaited: `console ${this.name} to take input` }, options, (resolve, reject) => {
       const forget = this.#lost.add(reject);
-      const send = () =>
+      const send = () => {
+        log?.(() => `${this.name}: to the guest: ${textOf(data)}`);
         this.#stream?.write(data, (error) => {
           if (error) reject(this.#unusable('while it was written to', error));
           else resolve();
         });
+      };
       if (this.#inputHolds > 0) this.#waiting.add(send);
       else send();
       return () => {
@@ -210,6 +217,7 @@ export class Channel {
   }
 
   #take(chunk: Buffer): void {
+    log?.(() => `${this.name}: from the guest: ${textOf(chunk)}`);
     this.#taken += chunk.length;
     if (this.#taken > BYTES_A_TURN) {
       this.#taken = 0;
@@ -223,6 +231,7 @@ export class Channel {
     if (this.#stream !== stream) return;
     this.#unhook?.();
     this.#unhook = undefined;
+    log?.(() => `${this.name}: ended${cause ? `: ${cause.message}` : ''}`);
     this.#stream = undefined;
     this.#state = 'ended';
     const error = this.#unusable('by the other side', cause);
@@ -244,4 +253,8 @@ export class Channel {
       },
     );
   }
+}
+
+function textOf(data: string | Uint8Array): string {
+  return typeof data === 'string' ? data : Buffer.from(data).toString('utf8');
 }

@@ -1,8 +1,8 @@
 import { escapeLine } from './text/text-hygiene.js';
 import { wallTime } from './time/clock.js';
 
-/** What can be logged: QMP messages, starts and ends of QEMU, steps of snapshots. */
-export type DebugChannel = 'qmp' | 'process' | 'snapshot';
+/** What can be logged: QMP messages, bytes of consoles, starts and ends of QEMU, steps of snapshots. */
+export type DebugChannel = 'qmp' | 'console' | 'process' | 'snapshot';
 
 /** Writes one line; `text` is called only when the line is written. */
 export type DebugLog = (text: () => string) => void;
