@@ -2,6 +2,7 @@ import { lstat, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { QmpilotError } from '@qmpilot/core';
+import { replaceFile } from '@qmpilot/core/internal';
 import { canConnect } from './client-socket.js';
 
 /** Facts about a named VM that do not need its daemon: `vm.json` in its directory. */
@@ -91,11 +92,8 @@ export async function claim(record: VmRecord): Promise<string> {
 /** Records the end of a VM; its console.log remains for `qmpilot logs`. */
 export async function markEnded(directory: string, record: VmRecord, reason: string): Promise<void> {
   await rm(socketOf(directory), { force: true });
-  const partial = join(directory, 'vm.json.new');
-  await writeFile(partial, `${JSON.stringify({ ...record, ended: { at: new Date().toISOString(), reason } })}\n`, {
-    mode: 0o600,
-  });
-  await rename(partial, join(directory, 'vm.json'));
+  const ended = { at: new Date().toISOString(), reason };
+  await replaceFile(join(directory, 'vm.json'), `${JSON.stringify({ ...record, ended })}\n`);
 }
 
 export async function find(name: string): Promise<NamedVm | undefined> {

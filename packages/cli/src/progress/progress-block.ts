@@ -1,5 +1,5 @@
+import { formatPercent } from '@qmpilot/core/internal';
 import { wilsonInterval } from '@qmpilot/core/statistics';
-import { percent } from '../render/text/percent.js';
 import { truncate } from '../render/text/truncate.js';
 import { visible } from '../render/text/visible.js';
 import type { ForkState, ProgressState } from './progress-state.js';
@@ -70,7 +70,7 @@ function rateLine({ records }: ProgressState): Piece[] {
     ...(interval
       ? [
           {
-            text: `   rate ${percent(reproduced / (reproduced + clean))} (95 %: ${percent(interval[0])} to ${percent(interval[1])})`,
+            text: `   rate ${formatPercent(reproduced / (reproduced + clean))} (95 %: ${formatPercent(interval[0])} to ${formatPercent(interval[1])})`,
           },
         ]
       : []),

@@ -1,6 +1,6 @@
 import type { RunSummary } from '@qmpilot/core';
+import { formatPercent } from '@qmpilot/core/internal';
 import { shortMs } from './text/durations.js';
-import { percent } from './text/percent.js';
 import { visible } from './text/visible.js';
 
 /** The result of a run, for people. */
@@ -13,7 +13,7 @@ export function renderSummary(summary: RunSummary): string {
       : []),
     rate === null || interval === null
       ? 'rate: unknown, as all attempts were inconclusive'
-      : `rate: ${percent(rate)} (95 % interval ${percent(interval[0])} to ${percent(interval[1])})`,
+      : `rate: ${formatPercent(rate)} (95 % interval ${formatPercent(interval[0])} to ${formatPercent(interval[1])})`,
     ...(medianTimeToFailureMs === null ? [] : [`median time to failure: ${shortMs(medianTimeToFailureMs)}`]),
     ...summary.failures.map(({ title, attempts: seen }) => `  ${seen} x  ${visible(title)}`),
     `evidence: ${summary.dir}`,

@@ -48,12 +48,12 @@ describe('renderMarkdown', () => {
     expect(renderMarkdown(whole)).toMatchInlineSnapshot(`
       "# \`INFO: task hung in f\`: 1 of 2 attempts fails
 
-      Failure rate: **50 %** (95 % interval: between 9.5 and 91 %). Median time to failure: 2.0 s; one failure per 20.1 s of trying.
+      Failure rate: **50 %** (95 % interval: between 9.5 and 91 %). Median time to failure: 2 s; one failure per 20.1 s of trying.
 
       ## What happens
 
-      - \`D state: npm ci in g\`: 1 of 2, after 2.0 s (median)
-      - \`INFO: task hung in f\`: 1 of 2, after 2.0 s (median)
+      - \`D state: npm ci in g\`: 1 of 2, after 2 s (median)
+      - \`INFO: task hung in f\`: 1 of 2, after 2 s (median)
 
       ## How to reproduce
 
@@ -67,7 +67,7 @@ describe('renderMarkdown', () => {
 
       ## Kernel log
 
-      From attempt 1, 2.0 s after the restore:
+      From attempt 1, 2 s after the restore:
 
       \`\`\`text
       [    1.000000] INFO: task npm ci:9 blocked

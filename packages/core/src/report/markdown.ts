@@ -1,11 +1,12 @@
 import { KERNEL_LOG_KINDS } from '../detect/kernel-log/kernel-log-finding.js';
 import { generalTitle } from '../run-files/general-title.js';
+import { formatDuration, formatPercent } from '../util/text/format.js';
 import { safeLine, safeText } from '../util/text/text-hygiene.js';
 import { analyze, type FailureGroup, type RunAnalysis } from './analysis/analysis.js';
 import { compareRuns } from './analysis/comparison.js';
 import type { RunInput } from './analysis/input.js';
 import { commandLine } from './wording/command-line.js';
-import { attemptList, counted, duration, percent, percentRange } from './wording/format.js';
+import { attemptList, counted, percentRange } from './wording/format.js';
 import { comparisonHeadline, comparisonSentence, headline } from './wording/wording.js';
 
 const MAX_LINES = 60;
@@ -99,14 +100,14 @@ function rate(analysis: RunAnalysis): string {
   if (value === null || interval === null) return 'No attempt has a verdict, so there is no rate.';
   const first =
     upperBound === null
-      ? `Failure rate: **${percent(value)}** (95 % interval: between ${percentRange(interval)}).`
-      : `No failure was seen; at 95 % confidence the rate is below ${percent(upperBound)}.`;
+      ? `Failure rate: **${formatPercent(value)}** (95 % interval: between ${percentRange(interval)}).`
+      : `No failure was seen; at 95 % confidence the rate is below ${formatPercent(upperBound)}.`;
   return [
     first,
     ...(medianTimeToFailure === null
       ? []
       : [
-          `Median time to failure: ${duration(medianTimeToFailure)}${timePerFailure === null ? '' : `; one failure per ${duration(timePerFailure)} of trying`}.`,
+          `Median time to failure: ${formatDuration(medianTimeToFailure)}${timePerFailure === null ? '' : `; one failure per ${formatDuration(timePerFailure)} of trying`}.`,
         ]),
     ...(inconclusive === 0
       ? []
@@ -115,7 +116,7 @@ function rate(analysis: RunAnalysis): string {
 }
 
 function failure({ title, kind, attempts, medianAt }: FailureGroup, { attempts: all }: RunAnalysis): string {
-  return `${span(generalTitle(title, kind))}: ${attempts.length} of ${all}${medianAt === null ? '' : `, after ${duration(medianAt)} (median)`}`;
+  return `${span(generalTitle(title, kind))}: ${attempts.length} of ${all}${medianAt === null ? '' : `, after ${formatDuration(medianAt)} (median)`}`;
 }
 
 function inconclusive({ reason, attempts }: RunAnalysis['reasons'][number], { total }: RunAnalysis): string {
@@ -172,7 +173,7 @@ function environment({ run }: RunInput): string {
 }
 
 const attemptOf = ({ exampleAttempt, attempts, example }: FailureGroup) =>
-  `From attempt ${exampleAttempt}, ${duration(example.at)} after the restore${attempts.length > 1 ? `; the same in ${attemptList(attempts.filter((index) => index !== exampleAttempt))}` : ''}:`;
+  `From attempt ${exampleAttempt}, ${formatDuration(example.at)} after the restore${attempts.length > 1 ? `; the same in ${attemptList(attempts.filter((index) => index !== exampleAttempt))}` : ''}:`;
 
 function section(title: string, text: string): string {
   return text === '' ? '' : `## ${title}\n\n${text}`;

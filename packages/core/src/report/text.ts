@@ -1,10 +1,10 @@
 import { generalTitle } from '../run-files/general-title.js';
+import { formatDuration } from '../util/text/format.js';
 import { safeLine } from '../util/text/text-hygiene.js';
 import { analyze, type RunAnalysis } from './analysis/analysis.js';
 import { compareRuns } from './analysis/comparison.js';
 import { goalResult, goalSentence } from './analysis/goal.js';
 import type { RunInput } from './analysis/input.js';
-import { duration } from './wording/format.js';
 import { comparisonHeadline, comparisonSentence, headline, rateSentence } from './wording/wording.js';
 
 const MAX_GROUPS = 12;
@@ -38,7 +38,7 @@ function about(input: RunInput, analysis: RunAnalysis): string[] {
     ...(medianTimeToFailure === null || timePerFailure === null
       ? []
       : [
-          `Median time to failure: ${duration(medianTimeToFailure)}; one failure per ${duration(timePerFailure)} of trying.`,
+          `Median time to failure: ${formatDuration(medianTimeToFailure)}; one failure per ${formatDuration(timePerFailure)} of trying.`,
         ]),
     ...(cleanToShowFix === null ? [] : [`${cleanToShowFix} clean attempts in a row would show a fix (95 %).`]),
     ...(inconclusive === 0 ? [] : [`${inconclusive} inconclusive, not counted.`]),

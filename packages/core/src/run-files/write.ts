@@ -22,13 +22,13 @@ export function appendLine(fd: number, line: string, size: number): number {
 }
 
 /**
- * The file is the old one or the new one, never half of it.
+ * Replaces a file of a run directory as a whole. Unlike that of `util/files`, its temporary file has a fixed name, which a new start
+ * recognises and removes, and is never opened through a link.
  * @throws {NO_SPACE} {IO} when it cannot be written
  */
 export async function replaceFile(dir: string, name: string, text: string): Promise<void> {
   const path = join(dir, name);
   try {
-    // What a writer that was killed left goes; nothing is written through a link of that name.
     await rm(`${path}.partial`, { force: true });
     await using file = await open(`${path}.partial`, 'wx', 0o600);
     await file.writeFile(text);

@@ -1,9 +1,9 @@
-import { EventEmitter } from 'eventemitter3';
 import type { Console } from '../console/console.js';
 import { isQmpilotError, QmpilotError } from '../errors.js';
 import type { Machine } from '../qemu/process/machine.js';
 import type { QmpClient } from '../qmp/client.js';
 import type { ConsoleShell } from '../shell/console-shell/console-shell.js';
+import { Listeners } from '../util/async/listeners.js';
 import { monotonicMs } from '../util/time/clock.js';
 import type { NewVmEvent, VmEvent } from './events.js';
 import type { VmFamily } from './family.js';
@@ -27,7 +27,7 @@ export class VmContext {
   readonly life: LifeRecorder;
   readonly kernelLog: KernelLogStream;
   readonly forwards: PortForwards;
-  readonly #events = new EventEmitter<{ event: [VmEvent] }>();
+  readonly #events = new Listeners<VmEvent>();
   #closed = false;
 
   constructor(name: string, family: VmFamily, machine: Machine) {
@@ -109,12 +109,11 @@ export class VmContext {
   }
 
   onEvent(listener: (event: VmEvent) => void): () => void {
-    this.#events.on('event', listener);
-    return () => void this.#events.off('event', listener);
+    return this.#events.add(listener);
   }
 
   emit(event: NewVmEvent): void {
-    this.#events.emit('event', { at: monotonicMs(), ...event });
+    this.#events.emit({ at: monotonicMs(), ...event });
   }
 
   /** @throws {CLOSED} {QEMU_EXITED} when there is no running machine */
@@ -140,7 +139,7 @@ export class VmContext {
 
   removeListeners(): void {
     this.kernelLog.close();
-    this.#events.removeAllListeners();
+    this.#events.clear();
   }
 }
 

@@ -1,8 +1,9 @@
+import { formatDuration, formatPercent } from '../../util/text/format.js';
 import type { RunAnalysis } from '../analysis/analysis.js';
 import type { Comparison } from '../analysis/comparison.js';
 import { goalResult, goalSentence } from '../analysis/goal.js';
 import type { RunInput } from '../analysis/input.js';
-import { counted, duration, percent } from '../wording/format.js';
+import { counted } from '../wording/format.js';
 import {
   comparisonHeadline,
   comparisonSentence,
@@ -35,10 +36,10 @@ export function answerOfOne({ input, analysis }: AnalyzedRun): Html {
 <p class="rate">${rateSentence(analysis)}${goal && ` ${goalSentence(goal)}`}</p>
 ${rate !== null && interval !== null && rateGauge(rate, interval, niceCeiling(Math.max(interval[1], 0.01)))}
 <dl class="facts">
-${medianTimeToFailure !== null && fact('Until it fails', duration(medianTimeToFailure), first === last || first === undefined || last === undefined ? 'the one time it did' : `median; from ${duration(first)} to ${duration(last)}`)}
-${timePerFailure !== null && fact('One failure per', duration(timePerFailure), 'of trying, restores included')}
+${medianTimeToFailure !== null && fact('Until it fails', formatDuration(medianTimeToFailure), first === last || first === undefined || last === undefined ? 'the one time it did' : `median; from ${formatDuration(first)} to ${formatDuration(last)}`)}
+${timePerFailure !== null && fact('One failure per', formatDuration(timePerFailure), 'of trying, restores included')}
 ${cleanToShowFix !== null && fact('To show a fix', counted(cleanToShowFix, 'clean attempt'), 'in a row, at 95 % confidence')}
-${timePerFailure === null && meanAttemptMs !== null && fact('An attempt takes', duration(meanAttemptMs), 'on average, restore included')}
+${timePerFailure === null && meanAttemptMs !== null && fact('An attempt takes', formatDuration(meanAttemptMs), 'on average, restore included')}
 ${inconclusive > 0 && fact('Not counted', `${inconclusive} inconclusive`, 'see the reasons below')}
 </dl>`;
 }
@@ -60,7 +61,7 @@ export function answerOfSeveral(runs: readonly AnalyzedRun[], comparisons: reado
 <div class="versus">
 ${runs.map(({ input, analysis }, index) => {
   const comparison = comparisons[index - 1];
-  return html`<div class="row"><div class="who"><i class="key run${index}"></i><b>${input.label}</b><span>${analysis.failures} of ${counted(analysis.attempts, 'attempt')}${analysis.rate !== null && html`, ${percent(analysis.rate)}`}</span></div>
+  return html`<div class="row"><div class="who"><i class="key run${index}"></i><b>${input.label}</b><span>${analysis.failures} of ${counted(analysis.attempts, 'attempt')}${analysis.rate !== null && html`, ${formatPercent(analysis.rate)}`}</span></div>
 <div>${analysis.rate !== null && analysis.interval !== null && rateGauge(analysis.rate, analysis.interval, most, index)}</div>
 <p>${comparison ? comparisonSentence(comparison) : 'The run that the others are compared with.'}</p></div>`;
 })}

@@ -1,5 +1,5 @@
 import type { SurvivalCurve } from '../../statistics/kaplan-meier.js';
-import { duration, percent } from '../wording/format.js';
+import { formatDuration, formatPercent } from '../../util/text/format.js';
 import { html, type Html } from './html.js';
 
 /** The smallest of 1, 2, 2.5, 5 times a power of ten that is not below `value`. */
@@ -14,11 +14,11 @@ const share = (value: number) => `${Number((value * 100).toFixed(3))}%`;
 /** A rate with its interval on an axis from 0 to `most`, in the colour of that run. */
 export function rateGauge(rate: number, [low, high]: readonly [number, number], most: number, run = 0): Html {
   const at = (value: number) => share(Math.min(1, value / most));
-  return html`<svg class="gauge run${run}" height="34" role="img" aria-label="${percent(rate)}, interval ${percent(low)} to ${percent(high)}">
+  return html`<svg class="gauge run${run}" height="34" role="img" aria-label="${formatPercent(rate)}, interval ${formatPercent(low)} to ${formatPercent(high)}">
 <line class="axis" x1="0" x2="100%" y1="10" y2="10"/>
 <line class="band" x1="${at(low)}" x2="${at(high)}" y1="10" y2="10"/>
 <circle class="dot" cx="${at(rate)}" cy="10" r="6"/>
-<text x="0" y="32">0</text><text x="50%" y="32" text-anchor="middle">${percent(most / 2)}</text><text x="100%" y="32" text-anchor="end">${percent(most)}</text>
+<text x="0" y="32">0</text><text x="50%" y="32" text-anchor="middle">${formatPercent(most / 2)}</text><text x="100%" y="32" text-anchor="end">${formatPercent(most)}</text>
 </svg>`;
 }
 
@@ -42,7 +42,7 @@ ${ticks.map((time) => html`<line class="grid" x1="${share(time / most)}" x2="${s
 ${curves.map(({ curve }, index) => html`<path class="interval run${index}" d="${bandPath(curve, most, floor)}"/>`)}
 ${curves.map(({ curve }, index) => html`<path class="curve run${index}" d="${stepPath(curve, most, floor, ({ survival }) => survival)}"/><path class="censored run${index}" d="${censorPath(curve, most, floor)}"/>`)}
 </svg>
-${ticks.map((time, index) => html`<text x="${share(time / most)}" y="100%" dy="18" text-anchor="${index === 0 ? 'start' : 'middle'}">${index === 0 ? '0' : duration(time)}</text>`)}
+${ticks.map((time, index) => html`<text x="${share(time / most)}" y="100%" dy="18" text-anchor="${index === 0 ? 'start' : 'middle'}">${index === 0 ? '0' : formatDuration(time)}</text>`)}
 ${levels.map(({ part, value }, index) => index % 2 === 0 && html`<text x="-8" y="${share(1 - part)}" dy="${TOP}" text-anchor="end">${Number((value * 100).toFixed(3))} %</text>`)}
 </svg>`;
 }

@@ -1,8 +1,9 @@
 import type { Finding } from '../../detect/finding.js';
 import { generalTitle } from '../../run-files/general-title.js';
+import { formatDuration } from '../../util/text/format.js';
 import { safeText } from '../../util/text/text-hygiene.js';
 import type { FailureGroup } from '../analysis/analysis.js';
-import { attemptList, duration, ranges } from '../wording/format.js';
+import { attemptList, ranges } from '../wording/format.js';
 import type { AnalyzedRun } from './answer.js';
 import { html, type Html } from './html.js';
 
@@ -48,7 +49,7 @@ function failure({ group, seen }: MergedGroup, runs: readonly AnalyzedRun[], sev
       : attemptList(attempts),
   );
   const count = several ? seen.map((attempts) => attempts.length).join(' : ') : String(seen[0]?.length ?? 0);
-  return html`<details class="failure ${severity}${several && html` several`}"><summary class="summary"><span class="times">${count}${!several && '×'}</span><span class="what"><b>${generalTitle(title, kind)}</b><span class="meta">${severity !== 'error' && html`<em>${severity}</em> · `}${kind}${medianAt !== null && ` · after ${duration(medianAt)}`} · ${where.join(' · ')}</span></span></summary>
+  return html`<details class="failure ${severity}${several && html` several`}"><summary class="summary"><span class="times">${count}${!several && '×'}</span><span class="what"><b>${generalTitle(title, kind)}</b><span class="meta">${severity !== 'error' && html`<em>${severity}</em> · `}${kind}${medianAt !== null && ` · after ${formatDuration(medianAt)}`} · ${where.join(' · ')}</span></span></summary>
 <div class="detail">${example.task && html`<p>Task <code>${example.task.comm}</code>, pid ${example.task.tgid ?? example.task.pid}${example.task.tgid !== undefined && example.task.tgid !== example.task.pid && `, thread ${example.task.pid}`}${facts(example)}</p>`}
 ${example.stack && example.stack.length > 0 && html`<h3>Stack</h3><pre class="stack">${example.stack.map(({ raw, uncertain }) => html`<span${uncertain === true && html` class="uncertain"`}>${raw}</span>\n`)}</pre>`}
 ${example.evidence.length > 0 && html`<h3>As it was seen</h3><pre>${example.evidence.map((line) => safeText(line).trimEnd()).join('\n')}</pre>`}
@@ -61,6 +62,6 @@ function facts(finding: Finding): string {
   const texts = (['wchan', 'unit', 'description', 'cgroup', 'phase'] as const).flatMap((name) =>
     typeof given[name] === 'string' ? [`${name} ${given[name]}`] : [],
   );
-  const stuck = typeof given['stuckMs'] === 'number' ? [`in D state for ${duration(given['stuckMs'])}`] : [];
+  const stuck = typeof given['stuckMs'] === 'number' ? [`in D state for ${formatDuration(given['stuckMs'])}`] : [];
   return [...stuck, ...texts].map((text) => `, ${text}`).join('');
 }

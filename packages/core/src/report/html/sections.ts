@@ -1,7 +1,8 @@
 import type { AttemptRecord } from '../../run-files/attempt-record.js';
+import { formatDuration } from '../../util/text/format.js';
 import type { RunInput } from '../analysis/input.js';
 import { commandLine } from '../wording/command-line.js';
-import { counted, date, duration } from '../wording/format.js';
+import { counted, date } from '../wording/format.js';
 import type { AnalyzedRun } from './answer.js';
 import { survivalChart } from './charts.js';
 import { html, type Html } from './html.js';
@@ -21,7 +22,7 @@ ${runs.map(
 
 function mark(attempt: AttemptRecord): Html {
   const { index, outcome, ms, timeToFailureMs } = attempt;
-  const when = timeToFailureMs === undefined ? duration(ms) : `after ${duration(timeToFailureMs)}`;
+  const when = timeToFailureMs === undefined ? formatDuration(ms) : `after ${formatDuration(timeToFailureMs)}`;
   return html`<i class="${LETTER[outcome]}" title="${index}: ${outcome}, ${when}"></i>`;
 }
 
@@ -41,7 +42,7 @@ export function survivalSection(runs: readonly AnalyzedRun[]): Html {
   const median = first?.analysis.survival.median ?? null;
   return html`<section id="time"><h2>How long until it fails</h2>
 ${survivalChart(runs.map(({ input, analysis }) => ({ name: input.label, curve: analysis.survival })))}
-<p class="note">Share of attempts that have not failed yet, by time since the restore (Kaplan–Meier, 95 % band). A tick is an attempt that ended clean: it had not failed by then.${told.length === 1 && (median === null ? ' Fewer than half fail within the time an attempt has.' : ` Half of all attempts have failed after ${duration(median)}.`)}</p></section>`;
+<p class="note">Share of attempts that have not failed yet, by time since the restore (Kaplan–Meier, 95 % band). A tick is an attempt that ended clean: it had not failed by then.${told.length === 1 && (median === null ? ' Fewer than half fail within the time an attempt has.' : ` Half of all attempts have failed after ${formatDuration(median)}.`)}</p></section>`;
 }
 
 /** How the run was started, ended and cut short: one line under the title. */

@@ -1,26 +1,8 @@
-/** `67 %`, `6.7 %`, `0.67 %`: two digits that count. */
-export function percent(share: number): string {
-  const value = share * 100;
-  if (value === 0 || value === 100) return `${value} %`;
-  // 99.96 is not all of them, and 0.001 is not none.
-  if (value > 99) return `${Math.floor(value * 100) / 100} %`;
-  return `${value >= 10 ? value.toFixed(0) : value >= 1 ? value.toFixed(1) : value.toPrecision(2)} %`;
-}
+import { formatPercent } from '../../util/text/format.js';
 
 /** `12 and 77 %`, for "between". */
 export function percentRange([low, high]: readonly [number, number]): string {
-  return `${percent(low).replace(' %', '')} and ${percent(high)}`;
-}
-
-/** `850 ms`, `18.1 s`, `2:05 min`, `3:48 h`. */
-export function duration(ms: number): string {
-  if (ms < 999.5) return `${Math.round(ms)} ms`;
-  if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`;
-  const seconds = Math.round(ms / 1000);
-  if (seconds < 3600) return `${Math.floor(seconds / 60)}:${two(seconds % 60)} min`;
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 48 * 60) return `${Math.floor(minutes / 60)}:${two(minutes % 60)} h`;
-  return `${(minutes / 60 / 24).toFixed(1)} days`;
+  return `${formatPercent(low).replace(' %', '')} and ${formatPercent(high)}`;
 }
 
 /** `0.0034`, `2.1 x 10^-7` as text. */

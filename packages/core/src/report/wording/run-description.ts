@@ -1,6 +1,6 @@
 import type { SalvagedRunFile } from '../../run-files/run-file.js';
+import { formatDuration } from '../../util/text/format.js';
 import type { Fact, RunDescription } from '../analysis/input.js';
-import { duration } from './format.js';
 
 /** Describes a run for reports; what could not be read of its run.json is left out. */
 export function describeRunFile(run: SalvagedRunFile, fallbackName: string): RunDescription {
@@ -62,7 +62,7 @@ function factsOfRun({ source, name, seed, sessions = [], timeoutMs, until, start
     'Scenario SHA-256': source?.sha256,
     'Seed': seed?.toString(),
     'Parallel forks': sessions.at(-1)?.forks?.toString(),
-    'Limit of an attempt': timeoutMs === undefined ? undefined : duration(timeoutMs),
+    'Limit of an attempt': timeoutMs === undefined ? undefined : formatDuration(timeoutMs),
     'Until': until,
     'Started': startedAt,
   });

@@ -1,6 +1,7 @@
+import { formatPercent } from '../../util/text/format.js';
 import type { RunAnalysis } from '../analysis/analysis.js';
 import type { Comparison } from '../analysis/comparison.js';
-import { counted, percent, percentRange, probability } from './format.js';
+import { counted, percentRange, probability } from './format.js';
 
 /** The answer in one sentence. */
 export function headline({ failures, attempts, inconclusive }: RunAnalysis): string {
@@ -17,8 +18,8 @@ export function headline({ failures, attempts, inconclusive }: RunAnalysis): str
 export function rateSentence({ failures, rate, interval, upperBound }: RunAnalysis): string {
   if (rate === null || interval === null) return 'No attempt has a verdict, so there is no rate.';
   if (failures === 0 && upperBound !== null)
-    return `If it can fail at all, it does so in fewer than ${percent(upperBound)} of attempts (95 % confidence).`;
-  return `A rate of ${percent(rate)}: between ${percentRange(interval)} with 95 % confidence.`;
+    return `If it can fail at all, it does so in fewer than ${formatPercent(upperBound)} of attempts (95 % confidence).`;
+  return `A rate of ${formatPercent(rate)}: between ${percentRange(interval)} with 95 % confidence.`;
 }
 
 /** The answer when runs are compared: whether the rate went down. */
@@ -54,7 +55,8 @@ export function comparisonSummary(
     return 'Each run is compared with the first one.';
   const seen = `${after.analysis.failures} of ${counted(after.analysis.attempts, 'attempt')} ${after.analysis.failures === 1 ? 'fails' : 'fail'}; before it was ${before.analysis.failures} of ${before.analysis.attempts}.`;
   const { upperBound } = after.analysis;
-  const rest = upperBound === null ? '' : ` It may still fail in up to ${percent(upperBound)} of attempts (95 %).`;
+  const rest =
+    upperBound === null ? '' : ` It may still fail in up to ${formatPercent(upperBound)} of attempts (95 %).`;
   switch (only.verdict) {
     case 'lower':
       return `${seen} Such a difference comes by chance with a probability of ${probability(only.p)}.${rest}`;
@@ -70,7 +72,7 @@ export function comparisonSummary(
 export function comparisonSentence({ verdict, p, adjusted, change, cleanAttemptsLeft }: Comparison): string {
   if (verdict === 'nothing-to-compare' || change === null) return 'One of the two runs has no attempt with a verdict.';
   const points = (value: number) =>
-    `${value > 0 ? '+' : value < 0 ? '−' : ''}${percent(Math.abs(value)).replace(' %', '')}`;
+    `${value > 0 ? '+' : value < 0 ? '−' : ''}${formatPercent(Math.abs(value)).replace(' %', '')}`;
   const test = `Fisher's exact test, two-sided: p = ${probability(p)}${adjusted ? ' (Holm)' : ''}.`;
   const by = `The rate changes by ${points(change.difference)} points (95 %: ${points(change.interval[0])} to ${points(change.interval[1])}).`;
   const left =

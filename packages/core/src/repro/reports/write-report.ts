@@ -1,16 +1,17 @@
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import { renderHtml, type PageAssets } from '../../report/html/page.js';
 import type { RunEvent } from '../../run-files/attempt-record.js';
+import { replaceFile } from '../../util/files/atomic-write.js';
 import { packageFolder } from '../../util/files/package-folder.js';
 import { readRuns } from './read-run.js';
 
 /**
- * Writes one HTML file about the runs, the one before a fix first. Default: report.html in the run directory, for one run.
+ * Writes one HTML file about the runs, the one before a fix first. Readers see the previous file until the new one is complete. Default: report.html in the run directory, for one run.
  * @returns where it is
  * @throws {USAGE} when a folder is not a run directory, or several are named without a file
- * @throws {NO_SPACE}
+ * @throws {NO_SPACE} {IO}
  */
 export async function writeReport(dirs: readonly string[], file?: string): Promise<string> {
   const [first] = dirs;
@@ -22,18 +23,7 @@ export async function writeReport(dirs: readonly string[], file?: string): Promi
     });
   const path = resolve(file ?? join(first, 'report.html'));
   const page = renderHtml(await readRuns(dirs, { from: dirname(path) }), await loadAssets());
-  try {
-    // A reader who opens it meanwhile sees the previous report.
-    await writeFile(`${path}.partial`, page, { mode: 0o600 });
-    await rename(`${path}.partial`, path);
-  } catch (cause) {
-    await rm(`${path}.partial`, { force: true }).catch(() => {});
-    const full = cause instanceof Error && 'code' in cause && (cause.code === 'ENOSPC' || cause.code === 'EDQUOT');
-    throw new QmpilotError(full ? 'NO_SPACE' : 'IO', `cannot write the report ${path}`, {
-      cause,
-      hint: full ? 'make room there, or name another place by --out' : 'name another place by --out',
-    });
-  }
+  await replaceFile(path, page, 'make room there, or name another place by --out');
   return path;
 }
 

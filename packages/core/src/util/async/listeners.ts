@@ -1,31 +1,33 @@
-/** A set of callbacks that cannot hurt each other: one that throws is dropped, with a process warning. */
+import { EventEmitter } from 'eventemitter3';
+
+/** Callbacks for one event. One that throws is removed, with a process warning, and the others are still called. */
 export class Listeners<T> {
-  readonly #callbacks = new Set<(value: T) => void>();
+  readonly #emitter = new EventEmitter<{ event: [T] }>();
 
-  /** Returns the function that takes the listener away again. */
+  /** Adds a callback; returns the function that removes it. The same function can be added twice. */
   add(callback: (value: T) => void): () => void {
-    // A wrapper, so that the same function added twice is two listeners.
-    const own = (value: T) => callback(value);
-    this.#callbacks.add(own);
-    return () => void this.#callbacks.delete(own);
-  }
-
-  emit(value: T): void {
-    for (const callback of [...this.#callbacks]) {
+    const guarded = (value: T) => {
       try {
         callback(value);
       } catch (error) {
-        this.#callbacks.delete(callback);
+        this.#emitter.off('event', guarded);
         process.emitWarning(error instanceof Error ? error : new Error(String(error)));
       }
-    }
+    };
+    this.#emitter.on('event', guarded);
+    return () => void this.#emitter.off('event', guarded);
+  }
+
+  /** Calls the callbacks that are there now, in the order of their addition. */
+  emit(value: T): void {
+    this.#emitter.emit('event', value);
   }
 
   get size(): number {
-    return this.#callbacks.size;
+    return this.#emitter.listenerCount('event');
   }
 
   clear(): void {
-    this.#callbacks.clear();
+    this.#emitter.removeAllListeners('event');
   }
 }

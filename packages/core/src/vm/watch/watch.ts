@@ -4,6 +4,7 @@ import { createDStateDetector } from '../../detect/threads/d-state-detector.js';
 import type { ThreadSample } from '../../detect/threads/thread-sample.js';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
+import { Listeners } from '../../util/async/listeners.js';
 import { monotonicMs } from '../../util/time/clock.js';
 import { parseDuration } from '../../util/time/duration.js';
 import type { VmContext } from '../context.js';
@@ -22,7 +23,7 @@ export interface FirstOptions extends WaitOptions {
 export class Watch implements AsyncDisposable {
   readonly #begun = monotonicMs();
   readonly #findings: Finding[] = [];
-  readonly #listeners = new Set<(finding: Finding) => void>();
+  readonly #found = new Listeners<Finding>();
   readonly #stopped = new AbortController();
   readonly #patterns: PatternDetector;
   readonly #wantsKind: (kind: string) => boolean;
@@ -109,9 +110,7 @@ export class Watch implements AsyncDisposable {
 
   /** Calls `listener` for every finding from now on; returns an unsubscribe function. */
   onFinding(listener: (finding: Finding) => void): () => void {
-    const own = (finding: Finding) => listener(finding);
-    this.#listeners.add(own);
-    return () => void this.#listeners.delete(own);
+    return this.#found.add(listener);
   }
 
   /**
@@ -221,7 +220,7 @@ export class Watch implements AsyncDisposable {
   #take(findings: readonly Finding[]): void {
     for (const finding of findings) {
       this.#findings.push(finding);
-      for (const listener of this.#listeners) listener(finding);
+      this.#found.emit(finding);
     }
   }
 
