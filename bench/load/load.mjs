@@ -1,4 +1,4 @@
-// What many attempts, many vms and a flood do to the controller: pnpm bench:load [--restores N] [--write]   (build first).
+// What many attempts, many VMs and a flood do to the controller: pnpm bench:load [--restores N] [--write]   (build first).
 // --write puts table and picture into docs/. The guest is tests/support/tiny-guest.ts; nothing may grow, fail, or keep others waiting.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -57,8 +57,8 @@ try {
     `| memory of the controller | ${delta('memory', 'MiB')} |`,
     `| its descriptors | ${delta('descriptors', '')} |`,
     `| disk and RAM files | ${delta('disk', 'MiB')} |`,
-    `| ${VMS} vms at once: start, answer, stop | all ${many.answered}; up after ${many.up.toFixed(1)} s, stopped within ${many.stopped.toFixed(1)} s |`,
-    `| QMP's answers while another vm's console brings ${flood.rate.toFixed(0)} MB/s for ${FLOOD_SECONDS} s | p99 ${flood.flooded.toFixed(1)} ms; without the flood ${flood.quiet.toFixed(1)} ms |`,
+    `| ${VMS} VMs at once: start, answer, stop | all ${many.answered}; up after ${many.up.toFixed(1)} s, stopped within ${many.stopped.toFixed(1)} s |`,
+    `| QMP's answers while another VM's console brings ${flood.rate.toFixed(0)} MB/s for ${FLOOD_SECONDS} s | p99 ${flood.flooded.toFixed(1)} ms; without the flood ${flood.quiet.toFixed(1)} ms |`,
     `| memory of the controller meanwhile | ${flood.before.toFixed(0)} MiB before, ${flood.most.toFixed(0)} MiB at most |`,
   ].join('\n');
   process.stdout.write(`${table}\n`);

@@ -215,7 +215,7 @@ function print() {
   for (const [name, text] of lines) console.log(`| ${name} | ${text} |`);
   const { before, after } = growth;
   console.log(
-    `\nAttempts per minute of \`${TRIGGER}\`: ${perMinute.forks.toFixed(0)} with forks, ${perMinute.reboots.toFixed(1)} with a vm that boots for each (${(perMinute.forks / perMinute.reboots).toFixed(0)} x).`,
+    `\nAttempts per minute of \`${TRIGGER}\`: ${perMinute.forks.toFixed(0)} with forks, ${perMinute.reboots.toFixed(1)} with a VM that boots for each (${(perMinute.forks / perMinute.reboots).toFixed(0)} x).`,
   );
   const growthText = (one) =>
     Object.keys(one.before)

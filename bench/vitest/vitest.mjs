@@ -1,4 +1,4 @@
-// What a vm for each Vitest test costs: node bench/vitest/vitest.mjs [--tests N] [--check]   (build first).
+// What a VM for each Vitest test costs: node bench/vitest/vitest.mjs [--tests N] [--check]   (build first).
 // Floors in the same run: a bare fork of a pool with the same command, without Vitest; and a cold boot, which each test would need otherwise.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -55,7 +55,7 @@ const starts = file.assertionResults.map(({ meta }) => meta.startedAt);
 const each = starts.slice(1).map((start, index) => start - starts[index]);
 
 const rows = [
-  ['a test with a vm of its own and one command: from its first line to the next test’s', each],
+  ['a test with a VM of its own and one command: from its first line to the next test’s', each],
   ['the same without Vitest: take from a pool of 1, command, close', bare],
 ];
 console.log(`| ${TESTS} times | median, ms | 95th percentile, ms |\n|---|---:|---:|`);

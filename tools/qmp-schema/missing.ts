@@ -33,7 +33,7 @@ class Comparison {
     this.#checker = program.getTypeChecker();
     const source = program.getSourceFile(file);
     const module = source && this.#checker.getSymbolAtLocation(source);
-    if (!module) throw new Error(`${file} is no module`);
+    if (!module) throw new Error(`${file} is not a module`);
     this.#module = module;
     this.#entries = entries;
     this.#byName = new Map(entries.map((entry) => [entry.name, entry]));
@@ -109,7 +109,7 @@ class Comparison {
           path,
         );
       default:
-        throw new Error(`${id} is no type`);
+        throw new Error(`${id} is not a type`);
     }
   }
 

@@ -152,7 +152,7 @@ function parse(source: string): Dict[] {
       take(']');
       return items;
     }
-    if (token !== '{') throw new Error(`qapi: ${token} is no value`);
+    if (token !== '{') throw new Error(`qapi: ${token} is not a value`);
     const members: [string, Value][] = [];
     while (peek() !== '}') {
       const key = take().string;

@@ -297,7 +297,7 @@ describe('nixosModules.qmpilot', () => {
     expect(await agent('qmpilot.guestAgent = false;')).toBe(false);
   });
 
-  it('leaves snapshots to the vm that stands beside a configuration without qemu-vm.nix', async () => {
+  it('leaves snapshots to the VM that stands beside a configuration without qemu-vm.nix', async () => {
     const value = await nix.expression(
       'let c = nixos { options.virtualisation.vmVariant = lib.mkOption { type = lib.types.anything; default = { }; }; config.qmpilot = { enable = true; snapshot.enable = true; }; }; in builtins.attrNames c.system.build.units',
     );
@@ -363,7 +363,7 @@ describe('nixos({ flake, attribute })', () => {
     if (typeof found === 'string') return;
     dir = mkdtempSync(join(tmpdir(), 'qmpilot-nixos-flake-'));
     mkdirSync(join(dir, 'flake'));
-    // A vm as NixOS builds it, of what Nix has by itself: its start script says who it is and ends.
+    // A VM as NixOS builds it, of what Nix has by itself: its start script says who it is and ends.
     writeFileSync(
       join(dir, 'flake/flake.nix'),
       `{

@@ -54,7 +54,7 @@ describe('a QMP session with a real QEMU', () => {
     expect(heard).toEqual(expect.arrayContaining(['RESUME', 'STOP']));
   });
 
-  it('drops an answer that comes after its timeout, and goes on in step', async () => {
+  it('drops an answer that comes after its timeout, and continues in step', async () => {
     await using qemu = await startWithClient();
     process.kill(qemu.pid, 'SIGSTOP');
     await expect(qemu.client.execute('query-status', undefined, { timeout: 50 })).rejects.toMatchObject({

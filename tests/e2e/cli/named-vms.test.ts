@@ -62,7 +62,7 @@ const ps = async () => {
     );
 };
 
-describe('a vm under a name, from one command to the next', () => {
+describe('a VM under a name, from one command to the next', () => {
   it('passes on output and exit status of commands, arguments as they are', async () => {
     expect(await qmpilot('exec', 'web', '--', 'uname', '-r')).toMatchObject({
       code: 0,
@@ -100,7 +100,7 @@ describe('a vm under a name, from one command to the next', () => {
     expect((await qmpilot('exec', 'web', '--', '-x')).code).toBe(127);
   });
 
-  it('says SHELL_LOST, and goes on, when a command ends the shell that runs it', async () => {
+  it('says SHELL_LOST, and continues, when a command ends the shell that runs it', async () => {
     expect(await qmpilot('exec', 'web', 'kill -9 $$')).toMatchObject({
       code: 125,
       stderr: expect.stringContaining('ended while it ran'),
@@ -116,7 +116,7 @@ describe('a vm under a name, from one command to the next', () => {
     expect(await qmpilot('type', 'web')).toMatchObject({ code: 2, stderr: expect.stringContaining('no text given') });
   });
 
-  it('says at Ctrl-C what it ends: the command, not the vm', async () => {
+  it('says at Ctrl-C what it ends: the command, not the VM', async () => {
     const child = spawn(process.execPath, [BIN, 'exec', 'web', 'echo up; sleep 100'], {
       env: { ...process.env, QMPILOT_STATE: dir },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -144,7 +144,7 @@ describe('a vm under a name, from one command to the next', () => {
     });
   });
 
-  it('has two terminals at its console at once; Ctrl-] leaves, and the vm goes on', async () => {
+  it('has two terminals at its console at once; Ctrl-] leaves, and the VM continues', async () => {
     const tmux = (...args: string[]) =>
       execFileSync('tmux', ['-L', 'qmpilot-test', ...args], {
         encoding: 'utf8',
@@ -180,7 +180,7 @@ describe('a vm under a name, from one command to the next', () => {
     await expect.poll(() => pane('two'), { timeout: 20_000 }).toContain('still 4\n');
   });
 
-  it('goes back to a snapshot, and forks into a vm with a life of its own', async () => {
+  it('goes back to a snapshot, and forks into a VM with a life of its own', async () => {
     await qmpilot('exec', 'web', 'echo web > /root/nonce');
     expect((await qmpilot('fork', 'web', 'ready', 'web2')).stdout).toBe('web2\n');
     expect((await qmpilot('exec', 'web2', 'cat /root/nonce')).code).toBe(1);

@@ -119,7 +119,7 @@ describe('qmpilot repro', () => {
     expect(`${stdout}${stderr}`).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f]/);
   });
 
-  it('keeps finished attempts at Ctrl-C, ends the vm, and exits with 130', async () => {
+  it('keeps finished attempts at Ctrl-C, ends the VM, and exits with 130', async () => {
     const before = leftovers();
     let sent = false;
     const { code, stdout } = await qmpilot(

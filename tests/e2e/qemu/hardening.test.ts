@@ -119,7 +119,7 @@ describe('a QEMU of ours', () => {
   });
 });
 
-describe('files of a vm', () => {
+describe('files of a VM', () => {
   it('are this user’s alone: overlays, RAM, states, sockets, and a snapshot that is kept', async () => {
     await vm.snapshot('ready');
     const fork = await vm.fork('ready');

@@ -10,7 +10,7 @@ import { makeTinyGuest } from '../../support/tiny-guest.js';
 let dir: string;
 let guest: GuestDescription;
 const at = (name: string) => join(dir, name);
-/** What a second QEMU cannot have: the snapshots of such a vm are internal. */
+/** What a second QEMU cannot have: the snapshots of such a VM are internal. */
 const exclusive = (name: string) => ['-chardev', `socket,id=own,path=${at(name)},server=on,wait=off`];
 
 beforeAll(async () => {
@@ -153,7 +153,7 @@ describe('an internal snapshot', () => {
       code: 'SNAPSHOT',
       message: expect.stringMatching(/has written to a disk that is not in this internal snapshot \(.*mine\.raw\)/),
     });
-    // It goes on as it was.
+    // It continues as it was.
     expect(await read(vm, 'vdc')).toBe('three');
     expect(await vm.snapshotBlockers()).toEqual([
       {
@@ -166,7 +166,7 @@ describe('an internal snapshot', () => {
       message: expect.stringMatching(/mine\.raw/),
     });
     await vm.close();
-    // The image is somebody else's: nothing of ours stays in it.
+    // The image is another's: nothing of ours stays in it.
     expect(execFileSync('qemu-img', ['snapshot', '-l', at('theirs.qcow2')], { encoding: 'utf8' })).not.toContain(
       'qmpilot',
     );

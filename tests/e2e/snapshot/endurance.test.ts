@@ -66,7 +66,7 @@ describe('one snapshot, used hard', () => {
     expect(await sha256(ram)).toBe(before);
   });
 
-  it('is not joined by one whose QEMU was killed in the middle of the save; the vm is there again after a restore', async () => {
+  it('is not joined by one whose QEMU was killed in the middle of the save; the VM is there again after a restore', async () => {
     for (const [index, delay] of [0, 20, 60, 150].entries()) {
       const name = `killed-${index}`;
       const saving = vm.snapshot(name).then(
@@ -106,7 +106,7 @@ describe('calls that come while another is under way', () => {
   let vm: Vm;
   const state = async () => (await vm.exec('cat /run/state')).stdout.trim();
   const folders = () => readdirSync(dirname(hostFolder())).length;
-  /** The vm's own folder on the host: that of its first QEMU is in it. */
+  /** The VM's own folder on the host: that of its first QEMU is in it. */
   const hostFolder = () =>
     /file=([^,]+)\/m\d+\/|file\.filename=([^,]+)\/m\d+\//
       .exec(vm.facts.commandLine.join(' '))
@@ -121,7 +121,7 @@ describe('calls that come while another is under way', () => {
   });
   afterAll(() => vm.close());
 
-  it('a command, the serial console and a watch go on through a snapshot as if there was none', async () => {
+  it('a command, the serial console and a watch continue through a snapshot as if there was none', async () => {
     const count = (word: string) => `for i in $(seq 20); do echo "${word} $i"; sleep 0.05; done`;
     const lines = Array.from({ length: 20 }, (_, index) => index + 1);
     await using watch = vm.watch({ dState: { interval: '100ms' } });
@@ -188,7 +188,7 @@ describe('calls that come while another is under way', () => {
     expect(folders() - before).toBeLessThanOrEqual(1);
   });
 
-  it('a restore whose new QEMU is killed while it loads fails, and the guest of before goes on', async () => {
+  it('a restore whose new QEMU is killed while it loads fails, and the guest of before continues', async () => {
     for (const wait of [0, 15, 40]) {
       await vm.expectOk(`echo ${wait} > /run/state`);
       const { pid } = vm;
@@ -216,7 +216,7 @@ describe('calls that come while another is under way', () => {
     }
   });
 
-  it('a vm that is closed while it restores, saves or forks says so, and leaves no QEMU', async () => {
+  it('a VM that is closed while it restores, saves or forks says so, and leaves no QEMU', async () => {
     for (const work of [(one: Vm) => one.restore('one'), (one: Vm) => one.snapshot('late')]) {
       for (const after of [0, 20, 50]) {
         const fork = await vm.fork('one');

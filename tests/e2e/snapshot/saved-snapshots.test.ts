@@ -46,7 +46,7 @@ describe('a saved snapshot', () => {
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  it('starts guests after its vm has gone, and nothing they write reaches it: same hashes before and after', async () => {
+  it('starts guests after its VM has gone, and nothing they write reaches it: same hashes before and after', async () => {
     const before = await hashes(path);
     const snapshot = await openSnapshot(path);
     const forks = await snapshot.fork({ count: 2 });
@@ -116,7 +116,7 @@ describe('a saved snapshot', () => {
     expect([seed, helpers]).toEqual([vm.seed, 0]);
   });
 
-  it('ten minutes later by the clock: no hung task, lockup or stall is reported, timers go on, and consoles, disk and RNG work', async () => {
+  it('ten minutes later by the clock: no hung task, lockup or stall is reported, timers continue, and consoles, disk and RNG work', async () => {
     await using snapshot = await openSnapshot(path);
     const later = new Date(Date.now() + 600_000);
     const fork = await snapshot.fork({ clock: later });
@@ -231,7 +231,7 @@ describe('the strategy file', () => {
     expect((await vm.exec('cat /run/nonce /root/nonce')).stdout).toBe('ram\ndisk\n');
   });
 
-  it('is chosen for a vm whose RAM is in no file, and says so', async () => {
+  it('is chosen for a VM whose RAM is in no file, and says so', async () => {
     const snapshot = await vm.snapshot('again');
     expect(snapshot).toMatchObject({ strategy: 'file', reason: expect.stringContaining('no file') });
     const template = await vm.snapshot('shared', { strategy: 'template' });
@@ -242,7 +242,7 @@ describe('the strategy file', () => {
 });
 
 describe('what stands in the way of a snapshot', () => {
-  it('is said before one is tried, with the remedy, and the vm goes on', async () => {
+  it('is said before one is tried, with the remedy, and the VM continues', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'blockers-test-'));
     const files = await makeTinyGuest(folder);
     const guest = direct({
@@ -269,7 +269,7 @@ describe('what stands in the way of a snapshot', () => {
       expect(await vm.snapshotBlockers()).toEqual([
         { reason: expect.stringContaining('nvme'), remedy: expect.stringContaining('leave out of the guest') },
         {
-          reason: `the disk ${raw} has no overlay of this vm's own, and a fork would write to it as well`,
+          reason: `the disk ${raw} has no overlay of this VM's own, and a fork would write to it as well`,
           remedy: expect.stringContaining('name it among the disks of the guest'),
         },
       ]);

@@ -84,7 +84,7 @@ describe.each([
     },
   );
 
-  it('says that there is no room for the state; the guest goes on, and is saved once there is', async ({ skip }) => {
+  it('says that there is no room for the state; the guest continues, and is saved once there is', async ({ skip }) => {
     const small = join(folder, 'small');
     const before = process.env['TMPDIR'];
     const why = mountSmall(small, 16);

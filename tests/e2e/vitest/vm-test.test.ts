@@ -104,7 +104,7 @@ describe('a project that uses @qmpilot/core/vitest', () => {
     expect(leftovers()).toEqual([]);
   });
 
-  it('has a vm of its own in each test, also in tests that run at the same time', () => {
+  it('has a VM of its own in each test, also in tests that run at the same time', () => {
     expect(tests('/pass.test.ts').map(({ title, status }) => `${title}: ${status}`)).toEqual(
       [
         'test 1 has the prepared state and a vm of its own',
@@ -141,7 +141,7 @@ describe('a project that uses @qmpilot/core/vitest', () => {
 
   it('is told what a poweroff waits for, before the test’s time is over', () => {
     expect(message('powers off with a service that does not stop')).toMatch(
-      /expected the vm to power off cleanly, and it did not: stalled\n[^]*waits for stop stubborn\.service [^]*the console, at the end:\n[^]*stubborn/,
+      /expected the VM to power off cleanly, and it did not: stalled\n[^]*waits for stop stubborn\.service [^]*the console, at the end:\n[^]*stubborn/,
     );
   });
 

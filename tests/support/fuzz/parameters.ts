@@ -3,7 +3,7 @@ import fc from 'fast-check';
 
 /** Of each test. Cases are counted, so that a slow host tries as much as a fast one. */
 const CASES = Number(process.env['QMPILOT_FUZZ_CASES'] ?? 100);
-/** `pnpm test:fuzz --time 10m`: go on with further cases for so long. */
+/** `pnpm test:fuzz --time 10m`: continue with further cases for so long. */
 const TIME_MS = parseDuration(process.env['QMPILOT_FUZZ_TIME'] ?? 0);
 
 /** A guard only: a case takes milliseconds. */

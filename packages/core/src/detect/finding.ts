@@ -45,7 +45,7 @@ export interface Finding {
 }
 
 /**
- * A failure in the making: it becomes a finding when it lasts until `dueAt`, and is dropped when it ends before.
+ * A pending failure: it becomes a finding when it lasts until `dueAt`, and is dropped when it ends before.
  * A wait for findings is not over while it knows of one.
  */
 export interface Candidate {

@@ -15,7 +15,7 @@ export interface DirectOptions {
   readonly initrd?: string;
   /** Kernel command line; `console=ttyS0` by default. */
   readonly append?: string;
-  /** Disks in the guest's order; each vm writes to overlays of its own. */
+  /** Disks in the guest's order; each VM writes to overlays of its own. */
   readonly disks?: readonly GuestDisk[];
   readonly cpus?: number;
   readonly memoryMiB?: number;

@@ -6,13 +6,13 @@ import { isObject } from '../util/validation/is-object.js';
 import type { KernelOption } from './kernels/kernel-option.js';
 import type { ScriptSpec } from './nixos/interface.js';
 
-/** A disk as the guest's description names it: every vm writes to an overlay of its own, never to this file. */
+/** A disk as the guest's description names it: every VM writes to an overlay of its own, never to this file. */
 export interface GuestDisk {
   /** Name of the block node; letters, digits and `-`. */
   readonly id: string;
   readonly file: string;
   readonly format: 'qcow2' | 'raw';
-  /** The guest cannot write to it, so that vms need no overlays of it. Default false. */
+  /** The guest cannot write to it, so that VMs need no overlays of it. Default false. */
   readonly readOnly?: boolean;
 }
 
@@ -61,7 +61,7 @@ export interface PreparedGuest {
 /** What a guest gets while it is made ready to be booted. */
 export interface PrepareContext {
   readonly signal?: AbortSignal | undefined;
-  /** Lines about long work, for people. */
+  /** Called with lines about long steps, for users. */
   readonly onProgress?: ((message: string) => void) | undefined;
   /** Where images are kept; default `cacheRoot()`. */
   readonly cacheDir?: string | undefined;

@@ -143,7 +143,7 @@ export class QmpClient implements AsyncDisposable {
     return typeof output === 'string' ? output.replaceAll('\r\n', '\n') : '';
   }
 
-  /** Calls `listener` for every event from now on; gives the function that ends it. */
+  /** Calls `listener` for every event from now on; returns a function that ends it. */
   on(listener: EventListener): () => void;
   /** Calls `listener` for every event of this name. */
   on<N extends QmpEventName>(name: N, listener: EventListener<QmpEventOf<N>>): () => void;
@@ -213,8 +213,8 @@ export class QmpClient implements AsyncDisposable {
   }
 
   /**
-   * Waits for a job that somebody else started, such as an action of a `transaction`, and dismisses it; otherwise as `runJob`.
-   * @throws {QMP_JOB} also when the job is gone and nothing tells how it ended
+   * Waits for a job that another program started, such as an action of a `transaction`, and dismisses it; otherwise as `runJob`.
+   * @throws {QMP_JOB} also when the job is gone and its result is unknown
    */
   followJob(id: string, options: JobOptions = {}): Promise<void> {
     return followJob(this, id, options);
@@ -255,7 +255,7 @@ export class QmpClient implements AsyncDisposable {
     return client;
   }
 
-  /** Closes the link; QEMU goes on. Calls that still wait are rejected with QMP_LINK. */
+  /** Closes the link; QEMU continues. Calls that still wait are rejected with QMP_LINK. */
   async close(): Promise<void> {
     this.#session.link.end(undefined);
   }

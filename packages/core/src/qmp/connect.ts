@@ -122,7 +122,7 @@ function open(address: SocketAddress, target: string, signal: AbortSignal): Prom
 
 const HINTS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such socket: is QEMU running, with -qmp unix:PATH,server=on,wait=off?',
-  ECONNREFUSED: 'nothing listens there: the QEMU that made this socket is gone, or this is no socket',
+  ECONNREFUSED: 'nothing listens there: the QEMU that made this socket is gone, or this is not a socket',
   ENOTSOCK: 'this is not a socket',
   EACCES: 'this user may not use the socket: run as the user of QEMU',
 };

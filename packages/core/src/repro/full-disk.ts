@@ -14,7 +14,7 @@ export function onFullDisk(vm: Vm, act: (error: QmpilotError) => void): () => vo
     void free(tmpdir()).then((room) =>
       act(
         new QmpilotError('NO_SPACE', `no space left for the guest's disk ${JSON.stringify(node || device)}: ${room}`, {
-          hint: 'make room in TMPDIR, where the overlays of disks are, or point it to a larger file system; --resume goes on with the run',
+          hint: 'make room in TMPDIR, where the overlays of disks are, or point it to a larger file system; --resume continues with the run',
         }),
       ),
     );

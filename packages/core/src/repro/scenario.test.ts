@@ -24,7 +24,7 @@ it.each([
   [{ detect: { checks: [{ kind: 'corrupt' }] } }, 'checks[0].command', /./],
   [{ detect: { dstate: true } }, '"detect.dstate"', /dState/],
   [{ detect: { poweroff: { timout: '3m' } } }, '"detect.poweroff.timout"', /timeout/],
-])('refuses what is no part of a scenario, and would be left out unseen: %j', (part, said, hint) => {
+])('refuses what is not a part of a scenario, and would be left out unseen: %j', (part, said, hint) => {
   expect(() => defineScenario({ ...scenario, ...(part as object) })).toThrow(
     expect.objectContaining({
       code: 'SCENARIO',

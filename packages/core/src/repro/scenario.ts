@@ -19,7 +19,7 @@ export interface AttemptContext {
   readonly seed: number;
   /** The detectors of `detect`, active since the attempt began. */
   readonly watch: Watch;
-  /** A line for people and for the journal. */
+  /** A line for users and for the journal. */
   readonly note: (text: string) => void;
   /** Writes a text to a file of the attempt. @throws {USAGE} for a name that is not a plain file name */
   readonly attach: (name: string, text: string) => void;
@@ -47,7 +47,7 @@ export interface FailOptions {
 export interface PrepareContext {
   /** Fires when the run is interrupted. */
   readonly signal: AbortSignal;
-  /** A line for people and for the journal. */
+  /** A line for users and for the journal. */
   readonly note: (text: string) => void;
 }
 

@@ -4,7 +4,7 @@ import { wallTimer } from '../util/time/wall-timer.js';
 export const TIME_UP = Symbol('the time of the attempt is up');
 
 /** Time for the scenario to clean up after its signal fired. */
-const GRACE_MS = 2000;
+const CLEANUP_GRACE_MS = 2000;
 
 /** Waits for the attempt until the signal fires; a scenario that ignores its signal is abandoned. */
 export async function untilEnd(attempt: Promise<void>, signal: AbortSignal): Promise<void> {
@@ -12,7 +12,7 @@ export async function untilEnd(attempt: Promise<void>, signal: AbortSignal): Pro
     listen(signal, () => {
       const reason: unknown = signal.reason;
       const settle = () => (reason === TIME_UP ? resolve() : reject(reason));
-      const grace = setTimeout(settle, GRACE_MS);
+      const grace = setTimeout(settle, CLEANUP_GRACE_MS);
       void attempt
         .catch(() => {})
         .then(() => {

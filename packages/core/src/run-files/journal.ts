@@ -182,7 +182,7 @@ export async function readRunFile(dir: string): Promise<RunFile> {
     throw new QmpilotError('USAGE', `${path} cannot be read`, {
       cause,
       hint: begun
-        ? 'a run that was killed while it began is nothing to go on with: begin it again, with --out and the same folder'
+        ? 'a run that was killed while it began is nothing to continue with: begin it again, with --out and the same folder'
         : 'name a folder that qmpilot repro wrote',
     });
   }
@@ -201,7 +201,7 @@ async function makeDirectory(path: string): Promise<boolean> {
 
 function notEmpty(path: string): QmpilotError {
   return new QmpilotError('USAGE', `${path} is not empty`, {
-    hint: 'name another run directory by --out, or go on with the run in it by --resume',
+    hint: 'name another run directory by --out, or continue with the run in it by --resume',
   });
 }
 

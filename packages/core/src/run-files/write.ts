@@ -45,7 +45,7 @@ export function cannotWrite(path: string, cause: unknown): unknown {
   return new QmpilotError(full ? 'NO_SPACE' : 'IO', `cannot write ${path}: ${cause.message}`, {
     cause,
     hint: full
-      ? 'make room there; the attempts that were finished are kept, and --resume goes on with the run'
+      ? 'make room there; the attempts that were finished are kept, and --resume continues with the run'
       : 'name another run directory by --out',
   });
 }

@@ -1,6 +1,6 @@
 import { QmpilotError } from '../errors.js';
 
-/** What keeps a vm from being saved, and what to do about it. */
+/** What keeps a VM from being saved, and what to do about it. */
 export interface SnapshotBlocker {
   /** In QEMU's words where it is QEMU that refuses. */
   readonly reason: string;
@@ -33,9 +33,9 @@ export function remedyFor(reasons: readonly string[]): string {
   return known?.hint ?? 'leave out of the guest what QEMU names';
 }
 
-/** That a vm cannot be saved for these reasons, and what to do about it. */
+/** That a VM cannot be saved for these reasons, and what to do about it. */
 export function blockedError(reasons: readonly string[], cause?: unknown): QmpilotError {
-  return new QmpilotError('SNAPSHOT', `this vm cannot be saved: ${reasons.join('; ')}`, {
+  return new QmpilotError('SNAPSHOT', `this VM cannot be saved: ${reasons.join('; ')}`, {
     cause,
     hint: remedyFor(reasons),
   });

@@ -28,7 +28,7 @@ export function sharedDiskBlockers(
   return writable
     .filter(({ node }) => !ours.has(node))
     .map(({ file, format }) => ({
-      reason: `the disk ${file} has no overlay of this vm's own, and a fork would write to it as well`,
+      reason: `the disk ${file} has no overlay of this VM's own, and a fork would write to it as well`,
       remedy: `name it among the disks of the guest, as { file, format: '${format}' }, or give it read-only`,
     }));
 }

@@ -6,7 +6,7 @@ import { artifactFolder } from './artifact-folder.js';
 import { writeArtifacts } from './artifacts.js';
 import type { VmEvidence } from './evidence.js';
 
-/** What a failed test's vm left, as reporters get it: copies of the files are among Vitest's attachments. */
+/** The evidence of a failed test, as reporters get it; copies of the files are among Vitest's attachments. */
 export interface VmArtifact extends TestArtifactBase {
   readonly type: 'qmpilot:vm';
   /** The folder that the files lie in. */

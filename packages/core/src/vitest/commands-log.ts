@@ -4,7 +4,7 @@ import type { VmEvent } from '../vm/events.js';
 
 const MAX_COMMANDS = 50;
 
-/** Returns the last commands that ran in the guest, each with its exit code and the end of its output, as a text for people. */
+/** Returns the last commands that ran in the guest, each with its exit code and the end of its output, as a text for users. */
 export function commandsLog(events: readonly VmEvent[]): string {
   return events
     .filter((event) => event.type === 'exec')

@@ -6,7 +6,7 @@ const MAX_MS = 2000;
 
 /**
  * Waits until what the guest's kernel has printed so far is here. A printk is in QEMU's hands before the guest answers on another
- * device; a report that another CPU is still printing goes on without such a pause. Nothing is printed or typed for it. A console that never
+ * device; a report that another CPU is still printing continues without such a pause. Nothing is printed or typed for it. A console that never
  * is silent for 50 ms holds it up for 2 s, a guest that does not answer for 2 s more.
  */
 export async function consoleDrained(vm: Vm, signal?: AbortSignal): Promise<void> {

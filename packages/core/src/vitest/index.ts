@@ -21,7 +21,7 @@ declare module 'vitest' {
      */
     toPowerOffCleanly(options?: PoweroffOptions): Promise<void>;
     /**
-     * The kernel of a `Vm` has reported no failure since the test began, or since the vm was restored in it. Await it: it waits until
+     * The kernel of a `Vm` has reported no failure since the test began, or since the VM was restored in it. Await it: it waits until
      * what the kernel has printed so far is here, some 50 ms where the console is silent, 4 s at most.
      */
     toHaveNoKernelFindings(options?: KernelFindingsOptions): Promise<void>;
@@ -32,7 +32,7 @@ declare module 'vitest' {
     toShow(pattern: string | RegExp, options?: ScreenWaitOptions): Promise<void>;
   }
   interface TaskMeta {
-    /** Where the evidence of a failed test with a vm lies. */
+    /** Where the evidence of a failed test with a VM lies. */
     qmpilot?: { readonly artifacts: string };
   }
   interface TestArtifactRegistry {

@@ -67,7 +67,7 @@ describe('toShow', () => {
   });
 });
 
-describe('a value that is no vm', () => {
+describe('a value that is not a VM', () => {
   it.each([undefined, 'vm', {}, { console: {} }, Promise.resolve()])(
     'is refused with what was given: %o',
     async (value) => {

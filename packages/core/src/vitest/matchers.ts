@@ -33,7 +33,7 @@ async function toPowerOffCleanly(
   return {
     pass: report.outcome === 'clean',
     message: () =>
-      `expected the vm ${this.isNot ? 'not ' : ''}to power off cleanly, and it ${report.outcome === 'clean' ? 'did' : `did not: ${report.outcome}`}\n${story}`,
+      `expected the VM ${this.isNot ? 'not ' : ''}to power off cleanly, and it ${report.outcome === 'clean' ? 'did' : `did not: ${report.outcome}`}\n${story}`,
   };
 }
 

@@ -34,14 +34,14 @@ export interface VmGuestOptions {
   readonly reboots?: boolean | undefined;
   /** Forks that wait loaded and paused for the next tests; default 1. */
   readonly pool?: number | undefined;
-  /** Lines about what takes long, for people. */
+  /** Called with lines about long steps, for users. */
   readonly onProgress?: ((message: string) => void) | undefined;
 }
 
 export const DEFAULT_BOOT_TIMEOUT = '10m';
 const SNAPSHOT = 'vitest';
 
-/** A guest at the moment that tests start from. Closing it ends every vm that was taken. */
+/** A guest at the moment that tests start from. Closing it ends every VM that was taken. */
 export class VmGuest implements AsyncDisposable {
   readonly snapshot: VmSnapshot;
   /** The kernel prints timestamps before its lines; false where that is not known. */
@@ -69,7 +69,7 @@ export class VmGuest implements AsyncDisposable {
     throw new QmpilotError('CLOSED', 'the guest was closed');
   }
 
-  /** Ends the forks that wait, and every vm that was taken. */
+  /** Ends the forks that wait, and every VM that was taken. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;

@@ -12,7 +12,7 @@ import { DEFAULT_BOOT_TIMEOUT, startGuest, type VmGuest, type VmGuestOptions } f
 export interface VmTestOptions extends VmGuestOptions {
   /** Folder for the evidence of failed tests, from the project's root; `false` writes none. Default `vm-artifacts`. */
   readonly artifacts?: string | false | undefined;
-  /** What to look for in each test's vm beside the kernel's log; it counts for `toHaveNoKernelFindings`. */
+  /** What to look for in each test's VM beside the kernel's log; it counts for `toHaveNoKernelFindings`. */
   readonly watch?: Omit<WatchSpec, 'kernelLog' | 'hungTask'> | undefined;
 }
 
@@ -32,7 +32,7 @@ const DEFAULT_ARTIFACTS = 'vm-artifacts';
 const HOOK_MARGIN_MS = 60_000;
 
 /**
- * A `test` whose tests get a running vm of their own: `test('name', async ({ vm }) => ...)`. The guest is booted before the first
+ * A `test` whose tests get a running VM of their own: `test('name', async ({ vm }) => ...)`. The guest is booted before the first
  * test of a file, and once for each worker: with Vitest's default `isolate` that is once for each file, unless `cache` is given.
  * Registers the matchers. Call it at the top level of a test file, or of a module that test files import.
  */

@@ -1,6 +1,6 @@
 import type { Finding } from '../detect/finding.js';
 
-/** What happened to a vm, on one time axis; plain JSON, for a journal. Text of the guest may be in it. */
+/** What happened to a VM, on one time axis; plain JSON, for a journal. Text of the guest may be in it. */
 export type VmEvent = { readonly at: number } & (
   | { readonly type: 'qmp'; readonly event: string; readonly data: Readonly<Record<string, unknown>> }
   | { readonly type: 'started'; readonly pid: number }

@@ -37,7 +37,7 @@ it('tells a report to all that listen, when nothing more of it has come for 2 s'
   expect(second).toHaveBeenCalledOnce();
 });
 
-it('completes a report when it is asked to, and goes on', async () => {
+it('completes a report when it is asked to, and continues', async () => {
   const { stream, titles, print } = streamOf();
   await print(REPORT);
   stream.flush();

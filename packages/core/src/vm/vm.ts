@@ -285,7 +285,7 @@ export class Vm implements AsyncDisposable {
 
   /**
    * Saves RAM, devices and disks as they are now under a name. The guest goes on afterwards, with the strategy `template` in a
-   * new QEMU. It goes on as well when saving fails.
+   * new QEMU. It continues as well when saving fails.
    * @throws {USAGE} for a name that is taken or not allowed
    * @throws {SNAPSHOT} when QEMU cannot save this machine, with its reason
    * @throws {NO_SPACE} {TIMEOUT} {ABORTED} {QEMU_EXITED}
@@ -298,7 +298,7 @@ export class Vm implements AsyncDisposable {
   }
 
   /**
-   * Restores the snapshot, whatever state the VM is in, and lets the guest run. Watches end; consoles and shells go on with the
+   * Restores the snapshot, whatever state the VM is in, and lets the guest run. Watches end; consoles and shells continue with the
    * restored guest.
    * @throws {USAGE} when there is no such snapshot
    * @throws {SNAPSHOT} when it does not load
@@ -578,7 +578,7 @@ export class Vm implements AsyncDisposable {
     turns.cancel();
     await this.#stopWatches();
     this.#shells.close();
-    // A job that was cancelled must not go on in a QEMU that is not ours.
+    // A job that was cancelled must not continue in a QEMU that is not ours.
     if (!slot.machine.process.isOurs) await turns.idle();
     await this.#snapshots.cleanForeignDisks();
     await slot.close();

@@ -48,7 +48,7 @@ describe('packages of the guest image', () => {
     });
   });
 
-  it('are not taken from an archive that somebody else signed', async ({ skip }) => {
+  it('are not taken from an archive that someone else signed', async ({ skip }) => {
     const home = join(dir, 'gnupg');
     mkdirSync(home, { mode: 0o700 });
     const gpg = (...args: string[]) =>

@@ -68,7 +68,7 @@ it.concurrent.each<[string, string, LifeState, object, RegExp]>([
     'h',
     'idle',
     { runState: 'running' },
-    /; its virtual CPU is idle: whatever should go on waits$/,
+    /; its virtual CPU is idle: the guest waits for something$/,
   ],
   ['a virtual CPU that spins', 's', 'spinning', { runState: 'running' }, /1 of 1 virtual CPUs never rest/],
 ])(
@@ -82,7 +82,7 @@ it.concurrent.each<[string, string, LifeState, object, RegExp]>([
   },
 );
 
-it.concurrent('a watchdog that does nothing but tell is known of while the guest goes on', async () => {
+it.concurrent('a watchdog that does nothing but tell is known of while the guest continues', async () => {
   await using vm = await bareGuest('none');
   const ranOut = vm.qmp.waitFor('WATCHDOG', { timeout: 60_000 });
   await vm.console.type('w');

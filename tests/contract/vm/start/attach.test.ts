@@ -12,7 +12,7 @@ let dir: string;
 let qemu: ChildProcess;
 const at = (name: string) => join(dir, name);
 
-/** One that somebody started by hand, with a monitor for people, two for programs, and a serial line each of two kinds; its guest is nothing. */
+/** A QEMU started by hand, without a guest: with a human monitor, two QMP monitors, and serial lines of two kinds. */
 async function startByHand(prefix: string): Promise<ChildProcess> {
   const unix = (name: string) => `unix:${at(prefix + name)},server=on,wait=off`;
   const child = spawn(
@@ -120,7 +120,7 @@ describe('attach says what prevents it, and releases what it had', () => {
     }
   });
 
-  it('the monitor for people in place of QMP', async () => {
+  it('a human monitor in place of QMP', async () => {
     await refused({ qmp: at('hmp') }).toMatchObject({
       code: 'QMP_LINK',
       message: expect.stringMatching(/HMP|QMP/),

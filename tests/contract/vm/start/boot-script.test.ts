@@ -96,7 +96,7 @@ describe('nixos({ script })', () => {
     );
   });
 
-  it('never writes a disk image that is named for it, or that the script names: each vm has an overlay, also two at once', async () => {
+  it('never writes a disk image that is named for it, or that the script names: each VM has an overlay, also two at once', async () => {
     const image = join(dir, 'mine.qcow2');
     const base = join(dir, 'base.raw');
     writeFileSync(base, Buffer.alloc(1 << 20));
@@ -150,7 +150,7 @@ describe('nixos({ script })', () => {
     }
   });
 
-  it('says that a virtiofs share keeps the vm from being saved, in whichever way, and how to fix it', async () => {
+  it('says that a virtiofs share keeps the VM from being saved, in whichever way, and how to fix it', async () => {
     // Debian's virtiofsd wants to be root, in a namespace of its own at least.
     const asRoot =
       process.getuid?.() === 0
@@ -183,7 +183,7 @@ describe('nixos({ script })', () => {
     });
   });
 
-  it('goes on under TCG where QEMU does not live under KVM, unless KVM was asked for', async () => {
+  it('continues under TCG where QEMU does not live under KVM, unless KVM was asked for', async () => {
     const dies =
       'case "$*" in *accel=tcg*) ;; *) echo "qemu-system-x86_64: error: failed to set MSR 0x10a to 0x69" >&2; exit 134 ;; esac';
     const host =
@@ -338,7 +338,7 @@ describe('nixos({ script })', () => {
     }
   });
 
-  it('refuses what is no script, before anything is started', async () => {
+  it('refuses what is not a script, before anything is started', async () => {
     mkdirSync(join(dir, 'result/bin'), { recursive: true });
     writeFileSync(join(dir, 'result/bin/hello'), '', { mode: 0o755 });
     writeFileSync(join(dir, 'plain'), '');

@@ -49,7 +49,7 @@ describe('a NixOS VM with EFI (virtualisation.useEFIBoot)', () => {
   });
   afterAll(() => vm?.close());
 
-  it('is saved, forked and restored with its variables, each vm with flash of its own', async () => {
+  it('is saved, forked and restored with its variables, each VM with flash of its own', async () => {
     await vm.expectOk(write(1));
     expect(await vm.snapshotBlockers()).toEqual([]);
     await vm.snapshot('one');
@@ -88,7 +88,7 @@ describe('a NixOS VM with a TPM (virtualisation.tpm.enable)', () => {
     ]);
     await expect(vm.snapshot('refused', { strategy: 'file' })).rejects.toMatchObject({
       code: 'SNAPSHOT',
-      message: `this vm cannot be restored in another QEMU: ${reason}`,
+      message: `this VM cannot be restored in another QEMU: ${reason}`,
       hint: expect.stringMatching(/tpm\.enable = false; or take the strategy 'internal'/),
     });
   });

@@ -52,7 +52,7 @@ describe('the stock NixOS VM: root on tmpfs, and its three 9p shares mounted in 
     async (strategy) => {
       await expect(vm.snapshot('refused', { ...(strategy && { strategy }) })).rejects.toMatchObject({
         code: 'SNAPSHOT',
-        message: expect.stringMatching(/^this vm cannot be saved: .*'nix-store'.*/),
+        message: expect.stringMatching(/^this VM cannot be saved: .*'nix-store'.*/),
         hint: expect.stringMatching(
           /nixosModules\.qmpilot and set qmpilot\.snapshot\.enable = true.*virtualisation\.useNixStoreImage = true/,
         ),

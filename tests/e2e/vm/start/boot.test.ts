@@ -40,7 +40,7 @@ describe('a Debian guest', () => {
     expect((await vm.console.expect(/uid \d+ on \S+\n/)).text).toBe('uid 0 on /dev/ttyS0\n');
   });
 
-  it('is put back by restore: RAM, disk and what the serial console runs; shells and console go on working', async () => {
+  it('is put back by restore: RAM, disk and what the serial console runs; shells and console continue working', async () => {
     await vm.expectOk('echo ram > /run/nonce; echo disk > /root/nonce');
     await vm.console.type('VARIABLE=kept\n');
     await vm.snapshot('one');
@@ -122,7 +122,7 @@ describe('a Debian guest', () => {
     await expect(vm.sysrq('b')).rejects.toMatchObject({ code: 'USAGE' });
   });
 
-  it('refuses names that are taken or unknown, and goes on', async () => {
+  it('refuses names that are taken or unknown, and continues', async () => {
     await expect(vm.snapshot('one')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
     await expect(vm.restore('none')).rejects.toMatchObject({ code: 'NOT_FOUND', hint: expect.stringContaining('one') });
     expect((await vm.exec('true')).exitCode).toBe(0);

@@ -21,7 +21,7 @@ beforeEach(() => async () => {
 
 const watchTouch = (forMs: number) => vm.watch({ hungTask: false, dState: { comm: /^touch$/, for: forMs } });
 
-it('a wait whose time is over goes on until a thread in D state has become a finding', async () => {
+it('a wait whose time is over continues until a thread in D state has become a finding', async () => {
   await using watch = watchTouch(4000);
   await block();
   await expect.poll(() => watch.candidates, { timeout: 60_000 }).toMatchObject([{ kind: 'd-state' }]);

@@ -4,7 +4,7 @@ export type BootStage = 'nothing' | 'firmware' | 'boot-loader' | 'kernel' | 'ini
 /** How far a boot has come by its console. */
 export interface BootProgress {
   readonly stage: BootStage;
-  /** The line that says why it does not go on, where there is one: text of the guest. */
+  /** The line that says why it does not continue, where there is one: text of the guest. */
   readonly obstacle?: string;
   /** The last lines, blank ones left out. */
   readonly last: readonly string[];

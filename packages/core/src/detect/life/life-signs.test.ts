@@ -25,7 +25,7 @@ describe('diagnoseLife', () => {
     [
       'alive',
       { consoleQuietMs: 3000 },
-      'the console goes on (nothing on the console for 3s), but the console shell does not answer',
+      'the console continues (nothing on the console for 3s), but the console shell does not answer',
     ],
     [
       'spinning',
@@ -50,7 +50,7 @@ describe('diagnoseLife', () => {
           { index: 1, busy: 0.02, halted: 0.8 },
         ],
       },
-      'nothing on the console for 2min, the console shell does not answer; all 2 virtual CPUs are idle: whatever should go on waits',
+      'nothing on the console for 2min, the console shell does not answer; all 2 virtual CPUs are idle: the guest waits for something',
     ],
     [
       'working',

@@ -9,7 +9,7 @@ export interface CpuActivity {
   readonly halted?: number;
 }
 
-/** What is known of a vm from outside, at one moment. Times are ms ago. */
+/** What is known of a VM from outside, at one moment. Times are ms ago. */
 export interface LifeSigns {
   /** How QEMU ended, when it has: `was killed by SIGKILL`. */
   readonly qemuEnd?: string;
@@ -40,7 +40,7 @@ export type LifeState =
   | 'stopped'
   /** QEMU's process is there and its monitor does not answer. */
   | 'qemu-stuck'
-  /** The console shell answers, or the console goes on. */
+  /** The console shell answers, or the console continues. */
   | 'alive'
   /** Nothing is heard, and at least one CPU never rests. */
   | 'spinning'
@@ -51,7 +51,7 @@ export type LifeState =
   /** Nothing is heard, and the CPUs could not be looked at. */
   | 'silent';
 
-/** The state that a vm's signs of life show, and why. */
+/** The state that a VM's signs of life show, and why. */
 export interface Diagnosis {
   readonly state: LifeState;
   /** Why, as a sentence. */
@@ -80,7 +80,7 @@ export function diagnoseLife(signs: LifeSigns, { quietMs }: { readonly quietMs: 
   if (signs.consoleQuietMs !== undefined && signs.consoleQuietMs < quietMs)
     return {
       state: 'alive',
-      reason: `the console goes on (${quiet})${signs.shellAnswers === false ? ', but the console shell does not answer' : ''}`,
+      reason: `the console continues (${quiet})${signs.shellAnswers === false ? ', but the console shell does not answer' : ''}`,
     };
   const unheard = signs.shellAnswers === false ? `${quiet}, the console shell does not answer` : quiet;
   return silent(signs.cpus, unheard);
@@ -99,7 +99,7 @@ function silent(cpus: readonly CpuActivity[], unheard: string): Diagnosis {
   }
   if (known.every(rests)) {
     const all = cpus.length === 1 ? 'its virtual CPU is' : `all ${cpus.length} virtual CPUs are`;
-    return { state: 'idle', reason: `${unheard}; ${all} idle: whatever should go on waits` };
+    return { state: 'idle', reason: `${unheard}; ${all} idle: the guest waits for something` };
   }
   return { state: 'working', reason: `${unheard}; the virtual CPUs are at work and rest now and then` };
 }

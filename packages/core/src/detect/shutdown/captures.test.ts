@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { createShutdownDetector } from './shutdown-detector.js';
 import { capture, fed, WISH } from './shutdown.fixture.js';
 import { judgeShutdown } from './verdict.js';
 
@@ -27,7 +26,7 @@ describe('createShutdownDetector on captures of real guests', () => {
     expect(finding.limits?.length).toBeGreaterThan(1);
   });
 
-  it('goes on to what systemd-shutdown waits for, when the units have ended at last', () => {
+  it('continues to what systemd-shutdown waits for, when the units have ended at last', () => {
     expect(fed(capture('user-stall')).finding(1e6)).toMatchObject({ phase: 'final-kill', task: { comm: 'node' } });
   });
 

@@ -13,7 +13,7 @@ const PHASE: Readonly<Record<ShutdownReport['phase'], string>> = {
   'gone': 'QEMU is gone',
 };
 
-/** A shutdown as a small timeline for people, one line each, without control characters: the verdict first, then when each phase began. */
+/** A shutdown as a small timeline for users, one line each, without control characters: the verdict first, then when each phase began. */
 export function formatShutdown(report: ShutdownReport & ShutdownJudgement & { readonly wanted: ShutdownWish }): string {
   const begun = report.phases[0]?.at ?? 0;
   const words = report.init === 'other' ? { ...PHASE, units: 'services are stopped' } : PHASE;

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { formatShutdown } from './format-shutdown.js';
-import { createShutdownDetector } from './shutdown-detector.js';
 import { phases, said, WISH } from './shutdown.fixture.js';
 import { judgeShutdown } from './verdict.js';
 

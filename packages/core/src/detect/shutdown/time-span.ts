@@ -12,7 +12,7 @@ const UNITS: Readonly<Record<string, number>> = {
 };
 const PART = /^(\d{1,9}(?:\.\d{1,6})?)(y|month|w|d|h|min|s|ms|us|μs)$/;
 
-/** `2min 10s` in ms; `undefined` for `infinity`, `no limit` and what is no time span. */
+/** `2min 10s` in ms; `undefined` for `infinity`, `no limit` and what is not a time span. */
 export function parseTimeSpan(text: string): number | undefined {
   const parts = text.trim().split(/ +/);
   if (parts.length > 8) return undefined;

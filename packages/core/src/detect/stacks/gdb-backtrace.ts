@@ -61,7 +61,7 @@ export function parseGdbThreads(text: string): GdbThread[] {
   return threads;
 }
 
-/** Lines as gdb meant them: one that begins with blanks, or goes on where a frame cannot end, belongs to the one before. */
+/** Lines as gdb meant them: one that begins with blanks, or continues where a frame cannot end, belongs to the one before. */
 function wholeLines(text: string): string[] {
   const whole: string[] = [];
   let inFrame = false;

@@ -31,7 +31,7 @@ describe('createDStateDetector', () => {
     expect(detector.push(sample(thread()), 11_000)).toEqual([]);
   });
 
-  it('passes over a thread that was in D at each look by chance: its context switches go on', () => {
+  it('passes over a thread that was in D at each look by chance: its context switches continue', () => {
     const detector = createDStateDetector({ forMs: 1000 });
     for (let at = 0; at < 20; at += 1) expect(detector.push(sample(thread({ switches: at })), at * 1000)).toEqual([]);
   });
@@ -78,7 +78,7 @@ describe('createDStateDetector', () => {
       },
       expect.objectContaining({ id: 'd-state 309:9', since: 4000, dueAt: 14_000 }),
     ]);
-    // One becomes a finding, the other leaves state D: both are no longer in the making.
+    // One becomes a finding, the other leaves state D: both are no longer pending.
     expect(detector.push(sample(thread()), 11_000)).toHaveLength(1);
     expect(detector.candidates).toEqual([]);
   });

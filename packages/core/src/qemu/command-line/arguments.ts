@@ -107,7 +107,7 @@ function ramArguments(spec: MachineSpec, start: StartSpec): string[] {
 }
 
 function diskArguments(disk: DiskSpec): string[] {
-  // The vm's disks live as long as its process: no flush need reach the host's disk.
+  // The VM's disks live as long as its process: no flush need reach the host's disk.
   return [
     '-blockdev',
     option('', {

@@ -17,7 +17,7 @@ export async function listChardevs(qmp: QmpClient, options: WaitOptions): Promis
 /**
  * A socket of QEMU takes one client at a time, and lets a second one connect without a word: so QEMU is asked first.
  * @param name what the path was given for: `console`, `shell`
- * @throws {CONSOLE_CLOSED} for what is no socket, or is taken
+ * @throws {CONSOLE_CLOSED} for what is not a socket, or is taken
  */
 export async function checkFreeSocket(name: string, path: string, qmp: QmpClient, options: WaitOptions): Promise<void> {
   const info = await stat(path).catch(async (cause: unknown) => {
@@ -51,7 +51,7 @@ export async function checkFreeSocket(name: string, path: string, qmp: QmpClient
   }
 }
 
-/** For people: what the guest's lines are connected to. */
+/** For users: what the guest's lines are connected to. */
 export function whereTheyLead(chardevs: Chardevs): string {
   const lines = chardevs.filter(({ label }) => !label.startsWith('compat_monitor'));
   if (lines.length === 0) return 'this QEMU has no serial line at all';

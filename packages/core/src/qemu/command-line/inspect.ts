@@ -6,7 +6,7 @@ import type { DiskSpec, MachineSpec, ReadBack } from './machine-spec.js';
 import { obstaclesOf } from './obstacles.js';
 import { optionValue, type Argument } from './options.js';
 
-/** What QMP tells of a machine that somebody else described. */
+/** What QMP tells of a machine that another program described. */
 export interface Inspection {
   readonly accelerator: 'kvm' | 'tcg';
   readonly machine: string;
@@ -83,7 +83,7 @@ interface Started {
 /**
  * Matches a machine's disks to the arguments that gave them, so that a fork can have overlays in their places, and says what
  * stands in the way of forks.
- * @param isOurs whether a disk image was made for this vm alone
+ * @param isOurs whether a disk image was made for this VM alone
  */
 export function readBackFrom(
   { theirs, cwd, overrides, console }: Started,
@@ -177,7 +177,7 @@ export function mustBeForkable({ readBack }: Pick<MachineSpec, 'readBack'>): voi
   const { obstacles } = readBack;
   throw new QmpilotError(
     'SNAPSHOT',
-    `this vm cannot be restored in another QEMU: ${obstacles.map(({ reason }) => reason).join('; ')}`,
+    `this VM cannot be restored in another QEMU: ${obstacles.map(({ reason }) => reason).join('; ')}`,
     {
       hint: `${obstacles.map(({ remedy }) => remedy).join('; ')}; or take the strategy 'internal', which stays in this QEMU: it needs a writable qcow2 disk`,
     },

@@ -10,7 +10,7 @@ export interface DiskSpec {
   readonly node?: string;
   /** Its format, where it is one that we make no overlays of; `format` says nothing then. */
   readonly foreignFormat?: string;
-  /** The file belongs to somebody else: it is read, never moved. */
+  /** The file belongs to others: it is read, never moved. */
   readonly foreign?: boolean;
 }
 

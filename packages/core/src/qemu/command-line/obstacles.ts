@@ -42,7 +42,7 @@ const RULES: readonly Rule[] = [
     applies: ({ name }) => name === 'snapshot',
     obstacle: () => ({
       reason: 'it was started with -snapshot, so that what its disks hold ends with this QEMU',
-      remedy: 'leave -snapshot out: each vm has overlays of its own',
+      remedy: 'leave -snapshot out: each VM has overlays of its own',
     }),
   },
   {

@@ -78,7 +78,7 @@ describe("a fork of a script's machine", () => {
     );
   });
 
-  it('knows which disks were made for this vm, and finds those named by a relative path', () => {
+  it('knows which disks were made for this VM, and finds those named by a relative path', () => {
     const { spec } = fork(SCRIPT.replace('efi-vars.fd ', '/home/ann/vars.fd '), {
       ...INSPECTION,
       disks: [...INSPECTION.disks.slice(0, 2), { id: 'pflash1', file: '/home/ann/vars.fd', format: 'raw' }],

@@ -212,7 +212,7 @@ function isUnrefable(value: unknown): value is { unref(): void } {
   return typeof value === 'object' && value !== null && 'unref' in value && typeof value.unref === 'function';
 }
 
-/** A fresh 0700 folder for one vm below the disk folder. */
+/** A fresh 0700 folder for one VM below the disk folder. */
 export async function makeVmDirectory(directories: HostDirectories): Promise<string> {
   return mkdtemp(join(directories.disk, 'vm-'));
 }

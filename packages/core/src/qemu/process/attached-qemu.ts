@@ -5,7 +5,7 @@ import type { QmpClient } from '../../qmp/client.js';
 import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
 import type { QemuExit, QemuHandle } from './process.js';
 
-/** A QEMU that somebody else started and will end: we hold sockets to it, nothing more. */
+/** A QEMU that another program started and will end: we hold sockets to it, nothing more. */
 export class AttachedQemu implements QemuHandle {
   readonly isOurs = false;
   readonly pid: number;

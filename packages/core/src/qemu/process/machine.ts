@@ -22,7 +22,7 @@ export interface SavedState {
 export interface StartOptions extends WaitOptions {
   readonly name: string;
   readonly binary: QemuBinary;
-  /** Private folder of the vm on the host. */
+  /** Private folder of the VM on the host. */
   readonly directory: string;
   /** A saved state to load instead of booting. */
   readonly incoming?: SavedState | undefined;

@@ -130,7 +130,7 @@ export class QemuProcess implements QemuHandle {
         ...Array.from({ length: options.channels }, () => 'pipe' as const),
         ...(options.files ?? []),
       ],
-      // A Ctrl-C in the terminal is for the controller alone: it decides how the vm ends.
+      // A Ctrl-C in the terminal is for the controller alone: it decides how the VM ends.
       detached: true,
     });
     const started = deferred<void>();

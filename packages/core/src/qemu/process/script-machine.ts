@@ -18,7 +18,7 @@ export interface ScriptStart extends WaitOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Where it starts. */
   readonly cwd: string;
-  /** Private folder of the vm on the host. */
+  /** Private folder of the VM on the host. */
   readonly directory: string;
   readonly virtioConsoles: readonly string[];
   readonly guestAgent: boolean;

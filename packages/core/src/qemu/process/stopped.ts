@@ -7,7 +7,7 @@ const MAX_POLLS = 5;
 
 /**
  * Calls `act` once when the process has been stopped by a signal (SIGSTOP) for five seconds of our time: nothing that is asked of it will
- * be answered. A debugger's stop (`t`) is not one, nor many short ones. Gives the function that ends it.
+ * be answered. A debugger's stop (`t`) is not one, nor many short ones. Returns a function that ends it.
  */
 export function onStopped(pid: number, act: (error: QmpilotError) => void): () => void {
   let seen = 0;

@@ -51,7 +51,7 @@ export class GuestAgent implements AsyncDisposable {
 
   /**
    * Runs a guest-* command and gives what the agent returns. Commands whose success is not answered (`guest-shutdown`,
-   * `guest-suspend-*`) resolve with `{}` when the agent goes on, goes away, or says nothing for 2 s.
+   * `guest-suspend-*`) resolve with `{}` when the agent continues, goes away, or says nothing for 2 s.
    * @throws {QMP_COMMAND} when the agent answers with an error
    * @throws {TIMEOUT} after `timeout` (default 30 s): no agent runs, or it is busy
    * @throws {ABORTED}

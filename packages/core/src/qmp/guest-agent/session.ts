@@ -10,7 +10,7 @@ import { Link, type JsonObject } from '../protocol/link.js';
 const DELIMITER = 0xff;
 const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 4_000;
-const GRACE_MS = 2_000;
+const ANSWER_GRACE_MS = 2_000;
 
 const UNREACHABLE_HINT =
   'is qemu-guest-agent installed and running in the guest, on the port org.qemu.guest_agent.0? It also answers nobody while it runs a slow command';
@@ -20,7 +20,7 @@ export class AgentSession {
   readonly #link: Link;
   readonly #waiting = new Map<number, (answer: Answer) => void>();
   readonly #enders = new Set<(reason: QmpilotError) => void>();
-  // Random, so that what an agent still had to say to somebody else fits no id of ours.
+  // Random, so that late answers to other clients match none of our ids.
   #nextId = randomInt(2 ** 30);
   #synced = false;
 
@@ -30,7 +30,7 @@ export class AgentSession {
       limit,
       restart: DELIMITER,
       onMessage: (message) => this.#receive(message),
-      // Halves of messages of an agent that was killed, or answers to somebody before us.
+      // Parts of messages of an agent that was killed, or answers to an earlier client.
       onGarbage: () => {},
       onEnd: (reason) => this.interrupt(reason ?? new QmpilotError('QMP_LINK', 'the link was closed')),
     });
@@ -126,7 +126,7 @@ export class AgentSession {
       const timer = setTimeout(() => {
         this.#synced = false;
         resolve(done);
-      }, GRACE_MS);
+      }, ANSWER_GRACE_MS);
       return () => {
         forget();
         clearTimeout(timer);
@@ -162,7 +162,7 @@ export class AgentSession {
       );
     }
     const { id } = message;
-    // Answers without an id of ours are old ones, or errors about what somebody else left unfinished.
+    // Answers without one of our ids are old ones, or errors about what another client left unfinished.
     if (typeof id !== 'number' || !('return' in message || 'error' in message)) return;
     const take = this.#waiting.get(id);
     this.#waiting.delete(id);

@@ -16,17 +16,17 @@ export interface JobClient {
   executeUntyped(command: string, args?: object, options?: WaitOptions): Promise<unknown>;
 }
 
-/** How far a job of QEMU has come. */
+/** The progress of a QEMU job. */
 export interface JobProgress {
-  /** QEMU's word: `running`, `ready`, `pending`, ... */
+  /** QEMU's status: `running`, `ready`, `pending`, ... */
   readonly status: string;
-  /** In units of the job's own, often bytes; only the ratio to `total` means something. */
+  /** In a unit of the job, often bytes; only the ratio to `total` is meaningful. */
   readonly current: number;
   readonly total: number;
 }
 
 export interface JobEnd {
-  /** QEMU's own text; undefined after success. */
+  /** QEMU's error message; undefined after success. */
   readonly error: string | undefined;
 }
 
@@ -37,12 +37,12 @@ export interface JobWatch {
 }
 
 const PROGRESS_INTERVAL_MS = 100;
-/** Events tell each change of state; asking now and then as well costs little and depends on no event. */
+/** Events report each change of state; polling as well costs little and does not depend on events. */
 const SAFETY_INTERVAL_MS = 1_000;
 
 type JobInfo = QmpReturn<'query-jobs'>[number];
 
-/** Follows one job from before its command until it has concluded and was dismissed. */
+/** Follows a job from before its command until it has concluded and is dismissed. */
 export class Job {
   readonly id: string;
   last: JobProgress | undefined;
@@ -68,12 +68,12 @@ export class Job {
     this.#progress = false;
   }
 
-  /** Helps the job along until it has concluded; to be called once the command was accepted. */
+  /** Completes and finalizes the job when it waits for that, until it has concluded. Call it after the command was accepted. */
   concluded(): Promise<JobEnd> {
     return this.#follow(true);
   }
 
-  /** Only waits: for a job that was cancelled. */
+  /** Waits for the end of a job that was cancelled. */
   async gone(): Promise<void> {
     await this.#follow(false);
   }
@@ -81,7 +81,7 @@ export class Job {
   async dismiss(): Promise<void> {
     this.#stopListening();
     await this.#client.execute('job-dismiss', { id: this.id }, { timeout: NO_TIMEOUT }).catch(() => {
-      // Gone already: QEMU or somebody else dismissed it.
+      // Gone already: QEMU or another client dismissed it.
     });
   }
 
@@ -97,7 +97,7 @@ export class Job {
       if (!info)
         return (
           this.#vanished ?? {
-            error: 'the job is gone, and nothing tells how it ended: somebody else dismissed it, or it never was',
+            error: 'the job is gone and its result is unknown: another client dismissed it, or it never existed',
           }
         );
       if (helping) this.#tell(info);
@@ -127,7 +127,7 @@ export class Job {
 
   #hear(event: QmpEvent): void {
     if (event.event === 'JOB_STATUS_CHANGE' && event.data.id === this.id) this.#poke();
-    // The only trace of the end of a job that QEMU dismisses by itself.
+    // The only sign that a job which QEMU dismisses has ended.
     else if (event.event === 'BLOCK_JOB_COMPLETED' && event.data.device === this.id)
       this.#vanished = { error: event.data.error };
     else if (event.event === 'BLOCK_JOB_CANCELLED' && event.data.device === this.id)

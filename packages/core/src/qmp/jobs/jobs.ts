@@ -5,7 +5,7 @@ import { NO_TIMEOUT } from '../protocol/timeouts.js';
 import { Job, type JobClient, type JobEnd, type JobProgress } from './job.js';
 
 export interface JobOptions extends WaitOptions {
-  /** Called about ten times a second. QEMU sends no event for progress: it is asked. */
+  /** Called about ten times a second. QEMU sends no event for progress, so it is polled. */
   readonly onProgress?: ((progress: JobProgress) => void) | undefined;
   /**
    * Called when a mirror or an active commit has caught up (`ready`); the job is completed when it returns or resolves.
@@ -25,7 +25,7 @@ const AUTO_DISMISSING: ReadonlySet<string> = new Set([
   'drive-backup',
 ]);
 
-/** How long a cancelled job may take to conclude before its caller goes on; it is dismissed later then. */
+/** How long a cancelled job may take to conclude before its caller continues; it is dismissed later then. */
 const CANCEL_GRACE_MS = 5_000;
 
 export async function runJob(client: JobClient, command: string, args: object, options: JobOptions): Promise<void> {
@@ -87,7 +87,7 @@ async function cancel(client: JobClient, job: Job, started: Promise<unknown>): P
     try {
       await started;
     } catch {
-      // Refused, perhaps because the id is somebody else's job: that one is not ours to cancel.
+      // Refused, perhaps because the id is that of another client's job: do not cancel that one.
       return job.forget();
     }
     // Refused when it has concluded meanwhile.

@@ -14,7 +14,7 @@ export interface Greeting {
   readonly capabilities: readonly string[];
 }
 
-/** @returns undefined when the message is no greeting */
+/** @returns undefined when the message is not a greeting */
 export function parseGreeting(message: JsonObject): Greeting | undefined {
   const qmp = message['QMP'];
   if (!isObject(qmp) || !isObject(qmp['version'])) return undefined;

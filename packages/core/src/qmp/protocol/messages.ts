@@ -40,7 +40,7 @@ export interface QmpEventOf<N extends QmpEventName> extends UntypedQmpEvent {
 /** Any event that the committed schema knows, told apart by `event`. A newer QEMU may send others: they come as well. */
 export type QmpEvent = { [N in QmpEventName]: QmpEventOf<N> }[QmpEventName];
 
-/** @returns undefined for what is no event */
+/** @returns undefined for what is not an event */
 export function toEvent(message: JsonObject): UntypedQmpEvent | undefined {
   const { event, data, timestamp } = message;
   if (typeof event !== 'string') return undefined;

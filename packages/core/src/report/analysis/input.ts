@@ -45,7 +45,7 @@ export interface RunInput {
   readonly prologue?: Uint8Array;
   /** Where each attempt's folder is, seen from where the report lies; for links. */
   readonly folder: (index: number) => string;
-  /** What could not be read, for people. */
+  /** What could not be read, for users. */
   readonly notes: readonly string[];
   /** The shards it was put together from. */
   readonly shards?: readonly { readonly index: number; readonly count: number; readonly label: string }[];

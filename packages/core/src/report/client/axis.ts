@@ -22,17 +22,6 @@ function within(from: number, length: number, end: number): View {
   return { from: start, to: start + length };
 }
 
-const DISTANCES = [
-  1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 12e5, 18e5, 36e5, 72e5,
-];
-
-/** Round times within the view, at most `most` of them. */
-export function ticksOf({ from, to }: View, most: number): number[] {
-  const distance = DISTANCES.find((one) => (to - from) / one <= most) ?? (to - from) / most;
-  const first = Math.ceil(from / distance);
-  return Array.from({ length: Math.floor(to / distance) - first + 1 }, (_, index) => (first + index) * distance);
-}
-
 /** `18.1 s`, `1:05.0`; finer when the view is short. */
 export function clock(ms: number, viewMs = Infinity): string {
   const digits = viewMs < 2000 ? 3 : viewMs < 20_000 ? 2 : 1;

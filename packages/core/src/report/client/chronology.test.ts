@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { panned, ticksOf, zoomed } from './axis.js';
+import { timeTicks } from '../html/time-ticks.js';
+import { panned, zoomed } from './axis.js';
 import { lanesOf } from './chronology.js';
 
 describe('lanesOf', () => {
@@ -79,7 +80,7 @@ describe('the axis', () => {
   });
 
   it('has round times for ticks', () => {
-    expect(ticksOf({ from: 0, to: 74_000 }, 8)).toEqual([0, 10_000, 20_000, 30_000, 40_000, 50_000, 60_000, 70_000]);
-    expect(ticksOf({ from: 1150, to: 1450 }, 4)).toEqual([1200, 1300, 1400]);
+    expect(timeTicks(0, 74_000, 8)).toEqual([0, 10_000, 20_000, 30_000, 40_000, 50_000, 60_000, 70_000]);
+    expect(timeTicks(1150, 1450, 4)).toEqual([1200, 1300, 1400]);
   });
 });

@@ -1,4 +1,5 @@
-import { clock, panned, ticksOf, zoomed, type View } from './axis.js';
+import { timeTicks } from '../html/time-ticks.js';
+import { clock, panned, zoomed, type View } from './axis.js';
 import type { Item, Lane } from './chronology.js';
 import { element, on, svg } from './elements.js';
 import type { Timing } from './timing.js';
@@ -112,7 +113,11 @@ export class Timeline {
     const plot = svg('g');
     const top = narrow ? 14 : 0;
     const parts: SVGElement[] = [];
-    for (const time of ticksOf(this.#view, Math.max(2, Math.floor((width - this.#gutter) / 90)))) {
+    for (const time of timeTicks(
+      this.#view.from,
+      this.#view.to,
+      Math.max(2, Math.floor((width - this.#gutter) / 90)),
+    )) {
       const x = this.#x(time);
       parts.push(svg('line', { class: 'grid', x1: x, x2: x, y1: 0, y2: height - AXIS + 4 }));
       parts.push(

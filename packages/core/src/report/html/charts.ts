@@ -1,6 +1,7 @@
 import type { SurvivalCurve } from '../../statistics/kaplan-meier.js';
 import { formatDuration, formatPercent } from '../../util/text/format.js';
 import { html, type Html } from './html.js';
+import { timeTicks } from './time-ticks.js';
 
 /** The smallest of 1, 2, 2.5, 5 times a power of ten that is not below `value`. */
 export function niceCeiling(value: number): number {
@@ -32,7 +33,7 @@ const [TOP, HEIGHT] = [4, 232];
 /** Kaplan-Meier curves on one axis: steps, the interval of the first as a band, ticks where attempts were censored. */
 export function survivalChart(curves: readonly NamedCurve[]): Html {
   const most = Math.max(1, ...curves.flatMap(({ curve }) => curve.steps.map(({ time }) => time))) * 1.03;
-  const ticks = timeTicks(most);
+  const ticks = timeTicks(0, most, 6);
   const floor = floorOf(curves);
   const levels = [1, 0.75, 0.5, 0.25, 0].map((part) => ({ part, value: floor + part * (1 - floor) }));
   return html`<svg class="survival" height="${HEIGHT}" role="img" aria-label="Share of attempts that have not failed, by time">
@@ -54,16 +55,6 @@ function floorOf(curves: readonly NamedCurve[]): number {
     ...curves.flatMap(({ curve }) => curve.steps.map(({ survival, interval }) => Math.min(survival, interval[0]))),
   );
   return lowest > 0.5 && lowest < 1 ? Math.max(0, 1 - niceCeiling(1 - lowest)) : 0;
-}
-
-/** At most seven times from 0, at round distances. */
-function timeTicks(most: number): number[] {
-  const distances = [
-    1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 12e5, 18e5, 36e5, 72e5,
-    216e5, 432e5, 864e5,
-  ];
-  const distance = distances.find((one) => most / one <= 6) ?? niceCeiling(most / 6);
-  return Array.from({ length: Math.floor(most / distance) + 1 }, (_, index) => index * distance);
 }
 
 const x = (time: number, most: number) => Number(((time / most) * 1000).toFixed(1));

@@ -84,7 +84,7 @@ async function perform(
   }
 }
 
-/** Waits for failures in the making, then asks for the poweroff that the scenario wants. */
+/** Waits for pending failures, then asks for the poweroff that the scenario wants. */
 async function verify(
   vm: Vm,
   scenario: Scenario,

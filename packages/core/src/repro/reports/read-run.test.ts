@@ -117,7 +117,7 @@ describe('readRuns', () => {
     expect(apart.map(({ label }) => label)).toEqual(['x/run', 'z/run']);
   });
 
-  it('refuses what is no run directory, and the same one twice', async () => {
+  it('refuses what is not a run directory, and the same one twice', async () => {
     await expect(readRuns([dir])).rejects.toMatchObject({
       code: 'USAGE',
       message: expect.stringContaining('is not a run directory'),

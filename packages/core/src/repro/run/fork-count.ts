@@ -7,7 +7,7 @@ export interface HostCapacity {
 
 export interface ForkCount {
   readonly forks: number;
-  /** For people: what decided. */
+  /** For users: what decided. */
   readonly reason: string;
 }
 

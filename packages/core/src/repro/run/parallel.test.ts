@@ -55,7 +55,7 @@ describe('parallel attempts', () => {
     expect(new Set((await recordsOf(join(dir, 'four'))).map(({ fork }) => fork))).toEqual(new Set([1, 2, 3, 4]));
   });
 
-  it('go on when one of them loses its QEMU: that costs one inconclusive attempt', async () => {
+  it('continue when one of them loses its QEMU: that costs one inconclusive attempt', async () => {
     const attempt: Scenario['attempt'] = async (vm, { index, signal }) => {
       if (index !== 3) return;
       (vm as unknown as ScriptedVm).die();

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseAttempts } from '../../run-files/attempts-file.js';
 import { readRunFile } from '../../run-files/journal.js';
 import { runScenario } from './run.js';
-import { asVm, guest, scenario, ScriptedVm } from './scripted-vm.fixture.js';
+import { asVm, scenario, ScriptedVm } from './scripted-vm.fixture.js';
 
 let dir: string;
 let vms: ScriptedVm[];

@@ -27,7 +27,7 @@ export interface RunOptions extends StopOptions {
   readonly shard?: Shard | undefined;
   /** The run directory: new, or empty. Default `runs/NAME-TIME` in the working directory. */
   readonly dir?: string | undefined;
-  /** Go on with the run in this directory; its seed, timeout and shard hold. */
+  /** Continue with the run in this directory; its seed, timeout and shard hold. */
   readonly resume?: string | undefined;
   /** Resume although the scenario's text or its guest has changed. Default false. */
   readonly acceptChanges?: boolean | undefined;

@@ -110,7 +110,7 @@ describe('runScenario', () => {
     ]);
   });
 
-  it('counts an attempt whose QEMU died as inconclusive, and goes on', async () => {
+  it('counts an attempt whose QEMU died as inconclusive, and continues', async () => {
     const summary = await runScenario(
       scenario(async (vm, { index, signal }) => {
         if (index > 1) return;
@@ -131,7 +131,7 @@ describe('runScenario', () => {
     expect(summary).toMatchObject({ clean: 1 });
   });
 
-  it('keeps finished attempts and closes the vm when it is interrupted', async () => {
+  it('keeps finished attempts and closes the VM when it is interrupted', async () => {
     const stop = new AbortController();
     const run = runScenario(
       scenario(async (_vm, { index, signal }) => {

@@ -20,7 +20,7 @@ import { StopRule } from './stop-rule.js';
 
 /**
  * Boots and prepares the guest, takes a snapshot, and runs the attempts from it, `forks` at a time. Finished attempts are in the
- * run directory, whatever comes after them; `resume` goes on from there.
+ * run directory, whatever comes after them; `resume` continues from there.
  * @throws {USAGE} for options, or a run directory, that cannot be used
  * @throws what `boot` throws, and SCENARIO when `prepare` throws
  * @throws {ABORTED} {NO_SPACE} in the middle of a run

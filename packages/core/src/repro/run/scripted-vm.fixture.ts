@@ -78,6 +78,6 @@ export class ScriptedVm {
 }
 
 export const asVm = (fake: unknown) => fake as Vm;
-export const guest = { name: 'fake', prepare: () => Promise.reject(new Error('not booted')) };
+const guest = { name: 'fake', prepare: () => Promise.reject(new Error('not booted')) };
 export const scenario = (attempt: Scenario['attempt'], more: Partial<Scenario> = {}) =>
   defineScenario({ guest, attempt, ...more });

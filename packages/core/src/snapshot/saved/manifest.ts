@@ -34,7 +34,7 @@ export interface SavedManifest extends SnapshotInfo {
   readonly files: readonly SavedFile[];
   /** What the console showed, where it was known. */
   readonly screen?: { readonly base64: string; readonly columns: number; readonly rows: number };
-  /** Images that the disks go on reading from, and the kernel of a guest that can reboot. */
+  /** Images that the disks continue reading from, and the kernel of a guest that can reboot. */
   readonly bases: readonly FileIdentity[];
 }
 

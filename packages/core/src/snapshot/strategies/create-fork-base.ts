@@ -23,7 +23,7 @@ export interface ForkBaseOptions extends Omit<ForkStart, 'binary'> {
 
 export interface CreatedForkBase {
   readonly base: ForkBase;
-  /** The machine in which the guest goes on: the first fork. The caller ends the machine that was saved. */
+  /** The machine in which the guest continues: the first fork. The caller ends the machine that was saved. */
   readonly successor: Machine;
   /** How long the guest was paused, in ms. */
   readonly pausedMs: number;

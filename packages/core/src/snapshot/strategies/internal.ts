@@ -72,8 +72,8 @@ async function countWrites({ qmp }: Machine, disks: readonly WritableDisk[]): Pr
 export async function saveInternal(machine: Machine, options: WaitOptions): Promise<InternalSnapshot> {
   const [blocker] = await internalBlockers(machine);
   if (blocker)
-    throw new QmpilotError('SNAPSHOT', `this vm cannot be saved: ${blocker.reason}`, { hint: blocker.remedy });
-  // In somebody else's disk it may meet those of another process.
+    throw new QmpilotError('SNAPSHOT', `this VM cannot be saved: ${blocker.reason}`, { hint: blocker.remedy });
+  // In a disk image of others it may meet those of another process.
   const tag = `qmpilot-${randomBytes(6).toString('hex')}`;
   const { holding, others } = await splitDisks(machine);
   const devices = holding.map(({ node }) => node);

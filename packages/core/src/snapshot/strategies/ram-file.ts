@@ -39,7 +39,7 @@ export async function planRam(
     return { kind: 'file', path: await newRamFile(context, memoryMiB), share: true };
   } catch (error) {
     if (!isQmpilotError(error, 'NO_SPACE') || context.directories.memoryWasNamed) throw error;
-    tell(`${error.message}: snapshots of this vm will hold all of its RAM, and restores take longer`);
+    tell(`${error.message}: snapshots of this VM will hold all of its RAM, and restores take longer`);
     return { kind: 'anonymous' };
   }
 }

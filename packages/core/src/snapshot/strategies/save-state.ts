@@ -82,7 +82,7 @@ async function migrate({ qmp, process: qemu }: Machine, uri: string, options: Wa
   if (/No space left|quota exceeded/i.test(info['error-desc'] ?? '')) throw noRoom(info['error-desc']);
   throw new QmpilotError('SNAPSHOT', `QEMU could not save its state: ${info['error-desc'] ?? data.status}`, {
     evidence: { stderr: qemu.stderr() },
-    hint: 'the vm goes on; is there room for the state?',
+    hint: 'the VM continues; is there room for the state?',
   });
 }
 

@@ -40,7 +40,7 @@ describe('the choice of a strategy', () => {
     });
   });
 
-  it('stays in the one QEMU that a script or somebody else started, where a second one cannot have what it has', () => {
+  it('stays in the one QEMU that a script or another program started, where a second one cannot have what it has', () => {
     const obstacles = [{ reason: 'it has a port', remedy: 'none' }];
     const readBack = {
       arguments: [],

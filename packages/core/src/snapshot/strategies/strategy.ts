@@ -30,7 +30,7 @@ export function chooseStrategy(spec: MachineSpec, wanted: SnapshotStrategy | und
   if (exclusive !== undefined)
     return { strategy: 'internal', reason: `a second QEMU cannot have ${exclusive} that this one was given` };
   if (spec.ram.kind === 'anonymous')
-    return { strategy: 'file', reason: 'the RAM of this vm is in no file that forks could map' };
+    return { strategy: 'file', reason: 'the RAM of this VM is in no file that forks could map' };
   return { strategy: 'template', reason: 'forks can map the RAM file' };
 }
 

@@ -19,7 +19,7 @@ class LimitReached {
   }
 }
 
-const GRACE_MS = 700;
+const CLEANUP_GRACE_MS = 700;
 
 /** The error for a wait that the signal ended: of the limit or of the caller. */
 export function abortError(awaited: string, signal: AbortSignal | undefined, details: ErrorDetails = {}): QmpilotError {
@@ -45,12 +45,12 @@ export interface LimitedOperation {
 
 /**
  * Runs an operation of several steps within the one `timeout` that its caller gave. The steps get a signal in place of it; those that
- * do not end soon after the limit go on cleaning up in the background, and the caller gets the error without them.
+ * do not end soon after the limit continue cleaning up in the background, and the caller gets the error without them.
  *
  * @throws {TIMEOUT} {ABORTED} no later than `graceMs` after the limit
  */
 export async function withinLimit<T>(
-  { awaited, timeout, patience, signal, graceMs = GRACE_MS, details }: LimitedOperation,
+  { awaited, timeout, patience, signal, graceMs = CLEANUP_GRACE_MS, details }: LimitedOperation,
   run: (signal: AbortSignal | undefined) => Promise<T>,
 ): Promise<T> {
   const limit = timeout !== undefined ? timeout : patience;

@@ -20,7 +20,7 @@ it('runs tasks in the order of the calls, one at a time', async () => {
   expect(order).toEqual(['a begins', 'a ends', 'b begins', 'b ends', 'c begins', 'c ends']);
 });
 
-it('names the running task in the error of a wait that times out, and goes on with the next', async () => {
+it('names the running task in the error of a wait that times out, and continues with the next', async () => {
   const mutex = new Mutex('the shell');
   const first = deferred<void>();
   const long = mutex.run('"sleep 1000"', {}, () => first.promise);

@@ -16,7 +16,7 @@ import { sizeByShell } from './console-size.js';
 import { MachineLife } from './machine-life.js';
 
 /**
- * Holds the machine of a VM. A restore replaces the machine; the consoles and shells stay the same objects, and go on with the
+ * Holds the machine of a VM. A restore replaces the machine; the consoles and shells stay the same objects, and continue with the
  * new one.
  */
 export class MachineSlot {
@@ -82,7 +82,7 @@ export class MachineSlot {
     }
   }
 
-  /** Replaces the machine by one in which the same guest goes on. Consoles and shells do not notice; their input waits meanwhile. */
+  /** Replaces the machine by one in which the same guest continues. Consoles and shells do not notice; their input waits meanwhile. */
   async move<T extends { readonly successor: Machine }>(
     dispose: (old: Machine) => Promise<void>,
     start: () => Promise<T>,

@@ -64,7 +64,7 @@ export async function powerOff(
 }
 
 async function requestAndFollow(context: VmContext, options: PoweroffOptions): Promise<PoweroffReport> {
-  // A snapshot that is made meanwhile replaces the machine, and the guest goes on in the new one.
+  // A snapshot that is made meanwhile replaces the machine, and the guest continues in the new one.
   const { slot, console } = context;
   const detector = createShutdownDetector();
   const begun = monotonicMs();

@@ -18,7 +18,7 @@ export function guestOf(record: SavedManifest['guest']): PreparedGuest {
   try {
     return { ...guest, login: { prompt: new RegExp(String(login.source), String(login.flags)) } };
   } catch (cause) {
-    throw new QmpilotError('SNAPSHOT', 'the prompt of the guest of this snapshot is no pattern', {
+    throw new QmpilotError('SNAPSHOT', 'the prompt of the guest of this snapshot is not a pattern', {
       cause,
       hint: 'save the snapshot again',
     });

@@ -11,7 +11,7 @@ import { RESTORE_OPTIONS, type RestoreOptions } from './options.js';
 export interface PoolOptions {
   /** Number of forks that are loaded and paused; default 2. docs/benchmarks.md has the memory that a fork takes. */
   readonly size?: number;
-  /** Closes the pool when it fires; VMs that were taken go on. */
+  /** Closes the pool when it fires; VMs that were taken continue. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -99,7 +99,7 @@ export class SnapshotPool<V extends ForkedVm> implements AsyncDisposable {
     }
   }
 
-  /** Ends the forks that were not taken; the others go on. */
+  /** Ends the forks that were not taken; the others continue. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;

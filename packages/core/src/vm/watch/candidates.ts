@@ -23,7 +23,7 @@ const OVERDUE_MS = 30_000;
  */
 export function awaitDecisions(source: CandidateSource, options: WaitOptions): Promise<readonly Candidate[]> {
   let open: readonly Candidate[] = [];
-  const awaited = 'the end of failures in the making';
+  const awaited = 'the end of pending failures';
   const details = () => (open.length > 0 ? { evidence: { candidates: open.map(({ title }) => title) } } : {});
   return awaitWithin<readonly Candidate[]>({ awaited, details }, options, (resolve) => {
     let timer: NodeJS.Timeout | undefined;

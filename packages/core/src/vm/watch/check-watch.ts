@@ -61,7 +61,7 @@ interface CheckExit {
   readonly output: string;
 }
 
-/** Undefined when the guest does not answer, or is not running: that is no verdict of the check. */
+/** Undefined when the guest does not answer, or is not running: that is not a verdict of the check. */
 async function run(context: VmContext, command: string, signal: AbortSignal): Promise<CheckExit | undefined> {
   try {
     const shell = context.probeShell();

@@ -77,7 +77,7 @@ export class Watch implements AsyncDisposable {
   }
 
   /**
-   * Failures in the making: threads that are in D state, but not for long enough yet, and a silent guest that is being
+   * Pending failures: threads that are in D state, but not for long enough yet, and a silent guest that is being
    * diagnosed. An attempt with a candidate is not clean: wait for `awaitCandidates()` before you say that nothing was found.
    */
   get candidates(): readonly Candidate[] {
@@ -85,7 +85,7 @@ export class Watch implements AsyncDisposable {
   }
 
   /**
-   * Samples the guest once more and waits until each failure in the making has become a finding or has ended.
+   * Samples the guest once more and waits until each pending failure has become a finding or has ended.
    * Candidates that appear later are not waited for. Resolves at once when there is none.
    * @returns the candidates that are still undecided 30 s after they were due: what was watched is not clean then
    * @throws {TIMEOUT} after `timeout` (default none)
@@ -114,7 +114,7 @@ export class Watch implements AsyncDisposable {
   }
 
   /**
-   * Waits for the first finding; returns at once when there is one. When the time is over and a failure is in the making
+   * Waits for the first finding; returns at once when there is one. When the time is over and a failure is pending
    * (`candidates`), waits until that is decided: the result does not depend on the moment at which the failure began.
    * @throws {TIMEOUT} after `timeout` (default none), and the end of the candidates there are then
    * @throws {ABORTED}

@@ -15,7 +15,7 @@ export interface LogDecoder {
   flush(): Uint8Array;
   /** The log is over. */
   end(): Uint8Array;
-  /** Undefined until enough is there to tell. `binary` is no log, and passes through. */
+  /** Undefined until enough is there to tell. `binary` is not a log, and passes through. */
   readonly encoding: TextEncoding | undefined;
   /** `json`, `export` or `verbose` for records, `lines` for anything else. */
   readonly form: string | undefined;

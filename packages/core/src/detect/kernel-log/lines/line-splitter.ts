@@ -65,7 +65,7 @@ export class LineSplitter {
     this.#plain = true;
   }
 
-  /** Where the line ends that goes on at `from`, or the length of `bytes`. Nearly all the time is spent here. */
+  /** Where the line ends that continues at `from`, or the length of `bytes`. Nearly all the time is spent here. */
   #scan(bytes: Uint8Array, from: number): number {
     const { columns, next, firstHit } = this.#matcher;
     let state = this.#state;

@@ -13,7 +13,7 @@ export interface Cause {
   readonly line: number;
 }
 
-/** A complaint that the kernel goes on after is no reason to panic this much later; backtraces and lists of locks take their time. In seconds. */
+/** A complaint that the kernel continues after is no reason to panic this much later; backtraces and lists of locks take their time. In seconds. */
 const PANIC_WITHIN = 60;
 const INIT = 1;
 

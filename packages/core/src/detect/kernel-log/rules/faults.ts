@@ -147,7 +147,7 @@ export const FAULTS: readonly Rule[] = [
     ...FAULT,
     kind: 'page-fault',
     literals: ['Unhandled fault: '],
-    // A program's own access makes the kernel say the same, and go on.
+    // A program's own access makes the kernel say the same, and continue.
     confirmedBy: DIES,
     pattern: /^Unhandled fault: (?:.{1,80} at (?:0x)?(?<address>[0-9a-f]{8,16})\b)?/,
     title: 'Unhandled fault in {function}',

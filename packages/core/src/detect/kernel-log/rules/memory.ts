@@ -14,7 +14,7 @@ export const MEMORY: readonly Rule[] = [
     single: true,
   },
   {
-    // The line that names the killed process follows right behind it, if the log goes on.
+    // The line that names the killed process follows right behind it, if the log continues.
     kind: 'oom-kill',
     severity: 'warning',
     literals: ['oom-kill:constraint='],

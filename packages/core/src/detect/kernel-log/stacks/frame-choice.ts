@@ -12,7 +12,7 @@ export function chooseFunction(frames: readonly StackFrame[], skip: readonly Ski
 
 /**
  * The wrappers that each architecture puts around a system call are one function to a reader, and so to a
- * signature. What a `SYSCALL_DEFINE` holds since 4.17 keeps its name, `__do_sys_NAME`: it is no wrapper.
+ * signature. What a `SYSCALL_DEFINE` holds since 4.17 keeps its name, `__do_sys_NAME`: it is not a wrapper.
  */
 export function syscallName(name: string): string {
   return name

@@ -42,7 +42,7 @@ test.each([
   expect(parseProgramCounter(text)?.function).toBe('demo');
 });
 
-test('a user address is no frame', () => {
+test('a user address is not a frame', () => {
   expect(parseProgramCounter('RIP: 0033:0x7f5d54a1f829')).toBeUndefined();
   expect(parseFrame('RSP: 002b:00007ffc4b3c8e08 EFLAGS: 00000246')).toBeUndefined();
 });
