@@ -25,7 +25,7 @@ export interface TaskRef {
   readonly tgid?: number;
 }
 
-/** What a detector saw, as data. All text in it comes from the guest: escape it before showing it. */
+/** A detector's result, as data. Its text comes from the guest: escape it before you show it. */
 export interface Finding {
   /** `hung-task`, `d-state`, `poweroff-stall`, `kernel-panic`, ... */
   readonly kind: string;
@@ -82,7 +82,7 @@ export interface LeftProcess {
 /** `poweroff` (or reboot, halt) was asked for and did not come to its end. */
 export interface PoweroffStallFinding extends Finding {
   readonly kind: 'poweroff-stall';
-  /** Where it stalled: systemd still stops units, systemd-shutdown waits after that, or the kernel does not end. */
+  /** The phase in which it stalled: systemd stops units, systemd-shutdown waits, or the kernel does not end. */
   readonly phase: 'units' | 'units-stopped' | 'final-kill' | 'unmount' | 'power-off' | 'unknown';
   /** The unit whose stop job does not end: `user@0.service`, `session-1.scope`. */
   readonly unit?: string;

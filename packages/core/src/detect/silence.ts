@@ -1,10 +1,10 @@
 import type { Finding } from './finding.js';
 
-/** How long a console may say nothing. */
+/** Options of the silence detector. */
 export interface SilenceOptions {
-  /** How long nothing may be heard before it counts, in ms. */
+  /** Time without output that counts as silence, in ms. */
   readonly afterMs: number;
-  /** What is silent, as the finding says it. Default `console`. */
+  /** Name of the source, for the finding. Default `console`. */
   readonly what?: string;
 }
 
@@ -16,7 +16,7 @@ export interface SilenceDetector {
   tick(atMs: number): Finding[];
 }
 
-/** Tells that a guest which should say something (a heartbeat, a console) has fallen silent. */
+/** Detects that a source of output (a heartbeat, a console) has become silent. */
 export function createSilenceDetector(options: SilenceOptions): SilenceDetector {
   const { afterMs, what = 'console' } = options;
   let last: number | undefined;

@@ -16,7 +16,7 @@ export interface GuestDisk {
   readonly readOnly?: boolean;
 }
 
-/** How the guest's serial console comes to a shell prompt. */
+/** How to get from the guest's serial console to a shell prompt. */
 export interface SerialLogin {
   /** Shows that a shell waits for input on ttyS0. */
   readonly prompt: RegExp;
@@ -58,16 +58,16 @@ export interface PreparedGuest {
   readonly display?: 'none' | 'std';
 }
 
-/** What a guest gets while it is made ready to be booted. */
+/** Context for the preparation of a guest. */
 export interface PrepareContext {
   readonly signal?: AbortSignal | undefined;
   /** Called with lines about long steps, for users. */
   readonly onProgress?: ((message: string) => void) | undefined;
-  /** Where images are kept; default `cacheRoot()`. */
+  /** Directory of the images; default `cacheRoot()`. */
   readonly cacheDir?: string | undefined;
 }
 
-/** What is booted and how it is reached, before any of it has been made. */
+/** A guest that can be booted; its files are made on demand. */
 export interface GuestDescription {
   readonly name: string;
   /**

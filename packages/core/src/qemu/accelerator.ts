@@ -11,7 +11,7 @@ import type { QemuBinary } from './host/binary.js';
 import { acquireHostDirectories, makeVmDirectory, releaseHostDirectories } from './host/directories.js';
 import { QemuProcess } from './process/process.js';
 
-/** What runs the guest's CPUs: KVM in hardware, TCG in software. */
+/** The accelerator of the guest's CPUs: KVM (hardware) or TCG (software). */
 export type Accelerator = 'kvm' | 'tcg';
 
 /** Which accelerator is used, and why: shown to people, kept in run.json. */
@@ -22,7 +22,7 @@ export interface AcceleratorChoice {
   readonly provenAt?: string;
 }
 
-/** What an accelerator is chosen for: the kernel that has to run under it. */
+/** Request for an accelerator, for the kernel that has to run under it. */
 export interface AcceleratorRequest {
   readonly binary: QemuBinary;
   /** The guest's kernel: KVM counts only once this one has printed its banner under it. */
@@ -52,8 +52,7 @@ export async function chooseAccelerator(
   if (wanted !== 'auto') return { accelerator: wanted, reason: 'asked for' };
   const unusable = await whyKvmCannotOpen();
   if (unusable) return { accelerator: 'tcg', reason: unusable };
-  if (!request.kernel)
-    return { accelerator: 'tcg', reason: 'KVM cannot be proved without a kernel file to start under it' };
+  if (!request.kernel) return { accelerator: 'tcg', reason: 'KVM cannot be verified without a kernel file to boot' };
   const key = await proofKey(request.binary, request.kernel);
   const remembered = request.fresh ? undefined : (await readProofs())[key];
   if (remembered) return remembered;
@@ -62,7 +61,7 @@ export async function chooseAccelerator(
   return choice;
 }
 
-/** Why KVM is out of the question; undefined when a guest has to be tried. */
+/** Returns why KVM cannot be used; undefined when only a guest can tell. */
 export async function whyKvmCannotOpen(): Promise<string | undefined> {
   try {
     await access(KVM_DEVICE, constants.R_OK | constants.W_OK);
@@ -185,7 +184,7 @@ async function rememberProof(key: string, choice: AcceleratorChoice): Promise<vo
   }
 }
 
-/** What is remembered of this host's accelerators, for `qmpilot doctor`. */
+/** Returns the recorded results of this host's accelerators, for `qmpilot doctor`. */
 export async function rememberedProofs(): Promise<readonly AcceleratorChoice[]> {
   return Object.values(await readProofs());
 }

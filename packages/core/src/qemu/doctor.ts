@@ -9,13 +9,13 @@ import { findQemu } from './host/binary.js';
 
 const run = promisify(execFile);
 
-/** One thing that the host has or lacks. */
+/** The result of one check of the host. */
 export interface HostCheck {
   readonly name: string;
   /** `fail`: nothing works without it. `warn`: something is slower or missing. */
   readonly status: 'ok' | 'warn' | 'fail';
   readonly detail: string;
-  /** What to do, where something is to be done. */
+  /** What to do, when the check failed. */
   readonly remedy?: string;
 }
 
@@ -120,7 +120,7 @@ async function checkKvm(): Promise<HostCheck> {
     name,
     status: 'warn',
     detail,
-    remedy: 'the first boot of a guest proves it; without KVM everything works, several times slower',
+    remedy: 'it is verified at the first boot of a guest; without KVM everything works, several times slower',
   };
 }
 

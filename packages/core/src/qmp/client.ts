@@ -71,7 +71,7 @@ export class QmpClient implements AsyncDisposable {
     return client;
   }
 
-  /** What QEMU said about itself. */
+  /** QEMU's greeting: its version and capabilities. */
   get greeting(): Greeting {
     return this.#session.greeting;
   }
@@ -178,7 +178,7 @@ export class QmpClient implements AsyncDisposable {
 
   /**
    * The next event of one of these names, or for which a function holds. Listens from the moment of the call: call it before
-   * the command that causes it. Waits for ever unless `timeout` is given.
+   * the command that causes it. Without `timeout` it waits indefinitely.
    * @throws {TIMEOUT}
    * @throws {ABORTED}
    * @throws {QMP_LINK} when the link ends first
@@ -193,7 +193,7 @@ export class QmpClient implements AsyncDisposable {
   /**
    * Runs a command that starts a job, and waits for the job's end: completed when it is ready, finalized when it is pending,
    * and always dismissed, so that its id can be used again.
-   * @param args `job-id` is made up when it is left out
+   * @param args `job-id` is generated when it is missing
    * @throws {QMP_JOB} with QEMU's own text when the job fails
    * @throws {QMP_COMMAND} when the command is refused
    * @throws {TIMEOUT} after `timeout` (default none) and {ABORTED}: the job is cancelled then
@@ -213,7 +213,7 @@ export class QmpClient implements AsyncDisposable {
   }
 
   /**
-   * Waits for a job that another program started, such as an action of a `transaction`, and dismisses it; otherwise as `runJob`.
+   * Waits for a job that another program started, such as an action of a `transaction`, and dismisses it; otherwise like `runJob`.
    * @throws {QMP_JOB} also when the job is gone and its result is unknown
    */
   followJob(id: string, options: JobOptions = {}): Promise<void> {
@@ -260,7 +260,7 @@ export class QmpClient implements AsyncDisposable {
     this.#session.link.end(undefined);
   }
 
-  /** Closes it: for `await using`. */
+  /** Closes the link. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

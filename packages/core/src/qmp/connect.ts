@@ -14,14 +14,14 @@ export const MAX_SOCKET_PATH = 107;
 /** Pause between two attempts to connect, in ms. */
 const RETRY_MS = 20;
 
-/** Where a QMP server listens: a unix socket by its path, or a TCP port. */
+/** The address of a QMP server: the path of a unix socket, or a TCP port. */
 export type SocketAddress =
   /** A unix socket: `-qmp unix:PATH,server=on,wait=off`. */
   | { readonly path: string }
   /** Anyone who reaches a TCP port of QMP owns the VM and the user that runs it: it must be allowed by name. */
   | { readonly host: string; readonly port: number; readonly allowTcp: true };
 
-/** What `connect` takes: an address, or a stream that is open already. */
+/** The target of `connect`: an address, or a stream that is open already. */
 export type QmpAddress =
   | SocketAddress
   /** Any byte stream, such as an inherited socket pair. */
@@ -76,7 +76,7 @@ function checkAddress(address: SocketAddress): string {
   if ('path' in address) {
     const bytes = Buffer.byteLength(address.path);
     if (bytes === 0 || address.path.includes('\0'))
-      throw new QmpilotError('USAGE', 'the socket path is empty or holds a NUL');
+      throw new QmpilotError('USAGE', 'the socket path is empty or contains a NUL');
     if (bytes > MAX_SOCKET_PATH) {
       throw new QmpilotError(
         'USAGE',
@@ -122,7 +122,7 @@ function open(address: SocketAddress, target: string, signal: AbortSignal): Prom
 
 const HINTS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such socket: is QEMU running, with -qmp unix:PATH,server=on,wait=off?',
-  ECONNREFUSED: 'nothing listens there: the QEMU that made this socket is gone, or this is not a socket',
+  ECONNREFUSED: 'nothing listens there: the QEMU that created this socket has ended, or this is not a socket',
   ENOTSOCK: 'this is not a socket',
   EACCES: 'this user may not use the socket: run as the user of QEMU',
 };

@@ -88,7 +88,7 @@ const ofKernel = ({ kind }: FailureGroup) => KERNEL_KINDS.has(kind);
 /** Their stacks, or what the shutdown waited for, say more than the lines they were read from. */
 const HAS_OWN_SECTION: ReadonlySet<string> = new Set(['d-state', 'poweroff-stall']);
 
-/** Leaves out what a full-screen program drew into the same console in between. */
+/** Removes lines that a full-screen program drew on the same console. */
 function readable(lines: readonly string[]): readonly string[] {
   // eslint-disable-next-line no-control-regex
   const plain = lines.filter((line) => /\[ *\d+\.\d+\]/.test(line) || !/\u001b\[[\d;]*[Hf]/.test(line));

@@ -39,7 +39,7 @@ export interface AttemptContext {
 export interface FailOptions {
   /** Lines that show the failure; default none. */
   readonly evidence?: readonly string[] | undefined;
-  /** What failures are counted by; default the title. Leave out process ids and times. */
+  /** Failures with the same signature are counted together; default the title. Leave out process ids and times. */
   readonly signature?: string | undefined;
 }
 
@@ -51,13 +51,13 @@ export interface PrepareContext {
   readonly note: (text: string) => void;
 }
 
-/** What `qmpilot repro` runs: a guest, what is done to it once and then each time, and what counts as a failure. */
+/** A scenario of `qmpilot repro`: a guest, its preparation, an attempt that is repeated, and detectors of failures. */
 export interface Scenario {
   readonly name?: string;
   readonly guest: GuestDescription;
   /** Other guests that it runs on, by name: `qmpilot repro --guest NAME` takes one in place of `guest`. */
   readonly guests?: Readonly<Record<string, GuestDescription>>;
-  /** How the guest is booted: accelerator, cpus, memory, ... */
+  /** Boot options of the guest: accelerator, cpus, memory, ... */
   readonly boot?: Omit<BootOptions, 'signal' | 'onProgress' | 'onStart'>;
   /** Once after boot; what it leaves is the snapshot that every attempt starts from. */
   prepare?(vm: Vm, context: PrepareContext): Promise<void>;
@@ -74,7 +74,7 @@ export interface Scenario {
   readonly cache?: boolean;
   /** One try, on a guest just restored. Returning, or running out of time, without a finding is `clean`; see `failOn` for throwing. */
   attempt(vm: Vm, context: AttemptContext): Promise<void>;
-  /** What to look for; `poweroff` asks for one when the attempt has ended, and a stall is a finding. */
+  /** Detectors; `poweroff` powers the guest off after the attempt, and a stall is a finding. */
   readonly detect?: WatchSpec & { readonly poweroff?: Pick<PoweroffOptions, 'timeout' | 'via'> };
   /**
    * What makes an attempt `reproduced`. `'finding'` (default): a finding of severity `error`, by a detector, `report()` or `fail()`;
@@ -82,7 +82,7 @@ export interface Scenario {
    * tell (QEMU died, a shell was lost, an invalid argument). Failed commands, assertions and waits that timed out count.
    */
   readonly failOn?: 'finding' | 'throw';
-  /** How long `attempt` may take; default 3 min. The poweroff has its own limit. */
+  /** Time limit of `attempt`; default 3 min. The poweroff has its own limit. */
   readonly timeout?: Duration;
 }
 

@@ -11,7 +11,7 @@ export interface AttemptRecord {
   readonly type: 'attempt';
   readonly index: number;
   readonly outcome: Outcome;
-  /** Why it is inconclusive, or how the scenario ended it. */
+  /** Reason why it is inconclusive, or with which the scenario ended it. */
   readonly reason?: string;
   /** The scenario threw an error that may be the guest's failure: a failed command, an assertion, a wait that timed out. */
   readonly threw?: true;
@@ -39,14 +39,14 @@ export interface RunSummary {
   readonly reproduced: number;
   readonly clean: number;
   readonly inconclusive: number;
-  /** How many of the inconclusive attempts threw an error that may be the guest's failure. */
+  /** Number of inconclusive attempts that threw an error, which may be the guest's failure. */
   readonly threw: number;
   /** `reproduced / (reproduced + clean)`; null when both are 0. */
   readonly rate: number | null;
   /** 95 % Wilson interval of the rate. */
   readonly interval: readonly [number, number] | null;
   readonly medianTimeToFailureMs: number | null;
-  /** How often each failure was seen, by signature: in how many attempts. */
+  /** Number of attempts with each failure, by signature. */
   readonly failures: readonly { readonly signature: string; readonly title: string; readonly attempts: number }[];
   /** The result of the run's goal (`until`), if it has one. */
   readonly goal?: { readonly goal: string; readonly decision: 'open' | 'holds' | 'refuted' };
@@ -54,7 +54,7 @@ export interface RunSummary {
   readonly dir: string;
 }
 
-/** What happens during a run, for progress displays. */
+/** An event of a run, for progress displays. */
 export type RunEvent =
   | { readonly type: 'progress'; readonly message: string }
   /**
@@ -71,7 +71,7 @@ export type RunEvent =
     }
   | { readonly type: 'booted'; readonly facts: VmFacts; readonly ms: number }
   | { readonly type: 'prepared'; readonly ms: number; readonly snapshotMs: number; readonly from: 'boot' | 'cache' }
-  /** How many attempts run in parallel, and why so many. */
+  /** Number of attempts in parallel, and the reason for it. */
   | { readonly type: 'forks'; readonly forks: number; readonly reason: string }
   | { readonly type: 'attempt-started'; readonly index: number; readonly fork: number }
   /** The guest is restored, and the scenario's attempt begins. */

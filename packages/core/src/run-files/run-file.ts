@@ -21,7 +21,7 @@ export interface RunSession {
   readonly endedAt?: string;
   /** `stopped`: ended early by its stop rule. Absent: killed, or in progress. */
   readonly end?: 'finished' | 'stopped' | 'interrupted' | 'failed';
-  /** Why it failed, or what it knew when it stopped. */
+  /** Why it failed, or stopped. */
   readonly message?: string;
 }
 
@@ -55,7 +55,7 @@ export interface RunFile {
   readonly sessions: readonly RunSession[];
 }
 
-/** What could be read of a run.json: runs of other versions, or that were cut off early, lack some of it. */
+/** The readable part of a run.json: runs of other versions, and truncated ones, lack members. */
 export type SalvagedRunFile = Salvaged<v.InferOutput<typeof RUN_SCHEMA>>;
 
 /**

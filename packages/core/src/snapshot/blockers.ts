@@ -1,6 +1,6 @@
 import { QmpilotError } from '../errors.js';
 
-/** What keeps a VM from being saved, and what to do about it. */
+/** A reason why a VM cannot be saved, and how to remove it. */
 export interface SnapshotBlocker {
   /** In QEMU's words where it is QEMU that refuses. */
   readonly reason: string;
@@ -27,13 +27,13 @@ const REMEDIES: readonly Remedy[] = [
   { reason: /vfio|passthrough/i, hint: 'a device of the host cannot be saved: leave it out of the guest' },
 ];
 
-/** What to do about what blocks a save. */
+/** Returns how to remove the reasons that block a save. */
 export function remedyFor(reasons: readonly string[]): string {
   const known = REMEDIES.find(({ reason }) => reasons.some((text) => reason.test(text)));
   return known?.hint ?? 'leave out of the guest what QEMU names';
 }
 
-/** That a VM cannot be saved for these reasons, and what to do about it. */
+/** Creates the error for a VM that cannot be saved, with the reasons and their remedy. */
 export function blockedError(reasons: readonly string[], cause?: unknown): QmpilotError {
   return new QmpilotError('SNAPSHOT', `this VM cannot be saved: ${reasons.join('; ')}`, {
     cause,

@@ -1,7 +1,7 @@
 import type { QemuBinary } from '../qemu/host/binary.js';
 import type { HostDirectories } from '../qemu/host/directories.js';
 
-/** Where and with what a VM's files are made. */
+/** Directories and QEMU with which a VM's files are made. */
 export interface SnapshotContext {
   readonly binary: QemuBinary;
   readonly directories: HostDirectories;

@@ -2,7 +2,7 @@ import { QmpilotError } from '../errors.js';
 import type { Count } from './count.js';
 import { fisherExact } from './fisher.js';
 
-/** Beyond this nobody waits. */
+/** Larger numbers of attempts are not practical. */
 const MOST = 10_000_000;
 
 /**

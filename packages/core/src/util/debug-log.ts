@@ -1,7 +1,7 @@
 import { escapeLine } from './text/text-hygiene.js';
 import { wallTime } from './time/clock.js';
 
-/** What can be logged: QMP messages, bytes of consoles, starts and ends of QEMU, steps of snapshots. */
+/** Channels of the debug log: QMP messages, bytes of consoles, starts and ends of QEMU, steps of snapshots. */
 export type DebugChannel = 'qmp' | 'console' | 'process' | 'snapshot';
 
 /** Writes one line; `text` is called only when the line is written. */

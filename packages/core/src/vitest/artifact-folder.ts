@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 
-/** What of a test and its file names the folder of its artifacts; `Test` of Vitest has it all. */
+/** The part of a Vitest `Test` that names the directory of its artifacts. */
 export interface NamedTest {
   readonly id: string;
   readonly name: string;

@@ -7,7 +7,7 @@ import { lastLines } from './received.js';
 
 /** Which findings `toHaveNoKernelFindings` counts. */
 export interface KernelFindingsOptions {
-  /** What counts, and all that is worse; default `warning`. */
+  /** The lowest severity that counts; default `warning`. */
   readonly severity?: Severity | undefined;
   /** Findings whose title holds one of these do not count. */
   readonly ignore?: readonly (string | RegExp)[] | undefined;
@@ -17,7 +17,7 @@ const RANK: Readonly<Record<Severity, number>> = { info: 0, warning: 1, error: 2
 const MAX_SHOWN = 5;
 const EVIDENCE_LINES = 4;
 
-/** For a VM that no fixture watches, the text that its console still holds is read. */
+/** For a VM that no fixture watches, the retained text of its console is read. */
 export function kernelFindings(vm: Vm, options: KernelFindingsOptions = {}): Finding[] {
   const all = VmEvidence.of(vm)?.findings() ?? scan(vm.console.lines().join('\n'));
   return selectFindings(all, options);

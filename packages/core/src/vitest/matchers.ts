@@ -10,10 +10,10 @@ import { consoleDrained } from './drained.js';
 import { describeFindings, kernelFindings, type KernelFindingsOptions } from './kernel-findings.js';
 import { lastLines, requireScreen, requireVm, withinTest } from './received.js';
 
-/** What Vitest makes a message of. */
+/** The result of a matcher. */
 export interface MatcherResult {
   readonly pass: boolean;
-  /** Says why it failed; made only when it is shown. */
+  /** Returns the failure message; called only when it is shown. */
   readonly message: () => string;
 }
 

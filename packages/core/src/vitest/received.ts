@@ -5,7 +5,7 @@ import type { Vm } from '../vm/vm.js';
 import { VmEvidence } from './evidence.js';
 
 const CONSOLE_LINES = 12;
-/** For the message to be made before the test's time is over. */
+/** Time to create the message before the test times out. */
 const MARGIN_MS = 1000;
 
 /** Checks by shape, because two copies of this package may be loaded. @throws TypeError for anything but a VM */

@@ -15,9 +15,9 @@ export interface PrepareVmContext {
 }
 
 export interface VmGuestOptions {
-  /** What is booted, once for each worker. */
+  /** The guest, booted once for each worker. */
   readonly guest: GuestDescription;
-  /** How it is booted. */
+  /** Boot options. */
   readonly boot?: Omit<BootOptions, 'signal' | 'onProgress'> | undefined;
   /** Called once with the booted vm; every test starts from the moment at which it returns. */
   readonly prepare?: ((vm: Vm, context: PrepareVmContext) => Promise<void> | void) | undefined;

@@ -8,7 +8,7 @@ import { VmEvidence } from './evidence.js';
 import { vmMatchers } from './matchers.js';
 import { DEFAULT_BOOT_TIMEOUT, startGuest, type VmGuest, type VmGuestOptions } from './vm-guest.js';
 
-/** What `createVmTest` takes. */
+/** Options of `createVmTest`. */
 export interface VmTestOptions extends VmGuestOptions {
   /** Folder for the evidence of failed tests, from the project's root; `false` writes none. Default `vm-artifacts`. */
   readonly artifacts?: string | false | undefined;

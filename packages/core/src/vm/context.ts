@@ -14,10 +14,10 @@ import { MachineSlot } from './machine/machine-slot.js';
 import { MachineTurns } from './machine/machine-turns.js';
 import { PortForwards } from './network/port-forwards.js';
 
-/** How long QEMU's exit may come after the end of its sockets. */
+/** The longest time between the end of QEMU's sockets and its exit. */
 const EXIT_TIMEOUT_MS = 2000;
 
-/** What the operations on a VM work with, in place of the `Vm` that offers them. */
+/** The parts of a VM that its operations work with, in place of `Vm` itself. */
 export class VmContext {
   readonly name: string;
   readonly family: VmFamily;

@@ -1,6 +1,6 @@
 import type { Finding } from '../detect/finding.js';
 
-/** What happened to a VM, on one time axis; plain JSON, for a journal. Text of the guest may be in it. */
+/** An event of a VM, as plain JSON for a journal. It may contain text of the guest. */
 export type VmEvent = { readonly at: number } & (
   | { readonly type: 'qmp'; readonly event: string; readonly data: Readonly<Record<string, unknown>> }
   | { readonly type: 'started'; readonly pid: number }

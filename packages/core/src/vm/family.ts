@@ -5,7 +5,7 @@ import type { Machine } from '../qemu/process/machine.js';
 import type { SnapshotContext } from '../snapshot/context.js';
 import type { SnapshotStore } from '../snapshot/store.js';
 
-/** What a VM and all its forks have in common. */
+/** Properties that a VM and all its forks share. */
 export interface VmFamily {
   readonly guest: PreparedGuest;
   readonly context: SnapshotContext;

@@ -112,7 +112,7 @@ export class Vm implements AsyncDisposable {
     return this.#context.keyboard;
   }
 
-  /** Resolves, with the reason, when QEMU ends although nobody asked it to. A restore replaces the promise. */
+  /** Resolves, with the reason, when QEMU ends unexpectedly. A restore replaces the promise. */
   get ended(): Promise<QmpilotError> {
     return this.#context.ended;
   }
@@ -137,7 +137,7 @@ export class Vm implements AsyncDisposable {
     return this.#snapshots.reseeded;
   }
 
-  /** What the machine does at this moment; see `VmState`. */
+  /** The current state of the machine; see `VmState`. */
   get state(): VmState {
     return this.#context.slot.life.state;
   }
@@ -411,7 +411,7 @@ export class Vm implements AsyncDisposable {
   }
 
   /**
-   * Diagnoses a guest that says nothing: panicked, stopped, spinning, idle, QEMU gone, or alive after all.
+   * Diagnoses a silent guest: panicked, stopped, spinning, idle, QEMU gone, or alive.
    * @throws {ABORTED}
    */
   async diagnose(options: DiagnoseOptions = {}): Promise<VmDiagnosis> {
@@ -544,7 +544,7 @@ export class Vm implements AsyncDisposable {
     return this.#closing;
   }
 
-  /** Closes it: for `await using`. */
+  /** Closes the VM. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -18,7 +18,7 @@ const DECOMPRESSOR = /(?:^|done\.[ \r\n]*)Booting the kernel\b/;
 /** kernel/reboot.c, kernel/kexec_core.c, drivers/tty/sysrq.c */
 const DELIBERATE =
   /^(?:reboot: (?:Restarting system|Power down|System halted|Power off not available)|(?:sysrq: )?(?:SysRq : )?Resetting$|kexec_core: Starting new kernel|Starting new kernel)/;
-/** What the kernel prints next after its banner: without timestamps the banner alone may be `cat /proc/version`. */
+/** The kernel's next line after its banner: without timestamps, the banner alone may be `cat /proc/version`. */
 const AFTER_BANNER =
   /^(?:Command line: |Kernel command line: |KERNEL supported cpus|Machine model: |OF: fdt|BIOS-provided|SBI |Disabled fast string|x86\/|random: |efi: |printk: |earlycon: )/;
 const CONFIRM_WITHIN = 6;
@@ -39,7 +39,7 @@ export class BootWatch {
     return this.#unconfirmed > 0;
   }
 
-  /** What the kernel's own loader prints last. */
+  /** The last line of the kernel's decompressor. */
   unpacks(line: KernelLine): boolean {
     return line.time === undefined && DECOMPRESSOR.test(line.text);
   }

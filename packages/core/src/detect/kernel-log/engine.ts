@@ -205,7 +205,7 @@ export class Engine {
     return told !== undefined && explains(told, rule, line.time);
   }
 
-  /** What follows says more. */
+  /** The next lines say more. */
   #dropProvisional(kind: string): void {
     for (const [context, report] of this.#open) {
       if (report.rule.provisional === true && report.rule.kind === kind) this.#open.delete(context);

@@ -53,7 +53,7 @@ export const KERNEL_LOG_KINDS = [
   'rust-panic',
 ] as const;
 
-/** What kind of failure the kernel reported. */
+/** The kind of failure that the kernel reported. */
 export type KernelLogKind = (typeof KERNEL_LOG_KINDS)[number];
 
 /** The access that a sanitizer or a fault reports. */
@@ -65,7 +65,7 @@ export interface MemoryAccess {
   readonly address?: string;
 }
 
-/** What a hung task waits for, as far as the kernel can say (6.16 and later). */
+/** The lock that a hung task waits for, where the kernel reports it (6.16 and later). */
 export interface BlockedOn {
   readonly lock: 'mutex' | 'semaphore' | 'rw-semaphore';
   /** The task that likely holds it, or held it last. Absent where the kernel did not find it. */
@@ -84,7 +84,7 @@ export interface KernelLogFinding extends Finding {
   readonly access?: MemoryAccess;
   /** Of a hung task: the lock that it waits for, and who holds that. */
   readonly blockedOn?: BlockedOn;
-  /** What the kernel said when it panicked because of this: `Fatal exception`. */
+  /** The kernel's reason for the panic that followed: `Fatal exception`. */
   readonly panic?: string;
   /** Title of the failure before it in the same boot that this one may only be the consequence of. */
   readonly after?: string;

@@ -2,7 +2,7 @@ import { decode } from './lines/decode.js';
 import type { KernelLine } from './lines/kernel-line.js';
 import { holdsHeader } from './rules/header.js';
 
-/** What a detector could not read: lines with the words of a failure that it did not take for the kernel's. */
+/** Lines that look like a failure but were not recognised as lines of the kernel. */
 export interface UnreadLines {
   readonly count: number;
   /** The first of them, bounded; text of the guest. */

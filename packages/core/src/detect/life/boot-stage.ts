@@ -1,7 +1,7 @@
-/** How far a guest came on its way up, in this order. */
+/** Stages of a boot, in this order. */
 export type BootStage = 'nothing' | 'firmware' | 'boot-loader' | 'kernel' | 'initramfs' | 'init' | 'login';
 
-/** How far a boot has come by its console. */
+/** The progress of a boot, by its console. */
 export interface BootProgress {
   readonly stage: BootStage;
   /** The line that says why it does not continue, where there is one: text of the guest. */
@@ -28,7 +28,7 @@ const STAGES: readonly (readonly [BootStage, RegExp])[] = [
   ['boot-loader', /GRUB|SYSLINUX|ISOLINUX|systemd-boot|U-Boot|Loading (?:Linux|initial ramdisk)|Booting from ROM/],
   ['firmware', /SeaBIOS|iPXE|BdsDxe|UEFI|OpenSBI|Booting from|No bootable device/],
 ];
-/** What says in words that it goes no further. */
+/** Lines which say that the boot cannot continue. */
 const OBSTACLE =
   /No bootable device|Boot failed|Kernel panic|Gave up waiting for|ALERT! .{1,200} does not exist|Cannot open root device|emergency (?:mode|shell)|Entering emergency|Timed out waiting for|Dependency failed for|rescue shell|\(initramfs\) ?$|A start job is running for|Job [^ ]{1,128}\/start running|dracut-initqueue(?:\[\d+\])?: (?:Warning|timeout)|unable to mount root|error: (?:no such|file)|login incorrect/i;
 const MAX_LAST = 10;

@@ -1,6 +1,6 @@
 import { formatTimeSpan } from '../shutdown/time-span.js';
 
-/** What one virtual CPU did while it was looked at. */
+/** Activity of one virtual CPU while it was observed. */
 export interface CpuActivity {
   readonly index: number;
   /** Share of one host CPU that its thread used, 0 to 1; undefined where the host does not say. */
@@ -9,7 +9,7 @@ export interface CpuActivity {
   readonly halted?: number;
 }
 
-/** What is known of a VM from outside, at one moment. Times are ms ago. */
+/** Signs of life of a VM, seen from outside at one moment. Times are ms ago. */
 export interface LifeSigns {
   /** How QEMU ended, when it has: `was killed by SIGKILL`. */
   readonly qemuEnd?: string;
@@ -21,14 +21,14 @@ export interface LifeSigns {
   readonly watchdog?: string;
   /** Title of a panic that the console showed. */
   readonly panic?: string;
-  /** How long nothing has come on the console; undefined when nothing ever came. */
+  /** Time since the last output on the console; undefined when there was none. */
   readonly consoleQuietMs?: number;
   /** Whether the console shell answered; undefined for a guest without one. */
   readonly shellAnswers?: boolean;
   readonly cpus: readonly CpuActivity[];
 }
 
-/** What a guest of which nothing is heard is doing. */
+/** The state of a silent guest. */
 export type LifeState =
   /** QEMU's process has ended. */
   | 'qemu-gone'
@@ -62,7 +62,7 @@ const SPINS = 0.9;
 const RESTS = 0.05;
 const HALTED = 0.95;
 
-/** Tells the ways apart in which a guest says nothing any more. `quietMs`: from when on a console counts as silent. */
+/** Tells why a guest is silent. `quietMs`: time without output after which a console counts as silent. */
 export function diagnoseLife(signs: LifeSigns, { quietMs }: { readonly quietMs: number }): Diagnosis {
   if (signs.qemuEnd !== undefined) return { state: 'qemu-gone', reason: `QEMU ${signs.qemuEnd}` };
   if (signs.pvpanic === true || signs.runState === 'guest-panicked')

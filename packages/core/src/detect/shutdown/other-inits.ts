@@ -9,7 +9,7 @@ interface InitWords {
 /** `[ ok ] `, `[....] ` of sysvinit scripts, ` * ` of OpenRC, `=> ` of Void's runit scripts. */
 const MARK = '^ ?(?:\\[[ .a-z]{2,6}\\] |\\* |=> )?';
 
-/** What busybox init, sysvinit, OpenRC and runit print while they shut down; a running system may say some of it as well. */
+/** Messages of busybox init, sysvinit, OpenRC and runit during a shutdown; a running system may print some of them as well. */
 const WORDS: readonly InitWords[] = [
   // busybox init/init.c, util-linux and systemd's wall messages
   { literal: 'The system is going down', pattern: /The system is going down/, phase: 'requested' },
@@ -64,7 +64,7 @@ const WORDS: readonly InitWords[] = [
 
 export const OTHER_INIT_LITERALS: readonly string[] = [...new Set(WORDS.map(({ literal }) => literal))];
 
-/** How far an init other than systemd says that it has come. */
+/** Returns the phase that a line of another init than systemd reports. */
 export function readOtherInit(line: string): ShutdownPhase | undefined {
   return WORDS.find(({ literal, pattern }) => line.includes(literal) && pattern.test(line))?.phase;
 }

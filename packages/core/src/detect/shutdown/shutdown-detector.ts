@@ -18,7 +18,7 @@ export interface ShutdownDetector {
   jobs(text: string, atMs: number): void;
   /** Output of `systemctl show -p Id,Description,Slice,ControlGroup,TimeoutStopUSec UNIT...`. */
   units(text: string): void;
-  /** The processes that are left in a unit's control group, as far as somebody looked. */
+  /** The processes left in a unit's control group, where that was read. */
   processesOf(unit: string, processes: readonly TaskRef[]): void;
   /** The guest refused the request. */
   refused(message: string): void;

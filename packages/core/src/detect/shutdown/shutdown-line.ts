@@ -4,7 +4,7 @@ import { OTHER_INIT_LITERALS, readOtherInit } from './other-inits.js';
 import type { ShutdownPhase } from './shutdown-phase.js';
 import { parseTimeSpan } from './time-span.js';
 
-/** What one console line says about a shutdown. */
+/** The meaning of one console line for a shutdown. */
 export type ShutdownLine =
   | { readonly type: 'phase'; readonly phase: ShutdownPhase; readonly sure: boolean; readonly by?: 'other-init' }
   | {

@@ -1,4 +1,4 @@
-/** How far a shutdown has come, in order; `gone`: QEMU ended without a word of it. */
+/** Phases of a shutdown, in order; `gone`: QEMU ended and no phase before was reported. */
 export type ShutdownPhase =
   | 'requested'
   | 'units'

@@ -14,7 +14,7 @@ export type ShutdownEnd =
   /** It has not come to an end (yet). */
   | 'running';
 
-/** How far a shutdown came, and what it waits for. Times in ms on the clock of the caller that feeds the detector. */
+/** The progress of a shutdown, and what it waits for. Times are in ms on the clock of the caller. */
 export interface ShutdownReport {
   readonly end: ShutdownEnd;
   readonly phase: ShutdownPhase;
@@ -24,7 +24,7 @@ export interface ShutdownReport {
   readonly elapsed: number;
   /** systemd's jobs that took time, those still running first. */
   readonly jobs: readonly ShutdownJob[];
-  /** What systemd-shutdown still waits for. */
+  /** Processes that systemd-shutdown still waits for. */
   readonly processes: readonly LeftProcess[];
   /** Mounts and devices that could not be released, or else the one that is being released. */
   readonly resources: readonly string[];
@@ -34,7 +34,7 @@ export interface ShutdownReport {
   readonly panic?: string;
   /** `other`: no systemd, but busybox, sysvinit, OpenRC or runit, by their words. */
   readonly init?: 'other';
-  /** What the guest answered instead of going down. */
+  /** The guest's answer, when it refused to shut down. */
   readonly refusal?: string;
   /** The last lines that said something about it; text of the guest. */
   readonly evidence: readonly string[];

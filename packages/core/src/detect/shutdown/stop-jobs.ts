@@ -20,7 +20,7 @@ export interface ShutdownJob {
   /** Every limit in the order seen: it grows. */
   readonly limits: readonly number[];
   readonly ended: boolean;
-  /** What is left in its control group, where somebody could look. */
+  /** Processes left in its control group, where that could be read. */
   readonly processes?: readonly TaskRef[];
 }
 
@@ -52,7 +52,7 @@ const MAX_PROCESSES = 64;
 /** systemd's special_glyph(): the second where the console knows no UTF-8. */
 const ELLIPSES = ['…', '...'] as const;
 
-/** Puts together what the console, `systemctl list-jobs` and `systemctl show` say about the same jobs. */
+/** Merges what the console, `systemctl list-jobs` and `systemctl show` report about the same jobs. */
 export class StopJobs {
   readonly #jobs: Job[] = [];
   readonly #units = new Map<string, Unit>();

@@ -3,10 +3,10 @@ import type { ShutdownReport } from './shutdown-report.js';
 import type { ShutdownJob } from './stop-jobs.js';
 import { formatTimeSpan } from './time-span.js';
 
-/** What was asked of the system. */
+/** The request to the system. */
 export type ShutdownWish = 'poweroff' | 'reboot' | 'halt';
 
-/** How a shutdown ended, or that it did not. */
+/** The outcome of a shutdown. */
 export type ShutdownVerdict =
   /** It came to the end that was asked for, in time. */
   | 'clean'
@@ -15,12 +15,12 @@ export type ShutdownVerdict =
   /** It did not come to that end. */
   | 'stalled'
   | 'panicked'
-  /** The machine rebooted although nobody asked for that. */
+  /** The machine rebooted without a request. */
   | 'rebooted'
   /** QEMU was ended from outside, or died, before the guest had come to an end. */
   | 'killed';
 
-/** What a shutdown came to, and why. */
+/** The outcome of a shutdown, and the reason for it. */
 export interface ShutdownJudgement {
   readonly outcome: ShutdownVerdict;
   /** Why, as a sentence; holds text of the guest. */

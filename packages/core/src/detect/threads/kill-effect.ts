@@ -1,6 +1,6 @@
 import type { BlockedThread, ThreadSample } from './thread-sample.js';
 
-/** What SIGKILL did to a process. */
+/** The effect of SIGKILL on a process. */
 export type KillOutcome =
   /** Nothing changed: the process is there as before. */
   | 'no-effect'
@@ -11,7 +11,7 @@ export type KillOutcome =
   /** The second sample is cut short and does not show the process. */
   | 'unknown';
 
-/** What `kill -9` did to one process. */
+/** The effect of `kill -9` on one process. */
 export interface KillEffect {
   readonly pid: number;
   readonly comm: string;

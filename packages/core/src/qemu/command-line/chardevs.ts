@@ -51,7 +51,7 @@ export async function checkFreeSocket(name: string, path: string, qmp: QmpClient
   }
 }
 
-/** For users: what the guest's lines are connected to. */
+/** Describes for users what the guest's lines are connected to. */
 export function whereTheyLead(chardevs: Chardevs): string {
   const lines = chardevs.filter(({ label }) => !label.startsWith('compat_monitor'));
   if (lines.length === 0) return 'this QEMU has no serial line at all';

@@ -6,7 +6,7 @@ import type { DiskSpec, MachineSpec, ReadBack } from './machine-spec.js';
 import { obstaclesOf } from './obstacles.js';
 import { optionValue, type Argument } from './options.js';
 
-/** What QMP tells of a machine that another program described. */
+/** Reads by QMP the machine that another program described. */
 export interface Inspection {
   readonly accelerator: 'kvm' | 'tcg';
   readonly machine: string;

@@ -54,7 +54,7 @@ export interface MachineSpec {
   readonly readBack?: ReadBack;
 }
 
-/** What only this one start of a machine needs. */
+/** Parameters of one start of a machine. */
 export interface StartSpec {
   readonly name: string;
   readonly version: { readonly major: number; readonly minor: number };
@@ -91,7 +91,7 @@ export interface ReadBack {
   readonly drives: readonly { readonly argument: number; readonly disk: string }[];
   /** Why no fork can be built from it; empty when one can. */
   readonly obstacles: readonly Obstacle[];
-  /** What our console is in the guest: a serial port, or the last of the virtio consoles where the script has serial ports. */
+  /** The device of our console in the guest: a serial port, or the last virtio console where the script has serial ports. */
   readonly console: 'serial' | 'virtio';
   /** Arguments that drove the first start beside those that every start has. */
   readonly overrides: readonly string[];

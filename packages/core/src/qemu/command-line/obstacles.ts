@@ -41,8 +41,8 @@ const RULES: readonly Rule[] = [
   {
     applies: ({ name }) => name === 'snapshot',
     obstacle: () => ({
-      reason: 'it was started with -snapshot, so that what its disks hold ends with this QEMU',
-      remedy: 'leave -snapshot out: each VM has overlays of its own',
+      reason: 'it was started with -snapshot, so the contents of its disks are lost when this QEMU ends',
+      remedy: 'remove -snapshot: each VM has overlays of its own',
     }),
   },
   {
@@ -51,7 +51,7 @@ const RULES: readonly Rule[] = [
   },
 ];
 
-/** What of a command line stands in the way of a second QEMU with the same. */
+/** Returns what prevents a second QEMU with the same command line. */
 export function obstaclesOf(parsed: readonly Argument[]): Obstacle[] {
   return RULES.flatMap(({ applies, obstacle }) => {
     const argument = parsed.find(applies);

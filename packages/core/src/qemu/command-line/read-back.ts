@@ -39,7 +39,7 @@ function forkArgument(argument: Argument, disk: DiskSpec | undefined, ramId: str
   return [argument];
 }
 
-/** What a fork must not share with its siblings (a socket, a log file, a terminal) leads nowhere in it. */
+/** Replaces a backend that forks must not share (a socket, a log file, a terminal) by a null device. */
 function quietChardev(value: string): string {
   const backend = parseOption(value)[0]?.[0] ?? '';
   const id = optionValue(value, 'id');

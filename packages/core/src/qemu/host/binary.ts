@@ -66,7 +66,7 @@ async function probe(name: string): Promise<QemuBinary> {
     throw new QmpilotError(
       'TOOL_MISSING',
       `QEMU does not tell its version: ${path} --version failed: ${whyFailed(cause)}`,
-      { cause, hint: 'is this QEMU whole? reinstall it' },
+      { cause, hint: 'reinstall QEMU' },
     );
   }
   const version = parseQemuVersion(output);

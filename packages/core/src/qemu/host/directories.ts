@@ -26,7 +26,7 @@ const OWNER_FILE = 'owner';
 const SHM = '/dev/shm';
 /** statfs(2). */
 const TMPFS_MAGIC = 0x01021994;
-/** What QEMU and the guest's neighbours need beside a RAM file. */
+/** Memory that must stay free beside a RAM file, for QEMU and other programs. */
 const RAM_MARGIN = 256 * 2 ** 20;
 
 let current: Promise<HostDirectories> | undefined;
@@ -119,7 +119,7 @@ function bootId(): string {
   }
 }
 
-/** Nobody can tell from here of a process in another pid namespace: then it is not. */
+/** Returns false for a process in another pid namespace, which cannot be seen from here. */
 function isGone(owner: string): boolean {
   const [, pid, started, namespace, boot] = /^(\d+) (\d+) (\S+) (\S+)$/.exec(owner.trim()) ?? [];
   if (pid === undefined || (namespace !== pidNamespace() && boot === bootId())) return false;
@@ -236,7 +236,7 @@ export async function chooseRamDirectory(
   });
 }
 
-/** What is on tmpfs takes memory: its own limit is not the only one. */
+/** Files on tmpfs take memory, so the free memory is a limit as well. */
 async function freeBytes(path: string): Promise<number> {
   const { bavail, bsize, type } = await statfs(path);
   if (type !== TMPFS_MAGIC) return bavail * bsize;

@@ -43,7 +43,7 @@ export interface SpawnOptions {
   readonly channels: number;
   /** Open files that QEMU inherits behind the channels; the caller closes its own afterwards. */
   readonly files?: readonly number[];
-  /** Where the pid is noted for the reaper. */
+  /** File in which the pid is recorded for the reaper. */
   readonly directory: string;
   /** Default those of this process. */
   readonly env?: NodeJS.ProcessEnv | undefined;
@@ -55,10 +55,10 @@ export interface SpawnOptions {
 /** A parent that died before the signal was asked for sends none: a process that has another parent by now must not start. Arguments pass as they are. */
 const UNLESS_ORPHANED = '[ "$PPID" = "$0" ] && exec "$@"';
 
-/** How long after QEMU's end something else may hold its standard error (a daemon that its script started), in ms. */
+/** The longest time after QEMU's exit that another process (a daemon of its script) may hold its standard error, in ms. */
 const LINGER_MS = 500;
 
-/** One QEMU process: its inherited channels, its standard error, its end. Dies with this process. */
+/** One QEMU process: its inherited channels, its standard error, its exit. It ends when this process ends. */
 export class QemuProcess implements QemuHandle {
   readonly isOurs = true;
   readonly pid: number;
@@ -151,7 +151,7 @@ export class QemuProcess implements QemuHandle {
     return this.#exit;
   }
 
-  /** What was started was a script, which has become a QEMU with this command line. */
+  /** Sets the command line of the QEMU that a start script has become. */
   becameQemu(args: readonly string[]): void {
     this.args = args;
   }

@@ -13,17 +13,17 @@ import { QemuProcess } from './process.js';
 /** A start script as it is called: what it needs from us beside its arguments is in its environment. */
 export interface ScriptStart extends WaitOptions {
   readonly path: string;
-  /** For the script's own options, before ours. */
+  /** Options of the script, before ours. */
   readonly arguments: readonly string[];
   readonly env: NodeJS.ProcessEnv;
-  /** Where it starts. */
+  /** Working directory of the script. */
   readonly cwd: string;
   /** Private folder of the VM on the host. */
   readonly directory: string;
   readonly virtioConsoles: readonly string[];
   readonly guestAgent: boolean;
   readonly console: ReadBack['console'];
-  /** What the script and QEMU print. */
+  /** Output of the script and of QEMU. */
   readonly onLine?: ((line: string) => void) | undefined;
 }
 
@@ -33,7 +33,7 @@ export interface ScriptedQemu extends Omit<Machine, 'spec'> {
   /** The script's own options, as they arrived in QEMU, without ours. */
   readonly theirs: readonly Argument[];
   readonly cwd: string;
-  /** What we gave it beside what drives it. */
+  /** Our arguments beside those that drive the machine. */
   readonly overrides: readonly string[];
   readonly console: ReadBack['console'];
 }

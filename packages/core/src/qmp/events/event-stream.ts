@@ -1,8 +1,8 @@
 import { QmpilotError } from '../../errors.js';
 
-/** How many events a stream holds for a slow reader, and when it ends. */
+/** The buffer of an event stream, and the end of the stream. */
 export interface EventStreamOptions {
-  /** How many events may wait for a slow reader (default 10 000). */
+  /** The number of events that are buffered for a slow reader (default 10 000). */
   readonly capacity?: number;
   /**
    * What happens to a reader that is slower: `fail` (default) ends its stream with an error after what was kept,

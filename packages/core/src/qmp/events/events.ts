@@ -17,20 +17,20 @@ export interface WaitForOptions<E extends UntypedQmpEvent = QmpEvent> extends Wa
 
 type AnyListener = (event: UntypedQmpEvent) => void;
 
-/** Hands every event to every listener, in the order of registration, each independent of the others. */
+/** Calls every listener for every event, in the order of registration. Listeners do not affect each other. */
 export class EventHub {
   #listeners = new Set<AnyListener>();
   readonly #enders = new Set<(reason: QmpilotError | undefined) => void>();
   #ended: { reason: QmpilotError | undefined } | undefined;
 
   emit(event: UntypedQmpEvent): void {
-    // A listener added by another listener starts with the next event; one removed by another gets nothing any more.
+    // A listener added by another one starts with the next event; one that was removed is not called.
     for (const listener of [...this.#listeners]) {
       if (!this.#listeners.has(listener)) continue;
       try {
         listener(event);
       } catch (error) {
-        // A listener's fault is its owner's: it surfaces as an uncaught exception and costs no other listener its event.
+        // An error of a listener becomes an uncaught exception; the other listeners still get the event.
         process.nextTick(() => {
           throw error;
         });
@@ -99,7 +99,7 @@ export class EventHub {
         this.#enders.delete(ender);
       };
     });
-    // The wait is begun before its command: if the command fails, nobody may be left to await this one.
+    // The wait begins before its command: when the command fails, this promise may never be awaited.
     promise.catch(() => {});
     return promise;
   }
@@ -115,7 +115,7 @@ export function matcher<N extends QmpEventName>(
   return (event): event is QmpEventOf<N> => names.includes(event.event);
 }
 
-/** What a filter waits for, in an error's words. */
+/** Describes what a filter waits for, for an error. */
 export function describeFilter<N extends QmpEventName>(filter: EventFilter<N>): string {
   if (typeof filter === 'function') return 'an event that the filter wants';
   return `the event ${typeof filter === 'string' ? filter : filter.join(' or ')}`;

@@ -5,7 +5,7 @@ export type { GuestCommands } from '../schema/generated/guest-agent.js';
 export type GuestCommandName = keyof GuestCommands;
 /** The arguments of an agent's command: `GuestArguments<'guest-exec'>`. */
 export type GuestArguments<C extends GuestCommandName> = GuestCommands[C]['arguments'];
-/** What an agent's command returns: `GuestReturn<'guest-exec'>`. */
+/** The return type of a guest agent command: `GuestReturn<'guest-exec'>`. */
 export type GuestReturn<C extends GuestCommandName> = GuestCommands[C]['returns'];
 
 /** Commands whose success is not answered: `success-response: false` in the agent's schema. Errors are. */

@@ -8,7 +8,7 @@ import type { ExecuteArguments } from '../typed.js';
 import { UNANSWERED, type GuestArguments, type GuestCommandName, type GuestReturn } from './commands.js';
 import { AgentSession } from './session.js';
 
-/** How large a guest agent's messages may be. */
+/** The size limit of a guest agent's messages. */
 export interface GuestAgentOptions {
   /** The largest message taken, in bytes (default 64 MiB). */
   readonly limit?: number | undefined;
@@ -17,7 +17,7 @@ export interface GuestAgentOptions {
 /** Opens the byte stream to the agent; called again whenever the last one has ended. */
 export type OpenAgentStream = (options: WaitOptions) => Promise<Duplex> | Duplex;
 
-/** How long a command may take when the caller says nothing, the sync before it included, in ms. */
+/** The default time limit of a command, including the sync before it, in ms. */
 export const DEFAULT_AGENT_TIMEOUT = 30_000;
 
 /**

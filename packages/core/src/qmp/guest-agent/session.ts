@@ -50,7 +50,7 @@ export class AgentSession {
     return this.#link.reason ?? new QmpilotError('QMP_LINK', 'the link to the guest agent was closed');
   }
 
-  /** What was sent may have found no agent: whatever waits is rejected, and the next command syncs first. */
+  /** Rejects all pending commands, as there may have been no agent to receive them; the next command syncs first. */
   interrupt(reason: QmpilotError): void {
     this.#synced = false;
     for (const ender of [...this.#enders]) ender(reason);
@@ -60,7 +60,7 @@ export class AgentSession {
     this.#link.end(undefined);
   }
 
-  /** Says `guest-sync-delimited` until an answer comes: what was said while no agent ran may be lost. */
+  /** Sends `guest-sync-delimited` until it is answered: messages sent while no agent runs may be lost. */
   sync(options: WaitOptions): Promise<void> {
     return awaitWithin<void>(
       { awaited: 'the guest agent to answer guest-sync-delimited', details: () => ({ hint: UNREACHABLE_HINT }) },
@@ -112,7 +112,7 @@ export class AgentSession {
     );
   }
 
-  /** For a command that is answered only when it fails: silence, the end of the link, or the agent's next sign of life is success. */
+  /** Runs a command that is answered only when it fails: silence, the end of the link, or the agent's next message means success. */
   tell(command: string, args: object | undefined, options: WaitOptions): Promise<Answer> {
     const id = this.#nextId++;
     const text = encodeCommand('execute', command, args, id);

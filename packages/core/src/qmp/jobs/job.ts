@@ -4,7 +4,7 @@ import type { QmpArguments, QmpCommandName, QmpEvent, QmpReturn } from '../proto
 import { NO_TIMEOUT } from '../protocol/timeouts.js';
 import type { ExecuteArguments } from '../typed.js';
 
-/** What following a job needs of a `QmpClient`. */
+/** The part of a `QmpClient` that following a job needs. */
 export interface JobClient {
   readonly closed: Promise<void>;
   readonly isClosed: boolean;

@@ -25,7 +25,7 @@ const AUTO_DISMISSING: ReadonlySet<string> = new Set([
   'drive-backup',
 ]);
 
-/** How long a cancelled job may take to conclude before its caller continues; it is dismissed later then. */
+/** The time a cancelled job has to conclude before its caller continues; it is dismissed later then. */
 const CANCEL_GRACE_MS = 5_000;
 
 export async function runJob(client: JobClient, command: string, args: object, options: JobOptions): Promise<void> {

@@ -2,7 +2,7 @@ import { QmpilotError } from '../../errors.js';
 import { isObject } from '../../util/validation/is-object.js';
 import type { JsonObject } from './link.js';
 
-/** What came back for a command: its value, or QEMU's error in its own words. */
+/** The answer to a command: its value, or QEMU's error. */
 export type Answer =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly qmpClass: string; readonly desc: string };

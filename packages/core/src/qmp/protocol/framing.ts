@@ -29,7 +29,7 @@ export class LineFramer {
     this.#limit = limit;
   }
 
-  /** How many bytes of an unfinished message are held. */
+  /** The number of buffered bytes of an incomplete message. */
   get pending(): number {
     return this.#size;
   }

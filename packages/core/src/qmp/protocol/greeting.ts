@@ -1,7 +1,7 @@
 import { isObject } from '../../util/validation/is-object.js';
 import type { JsonObject } from './link.js';
 
-/** What QEMU says first: `{"QMP": {"version": ..., "capabilities": [...]}}`. */
+/** QEMU's first message: `{"QMP": {"version": ..., "capabilities": [...]}}`. */
 export interface Greeting {
   readonly version: {
     readonly major: number;

@@ -7,7 +7,7 @@ export type { OutOfBandCommand, QmpCommands, QmpEvents } from '../schema/generat
 export type QmpCommandName = keyof QmpCommands;
 /** The arguments of a command, as QEMU 7.2 to 11.1 take them: `QmpArguments<'blockdev-add'>`. */
 export type QmpArguments<C extends QmpCommandName> = QmpCommands[C]['arguments'];
-/** What a command returns: `QmpReturn<'query-status'>`. */
+/** The return type of a command: `QmpReturn<'query-status'>`. */
 export type QmpReturn<C extends QmpCommandName> = QmpCommands[C]['returns'];
 /** A command that QEMU runs out of band, while others are at work. */
 export type QmpOutOfBandCommandName = OutOfBandCommand;

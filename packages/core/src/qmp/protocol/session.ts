@@ -164,7 +164,7 @@ function hintFor(qmpClass: string): ErrorDetails {
 }
 
 function neverGreeted(): QmpilotError {
-  return new QmpilotError('QMP_LINK', 'QEMU never greeted');
+  return new QmpilotError('QMP_LINK', 'QEMU sent no QMP greeting');
 }
 
 function closed(): QmpilotError {

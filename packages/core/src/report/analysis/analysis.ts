@@ -40,7 +40,7 @@ export interface RunAnalysis extends Count {
   /** Clean attempts that would show, against this run, that the rate has gone down: Fisher, two-sided, 95 %. Null without a failure. */
   readonly cleanToShowFix: number | null;
   readonly groups: readonly FailureGroup[];
-  /** Why attempts were inconclusive, with how many. */
+  /** Reasons why attempts were inconclusive, with their number. */
   readonly reasons: readonly { readonly reason: string; readonly attempts: readonly number[] }[];
 }
 

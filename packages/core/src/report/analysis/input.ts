@@ -1,11 +1,11 @@
 import type { AttemptRecord } from '../../run-files/attempt-record.js';
 
-/** What run.json says, as far as it does: runs of other versions, or that were cut off early, lack some of it. */
+/** The readable part of run.json: runs of other versions, and truncated ones, lack members. */
 export interface RunDescription {
   readonly name: string;
   readonly startedAt?: string;
   readonly seed?: number;
-  /** How many attempts were wanted, all shards together. */
+  /** The requested number of attempts, all shards together. */
   readonly attempts?: number;
   readonly shard?: { readonly index: number; readonly count: number };
   readonly timeoutMs?: number;
@@ -25,7 +25,7 @@ export interface RunDescription {
   }[];
 }
 
-/** One line of what a run ran on. */
+/** A line about the environment of a run. */
 export interface Fact {
   readonly name: string;
   readonly value: string;
@@ -33,7 +33,7 @@ export interface Fact {
 
 /** One run directory, or the shards of one run together. */
 export interface RunInput {
-  /** How people call it: the folder's name. */
+  /** Label of the run: the name of its directory. */
   readonly label: string;
   readonly dir: string;
   readonly run: RunDescription;
@@ -43,18 +43,18 @@ export interface RunInput {
   readonly evidence: ReadonlyMap<number, AttemptEvidence>;
   /** The console's last bytes before the snapshot: what the screen showed when each attempt began. */
   readonly prologue?: Uint8Array;
-  /** Where each attempt's folder is, seen from where the report lies; for links. */
+  /** Directory of each attempt, relative to that of the report, for links. */
   readonly folder: (index: number) => string;
-  /** What could not be read, for users. */
+  /** Problems while reading, for users. */
   readonly notes: readonly string[];
   /** The shards it was put together from. */
   readonly shards?: readonly { readonly index: number; readonly count: number; readonly label: string }[];
 }
 
-/** What the folder of one attempt holds. */
+/** The evidence in the directory of an attempt. */
 export interface AttemptEvidence {
   readonly console: Uint8Array;
-  /** How much of the console is left out here. */
+  /** The part of the console that is left out here. */
   readonly consoleDropped: number;
   /** Text of console.timing; empty when there is none. */
   readonly timing: string;

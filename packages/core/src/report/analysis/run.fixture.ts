@@ -54,6 +54,6 @@ export const evidence = (console: string, more: Partial<AttemptEvidence> = {}): 
   ...more,
 });
 
-/** What a guest may print to break out of whatever shows it. */
+/** Text by which a guest may try to break out of the markup around it. */
 export const HOSTILE =
   '</script><script>globalThis.evil=1</script><img src=x onerror="globalThis.evil=1"> `${1}` ```\n\u2028\u2029 \u001b]52;c;ZXZpbA==\u0007\u001b[31m \u202eevil\u202c " \' & ]]> <!-- @everyone | # \ud800';

@@ -1,7 +1,7 @@
 import { safeLine } from '../../util/text/text-hygiene.js';
 import type { Evidence } from './evidence.js';
 
-/** One thing that happened, on the axis of the attempt; `ms` long, up to `at`. */
+/** An item on the time axis of an attempt. */
 export interface Item {
   readonly from: number;
   readonly to: number;

@@ -4,7 +4,7 @@ import { timeAt, type Timing } from './timing.js';
 export interface ConsoleLine {
   readonly at: number;
   readonly text: string;
-  /** How many lines in a row were the same but for numbers and the animation's stars; the text is of the last. */
+  /** Number of consecutive lines that differ only in numbers and animation; the text is that of the last. */
   readonly times: number;
 }
 
@@ -58,7 +58,7 @@ function jumps(bytes: Uint8Array, at: number): boolean {
   return false;
 }
 
-/** What stays the same of an animation: the text without numbers, stars and spinners; empty when hardly anything is left. */
+/** Returns the constant part of an animated line: its text without numbers, stars and spinners; empty when hardly anything remains. */
 function shapeOf(text: string): string {
   if (/^\[ *\d+\.\d+\]/.test(text)) return '';
   const shape = text.replace(/[\d*\s[\]⠀-⣿|/\\-]+/g, '').replace(/(min|s|h)+\//g, '/');

@@ -14,7 +14,7 @@ export interface Run {
   readonly inverse: boolean;
 }
 
-/** What changed on the screen at a moment. */
+/** A change of the screen. */
 export interface Frame {
   readonly at: number;
   readonly rows: ReadonlyMap<number, readonly Run[]>;
@@ -30,7 +30,7 @@ export interface Replay {
 export interface ReplayOptions {
   readonly columns: number;
   readonly rows: number;
-  /** What the terminal had been sent before the first byte. */
+  /** Bytes sent to the terminal before the first byte of the console. */
   readonly prologue?: Uint8Array | undefined;
   /** The screen before the first byte, as text: where there is no prologue. */
   readonly start?: string | undefined;
@@ -41,7 +41,7 @@ export interface ReplayOptions {
 const MAX_FRAMES = 1500;
 const LEAST_GAP_MS = 40;
 
-/** Has a terminal interpret the console, and keeps what changed from frame to frame. */
+/** Replays the console in a terminal, and records the changes of each frame. */
 export async function buildReplay(bytes: Uint8Array, timing: Timing, options: ReplayOptions): Promise<Replay> {
   const { columns, rows } = options;
   const terminal = new headless.Terminal({

@@ -10,7 +10,7 @@ export interface TimelineOptions {
   readonly bytes: number;
   readonly endMs: number;
   readonly signal: AbortSignal;
-  /** Somebody chose a moment, and perhaps what happened then. */
+  /** Called when the user selects a moment, and perhaps an item. */
   readonly onPick: (at: number, item: Item | undefined) => void;
 }
 
@@ -19,7 +19,7 @@ const DENSITY = 40;
 const AXIS = 24;
 const NARROW = 620;
 const GUTTER = 84;
-/** How near a click has to be to what it means, in px. */
+/** The largest distance of a click from its target, in px. */
 const REACH = 9;
 
 /** Lanes over one time axis. Drag and wheel move and zoom it. */

@@ -15,7 +15,7 @@ import { parseTiming } from './timing.js';
 const NEAR_MS = 15_000;
 const OUTCOME: Readonly<Record<string, string>> = { r: 'failed', c: 'clean', i: 'inconclusive' };
 
-/** One attempt in full: its timeline, its screen through time, its lines, what was kept of it. */
+/** Shows one attempt: its timeline, its screen over time, its console lines and its other evidence. */
 export class Viewer {
   readonly #section: HTMLElement;
   readonly #data: PageData;

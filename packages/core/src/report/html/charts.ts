@@ -48,7 +48,7 @@ ${levels.map(({ part, value }, index) => index % 2 === 0 && html`<text x="-8" y=
 </svg>`;
 }
 
-/** Where the axis begins: at 0, or higher up where a rare failure would hardly be seen. */
+/** Returns the lower end of the axis: 0, or more where a rare failure would hardly be visible. */
 function floorOf(curves: readonly NamedCurve[]): number {
   const lowest = Math.min(
     1,

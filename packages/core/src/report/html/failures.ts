@@ -9,13 +9,13 @@ import { html, type Html } from './html.js';
 
 interface MergedGroup {
   readonly group: FailureGroup;
-  /** For each run the attempts that had it. */
+  /** For each run, the attempts with this failure. */
   readonly seen: readonly (readonly number[])[];
 }
 
 const MAX_GROUPS = 200;
 
-/** What failed, by signature, most frequent first; each opens to its stack and the lines it was read from. */
+/** Renders the failures by signature, most frequent first; each opens to its stack and its console lines. */
 export function failuresSection(runs: readonly AnalyzedRun[]): Html {
   const groups = mergeGroups(runs);
   const reasons = runs.flatMap(({ analysis }) => analysis.reasons);
@@ -56,7 +56,7 @@ ${example.evidence.length > 0 && html`<h3>As it was seen</h3><pre>${example.evid
 <p><button type="button" class="goto" data-run="${own}" data-attempt="${exampleAttempt}" data-at="${Math.round(example.at)}">Show it in attempt ${exampleAttempt}</button> <span class="meta">signature <code>${group.signature}</code></span></p></div></details>`;
 }
 
-/** What particular findings say beyond the common fields. */
+/** Details of particular kinds of findings. */
 function facts(finding: Finding): string {
   const given: Readonly<Record<string, unknown>> = { ...finding };
   const texts = (['wchan', 'unit', 'description', 'cgroup', 'phase'] as const).flatMap((name) =>

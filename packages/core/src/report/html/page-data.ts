@@ -3,7 +3,7 @@ import { safeLine } from '../../util/text/text-hygiene.js';
 import type { FailureGroup } from '../analysis/analysis.js';
 import type { AttemptEvidence, RunInput } from '../analysis/input.js';
 
-/** What the page's own script works on. Text in it may come from the guest; `blob`s are deflated and in base64. */
+/** Data for the script of the page. Text may come from the guest; `blob`s are deflated and in base64. */
 export interface PageData {
   readonly v: 1;
   readonly runs: readonly PageRun[];
@@ -21,7 +21,7 @@ export interface PageRun {
   /** Which of `titles` were seen. */
   readonly seen: readonly (readonly number[])[];
   readonly titles: readonly string[];
-  /** Why attempts were inconclusive, by index. */
+  /** Reasons of inconclusive attempts, by index. */
   readonly reasons: Readonly<Record<number, string>>;
   readonly folders: readonly string[];
   /** The console's bytes before the attempts; empty when they were not kept. */

@@ -45,7 +45,7 @@ ${survivalChart(runs.map(({ input, analysis }) => ({ name: input.label, curve: a
 <p class="note">Share of attempts that have not failed yet, by time since the restore (Kaplan–Meier, 95 % band). A tick is an attempt that ended clean: it had not failed by then.${told.length === 1 && (median === null ? ' Fewer than half fail within the time an attempt has.' : ` Half of all attempts have failed after ${formatDuration(median)}.`)}</p></section>`;
 }
 
-/** How the run was started, ended and cut short: one line under the title. */
+/** Renders the line under the title: start and end of the run, and why it stopped early. */
 export function stateOf({ run, attempts, shards }: RunInput): string {
   const last = run.sessions.at(-1);
   const wanted = run.attempts;

@@ -45,7 +45,7 @@ export function comparisonHeadline(
   }
 }
 
-/** What stands behind the headline when two runs are compared. */
+/** Returns the sentence after the headline of a comparison of two runs. */
 export function comparisonSummary(
   [before, after]: readonly { readonly analysis: RunAnalysis }[],
   comparisons: readonly Comparison[],

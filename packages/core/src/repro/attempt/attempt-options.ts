@@ -2,7 +2,7 @@ import type { AttemptFiles } from '../../run-files/attempt-files.js';
 import type { RunEvent } from '../../run-files/attempt-record.js';
 import type { Duration } from '../../util/time/duration.js';
 
-/** What one attempt is given by its run. */
+/** The parameters of one attempt. */
 export interface AttemptOptions {
   readonly index: number;
   readonly fork: number;

@@ -17,7 +17,7 @@ import {
 } from './attempt-outcome.js';
 import { explainHang } from './explain-hang.js';
 
-/** Why the attempt has no verdict of its own, or which error the scenario threw. */
+/** The reason why the attempt has no verdict, or the error that the scenario threw. */
 interface Trouble {
   readonly reason: string;
   readonly threw?: true;

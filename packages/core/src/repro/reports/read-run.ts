@@ -10,9 +10,9 @@ import { salvageRunFile } from '../../run-files/run-file.js';
 import { parseJson, parseJsonLines } from '../../run-files/salvage.js';
 import { isObject } from '../../util/validation/is-object.js';
 
-/** How much of a run directory is read. */
+/** Options of `readRuns`. */
 export interface ReadRunOptions {
-  /** Where the report will lie: links to the attempts start there. Default the run directory. */
+  /** Directory of the report, from which links to the attempts start. Default: the run directory. */
   readonly from?: string | undefined;
   /** Without consoles and events: enough for numbers. */
   readonly evidence?: boolean | undefined;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { RunEnvironment } from '../../run-files/run-file.js';
 import { packageFolder } from '../../util/files/package-folder.js';
 
-/** What this run runs on, without anything that names the host or its user. */
+/** Returns the environment of a run, without names of the host or its user. */
 export function readEnvironment(): RunEnvironment {
   const all = cpus();
   return {

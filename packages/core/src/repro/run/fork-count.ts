@@ -7,14 +7,14 @@ export interface HostCapacity {
 
 export interface ForkCount {
   readonly forks: number;
-  /** For users: what decided. */
+  /** The deciding limit, for users. */
   readonly reason: string;
 }
 
 /** Of the memory that is free, this share may become guests' own pages; the rest is the host's. */
 const MEMORY_SHARE = 0.8;
 
-/** What this process may use: cgroup and affinity count where Node.js knows of them. */
+/** CPUs and memory available to this process; cgroup and affinity count where Node.js reports them. */
 export function hostCapacity(): HostCapacity {
   // Node.js 20.13 and later.
   const available = process.availableMemory?.() ?? freemem();

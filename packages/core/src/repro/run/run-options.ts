@@ -11,11 +11,11 @@ import { readEnvironment } from './environment.js';
 import { seedOfText } from './seed.js';
 import type { StopOptions } from './stop-rule.js';
 
-/** How `runScenario` makes the attempts, and where it writes them. */
+/** Options of `runScenario`. */
 export interface RunOptions extends StopOptions {
-  /** How many attempts; default 10, or what the run that is resumed has. All shards together. */
+  /** Number of attempts of all shards together; default 10, or that of the resumed run. */
   readonly attempts?: number | undefined;
-  /** How many run at once; default as many as CPUs and free memory allow. */
+  /** Number of attempts in parallel; default: as many as CPUs and free memory allow. */
   readonly forks?: number | undefined;
   /** Of one attempt; default the scenario's, else 3 min. */
   readonly timeout?: Duration | undefined;
@@ -37,7 +37,7 @@ export interface RunOptions extends StopOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called for everything that happens during the run; what it throws ends the run. */
   readonly onEvent?: ((event: RunEvent) => void) | undefined;
-  /** Where the scenario came from: kept in run.json, and compared by a resume. Without it no guest is cached. */
+  /** Source of the scenario: recorded in run.json, and compared on resume. Without it no guest is cached. */
   readonly source?: { readonly file: string; readonly sha256: string } | undefined;
   /** Boots and prepares the guest, and replaces the cached one. Default false. */
   readonly fresh?: boolean | undefined;
@@ -53,7 +53,7 @@ const DEFAULT_ATTEMPTS = 10;
 export function describeRun(scenario: Scenario, options: RunOptions): RunFile {
   const { shard, source, untilReproduced, until } = options;
   if (shard !== undefined && !isShard(shard))
-    throw new QmpilotError('USAGE', `shard: ${JSON.stringify(shard)} is none`, {
+    throw new QmpilotError('USAGE', `invalid shard ${JSON.stringify(shard)}`, {
       hint: 'the second of five is { index: 2, count: 5 }',
     });
   return {

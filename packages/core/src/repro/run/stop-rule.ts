@@ -56,7 +56,7 @@ export class StopRule {
     }
   }
 
-  /** Why the run can stop; undefined while it cannot. */
+  /** The reason to stop the run; undefined while there is none. */
   get reached(): string | undefined {
     if (this.#untilReproduced !== undefined && this.#reproduced >= this.#untilReproduced)
       return `reproduced ${this.#reproduced} times`;

@@ -19,7 +19,7 @@ export interface PrepareOptions {
   /** When `files` began, on the monotonic clock. */
   readonly begun: number;
   readonly tell: (event: RunEvent) => void;
-  /** Where prepared guests are cached between runs; unset, none is read or saved. */
+  /** Directory of the cache of prepared guests; without it none is read or saved. */
   readonly cache?:
     | { readonly source: string; readonly fresh: boolean; readonly cacheDir: string | undefined }
     | undefined;
@@ -114,7 +114,7 @@ async function openPrepared(
   }
 }
 
-/** Never rejects: only the next run needs the cached guest. */
+/** Saves the prepared guest for later runs; never rejects. */
 async function saveInBackground(
   snapshot: VmSnapshot,
   request: PreparedRequest,

@@ -1,7 +1,7 @@
 import { isQmpilotError } from '../../errors.js';
 import type { TakeOptions, TakenVm, VmSource } from './vm-source.js';
 
-/** One fork that dies while it is loaded proves little; after two in a row the snapshot is replaced. */
+/** Number of forks in a row that may fail to load before the snapshot is replaced. */
 const TRIES_A_SOURCE = 2;
 /** Renewals in a row without a single guest in between. */
 const MAX_RENEWALS = 2;

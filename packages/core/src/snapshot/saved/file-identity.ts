@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 
-/** What a file was when something came to depend on it. */
+/** Identity of a file that a snapshot depends on. */
 export interface FileIdentity {
   readonly path: string;
   readonly bytes: number;
@@ -16,7 +16,7 @@ export async function identify(path: string): Promise<FileIdentity> {
   return { path, bytes: size, mtimeMs, sha256: await sha256(path) };
 }
 
-/** Why the file is not what it was; undefined when it is. It is read only when its time stamp alone has changed. */
+/** Returns how the file differs; undefined when it does not. The file is read only when nothing but its time stamp has changed. */
 export async function differs(file: FileIdentity): Promise<string | undefined> {
   const now = await stat(file.path).catch(() => undefined);
   if (!now) return 'is not there';

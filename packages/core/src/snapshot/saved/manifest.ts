@@ -26,13 +26,13 @@ export interface SavedManifest extends SnapshotInfo {
   readonly accelerator: AcceleratorChoice;
   /** CPU flags of the host, where the guest sees them (`-cpu host`). */
   readonly hostFlags?: readonly string[];
-  /** What forks are started from. Paths of files are names in this folder. */
+  /** The machine that forks start. Paths are relative to this directory. */
   readonly spec: MachineSpec;
   readonly mappedRam: boolean;
   /** The guest as it was described, without what JSON cannot hold. */
   readonly guest: Readonly<Record<string, unknown>> & { readonly name: string; readonly key: string };
   readonly files: readonly SavedFile[];
-  /** What the console showed, where it was known. */
+  /** The screen of the console, where it is known. */
   readonly screen?: { readonly base64: string; readonly columns: number; readonly rows: number };
   /** Images that the disks continue reading from, and the kernel of a guest that can reboot. */
   readonly bases: readonly FileIdentity[];

@@ -34,7 +34,7 @@ export interface SaveRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Identities of images, which many snapshots share and nobody changes. */
+/** Identities of images, which many snapshots share and which do not change. */
 const identities = new Map<string, Promise<FileIdentity>>();
 
 /**

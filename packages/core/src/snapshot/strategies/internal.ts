@@ -21,7 +21,7 @@ export interface InternalSnapshot {
 const CONT_MS = 10_000;
 const NEEDS_RESET: ReadonlySet<string> = new Set(['shutdown', 'internal-error']);
 
-/** What stands in the way of an internal snapshot before QEMU is asked. */
+/** Returns what prevents an internal snapshot, as far as it is known without asking QEMU. */
 export async function internalBlockers(machine: Machine): Promise<readonly SnapshotBlocker[]> {
   const { holding, others } = await splitDisks(machine);
   if (holding.length === 0) {
@@ -44,7 +44,7 @@ export async function internalBlockers(machine: Machine): Promise<readonly Snaps
     }));
 }
 
-/** What can be written to, as QEMU has it: in qcow2, which hold the snapshot, and those that it leaves out. */
+/** The writable disks of QEMU: those in qcow2, which contain the snapshot, and the others. */
 async function splitDisks({
   qmp,
 }: Machine): Promise<{ readonly holding: readonly WritableDisk[]; readonly others: readonly WritableDisk[] }> {
@@ -55,7 +55,7 @@ async function splitDisks({
   };
 }
 
-/** How often the guest has written to each since QEMU's start. */
+/** The number of writes of the guest to each disk since QEMU's start. */
 async function countWrites({ qmp }: Machine, disks: readonly WritableDisk[]): Promise<ReadonlyMap<string, number>> {
   if (disks.length === 0) return new Map();
   const stats = await qmp.execute('query-blockstats');

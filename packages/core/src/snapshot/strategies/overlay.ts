@@ -11,7 +11,7 @@ import { isObject } from '../../util/validation/is-object.js';
 const run = promisify(execFile);
 
 /**
- * An empty qcow2 overlay at `path`: what is written goes there, what was not is read from `base`.
+ * Creates an empty qcow2 overlay at `path`: writes go there, and everything else is read from `base`.
  * @throws {TOOL_MISSING} without qemu-img
  * @throws {NO_SPACE} when it cannot be written
  */

@@ -15,7 +15,7 @@ export async function newRamFile(context: SnapshotContext, memoryMiB: number): P
   return path;
 }
 
-/** Why there is no room for a RAM file; undefined when there is. */
+/** Returns why there is no room for a RAM file; undefined when there is. */
 export async function whyNoRamFile(
   { directories }: SnapshotContext,
   memoryMiB: number,
@@ -29,7 +29,7 @@ export async function whyNoRamFile(
   }
 }
 
-/** RAM in a shared file, which templates need; where there is no room for one, in QEMU's own memory, and that is said. */
+/** Returns RAM in a shared file, which templates need, or in QEMU's memory, with a message, when there is no room for the file. */
 export async function planRam(
   context: SnapshotContext,
   memoryMiB: number,

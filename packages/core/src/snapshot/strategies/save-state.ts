@@ -13,7 +13,7 @@ import { blockedError } from '../blockers.js';
 
 export interface SaveOptions extends WaitOptions {
   readonly version: QemuVersion;
-  /** Where the state goes; the file is there already, and empty. */
+  /** File for the state; it exists and is empty. */
   readonly state: SavedState;
 }
 

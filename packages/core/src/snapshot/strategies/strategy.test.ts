@@ -53,7 +53,7 @@ describe('the choice of a strategy', () => {
     };
     expect(chooseStrategy({ ...machine(), readBack }, undefined)).toEqual({
       strategy: 'internal',
-      reason: 'a second QEMU cannot stand in for this one: it has a port',
+      reason: 'this machine cannot be started a second time: it has a port',
     });
     expect(chooseStrategy({ ...machine(), readBack: { ...readBack, obstacles: [] } }, undefined).strategy).toBe(
       'template',

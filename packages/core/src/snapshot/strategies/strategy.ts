@@ -20,12 +20,12 @@ const EXCLUSIVE: readonly (readonly [RegExp, string])[] = [
   [/^(?:unix|tcp|telnet|socket|file|pipe|serial|pty)[:,].*|server(?:=on)?\b/, 'a socket or device of its own'],
 ];
 
-/** What this machine allows, the fastest first. `wanted` is taken at its word. */
+/** Chooses the fastest strategy that the machine allows, or `wanted`. */
 export function chooseStrategy(spec: MachineSpec, wanted: SnapshotStrategy | undefined): StrategyChoice {
   if (wanted !== undefined) return { strategy: wanted, reason: 'asked for' };
   const [obstacle] = spec.readBack?.obstacles ?? [];
   if (obstacle)
-    return { strategy: 'internal', reason: `a second QEMU cannot stand in for this one: ${obstacle.reason}` };
+    return { strategy: 'internal', reason: `this machine cannot be started a second time: ${obstacle.reason}` };
   const exclusive = whyExclusive(spec.extra);
   if (exclusive !== undefined)
     return { strategy: 'internal', reason: `a second QEMU cannot have ${exclusive} that this one was given` };
@@ -34,7 +34,7 @@ export function chooseStrategy(spec: MachineSpec, wanted: SnapshotStrategy | und
   return { strategy: 'template', reason: 'forks can map the RAM file' };
 }
 
-/** What of these QEMU arguments only one process can have; undefined when a second QEMU can have them all. */
+/** Returns the part of these QEMU arguments that only one process can have; undefined when a second QEMU can have them all. */
 export function whyExclusive(extra: readonly string[]): string | undefined {
   return EXCLUSIVE.find(([pattern]) => extra.some((argument) => pattern.test(argument)))?.[1];
 }

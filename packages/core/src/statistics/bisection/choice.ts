@@ -11,7 +11,7 @@ const QUANTILES = 48;
 /** Groups that together hold less than this tell too little to be looked at. */
 const NEGLIGIBLE = 1e-6;
 
-/** What a step costs, in any unit: seconds, or attempts. */
+/** The cost of a step, in any unit: seconds, or attempts. */
 export interface StepCosts {
   /** One attempt, restore included. */
   readonly attempt: number;
@@ -19,7 +19,7 @@ export interface StepCosts {
   readonly prepare: (id: string) => number;
 }
 
-/** Where to try next. */
+/** The next commit to test. */
 export interface BisectionStep {
   readonly commit: string;
   /** Attempts at most: the step ends at the first failure. */

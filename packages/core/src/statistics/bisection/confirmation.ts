@@ -8,7 +8,7 @@ interface Subject {
   readonly seen: { failures: number; attempts: number };
 }
 
-/** What a confirmation found: undecided until each commit was tried often enough. */
+/** The result of a confirmation: undecided until each commit was tested often enough. */
 export type ConfirmationState = 'undecided' | 'confirmed' | 'refuted';
 
 /** What is known of the rates from all other attempts, and from which ratio of the likelihoods on a commit counts as decided. */
@@ -62,7 +62,7 @@ export class Confirmation {
     subject.seen.attempts += attempts;
   }
 
-  /** What was seen of each commit. */
+  /** The counts of each commit. */
   get counts(): readonly {
     readonly commit: string | undefined;
     readonly failures: number;

@@ -6,7 +6,7 @@ import { type HistoryCommit, History } from './history.js';
 import { GOOD_END, Posterior } from './posterior.js';
 import { JEFFREYS, RateModel, type RatePrior } from './rate-model.js';
 
-/** What is known before the first attempt. */
+/** Knowledge before the first attempt. */
 export interface RateBisectionOptions {
   /** The rate from the culprit on. Default: unknown (Jeffreys' prior). */
   readonly rate?: RatePrior;
@@ -106,7 +106,7 @@ export class RateBisection {
     return count === -1 ? suspects : suspects.slice(0, count + 1);
   }
 
-  /** What is left to find out, in bits. */
+  /** The remaining uncertainty, in bits. */
   get entropy(): number {
     return this.#posterior.weights.reduce((sum, p) => (p > 0 ? sum - p * Math.log2(p) : sum), 0);
   }

@@ -2,7 +2,7 @@ import { QmpilotError } from '../../errors.js';
 import type { Count } from '../count.js';
 import { logBeta } from './log-gamma.js';
 
-/** What is known of a failure rate: a Beta prior, or the rate itself. */
+/** Knowledge of a failure rate: a Beta prior, or the rate itself. */
 export type RatePrior = { readonly alpha: number; readonly beta: number } | { readonly rate: number };
 
 /** Jeffreys' prior: the one that the model uses when nothing is known of a rate. */

@@ -1,4 +1,4 @@
-/** Where a call stands, to be shown by an error that is made later: by a timer, or by a look at the guest. */
+/** The stack of a call, for an error that is created later, by a timer or a poll. */
 export class CallerStack {
   readonly #place = new Error();
 

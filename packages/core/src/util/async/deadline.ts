@@ -18,11 +18,11 @@ export interface WaitOptions {
 }
 
 export interface WaitDescription {
-  /** What is awaited, as the error will say it: "the login prompt on ttyS0". */
+  /** What is awaited, for the error: "the login prompt on ttyS0". */
   readonly awaited: string | (() => string);
   /** The limit when the caller gives none: as `patience`. Without either the wait has no limit. */
   readonly defaultTimeout?: Duration | undefined;
-  /** Asked when the wait fails: what was seen instead, and what to do next. */
+  /** Called when the wait fails: what was seen instead, and what to do next. */
   readonly details?: (() => ErrorDetails) | undefined;
 }
 

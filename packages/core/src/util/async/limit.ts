@@ -6,7 +6,7 @@ import { wallTimer } from '../time/wall-timer.js';
 import { CallerStack } from './caller-stack.js';
 import { onAbort } from './on-abort.js';
 
-/** Why a limit ended the steps of an operation. Each step that waits makes of it the error that says what it waited for. */
+/** The reason why a limit ended an operation. Each step that waits turns it into an error that says what it waited for. */
 class LimitReached {
   readonly #make: (awaited: string, details: ErrorDetails) => QmpilotError;
 
@@ -30,7 +30,7 @@ export function abortError(awaited: string, signal: AbortSignal | undefined, det
 }
 
 export interface LimitedOperation {
-  /** What the operation waits for as a whole, for when no step says it. */
+  /** What the operation as a whole waits for, when no step says it. */
   readonly awaited: string;
   /** Of the caller: wall-clock time from now. */
   readonly timeout?: Duration | undefined;

@@ -1,6 +1,6 @@
 type Listener = () => void;
 
-/** One listener of the platform's for each signal: Node.js warns of a leak at eleven, and twenty waits on one signal are none. */
+/** One event listener for each signal: Node.js warns of a leak at eleven, and twenty waits on one signal are not a leak. */
 const listening = new WeakMap<AbortSignal, Set<Listener>>();
 
 /** Calls `listener` when the signal fires, not if it has fired already. Returns an unsubscribe function. */

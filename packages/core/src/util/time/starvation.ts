@@ -5,7 +5,7 @@ const POLL_INTERVAL_MS = 250;
 /** A thread that waits for less than this share of the time is on a busy host, not on one with too few processors. */
 const STARVED_SHARE = 0.25;
 
-/** What one thread has waited for a processor, by its id, in ns. */
+/** The time that each thread has waited for a processor, by its id, in ns. */
 type Delays = ReadonlyMap<string, number>;
 
 interface Watched {

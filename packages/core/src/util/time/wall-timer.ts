@@ -5,7 +5,7 @@ import { starvedMs } from './starvation.js';
 const MAX_TIMER_MS = 2 ** 30;
 /** A timer that fires so late was held up: this process was stopped, or the host slept. */
 const LATE_MS = 500;
-/** What came while this process was held up is read first. */
+/** Input that arrived while this process was suspended is read first. */
 const CATCH_UP_MS = 100;
 
 /** Calls `act` when `ms` have passed, with how much of it QEMU was starved. Returns a function that cancels it. */

@@ -168,7 +168,7 @@ export class MachineSlot {
   }
 
   #moveChannels(): void {
-    this.agent?.interrupt(new QmpilotError('QMP_LINK', 'the VM went on in another QEMU'));
+    this.agent?.interrupt(new QmpilotError('QMP_LINK', 'the VM continued in another QEMU'));
     this.#eachStream((channel, stream) => channel.moveTo(stream));
   }
 

@@ -20,7 +20,7 @@ export interface PoweroffOptions extends WaitOptions {
    * button, `none` leaves it to the caller, who has typed it or is about to.
    */
   readonly via?: 'shell' | 'acpi' | 'none' | undefined;
-  /** What is asked for; default `poweroff`. */
+  /** The request; default `poweroff`. */
   readonly wanted?: ShutdownWish | undefined;
   /** An end that came later than this is `slow` instead of `clean`; default 1 min. */
   readonly slowAfter?: Duration | undefined;

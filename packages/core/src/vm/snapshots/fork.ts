@@ -9,7 +9,7 @@ import type { ForkManyOptions, ForkOptions, RestoreOptions } from './options.js'
 
 let forkCount = 0;
 
-/** What making forks needs of a VM. */
+/** The part of a VM that forking needs. */
 export interface ForkedVm {
   readonly console: Console;
   readonly reseeded: Promise<void>;

@@ -11,7 +11,7 @@ export function describeGuest({ login, ...guest }: PreparedGuest): SavedManifest
 export function guestOf(record: SavedManifest['guest']): PreparedGuest {
   const { login, ...guest } = record;
   if (!isGuest(guest))
-    throw new QmpilotError('SNAPSHOT', `the guest of this snapshot is not described as it must be`, {
+    throw new QmpilotError('SNAPSHOT', `invalid guest record in the snapshot manifest`, {
       hint: 'save the snapshot again',
     });
   if (typeof login !== 'object' || login === null || !('source' in login) || !('flags' in login)) return guest;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { ConsoleShell } from '../../shell/console-shell/console-shell.js';
 
 export interface ReseedOptions {
-  /** What the guest's clock is set to; undefined leaves it. */
+  /** The time to set the guest's clock to; undefined leaves it. */
   readonly clock: Date | undefined;
   /** Left in the guest as /run/qmpilot/seed. */
   readonly seed: number;

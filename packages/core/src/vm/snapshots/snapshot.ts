@@ -9,14 +9,14 @@ import { describeGuest } from './guest-record.js';
 import type { ForkManyOptions, ForkOptions, RestoreOptions } from './options.js';
 import { SnapshotPool, type PoolOptions } from './pool.js';
 
-/** What a snapshot was taken of, and what its forks run on. */
+/** The machine of a snapshot, which its forks run on. */
 export interface SnapshotFacts {
   readonly guest: { readonly name: string; readonly key: string };
   readonly accelerator: AcceleratorChoice;
   readonly qemu: { readonly path: string; readonly version: string };
 }
 
-/** Where a snapshot comes from. */
+/** The origin of a snapshot. */
 export interface SnapshotOrigin {
   /** Restores the VM that it was made of; absent when it was opened from a directory. */
   readonly restore?: (options: RestoreOptions) => Promise<void>;
@@ -73,7 +73,7 @@ export class Snapshot<V extends ForkedVm> implements SnapshotInfo, AsyncDisposab
     return new SnapshotPool(this.#family, this.name, options);
   }
 
-  /** What it was taken of, and what its forks run on. */
+  /** The machine that it was taken of, which its forks run on. */
   get facts(): SnapshotFacts {
     const { guest, accelerator, context } = this.#family;
     return {

@@ -159,7 +159,7 @@ export class VmSnapshots {
     return this.#reseeded;
   }
 
-  /** Lets a machine that was loaded run. */
+  /** Starts the guest of a machine that was loaded. */
   async begin(options: RestoreOptions): Promise<void> {
     await this.#cont(options);
     this.#seed = randomInt(2 ** 48 - 1);
@@ -167,7 +167,7 @@ export class VmSnapshots {
     const { sampling } = this.#context.slot;
     if (!sampling) return;
     const time = clock === 'host' ? new Date() : clock === 'keep' ? undefined : clock;
-    // A guest that is too stuck for it is the detectors' concern.
+    // The detectors report a guest that is stuck.
     this.#reseeded = reseed(sampling, { clock: time, seed: this.#seed }).catch(() => {});
   }
 
@@ -190,7 +190,7 @@ export class VmSnapshots {
     await rm(directory, { recursive: true, force: true });
   }
 
-  /** What this QEMU was given and a second one, which forks and templates need, cannot have. */
+  /** Arguments of this QEMU that a second one, which forks and templates need, cannot have. */
   #exclusives(): readonly SnapshotBlocker[] {
     const exclusive = whyExclusive(this.#context.slot.machine.spec.extra);
     if (exclusive === undefined) return [];

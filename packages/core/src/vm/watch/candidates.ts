@@ -1,7 +1,7 @@
 import type { Candidate } from '../../detect/finding.js';
 import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
 
-/** What `awaitDecisions` needs of a watch. */
+/** The part of a watch that `awaitDecisions` needs. */
 export interface CandidateSource {
   /** Takes a sample, so that a thread that has just entered D state is a candidate as well. */
   sampleNow(): Promise<void>;
@@ -14,7 +14,7 @@ export interface CandidateSource {
 
 /** Between two looks at the candidates. */
 const INTERVAL_MS = 100;
-/** For candidates that are overdue: one sample of a busy guest may take this long. */
+/** Extra time for overdue candidates: one sample of a busy guest may take this long. */
 const OVERDUE_MS = 30_000;
 
 /**

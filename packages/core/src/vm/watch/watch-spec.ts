@@ -5,7 +5,7 @@ import { parseDuration, type Duration } from '../../util/time/duration.js';
 import { validate } from '../../util/validation/validate.js';
 import type { CommandCheck } from './check-watch.js';
 
-/** What to look for. */
+/** Detectors of a watch, and their options. */
 export interface WatchSpec {
   /** Reports of the kernel on the serial console: all kinds (default), those named, or none. Hung tasks are among them. */
   readonly kernelLog?: boolean | readonly KernelLogKind[];

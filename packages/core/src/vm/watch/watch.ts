@@ -98,12 +98,12 @@ export class Watch implements AsyncDisposable {
     );
   }
 
-  /** The last look at the guest's threads; undefined before the first, and without `dState`. */
+  /** The last sample of the guest's threads; undefined before the first, and without `dState`. */
   get lastSample(): ThreadSample | undefined {
     return this.#threads?.sample;
   }
 
-  /** Why the guest's threads could not be looked at last time; undefined when they could. */
+  /** The error of the last sample of the guest's threads; undefined when it succeeded. */
   get samplingError(): QmpilotError | undefined {
     return this.#threads?.error;
   }

@@ -1,7 +1,7 @@
-/** What one record of a journal, of `dmesg -J` or of a container's log says, by its field names. */
+/** The fields of one record of a journal, of `dmesg -J` or of a container's log. */
 export type RecordFields = Readonly<Record<string, unknown>>;
 
-/** Where the text is, the most telling first: journal, dmesg, docker, collectors of logs, cloud consoles. */
+/** Fields that contain the text, the most specific first: journal, dmesg, docker, log collectors, cloud consoles. */
 const MESSAGE_FIELDS = ['MESSAGE', 'msg', 'log', 'message', 'textPayload', 'line'] as const;
 /** Fields that name the program that wrote a message. */
 const WRITER_FIELDS = ['_TRANSPORT', 'SYSLOG_IDENTIFIER', 'ident', 'appname', '_COMM'] as const;

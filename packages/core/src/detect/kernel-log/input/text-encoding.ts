@@ -1,4 +1,4 @@
-/** How the text of a log is encoded. */
+/** The encoding of a log's text. */
 export type TextEncoding = 'utf-8' | 'utf-16le' | 'utf-16be' | 'binary';
 
 /** Runs of NUL that a file system or ramoops leaves in a log are padding. */

@@ -1,7 +1,7 @@
 import { stripEscapes } from './escapes.js';
 import { KERNEL_FORMS, LAVA_END, LAVA_RECORD, PROGRAM_LINE, VENDOR_TASK, WRAPPERS } from './line-forms.js';
 
-/** One line of the console, without what stands before the kernel's own words. */
+/** One line of the console, without its prefixes. */
 export interface KernelLine {
   /** The message, without timestamp, level, caller tag, escape sequences. At most `MAX_TEXT` characters. */
   readonly text: string;
@@ -35,7 +35,7 @@ const KMSG = /^\d{1,4},\d{1,12},(\d{1,16}),[^;,]{1,4}(?:,caller=([TC]\d{1,10}))?
 /** A pane's border (U+2500 to U+257F), as bytes. */
 const BORDER = /\u00e2[\u0094\u0095][\u0080-\u00bf]/;
 const MAX_PATH = 128;
-/** What stands right before a line of the log that a program shows as text: a quotation mark, or `FILE:LINE:` of a search. */
+/** The text before a log line that a program quotes: a quotation mark, or `FILE:LINE:` of a search. */
 const QUOTES = /["'`]$|(?:^|\s)[\w~+-]{0,64}[./][\w./~+-]{1,96}:(?:\d{1,9}:)?$/;
 /** Marks of inline code or of a mail before a line are no quotation. */
 const MARKS_ONLY = /^[\s>|`*\u00ef\u00bb\u00bf]*$/;
@@ -46,7 +46,7 @@ const NUMBER_SOON = /^.{0,32}\d\d/;
 // eslint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f]/g;
 
-/** What is known of a line before it is read. */
+/** Context of a line, known before it is parsed. */
 export interface LineOptions {
   /** It holds no control characters. */
   readonly plain?: boolean;

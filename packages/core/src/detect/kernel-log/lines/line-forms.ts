@@ -25,7 +25,7 @@ export interface LineForm {
 const form = (name: string, source: string): LineForm => ({ name, pattern: new RegExp(`^${source}`) });
 const numberForm = (name: string, source: string): LineForm => ({ ...form(name, `(?:${source})`), number: true });
 
-/** What only the kernel's messages have before them. */
+/** Prefixes that only messages of the kernel have. */
 export const KERNEL_FORMS: readonly LineForm[] = [
   // `Nov 24 06:00:00 host kernel: `, without a host name too, with `kern.alert` (busybox, OpenWrt)
   form(

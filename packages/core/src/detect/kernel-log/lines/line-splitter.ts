@@ -1,6 +1,6 @@
 import type { LiteralMatcher } from './literal-matcher.js';
 
-/** What is kept of a line: a pane's drawing may put any amount before the kernel's words, which end the line. */
+/** Bytes kept of a line: a pane may draw any amount of text before the kernel's message, which ends the line. */
 const KEPT = 4096;
 const LINE_FEED = 10;
 const CARRIAGE_RETURN = 13;
@@ -65,7 +65,7 @@ export class LineSplitter {
     this.#plain = true;
   }
 
-  /** Where the line ends that continues at `from`, or the length of `bytes`. Nearly all the time is spent here. */
+  /** Returns the end of the line that continues at `from`, or the length of `bytes`. The splitter spends nearly all its time here. */
   #scan(bytes: Uint8Array, from: number): number {
     const { columns, next, firstHit } = this.#matcher;
     let state = this.#state;

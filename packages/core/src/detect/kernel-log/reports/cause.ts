@@ -30,7 +30,7 @@ export function explainedBy(report: OpenReport, { secondary }: Rule): boolean {
   return report.rule.fatal === true && [undefined, INIT].includes(taskOf(report)?.pid);
 }
 
-/** What a task that has just died does on its way out is no failure of its own. */
+/** Failures of a task that exits after it was killed by the kernel are follow-ups. */
 export function isFollowUp(finding: KernelLogFinding, cause: Cause, report: OpenReport): boolean {
   if (finding.panic !== undefined && report.rule.kind === 'kernel-panic') return false;
   const sameTask = finding.task !== undefined && finding.task.pid === cause.pid;

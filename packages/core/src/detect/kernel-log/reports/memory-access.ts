@@ -24,7 +24,7 @@ const RISCV_ACCESS: Readonly<Record<string, MemoryAccess['kind']>> = {
   'f': 'write',
 };
 
-/** What was done to which memory, as far as the report says. */
+/** The kind of access and the memory accessed, where the report has them. */
 export function memoryAccess(report: OpenReport): MemoryAccess | undefined {
   switch (report.rule.kind) {
     case 'kasan':
@@ -75,7 +75,7 @@ function faultingAccess(report: OpenReport): MemoryAccess | undefined {
   return { kind, ...(address === undefined ? {} : { address }) };
 }
 
-/** What the processor says of the access where the kernel's own words do not. */
+/** The access according to the processor, where the kernel's message does not tell. */
 function byRegisters(report: OpenReport): MemoryAccess['kind'] {
   const writes = firstMatch(report, DATA_ABORT)?.[1];
   if (writes !== undefined) return writes === '1' ? 'write' : 'read';

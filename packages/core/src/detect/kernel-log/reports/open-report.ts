@@ -94,7 +94,7 @@ export class OpenReport {
     return this.#marked;
   }
 
-  /** What the kernel prints behind such a header in any case is not there. */
+  /** Lines that the kernel always prints after such a header are missing. */
   get lacksWhole(): boolean {
     if (this.rule.secondary === 'always') return true;
     if (this.rule.single === true || this.rule.from === 'none' || this.hasTrace || this.counters.length > 0)
@@ -113,7 +113,7 @@ export class OpenReport {
     return this.rule.kind !== 'hung-task' || this.lines.length < 2;
   }
 
-  /** What comes at `time` comes too late to be a part of it. */
+  /** Returns whether a line at `time` is too late to be a part of the report. */
   isOver(time: number | undefined): boolean {
     return time !== undefined && this.#lastTime !== undefined && time - this.#lastTime > MAX_GAP;
   }
@@ -138,7 +138,7 @@ export class OpenReport {
     if (this.evidence.length < MAX_EVIDENCE) this.evidence.push(decode(raw).slice(0, MAX_EVIDENCE_LINE));
   }
 
-  /** What the kernel said of it before its header. */
+  /** Lines of the kernel about it before its header. */
   preface(lines: readonly string[]): void {
     this.evidence.unshift(...lines.map((raw) => decode(raw).slice(0, MAX_EVIDENCE_LINE)));
   }

@@ -62,7 +62,7 @@ export const BUGS: readonly Rule[] = [
   },
 ];
 
-/** What the kernel itself calls a bug and no other rule knows. */
+/** Any line that the kernel itself calls a bug and that no other rule matches. */
 export const ANY_BUG: Rule = {
   kind: 'bug',
   severity: 'error',

@@ -9,7 +9,7 @@ export interface Header {
   readonly match: RegExpExecArray;
 }
 
-/** Where a header may begin behind text that another message left without a line end. */
+/** Positions at which a header may begin after text that another message left without a line end. */
 const INNER_START = new RegExp(
   `(?:(?:NMI )?watchdog: |rcu: )?${union([
     'BUG: (?:soft lockup|unable to handle|kernel NULL|K[A-Z]{3,4}: |sleeping function|scheduling while|spinlock)',
@@ -24,7 +24,7 @@ const INNER_START = new RegExp(
   'g',
 );
 const MAX_INNER = 2;
-/** What is looked at of a line whose form is not known. */
+/** The part of a line of unknown form that is searched. */
 const MAX_UNREAD = 400;
 /** A program that writes to the kernel's log, or words that are quoted. */
 const QUOTED = /["'`]|---\[|\w\[\d{1,10}\]: |\b(?:audit|Command line|command line|cmdline)\b/;

@@ -2,7 +2,7 @@ import type { Severity } from '../../finding.js';
 import type { KernelLogKind } from '../kernel-log-finding.js';
 import type { SkipSet } from '../stacks/skip-sets.js';
 
-/** Where the function of the title is looked for; each falls back on the main trace where it finds none. */
+/** Where to look for the function of the title; each falls back to the main trace. */
 export type FunctionSource =
   /** The title names none. */
   | 'none'
@@ -47,7 +47,7 @@ export interface Rule {
   readonly follows?: boolean;
   /** A further header of the same rule belongs to the open report. */
   readonly repeats?: boolean;
-  /** What a line of the report makes of it; the first that matches counts. */
+  /** Changes of the finding by a line of the report; the first match counts. */
   readonly variants?: readonly { readonly pattern: RegExp; readonly severity: Severity; readonly title: string }[];
   /** It is a failure of the kernel only when a line of the report has this form; else a program was told off. */
   readonly confirmedBy?: RegExp;

@@ -5,7 +5,7 @@ import { COMMON_SKIP } from './rule.js';
 const MEMORY_SKIP: readonly SkipSet[] = [...COMMON_SKIP, 'completions'];
 const FUNCTION = '(?<function>[^\\s+\\[\\]]{1,200})(?:\\+0x[0-9a-f]+/0x[0-9a-f]+)?';
 
-/** What `report_ubsan_failure()` of lib/ubsan.c says, and the name that the whole report has for it. */
+/** Messages of `report_ubsan_failure()` of lib/ubsan.c, and the name of each in a complete report. */
 const TRAPPED_CHECKS = [
   ['array index out of bounds', 'array-index-out-of-bounds'],
   ['shift out of bounds', 'shift-out-of-bounds'],

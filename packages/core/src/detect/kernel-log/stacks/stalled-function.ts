@@ -13,7 +13,7 @@ export interface ProgramCounter {
   readonly depth: number;
 }
 
-/** Where the interrupt that noticed the stall came in: what it interrupted stands below. */
+/** Entry functions of the interrupt that noticed the stall: the interrupted code is below them. */
 const INTERRUPT = new RegExp(
   union([
     '^(?:asm_)?(?:sysvec_|smp_)?(?:apic_timer_interrupt|reschedule_interrupt|call_function(?:_single)?(?:_interrupt)?$|common_interrupt)',
