@@ -104,7 +104,9 @@ export class VmSnapshots {
     const forwards = await this.#context.forwards.readOrRecall();
     const nonce = await this.#prepareGuest(options);
     const { saved, pausedMs } =
-      choice.strategy === 'internal' ? await this.#saveInternal(options) : await this.#saveFiles(choice.strategy, options);
+      choice.strategy === 'internal'
+        ? await this.#saveInternal(options)
+        : await this.#saveFiles(choice.strategy, options);
     if (choice.strategy !== 'internal') await this.#context.forwards.addAgain(forwards);
     const info = { name, ...choice, savedAt: wallTime(), pausedMs, ...(nonce !== undefined && { nonce }) };
     const forwardedPorts = forwards.map(({ guestPort }) => guestPort);
