@@ -98,7 +98,9 @@ export class GuestProcess implements AsyncDisposable {
       `stty sane columns ${columns} rows ${rows}`,
       'trap : INT QUIT HUP',
       this.#marks.printBegin,
-      `bash -c ${shQuote(text)}`,
+      // What a shell starts in the background ignores these signals, and a shell cannot undo that.
+      'run=$(env --default-signal=INT,QUIT echo env --default-signal=INT,QUIT 2>/dev/null)',
+      `$run bash -c ${shQuote(text)}`,
       'code=$?',
       this.#marks.printEnd,
     ].join('; ');
