@@ -28,6 +28,8 @@ it('gives the program a terminal with a size, signals and job control, also as a
   await console.type('stty size\n');
   await console.expect(/^40 120\n/m);
   await console.type('sleep 1000\n');
+  // Earlier, the terminal would drop the line as well.
+  await vm.waitForCommand('pgrep -x sleep');
   await console.press('C-z');
   await console.expect(/Stopped +sleep 1000/);
   await console.type('fg\n');
