@@ -22,6 +22,8 @@ const GENERIC = [
   'src/vm/snapshots/snapshot.ts:Snapshot',
   'src/vm/snapshots/pool.ts:SnapshotPool',
   'src/vm/snapshots/pool.ts:PoolTakeOptions',
+  // `Wait` of the index is this type and the namespace of its makers.
+  'src/vm/wait/wait.ts:Wait',
 ];
 
 export default {

@@ -43,7 +43,7 @@ describe('one snapshot, used hard', () => {
   let vm: Vm;
   let nonce: string;
   beforeAll(async () => {
-    vm = await boot(GUEST, { cache: true });
+    vm = await boot(GUEST);
     nonce = (await vm.exec('od -An -N8 -tx8 /dev/urandom | tee /run/nonce')).stdout;
     await vm.expectOk('echo marker > /root/marker');
     await vm.snapshot('base');
@@ -113,7 +113,7 @@ describe('calls that come while another is under way', () => {
       ?.slice(1)
       .find(Boolean) ?? '';
   beforeAll(async () => {
-    vm = await boot(GUEST, { cache: true });
+    vm = await boot(GUEST);
     for (const name of ['one', 'two']) {
       await vm.expectOk(`echo ${name} > /run/state`);
       await vm.snapshot(name);
@@ -275,7 +275,7 @@ describe('a controller that is killed while it keeps a snapshot', () => {
   it('leaves none that is not whole, and what it had begun goes with the next keep', async () => {
     const whole = join(folder, 'whole');
     const script = `import { boot, debian, openSnapshot } from ${JSON.stringify(CORE)};
-      const vm = await boot(debian({ defect: 'io-uring-unlocked-flush' }), { cache: true });
+      const vm = await boot(debian({ defect: 'io-uring-unlocked-flush' }));
       const snapshot = await vm.snapshot('a');
       await snapshot.save(${JSON.stringify(whole)});
       console.log('kept');

@@ -39,6 +39,7 @@ export type {
   TaskActivity,
 } from '../introspect/explanation/explanation.js';
 export type { LockKind } from '../introspect/locks/lock-wait.js';
+export type { TaskState } from '../introspect/tasks/tasks.js';
 export type { KillOptions } from '../vm/inspect/kill-and-report.js';
 export type { ScreenshotOptions } from '../vm/inspect/screenshot.js';
 export type { ProcessStacks, StacksOptions, ThreadStacks } from '../vm/inspect/stacks.js';
@@ -50,6 +51,7 @@ export type { PoolOptions } from '../vm/snapshots/pool.js';
 export type { SnapshotFacts } from '../vm/snapshots/snapshot.js';
 export type { TakeOptions, Vm, VmSnapshot as Snapshot, VmSnapshotPool as SnapshotPool } from '../vm/vm.js';
 export type { UntilOptions } from '../vm/wait/combine.js';
+export type { WaitValues } from '../vm/wait/combine.js';
 export type { CommandWait } from '../vm/wait/command.js';
 export type { FileWait } from '../vm/wait/file.js';
 export type { PortWait } from '../vm/wait/port.js';

@@ -1,6 +1,7 @@
 import type { KernelStack } from '../stacks/unwind.js';
 import type { KernelTask } from '../tasks/tasks.js';
 
+/** What a task can wait for. `variable`, `bit` and `page` are waits by address; `wait-queue` is any other queue. */
 export type LockKind =
   | 'mutex'
   | 'rw-semaphore'

@@ -33,6 +33,7 @@ export interface KernelTask {
   readonly lastRan?: bigint;
 }
 
+/** What a task does, by its state in the scheduler. `blocked` is uninterruptible sleep, D. */
 export type TaskState = 'running' | 'sleeping' | 'blocked' | 'idle' | 'stopped' | 'dead';
 
 export interface TaskList {

@@ -135,6 +135,7 @@ export class GuestProcess implements AsyncDisposable {
     return this.#closing;
   }
 
+  /** Calls `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

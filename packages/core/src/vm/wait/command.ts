@@ -6,6 +6,7 @@ import { checkCommand } from '../../shell/exec-schema.js';
 import { validate } from '../../util/validation/validate.js';
 import type { Wait } from './wait.js';
 
+/** What `Wait.forCommand` waits for. */
 export interface CommandWait {
   /** Waits until the command fails, instead. Default false. */
   readonly fails?: boolean | undefined;

@@ -5,6 +5,7 @@ import { validate } from '../../util/validation/validate.js';
 import { lastError, look } from './look.js';
 import type { Wait } from './wait.js';
 
+/** What `Wait.forFile` waits for. */
 export interface FileWait {
   /** Waits until the path does not exist, instead. Default false. */
   readonly gone?: boolean | undefined;

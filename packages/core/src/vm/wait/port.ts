@@ -5,6 +5,7 @@ import { validate } from '../../util/validation/validate.js';
 import { lastError, look } from './look.js';
 import type { Wait } from './wait.js';
 
+/** What `Wait.forPort` waits for. */
 export interface PortWait {
   /** Name or address as the guest sees it; default 127.0.0.1. */
   readonly host?: string | undefined;

@@ -5,6 +5,7 @@ import { validate } from '../../util/validation/validate.js';
 import { look } from './look.js';
 import type { Wait, WaitTarget } from './wait.js';
 
+/** What `Wait.forUnit` waits for. */
 export interface UnitWait {
   /** The awaited state; default `active`. */
   readonly state?: 'active' | 'inactive' | 'failed' | undefined;

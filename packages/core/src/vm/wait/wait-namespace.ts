@@ -11,4 +11,23 @@ import type { Wait as Condition } from './wait.js';
 export type Wait<T = unknown> = Condition<T>;
 
 /** Makes conditions for `vm.waitFor`. */
-export const Wait = { forUnit, forPort, forFile, forSocket, forText, forCommand, until, all, any } as const;
+export const Wait = {
+  /** A systemd unit reaches a state. */
+  forUnit,
+  /** A TCP port in the guest accepts or refuses connections. */
+  forPort,
+  /** A path in the guest exists, or does not. */
+  forFile,
+  /** A process listens on a Unix socket in the guest. */
+  forSocket,
+  /** Text is on the console or on its screen. */
+  forText,
+  /** A command in the guest succeeds, or fails. */
+  forCommand,
+  /** A function returns something truthy. */
+  until,
+  /** All conditions are met in one round of probes. */
+  all,
+  /** One of the conditions is met. */
+  any,
+} as const;

@@ -9,6 +9,7 @@ import { DURATION, WAIT } from '../../util/validation/schemas.js';
 
 /** Runs commands in the guest; every `Shell` has it. */
 export interface CommandRunner {
+  /** Runs a command to its end. */
   exec(command: Command, options?: ExecOptions): Promise<ExecResult>;
 }
 
