@@ -44,7 +44,7 @@ it('gives the program a terminal with a size, signals and job control, also as a
 it('has two at once, beside commands, and says when no console is left; a closed one is free again', async () => {
   const first = await vm.spawn('sleep 1000');
   const second = await vm.spawn('sleep 1000');
-  expect((await vm.exec('pgrep -c -x sleep')).stdout).toBe('2\n');
+  await vm.waitForCommand('test "$(pgrep -c -x sleep)" = 2');
   await expect(vm.spawn('true')).rejects.toMatchObject({ code: 'USAGE', message: expect.stringContaining('spare') });
   await first.close();
   await expect(first.exited).resolves.toBe(137);
