@@ -42,7 +42,7 @@ export async function checkHost(): Promise<HostCheck[]> {
 }
 
 async function checkNode(): Promise<HostCheck> {
-  const [major = 0, minor = 0] = process.versions.node.split('./host').map(Number);
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   const ok = major > 20 || (major === 20 && minor >= 19);
   return {
     name: 'Node.js',
