@@ -64,15 +64,21 @@ describe.each(['bash', 'zsh', 'fish'] as const)('completion in %s, at a terminal
       type(`${load}; echo load''ed\r`);
       await shown(/^loaded/m);
 
-      type('qmpilot power\t');
+      // The key after the text is on the screen: a shell that is still drawing may drop it.
+      const complete = async (text: string) => {
+        type(text);
+        await shown(new RegExp(`${text} *$`, 'm'));
+        type('\t');
+      };
+      await complete('qmpilot power');
       await shown(/qmpilot poweroff$/m);
-      type('d\t');
+      await complete('d');
       await shown(/qmpilot poweroff database/);
       type('\x15');
-      type('qmpilot screen web-t\t');
+      await complete('qmpilot screen web-t');
       await shown(/qmpilot screen web-two/);
       type('\x15');
-      type('qmpilot exec w\t');
+      await complete('qmpilot exec w');
       await shown(/qmpilot exec web-/);
       type('\t\t');
       await shown(/web-one\s+web-two/);

@@ -72,7 +72,7 @@ describe('attach says what prevents it, and releases what it had', () => {
     await refused({ qmp: at('gone-qmp') }).toMatchObject({
       code: 'QMP_LINK',
       message: expect.stringMatching(/ECONNREFUSED/),
-      hint: expect.stringMatching(/the QEMU that made this socket is gone/),
+      hint: expect.stringMatching(/the QEMU that created this socket has ended/),
     });
   });
 
