@@ -12,7 +12,9 @@ afterAll(() => vm?.close());
 
 /** A process that is in D state until the file system is thawed. */
 async function block(): Promise<void> {
-  await vm.expectOk('fsfreeze -f /mnt; (touch /mnt/stuck </dev/null >/dev/null 2>&1 &)');
+  await vm.expectOk(
+    'fsfreeze -f /mnt; (touch /mnt/stuck </dev/null >/dev/null 2>&1 &); until grep -qs "(touch) D" /proc/[0-9]*/stat; do sleep 0.01; done',
+  );
 }
 
 beforeEach(() => async () => {
