@@ -65,7 +65,7 @@ export const CONTROLLER_FAULTS: readonly FaultKind[] = [
       const ends = await Promise.all([run.resume().ended, run.start().ended]);
       const wrong = ends.filter(
         ({ code, stderr }) =>
-          code !== 2 || !/another qmpilot works in|is not empty|run.json cannot be read/.test(stderr),
+          code !== 2 || !/another qmpilot process uses|is not empty|run.json cannot be read/.test(stderr),
       );
       if (wrong.length > 0 && wrong.every(({ code }) => code !== 1))
         throw new Error(`a second run was not refused: ${JSON.stringify(wrong)}`);

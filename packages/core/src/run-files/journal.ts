@@ -150,8 +150,8 @@ function openAttempts(path: string): number {
 /** The owner of a folder can replace files in it by links to other files of this user. */
 async function mustBeOurs(path: string): Promise<void> {
   if ((await stat(path)).uid === process.getuid?.()) return;
-  throw new QmpilotError('USAGE', `${path} is another user's`, {
-    hint: 'name a folder that is not there yet, or one of your own, by --out',
+  throw new QmpilotError('USAGE', `${path} belongs to another user`, {
+    hint: 'name a folder that does not exist yet, or one of your own, by --out',
   });
 }
 
@@ -182,7 +182,7 @@ export async function readRunFile(dir: string): Promise<RunFile> {
     throw new QmpilotError('USAGE', `${path} cannot be read`, {
       cause,
       hint: begun
-        ? 'a run that was killed while it began is nothing to continue with: begin it again, with --out and the same folder'
+        ? 'a run that was killed before its first attempt cannot be continued: start it again, with --out and the same folder'
         : 'name a folder that qmpilot repro wrote',
     });
   }
@@ -206,7 +206,7 @@ function notEmpty(path: string): QmpilotError {
 }
 
 function inUse(path: string): QmpilotError {
-  return new QmpilotError('USAGE', `another qmpilot works in ${path}`, {
+  return new QmpilotError('USAGE', `another qmpilot process uses ${path}`, {
     hint: 'wait for it, or name another run directory by --out',
   });
 }

@@ -67,7 +67,7 @@ describe('a run directory', () => {
     await chown(join(dir, 'run'), 65_534, 65_534);
     await expect(Journal.create(join(dir, 'run'), RUN)).rejects.toMatchObject({
       code: 'USAGE',
-      message: expect.stringContaining("another user's"),
+      message: expect.stringContaining('belongs to another user'),
     });
   });
 
@@ -97,7 +97,7 @@ describe('a run directory', () => {
   it('is written by one at a time', async () => {
     const journal = await Journal.create(join(dir, 'run'), RUN);
     await expect(Journal.reopen(join(dir, 'run'))).rejects.toMatchObject({
-      message: expect.stringContaining('another qmpilot works in'),
+      message: expect.stringContaining('another qmpilot process uses'),
     });
     await expect(Journal.create(join(dir, 'run'), RUN)).rejects.toMatchObject({ code: 'USAGE' });
     journal.close();
@@ -134,7 +134,7 @@ describe('a run directory', () => {
       for (const step of left.slice(0, steps)) await step();
       await expect(Journal.reopen(path)).rejects.toMatchObject({
         code: 'USAGE',
-        hint: expect.stringContaining('begin it again, with --out'),
+        hint: expect.stringContaining('start it again, with --out'),
       });
       (await Journal.create(path, RUN)).close();
       const journal = await Journal.reopen(path);

@@ -1,24 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import type { AttemptRecord } from './attempt-record.js';
+import { record } from './run.fixture.js';
 import { summarize } from './summarize.js';
 
 describe('summarize', () => {
-  const record = (index: number, outcome: AttemptRecord['outcome'], timeToFailureMs?: number): AttemptRecord => ({
-    v: 1,
-    type: 'attempt',
-    index,
-    outcome,
-    startedAt: '',
-    ms: 1,
-    restoreMs: 1,
-    seed: 1,
-    findings: [],
-    ...(timeToFailureMs === undefined ? {} : { timeToFailureMs }),
-  });
-
   it('leaves inconclusive attempts out of the rate', () => {
     const summary = summarize(
-      [record(1, 'reproduced', 50), record(2, 'inconclusive'), record(3, 'clean'), record(4, 'reproduced', 70)],
+      [
+        record(1, 'reproduced', { timeToFailureMs: 50 }),
+        record(2, 'inconclusive'),
+        record(3, 'clean'),
+        record(4, 'reproduced', { timeToFailureMs: 70 }),
+      ],
       '/x',
     );
     expect(summary).toMatchObject({ attempts: 4, reproduced: 2, clean: 1, inconclusive: 1, medianTimeToFailureMs: 60 });

@@ -56,7 +56,7 @@ async function once(
       await build(tell);
       const image = await findImage(key, context.cacheDir);
       if (image) return image;
-      throw new QmpilotError('GUEST_BUILD', `the image that was built (${name}) is not there`, {
+      throw new QmpilotError('GUEST_BUILD', `cannot find the built image ${name}`, {
         hint: 'was the cache cleared meanwhile?',
       });
     },

@@ -43,7 +43,7 @@ export async function fetchPackage(
     });
   }
   if (!(await readdir(folder)).includes('package.deb'))
-    throw new QmpilotError('GUEST_BUILD', `the package ${name} was fetched, and is not there`);
+    throw new QmpilotError('GUEST_BUILD', `cannot find the package ${name} after its download`);
   return file;
 }
 

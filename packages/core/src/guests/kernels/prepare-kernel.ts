@@ -68,7 +68,7 @@ export async function prepareKernel(request: KernelRequest): Promise<PreparedKer
         return findKernel(key, context);
       },
     ));
-  if (!found) throw new QmpilotError('GUEST_BUILD', `the kernel ${nameOf(source)} was prepared, and is not there`);
+  if (!found) throw new QmpilotError('GUEST_BUILD', `cannot find the prepared kernel ${nameOf(source)}`);
   if (found.config !== undefined) checkConfig(found.config, nameOf(source), found.modules !== undefined, network);
   return found;
 }

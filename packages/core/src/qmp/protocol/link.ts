@@ -113,7 +113,7 @@ export class Link {
     const message = parseObject(text);
     if (message) return this.#options.onMessage(message, text);
     if (this.#options.onGarbage) return this.#options.onGarbage(text);
-    throw new QmpilotError('QMP_LINK', `what came from ${this.#options.peer} is not a JSON object: ${excerpt(text)}`, {
+    throw new QmpilotError('QMP_LINK', `${this.#options.peer} sent data that is not a JSON object: ${excerpt(text)}`, {
       hint: 'check that this is a QMP socket (-qmp, or -mon mode=control), without pretty=on, and that nothing else writes to it',
     });
   };

@@ -1,26 +1,11 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { AttemptRecord } from '../../run-files/attempt-record.js';
 import { parseAttempts } from '../../run-files/attempts-file.js';
 import { type Scenario } from '../scenario.js';
 import { runScenario } from './run.js';
-import { asVm, FINDING, scenario, ScriptedVm } from './scripted-vm.fixture.js';
-
-let dir: string;
-let vms: ScriptedVm[];
-beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'qmpilot-run-test-'));
-  vms = [];
-});
-afterEach(() => rm(dir, { recursive: true, force: true }));
-
-const bootFake = async () => {
-  const vm = new ScriptedVm();
-  vms.push(vm);
-  return asVm(vm);
-};
+import { bootFake, dir, FINDING, scenario, type ScriptedVm, vms } from './scripted-vm.fixture.js';
 
 describe('parallel attempts', () => {
   const byIndex = (records: readonly AttemptRecord[]) =>

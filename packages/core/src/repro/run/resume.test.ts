@@ -1,27 +1,10 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parseAttempts } from '../../run-files/attempts-file.js';
 import { readRunFile } from '../../run-files/journal.js';
 import { runScenario } from './run.js';
-import { asVm, scenario, ScriptedVm } from './scripted-vm.fixture.js';
-
-let dir: string;
-let vms: ScriptedVm[];
-let guestKey: string;
-beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'qmpilot-run-test-'));
-  vms = [];
-  guestKey = 'k';
-});
-afterEach(() => rm(dir, { recursive: true, force: true }));
-
-const bootFake = async () => {
-  const vm = new ScriptedVm(guestKey);
-  vms.push(vm);
-  return asVm(vm);
-};
+import { bootFake, dir, guest, scenario, vms } from './scripted-vm.fixture.js';
 
 describe('a run that is resumed', () => {
   const source = { file: 'x.repro.ts', sha256: 'a' };
@@ -38,7 +21,7 @@ describe('a run that is resumed', () => {
 
   it('boots nothing when all is done, and makes only what is added', async () => {
     await first();
-    vms = [];
+    vms.length = 0;
     expect(await again()).toMatchObject({ attempts: 3 });
     expect(vms).toEqual([]);
     expect(await again({ attempts: 5 })).toMatchObject({ attempts: 5 });
@@ -51,7 +34,7 @@ describe('a run that is resumed', () => {
     await expect(again({ source: { ...source, sha256: 'b' } })).rejects.toMatchObject({ code: 'USAGE' });
     await expect(again({ seed: 4 })).rejects.toMatchObject({ code: 'USAGE' });
     await expect(again({ timeout: 4 })).rejects.toMatchObject({ code: 'USAGE' });
-    guestKey = 'other';
+    guest.key = 'other';
     await expect(again({ attempts: 4 })).rejects.toMatchObject({
       code: 'USAGE',
       message: expect.stringContaining('guest'),

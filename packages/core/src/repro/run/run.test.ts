@@ -1,26 +1,11 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { QmpilotError } from '../../errors.js';
 import type { ScenarioFinding } from '../scenario-finding.js';
 import { type Scenario } from '../scenario.js';
 import { runScenario } from './run.js';
-import { asVm, FINDING, scenario, ScriptedVm } from './scripted-vm.fixture.js';
-
-let dir: string;
-let vms: ScriptedVm[];
-beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'qmpilot-run-test-'));
-  vms = [];
-});
-afterEach(() => rm(dir, { recursive: true, force: true }));
-
-const bootFake = async () => {
-  const vm = new ScriptedVm();
-  vms.push(vm);
-  return asVm(vm);
-};
+import { bootFake, dir, FINDING, scenario, ScriptedVm, vms } from './scripted-vm.fixture.js';
 
 const lines = async () =>
   (await readFile(join(dir, 'attempts.jsonl'), 'utf8'))

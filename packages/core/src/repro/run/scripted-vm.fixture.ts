@@ -1,5 +1,8 @@
 import { EventEmitter } from 'node:events';
-import { expect } from 'vitest';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect } from 'vitest';
 import type { Finding } from '../../detect/finding.js';
 import { QmpilotError } from '../../errors.js';
 import type { Vm } from '../../vm/vm.js';
@@ -78,6 +81,26 @@ export class ScriptedVm {
 }
 
 export const asVm = (fake: unknown) => fake as Vm;
-const guest = { name: 'fake', prepare: () => Promise.reject(new Error('not booted')) };
+const description = { name: 'fake', prepare: () => Promise.reject(new Error('not booted')) };
 export const scenario = (attempt: Scenario['attempt'], more: Partial<Scenario> = {}) =>
-  defineScenario({ guest, attempt, ...more });
+  defineScenario({ guest: description, attempt, ...more });
+
+/** A new run directory for each test. */
+export let dir: string;
+/** The VMs that `bootFake` has booted in this test. */
+export let vms: ScriptedVm[];
+/** The key of the guests that `bootFake` boots. */
+export const guest = { key: 'k' };
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'qmpilot-run-test-'));
+  vms = [];
+  guest.key = 'k';
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+export const bootFake = async () => {
+  const vm = new ScriptedVm(guest.key);
+  vms.push(vm);
+  return asVm(vm);
+};

@@ -69,7 +69,7 @@ export function layoutTable(layout: KeyboardLayout): ReadonlyMap<string, KeyStro
   if (known) return known;
   const levels = LAYOUTS[layout];
   if (levels === undefined) {
-    throw new QmpilotError('USAGE', `there is no keyboard layout ${JSON.stringify(layout)}`, {
+    throw new QmpilotError('USAGE', `unknown keyboard layout ${JSON.stringify(layout)}`, {
       hint: `there are: ${KEYBOARD_LAYOUTS.join(', ')}`,
     });
   }

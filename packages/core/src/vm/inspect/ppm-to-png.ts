@@ -14,7 +14,7 @@ export function parsePpm(bytes: Buffer): Pixels {
   const [width, height] = [Number(header?.[1]), Number(header?.[2])];
   const rgb = bytes.subarray(header?.[0].length ?? 0);
   if (!header || rgb.length < width * height * 3) {
-    throw new QmpilotError('QMP_COMMAND', 'the picture that QEMU wrote is not whole', {
+    throw new QmpilotError('QMP_COMMAND', 'QEMU wrote an incomplete picture', {
       hint: 'is there room in the temporary directory?',
     });
   }

@@ -170,7 +170,7 @@ function noConsole(chardevs: Chardevs): Duplex {
     read() {},
     write(_chunk, _encoding, callback) {
       callback(
-        new QmpilotError('USAGE', 'this vm was attached to without a console', {
+        new QmpilotError('USAGE', 'this VM was attached without a console', {
           hint: `name its socket: attach({ qmp, console }); ${whereTheyLead(chardevs)}`,
         }),
       );

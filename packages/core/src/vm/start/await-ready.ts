@@ -20,7 +20,7 @@ export async function awaitReady(vm: Vm, guest: PreparedGuest, options: BootOpti
   const watch = vm.watch({ kernelLog: ['kernel-panic'], hungTask: false });
   watch.onFinding(({ title }) =>
     failed.abort(
-      new QmpilotError('SHELL_LOST', `the guest's kernel panicked on its way up: ${title}`, {
+      new QmpilotError('SHELL_LOST', `the guest's kernel panicked during the boot: ${title}`, {
         evidence: { console: vm.console.lastLines(40) },
         hint: 'the panic names what it missed: often a root disk, or a driver that is not in the initrd',
       }),
