@@ -17,7 +17,7 @@ declare module 'vitest' {
   interface Matchers<T> {
     /**
      * Asks the guest of a `Vm` to power off and follows it to its end: passes when that comes within `slowAfter` (1 min by
-     * default). Await it. A stall fails with what systemd waits for; `timeout` is 3 min by default, or what is left of the test's time.
+     * default). Await it. A stall fails with what systemd waits for; `timeout` is 3 min by default, or the rest of the test's time.
      */
     toPowerOffCleanly(options?: PoweroffOptions): Promise<void>;
     /**
@@ -27,7 +27,7 @@ declare module 'vitest' {
     toHaveNoKernelFindings(options?: KernelFindingsOptions): Promise<void>;
     /**
      * Waits until the screen of a `Vm` (or `Console`, or `Screen`) shows the text; with `.not`, until it does not. Await it. `timeout`
-     * is 30 s by default, or what is left of the test's time.
+     * is 30 s by default, or the rest of the test's time.
      */
     toShow(pattern: string | RegExp, options?: ScreenWaitOptions): Promise<void>;
   }

@@ -6,7 +6,7 @@ const PHASE: Readonly<Record<ShutdownReport['phase'], string>> = {
   'requested': 'asked for',
   'units': 'systemd stops its units',
   'units-stopped': 'all units are stopped',
-  'final-kill': 'what is left is killed',
+  'final-kill': 'the remaining processes are killed',
   'unmount': 'file systems are unmounted',
   'power-off': 'the kernel is told to end',
   'off': 'the machine is off',

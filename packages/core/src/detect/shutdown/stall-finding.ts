@@ -53,9 +53,9 @@ function phaseText(phase: PoweroffStallFinding['phase'], report: ShutdownReport)
     case 'units':
       return report.init === 'other' ? 'services are stopped' : 'systemd stops its units';
     case 'final-kill':
-      if (report.init === 'other') return 'what is left is killed';
+      if (report.init === 'other') return 'the remaining processes are killed';
       return report.processes.length === 0
-        ? 'systemd-shutdown kills what is left'
+        ? 'systemd-shutdown kills the remaining processes'
         : `systemd-shutdown waits for ${nameTasks(report.processes.slice(0, 3))}`;
     case 'unmount':
       return `${report.init === 'other' ? 'file systems are unmounted' : 'systemd-shutdown unmounts and detaches'}${nameResources(report)}`;

@@ -122,7 +122,7 @@ describe('judgeShutdown', () => {
     expect(shown(detector, 9000).split('\n')).toEqual([
       'poweroff: clean: the machine powered off within 2s',
       '      0.0 s  requested   asked for',
-      '      1.2 s  final-kill  what is left is killed',
+      '      1.2 s  final-kill  the remaining processes are killed',
       '      1.9 s  unmount     file systems are unmounted',
       '      2.0 s  power-off   the kernel is told to end',
       '      2.1 s  off         the machine is off',

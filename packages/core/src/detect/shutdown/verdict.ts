@@ -85,9 +85,9 @@ function stallReason(report: ShutdownReport): string {
     case 'units-stopped':
       return 'all units are stopped, but what comes after them (systemd-shutdown, the kernel) has not ended';
     case 'final-kill':
-      if (report.init === 'other') return 'what is left is still being killed';
+      if (report.init === 'other') return 'the remaining processes are still being killed';
       return report.processes.length === 0
-        ? 'systemd-shutdown still kills what is left'
+        ? 'systemd-shutdown still kills the remaining processes'
         : `systemd-shutdown still waits for ${nameTasks(report.processes)}`;
     case 'unmount':
       return `${report.init === 'other' ? 'file systems are still being unmounted' : 'systemd-shutdown still unmounts and detaches file systems and devices'}${nameResources(report)}`;

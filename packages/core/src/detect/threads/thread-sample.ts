@@ -15,7 +15,7 @@ export interface BlockedThread {
   /** Threads in the process. */
   readonly threads?: number;
   readonly kernelThread: boolean;
-  /** In clock ticks since boot: with the tid it names a thread for good. */
+  /** In clock ticks since boot: together with the tid it identifies a thread. */
   readonly startTime: number;
   /** Voluntary and other context switches together; a thread whose number does not change did not run. */
   readonly switches?: number;

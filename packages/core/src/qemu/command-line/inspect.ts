@@ -82,7 +82,7 @@ interface Started {
 
 /**
  * Matches a machine's disks to the arguments that gave them, so that a fork can have overlays in their places, and says what
- * stands in the way of forks.
+ * prevents forks.
  * @param isOurs whether a disk image was made for this VM alone
  */
 export function readBackFrom(

@@ -16,7 +16,7 @@ export function goalResult({ run, attempts }: Pick<RunInput, 'run' | 'attempts'>
   const goal = run.until === undefined ? null : readGoal(run.until);
   if (goal === null) return null;
   const test = new SequentialTest(goal);
-  // By their numbers, as they stand in the input: the test's errors hold for that order.
+  // In the order of their numbers, for which the error rates of the test hold.
   for (const { outcome } of attempts) if (outcome !== 'inconclusive') test.push(outcome === 'reproduced');
   return {
     goal: formatRateGoal(goal),

@@ -1,6 +1,6 @@
 import { safeText } from '../../util/text/text-hygiene.js';
 
-/** A piece of HTML that may stand in the page as it is. */
+/** A piece of HTML that is safe to insert into the page. */
 export class Html {
   readonly text: string;
 
@@ -27,7 +27,7 @@ function render(value: HtmlValue): string {
   return typeof value === 'number' ? String(value) : value.map(render).join('');
 }
 
-/** Text as it stands in HTML; what terminals and text layout would act on is spelled out. */
+/** Escapes text for HTML; characters that terminals or text layout would act on are spelled out. */
 function escapeHtml(text: string): string {
   return safeText(text).replace(/[&<>"'`]/g, (character) => `&#${character.charCodeAt(0)};`);
 }
