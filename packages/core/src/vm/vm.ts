@@ -44,6 +44,7 @@ import { startAgain } from './power/start-again.js';
 import type { GuestProcess, SpawnOptions } from './shells/guest-process.js';
 import { checkShellOptions, VmShells, type OpenShellOptions, type VmExecOptions } from './shells/vm-shells.js';
 import { fork } from './snapshots/fork.js';
+import { listBlockers } from './snapshots/list-blockers.js';
 import type { ForkManyOptions, ForkOptions, RestoreOptions, SnapshotOptions } from './snapshots/options.js';
 import { FORK_OPTIONS, RESTORE_OPTIONS, SNAPSHOT_OPTIONS } from './snapshots/options.js';
 import { SnapshotPool, type PoolOptions, type PoolTakeOptions } from './snapshots/pool.js';
@@ -280,7 +281,7 @@ export class Vm implements AsyncDisposable {
    * when no reason is known. Changes nothing.
    */
   snapshotBlockers(options: SnapshotOptions = {}): Promise<readonly SnapshotBlocker[]> {
-    return this.#snapshots.blockers(options);
+    return listBlockers(this.#context, options);
   }
 
   /**

@@ -5,23 +5,18 @@ import { isQmpilotError, QmpilotError } from '../../errors.js';
 import { mustBeForkable } from '../../qemu/command-line/inspect.js';
 import type { Machine } from '../../qemu/process/machine.js';
 import { exitError } from '../../qemu/process/process.js';
-import { blockedError, remedyFor, type SnapshotBlocker } from '../../snapshot/blockers.js';
+import { blockedError } from '../../snapshot/blockers.js';
 import type { SnapshotInfo } from '../../snapshot/store.js';
 import { createForkBase, type CreatedForkBase } from '../../snapshot/strategies/create-fork-base.js';
 import { removeForkBase, startFork, type ForkBase } from '../../snapshot/strategies/fork-base.js';
-import {
-  internalBlockers,
-  loadInternal,
-  saveInternal,
-  type InternalSnapshot,
-} from '../../snapshot/strategies/internal.js';
-import { removeRamFile, whyNoRamFile } from '../../snapshot/strategies/ram-file.js';
+import { loadInternal, saveInternal, type InternalSnapshot } from '../../snapshot/strategies/internal.js';
+import { removeRamFile } from '../../snapshot/strategies/ram-file.js';
 import { whatBlocks } from '../../snapshot/strategies/save-state.js';
-import { chooseStrategy, whyExclusive } from '../../snapshot/strategies/strategy.js';
-import { sharedDiskBlockers, writableDisks } from '../../snapshot/writable-disks.js';
+import { chooseStrategy } from '../../snapshot/strategies/strategy.js';
 import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
 import { monotonicMs, wallTime } from '../../util/time/clock.js';
 import type { VmContext } from '../context.js';
+import { secondQemuBlockers } from './list-blockers.js';
 import type { RestoreOptions, SnapshotOptions } from './options.js';
 import { prepareReseed, reseed } from './reseed.js';
 
@@ -98,7 +93,7 @@ export class VmSnapshots {
     const choice = chooseStrategy(slot.machine.spec, options.strategy);
     const reasons = await whatBlocks(slot.machine.qmp);
     if (reasons.length > 0) throw blockedError(reasons);
-    const [shared] = choice.strategy === 'internal' ? [] : [...this.#exclusives(), ...(await this.#sharedDisks())];
+    const [shared] = choice.strategy === 'internal' ? [] : await secondQemuBlockers(slot.machine);
     if (shared)
       throw new QmpilotError('SNAPSHOT', `this VM cannot be saved: ${shared.reason}`, { hint: shared.remedy });
     const forwards = await this.#context.forwards.readOrRecall();
@@ -113,26 +108,6 @@ export class VmSnapshots {
     family.snapshots.add({ ...info, saved, screen: slot.console.remember(), forwardedPorts });
     this.#context.emit({ type: 'snapshot', name, ms: monotonicMs() - begun });
     return info;
-  }
-
-  /** Lists what would make `save` fail. */
-  async blockers(options: SnapshotOptions): Promise<readonly SnapshotBlocker[]> {
-    const { spec, qmp } = this.#context.slot.machine;
-    const { strategy } = chooseStrategy(spec, options.strategy);
-    const reasons = await whatBlocks(qmp);
-    const machine =
-      strategy === 'internal'
-        ? await internalBlockers(this.#context.slot.machine)
-        : [...(spec.readBack?.obstacles ?? []), ...this.#exclusives(), ...(await this.#sharedDisks())];
-    const ram =
-      strategy === 'template' && spec.ram.share !== true
-        ? await whyNoRamFile(this.#context.family.context, spec.memoryMiB)
-        : undefined;
-    return [
-      ...reasons.map((reason) => ({ reason, remedy: remedyFor([reason]) })),
-      ...machine,
-      ...(ram ? [{ reason: ram.message, remedy: ram.hint ?? '' }] : []),
-    ];
   }
 
   async #restore(name: string, options: RestoreOptions): Promise<void> {
@@ -190,23 +165,6 @@ export class VmSnapshots {
     if (share === true && path !== undefined && !this.#context.family.snapshots.holdsRam(path))
       await removeRamFile(path);
     await rm(directory, { recursive: true, force: true });
-  }
-
-  /** Arguments of this QEMU that a second one, which forks and templates need, cannot have. */
-  #exclusives(): readonly SnapshotBlocker[] {
-    const exclusive = whyExclusive(this.#context.slot.machine.spec.extra);
-    if (exclusive === undefined) return [];
-    return [
-      {
-        reason: `a second QEMU cannot have ${exclusive} that this one was given`,
-        remedy: "leave it out of qemuArguments, or take the strategy 'internal', which stays in this QEMU",
-      },
-    ];
-  }
-
-  async #sharedDisks(): Promise<readonly SnapshotBlocker[]> {
-    const { spec, qmp } = this.#context.slot.machine;
-    return sharedDiskBlockers(spec, writableDisks(await qmp.execute('query-block')));
   }
 
   async #saveInternal(options: WaitOptions): Promise<{ saved: InternalSnapshot; pausedMs: number }> {
