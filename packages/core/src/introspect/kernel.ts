@@ -15,13 +15,15 @@ export interface KernelIdentity {
   readonly banner: string;
   readonly symbols: SymbolTable;
   readonly btf: Btf;
-  readonly isolated: boolean;
 }
 
 const BANNER = 'Linux version ';
+const MAX_BANNER = 512;
 const BTF_HEADER = Buffer.from('9feb010018000000', 'hex');
 /** Of a whole kernel; that of a module is smaller. */
 const MIN_BTF = 200_000;
+/** Page tables that are searched: those of the first CPU are the kernel's, or have them beside them, as soon as it has booted. */
+const MAX_TABLES = 4;
 
 /**
  * Finds the kernel in a guest's memory: its symbols, which hold where KASLR has put it, and its type information.
@@ -29,52 +31,60 @@ const MIN_BTF = 200_000;
  * @throws {USAGE} when there is no Linux kernel for x86-64, or none with symbols and types
  */
 export function findKernel(memory: PhysicalMemory, cpus: readonly CpuRegisters[], btf?: Btf): KernelIdentity {
-  // A CPU in user space with page-table isolation has tables without the kernel's image.
-  for (const isolated of [false, true]) {
-    for (const cpu of cpus) {
-      const parts = readKernelImage(memory, new PageTable(memory, cpu, isolated));
-      const symbols = readKallsyms(parts);
-      if (!symbols) continue;
-      const banner = textAt(parts, symbols.address('linux_banner'));
-      if (!banner.startsWith(BANNER)) continue;
-      const types = btf ?? findBtf(parts, symbols);
-      if (!types) {
-        throw new QmpilotError(
-          'USAGE',
-          `cannot read the kernel's memory: it has no type information (${banner.slice(0, 80)})`,
-          {
-            hint: 'build it with CONFIG_DEBUG_INFO_BTF, or name a file with its types as `btf` (--btf): pahole --btf_encode_detached vmlinux.btf vmlinux',
-          },
-        );
-      }
-      return { banner, symbols, btf: types, isolated };
+  for (const table of pageTables(memory, cpus)) {
+    const parts = readKernelImage(memory, table);
+    const symbols = readKallsyms(parts);
+    if (!symbols) continue;
+    const banner = textAt(parts, symbols.address('linux_banner'));
+    if (!banner.startsWith(BANNER)) continue;
+    const types = btf ?? findBtf(parts, symbols);
+    if (!types) {
+      throw new QmpilotError(
+        'USAGE',
+        `cannot read the kernel's memory: it has no type information (${banner.slice(0, 80)})`,
+        {
+          hint: 'build it with CONFIG_DEBUG_INFO_BTF, or name a file with its types as `btf` (--btf): pahole --btf_encode_detached vmlinux.btf vmlinux',
+        },
+      );
     }
+    return { banner, symbols, btf: types };
   }
   throw new QmpilotError('USAGE', "cannot find a Linux kernel in the guest's memory", {
     hint: 'supported are kernels for x86-64 with CONFIG_KALLSYMS_ALL, once they have begun to boot',
   });
 }
 
-/** Whether the memory still holds this kernel at this place: a guest that rebooted has it elsewhere. */
-export function holdsKernel(
-  physical: PhysicalMemory,
-  cpus: readonly CpuRegisters[],
-  identity: KernelIdentity,
-): boolean {
-  const { memory } = openKernel(physical, cpus, identity);
-  const at = identity.symbols.address('linux_banner');
-  return at !== undefined && memory.text(at, 512) === identity.banner;
-}
-
-/** A reader of the kernel's memory as it is now. */
+/**
+ * A reader of the kernel's memory as it is now; undefined when this kernel is not there: a guest that rebooted has it elsewhere.
+ * Tables without the kernel's data are passed over: of a CPU in user space with page-table isolation, which may have the image's read-only part.
+ */
 export function openKernel(
   memory: PhysicalMemory,
   cpus: readonly CpuRegisters[],
-  { btf, isolated }: Pick<KernelIdentity, 'btf' | 'isolated'>,
-): KernelReader {
-  const [cpu] = cpus;
-  if (!cpu) throw new QmpilotError('USAGE', "cannot read the kernel's memory: the registers of no CPU are known");
-  return new KernelReader(new KernelMemory(memory, new PageTable(memory, cpu, isolated)), btf);
+  { banner, symbols, btf }: KernelIdentity,
+): KernelReader | undefined {
+  const [bannerAt, dataAt] = [symbols.address('linux_banner'), symbols.address('init_task')];
+  if (bannerAt === undefined || dataAt === undefined) return undefined;
+  for (const table of pageTables(memory, cpus)) {
+    const kernel = new KernelMemory(memory, table);
+    if (kernel.text(bannerAt, MAX_BANNER) === banner && kernel.u64(dataAt) !== undefined)
+      return new KernelReader(kernel, btf);
+  }
+  return undefined;
+}
+
+/** The page tables of the CPUs, each once, those of the kernel as well where page-table isolation keeps them apart. */
+function* pageTables(memory: PhysicalMemory, cpus: readonly CpuRegisters[]): Generator<PageTable> {
+  const roots = new Set<bigint>();
+  for (const cpu of cpus) {
+    for (const isolated of [false, true]) {
+      const table = new PageTable(memory, cpu, isolated);
+      if (roots.has(table.root)) continue;
+      if (roots.size === MAX_TABLES) return;
+      roots.add(table.root);
+      yield table;
+    }
+  }
 }
 
 function findBtf(parts: readonly ImagePart[], symbols: SymbolTable): Btf | undefined {
@@ -101,5 +111,5 @@ function textAt(parts: readonly ImagePart[], at: bigint | undefined): string {
   if (!part || at === undefined) return '';
   const from = Number(at - part.address);
   const end = part.bytes.indexOf(0, from);
-  return part.bytes.toString('latin1', from, Math.min(end === -1 ? from + 512 : end, from + 512));
+  return part.bytes.toString('latin1', from, Math.min(end === -1 ? from + MAX_BANNER : end, from + MAX_BANNER));
 }

@@ -112,3 +112,35 @@ it('gives what it has when the list of tasks does not end', () => {
   expect(notes[0]).toBe('the lists of tasks are damaged, or too long: some tasks are missing');
   expect(stuck[0]?.waitsFor?.owners[0]?.task?.comm).toBe('holder');
 });
+
+it('reads the memory of a kernel with page-table isolation, whatever its CPUs do', () => {
+  const guest = syntheticGuest([WAITER, { pid: 8, comm: 'holder', holds: 0 }]);
+  const put = (at: number, value: number) => guest.bytes.writeBigUInt64LE(BigInt(value), at);
+  const [kernelRoot, userRoot] = [0x6000, 0x7000];
+  guest.bytes.copy(guest.bytes, kernelRoot, 0x1000, 0x2000);
+  // The tables of user space have the read-only part of the image, and not init_task behind it.
+  put(userRoot + 511 * 8, 0x8001);
+  put(0x8000 + 510 * 8, 0x9001);
+  put(0x9000 + 8 * 8, 0xa001);
+  for (let page = 0x200; page < 0x384; page += 1) put(0xa000 + (page - 0x200) * 8, page * 0x1000 + 1);
+  const [cpu] = guest.cpus;
+  if (!cpu) throw new Error('the guest has no CPU');
+  const inKernel = { ...cpu, cr3: BigInt(kernelRoot) };
+  const inUserSpace = { ...cpu, cr3: BigInt(userRoot), cpl: 3 };
+  for (const before of [[inKernel], [inUserSpace], [inUserSpace, inKernel]]) {
+    const identity = findKernel(guest, before);
+    for (const cpus of [[inKernel], [inUserSpace], [inUserSpace, inKernel], [inKernel, inUserSpace]]) {
+      const { stuck } = describeCapture(captureGuest({ memory: guest, cpus }, identity), { minWaitMs: 0 });
+      expect(stuck[0]?.waitsFor?.owners[0]?.task?.comm).toBe('holder');
+    }
+  }
+});
+
+it('says so when the kernel is no longer where it was', () => {
+  const guest = syntheticGuest([WAITER]);
+  const identity = findKernel(guest, guest.cpus);
+  guest.bytes.write('Linux version 6.10', guest.bytes.indexOf('Linux version'));
+  expect(() => captureGuest({ memory: guest, cpus: guest.cpus }, identity)).toThrow(
+    expect.objectContaining({ code: 'USAGE', message: expect.stringContaining('no longer where it was') }),
+  );
+});

@@ -39,14 +39,19 @@ export interface CapturedGuest {
 
 /**
  * Reads what has to be of one moment: the tasks, the stacks of those that wait, the locks and their owners.
- * @throws {USAGE} when the kernel has no symbols of data
+ * @throws {USAGE} when the kernel has no symbols of data, or is no longer there
  */
 export function captureGuest({ memory, cpus, before }: GuestMoment, identity: KernelIdentity): CapturedGuest {
-  const kernel = openKernel(memory, cpus, identity);
   const initTask = identity.symbols.address('init_task');
   if (initTask === undefined) {
     throw new QmpilotError('USAGE', "cannot find the kernel's tasks in the guest's memory", {
       hint: 'the kernel needs CONFIG_KALLSYMS_ALL',
+    });
+  }
+  const kernel = openKernel(memory, cpus, identity);
+  if (!kernel) {
+    throw new QmpilotError('USAGE', "cannot find the kernel in the guest's memory: it is no longer where it was", {
+      hint: 'call it again when the guest has rebooted',
     });
   }
   const modules = identity.symbols.address('modules');

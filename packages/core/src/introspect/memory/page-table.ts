@@ -25,14 +25,15 @@ export interface MappedRange {
 /** Walks the page tables of an x86-64 guest. */
 export class PageTable {
   readonly #memory: PhysicalMemory;
-  readonly #root: bigint;
+  /** Physical address of the first table. */
+  readonly root: bigint;
   readonly #shifts: readonly bigint[];
   readonly #tables = new Map<number, Buffer | undefined>();
 
   /** @param isolated the guest has page-table isolation: CR3 of a CPU in user space has the kernel's tables beside it */
   constructor(memory: PhysicalMemory, { cr3, cr4 }: PagingRegisters, isolated: boolean) {
     this.#memory = memory;
-    this.#root = cr3 & ADDRESS & (isolated ? ~USER_TABLES : -1n);
+    this.root = cr3 & ADDRESS & (isolated ? ~USER_TABLES : -1n);
     this.#shifts = (cr4 & LA57) === 0n ? [39n, 30n, 21n, 12n] : [48n, 39n, 30n, 21n, 12n];
   }
 
@@ -64,7 +65,7 @@ export class PageTable {
 
   /** Whether there is a table of 4 KiB pages for the 2 MiB around `address`. */
   #hasTable(address: bigint): boolean {
-    let table = this.#root;
+    let table = this.root;
     for (const shift of this.#shifts.slice(0, -1)) {
       const entry = this.#entry(table, address, shift);
       if (entry === undefined || (entry & PRESENT) === 0n || (shift < 39n && (entry & LARGE) !== 0n)) return false;
@@ -74,7 +75,7 @@ export class PageTable {
   }
 
   #walk(address: bigint): { readonly physical: number; readonly size: bigint } | undefined {
-    let table = this.#root;
+    let table = this.root;
     for (const shift of this.#shifts) {
       const entry = this.#entry(table, address, shift);
       if (entry === undefined || (entry & PRESENT) === 0n) return undefined;

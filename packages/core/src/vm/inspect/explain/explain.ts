@@ -4,7 +4,7 @@ import type { CpuRegisters } from '../../../introspect/cpu/registers.js';
 import { parseRegisters } from '../../../introspect/cpu/registers.js';
 import { captureGuest, describeCapture, spinningNow } from '../../../introspect/explanation/explain.js';
 import type { Explanation } from '../../../introspect/explanation/explanation.js';
-import { findKernel, holdsKernel, type KernelIdentity } from '../../../introspect/kernel.js';
+import { findKernel, openKernel, type KernelIdentity } from '../../../introspect/kernel.js';
 import type { QmpClient } from '../../../qmp/client.js';
 import { pause, type WaitOptions } from '../../../util/async/deadline.js';
 import { monotonicMs } from '../../../util/time/clock.js';
@@ -72,7 +72,7 @@ function knownKernel(
   btf: Btf | undefined,
 ): KernelIdentity {
   const known = kernels.get(family);
-  if (known && holdsKernel(memory, cpus, known)) return known;
+  if (known && openKernel(memory, cpus, known)) return known;
   const found = findKernel(memory, cpus, btf);
   kernels.set(family, found);
   return found;
