@@ -12,7 +12,7 @@ import { parseDuration, type Duration } from '../../../util/time/duration.js';
 import { DURATION, PATH, WAIT } from '../../../util/validation/schemas.js';
 import type { VmContext } from '../../context.js';
 import type { VmFamily } from '../../family.js';
-import { openGuestMemory, type OpenMemory } from './guest-memory.js';
+import { copyMemory, openProcessMemory, type OpenMemory } from './guest-memory.js';
 import { readBtf } from './read-btf.js';
 
 /** Options of `vm.explain`. */
@@ -47,22 +47,36 @@ export async function explain(context: VmContext, options: ExplainOptions): Prom
   const minWaitMs = parseDuration(options.minWait ?? '2s', 'minWait');
   const btf = readBtf(options.btf);
   return context.turns.take('the explanation', { signal, timeout: timeout ?? '2m' }, async (wait) => {
-    const { machine, family } = context;
-    const memory = await openGuestMemory(machine, wait);
-    try {
-      const before = await readRegisters(machine.qmp, wait);
-      const identity = knownKernel(family, memory, before, btf);
-      // What is read without a pause is not believed; but it makes the one with the pause short.
-      captureGuest({ memory, cpus: before }, identity);
-      if (spinningNow(identity, before)) await pause(SPIN_MS, wait.signal);
-      const { captured, pausedMs } = await paused(machine.qmp, wait, async () =>
-        captureGuest({ memory, cpus: await readRegisters(machine.qmp, wait), before }, identity),
-      );
-      return { ...describeCapture(captured, { minWaitMs }), pausedMs };
-    } finally {
-      await memory.close();
-    }
+    const { machine } = context;
+    const read = async (memory: OpenMemory) => {
+      try {
+        return await explainMemory(context, memory, { minWaitMs, btf }, wait);
+      } finally {
+        await memory.close();
+      }
+    };
+    const live = await openProcessMemory(machine, wait);
+    if (live) return read(live);
+    const { result, pausedMs } = await paused(machine.qmp, wait, async () => read(await copyMemory(machine, wait)));
+    return { ...result, pausedMs };
   });
+}
+
+async function explainMemory(
+  { machine: { qmp }, family }: VmContext,
+  memory: OpenMemory,
+  { minWaitMs, btf }: { readonly minWaitMs: number; readonly btf: Btf | undefined },
+  wait: WaitOptions,
+): Promise<VmExplanation> {
+  const before = await readRegisters(qmp, wait);
+  const identity = knownKernel(family, memory, before, btf);
+  // What is read without a pause is not believed; but it makes the one with the pause short.
+  captureGuest({ memory, cpus: before }, identity);
+  if (spinningNow(identity, before)) await pause(SPIN_MS, wait.signal);
+  const { result, pausedMs } = await paused(qmp, wait, async () =>
+    captureGuest({ memory, cpus: await readRegisters(qmp, wait), before }, identity),
+  );
+  return { ...describeCapture(result, { minWaitMs }), pausedMs };
 }
 
 function knownKernel(
@@ -72,9 +86,10 @@ function knownKernel(
   btf: Btf | undefined,
 ): KernelIdentity {
   const known = kernels.get(family);
-  if (known && openKernel(memory, cpus, known)) return known;
+  if (known && openKernel(memory, cpus, known)) return btf ? { ...known, btf } : known;
   const found = findKernel(memory, cpus, btf);
-  kernels.set(family, found);
+  // Types that were given are for one call: they may be those of another kernel.
+  if (!btf) kernels.set(family, found);
   return found;
 }
 
@@ -85,12 +100,13 @@ async function readRegisters(qmp: QmpClient, wait: WaitOptions): Promise<CpuRegi
 /** Runs `task` while the guest is paused; a guest that was paused before stays so. */
 async function paused<T>(qmp: QmpClient, wait: WaitOptions, task: () => Promise<T>) {
   const { running } = await qmp.execute('query-status', undefined, wait);
+  if (!running) return { result: await task(), pausedMs: 0 };
   const begun = monotonicMs();
-  if (running) await qmp.execute('stop', undefined, wait);
   try {
-    return { captured: await task(), pausedMs: running ? Math.round(monotonicMs() - begun) : 0 };
+    await qmp.execute('stop', undefined, wait);
+    return { result: await task(), pausedMs: Math.round(monotonicMs() - begun) };
   } finally {
-    // Also when the caller gave up: without its signal.
-    if (running) await qmp.execute('cont');
+    // QEMU carries out a `stop` that was given up as well: without the caller's signal.
+    await qmp.execute('cont');
   }
 }
