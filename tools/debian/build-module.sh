@@ -38,7 +38,7 @@ release=${release#linux-headers-}
 target=$cache/module-$module-$release-$(cat "$source"/*.c "$source/Makefile" | cksum | cut -d ' ' -f 1)
 if [ ! -e "$target" ]; then
   cp -r "$source" "$work/module"
-  make -s -C "$work/module" KDIR="$tree/usr/src/linux-headers-$release" CC=gcc >&2 || exit 125
+  make -s -C "$work/module" KDIR="$tree/usr/src/linux-headers-$release" CC=gcc >&2
   mkdir "$work/target"
   cp "$tree/boot/vmlinuz-$release" "$work/target/vmlinuz"
   cp "$work/module"/*.ko "$work/target/"
