@@ -433,7 +433,7 @@ export class Vm implements AsyncDisposable {
 
   /**
    * Writes the guest's memory and the registers of its CPUs to a new file, which appears when it is complete and has mode 0600. The
-   * guest is paused until then. QEMU cannot cancel it: who gives up waits for its end, and no file is left. Limit: 10 min by default.
+   * guest is paused until then. QEMU cannot cancel it: a caller that gives up waits for its end, and no file is left. Limit: 10 min by default.
    * @throws {ALREADY_EXISTS} when there is such a file
    * @throws {QMP_COMMAND} when QEMU cannot write it, or was built without the format
    * @throws {IO} {NO_SPACE} {TIMEOUT} {ABORTED}

@@ -3,9 +3,11 @@ import { resolve } from 'node:path';
 import * as v from 'valibot';
 import { QmpilotError } from '../../../errors.js';
 import type { QmpClient } from '../../../qmp/client.js';
+import { NO_TIMEOUT } from '../../../qmp/protocol/timeouts.js';
 import { pause, type WaitOptions } from '../../../util/async/deadline.js';
 import { hostError } from '../../../util/files/host-error.js';
-import { WAIT } from '../../../util/validation/schemas.js';
+import { PATH, WAIT } from '../../../util/validation/schemas.js';
+import { validate } from '../../../util/validation/validate.js';
 import type { VmContext } from '../../context.js';
 
 const FORMATS = ['elf', 'kdump-zlib', 'kdump-lzo', 'kdump-snappy'] as const;
@@ -25,15 +27,15 @@ export const DUMP_OPTIONS = v.strictObject({
 } satisfies Record<keyof DumpOptions, v.GenericSchema>);
 
 const INTERVAL_MS = 100;
-/** QEMU cannot cancel a dump: who gives up waits for its end, without a limit of its own. */
-const NO_LIMIT = { timeout: undefined } as const;
+/** QEMU cannot cancel a dump, nor the command that begins one: a caller that gives up waits for the end, without a limit. */
+const NO_LIMIT = { timeout: NO_TIMEOUT } as const;
 
 /** Writes the guest's memory to a new file. */
 export async function dump(context: VmContext, path: string, options: DumpOptions): Promise<void> {
+  validate(PATH, path, 'dump: path');
   const target = resolve(path);
   const { format = 'elf', onProgress, signal, timeout } = options;
   await context.turns.take('the dump', { signal, timeout: timeout ?? '10m' }, async (wait) => {
-    const { qmp } = context.machine;
     const exists = await access(target).then(
       () => true,
       () => false,
@@ -47,12 +49,8 @@ export async function dump(context: VmContext, path: string, options: DumpOption
       throw hostError(`cannot dump to ${target}`, cause);
     }
     try {
-      const { running } = await qmp.execute('query-status', undefined, wait);
-      const parameters = { paging: false, protocol: `file:${part}`, detach: true, format };
-      await qmp.execute('dump-guest-memory', parameters, wait);
-      const failure = await written(qmp, onProgress).catch((error: unknown) => error);
-      await over(qmp, running);
-      if (failure !== undefined) throw failure;
+      wait.signal?.throwIfAborted();
+      await writeDump(context.machine.qmp, part, format, onProgress);
       wait.signal?.throwIfAborted();
       await rename(part, target);
     } catch (error) {
@@ -62,26 +60,49 @@ export async function dump(context: VmContext, path: string, options: DumpOption
   });
 }
 
-/** A dump is completed before QEMU lets the guest run again and permits the next dump, or a snapshot. */
-async function over(qmp: QmpClient, running: boolean): Promise<void> {
-  for (;;) {
-    const status = await qmp.execute('query-status', undefined, NO_LIMIT);
-    const { 'blocked-reasons': reasons = [] } = await qmp.execute('query-migrate', undefined, NO_LIMIT);
-    if (status.running === running && !reasons.some((reason) => reason.includes('dump-guest-memory'))) return;
-    await pause(INTERVAL_MS / 10, undefined);
+async function writeDump(
+  qmp: QmpClient,
+  file: string,
+  format: DumpOptions['format'],
+  onProgress: DumpOptions['onProgress'],
+): Promise<void> {
+  let reason: string | undefined;
+  const unsubscribe = qmp.on('DUMP_COMPLETED', ({ data: { result, error } }) => {
+    reason = result.status === 'completed' ? undefined : (error ?? `its status is ${result.status}`);
+  });
+  try {
+    const parameters = { paging: false, protocol: `file:${file}`, detach: true, format };
+    await qmp.execute('dump-guest-memory', parameters, NO_LIMIT);
+    const failure = await written(qmp, onProgress).catch((error: unknown) => error);
+    await over(qmp);
+    if (failure !== undefined) throw failure;
+    if (reason === undefined) return;
+    const full = /No space left|quota exceeded/i.test(reason);
+    throw new QmpilotError(full ? 'NO_SPACE' : 'QMP_COMMAND', `QEMU did not write the dump: ${reason}`);
+  } finally {
+    unsubscribe();
   }
 }
 
+/** Waits until QEMU writes no more, whether it has written all or not. */
 async function written(qmp: QmpClient, onProgress: DumpOptions['onProgress']): Promise<void> {
   for (;;) {
     const { status, completed, total } = await qmp.execute('query-dump', undefined, NO_LIMIT);
     onProgress?.({ completed, total });
-    if (status === 'completed') return;
-    if (status !== 'active') {
-      throw new QmpilotError('QMP_COMMAND', `QEMU did not write the dump: its status is ${status}`, {
-        hint: 'is there room for the memory of the guest?',
-      });
-    }
+    if (status !== 'active') return;
     await pause(INTERVAL_MS, undefined);
+  }
+}
+
+/**
+ * Waits for what follows: QEMU sends DUMP_COMPLETED, lets the guest run again, and permits the next dump, or a snapshot. The guest may
+ * stop at once for a reason of its own, such as a full disk.
+ */
+async function over(qmp: QmpClient): Promise<void> {
+  for (;;) {
+    const { status } = await qmp.execute('query-status', undefined, NO_LIMIT);
+    const { 'blocked-reasons': reasons = [] } = await qmp.execute('query-migrate', undefined, NO_LIMIT);
+    if (status !== 'save-vm' && !reasons.some((reason) => reason.includes('dump-guest-memory'))) return;
+    await pause(INTERVAL_MS / 10, undefined);
   }
 }
