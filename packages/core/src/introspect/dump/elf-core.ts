@@ -19,6 +19,7 @@ const [ET_CORE, EM_X86_64, PT_LOAD, PT_NOTE] = [4, 62, 1, 4] as const;
 const HEADER = 64;
 const PROGRAM_HEADER = 56;
 const MAX_HEADERS = 1000;
+/** Bytes of all notes: each CPU has less than 1 KiB. */
 const MAX_NOTES = 16 * 2 ** 20;
 const MAX_CPUS = 4096;
 
@@ -40,16 +41,19 @@ export function readElfCore(read: (position: number, length: number) => Buffer |
   if (!header?.subarray(0, MAGIC.length).equals(MAGIC)) return undefined;
   if (header.readUInt16LE(16) !== ET_CORE || header.readUInt16LE(18) !== EM_X86_64) return undefined;
   const count = header.readUInt16LE(56);
+  if (count > MAX_HEADERS || header.readUInt16LE(54) !== PROGRAM_HEADER) return undefined;
   const table = read(Number(header.readBigUInt64LE(32)), count * PROGRAM_HEADER);
-  if (count > MAX_HEADERS || header.readUInt16LE(54) !== PROGRAM_HEADER || !table) return undefined;
+  if (!table) return undefined;
   const pieces: DumpPiece[] = [];
   const cpus: CpuRegisters[] = [];
+  let left = MAX_NOTES;
   for (let at = 0; at < table.length; at += PROGRAM_HEADER) {
     const type = table.readUInt32LE(at);
     const [position, physical, length] = [8, 24, 32].map((offset) => Number(table.readBigUInt64LE(at + offset)));
     if (position === undefined || physical === undefined || length === undefined) continue;
     if (type === PT_LOAD) pieces.push({ physical, length, position });
-    if (type !== PT_NOTE || length > MAX_NOTES) continue;
+    if (type !== PT_NOTE || length > left) continue;
+    left -= length;
     for (const state of notesOf(read(position, length) ?? Buffer.alloc(0)))
       if (cpus.length < MAX_CPUS) cpus.push(registersOf(state, cpus.length));
   }

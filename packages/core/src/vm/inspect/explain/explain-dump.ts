@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import * as v from 'valibot';
 import { QmpilotError } from '../../../errors.js';
 import { readElfCore } from '../../../introspect/dump/elf-core.js';
@@ -30,23 +30,23 @@ const OPTIONS = v.strictObject({
  * @throws {IO} when it cannot be read
  */
 export function explainDump(path: string, options: ExplainDumpOptions = {}): Explanation {
+  validate(PATH, path, 'explainDump: path');
   validate(OPTIONS, options, 'explainDump: options');
   const minWaitMs = parseDuration(options.minWait ?? '2s', 'minWait');
   const btf = readBtf(options.btf);
-  const file = open(path);
+  const { file, size } = open(path);
   try {
-    const { size } = fstatSync(file);
     const read = (position: number, length: number): Buffer | undefined => {
       if (length < 0 || position < 0 || position + length > size) return undefined;
       const bytes = Buffer.allocUnsafe(length);
-      return readSync(file, bytes, 0, length, position) === length ? bytes : undefined;
+      try {
+        return readSync(file, bytes, 0, length, position) === length ? bytes : undefined;
+      } catch (cause) {
+        throw hostError(`cannot read the dump ${path}`, cause);
+      }
     };
     const core = readElfCore(read);
-    if (!core || core.cpus.length === 0) {
-      throw new QmpilotError('USAGE', `${path} is not a memory dump that QEMU wrote as ELF of an x86-64 machine`, {
-        hint: "write one with vm.dump(path), or QMP's dump-guest-memory without a format",
-      });
-    }
+    if (!core || core.cpus.length === 0) throw noDump(path);
     const memory = {
       read(address: number, length: number) {
         const piece = core.pieces.find(
@@ -62,10 +62,19 @@ export function explainDump(path: string, options: ExplainDumpOptions = {}): Exp
   }
 }
 
-function open(path: string): number {
+/** Opens a regular file: opening a named pipe would wait for its writer. */
+function open(path: string): { readonly file: number; readonly size: number } {
   try {
-    return openSync(path, 'r');
+    const stat = statSync(path);
+    if (!stat.isFile()) throw noDump(path);
+    return { file: openSync(path, 'r'), size: stat.size };
   } catch (cause) {
     throw hostError(`cannot read the dump ${path}`, cause);
   }
+}
+
+function noDump(path: string): QmpilotError {
+  return new QmpilotError('USAGE', `${path} is not a memory dump that QEMU wrote as ELF of an x86-64 machine`, {
+    hint: "write one with vm.dump(path), or QMP's dump-guest-memory without a format",
+  });
 }
