@@ -2,14 +2,24 @@ import { QmpilotError } from '../errors.js';
 import type { Btf } from './btf/btf.js';
 import type { KernelMemory } from './memory/kernel-memory.js';
 
+/** Members and pointers that are looked at to name all locks; each search has bounds of its own. */
+const MAX_STEPS = 20_000_000;
+
 /** Reads members of the kernel's structs by name; where they are is in the kernel's type information. */
 export class KernelReader {
   readonly memory: KernelMemory;
   readonly btf: Btf;
+  #steps = 0;
 
   constructor(memory: KernelMemory, btf: Btf) {
     this.memory = memory;
     this.btf = btf;
+  }
+
+  /** Counts a step of a search through types or pointers; false when all searches together had too many. */
+  step(): boolean {
+    this.#steps += 1;
+    return this.#steps <= MAX_STEPS;
   }
 
   /** Whether the kernel has this member. */

@@ -22,6 +22,8 @@ const MAX_BANNER = 512;
 const BTF_HEADER = Buffer.from('9feb010018000000', 'hex');
 /** Of a whole kernel; that of a module is smaller. */
 const MIN_BTF = 200_000;
+/** Places that look like the beginning of type information. */
+const MAX_BTF_PLACES = 16;
 /** Page tables that are searched: those of the first CPU are the kernel's, or have them beside them, as soon as it has booted. */
 const MAX_TABLES = 4;
 
@@ -88,6 +90,7 @@ function* pageTables(memory: PhysicalMemory, cpus: readonly CpuRegisters[]): Gen
 }
 
 function findBtf(parts: readonly ImagePart[], symbols: SymbolTable): Btf | undefined {
+  let tried = 0;
   const [start, stop] = [symbols.address('__start_BTF'), symbols.address('__stop_BTF')];
   for (const { address, bytes } of parts) {
     if (start !== undefined && stop !== undefined) {
@@ -97,6 +100,7 @@ function findBtf(parts: readonly ImagePart[], symbols: SymbolTable): Btf | undef
     }
     for (let at = bytes.indexOf(BTF_HEADER); at !== -1; at = bytes.indexOf(BTF_HEADER, at + 1)) {
       if (bytes.length - at < MIN_BTF || bytes.readUInt32LE(at + 12) < MIN_BTF) continue;
+      if ((tried += 1) > MAX_BTF_PLACES) return undefined;
       const btf = Btf.parse(bytes.subarray(at));
       if (btf) return btf;
     }

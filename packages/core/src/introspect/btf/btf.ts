@@ -27,6 +27,12 @@ const MODIFIERS: ReadonlySet<number> = new Set([KIND.typedef, KIND.volatile, KIN
 const MAX_DEPTH = 32;
 /** Members of one struct, those of unnamed ones in it included. */
 const MAX_MEMBERS = 10_000;
+/** Kernels have 100 000 to 250 000. */
+const MAX_TYPES = 2_000_000;
+/** Of a function; the kernel's have 15 at most. */
+const MAX_PARAMETERS = 32;
+/** include/linux/kallsyms.h: KSYM_NAME_LEN. */
+const MAX_NAME = 512;
 const MAX_UNNAMED = 8;
 
 /** A member of a struct, with those of unnamed structs and unions inside it. */
@@ -77,6 +83,7 @@ export class Btf {
     if (types + typesLength > bytes.length || strings + stringsLength > bytes.length) return undefined;
     const starts = [0];
     for (let at = types; at + 12 <= types + typesLength;) {
+      if (starts.length > MAX_TYPES) return undefined;
       starts.push(at);
       const info = bytes.readUInt32LE(at + 4);
       at += 12 + payload((info >>> 24) & 31, info & 0xffff);
@@ -118,7 +125,7 @@ export class Btf {
     this.#functions ??= this.#namedFunctions();
     const prototype = this.#word(this.#functions.get(name) ?? 0, 8);
     if (this.#kind(prototype) !== KIND.prototype) return [];
-    const count = this.#word(prototype, 4) & 0xffff;
+    const count = Math.min(this.#word(prototype, 4) & 0xffff, MAX_PARAMETERS);
     return Array.from({ length: count }, (_, index) => this.shape(this.#word(prototype, 16 + 8 * index))).flatMap(
       (shape) => {
         const target = shape?.kind === 'pointer' ? this.shape(shape.target) : undefined;
@@ -132,7 +139,7 @@ export class Btf {
     const known = this.#members.get(id);
     if (known) return known;
     const members: BtfMember[] = [];
-    this.#flatten(id, 0, 0, members);
+    this.#flatten(id, 0, 0, members, { left: MAX_MEMBERS });
     this.#members.set(id, members);
     return members;
   }
@@ -186,13 +193,14 @@ export class Btf {
     return found;
   }
 
-  #flatten(id: number, base: number, depth: number, into: BtfMember[]): void {
+  #flatten(id: number, base: number, depth: number, into: BtfMember[], bound: { left: number }): void {
     const at = this.#types[id];
-    // Unnamed structs within unnamed structs are few: a type that holds itself twice would have no end.
     if (at === undefined || at === 0 || depth > MAX_UNNAMED) return;
     const info = this.#bytes.readUInt32LE(at + 4);
     const bitFields = info >>> 31 === 1;
-    for (let index = 0; index < (info & 0xffff) && into.length < MAX_MEMBERS; index += 1) {
+    for (let index = 0; index < (info & 0xffff); index += 1) {
+      // Unnamed ones count as well: a type may hold itself many times.
+      if ((bound.left -= 1) < 0) return;
       const place = at + 12 + index * 12;
       const name = this.#text(this.#bytes.readUInt32LE(place));
       const type = this.#bytes.readUInt32LE(place + 4);
@@ -204,7 +212,7 @@ export class Btf {
       }
       const inner = this.#strip(type);
       if (inner !== undefined && (this.#kind(inner) === KIND.struct || this.#kind(inner) === KIND.union))
-        this.#flatten(inner, bit, depth + 1, into);
+        this.#flatten(inner, bit, depth + 1, into, bound);
     }
   }
 
@@ -233,8 +241,9 @@ export class Btf {
 
   #text(offset: number): string {
     const from = this.#strings + offset;
-    const end = this.#bytes.indexOf(0, from);
-    return end === -1 ? '' : this.#bytes.toString('latin1', from, end);
+    const bytes = this.#bytes.subarray(from, from + MAX_NAME);
+    const end = bytes.indexOf(0);
+    return end === -1 ? '' : bytes.toString('latin1', 0, end);
   }
 }
 

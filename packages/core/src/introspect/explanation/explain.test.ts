@@ -2,7 +2,9 @@ import { expect, it } from 'vitest';
 import { Btf } from '../btf/btf.js';
 import { STATE, syntheticGuest, type SyntheticTask } from '../fixture/synthetic-guest.js';
 import { findKernel } from '../kernel.js';
+import { StackTexts } from './activity.js';
 import { captureGuest, describeCapture } from './explain.js';
+import { explainInSentences } from './sentences.js';
 
 const explain = (tasks: readonly SyntheticTask[], layout?: 'before 6.4' | 'since 6.4', minWaitMs = 0) => {
   const guest = syntheticGuest(tasks, layout);
@@ -142,5 +144,43 @@ it('says so when the kernel is no longer where it was', () => {
   guest.bytes.write('Linux version 6.10', guest.bytes.indexOf('Linux version'));
   expect(() => captureGuest({ memory: guest, cpus: guest.cpus }, identity)).toThrow(
     expect.objectContaining({ code: 'USAGE', message: expect.stringContaining('no longer where it was') }),
+  );
+});
+
+it('ends when all processes share one long list of threads', () => {
+  const guest = syntheticGuest([]);
+  const identity = findKernel(guest, guest.cpus);
+  const field = (path: string) => guest.btf.offset('task_struct', path);
+  const put = (at: number, value: bigint) => guest.bytes.writeBigUInt64LE(value, at);
+  const link = (head: number, headAddress: bigint, nodes: readonly number[]) => {
+    const next = [...nodes.map(guest.virtual), headAddress];
+    for (const [index, at] of [head, ...nodes].entries()) put(at, next[index] ?? 0n);
+  };
+  const nodes = (from: number, stride: number) => Array.from({ length: 30_000 }, (_, index) => from + index * stride);
+  const [processes, threads, signal] = [nodes(0x40_0000, 24), nodes(0x50_0000, 16), 0x5f_0000];
+  link(
+    guest.taskAt(0) + field('tasks'),
+    (identity.symbols.address('init_task') ?? 0n) + BigInt(field('tasks')),
+    processes,
+  );
+  link(signal, guest.virtual(signal), threads);
+  // One struct begins within the other: the member is between two nodes.
+  for (const node of processes) put(node + field('signal') - field('tasks'), guest.virtual(signal));
+  expect(guest.bytes.readBigUInt64LE(processes[1] ?? 0)).toBe(guest.virtual(processes[2] ?? 0));
+  const captured = captureGuest({ memory: guest, cpus: guest.cpus }, identity);
+  const { notes, tasks } = describeCapture(captured, { minWaitMs: 0 });
+  expect(tasks).toBeGreaterThan(30_000);
+  expect(notes[0]).toBe('the lists of tasks are damaged, or too long: some tasks are missing');
+});
+
+it('keeps as much of the stacks as there is room for, and names the first tasks of a long deadlock', () => {
+  const frame = { function: 'f', raw: 'f'.repeat(2 ** 20) };
+  const stacks = new StackTexts();
+  expect(Array.from({ length: 9 }, () => stacks.keep([frame]).length)).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 0]);
+  expect(stacks.complete).toBe(false);
+  const ring = Array.from({ length: 20 }, (_, pid) => ({ comm: 'task', pid }));
+  const stuck = [{ task: { comm: 'task', pid: 0 }, state: 'blocked', stack: [] }] as const;
+  expect(explainInSentences(stuck, [ring], 20)[0]).toMatch(
+    /^Deadlock: .*task \(7\) waits for task \(8\), and so on: 20 tasks\.$/,
   );
 });

@@ -9,7 +9,7 @@ import { nameWait, type WaitName } from '../names/name-wait.js';
 import { KernelSymbols } from '../symbols/kernel-symbols.js';
 import { readModules } from '../symbols/modules.js';
 import type { KernelTask } from '../tasks/tasks.js';
-import { placeOf, toStackFrames } from './activity.js';
+import { placeOf, StackTexts, toStackFrames } from './activity.js';
 import { capture, type Capture, type CapturedTask } from './capture.js';
 import { findCycles } from './cycles.js';
 import type { Explanation, LockOwner, LockWait, StuckTask } from './explanation.js';
@@ -77,8 +77,8 @@ export function describeCapture(guest: CapturedGuest, { minWaitMs }: ExplainLimi
     ({ task, waitedMs, spinning }) =>
       spinning === true || deadlocked.has(task.address) || waitedMs === undefined || waitedMs >= minWaitMs,
   );
-  const names = new Map<bigint, WaitName>();
-  const stuck = chosen.map((one) => describeStuck(guest, one, chosen, names));
+  const known: Known = { names: new Map(), stacks: new StackTexts() };
+  const stuck = chosen.map((one) => describeStuck(guest, one, chosen, known));
   const refs = cycles.map((cycle) =>
     cycle.flatMap((address) => {
       const task = captured.tasks.get(address);
@@ -96,15 +96,22 @@ export function describeCapture(guest: CapturedGuest, { minWaitMs }: ExplainLimi
       ...(captured.unwound
         ? []
         : ['the kernel has no unwind tables (CONFIG_UNWINDER_ORC): frames of stacks are guesses']),
+      ...(known.stacks.complete ? [] : ['the stacks are too long to keep them all: some are missing']),
     ],
   };
+}
+
+/** What the descriptions of all tasks share. */
+interface Known {
+  readonly names: Map<bigint, WaitName>;
+  readonly stacks: StackTexts;
 }
 
 function describeStuck(
   guest: CapturedGuest,
   { task, stack, wait, waitedMs, spinning }: CapturedTask,
   all: readonly CapturedTask[],
-  names: Map<bigint, WaitName>,
+  { names, stacks }: Known,
 ): StuckTask {
   const frames = toStackFrames(stack.frames);
   const place = placeOf(frames).function;
@@ -124,7 +131,7 @@ function describeStuck(
       ...(wait.access && { access: wait.access }),
       ...(wait.readers !== undefined && { readers: wait.readers }),
       recorded: wait.recorded,
-      owners: wait.owners.map((owner) => describeOwner(guest, owner, wait.address, found)),
+      owners: wait.owners.map((owner) => describeOwner(guest, owner, wait.address, found, stacks)),
     };
   }
   return {
@@ -133,12 +140,18 @@ function describeStuck(
     ...(waitedMs !== undefined && { waitedMs }),
     ...(task.cpu !== undefined && { cpu: task.cpu }),
     ...(place !== undefined && { function: place }),
-    stack: frames,
+    stack: stacks.keep(frames),
     ...(waitsFor && { waitsFor }),
   };
 }
 
-function describeOwner(guest: CapturedGuest, address: bigint, lock: bigint, lockName: WaitName): LockOwner {
+function describeOwner(
+  guest: CapturedGuest,
+  address: bigint,
+  lock: bigint,
+  lockName: WaitName,
+  stacks: StackTexts,
+): LockOwner {
   const owner = guest.capture.owners.get(address);
   if (!owner) return { address: hex(address), state: 'gone', stack: [] };
   const { task, stack, userSpace } = owner;
@@ -151,7 +164,7 @@ function describeOwner(guest: CapturedGuest, address: bigint, lock: bigint, lock
     ...(task.cpu !== undefined && { cpu: task.cpu }),
     ...(userSpace && { userSpace }),
     ...placeOf(frames),
-    stack: frames,
+    stack: stacks.keep(frames),
     ...(left && { leftLocked: left }),
   };
 }

@@ -6,6 +6,8 @@ import type { LockOwner, LockWait, StuckTask } from './explanation.js';
 
 /** Names of waiters in one sentence. */
 const MAX_NAMES = 4;
+/** Tasks of a deadlock in one sentence. */
+const MAX_CYCLE = 8;
 
 const KINDS: Readonly<Record<LockKind, string>> = {
   'mutex': 'the mutex',
@@ -55,7 +57,9 @@ function describeCycle(cycle: readonly TaskRef[]): string {
   const [only] = names;
   if (names.length === 1) return `Deadlock: ${only} waits for a lock that it holds itself.`;
   if (names.length === 2) return `Deadlock: ${names.join(' and ')} wait for each other.`;
-  return `Deadlock: ${names.map((one, index) => `${one} waits for ${names[(index + 1) % names.length]}`).join(', ')}.`;
+  const pairs = names.map((one, index) => `${one} waits for ${names[(index + 1) % names.length]}`);
+  const more = pairs.length > MAX_CYCLE ? `, and so on: ${pairs.length} tasks` : '';
+  return `Deadlock: ${pairs.slice(0, MAX_CYCLE).join(', ')}${more}.`;
 }
 
 function describeGroup(group: readonly StuckTask[]): string {

@@ -1,18 +1,23 @@
+import { QmpilotError } from '../../errors.js';
 import type { PageTable } from './page-table.js';
 import type { PhysicalMemory } from './physical-memory.js';
 
 const PAGE = 4096;
 /** The longest read: the kernel's type information has some 6 MB. */
 const MAX_READ = 64 * 2 ** 20;
+/** Of one explanation: a hundred times as many as one of a guest with 500 tasks takes. */
+const MAX_READS = 20_000_000;
 
 /**
  * The kernel's address space. Pages are read once and kept, so that all that is read of a page is of one moment.
- * A read of what is not mapped gives undefined: the bytes are the guest's, and any pointer may be wild.
+ * A read of what is not mapped gives undefined: the bytes are the guest's, and any pointer may be wild. All reads together
+ * have a bound: each list has one, but damaged memory may have long lists within long lists.
  */
 export class KernelMemory {
   readonly #physical: PhysicalMemory;
   readonly #table: PageTable;
   readonly #pages = new Map<number, Buffer | undefined>();
+  #reads = 0;
 
   constructor(physical: PhysicalMemory, table: PageTable) {
     this.#physical = physical;
@@ -71,6 +76,15 @@ export class KernelMemory {
   }
 
   #page(address: bigint): Buffer | undefined {
+    if ((this.#reads += 1) > MAX_READS) {
+      throw new QmpilotError(
+        'USAGE',
+        `cannot read the kernel's memory: its lists have no end within ${MAX_READS} reads`,
+        {
+          hint: 'the memory of the guest is damaged, or made to look so',
+        },
+      );
+    }
     const number = Number(BigInt.asUintN(64, address) >> 12n);
     if (this.#pages.has(number)) return this.#pages.get(number);
     const physical = this.#table.translate(BigInt.asUintN(64, address) & ~0xfffn);

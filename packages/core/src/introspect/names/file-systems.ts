@@ -29,7 +29,7 @@ export function fileSystemLock(
   const block = entries.find((at) => lock >= at && lock < at + BigInt(size));
   if (block === undefined) return undefined;
   return {
-    member: memberAt(kernel.btf, type, Number(lock - block), struct) ?? '',
+    member: memberAt(kernel, type, Number(lock - block), struct) ?? '',
     fileSystem: nameOf(kernel, block),
     freeze: FREEZE_STATES[kernel.number(block, 'super_block', 's_writers.frozen') ?? 0] ?? '',
   };

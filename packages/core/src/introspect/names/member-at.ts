@@ -1,30 +1,26 @@
-import type { Btf } from '../btf/btf.js';
+import type { KernelReader } from '../kernel-types.js';
 
 const MAX_DEPTH = 12;
-/** Members that are looked at: those of a union are all at the same place. */
-const MAX_STEPS = 20_000;
 
 /** The path to the struct `wanted` at `offset` bytes in a type: `uring_lock`, `s_writers.rw_sem[0]`. */
-export function memberAt(btf: Btf, type: number, offset: number, wanted: string): string | undefined {
-  return search(btf, type, offset, wanted, { depth: 0, steps: { left: MAX_STEPS } });
-}
-
-interface Bound {
-  readonly depth: number;
-  readonly steps: { left: number };
-}
-
-function search(btf: Btf, type: number, offset: number, wanted: string, bound: Bound): string | undefined {
+export function memberAt(
+  kernel: KernelReader,
+  type: number,
+  offset: number,
+  wanted: string,
+  depth = 0,
+): string | undefined {
+  const { btf } = kernel;
   const shape = btf.shape(type);
-  if (!shape || bound.depth > MAX_DEPTH) return undefined;
-  const deeper = { ...bound, depth: bound.depth + 1 };
+  if (!shape || depth > MAX_DEPTH) return undefined;
   if (shape.kind === 'struct') {
     if (offset === 0 && shape.name === wanted) return '';
     for (const member of btf.members(shape.id)) {
-      if ((bound.steps.left -= 1) < 0) return undefined;
+      // The members of a union are all at the same place.
+      if (!kernel.step()) return undefined;
       const inner = offset - (member.bit >> 3);
       if (inner < 0 || inner >= btf.sizeOf(member.type)) continue;
-      const rest = search(btf, member.type, inner, wanted, deeper);
+      const rest = memberAt(kernel, member.type, inner, wanted, depth + 1);
       if (rest !== undefined) return join(member.name, rest);
     }
     return undefined;
@@ -32,7 +28,7 @@ function search(btf: Btf, type: number, offset: number, wanted: string, bound: B
   if (shape.kind !== 'array') return undefined;
   const size = btf.sizeOf(shape.element);
   if (size === 0) return undefined;
-  const rest = search(btf, shape.element, offset % size, wanted, deeper);
+  const rest = memberAt(kernel, shape.element, offset % size, wanted, depth + 1);
   return rest === undefined ? undefined : join(`[${Math.floor(offset / size)}]`, rest);
 }
 

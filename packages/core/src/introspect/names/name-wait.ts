@@ -55,8 +55,7 @@ export function nameWait(
   const slab = slabObjectAt(kernel, symbols, address);
   if (!slab) return {};
   const object = { start: slab.start, size: slab.size };
-  const deduced =
-    struct === undefined ? undefined : structByFunctions(kernel.btf, symbols, frames, slab, address, struct);
+  const deduced = struct === undefined ? undefined : structByFunctions(kernel, symbols, frames, slab, address, struct);
   return { object, name: deduced ?? `at offset ${address - slab.start} in an object of ${slab.cache}` };
 }
 

@@ -1,4 +1,4 @@
-import type { Btf } from '../btf/btf.js';
+import type { KernelReader } from '../kernel-types.js';
 import type { KernelFrame } from '../stacks/unwind.js';
 import type { KernelSymbols } from '../symbols/kernel-symbols.js';
 import { memberAt } from './member-at.js';
@@ -13,13 +13,14 @@ const FRAMES = 8;
  * what functions take that stand in the same source file as one on the waiter's stack. The nearest wins.
  */
 export function structByFunctions(
-  btf: Btf,
+  kernel: KernelReader,
   symbols: KernelSymbols,
   frames: readonly KernelFrame[],
   { start, size }: SlabObject,
   lock: bigint,
   struct: string,
 ): string | undefined {
+  const { btf } = kernel;
   const offset = Number(lock - start);
   for (const { address, uncertain } of frames.slice(0, FRAMES)) {
     if (uncertain) continue;
@@ -28,7 +29,7 @@ export function structByFunctions(
         const length = btf.sizeOf(type);
         // The caches of kmalloc() are at most twice as large as what is put into them.
         if (length > size || length * 2 < size || offset >= length) continue;
-        const member = memberAt(btf, type, offset, struct);
+        const member = memberAt(kernel, type, offset, struct);
         const shape = btf.shape(type);
         if (member !== undefined && member !== '' && shape?.kind === 'struct') return `struct ${shape.name}.${member}`;
       }

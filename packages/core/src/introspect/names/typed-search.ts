@@ -61,7 +61,7 @@ export function findContaining(
     const { type, address } = object;
     const size = btf.sizeOf(type);
     if (lock >= address && lock < address + BigInt(size)) {
-      const member = memberAt(btf, type, Number(lock - address), struct);
+      const member = memberAt(kernel, type, Number(lock - address), struct);
       const shape = btf.shape(type);
       if (member !== undefined && member !== '' && shape?.kind === 'struct')
         return { struct: shape.name, address, size, member };
@@ -72,6 +72,7 @@ export function findContaining(
       fields.set(type, pointers);
     }
     for (const field of pointers) {
+      if (!kernel.step()) return undefined;
       const target = kernel.memory.u64(address + BigInt(field.offset));
       if (target === undefined || target < KERNEL_HALF || (target & 7n) !== 0n) continue;
       const key = `${field.type} ${target}`;

@@ -8,7 +8,11 @@ const FIRST_DIGIT = 0x30;
 const TOKENS = 256;
 /** A kernel has at least this many symbols, and at most that many: kernels have 30 000 to 250 000. */
 const MIN_SYMBOLS = 1000;
-const MAX_SYMBOLS = 4_000_000;
+const MAX_SYMBOLS = 1_000_000;
+/** include/linux/kallsyms.h: KSYM_NAME_LEN. */
+const MAX_NAME = 512;
+/** Of all names with their markers: a distribution's kernel has 3 MiB of them. */
+const MAX_NAMES = 32 * 2 ** 20;
 /** Places that look like the table, and counts that look like that of the names: a kernel has one or two of each. */
 const MAX_TABLES = 16;
 const MAX_COUNTS = 64;
@@ -29,21 +33,22 @@ interface Names {
  */
 export function readKallsyms(parts: readonly ImagePart[]): SymbolTable | undefined {
   let tried = 0;
+  const counts = { left: MAX_COUNTS };
   for (const part of parts) {
     for (let at = part.bytes.indexOf(DIGITS); at !== -1; at = part.bytes.indexOf(DIGITS, at + 1)) {
       if ((tried += 1) > MAX_TABLES) return undefined;
-      const table = readAround(part.bytes, at);
+      const table = readAround(part.bytes, at, counts);
       if (table) return table;
     }
   }
   return undefined;
 }
 
-function readAround(bytes: Buffer, digits: number): SymbolTable | undefined {
+function readAround(bytes: Buffer, digits: number, counts: { left: number }): SymbolTable | undefined {
   for (let start = (digits - 2 * FIRST_DIGIT) & ~7; start > Math.max(0, digits - 4096); start -= 8) {
     const tokens = readTokens(bytes, start, digits);
     if (!tokens) continue;
-    const names = findNames(bytes, start);
+    const names = findNames(bytes, start, counts);
     if (!names) continue;
     const addresses = readAddresses(bytes, names, tokens.end);
     if (addresses) return new SortedSymbols(addresses, decodeNames(bytes, names, tokens.texts));
@@ -71,14 +76,14 @@ function readTokens(bytes: Buffer, start: number, digits: number) {
 }
 
 /** `kallsyms_num_syms`, `kallsyms_names` and `kallsyms_markers` end, in kernels 6.2 and 6.3 with the sequence numbers, where the tokens begin. */
-function findNames(bytes: Buffer, tokens: number): Names | undefined {
-  let tried = 0;
-  for (let start = tokens - 8 - MIN_SYMBOLS * 3; start >= 0; start -= 8) {
+function findNames(bytes: Buffer, tokens: number, counts: { left: number }): Names | undefined {
+  const last = Math.max(0, tokens - MAX_NAMES);
+  for (let start = tokens - 8 - MIN_SYMBOLS * 3; start >= last; start -= 8) {
     const count = bytes.readUInt32LE(start);
     if (count < MIN_SYMBOLS || count > MAX_SYMBOLS || bytes.readUInt32LE(start + 4) !== 0) continue;
     // A name has two bytes or more, and its marker.
     if (count * 2 > tokens - start || count * 128 < tokens - start) continue;
-    if ((tried += 1) > MAX_COUNTS) return undefined;
+    if ((counts.left -= 1) < 0) return undefined;
     const places = walkNames(bytes, start + 8, count, tokens);
     if (places) return { start, count, places };
   }
@@ -145,7 +150,8 @@ function decodeNames(bytes: Buffer, { count, places }: Names, tokens: readonly s
     const length = nameLength(bytes, at);
     const from = at + length.bytes;
     let name = '';
-    for (let byte = from; byte < from + length.value; byte += 1) name += tokens[bytes[byte] ?? 0] ?? '';
+    for (let byte = from; byte < from + length.value && name.length <= MAX_NAME; byte += 1)
+      name += tokens[bytes[byte] ?? 0] ?? '';
     // The first character is the type that nm(1) prints.
     return name.slice(1);
   });

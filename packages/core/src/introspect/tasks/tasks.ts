@@ -47,15 +47,17 @@ export function readTasks(kernel: KernelReader, initTask: bigint): TaskList {
   const processes = kernel.list(kernel.at(initTask, 'task_struct', 'tasks'), 'task_struct', 'tasks', MAX_THREADS);
   const found = new Set<bigint>([initTask]);
   let { complete } = processes;
+  let left = MAX_THREADS;
   for (const process of processes.entries) {
-    if (found.size > MAX_THREADS) return { tasks: tasksAt(kernel, found), complete: false };
     const signal = kernel.pointer(process, 'task_struct', 'signal');
     if (signal === undefined) {
       complete = false;
       continue;
     }
     const head = kernel.at(signal, 'signal_struct', 'thread_head');
-    const threads = kernel.list(head, 'task_struct', 'thread_node', MAX_THREADS_OF_PROCESS);
+    // Of all processes together: damaged ones may share one long list.
+    const threads = kernel.list(head, 'task_struct', 'thread_node', Math.min(left, MAX_THREADS_OF_PROCESS));
+    left -= threads.entries.length;
     complete &&= threads.complete;
     for (const thread of [process, ...threads.entries]) found.add(thread);
   }
