@@ -153,7 +153,7 @@ it('ends when all processes share one long list of threads', () => {
   const field = (path: string) => guest.btf.offset('task_struct', path);
   const put = (at: number, value: bigint) => guest.bytes.writeBigUInt64LE(value, at);
   const link = (head: number, headAddress: bigint, nodes: readonly number[]) => {
-    const next = [...nodes.map(guest.virtual), headAddress];
+    const next = [...nodes.map((node) => guest.virtual(node)), headAddress];
     for (const [index, at] of [head, ...nodes].entries()) put(at, next[index] ?? 0n);
   };
   const nodes = (from: number, stride: number) => Array.from({ length: 30_000 }, (_, index) => from + index * stride);

@@ -63,7 +63,7 @@ export async function dump(context: VmContext, path: string, options: DumpOption
 async function writeDump(
   qmp: QmpClient,
   file: string,
-  format: DumpOptions['format'],
+  format: (typeof FORMATS)[number],
   onProgress: DumpOptions['onProgress'],
 ): Promise<void> {
   let reason: string | undefined;
