@@ -1,4 +1,5 @@
 import type { Finding } from '../../detect/finding.js';
+import type { RunEvent } from '../../run-files/attempt-record.js';
 import { monotonicMs } from '../../util/time/clock.js';
 import { parseDuration } from '../../util/time/duration.js';
 import type { Vm } from '../../vm/vm.js';
@@ -15,20 +16,34 @@ export interface AttemptObserver {
   readonly signal: AbortSignal;
   readonly findings: readonly Finding[];
   add(finding: Finding): void;
+  /** Calls `onEvent` of the run. What it throws ends the attempt, and is thrown by `throwIfFailed`. */
+  tell(event: RunEvent): void;
+  /** @throws what `onEvent` of the run threw */
+  throwIfFailed(): void;
   stop(): Promise<void>;
 }
 
 /** Starts the detectors, writes console and events to the attempt's files, and sets its limits. */
 export function observeAttempt(vm: Vm, scenario: Scenario, options: AttemptOptions): AttemptObserver {
-  const { index, seed, fork, files, onEvent } = options;
+  const { index, seed, fork, files } = options;
   const poweroffMs = parseDuration(scenario.detect?.poweroff?.timeout ?? '3m', 'detect.poweroff.timeout');
   const begun = monotonicMs() - options.now();
   const findings: Finding[] = [];
   const end = new AbortController();
+  let failure: { readonly error: unknown } | undefined;
+  // A listener that throws is removed: later findings would be lost, and with them the verdict.
+  const tell = (event: RunEvent) => {
+    try {
+      options.onEvent(event);
+    } catch (error) {
+      failure ??= { error };
+      end.abort(error);
+    }
+  };
   const add = (finding: Finding) => {
     findings.push(finding);
     files.event({ type: 'finding', finding });
-    onEvent({ type: 'finding', index, finding });
+    tell({ type: 'finding', index, finding });
   };
   const { poweroff: _, ...watched } = scenario.detect ?? {};
   const watch = vm.watch(watched, { signal: options.signal });
@@ -37,7 +52,7 @@ export function observeAttempt(vm: Vm, scenario: Scenario, options: AttemptOptio
     vm.onEvent((event) => {
       if (event.type === 'finding') return;
       files.event({ ...event, at: event.at - begun });
-      if (event.type === 'poweroff') onEvent({ type: 'poweroff', index, phase: event.phase, timeoutMs: poweroffMs });
+      if (event.type === 'poweroff') tell({ type: 'poweroff', index, phase: event.phase, timeoutMs: poweroffMs });
     }),
     onFullDisk(vm, (error) => end.abort(error)),
     listen(options.signal, () => end.abort(options.signal?.reason)),
@@ -53,6 +68,10 @@ export function observeAttempt(vm: Vm, scenario: Scenario, options: AttemptOptio
     signal: end.signal,
     findings,
     add,
+    tell,
+    throwIfFailed() {
+      if (failure) throw failure.error;
+    },
     async stop() {
       await watch.stop();
       for (const step of undo) step();

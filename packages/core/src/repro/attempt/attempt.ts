@@ -43,6 +43,7 @@ export async function runAttempt(vm: Vm, scenario: Scenario, options: AttemptOpt
   } finally {
     await observer.stop();
   }
+  observer.throwIfFailed();
   const { findings } = observer;
   files.write('findings.json', `${JSON.stringify(findings, null, 2)}\n`);
   const failures = findings.filter(({ severity }) => severity === 'error').map(({ at }) => at);
@@ -76,6 +77,7 @@ async function perform(
     await untilEnd(scenario.attempt(vm, contextOf(observer, options)), observer.signal);
     return undefined;
   } catch (error) {
+    observer.throwIfFailed();
     rethrowOfRun(error, options);
     if (error instanceof AttemptFailed) return { reason: error.message };
     const ofGuest = tellsOfGuest(error);
@@ -111,7 +113,7 @@ async function verify(
   }
 }
 
-function contextOf(observer: AttemptObserver, { index, seed, files, now, onEvent }: AttemptOptions): AttemptContext {
+function contextOf(observer: AttemptObserver, { index, seed, files, now }: AttemptOptions): AttemptContext {
   return {
     signal: observer.signal,
     index,
@@ -119,7 +121,7 @@ function contextOf(observer: AttemptObserver, { index, seed, files, now, onEvent
     watch: observer.watch,
     note: (text) => {
       files.event({ type: 'note', text });
-      onEvent({ type: 'note', index, text });
+      observer.tell({ type: 'note', index, text });
     },
     attach: (name, text) => files.attach(name, text),
     report: (finding) => observer.add(scenarioFinding(finding, now(), 'report: finding')),

@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { QmpilotError } from '../../errors.js';
+import type { RunEvent } from '../../run-files/attempt-record.js';
 import type { ScenarioFinding } from '../scenario-finding.js';
 import { type Scenario } from '../scenario.js';
 import { runScenario } from './run.js';
@@ -50,6 +51,29 @@ describe('runScenario', () => {
       { outcome: 'reproduced', findings: [{ kind: 'scenario', evidence: ['line 3 is missing'] }] },
       { outcome: 'reproduced', findings: [{ title: 'data loss in attempt 2' }] },
     ]);
+  });
+
+  it.each<RunEvent['type']>(['finding', 'note', 'attempt'])('ends with what onEvent throws for %s', async (type) => {
+    const run = runScenario(
+      scenario(async (_vm, { note }) => {
+        // A listener of a watch that throws is removed, and the run would not hear of the next one.
+        vms[0]?.forks[0]?.find({ ...FINDING, severity: 'info' });
+        note('between');
+        vms[0]?.forks[0]?.find(FINDING);
+      }),
+      {
+        attempts: 2,
+        dir,
+        boot: bootFake,
+        forks: 1,
+        onEvent: (event) => {
+          if (event.type === type) throw new Error(`cannot show ${type}`);
+        },
+      },
+    );
+    await expect(run).rejects.toThrow(`cannot show ${type}`);
+    expect(vms[0]?.forks).toHaveLength(1);
+    expect([vms[0], ...(vms[0]?.forks ?? [])].every((vm) => vm?.closed)).toBe(true);
   });
 
   const failing: Scenario['attempt'] = async (_vm, { index }) => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect } from 'vitest';
 import type { Finding } from '../../detect/finding.js';
 import { QmpilotError } from '../../errors.js';
+import { Listeners } from '../../util/async/listeners.js';
 import type { Vm } from '../../vm/vm.js';
 import { defineScenario, type Scenario } from '../scenario.js';
 
@@ -20,6 +21,7 @@ export const FINDING: Finding = {
 /** A VM whose faults a test decides; the end-to-end tests make those of a real one. */
 export class ScriptedVm {
   readonly #bus = new EventEmitter();
+  readonly #found = new Listeners<Finding>();
   readonly facts;
   readonly console = {
     setTranscript: () => {},
@@ -47,7 +49,12 @@ export class ScriptedVm {
   watch(spec: object) {
     // As vm.watch does: the poweroff is the run's own part of `detect`.
     expect(spec).not.toHaveProperty('poweroff');
-    return { findings: [], onFinding: () => () => {}, awaitCandidates: async () => [], stop: async () => {} };
+    const onFinding = (listener: (finding: Finding) => void) => this.#found.add(listener);
+    return { findings: [], onFinding, awaitCandidates: async () => [], stop: async () => {} };
+  }
+  /** A detector finds something. */
+  find(finding: Finding) {
+    this.#found.emit(finding);
   }
   onEvent() {
     return () => {};
