@@ -9,6 +9,8 @@ const PROBE_MS = 2000;
 const PROBES = 2;
 /** How long a prompt may take to come back behind a command. */
 const RETURN_MS = 3000;
+/** The answers are looked for in the last characters only: a guest may print without an end. */
+const ANSWER_REACH = 65_536;
 
 /** The shell that a person has on the serial console, and the line that is half typed there. */
 export class Prompt {
@@ -59,7 +61,7 @@ export class Prompt {
   /** Waits a moment for a prompt. */
   async returned(): Promise<void> {
     const from = this.#console.position;
-    const seen = () => this.#isEmpty() || ANY_PROMPT.test(withoutKernel(this.#console.textBetween(from)));
+    const seen = () => this.#isEmpty() || ANY_PROMPT.test(this.#answer(from));
     await this.#text(seen, { patience: RETURN_MS }).catch(() => {});
   }
 
@@ -72,7 +74,7 @@ export class Prompt {
     for (let tries = 0; tries < PROBES; tries += 1) {
       const from = this.#console.position;
       await this.#console.send(Buffer.from('\x18\x16'), { signal: options.signal });
-      const seen = () => /GNU bash, version/.test(withoutKernel(this.#console.textBetween(from)));
+      const seen = () => /GNU bash, version/.test(this.#answer(from));
       const answered = await this.#text(seen, { signal: options.signal, patience: PROBE_MS }).then(
         () => true,
         (error: unknown) => {
@@ -87,6 +89,11 @@ export class Prompt {
     return false;
   }
 
+  #answer(from: number): string {
+    const { position } = this.#console;
+    return withoutKernel(this.#console.textBetween(Math.max(from, position - ANSWER_REACH), position));
+  }
+
   #text(seen: () => boolean, options: WaitOptions): Promise<void> {
     return awaitWithin<void>({ awaited: 'the prompt on the serial console' }, options, (resolve) => {
       const look = () => {
@@ -98,7 +105,16 @@ export class Prompt {
   }
 }
 
-/** Lines as the kernel prints them, wherever they begin. */
+/**
+ * Removes lines as the kernel prints them, wherever they begin. Line by line: an expression that spans them takes the square of
+ * the time on a line that never ends.
+ */
 function withoutKernel(text: string): string {
-  return text.replace(/\[ *\d+\.\d+\][^\n]*\n/g, '').replaceAll('\r', '');
+  const lines = text.replaceAll('\r', '').split('\n');
+  const last = lines.pop() ?? '';
+  const others = lines.map((line) => {
+    const at = line.search(/\[ *\d+\.\d+\]/);
+    return at === -1 ? `${line}\n` : line.slice(0, at);
+  });
+  return others.join('') + last;
 }
