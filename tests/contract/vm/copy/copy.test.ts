@@ -70,14 +70,14 @@ function checkTree(folder: string): void {
   expect(statSync(join(folder, "sub dir/it's")).mode).toBe(0o100640);
 }
 
-/** A guest whose `tar` gives these entries; every other command goes to the real one. */
-async function hostile(entries: readonly (readonly [tar.Headers, string?])[]): Promise<ConsoleShell> {
+/** A guest whose `tar` gives these entries, and then runs a command; every other command goes to the real one. */
+async function hostile(entries: readonly (readonly [tar.Headers, string?])[], then = 'exit'): Promise<ConsoleShell> {
   const pack = tar.pack();
   for (const [header, content] of entries) pack.entry(header, content ?? '');
   pack.finalize();
   const file = join(work, 'hostile.tar');
   await pipeline(pack, createWriteStream(file));
-  return sending(`cat ${file}`);
+  return sending(`cat ${file}; ${then}`);
 }
 
 /** The shell of a guest that sends what `command` prints, whatever it is asked for. */
@@ -123,7 +123,7 @@ describe('copyIn and copyOut', () => {
     });
     await expect(copyOut(shell, join(work, 'none'), join(work, 'three'), {})).rejects.toMatchObject({
       code: 'COPY_FAILED',
-      message: expect.stringContaining('is not there'),
+      message: expect.stringContaining('not found in the guest'),
     });
   });
 
@@ -200,6 +200,24 @@ describe('copyIn and copyOut', () => {
       existsSync(join(work, 'evil')),
       existsSync('/tmp/evil-from-a-guest'),
     ]).toEqual([false, false, false]);
+  });
+
+  it('end at an invalid entry, though the guest sends nothing more and does not end', async () => {
+    const copying = copyOut(
+      await hostile([[{ name: '../evil' }, 'x']], 'sleep 1000'),
+      join(work, 'tree'),
+      join(work, 'silent'),
+      {},
+    );
+    await expect(copying).rejects.toMatchObject({ code: 'COPY_FAILED', message: expect.stringContaining('"../evil"') });
+    expect((await shell.exec('echo on')).stdout).toBe('on\n');
+  });
+
+  it('say which call cannot read or find what, and why', async () => {
+    await expect(copyIn(shell, '/nope', join(work, 'never'), {})).rejects.toMatchObject({
+      code: 'USAGE',
+      message: 'copyIn: cannot read /nope: ENOENT',
+    });
   });
 
   it('write nothing through a link, make none that leads out, and no device', async () => {
@@ -308,7 +326,7 @@ describe('copyIn and copyOut', () => {
       ),
     ).rejects.toMatchObject({
       code: 'COPY_FAILED',
-      message: expect.stringContaining('in which nothing comes'),
+      message: expect.stringContaining('bytes of archive without a file or its content'),
     });
     expect((process.memoryUsage().rss - before) / 2 ** 20).toBeLessThan(100);
   });

@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import tar, { type Pack } from 'tar-stream';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import type { Shell } from '../../shell/shell.js';
+import { errnoOf } from '../../util/files/host-error.js';
 import { shQuote } from '../../util/text/sh-quote.js';
 import { guestPath } from './copy-out.js';
 import type { CopyOptions, CopyReport, SkippedEntry } from './copy.js';
@@ -17,10 +18,10 @@ const PIECE_BYTES = 8 << 20;
 export async function copyIn(shell: Shell, from: string, to: string, options: CopyOptions): Promise<CopyReport> {
   const source = resolve(from);
   const found = await stat(source).catch((cause: unknown) => {
-    throw new QmpilotError('USAGE', `${source} cannot be read`, { cause });
+    throw new QmpilotError('USAGE', `copyIn: cannot read ${source}: ${errnoOf(cause) ?? String(cause)}`, { cause });
   });
   if (!found.isFile() && !found.isDirectory())
-    throw new QmpilotError('USAGE', `${source} is neither a file nor a folder`);
+    throw new QmpilotError('USAGE', `copyIn: ${source} is neither a file nor a folder`);
   const target = guestPath(to);
   const work = `${target}.copying-${randomBytes(6).toString('hex')}`;
   const wait = { signal: options.signal, timeout: options.timeout };
@@ -86,7 +87,7 @@ async function send(
       timeout: options.timeout,
     });
     if (result.exitCode !== 0)
-      throw new QmpilotError('COPY_FAILED', `the guest could not take the archive: ${result.stderr.trim()}`);
+      throw new QmpilotError('COPY_FAILED', `the guest cannot unpack the archive: ${result.stderr.trim()}`);
     bytes += piece.length;
     options.onProgress?.({ bytes, entries });
   };
@@ -113,7 +114,7 @@ async function send(
       ? error
       : new QmpilotError(
           'COPY_FAILED',
-          `${source} could not be read: ${error instanceof Error ? error.message : String(error)}`,
+          `copyIn: cannot read ${source}: ${error instanceof Error ? error.message : String(error)}`,
           { cause: error },
         );
   }
@@ -145,7 +146,7 @@ async function addTree(pack: Pack, path: string, name: string, report: Count, co
       await new Promise<void>((done, fail) =>
         pack.entry({ name: as, type: 'symlink', linkname }, (error) => (error ? fail(error) : done())),
       );
-    } else report.skipped.push({ name: as, reason: 'neither a file, nor a folder, nor a link' });
+    } else report.skipped.push({ name: as, reason: 'neither a file, a folder nor a link' });
   }
 }
 

@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import tar from 'tar-stream';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import type { Shell } from '../../shell/shell.js';
+import { errnoOf } from '../../util/files/host-error.js';
 import { shQuote } from '../../util/text/sh-quote.js';
 import type { CopyOutOptions, CopyReport } from './copy.js';
 import { Extraction } from './extract.js';
@@ -29,7 +30,9 @@ export async function copyOut(shell: Shell, from: string, to: string, options: C
   if (kind !== 'file' && kind !== 'tree') {
     throw new QmpilotError(
       'COPY_FAILED',
-      kind === 'none' ? `${path} is not there in the guest` : `${path} in the guest is neither a file nor a folder`,
+      kind === 'none'
+        ? `copyOut: ${path} not found in the guest`
+        : `copyOut: ${path} in the guest is neither a file nor a folder`,
     );
   }
   const target = resolve(to);
@@ -47,9 +50,9 @@ export async function copyOut(shell: Shell, from: string, to: string, options: C
     if (kind === 'file' && !(await lstat(whole).catch(() => undefined))?.isFile())
       throw new QmpilotError('COPY_FAILED', `the guest did not send ${path}`);
     await rename(whole, target).catch((cause: unknown) => {
-      throw new QmpilotError('COPY_FAILED', `${target} could not be written`, {
+      throw new QmpilotError('COPY_FAILED', `copyOut: cannot write ${target}: ${errnoOf(cause) ?? String(cause)}`, {
         cause,
-        hint: 'was something put there meanwhile?',
+        hint: 'check whether something was created there during the copy',
       });
     });
     if (kind === 'tree') await extraction.seal(target);
@@ -87,7 +90,10 @@ async function receive(
           });
         // tar-stream keeps the long name of a header in memory, however long the header says it is.
         if (bytes - progressAt > MAX_BETWEEN_BYTES + chunk.bytes.length)
-          throw new QmpilotError('COPY_FAILED', 'the guest sent an archive in which nothing comes');
+          throw new QmpilotError(
+            'COPY_FAILED',
+            `the guest sent more than ${MAX_BETWEEN_BYTES} bytes of archive without a file or its content`,
+          );
         options.onProgress?.({ bytes, entries: extraction.entries });
         yield chunk.bytes;
       }
@@ -109,12 +115,14 @@ async function receive(
   try {
     await Promise.all([pipeline(Readable.from(archive()), extract), entries]);
   } catch (error) {
+    // Leaving the iteration does not stop it before the next output, and a guest may send none.
+    stream.stop(error);
     extract.destroy();
     await entries.catch(() => {});
     await stream.result.catch(() => {});
     throw isQmpilotError(error)
       ? error
-      : new QmpilotError('COPY_FAILED', `what the guest sent is no tar archive: ${String(error)}`, { cause: error });
+      : new QmpilotError('COPY_FAILED', `the guest sent an invalid tar archive: ${String(error)}`, { cause: error });
   }
   const { exitCode } = await stream.result;
   // 1: a file changed while it was read; the archive is complete.
@@ -130,7 +138,7 @@ async function receive(
 /** @throws {USAGE} for a path that is not absolute, or has a NUL */
 export function guestPath(path: string): string {
   if (path.startsWith('/') && !path.includes('\0')) return path.length > 1 ? path.replace(/\/+$/, '') : path;
-  throw new QmpilotError('USAGE', `${JSON.stringify(path)} is no absolute path of the guest`);
+  throw new QmpilotError('USAGE', `${JSON.stringify(path)} is not an absolute path of the guest`);
 }
 
 async function checkTarget(target: string, tree: boolean): Promise<void> {

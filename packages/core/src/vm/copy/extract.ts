@@ -3,6 +3,7 @@ import { chmod, mkdir, open, symlink, utimes } from 'node:fs/promises';
 import { dirname, join, normalize } from 'node:path';
 import type { Headers } from 'tar-stream';
 import { QmpilotError } from '../../errors.js';
+import { errnoOf, isNoSpace } from '../../util/files/host-error.js';
 import type { CopyReport, SkippedEntry } from './copy.js';
 
 /** Of a million entries; and so much is remembered of the names of those that are made last or left out. */
@@ -59,7 +60,7 @@ export class Extraction {
         this.#remember(path);
         this.#folders.push({ path, mode, mtime });
       } else if (header.type === 'symlink') this.#link(name, path, header.linkname ?? '');
-      else this.#skip(name, `a ${header.type ?? 'thing of unknown kind'} is not copied`);
+      else this.#skip(name, `a ${header.type ?? 'entry of unknown type'} is not copied`);
     });
     for await (const _ of content);
   }
@@ -132,11 +133,9 @@ async function writing(name: string, task: () => Promise<void>): Promise<void> {
     await task();
   } catch (cause) {
     if (cause instanceof QmpilotError) throw cause;
-    const full = cause instanceof Error && 'code' in cause && (cause.code === 'ENOSPC' || cause.code === 'EDQUOT');
-    const why = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
     throw new QmpilotError(
-      full ? 'NO_SPACE' : 'COPY_FAILED',
-      `${JSON.stringify(name.slice(0, 200))} could not be written: ${why}`,
+      isNoSpace(cause) ? 'NO_SPACE' : 'COPY_FAILED',
+      `copyOut: cannot write ${JSON.stringify(name.slice(0, 200))}: ${errnoOf(cause) ?? String(cause)}`,
       { cause },
     );
   }
@@ -153,9 +152,9 @@ function insideName(name: string): string {
   ) {
     throw new QmpilotError(
       'COPY_FAILED',
-      `the guest sent an entry that leads out of the copied tree, or none could have: ${JSON.stringify(name.slice(0, 200))}`,
+      `the guest sent an entry with an invalid name: ${JSON.stringify(name.slice(0, 200))}`,
       {
-        hint: 'the archive holds unsafe names; nothing was written',
+        hint: 'a name has to stay within the copied tree; nothing was copied',
       },
     );
   }
