@@ -1,4 +1,4 @@
-import { boot, debian, type Vm } from '@qmpilot/core';
+import { boot, debian, Wait, type Vm } from '@qmpilot/core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 let vm: Vm;
@@ -62,6 +62,34 @@ it('has two at once, beside commands, and says when no console is left; a closed
   const shell = await vm.openShell();
   expect(shell.kind).toBe('console');
   shell.close();
+});
+
+it('tells the exit code also when the host did not read while the program ended', async () => {
+  await using process = await vm.spawn('read; seq 1 300000; touch /tmp/over; exit 9');
+  // More than the sockets between QEMU and the host hold: QEMU drops the rest.
+  const release = process.console.channel.hold();
+  await process.console.type('\n');
+  await vm.waitForFile('/tmp/over');
+  await vm.waitForCommand('! pgrep -x seq');
+  release();
+  expect(await process.exited).toBe(9);
+});
+
+it('gives up the start of a program soon after its signal, in a guest that does not answer', async () => {
+  await vm.pause();
+  const begun = performance.now();
+  try {
+    await expect(vm.spawn('true', { signal: AbortSignal.timeout(500) })).rejects.toMatchObject({ code: 'ABORTED' });
+    expect(performance.now() - begun).toBeLessThan(15_000);
+  } finally {
+    await vm.resume();
+  }
+  await vm.waitFor(
+    Wait.until(async () => {
+      await using process = await vm.spawn('exit 4');
+      return (await process.exited) === 4;
+    }),
+  );
 });
 
 it('ends with the signal, and streams a command while another hangs', async () => {

@@ -13,7 +13,7 @@ import { onAbort } from '../../util/async/on-abort.js';
 import { shQuote } from '../../util/text/sh-quote.js';
 import { WAIT, wholeNumber } from '../../util/validation/schemas.js';
 import { sizeByShell } from '../machine/console-size.js';
-import { ProcessMarks } from './process-marks.js';
+import { ACKNOWLEDGE, ProcessMarks } from './process-marks.js';
 import { killOnConsole } from './start-bash.js';
 
 /** How `vm.spawn` runs a program. */
@@ -61,6 +61,7 @@ export class GuestProcess implements AsyncDisposable {
   readonly #begun = deferred<void>();
   readonly #exited = deferred<number>();
   readonly #undo: (() => void)[];
+  #acknowledged = false;
   #isOver = false;
   #closing: Promise<void> | undefined;
 
@@ -103,6 +104,7 @@ export class GuestProcess implements AsyncDisposable {
       `$run bash -c ${shQuote(text)}`,
       'code=$?',
       this.#marks.printEnd,
+      `export code; exec bash -c ${shQuote(this.#marks.repeatEnd)}`,
     ].join('; ');
     const source = `${killOnConsole(this.#host.terminal)}; cd /root; ${ENVIRONMENT} setsid sh -c ${shQuote(wrapper)} </dev/null >/dev/null 2>&1 &`;
     await this.#host.run(source, { signal, patience: START_TIMEOUT });
@@ -144,8 +146,12 @@ export class GuestProcess implements AsyncDisposable {
     const output = this.#marks.push(chunk);
     if (this.#marks.hasBegun) this.#begun.resolve();
     const { exitCode } = this.#marks;
-    // After this piece of its output has reached the console.
-    if (exitCode !== undefined) setImmediate(() => this.#end(exitCode));
+    if (exitCode !== undefined && !this.#acknowledged) {
+      this.#acknowledged = true;
+      this.#host.channel.write(ACKNOWLEDGE).catch(() => {});
+      // After this piece of its output has reached the console.
+      setImmediate(() => this.#end(exitCode));
+    }
     return output;
   }
 

@@ -1,6 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { EndMark } from '../../shell/end-mark.js';
 
+/** What the host sends when it has the exit code: ACK of ASCII. */
+export const ACKNOWLEDGE = '\u0006';
+/** How often the mark behind the process is printed again, at intervals of a second. */
+const REPEATS = 600;
+
 /**
  * Takes the marks out of a terminal's output that the wrapper of a process prints before and behind it. The output in between is
  * the process's.
@@ -22,7 +27,12 @@ export class ProcessMarks {
 
   /** Source for a POSIX shell that prints the mark behind the process, with the exit code in `$code`. */
   get printEnd(): string {
-    return `printf '\\001E%s:%d\\001' ${this.#nonce} "$code"`;
+    return `printf '\\001E%s:%d\\002' ${this.#nonce} "$code"`;
+  }
+
+  /** Source for bash that prints it again until the host acknowledges: QEMU drops what comes while the host does not read. */
+  get repeatEnd(): string {
+    return `for ((n = 0; n < ${REPEATS}; n++)); do IFS= read -rs -t 1 -d $'\\006'; (($? > 128)) || break; ${this.printEnd}; done`;
   }
 
   get hasBegun(): boolean {
@@ -31,7 +41,8 @@ export class ProcessMarks {
 
   /** The exit code; undefined before it has come. */
   get exitCode(): number | undefined {
-    const code = /^(\d{1,3})\u0001/.exec(this.#end.tail ?? '')?.[1];
+    // The end of the first mark may be lost, and another one follow.
+    const code = /(?:^|:)(\d{1,3})\u0002/.exec(this.#end.tail ?? '')?.[1];
     return code === undefined ? undefined : Math.min(Number(code), 255);
   }
 

@@ -10,7 +10,7 @@ import type { ExecStream } from '../../shell/exec-stream.js';
 import { GuestAgentShell } from '../../shell/guest-agent/guest-agent-shell.js';
 import { SerialShell } from '../../shell/serial/serial-shell.js';
 import { type Shell } from '../../shell/shell.js';
-import type { WaitOptions } from '../../util/async/deadline.js';
+import { pause, type WaitOptions } from '../../util/async/deadline.js';
 import { withinLimit } from '../../util/async/limit.js';
 import { WAIT } from '../../util/validation/schemas.js';
 import { validate } from '../../util/validation/validate.js';
@@ -49,6 +49,8 @@ const TRY_MS = 10_000;
 const RETRY_MS = 1000;
 /** For a bash to start on a spare console. */
 const OPEN_MS = 20_000;
+/** For a program that was not started to be killed, before the caller hears of it. */
+const CLEANUP_MS = 700;
 
 /** Chooses and opens the shells of one VM. */
 export class VmShells {
@@ -195,7 +197,8 @@ export class VmShells {
       await process.start(options);
       return process;
     } catch (error) {
-      await process.close();
+      // In a guest that does not answer, the attempt to kill the program goes on and keeps the console occupied.
+      await Promise.race([process.close(), pause(CLEANUP_MS)]);
       throw error;
     }
   }
