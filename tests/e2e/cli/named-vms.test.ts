@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -90,6 +91,19 @@ describe('a VM under a name, from one command to the next', () => {
     const results = await Promise.all([1, 2, 3, 4].map((seed) => qmpilot('exec', 'web', script(seed))));
     const digest = (text: string) => createHash('sha256').update(text).digest('hex');
     expect(results.map(({ stdout }) => digest(stdout))).toEqual([1, 2, 3, 4].map((seed) => digest(expected(seed))));
+  });
+
+  it('runs a command while another one hangs', async () => {
+    const hung = spawn(process.execPath, [BIN, 'exec', 'web', 'sleep 12345'], {
+      env: { ...process.env, QMPILOT_STATE: dir },
+      stdio: 'ignore',
+    });
+    const ended = once(hung, 'close');
+    expect(
+      await qmpilot('exec', '--timeout', '90s', 'web', 'until pgrep -f [1]2345; do sleep 0.1; done'),
+    ).toMatchObject({ code: 0 });
+    hung.kill('SIGINT');
+    expect(await ended).toEqual([130, null]);
   });
 
   it('refuses options of exec where the command begins, and says where they belong', async () => {

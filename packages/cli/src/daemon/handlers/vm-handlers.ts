@@ -56,8 +56,7 @@ function guestHandlers(hosted: HostedVm): Omit<Handlers, keyof ReturnType<typeof
   return {
     async exec({ args, signal, send }) {
       const { command, input, user, cwd, env, timeout } = args;
-      const shell = await vm.bestShell({ signal });
-      const stream = shell.stream(command, {
+      const stream = await vm.stream(command, {
         signal,
         timeout,
         user,
