@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { QmpilotError } from '@qmpilot/core';
 import { sendMessage } from './daemon/wire.js';
+import { InterruptedError } from './interrupt.js';
 import { TERMINAL_RESTORE, TerminalFilter } from './render/terminal-filter.js';
 
 export interface TerminalSession {
@@ -35,7 +36,7 @@ export async function withTerminal<T>(
     if (connection && typed.length > 0) sendMessage(connection, { bytes: typed.toString('base64') });
     if (end !== -1) detached.abort(new Error('detached'));
   };
-  const onSignal = () => detached.abort(new Error('detached'));
+  const onSignal = (signal: NodeJS.Signals) => detached.abort(new InterruptedError(signal));
   const onResize = () => {
     if (connection) sendMessage(connection, sizeOf(stdout));
   };
