@@ -5,7 +5,7 @@ import { interruptible } from '../../interrupt.js';
 import { visible } from '../../render/text/visible.js';
 
 const HELP = `
-Common keys: w blocked tasks, t all tasks, l backtraces of the CPUs, m memory, d held locks, c crash.
+Keys: w blocked tasks, t all tasks, l backtraces of the CPUs, m memory, d held locks, p registers, q timers, z ftrace buffer.
 
   qmpilot sysrq web w`;
 
@@ -14,7 +14,7 @@ export function registerSysrq(program: Command): void {
     .command('sysrq')
     .description('press a SysRq key, and print what the kernel reports')
     .argument('<vm>', 'name of the VM')
-    .argument('<key>', 'one letter or digit')
+    .argument('<key>', 'one letter: w, t, l, m, d, p, q or z')
     .addHelpText('after', helpText(HELP))
     .action(async (name: string, key: string) => {
       const { lines } = await interruptible('cancelling', (signal) => call(name, 'sysrq', { key }, { signal }));
