@@ -1,8 +1,7 @@
 import { lstat, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { join } from 'node:path';
 import { QmpilotError } from '@qmpilot/core';
-import { replaceFile } from '@qmpilot/core/internal';
+import { replaceFile, stateRoot } from '@qmpilot/core/internal';
 import { canConnect } from './client-socket.js';
 
 /** Facts about a named VM that do not need its daemon: `vm.json` in its directory. */
@@ -27,14 +26,6 @@ export interface NamedVm {
 const MAX_SOCKET_PATH = 107;
 /** A directory without a socket that is younger than this belongs to a VM that is starting. */
 const STARTING_MS = 20_000;
-
-/** `$QMPILOT_STATE`, else `$XDG_STATE_HOME/qmpilot`, else `~/.local/state/qmpilot`. */
-function stateRoot(env: NodeJS.ProcessEnv = process.env): string {
-  const own = env['QMPILOT_STATE'];
-  if (own && isAbsolute(own)) return own;
-  const xdg = env['XDG_STATE_HOME'];
-  return join(xdg && isAbsolute(xdg) ? xdg : join(homedir(), '.local', 'state'), 'qmpilot');
-}
 
 /** @throws {USAGE} */
 export function checkName(name: string): void {

@@ -1,17 +1,12 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { dirname, isAbsolute, join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { stateRoot } from '@qmpilot/core/internal';
 
 export const HISTORY_SIZE = 1000;
 
-/** `$XDG_STATE_HOME/qmpilot/qmp-history`, else below `~/.local/state`. */
-export function historyPath(env: NodeJS.ProcessEnv = process.env): string {
-  const state = env['XDG_STATE_HOME'];
-  return join(
-    state !== undefined && isAbsolute(state) ? state : join(homedir(), '.local', 'state'),
-    'qmpilot',
-    'qmp-history',
-  );
+/** `qmp-history` in the state folder. */
+export function historyPath(): string {
+  return join(stateRoot(), 'qmp-history');
 }
 
 /** Reads the history, newest line first as node:readline expects it; empty when there is none. */

@@ -1,4 +1,4 @@
-import { QmpilotError } from '@qmpilot/core';
+import { QmpilotError, quote } from '@qmpilot/core';
 import type { Command } from 'commander';
 import { duration, environment } from '../../arguments.js';
 import { call } from '../../daemon/client.js';
@@ -51,7 +51,7 @@ export function registerExec(program: Command): void {
           hint: `put options first: qmpilot exec ${given[0]} ... ${name} COMMAND; or put -- before the command`,
         });
       }
-      const command = words.length === 1 ? (words[0] ?? '') : words.map(shellWord).join(' ');
+      const command = words.length === 1 ? (words[0] ?? '') : words.map(quote).join(' ');
       if (options.tty === true) {
         process.exitCode = await runOnTerminal(name, command, options);
         return;
@@ -86,12 +86,6 @@ async function runOnTerminal(name: string, command: string, options: ExecCommand
     call(name, 'terminal', { command, user, cwd, env: { ...term, ...env }, ...size }, { signal, ...handlers }),
   );
   return exitCode;
-}
-
-/** Quotes a word for a POSIX shell. */
-function shellWord(word: string): string {
-  if (word.includes('\0')) throw new QmpilotError('USAGE', 'exec: NUL byte in the command');
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 interface Output {
