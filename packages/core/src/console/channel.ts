@@ -208,7 +208,7 @@ export class Channel {
     this.#state = 'closed';
     stream?.destroy();
     this.#end.emit(this.#unusable('by its owner'));
-    for (const listeners of [this.#data, this.#end, this.#attach, this.#lost]) listeners.clear();
+    for (const listeners of [this.#data, this.#end, this.#attach, this.#resets, this.#lost]) listeners.clear();
   }
 
   /** The error for a use of the channel in its present state; undefined while it is attached. */

@@ -41,12 +41,7 @@ export class Mutex {
     this.#holder = { label, since: monotonicMs() };
     try {
       if (this.#closed) throw new QmpilotError('CLOSED', `${this.#name} was closed`);
-      this.#holder = { label, since: monotonicMs() };
-      try {
-        return await task();
-      } finally {
-        this.#holder = undefined;
-      }
+      return await task();
     } finally {
       this.#holder = undefined;
       this.#next();

@@ -280,7 +280,7 @@ export class VmShells {
   /** Runs a command on the detectors' shell where it answers, so that it does not wait for long commands. */
   async #runBeside(command: string, options: WaitOptions): Promise<ExecResult> {
     const { sampling } = this.#slot;
-    const answers = sampling && !(await sampling.ping({ patience: RETRY_MS }).catch(() => 'lost'));
+    const answers = sampling && !(await sampling.ping({ signal: options.signal, patience: RETRY_MS }).catch(() => 'lost'));
     return requireSuccess(await (answers ? sampling : this).exec(command, options));
   }
 
