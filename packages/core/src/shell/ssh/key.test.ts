@@ -24,3 +24,11 @@ it('an SSH key is made for each vm, and its private half goes neither into the g
   expect(scripts.join('')).not.toContain('PRIVATE KEY');
   expect(readdirSync(tmpdir()).filter((name) => /ssh|key/i.test(name) && !before.includes(name))).toEqual([]);
 });
+
+it('refuses unknown options by name', async () => {
+  const vm = { name: 'a', qmp: { executeUntyped: () => expect.unreachable() }, exec: () => expect.unreachable() };
+  await expect(openSsh(vm, { username: 'nobody' } as object)).rejects.toMatchObject({
+    code: 'USAGE',
+    message: 'openSsh: options.username: unknown option',
+  });
+});
