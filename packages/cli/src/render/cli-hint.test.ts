@@ -6,6 +6,10 @@ it.each([
   ["boot it with display: 'std'", 'boot it with --display std'],
   ["name it as tmux does: 'Enter'; type() sends text", "name it as tmux does: 'Enter'; qmpilot type sends text"],
   [
+    "all consoles are busy: openShell({ via: 'guest-agent' }) runs commands beside them, in guests with qemu-ga",
+    'all consoles are busy: wait for one of these commands, or end it',
+  ],
+  [
     "the guest needs a network: network: 'user' in its description",
     'the guest needs a network: boot it with --network user',
   ],

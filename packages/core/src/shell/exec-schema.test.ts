@@ -31,6 +31,11 @@ describe('the arguments of exec', () => {
     expect(checkCommand('echo $HOME', { timeout: '1s', env: { A: '1' } })).toBe('echo $HOME');
   });
 
+  it('are those of the method that was called', () => {
+    expect(() => checkCommand([], {}, 'spawn')).toThrow(/^spawn: command: expected a command as text/);
+    expect(() => checkVmCommand('true', { timout: 1 } as ExecOptions, 'stream')).toThrow(/^stream: options\.timout/);
+  });
+
   it('of a VM have `via` as well', () => {
     expect(() => checkVmCommand('true', { via: 'agent' } as ExecOptions)).toThrow(/exec: options\.via/);
     expect(checkVmCommand('true', { via: 'console' } as ExecOptions)).toBe('true');

@@ -37,18 +37,18 @@ const VM_EXEC_OPTIONS = v.strictObject({
   via: v.optional(v.picklist(['console', 'guest-agent', 'serial'])),
 });
 
-/** Checks what a shell is given, and returns the command as source for a shell. @throws {USAGE} */
-export function checkCommand(command: Command, options: ExecOptions): string {
-  return check(EXEC_OPTIONS, command, options);
+/** Checks the arguments of a method that runs a command, and returns the command as source for a shell. @throws {USAGE} */
+export function checkCommand(command: Command, options: ExecOptions, method = 'exec'): string {
+  return check(EXEC_OPTIONS, command, options, method);
 }
 
 /** The same for `vm.exec`. @throws {USAGE} */
-export function checkVmCommand(command: Command, options: ExecOptions): string {
-  return check(VM_EXEC_OPTIONS, command, options);
+export function checkVmCommand(command: Command, options: ExecOptions, method = 'exec'): string {
+  return check(VM_EXEC_OPTIONS, command, options, method);
 }
 
-function check(schema: v.GenericSchema, command: Command, options: ExecOptions): string {
-  validate(COMMAND, command, 'exec: command');
-  validate(schema, options, 'exec: options');
+function check(schema: v.GenericSchema, command: Command, options: ExecOptions, method: string): string {
+  validate(COMMAND, command, `${method}: command`);
+  validate(schema, options, `${method}: options`);
   return typeof command === 'string' ? command : command.map(shQuote).join(' ');
 }

@@ -203,7 +203,7 @@ describe('invalid arguments of a VM are refused by name, at once', () => {
       () => waits.forText('a', any({ on: 'wall' })),
       'waitForText: options.on: expected "console" or "screen", got "wall"',
     ],
-    ['waitForCommand(12)', () => waits.forCommand(any(12), {}), 'exec: command: expected a command as text'],
+    ['waitForCommand(12)', () => waits.forCommand(any(12), {}), 'waitForCommand: command: expected a command as text'],
     [
       'waitForCommand(c, { exitCode })',
       () => waits.forCommand('a', any({ exitCode: 0 })),

@@ -216,7 +216,7 @@ export class Vm implements AsyncDisposable {
    * Throws what `exec` throws; once the command runs, its iteration and its `result` do.
    */
   async stream(command: Command, options: VmExecOptions = {}): Promise<ExecStream> {
-    const label = describeCommand(checkCommand(command, options));
+    const label = describeCommand(checkCommand(command, options, 'stream'));
     return this.#limited(`${label} in the guest`, { signal: options.signal }, () =>
       this.#shells.stream(command, options),
     );

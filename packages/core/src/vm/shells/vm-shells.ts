@@ -173,7 +173,7 @@ export class VmShells {
 
   /** Runs a program on a spare virtio console, as its terminal. */
   async spawn(command: Command, options: SpawnOptions): Promise<GuestProcess> {
-    const source = checkCommand(command, {});
+    const source = checkCommand(command, {}, 'spawn');
     validate(SPAWN_OPTIONS, options, 'spawn: options');
     const terminal = this.#freeConsole();
     const channel = terminal === undefined ? undefined : this.#slot.virtio(terminal);
@@ -280,7 +280,8 @@ export class VmShells {
   /** Runs a command on the detectors' shell where it answers, so that it does not wait for long commands. */
   async #runBeside(command: string, options: WaitOptions): Promise<ExecResult> {
     const { sampling } = this.#slot;
-    const answers = sampling && !(await sampling.ping({ signal: options.signal, patience: RETRY_MS }).catch(() => 'lost'));
+    const answers =
+      sampling && !(await sampling.ping({ signal: options.signal, patience: RETRY_MS }).catch(() => 'lost'));
     return requireSuccess(await (answers ? sampling : this).exec(command, options));
   }
 

@@ -22,7 +22,7 @@ const MAX_SHOWN_OUTPUT = 200;
  * shows the exit code and the end of the output of the last run; a run that is still going on at that time is killed.
  */
 export function forCommand(command: Command, options: CommandWait = {}): Wait<ExecResult> {
-  const label = describeCommand(checkCommand(command, {}));
+  const label = describeCommand(checkCommand(command, {}, 'waitForCommand'));
   validate(v.strictObject(COMMAND_WAIT), options, 'waitForCommand: options');
   const { fails = false } = options;
   return {
