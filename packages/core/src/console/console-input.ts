@@ -1,3 +1,4 @@
+import type { QmpilotError } from '../errors.js';
 import { pause, type WaitOptions } from '../util/async/deadline.js';
 import { withinLimit } from '../util/async/limit.js';
 import { Listeners } from '../util/async/listeners.js';
@@ -18,6 +19,7 @@ export class ConsoleInput {
   readonly #channel: Channel;
   readonly #turns: Mutex;
   readonly #typed = new Listeners<Typed>();
+  #closed: QmpilotError | undefined;
 
   constructor(channel: Channel) {
     this.#channel = channel;
@@ -55,7 +57,9 @@ export class ConsoleInput {
     return this.#typed.add(listener);
   }
 
-  close(): void {
+  /** Input that was not written yet is rejected with `error`: others may use the channel now. */
+  close(error: QmpilotError): void {
+    this.#closed = error;
     this.#typed.clear();
   }
 
@@ -69,6 +73,7 @@ export class ConsoleInput {
   async #write(bytes: Uint8Array, limit: WaitOptions): Promise<void> {
     for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
       if (at > 0) await pause(PIECE_PAUSE_MS, limit.signal);
+      if (this.#closed) throw this.#closed;
       await this.#channel.write(bytes.subarray(at, at + PIECE_BYTES), limit);
     }
   }

@@ -65,6 +65,31 @@ describe('Console', () => {
     await expect(console.expect('later')).rejects.toMatchObject({ code: 'CONSOLE_CLOSED' });
   });
 
+  it('neither reads nor writes the channel once it is closed, which is for others to use', async () => {
+    const { channel, console, far } = setUp();
+    const sent: string[] = [];
+    far.on('data', (chunk: Buffer) => sent.push(chunk.toString()));
+    const waiting = [console.expect('never'), console.screen.waitFor('never')].map((wait) =>
+      wait.catch((error: unknown) => error),
+    );
+    // More than the screen draws at once: reading is held back until it is drawn.
+    const drawing = new Promise<void>((resolve) => channel.onData(() => resolve()));
+    far.write('x'.repeat(4 << 20));
+    await drawing;
+    console.close();
+    const closed = { code: 'CONSOLE_CLOSED', message: expect.stringContaining('console ttyS0 was closed') };
+    expect(await Promise.all(waiting)).toMatchObject([closed, closed]);
+    await expect(console.type('x')).rejects.toMatchObject(closed);
+    await expect(console.press('Enter')).rejects.toMatchObject(closed);
+    await expect(console.expect('never')).rejects.toMatchObject(closed);
+    const next = new Console(channel);
+    far.write('login: ');
+    await next.expect('login: ');
+    await next.type('root\n');
+    expect(sent).toEqual(['root\r']);
+    next.close();
+  });
+
   it('goes on with another stream after a restore and forgets what came before it', async () => {
     const { channel, console, far } = setUp();
     far.write('old prompt $ ');

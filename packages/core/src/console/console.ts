@@ -38,6 +38,7 @@ export class Console {
   readonly #text: TextWindow;
   readonly #bytes = new Listeners<Buffer>();
   readonly #grown = new Listeners<void>();
+  readonly #ended = new Listeners<QmpilotError>();
   #tail = new ByteTail(REPLAY_BYTES);
   readonly #undo: (() => void)[];
   readonly #options: ConsoleOptions;
@@ -46,6 +47,7 @@ export class Console {
   #growth: NodeJS.Immediate | undefined;
   #transcript: TranscriptWriter | undefined;
   #screen: Screen | undefined;
+  #closed: QmpilotError | undefined;
 
   constructor(channel: Channel, options: ConsoleOptions = {}) {
     this.channel = channel;
@@ -54,7 +56,10 @@ export class Console {
     this.#options = options;
     this.#undo = [
       channel.onData((chunk) => this.#take(chunk)),
-      channel.onEnd((error) => this.#screen?.end(error)),
+      channel.onEnd((error) => {
+        this.#screen?.end(error);
+        this.#ended.emit(error);
+      }),
       channel.onAttach(() => {
         // Another moment of the guest: the rest of a sequence that has begun will not follow.
         this.#plain = new PlainText();
@@ -134,14 +139,14 @@ export class Console {
         resolve(found);
         return true;
       };
-      const failed = this.channel.failure;
+      const failed = this.#closed ?? this.channel.failure;
       if (look()) return;
-      if (failed && this.channel.state !== 'detached') return reject(failed);
+      if (failed && (this.#closed || this.channel.state !== 'detached')) return reject(failed);
       const ended = (cause: QmpilotError) =>
         new QmpilotError(cause.code, `${cause.message}; awaited: ${awaited}`, { ...this.#details(), cause });
       const unsubscribe = [
         this.#grown.add(() => void look()),
-        this.channel.onEnd((error) => {
+        this.#ended.add((error) => {
           if (!look()) reject(ended(error));
         }),
       ];
@@ -194,14 +199,18 @@ export class Console {
     this.#transcript = writer;
   }
 
-  /** Detaches from the channel, which stays open; pending waits are rejected when the channel is closed. */
+  /** Detaches from the channel, which stays open. Pending and later waits and input are rejected with CONSOLE_CLOSED. */
   close(): void {
+    if (this.#closed) return;
+    this.#closed = new QmpilotError('CONSOLE_CLOSED', `console ${this.channel.name} was closed`);
     for (const undo of this.#undo) undo();
     clearImmediate(this.#growth);
-    this.#screen?.dispose();
+    this.#screen?.close(this.#closed);
     this.#transcript = undefined;
     this.#bytes.clear();
-    this.#input.close();
+    this.#input.close(this.#closed);
+    this.#ended.emit(this.#closed);
+    this.#ended.clear();
   }
 
   #take(chunk: Buffer): void {

@@ -49,9 +49,7 @@ export function waitUntil<S extends WatchedScreen, T>(
         reject(error);
       }
     };
-    const forget = [screen.onChange(look), screen.onEnd(reject)];
-    screen.whenIdle(look);
-    return () => forget.forEach((undo) => undo());
+    return follow(screen, look, reject);
   });
 }
 
@@ -70,13 +68,25 @@ export function settle(screen: WatchedScreen, options: SettleOptions): Promise<s
       shown = text;
       timer = rows && setTimeout(() => resolve(rows), quietMs);
     };
-    const forget = [screen.onChange(look), screen.onEnd(reject)];
-    screen.whenIdle(look);
+    const leave = follow(screen, look, reject);
     return () => {
       clearTimeout(timer);
-      forget.forEach((undo) => undo());
+      leave();
     };
   });
+}
+
+/** Calls `look` when all output is drawn and after each change, until the returned function is called. */
+function follow(screen: WatchedScreen, look: () => void, end: (error: Error) => void): () => void {
+  let isOver = false;
+  const forget = [screen.onChange(look), screen.onEnd(end)];
+  screen.whenIdle(() => {
+    if (!isOver) look();
+  });
+  return () => {
+    isOver = true;
+    forget.forEach((undo) => undo());
+  };
 }
 
 /** Texts to search, in this order; none when there is no such pane. */

@@ -155,6 +155,12 @@ export class Screen extends TerminalView {
     this.whenIdle(() => this.#ends.emit(error));
   }
 
+  /** Rejects pending waits, and releases the terminal. */
+  close(error: Error): void {
+    this.#ends.emit(error);
+    this.dispose();
+  }
+
   /** Releases the terminal; pending waits are not rejected. */
   override dispose(): void {
     super.dispose();
