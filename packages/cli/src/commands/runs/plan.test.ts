@@ -27,7 +27,7 @@ it('says how many clean attempts a known rate needs, watched or not, and how lon
     `152 clean attempts without a failure
   a failure in 3 % of attempts would not occur in any of them with a probability of 0.98 %
   if the run may stop after each attempt (--until 'rate<0.03@99%'): 164
-  at 1:30 min each, 2 at a time: 1:54 h
+  at 1 min 30 s each, 2 at a time: 1 h 54 min
 `,
   );
 });

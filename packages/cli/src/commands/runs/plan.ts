@@ -1,4 +1,5 @@
 import { QmpilotError } from '@qmpilot/core';
+import { formatDuration } from '@qmpilot/core/internal';
 import { readRuns, reportData } from '@qmpilot/core/report';
 import {
   chanceOfAllClean,
@@ -11,7 +12,6 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { duration, wholeNumber } from '../../arguments.js';
 import { helpText } from '../../help.js';
 import { renderJson } from '../../render/json.js';
-import { longMs } from '../../render/text/durations.js';
 
 interface PlanOptions {
   readonly rate?: number;
@@ -66,7 +66,7 @@ export function registerPlan(program: Command): void {
       const time =
         totalMs === undefined || attemptMs === undefined
           ? ''
-          : `  at ${longMs(attemptMs)} each${options.forks > 1 ? `, ${options.forks} at a time` : ''}: ${longMs(totalMs)}\n`;
+          : `  at ${formatDuration(attemptMs)} each${options.forks > 1 ? `, ${options.forks} at a time` : ''}: ${formatDuration(totalMs)}\n`;
       const watched =
         plan.watched === undefined
           ? ''

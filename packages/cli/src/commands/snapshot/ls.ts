@@ -1,9 +1,10 @@
 import { listSavedSnapshots, type SavedSnapshot } from '@qmpilot/core';
+import { formatDuration } from '@qmpilot/core/internal';
 import type { SnapshotInfo } from '@qmpilot/core/vm';
 import type { Command } from 'commander';
 import { call } from '../../daemon/client.js';
 import { jsonLine } from '../../render/json.js';
-import { ageOf, momentMs } from '../../render/text/durations.js';
+import { ageOf } from '../../render/text/durations.js';
 import { renderTable, type Column } from '../../render/text/table.js';
 import { visible } from '../../render/text/visible.js';
 
@@ -59,7 +60,7 @@ const OF_VM: readonly Column<SnapshotInfo>[] = [
   { title: 'NAME', value: ({ name }) => name, minWidth: 8 },
   { title: 'STRATEGY', value: ({ strategy }) => strategy },
   { title: 'AGE', value: ({ savedAt }) => ageOf(savedAt) },
-  { title: 'GUEST PAUSED', value: ({ pausedMs }) => momentMs(pausedMs), hide: 1 },
+  { title: 'GUEST PAUSED', value: ({ pausedMs }) => formatDuration(pausedMs), hide: 1 },
 ];
 
 const SAVED: readonly Column<SavedSnapshot>[] = [

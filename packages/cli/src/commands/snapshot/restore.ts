@@ -1,7 +1,7 @@
+import { formatDuration } from '@qmpilot/core/internal';
 import type { Command } from 'commander';
 import { call } from '../../daemon/client.js';
 import { interruptible } from '../../interrupt.js';
-import { momentMs } from '../../render/text/durations.js';
 
 export function registerRestore(program: Command): void {
   program
@@ -11,6 +11,6 @@ export function registerRestore(program: Command): void {
     .argument('<snapshot>', 'name of the snapshot')
     .action(async (name: string, snapshot: string) => {
       const { ms } = await interruptible('cancelling', (signal) => call(name, 'restore', { snapshot }, { signal }));
-      process.stderr.write(`restored in ${momentMs(ms)}\n`);
+      process.stderr.write(`restored in ${formatDuration(ms)}\n`);
     });
 }

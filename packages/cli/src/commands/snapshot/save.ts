@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
+import { formatDuration } from '@qmpilot/core/internal';
 import type { Command } from 'commander';
 import { call } from '../../daemon/client.js';
 import { interruptible } from '../../interrupt.js';
-import { momentMs } from '../../render/text/durations.js';
 
 export function registerSave(snapshot: Command): void {
   snapshot
@@ -17,6 +17,6 @@ export function registerSave(snapshot: Command): void {
           ? call(name, 'snapshot', { snapshot: wanted }, { signal })
           : call(name, 'saveSnapshot', { snapshot: wanted, directory: resolve(directory) }, { signal }),
       );
-      process.stderr.write(`the guest was paused for ${momentMs(pausedMs)}\n`);
+      process.stderr.write(`the guest was paused for ${formatDuration(pausedMs)}\n`);
     });
 }
