@@ -1,9 +1,8 @@
-/** JSON that is safe on a terminal: C1 controls, DEL and text-direction marks become \u escapes, which are still JSON. */
+import { escapeJson } from '@qmpilot/core/internal';
+
+/** JSON that is safe on a terminal: characters that it would not show become \u escapes, which are still JSON. */
 export function renderJson(value: unknown, pretty: boolean): string {
-  return (JSON.stringify(value, undefined, pretty ? 2 : undefined) ?? 'null').replace(
-    /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  return escapeJson(JSON.stringify(value, undefined, pretty ? 2 : undefined) ?? 'null');
 }
 
 /** One line of `--json`: version, type, and the fields of `value`. */
