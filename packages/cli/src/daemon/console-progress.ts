@@ -1,4 +1,5 @@
 import type { Console } from '@qmpilot/core';
+import { undrawn } from '../render/text/undrawn.js';
 
 const INTERVAL_MS = 250;
 /** Longer than any line that a terminal shows. */
@@ -33,11 +34,7 @@ export class ConsoleProgress {
 
 /** The last line with text, without escape sequences. */
 export function lastLine(text: string): string | undefined {
-  const plain = text.replace(
-    /\u001b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[ -/]*[0-~])/g,
-    '',
-  );
-  return plain
+  return undrawn(text)
     .split(/[\r\n]+/)
     .findLast((line) => line.trim() !== '')
     ?.slice(0, MAX_LINE);

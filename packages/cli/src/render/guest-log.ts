@@ -1,3 +1,4 @@
+import { undrawn } from './text/undrawn.js';
 import { visible } from './text/visible.js';
 
 /** The console of a guest as lines of plain text: drawing sequences are removed, other control characters become \x escapes. */
@@ -22,9 +23,5 @@ export class GuestLog {
 const MAX_LINE = 65_536;
 
 function plain(line: string): string {
-  const undrawn = line.replace(
-    /\u001b\[[0-?]*[ -/]*[@-~]|\u001b[\]PX^_][^\u0007\u001b]*(?:\u0007|\u001b\\)?|\u001b[ -/]*[0-~]|\r/g,
-    '',
-  );
-  return undrawn.split('\t').map(visible).join('\t');
+  return undrawn(line).replaceAll('\r', '').split('\t').map(visible).join('\t');
 }
