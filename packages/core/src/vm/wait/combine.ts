@@ -1,7 +1,8 @@
 import * as v from 'valibot';
 import { isQmpilotError } from '../../errors.js';
+import { pause } from '../../util/async/deadline.js';
 import { validate } from '../../util/validation/validate.js';
-import { WAIT_SCHEMA, type Wait } from './wait.js';
+import { WAIT_SCHEMA, type Wait, type WaitState, type WaitTarget } from './wait.js';
 
 /** Values of the waits in a tuple. */
 export type WaitValues<W extends readonly Wait[]> = { [K in keyof W]: W[K] extends Wait<infer T> ? T : never };
@@ -20,9 +21,12 @@ export function all<const W extends readonly Wait[]>(...waits: W): Wait<WaitValu
   };
 }
 
+/** Pause between two looks at the other conditions, while one look takes long. */
+const AGAIN_MS = 200;
+
 /**
  * Waits until one of the conditions is met; the value has its index and its value. A condition that cannot be met any more is
- * left out; the wait ends when none is left.
+ * left out; the wait ends when none is left. A command that hangs does not keep the other conditions from being met.
  */
 export function any<const W extends readonly Wait[]>(
   ...waits: W
@@ -31,19 +35,50 @@ export function any<const W extends readonly Wait[]>(
   return {
     awaited: `any of: ${waits.map(({ awaited }) => awaited).join('; ')}`,
     async probe(target, signal) {
-      const probes = await Promise.allSettled(waits.map((wait) => wait.probe(target, signal)));
-      const saw: string[] = [];
-      for (const [index, probe] of probes.entries()) {
-        if (probe.status === 'rejected') saw.push(`${waits[index]?.awaited}: ${String(probe.reason)}`);
-        else if (probe.value.met)
-          return { met: true, value: { index, value: probe.value.value as WaitValues<W>[number] } };
-        else saw.push(`${waits[index]?.awaited}: ${probe.value.saw}`);
+      const over = new AbortController();
+      try {
+        const state = await firstMet(waits, target, AbortSignal.any([signal, over.signal]));
+        if (!state.met) return state;
+        return { met: true, value: { index: state.value.index, value: state.value.value as WaitValues<W>[number] } };
+      } finally {
+        over.abort();
       }
-      const failed = probes.find((probe) => probe.status === 'rejected');
-      if (failed && probes.every((probe) => probe.status === 'rejected')) throw failed.reason;
-      return { met: false, saw: saw.join('; ') };
     },
   };
+}
+
+/** Looks at each condition once, and until all have been looked at, again at those that are not met. */
+function firstMet(
+  waits: readonly Wait[],
+  target: WaitTarget,
+  signal: AbortSignal,
+): Promise<WaitState<{ readonly index: number; readonly value: unknown }>> {
+  return new Promise((resolve, reject) => {
+    const saw: string[] = [];
+    const failures: unknown[] = [];
+    const seen = new Set<number>();
+    const missed = (index: number, what: string) => {
+      saw[index] = `${waits[index]?.awaited}: ${what}`;
+      seen.add(index);
+      if (failures.length === waits.length) reject(failures[0]);
+      else if (seen.size === waits.length) resolve({ met: false, saw: saw.join('; ') });
+    };
+    const look = async (wait: Wait, index: number) => {
+      try {
+        while (!signal.aborted) {
+          const state = await wait.probe(target, signal);
+          if (state.met) return resolve({ met: true, value: { index, value: state.value } });
+          missed(index, state.saw);
+          await pause(AGAIN_MS, signal);
+        }
+      } catch (error) {
+        if (signal.aborted && seen.has(index)) return;
+        failures.push(error);
+        missed(index, String(error));
+      }
+    };
+    for (const [index, wait] of waits.entries()) void look(wait, index);
+  });
 }
 
 function checkWaits(name: string, waits: readonly Wait[]): void {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { QmpilotError } from '../../errors.js';
 import { all, any, until } from './combine.js';
 import { forCommand } from './command.js';
@@ -64,6 +64,17 @@ describe('waits', () => {
     await expect(runWait(target(), all(after(1e9, 'a'), lost), quick)).rejects.toMatchObject({ code: 'UNIT_FAILED' });
     expect(await runWait(target(), any(lost, after(2, 'b')), quick)).toEqual({ index: 1, value: 'b' });
     await expect(runWait(target(), any(lost, lost), quick)).rejects.toMatchObject({ code: 'UNIT_FAILED' });
+  });
+
+  it('any is met although a look at another condition does not end, and ends that look', async () => {
+    const ended = vi.fn();
+    const hung: Wait<never> = {
+      awaited: 'the hung one',
+      probe: (_, signal) => new Promise(() => signal.addEventListener('abort', ended)),
+    };
+    expect(await runWait(target(), any(hung, after(2, 'b'), lost), quick)).toEqual({ index: 1, value: 'b' });
+    expect(ended).toHaveBeenCalledOnce();
+    await expect(runWait(target(), all(any(hung, lost)), { timeout: 30 })).rejects.toMatchObject({ code: 'TIMEOUT' });
   });
 
   it('end with the vm, and with the signal', async () => {
