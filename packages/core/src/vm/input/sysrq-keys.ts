@@ -6,8 +6,11 @@ import type { VmContext } from '../context.js';
 const END_KEY = 'h';
 /** Sets the console's log level to 8, so that everything is printed. */
 const LOUDEST = '8';
-/** The kernel's confirmation of a key: `sysrq: Show Blocked State`; `SysRq : ...` before Linux 5. */
-const HEADER = /sysrq ?: (?!HELP)(\S[^\n]*)\n/i;
+/**
+ * The kernel's confirmation of a key: `sysrq: Show Blocked State`; `SysRq : ...` before Linux 5. Of limited length: a guest may
+ * print many beginnings on a line that never ends.
+ */
+const HEADER = /sysrq ?: (?!HELP)(\S[^\n]{0,200})\n/i;
 const END = /sysrq ?: HELP :/i;
 
 /**
