@@ -17,3 +17,11 @@ it('the log of a console keeps the newest bytes, in two files of limited size', 
     rmSync(dir, { recursive: true });
   }
 });
+
+it('the log of a console whose directory was removed ends, and throws nothing', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'qmpilot-log-'));
+  const log = new ConsoleLog(join(dir, 'console.log'), 10);
+  rmSync(dir, { recursive: true });
+  for (let index = 0; index < 5; index += 1) expect(() => log.write(Buffer.alloc(10))).not.toThrow();
+  log.close();
+});
