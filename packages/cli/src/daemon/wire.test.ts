@@ -51,6 +51,16 @@ describe('the messages between a command and a daemon', () => {
     expect(await reading).toEqual([{ n: 1 }]);
   });
 
+  it('are refused, with the remedy, when they are longer than the other side takes', async () => {
+    const reading = all(served);
+    expect(() => sendMessage(client, { input: 'x'.repeat(33 << 20) })).toThrow(
+      expect.objectContaining({ code: 'USAGE', hint: expect.stringContaining('qmpilot cp') }),
+    );
+    sendMessage(client, { n: 1 });
+    client.end();
+    expect(await reading).toEqual([{ n: 1 }]);
+  });
+
   it('carry errors with code, hint and evidence', () => {
     const error = new QmpilotError('SNAPSHOT', 'there is none', { hint: 'make one', evidence: { console: ['a'] } });
     expect(fromWireError(JSON.parse(JSON.stringify(toWireError(error))))).toMatchObject({

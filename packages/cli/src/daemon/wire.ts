@@ -1,14 +1,28 @@
 import type { Socket } from 'node:net';
 import { QmpilotError, type ErrorCode } from '@qmpilot/core';
+import { formatBytes } from '@qmpilot/core/internal';
 
 /** A message is one line of JSON; bytes travel as base64. */
 export type Message = Readonly<Record<string, unknown>>;
 
-/** Larger than any message: output is sent in chunks. */
+/** Output is sent in chunks; the input of a command is one message. */
 const MAX_LINE = 32 << 20;
 
+/**
+ * Sends a message, as far as the connection is open. Returns whether the other side can take more.
+ * @throws {USAGE} for one that the other side would refuse
+ */
 export function sendMessage(socket: Socket, message: object): boolean {
-  return socket.writable && socket.write(`${JSON.stringify(message)}\n`);
+  const line = `${JSON.stringify(message)}\n`;
+  if (Buffer.byteLength(line) > MAX_LINE)
+    throw new QmpilotError(
+      'USAGE',
+      `a message of more than ${formatBytes(MAX_LINE)} cannot be sent between a command and the daemon`,
+      {
+        hint: 'copy large input into the guest first: qmpilot cp FILE VM:/PATH',
+      },
+    );
+  return socket.writable && socket.write(line);
 }
 
 /** Yields messages until the connection ends, or a line is not a JSON object. */
