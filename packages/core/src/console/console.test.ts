@@ -169,6 +169,22 @@ describe('Console', () => {
     expect(readFileSync(transcript.path, 'utf8')).toBe('\x1b[1mraw\r\n');
   });
 
+  it('goes on when a transcript throws, and warns', async () => {
+    const { console, far } = setUp();
+    const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    cleanups.push(() => warned.mockRestore());
+    console.setTranscript({
+      write: () => {
+        throw new Error('no room');
+      },
+    });
+    far.write('first\r\n');
+    await console.expect('first');
+    far.write('second\r\n');
+    await console.expect('second');
+    expect(warned).toHaveBeenCalledOnce();
+  });
+
   it('holds a bounded window of text while a guest floods it', async () => {
     const [near, far] = duplexPair();
     const channel = new Channel('ttyS0');

@@ -37,6 +37,7 @@ export class Console {
   readonly #input: ConsoleInput;
   readonly #text: TextWindow;
   readonly #bytes = new Listeners<Buffer>();
+  readonly #transcript = new Listeners<Buffer>();
   readonly #grown = new Listeners<void>();
   readonly #ended = new Listeners<QmpilotError>();
   #tail = new ByteTail(REPLAY_BYTES);
@@ -45,7 +46,6 @@ export class Console {
   #plain = new PlainText();
   #cursor = 0;
   #growth: NodeJS.Immediate | undefined;
-  #transcript: TranscriptWriter | undefined;
   #screen: Screen | undefined;
   #closed: QmpilotError | undefined;
 
@@ -194,9 +194,10 @@ export class Console {
     return this.screen.drawn();
   }
 
-  /** Also writes raw bytes to `writer` from now on; `undefined` ends that. The caller closes the writer. */
+  /** Also writes raw bytes to `writer` from now on; `undefined` ends that, and so does one that throws. The caller closes the writer. */
   setTranscript(writer: TranscriptWriter | undefined): void {
-    this.#transcript = writer;
+    this.#transcript.clear();
+    if (writer) this.#transcript.add((chunk) => writer.write(chunk));
   }
 
   /** Detaches from the channel, which stays open. Pending and later waits and input are rejected with CONSOLE_CLOSED. */
@@ -206,7 +207,7 @@ export class Console {
     for (const undo of this.#undo) undo();
     clearImmediate(this.#growth);
     this.#screen?.close(this.#closed);
-    this.#transcript = undefined;
+    this.#transcript.clear();
     this.#bytes.clear();
     this.#input.close(this.#closed);
     this.#ended.emit(this.#closed);
@@ -214,7 +215,7 @@ export class Console {
   }
 
   #take(chunk: Buffer): void {
-    this.#transcript?.write(chunk);
+    this.#transcript.emit(chunk);
     this.#tail.push(chunk);
     this.#text.append(this.#plain.push(chunk));
     if (this.#screen?.feed(chunk)) this.#screen.whenIdle(this.channel.hold());
