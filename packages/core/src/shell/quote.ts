@@ -4,7 +4,7 @@
  */
 export function bashWord(text: string): string {
   if (/^[A-Za-z0-9_/.:@%+=,-]+$/.test(text)) return text;
-  // Octal: three digits always, so that a digit behind it is not drawn in.
+  // Octal, always with three digits, so that a digit that follows is not read as a part of it.
   return `$'${text.replace(/[\u0000-\u001f\u007f'\\]/g, octal)}'`;
 }
 

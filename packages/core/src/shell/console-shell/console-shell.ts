@@ -11,7 +11,7 @@ import { ExecStream, startStream } from '../exec-stream.js';
 import { readExitCode } from '../exit-code.js';
 import type { Shell } from '../shell.js';
 import { runCommand, streamCommand } from './exec.js';
-import { agentInstallation } from './guest-helper.js';
+import { helperInstallation } from './guest-helper.js';
 import { ConsoleLink } from './link.js';
 
 const PONG_MS = 300;
@@ -36,13 +36,13 @@ export class ConsoleShell implements Shell {
 
   /**
    * @param options.onClose called once, by `close`, while the channel can still be used
-   * @param options.hasAgent the helper most likely runs already, as in a restored guest
+   * @param options.hasHelper the helper most likely runs already, as in a restored guest
    */
   constructor(
     channel: Channel,
-    options: { readonly name?: string; readonly onClose?: () => void; readonly hasAgent?: boolean } = {},
+    options: { readonly name?: string; readonly onClose?: () => void; readonly hasHelper?: boolean } = {},
   ) {
-    this.#firstPongMs = options.hasAgent ? EXPECTED_PONG_MS : PONG_MS;
+    this.#firstPongMs = options.hasHelper ? EXPECTED_PONG_MS : PONG_MS;
     this.name = options.name ?? `shell on ${channel.name}`;
     this.#link = new ConsoleLink(channel, this.name);
     this.#onClose = options.onClose;
@@ -201,7 +201,7 @@ export class ConsoleShell implements Shell {
     const work = async () => {
       for (let tries = 0; ; tries += 1) {
         // Half a line may be left from before at the first try, and anything that a person typed at later ones.
-        const install = tries === 0 ? '' : (tries > 2 ? '\x03\n' : '\n') + agentInstallation();
+        const install = tries === 0 ? '' : (tries > 2 ? '\x03\n' : '\n') + helperInstallation();
         const patience = tries === 0 && !this.#link.everAnswered ? this.#firstPongMs : Math.min(500 * 2 ** tries, 4000);
         try {
           await this.#link.ping({ signal, patience }, install);

@@ -1,5 +1,5 @@
 /**
- * What the agent in the guest answers: marks in between the bytes of a command's output. A mark is
+ * The answers of the helper in the guest: marks between the bytes of a command's output. A mark is
  * `0x01`, a letter, the nonce of the request (16 hex digits), a length in decimal, `:`, and so many bytes.
  * Requests hold no control character, so the echo of a request is never a mark; and no output can hold
  * one by accident, for the nonce is new each time.

@@ -1,11 +1,11 @@
 import { bashWord } from '../quote.js';
 
 /*
- * The agent is a loop in bash. A request is one line, `: qmpilot VERB NONCE ARGUMENTS NONCE`: to a shell that is no
- * agent it is the null command, and a line that lost its end is not carried out. On a guest emulated
+ * The helper is a loop in bash. A request is one line, `: qmpilot VERB NONCE ARGUMENTS NONCE`: another
+ * shell takes it for the null command, and a line that lost its end is not carried out. On a guest emulated
  * by TCG each program costs tens of milliseconds and each fork several, so a command that uses builtins only starts none: the
  * subshell it runs in was forked while the command before ran (`__qf`) and waits for a line on its fifo, of two in turn; the command
- * is in the file `c`. Its output goes to files in a tmpfs, and `read` and `printf` bring it out. When the agent is gone the fifos
+ * is in the file `c`. Its output goes to files in a tmpfs, and `read` and `printf` bring it out. When the helper ends, the fifos
  * end, and so does the subshell.
  *
  * Marks (see frames.ts): P pong, R ready for input, B stdout begins, O stdout ended and stderr begins,
@@ -185,10 +185,10 @@ done
 const LINE_CHARACTERS = 900;
 
 /**
- * The lines that turn a bash which reads them from its terminal into the agent. Short ones: a terminal in canonical
+ * The lines that turn a bash which reads them from its terminal into the helper. Short ones: a terminal in canonical
  * mode takes at most 4095 bytes a line. A copy that was garbled on the way is not started.
  */
-export function agentInstallation(): string {
+export function helperInstallation(): string {
   const source = SCRIPT.trim();
   const lines = [' __qA='];
   for (let at = 0; at < source.length; at += LINE_CHARACTERS) {

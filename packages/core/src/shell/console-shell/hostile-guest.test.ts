@@ -22,7 +22,7 @@ function held(): number {
 
 type Say = (text: string | Buffer) => void;
 
-/** A guest that follows the protocol of agent-script.ts until it is given a command. */
+/** A guest that follows the protocol of guest-helper.ts until it is given a command. */
 function consoleShell(answer: (verb: string, nonce: string, say: Say) => void): ConsoleShell {
   const [near, far] = duplexPair();
   const channel = new Channel('hvc0');

@@ -6,7 +6,7 @@ import { Ring } from '../../util/ring.js';
 import { monotonicMs } from '../../util/time/clock.js';
 import { FrameReader, type Mark } from './frames.js';
 
-/** How long the agent may take to kill a command and say so; one Ctrl-C each half second. */
+/** Limit for the helper to kill a command and report it, in ms; a Ctrl-C is sent each half second. */
 const ABANDON_MS = 5000;
 
 /** What a getty prints when it takes a request for the name of a user. */
@@ -28,11 +28,11 @@ export interface RequestOptions {
   readonly abandon?: (error: unknown) => void;
 }
 
-/** Requests to the agent (agent-script.ts) on the other end of a channel, one at a time. */
+/** Sends requests to the helper (guest-helper.ts) on the other end of a channel, one at a time. */
 export class ConsoleLink {
   readonly name: string;
   readonly channel: Channel;
-  /** The agent answered, and nothing has happened since that may have changed that. */
+  /** The helper answered, and nothing has happened since that may have changed that. */
   answers = false;
   /** The guest was reset, and has not answered since: its shell comes when it is up again. */
   wasReset = false;
@@ -170,7 +170,7 @@ export class ConsoleLink {
     const again = setInterval(interrupt, 500);
     try {
       const last = await answer;
-      // A Ctrl-C that is still on its way must not meet the next command: the agent answers behind it.
+      // A Ctrl-C that is still on its way must not reach the next command: the helper answers after it.
       await this.ping({ patience: ABANDON_MS });
       return last;
     } catch {
@@ -182,7 +182,7 @@ export class ConsoleLink {
   }
 }
 
-/** Begins with a line end of its own: whatever half a line is left from before, it does not swallow the request. */
+/** Begins with a line end of its own, so that the rest of an earlier line is not taken for a part of the request. */
 export function requestLine(verb: string, nonce: string, argument: string): string {
   return `\n: qmpilot ${verb} ${nonce} ${argument}${argument ? ' ' : ''}${nonce}\n`;
 }

@@ -1,9 +1,9 @@
 import type { Channel } from '../../console/channel.js';
 
-/** The guest's agent may have a few of these under way: see agent-script.ts. */
+/** The helper may send a few of these ahead: see guest-helper.ts. */
 const UNIT_BYTES = 16_384;
 
-/** Tells the agent how much of an output has been taken. */
+/** Tells the helper how much of an output has been taken. */
 export class Window {
   readonly #channel: Channel;
   readonly #letter: string;

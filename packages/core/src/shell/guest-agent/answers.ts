@@ -10,7 +10,7 @@ export interface AgentStatus {
   readonly err: Buffer;
 }
 
-/** Of guest-exec. @throws {SHELL_LOST} as all of these, when it is nothing of the kind */
+/** Of guest-exec. @throws {SHELL_LOST} as all of these, for an invalid answer */
 export function readPid(answer: unknown): number {
   return wholeNumber(field(answer, 'pid'), 'guest-exec', answer);
 }
@@ -18,7 +18,7 @@ export function readPid(answer: unknown): number {
 /** Of guest-exec-status. */
 export function readStatus(answer: unknown): AgentStatus {
   const exited = field(answer, 'exited');
-  if (typeof exited !== 'boolean') throw nonsense('guest-exec-status', answer);
+  if (typeof exited !== 'boolean') throw invalidAnswer('guest-exec-status', answer);
   const [out, err] = ['out-data', 'err-data'].map((name) => fromBase64(field(answer, name) ?? '', 'guest-exec-status'));
   return { exited, out: out ?? Buffer.alloc(0), err: err ?? Buffer.alloc(0) };
 }
@@ -36,7 +36,7 @@ export function readPiece(answer: unknown): Buffer {
 /** Of guest-file-write, which was given `asked` bytes. */
 export function readCount(answer: unknown, asked: number): number {
   const count = wholeNumber(field(answer, 'count'), 'guest-file-write', answer);
-  if (count < 0 || count > asked) throw nonsense('guest-file-write', answer);
+  if (count < 0 || count > asked) throw invalidAnswer('guest-file-write', answer);
   return count;
 }
 
@@ -48,21 +48,17 @@ function field(answer: unknown, name: string): unknown {
 
 function wholeNumber(value: unknown, command: string, answer: unknown): number {
   if (typeof value === 'number' && Number.isSafeInteger(value)) return value;
-  throw nonsense(command, answer);
+  throw invalidAnswer(command, answer);
 }
 
 function fromBase64(value: unknown, command: string): Buffer {
   if (typeof value === 'string') return Buffer.from(value, 'base64');
-  throw nonsense(command, value);
+  throw invalidAnswer(command, value);
 }
 
-function nonsense(command: string, answer: unknown): QmpilotError {
+function invalidAnswer(command: string, answer: unknown): QmpilotError {
   const said = JSON.stringify(answer) ?? 'nothing';
-  return new QmpilotError(
-    'SHELL_LOST',
-    `what answers as the guest agent makes no sense: to ${command} it said ${said.slice(0, 80)}`,
-    {
-      hint: 'is something else than qemu-ga on that port in the guest?',
-    },
-  );
+  return new QmpilotError('SHELL_LOST', `the guest agent gave an invalid answer to ${command}: ${said.slice(0, 80)}`, {
+    hint: 'check whether another program than qemu-ga uses that port in the guest',
+  });
 }

@@ -18,7 +18,7 @@ const READ_BYTES = 1 << 20;
 const INLINE_INPUT = 1 << 20;
 const FIRST_POLL_MS = 4;
 const LAST_POLL_MS = 200;
-/** An agent that works off slow commands of others answers late. */
+/** An agent that carries out slow commands of others answers late. */
 const CALL: WaitOptions = { patience: 60_000 };
 
 /**
@@ -270,7 +270,7 @@ class SpooledFile {
           await this.#agent.execute('guest-file-open', { path: this.#path, mode: 'r' }, { ...CALL, signal }),
         );
       } catch (error) {
-        // The command has not come so far as to make it.
+        // The command has not created it yet.
         if (isQmpilotError(error, 'QMP_COMMAND')) return Buffer.alloc(0);
         throw error;
       }

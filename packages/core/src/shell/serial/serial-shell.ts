@@ -113,7 +113,7 @@ export class SerialShell implements Shell {
     for (const line of source) await link.send(line);
     link.others();
     const ready = await this.#next(link, 1);
-    if (ready.letter !== 'r') throw new QmpilotError('SHELL_LOST', `${this.name} answered out of turn`);
+    if (ready.letter !== 'r') throw new QmpilotError('SHELL_LOST', `${this.name} gave an unexpected answer`);
     await link.send('k1');
     await this.#sendInput(link, options);
     const end = await this.#outputs(stream, link);
@@ -203,10 +203,10 @@ export class SerialShell implements Shell {
   #lost(error: unknown): unknown {
     if (!isQmpilotError(error, 'TIMEOUT') || !/ from shell on | take a line | killed /.test(error.message))
       return error;
-    return new QmpilotError('SHELL_LOST', `${this.name} did not go on: ${error.message}`, {
+    return new QmpilotError('SHELL_LOST', `${this.name} does not continue: ${error.message}`, {
       cause: error,
       evidence: { console: this.#console.lastLines(10) },
-      hint: 'does the shell there have stty, base64, cksum, head and tr?',
+      hint: 'check that the shell there has stty, base64, cksum, head and tr',
     });
   }
 }

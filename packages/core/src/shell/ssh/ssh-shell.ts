@@ -182,7 +182,7 @@ export class SshShell implements Shell {
           },
         );
       } catch (error) {
-        // dropbear refuses while it still takes leave of the command before; a refused command has not begun.
+        // dropbear refuses a command while it is still ending the one before; a refused command has not begun.
         if (tries === EXEC_TRIES || !isQmpilotError(error, 'SHELL_LOST') || !error.message.endsWith('Unable to exec'))
           throw error;
         await pause(50 * tries);
