@@ -1,67 +1,20 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { leftovers, leftoversSince } from '../../support/leftovers.js';
+import { BIN, dir, environment, ps, qmpilot, qmpilotWith, stopVmsAtEnd } from './command-line.js';
 
-const BIN = fileURLToPath(new URL('../../../packages/cli/dist/bin.js', import.meta.url));
-
-let dir: string;
+stopVmsAtEnd();
 let before: string[];
 beforeAll(async () => {
   before = leftovers();
-  dir = mkdtempSync(join(tmpdir(), 'qmpilot-named-'));
   expect(
     (await qmpilot('boot', '--cache', '--name', 'web', 'debian', '--defect', 'io-uring-unlocked-flush')).stdout,
   ).toBe('web\n');
   expect((await qmpilot('snapshot', 'save', 'web', 'ready')).code).toBe(0);
 });
-afterAll(async () => {
-  await qmpilot('stop', '--all');
-  execFileSync('tmux', ['-L', 'qmpilot-test', 'kill-server'], { stdio: 'ignore' });
-  rmSync(dir, { recursive: true, force: true });
-});
-
-interface Result {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly bytes: Buffer;
-}
-
-function qmpilot(...args: readonly string[]): Promise<Result> {
-  return qmpilotWith('', ...args);
-}
-
-function qmpilotWith(input: string, ...args: readonly string[]): Promise<Result> {
-  const child = spawn(process.execPath, [BIN, ...args], { env: { ...process.env, QMPILOT_STATE: dir }, stdio: 'pipe' });
-  const stdout: Buffer[] = [];
-  const stderr: Buffer[] = [];
-  child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
-  child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
-  child.stdin.end(input);
-  return new Promise((resolve) =>
-    child.once('close', (code) => {
-      const bytes = Buffer.concat(stdout);
-      resolve({ code, bytes, stdout: bytes.toString(), stderr: Buffer.concat(stderr).toString() });
-    }),
-  );
-}
-
-const ps = async () => {
-  const { stdout } = await qmpilot('ps', '--all', '--json');
-  return stdout
-    .trim()
-    .split('\n')
-    .filter(Boolean)
-    .map((line): { name: string; status: string; reason?: string; qemuPid?: number; daemonPid: number } =>
-      JSON.parse(line),
-    );
-};
 
 describe('a VM under a name, from one command to the next', () => {
   it('passes on output and exit status of commands, arguments as they are', async () => {
@@ -93,19 +46,6 @@ describe('a VM under a name, from one command to the next', () => {
     expect(results.map(({ stdout }) => digest(stdout))).toEqual([1, 2, 3, 4].map((seed) => digest(expected(seed))));
   });
 
-  it('runs a command while another one hangs', async () => {
-    const hung = spawn(process.execPath, [BIN, 'exec', 'web', 'sleep 12345'], {
-      env: { ...process.env, QMPILOT_STATE: dir },
-      stdio: 'ignore',
-    });
-    const ended = once(hung, 'close');
-    expect(
-      await qmpilot('exec', '--timeout', '90s', 'web', 'until pgrep -f [1]2345; do sleep 0.1; done'),
-    ).toMatchObject({ code: 0 });
-    hung.kill('SIGINT');
-    expect(await ended).toEqual([130, null]);
-  });
-
   it('refuses options of exec where the command begins, and says where they belong', async () => {
     expect(await qmpilot('exec', 'web', '--timeout', '5s', '--', 'true')).toMatchObject({
       code: 2,
@@ -130,21 +70,6 @@ describe('a VM under a name, from one command to the next', () => {
     expect(await qmpilot('type', 'web')).toMatchObject({ code: 2, stderr: expect.stringContaining('no text given') });
   });
 
-  it('says at Ctrl-C what it ends: the command, not the VM', async () => {
-    const child = spawn(process.execPath, [BIN, 'exec', 'web', 'echo up; sleep 100'], {
-      env: { ...process.env, QMPILOT_STATE: dir },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let stderr = '';
-    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-    child.stdout.once('data', () => child.kill('SIGINT'));
-    expect(await new Promise((resolve) => child.once('close', resolve))).toBe(130);
-    expect(stderr).toContain('killing the command');
-    await expect
-      .poll(async () => (await qmpilot('exec', 'web', 'pgrep -xc sleep')).stdout, { timeout: 20_000 })
-      .toBe('0\n');
-  });
-
   it('types on the console, and shows it as a screen and as a log', async () => {
     await qmpilot('type', 'web', 'echo "the answer is $((6 * 7))"\\n');
     await expect
@@ -156,42 +81,6 @@ describe('a VM under a name, from one command to the next', () => {
       code: 2,
       stderr: expect.stringContaining('must be a terminal'),
     });
-  });
-
-  it('has two terminals at its console at once; Ctrl-] leaves, and the VM continues', async () => {
-    const tmux = (...args: string[]) =>
-      execFileSync('tmux', ['-L', 'qmpilot-test', ...args], {
-        encoding: 'utf8',
-        env: { ...process.env, QMPILOT_STATE: dir },
-      });
-    const pane = (session: string) => tmux('capture-pane', '-p', '-t', session);
-    for (const session of ['one', 'two']) {
-      tmux('new-session', '-d', '-s', session, '-x', '100', '-y', '30', 'sh');
-      tmux('send-keys', '-t', session, `'${process.execPath}' '${BIN}' console web`, 'Enter');
-    }
-    await expect
-      .poll(() => ['one', 'two'].filter((session) => pane(session).includes('root@qmpilot')), { timeout: 20_000 })
-      .toEqual(['one', 'two']);
-    tmux('send-keys', '-t', 'one', 'echo typed by $((1 + 0))', 'Enter');
-    await expect.poll(() => pane('two'), { timeout: 20_000 }).toContain('typed by 1\n');
-    tmux('send-keys', '-t', 'two', "printf '\\033]0;title-of-the-guest\\007'", 'Enter');
-    tmux('send-keys', '-t', 'two', 'echo typed by $((1 + 1))', 'Enter');
-    await expect.poll(() => pane('one'), { timeout: 20_000 }).toContain('typed by 2\n');
-    expect(tmux('display-message', '-p', '-t', 'one', '#{pane_title}')).not.toContain('title-of-the-guest');
-    // The guest's terminal takes the size of the client that attached or resized last.
-    tmux('resize-window', '-t', 'two', '-x', '90', '-y', '25');
-    await expect
-      .poll(async () => (await qmpilot('exec', 'web', 'stty -F /dev/ttyS0 size')).stdout, { timeout: 20_000 })
-      .toBe('25 90\n');
-    tmux('resize-window', '-t', 'two', '-x', '100', '-y', '30');
-    // The second key may reach the shell below.
-    tmux('send-keys', '-t', 'one', 'C-]', 'C-]');
-    await expect.poll(() => pane('one'), { timeout: 20_000 }).toContain('the VM keeps running');
-    // The terminal is as it was: the shell echoes and edits again.
-    tmux('send-keys', '-t', 'one', 'C-u', 'echo back at $((40 + 2))', 'Enter');
-    await expect.poll(() => pane('one'), { timeout: 20_000 }).toContain('back at 42\n');
-    tmux('send-keys', '-t', 'two', 'echo still $((2 + 2))', 'Enter');
-    await expect.poll(() => pane('two'), { timeout: 20_000 }).toContain('still 4\n');
   });
 
   it('goes back to a snapshot, and forks into a VM with a life of its own', async () => {
@@ -338,7 +227,7 @@ describe('a VM under a name, from one command to the next', () => {
       process.execPath,
       [BIN, 'boot', '--name', 'late', 'debian', '--defect', 'io-uring-unlocked-flush'],
       {
-        env: { ...process.env, QMPILOT_STATE: dir },
+        env: environment(),
         stdio: ['ignore', 'ignore', 'pipe'],
       },
     );
