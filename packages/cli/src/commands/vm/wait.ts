@@ -40,7 +40,7 @@ export function registerWait(program: Command): void {
     .option('--gone <path>', 'until this file does not exist')
     .option('--text <text>', 'until the serial console shows this text')
     .option('--command <command>', 'until this shell command exits with 0')
-    .option('--fails <command>', 'until this shell command exits with another status than 0')
+    .option('--fails <command>', 'until this shell command exits with a status other than 0')
     .option('--timeout <time>', 'time limit (default: 1m)', duration)
     .addHelpText('after', helpText(HELP))
     .action(async (name: string, { timeout, ...conditions }: WaitCommandOptions) => {
