@@ -16,13 +16,13 @@ export interface TinyGuest {
 
 /**
  * The Debian image's kernel, and its initrd with another init over it: the kernel unpacks one archive after the other.
- * @param files further files of the initrd
+ * @param files further files of the initrd, executable
  */
 export async function makeTinyGuest(dir: string, files: Readonly<Record<string, Buffer>> = {}): Promise<TinyGuest> {
   const image = await buildDebianImage({ defect: 'io-uring-unlocked-flush' });
   const initrd = join(dir, 'tiny.img');
   copyFileSync(image.initrd, initrd);
-  const members = Object.entries(files).map(([name, data]) => archiveMember(name, data, 0o100644));
+  const members = Object.entries(files).map(([name, data]) => archiveMember(name, data, 0o100755));
   appendFileSync(
     initrd,
     Buffer.concat([

@@ -95,6 +95,7 @@ describe('one snapshot, used hard', () => {
 
   it('fails to fork when the fork is killed while it loads, leaves nothing of it, and forks again', async () => {
     for (const wait of [0, 15, 40]) {
+      await expect.poll(qemus, { timeout: 10_000 }).toEqual([vm.pid]);
       let forking: Promise<void>;
       do {
         forking = vm.fork('base').then(
@@ -204,6 +205,8 @@ describe('calls that come while another is under way', () => {
     for (const wait of [0, 15, 40]) {
       await vm.expectOk(`echo ${wait} > /run/state`);
       const { pid } = vm;
+      // The one before may still be ending.
+      await expect.poll(qemus, { timeout: 10_000 }).toEqual([pid]);
       const restoring = vm.restore('one').then(
         () => 'restored',
         (error: unknown) => error,

@@ -1,7 +1,11 @@
-import { boot, debian, type GuestDescription, type Vm } from '@qmpilot/core';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { boot, debian, direct, type GuestDescription, type Vm } from '@qmpilot/core';
 import { formatShutdown } from '@qmpilot/core/detect';
 import type { PreparedGuest } from '@qmpilot/core/guests';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { makeTinyGuest } from '../../../support/tiny-guest.js';
 
 function changed(change: (guest: PreparedGuest) => PreparedGuest): GuestDescription {
   const description = debian();
@@ -99,6 +103,44 @@ it('a stuck thread is found by SysRq on the keyboard in a guest without a shell 
     .first({ timeout: '90s' });
   expect(found).toMatchObject({ kind: 'd-state', task: { comm: 'touch' } });
   expect(found.stack?.length).toBeGreaterThan(3);
+});
+
+it('a boot whose kernel panics because of another failure ends at once, and names both', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'qmpilot-oops-'));
+  // An oops of Linux 6.12 under TCG, through the log of a kernel that is well.
+  const oops = [
+    'Oops: general protection fault, probably for non-canonical address 0xdead000000000100: 0000 [#1] PREEMPT SMP PTI',
+    'CPU: 1 UID: 0 PID: 2 Comm: kthreadd Not tainted 6.12.95+deb12-cloud-amd64 #1  Debian 6.12.95-1~bpo12+1',
+    'RIP: 0010:kmem_cache_alloc_noprof+0xc3/0x2f0',
+    'Call Trace:',
+    ' <TASK>',
+    ' copy_process+0x1e8/0x1b60',
+    ' kernel_clone+0xbd/0x440',
+    ' kthreadd+0x1d8/0x280',
+    ' </TASK>',
+    '---[ end trace 0000000000000000 ]---',
+    'Kernel panic - not syncing: Fatal exception in interrupt',
+    '---[ end Kernel panic - not syncing: Fatal exception in interrupt ]---',
+  ];
+  const init = `#!/bin/busybox sh
+busybox mount -t devtmpfs dev /dev
+while read -r line; do echo "<1>$line" > /dev/kmsg; done << 'END'
+${oops.join('\n')}
+END
+busybox sleep 100000
+`;
+  try {
+    const files = await makeTinyGuest(dir, { oops: Buffer.from(init) });
+    const append = 'console=ttyS0 rdinit=/oops printk.devkmsg=on';
+    const guest = direct({ name: 'oops', ...files, append, cpus: 1, memoryMiB: 128, login: { prompt: /tiny# $/ } });
+    await expect(boot(guest, { timeout: '10m' })).rejects.toMatchObject({
+      code: 'SHELL_LOST',
+      message:
+        "the guest's kernel panicked during the boot: general protection fault in copy_process (kernel panic: Fatal exception in interrupt)",
+    });
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
 });
 
 it('a boot that does not come up says where it got stuck', async () => {

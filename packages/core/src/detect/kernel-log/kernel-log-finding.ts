@@ -93,3 +93,11 @@ export interface KernelLogFinding extends Finding {
   /** Lines of another report stand between its own, and nothing in the log tells them apart. */
   readonly interleaved: boolean;
 }
+
+/** Describes the panic that a finding reports, itself or as the end of another failure; undefined when the kernel continued. */
+export function panicOf(finding: Finding): string | undefined {
+  if (finding.kind === 'kernel-panic') return finding.title;
+  return 'panic' in finding && typeof finding.panic === 'string'
+    ? `${finding.title} (kernel panic: ${finding.panic})`
+    : undefined;
+}

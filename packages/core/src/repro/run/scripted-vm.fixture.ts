@@ -87,7 +87,7 @@ export class ScriptedVm {
   }
 }
 
-export const asVm = (fake: unknown) => fake as Vm;
+const asVm = (fake: unknown) => fake as Vm;
 const description = { name: 'fake', prepare: () => Promise.reject(new Error('not booted')) };
 export const scenario = (attempt: Scenario['attempt'], more: Partial<Scenario> = {}) =>
   defineScenario({ guest: description, attempt, ...more });

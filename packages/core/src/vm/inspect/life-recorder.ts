@@ -1,4 +1,5 @@
 import type { Console } from '../../console/console.js';
+import { panicOf } from '../../detect/kernel-log/kernel-log-finding.js';
 import { monotonicMs } from '../../util/time/clock.js';
 import type { VmEvent } from '../events.js';
 import type { KernelLogStream } from '../kernel-log-stream.js';
@@ -18,9 +19,7 @@ export class LifeRecorder {
   ) {
     this.#kernelLog = kernelLog;
     console.onBytes(() => (this.#lastOutput = monotonicMs()));
-    kernelLog.onFinding(({ kind, panic, title }) => {
-      if (kind === 'kernel-panic' || panic !== undefined) this.panic = title;
-    });
+    kernelLog.onFinding((finding) => (this.panic = panicOf(finding) ?? this.panic));
     onEvent((event) => {
       if (event.type !== 'qmp') return;
       if (event.event === 'GUEST_PANICKED') this.pvpanic = true;

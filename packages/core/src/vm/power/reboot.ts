@@ -1,3 +1,4 @@
+import { panicOf } from '../../detect/kernel-log/kernel-log-finding.js';
 import { describeBoot, formatBootProgress } from '../../detect/life/boot-stage.js';
 import { QmpilotError } from '../../errors.js';
 import type { WaitOptions } from '../../util/async/deadline.js';
@@ -50,10 +51,11 @@ export async function awaitBoot(
   const failed = new AbortController();
   const signals = [failed.signal, restored, ...(options.signal ? [options.signal] : [])];
   const wait = { timeout: options.timeout, signal: AbortSignal.any(signals) };
-  const forget = context.kernelLog.onFinding(({ kind, title }) => {
-    if (kind !== 'kernel-panic') return;
+  const forget = context.kernelLog.onFinding((finding) => {
+    const panic = panicOf(finding);
+    if (panic === undefined) return;
     failed.abort(
-      new QmpilotError('SHELL_LOST', `the guest's kernel panicked while it rebooted: ${title}`, {
+      new QmpilotError('SHELL_LOST', `the guest's kernel panicked while it rebooted: ${panic}`, {
         evidence: { console: console.lastLines(40) },
       }),
     );

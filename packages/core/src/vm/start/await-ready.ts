@@ -1,3 +1,4 @@
+import { panicOf } from '../../detect/kernel-log/kernel-log-finding.js';
 import { describeBoot, formatBootProgress } from '../../detect/life/boot-stage.js';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import type { PreparedGuest, SerialLogin } from '../../guests/guest.js';
@@ -17,15 +18,17 @@ export async function awaitReady(vm: Vm, guest: PreparedGuest, options: BootOpti
   const failed = new AbortController();
   const timeout = parseDuration(options.timeout ?? BOOT_TIMEOUT, 'timeout');
   const either = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
-  const watch = vm.watch({ kernelLog: ['kernel-panic'], hungTask: false });
-  watch.onFinding(({ title }) =>
+  const watch = vm.watch({ hungTask: false });
+  watch.onFinding((finding) => {
+    const panic = panicOf(finding);
+    if (panic === undefined) return;
     failed.abort(
-      new QmpilotError('SHELL_LOST', `the guest's kernel panicked during the boot: ${title}`, {
+      new QmpilotError('SHELL_LOST', `the guest's kernel panicked during the boot: ${panic}`, {
         evidence: { console: vm.console.lastLines(40) },
         hint: 'the panic names what it missed: often a root disk, or a driver that is not in the initrd',
       }),
-    ),
-  );
+    );
+  });
   void vm.ended.then((error) => failed.abort(error));
   try {
     await withinLimit(
