@@ -1,4 +1,4 @@
-import { wallTimer } from '../util/time/wall-timer.js';
+import { patientTimer } from '../util/time/patient-timer.js';
 
 /** The reason of the attempt's signal when its time is up: a normal end. */
 export const TIME_UP = Symbol('the time of the attempt is up');
@@ -38,6 +38,7 @@ export function listen(signal: AbortSignal | undefined, act: () => void): () => 
   return () => signal?.removeEventListener('abort', act);
 }
 
+/** Calls `act` when `ms` have passed, without the time in which this process was stopped: the guest got nothing to do in it. */
 export function alarm(ms: number, act: () => void): () => void {
-  return wallTimer(ms, act);
+  return patientTimer(ms, act, 0);
 }

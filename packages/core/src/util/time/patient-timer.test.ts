@@ -53,3 +53,22 @@ it('does not count time in which QEMU was starved, three times its own length at
   }
   expect(act).toHaveBeenCalledExactlyOnceWith(6000);
 });
+
+it('repeats the last second when this process was stopped in it, once', () => {
+  const act = vi.fn();
+  patientTimer(2000, act);
+  pass(1000);
+  pass(1000, 3_600_000);
+  expect(act).not.toHaveBeenCalled();
+  pass(1000, 3_600_000);
+  expect(act).toHaveBeenCalledOnce();
+});
+
+it('counts the time in which QEMU was starved when it is given no extension', () => {
+  const act = vi.fn();
+  patientTimer(2000, act, 0);
+  starved += 750;
+  pass(1000);
+  pass(1000);
+  expect(act).toHaveBeenCalledExactlyOnceWith(0);
+});
