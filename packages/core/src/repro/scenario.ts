@@ -82,7 +82,7 @@ export interface Scenario {
    * tell (QEMU died, a shell was lost, an invalid argument). Failed commands, assertions and waits that timed out count.
    */
   readonly failOn?: 'finding' | 'throw';
-  /** Time limit of `attempt`; default 3 min. The poweroff has its own limit. */
+  /** Time limit of `attempt`, without the time in which this process was stopped; default 3 min. The poweroff has its own limit. */
   readonly timeout?: Duration;
 }
 

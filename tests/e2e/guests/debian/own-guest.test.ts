@@ -52,6 +52,9 @@ describe('a Debian guest with packages, files, a setup script, a larger disk, a 
 
   it('runs that kernel, whose modules are there to be loaded, and cannot be changed', async () => {
     expect(await output('uname -r')).toMatch(/^6\.12\./);
+    // Without it, QEMU 7.2 crashed one in four boots of this kernel under TCG.
+    const damaged = vm.facts.accelerator.accelerator === 'tcg' && Number.parseInt(vm.facts.qemu.version, 10) < 8;
+    expect((await output('cat /proc/cmdline')).includes('clearcpuid=cx16')).toBe(damaged);
     expect(await output('ls -d /lib/modules/[0-9]*')).toBe(`/lib/modules/${await output('uname -r')}`);
     await vm.expectOk('modprobe dummy && test -d /sys/module/dummy');
     expect(await output('touch /lib/modules/x 2>&1 || true')).toMatch(/Read-only file system/);

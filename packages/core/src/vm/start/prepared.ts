@@ -16,6 +16,7 @@ import {
 import { MANIFEST, readManifest } from '../../snapshot/saved/manifest.js';
 import type { VmSnapshot } from '../vm.js';
 import type { BootOptions } from './boot-options.js';
+import { completeCommandLine } from './kernel-command-line.js';
 import { openSnapshot } from './open-snapshot.js';
 import { MACHINE } from './start-own-vm.js';
 
@@ -117,7 +118,7 @@ export async function nameOfSnapshot(
   const parts = {
     layout: `1 ${MANIFEST}`,
     guest: guest.key,
-    kernel: guest.kernel,
+    kernel: guest.kernel && (await completeCommandLine(guest.kernel, accelerator, binary)),
     disks: guest.disks,
     source,
     qemu: [binary.version.text, binary.path, size, mtimeMs],

@@ -13,6 +13,7 @@ import { planRam, removeRamFile } from '../../snapshot/strategies/ram-file.js';
 import { createFamily } from '../create-family.js';
 import type { Vm } from '../vm.js';
 import type { BootOptions } from './boot-options.js';
+import { completeCommandLine } from './kernel-command-line.js';
 
 /** Machine type of every VM that has no start script. */
 export const MACHINE = 'q35';
@@ -53,7 +54,9 @@ async function startVm(
       cpus,
       memoryMiB,
       ram,
-      ...(guest.kernel && { kernel: guest.kernel }),
+      ...(guest.kernel && {
+        kernel: await completeCommandLine(guest.kernel, accelerator.accelerator, context.binary),
+      }),
       disks,
       virtioConsoles: guest.virtioConsoles,
       guestAgent: guest.guestAgent ?? false,
