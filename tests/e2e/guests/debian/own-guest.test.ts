@@ -25,7 +25,8 @@ describe('a Debian guest with packages, files, a setup script, a larger disk, a 
       kernel: 'linux-image-6.12-cloud-amd64',
       network: 'restricted',
     });
-    vm = await boot(guest, { cache: true });
+    // QEMU before 8.1 now and then crashes this kernel on several CPUs.
+    vm = await boot(guest, { cache: true, cpus: 1 });
   });
   afterAll(() => vm?.close());
 

@@ -9,8 +9,9 @@ const HEADER_BYTES = 0x200 + 0xffff + 200;
 
 /**
  * Adds to the kernel's command line what this QEMU needs. TCG of QEMU before 8.0 computes the flags of cmpxchg16b from stale state
- * and may set any of them; Linux uses the instruction inline since 6.5. Of 26 boots of Debian's 6.12 under QEMU 7.2, 7 crashed;
- * with `clearcpuid=cx16`, XX of YY. A command line that has a `clearcpuid` of its own is kept.
+ * and may set any of them; Linux uses the instruction inline since 6.5. Of 26 boots of Debian's 6.12 under QEMU 7.2, 7 crashed; with
+ * `clearcpuid=cx16`, 1 of 76, in code that was just changed (`int3`), which QEMU before 8.1 may run in its old form on several CPUs.
+ * A command line that has a `clearcpuid` of its own is kept.
  */
 export async function completeCommandLine(
   kernel: KernelSpec,
