@@ -43,11 +43,13 @@ export function duration(text: string): number {
   throw new InvalidArgumentError('It must be a duration such as 500ms, 90s, 3m or 1h.');
 }
 
-export function shard(text: string): Shard {
+/** A shard, or `auto`: that of the environment. */
+export function shard(text: string): Shard | 'auto' {
+  if (text === 'auto') return text;
   try {
     return parseShard(text);
   } catch {
-    throw new InvalidArgumentError('It must be of the form 2/5: the second of five.');
+    throw new InvalidArgumentError('It must be of the form 2/5, the second of five, or auto.');
   }
 }
 

@@ -26,8 +26,9 @@ interface Result {
 function qmpilot(
   args: readonly string[],
   onStderr?: (text: string, kill: (signal: NodeJS.Signals) => void) => void,
+  variables: Readonly<Record<string, string>> = {},
 ): Promise<Result> {
-  const env = { ...process.env, QMPILOT_BOOT_CACHE: '1' };
+  const env = { ...process.env, QMPILOT_BOOT_CACHE: '1', ...variables };
   const child = spawn(process.execPath, [BIN, ...args], { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
@@ -111,6 +112,27 @@ describe('qmpilot repro', () => {
     });
     expect(statSync(join(dir, 'run')).mode & 0o777).toBe(0o700);
     expect(leftoversSince(before)).toEqual([]);
+  });
+
+  it('runs the part of the attempts that the variables of a CI system say, with the seeds of the whole run', async () => {
+    const shard = (index: string, ...args: string[]) =>
+      qmpilot(
+        ['repro', QUICK, '--attempts', '2', '--shard', 'auto', '--out', join(dir, `shard-${index}`), '--json', ...args],
+        undefined,
+        { CI_NODE_INDEX: index, CI_NODE_TOTAL: '2' },
+      );
+    const first = await shard('1');
+    const second = await shard('2');
+    expect([first.code, second.code]).toEqual([0, 1]);
+    const [one, two] = [jsonLines(first.stdout), jsonLines(second.stdout)];
+    expect([one[0]?.['index'], two[0]?.['index']]).toEqual([1, 2]);
+    const merged = await qmpilot(['report', 'shard-1', 'shard-2', '--out', 'merged.html']);
+    expect(merged).toMatchObject({ code: 0, stdout: expect.stringContaining('1 of 2') });
+    const wrong = await shard('1', '--shards', '3');
+    expect(wrong).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--shards is 3, and GitLab CI has 2 jobs'),
+    });
   });
 
   it('never lets guest text reach the terminal as it is', async () => {

@@ -3,7 +3,7 @@ import { QmpilotError, runScenario, type RunSummary } from '@qmpilot/core';
 import { onGuest, onKernel } from '@qmpilot/core/internal';
 import { readRunFile, type Shard } from '@qmpilot/core/report';
 import type { Command } from 'commander';
-import { duration, rateGoal, seed, shard, wholeNumber } from '../../arguments.js';
+import { duration, rateGoal, seed, shard as shardArgument, wholeNumber } from '../../arguments.js';
 import { exitCodeOfRun } from '../../exit-codes.js';
 import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
@@ -15,6 +15,7 @@ import { renderJson } from '../../render/json.js';
 import { renderSummary } from '../../render/summary.js';
 import { unlessUncaught } from '../../uncaught.js';
 import { runMatrix } from './kernel-matrix.js';
+import { shardFromEnvironment } from './shard-from-environment.js';
 
 export interface ReproOptions {
   readonly attempts?: number;
@@ -26,7 +27,8 @@ export interface ReproOptions {
   readonly resume?: string;
   readonly acceptChanges?: boolean;
   readonly fresh?: boolean;
-  readonly shard?: Shard;
+  readonly shard?: Shard | 'auto';
+  readonly shards?: number;
   readonly seed?: number;
   readonly guest?: string;
   readonly kernel?: readonly string[];
@@ -70,7 +72,12 @@ export function registerRepro(program: Command): void {
     .option('--resume <dir>', 'continue the run in this directory; finished attempts are kept')
     .option('--accept-changes', 'with --resume: continue although the scenario or its guest has changed')
     .option('--fresh', 'boot and prepare the guest, even if an earlier run has cached it')
-    .option('--shard <i/n>', 'run only this part of the attempts: 2/5', shard)
+    .option(
+      '--shard <i/n>',
+      "run only this part of the attempts: 2/5, or auto: the part of this job, by the CI system's variables",
+      shardArgument,
+    )
+    .option('--shards <n>', 'with --shard auto: number of parts, where the environment does not tell', wholeNumber)
     .option('--seed <n>', 'seed of the run, from which each attempt gets its own', seed)
     .option('--json', 'print JSON lines')
     .option('--quiet', 'print only the summary and errors')
@@ -95,6 +102,7 @@ const kernels = (value: string, before: readonly string[] = []) => [...before, v
 
 async function run(file: string, options: ReproOptions, github: boolean): Promise<RunSummary> {
   const json = options.json === true;
+  const shard = shardOf(options);
   const { scenario: loaded, source } = await loadScenario(file);
   const onItsGuest = options.guest === undefined ? loaded : onGuest(loaded, options.guest);
   const [kernel] = options.kernel ?? [];
@@ -117,7 +125,7 @@ async function run(file: string, options: ReproOptions, github: boolean): Promis
             resume: options.resume,
             acceptChanges: options.acceptChanges,
             fresh: options.fresh,
-            shard: options.shard,
+            shard,
             seed: options.seed,
             source,
             signal: AbortSignal.any([interrupted, uncaught]),
@@ -136,6 +144,15 @@ async function run(file: string, options: ReproOptions, github: boolean): Promis
   } finally {
     display.close();
   }
+}
+
+function shardOf({ shard, shards }: ReproOptions): Shard | undefined {
+  if (shard === 'auto') return shardFromEnvironment(process.env, shards);
+  if (shards !== undefined)
+    throw new QmpilotError('USAGE', 'repro: --shards is for --shard auto', {
+      hint: 'write --shard 2/5, or --shard auto',
+    });
+  return shard;
 }
 
 async function fileOfRun(resume: string | undefined): Promise<string> {
