@@ -5,6 +5,7 @@ import { registerPress } from './commands/console/press.js';
 import { registerScreen } from './commands/console/screen.js';
 import { registerScreenshot } from './commands/console/screenshot.js';
 import { registerType } from './commands/console/type.js';
+import { registerCrash, registerDrgn, registerGdb } from './commands/inspect/debuggers.js';
 import { registerDiagnose } from './commands/inspect/diagnose.js';
 import { registerDump } from './commands/inspect/dump.js';
 import { registerExplain } from './commands/inspect/explain.js';
@@ -41,7 +42,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly ((program:
     'Console and input:',
     [registerConsole, registerLogs, registerScreen, registerType, registerPress, registerScreenshot],
   ],
-  ['Diagnosis:', [registerDiagnose, registerExplain, registerDump, registerStacks, registerSysrq]],
+  ['Diagnosis:', [registerDiagnose, registerExplain, registerDump, registerGdb, registerCrash, registerDrgn, registerStacks, registerSysrq]],
   ['Snapshots:', [registerSnapshot, registerRestore, registerFork]],
   ['Runs:', [registerRepro, registerReport, registerPlan]],
   ['Images:', [registerGuest]],

@@ -1,5 +1,5 @@
 import type { CopyReport, PoweroffReport, ProcessStacks, VmDiagnosis } from '@qmpilot/core';
-import type { SnapshotInfo, VmExplanation } from '@qmpilot/core/vm';
+import type { KernelImage, SnapshotInfo, VmExplanation } from '@qmpilot/core/vm';
 import type { WaitRequest } from './handlers/wait-request.js';
 
 /** `status` is `running`, `paused` or another run state of QMP, or `off` when QEMU has ended and a snapshot can be restored. */
@@ -117,9 +117,16 @@ export interface Verbs {
     readonly args: {
       readonly path: string;
       readonly format: 'elf' | 'kdump-zlib' | 'kdump-lzo' | 'kdump-snappy';
+      readonly paging?: boolean | undefined;
       readonly timeout?: number | undefined;
     };
     readonly event: never;
+    readonly result: null;
+  };
+  /** Lasts until the client leaves. */
+  readonly gdb: {
+    readonly args: object;
+    readonly event: { readonly socket: string; readonly kernel: KernelImage };
     readonly result: null;
   };
   readonly poweroff: {

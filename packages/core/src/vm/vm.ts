@@ -30,6 +30,8 @@ import type { ForkableFamily } from './family.js';
 import type { Keyboard } from './input/keyboard.js';
 import { sysRq, type SysrqOptions } from './input/sysrq.js';
 import { diagnose, type DiagnoseOptions, type VmDiagnosis } from './inspect/diagnose.js';
+import { openGdbServer, type GdbServer } from './inspect/debuggers/gdb-server.js';
+import { readKernelImage, type KernelImage } from './inspect/debuggers/kernel-image.js';
 import { dump, DUMP_OPTIONS, type DumpOptions } from './inspect/dump/dump.js';
 import { explain, EXPLAIN_OPTIONS, type ExplainOptions, type VmExplanation } from './inspect/explain/explain.js';
 import { killAndReport, type KillOptions } from './inspect/kill-and-report.js';
@@ -435,12 +437,33 @@ export class Vm implements AsyncDisposable {
    * Writes the guest's memory and the registers of its CPUs to a new file, which appears when it is complete and has mode 0600. The
    * guest is paused until then. QEMU cannot cancel it: a caller that gives up waits for its end, and no file is left. Limit: 10 min by default.
    * @throws {ALREADY_EXISTS} when there is such a file
+   * @throws {USAGE} for `paging` with a format other than `elf`
    * @throws {QMP_COMMAND} when QEMU cannot write it, or was built without the format
    * @throws {IO} {NO_SPACE} {TIMEOUT} {ABORTED}
    */
   async dump(path: string, options: DumpOptions = {}): Promise<void> {
     validate(DUMP_OPTIONS, options, 'dump: options');
     await this.#onGuest(options, () => dump(this.#context, path, options));
+  }
+
+  /**
+   * Reads from the guest's memory which kernel it runs, and where KASLR has put it: what a debugger needs. Limit: 2 min by default.
+   * @throws {USAGE} when the memory holds no Linux kernel for x86-64 of 5.10 or later with type information (BTF)
+   * @throws {TIMEOUT} {ABORTED} {QEMU_EXITED}
+   */
+  async kernel(options: WaitOptions = {}): Promise<KernelImage> {
+    validate(WAIT_OPTIONS, options, 'kernel: options');
+    return this.#onGuest(options, () => readKernelImage(this.#context, options));
+  }
+
+  /**
+   * Opens QEMU's gdb server on a Unix socket of this user. The guest stops when gdb connects, and runs on when gdb detaches, or the server is closed.
+   * @throws {QMP_COMMAND} when QEMU cannot serve gdb
+   * @throws {TIMEOUT} {ABORTED} {QEMU_EXITED}
+   */
+  async gdbServer(options: WaitOptions = {}): Promise<GdbServer> {
+    validate(WAIT_OPTIONS, options, 'gdbServer: options');
+    return this.#onGuest(options, () => openGdbServer(this.#context, options));
   }
 
   /** Sends SIGKILL to processes of the guest, and reports what it did to each. Throws what `exec` throws. */

@@ -13,6 +13,7 @@ The file appears when it is complete. The VM is paused until then. "elf" is as l
 
 interface DumpCommandOptions {
   readonly format: 'elf' | 'kdump-zlib' | 'kdump-lzo' | 'kdump-snappy';
+  readonly paging?: boolean;
   readonly timeout?: number;
 }
 
@@ -27,10 +28,11 @@ export function registerDump(program: Command): void {
         .choices(['elf', 'kdump-zlib', 'kdump-lzo', 'kdump-snappy'])
         .default('elf'),
     )
+    .option('--paging', 'also write where the memory is mapped, for gdb and drgn before 0.0.31')
     .option('--timeout <time>', 'time limit (default: 10m)', duration)
     .addHelpText('after', helpText(HELP))
-    .action(async (name: string, file: string, { format, timeout }: DumpCommandOptions) => {
-      const request = { path: resolve(file), format, timeout };
+    .action(async (name: string, file: string, { format, paging, timeout }: DumpCommandOptions) => {
+      const request = { path: resolve(file), format, paging, timeout };
       await interruptible('cancelling', (signal) => call(name, 'dump', request, { signal }));
     });
 }

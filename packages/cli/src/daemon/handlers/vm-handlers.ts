@@ -4,6 +4,7 @@ import type { HostedVm } from '../hosted-vm.js';
 import type { Handlers } from '../server.js';
 import { monitorConsole } from './monitor-console.js';
 import { runOnTerminal } from './run-on-terminal.js';
+import { serveGdb } from './serve-gdb.js';
 import { awaitCondition } from './wait-request.js';
 
 /** Outcomes after which QEMU has ended. */
@@ -134,10 +135,12 @@ function guestHandlers(hosted: HostedVm): Omit<Handlers, keyof ReturnType<typeof
       return vm.explain({ signal, minWait: args.minWait, btf: args.btf });
     },
 
-    async dump({ args: { path, format, timeout }, signal }) {
-      await vm.dump(path, { format, timeout, signal });
+    async dump({ args: { path, format, paging, timeout }, signal }) {
+      await vm.dump(path, { format, paging, timeout, signal });
       return null;
     },
+
+    gdb: (call) => serveGdb(vm, call),
 
     async poweroff({ args, signal, send }) {
       const forget = vm.onEvent((event) => {

@@ -18,7 +18,8 @@ const MAGIC = Buffer.from('\x7fELF\x02\x01', 'latin1');
 const [ET_CORE, EM_X86_64, PT_LOAD, PT_NOTE] = [4, 62, 1, 4] as const;
 const HEADER = 64;
 const PROGRAM_HEADER = 56;
-const MAX_HEADERS = 1000;
+/** QEMU writes one for each piece that the page tables map, where it was asked to (`paging`). */
+const MAX_HEADERS = 20_000;
 /** Bytes of all notes: each CPU has less than 1 KiB. */
 const MAX_NOTES = 16 * 2 ** 20;
 const MAX_CPUS = 4096;

@@ -65,6 +65,9 @@ export function buildArguments(spec: MachineSpec, start: StartSpec): string[] {
     // A restored guest is told so by a new generation id, and its kernel reseeds its random numbers.
     '-device',
     'vmgenid,guid=auto',
+    // The guest's qemu_fw_cfg exports its VMCOREINFO to it, which crash and drgn need in a dump.
+    '-device',
+    'vmcoreinfo',
     ...(spec.display === 'std' ? ['-device', 'VGA,vgamem_mb=4'] : []),
     '-action',
     'panic=none',

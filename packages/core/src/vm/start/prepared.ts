@@ -116,7 +116,7 @@ export async function nameOfSnapshot(
   );
   const { size, mtimeMs } = await stat(binary.path);
   const parts = {
-    layout: `1 ${MANIFEST}`,
+    layout: `2 ${MANIFEST}`,
     guest: guest.key,
     kernel: guest.kernel && (await completeCommandLine(guest.kernel, accelerator, binary)),
     disks: guest.disks,

@@ -16,6 +16,11 @@ const FORMATS = ['elf', 'kdump-zlib', 'kdump-lzo', 'kdump-snappy'] as const;
 export interface DumpOptions extends WaitOptions {
   /** `elf` (default) is as large as the guest's memory, and what `explainDump` reads; the others are compressed, where QEMU can. */
   readonly format?: (typeof FORMATS)[number] | undefined;
+  /**
+   * `elf` only: also tells at which virtual addresses the memory is mapped, which gdb and drgn before 0.0.31 need. QEMU follows the guest's page
+   * tables for it, and may take gigabytes of memory for those of a large or hostile guest; default false.
+   */
+  readonly paging?: boolean | undefined;
   /** Called while QEMU writes, with bytes of memory. */
   readonly onProgress?: ((progress: { readonly completed: number; readonly total: number }) => void) | undefined;
 }
@@ -23,6 +28,7 @@ export interface DumpOptions extends WaitOptions {
 export const DUMP_OPTIONS = v.strictObject({
   ...WAIT,
   format: v.optional(v.picklist(FORMATS)),
+  paging: v.optional(v.boolean()),
   onProgress: v.optional(v.function()),
 } satisfies Record<keyof DumpOptions, v.GenericSchema>);
 
@@ -34,7 +40,9 @@ const NO_LIMIT = { timeout: NO_TIMEOUT } as const;
 export async function dump(context: VmContext, path: string, options: DumpOptions): Promise<void> {
   validate(PATH, path, 'dump: path');
   const target = resolve(path);
-  const { format = 'elf', onProgress, signal, timeout } = options;
+  const { format = 'elf', paging = false, onProgress, signal, timeout } = options;
+  if (paging && format !== 'elf')
+    throw new QmpilotError('USAGE', `dump: paging is for the format elf, not for ${format}`);
   await context.turns.take('the dump', { signal, timeout: timeout ?? '10m' }, async (wait) => {
     const exists = await access(target).then(
       () => true,
@@ -50,7 +58,7 @@ export async function dump(context: VmContext, path: string, options: DumpOption
     }
     try {
       wait.signal?.throwIfAborted();
-      await writeDump(context.machine.qmp, part, format, onProgress);
+      await writeDump(context.machine.qmp, { file: part, format, paging }, onProgress);
       wait.signal?.throwIfAborted();
       await rename(part, target);
     } catch (error) {
@@ -62,8 +70,7 @@ export async function dump(context: VmContext, path: string, options: DumpOption
 
 async function writeDump(
   qmp: QmpClient,
-  file: string,
-  format: (typeof FORMATS)[number],
+  { file, format, paging }: { readonly file: string; readonly format: (typeof FORMATS)[number]; readonly paging: boolean },
   onProgress: DumpOptions['onProgress'],
 ): Promise<void> {
   let reason: string | undefined;
@@ -71,7 +78,7 @@ async function writeDump(
     reason = result.status === 'completed' ? undefined : (error ?? `its status is ${result.status}`);
   });
   try {
-    const parameters = { paging: false, protocol: `file:${file}`, detach: true, format };
+    const parameters = { paging, protocol: `file:${file}`, detach: true, format };
     await qmp.execute('dump-guest-memory', parameters, NO_LIMIT);
     const failure = await written(qmp, onProgress).catch((error: unknown) => error);
     await over(qmp);

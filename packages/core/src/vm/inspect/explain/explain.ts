@@ -1,18 +1,13 @@
 import * as v from 'valibot';
 import type { Btf } from '../../../introspect/btf/btf.js';
-import type { CpuRegisters } from '../../../introspect/cpu/registers.js';
-import { parseRegisters } from '../../../introspect/cpu/registers.js';
 import { captureGuest, describeCapture, spinningNow } from '../../../introspect/explanation/explain.js';
 import type { Explanation } from '../../../introspect/explanation/explanation.js';
-import { findKernel, openKernel, type KernelIdentity } from '../../../introspect/kernel.js';
-import type { QmpClient } from '../../../qmp/client.js';
 import { pause, type WaitOptions } from '../../../util/async/deadline.js';
-import { monotonicMs } from '../../../util/time/clock.js';
 import { parseDuration, type Duration } from '../../../util/time/duration.js';
 import { DURATION, PATH, WAIT } from '../../../util/validation/schemas.js';
 import type { VmContext } from '../../context.js';
-import type { VmFamily } from '../../family.js';
-import { copyMemory, openProcessMemory, type OpenMemory } from './guest-memory.js';
+import { knownKernel, paused, readRegisters, withMemory } from './guest-kernel.js';
+import type { OpenMemory } from './guest-memory.js';
 import { readBtf } from './read-btf.js';
 
 /** Options of `vm.explain`. */
@@ -38,27 +33,16 @@ export interface VmExplanation extends Explanation {
 /** How long a CPU has to stay in one wait for a spinlock until it counts as spinning. */
 const SPIN_MS = 200;
 
-/** The kernel of a guest and its forks, which have it at the same place. */
-const kernels = new WeakMap<VmFamily, KernelIdentity>();
-
 /** Reads from the guest's memory who is stuck, and who holds what they wait for. */
 export async function explain(context: VmContext, options: ExplainOptions): Promise<VmExplanation> {
   const { signal, timeout } = options;
   const minWaitMs = parseDuration(options.minWait ?? '2s', 'minWait');
   const btf = readBtf(options.btf);
   return context.turns.take('the explanation', { signal, timeout: timeout ?? '2m' }, async (wait) => {
-    const { machine } = context;
-    const read = async (memory: OpenMemory) => {
-      try {
-        return await explainMemory(context, memory, { minWaitMs, btf }, wait);
-      } finally {
-        await memory.close();
-      }
-    };
-    const live = await openProcessMemory(machine, wait);
-    if (live) return read(live);
-    const { result, pausedMs } = await paused(machine.qmp, wait, async () => read(await copyMemory(machine, wait)));
-    return { ...result, pausedMs };
+    const { result, pausedMs } = await withMemory(context.machine, wait, (memory) =>
+      explainMemory(context, memory, { minWaitMs, btf }, wait),
+    );
+    return pausedMs === undefined ? result : { ...result, pausedMs };
   });
 }
 
@@ -77,36 +61,4 @@ async function explainMemory(
     captureGuest({ memory, cpus: await readRegisters(qmp, wait), before }, identity),
   );
   return { ...describeCapture(result, { minWaitMs }), pausedMs };
-}
-
-function knownKernel(
-  family: VmFamily,
-  memory: OpenMemory,
-  cpus: readonly CpuRegisters[],
-  btf: Btf | undefined,
-): KernelIdentity {
-  const known = kernels.get(family);
-  if (known && openKernel(memory, cpus, known)) return btf ? { ...known, btf } : known;
-  const found = findKernel(memory, cpus, btf);
-  // Types that were given are for one call: they may be those of another kernel.
-  if (!btf) kernels.set(family, found);
-  return found;
-}
-
-async function readRegisters(qmp: QmpClient, wait: WaitOptions): Promise<CpuRegisters[]> {
-  return parseRegisters(await qmp.execute('human-monitor-command', { 'command-line': 'info registers -a' }, wait));
-}
-
-/** Runs `task` while the guest is paused; a guest that was paused before stays so. */
-async function paused<T>(qmp: QmpClient, wait: WaitOptions, task: () => Promise<T>) {
-  const { running } = await qmp.execute('query-status', undefined, wait);
-  if (!running) return { result: await task(), pausedMs: 0 };
-  const begun = monotonicMs();
-  try {
-    await qmp.execute('stop', undefined, wait);
-    return { result: await task(), pausedMs: Math.round(monotonicMs() - begun) };
-  } finally {
-    // QEMU carries out a `stop` that was given up as well: without the caller's signal.
-    await qmp.execute('cont');
-  }
 }

@@ -17,7 +17,8 @@ export interface OpenMemory extends PhysicalMemory {
   close(): Promise<void>;
 }
 
-interface MachineWithMemory {
+/** What it takes of a machine. */
+export interface MachineWithMemory {
   readonly qmp: QmpClient;
   readonly process: { readonly pid: number };
   readonly spec: { readonly memoryMiB: number };
