@@ -44,7 +44,9 @@ it('tells which kernel runs, and where KASLR has put it', async () => {
   await vm.console.type(`busybox uname -r; busybox grep -c '^${text} . _stext$' /proc/kallsyms\n`);
   await vm.console.expect(release);
   await vm.console.expect(/^1\r?$/m);
-  await vm.console.type(`busybox od -An -v -tx1 /sys/kernel/notes | busybox tr -d ' \\n' | busybox grep -c ${buildId}\n`);
+  await vm.console.type(
+    `busybox od -An -v -tx1 /sys/kernel/notes | busybox tr -d ' \\n' | busybox grep -c ${buildId}\n`,
+  );
   await vm.console.expect(/^1\r?$/m);
   expect(buildId).toMatch(/^[0-9a-f]{40}$/);
 });

@@ -76,7 +76,13 @@ function registerDumpReader(
     });
 }
 
-function debuggerCommand(program: Command, tool: string, description: string, target: string, explained: string): Command {
+function debuggerCommand(
+  program: Command,
+  tool: string,
+  description: string,
+  target: string,
+  explained: string,
+): Command {
   return program
     .command(tool)
     .description(description)
@@ -101,7 +107,9 @@ async function withDump(name: string, paging: boolean, open: (dump: string) => P
     const dump = join(directory, 'memory.elf');
     process.stderr.write(`qmpilot: writing the memory of ${name} to ${dump}\n`);
     // Drgn before 0.0.31 reads no ELF dump without the page tables.
-    await interruptible('cancelling', (signal) => call(name, 'dump', { path: dump, format: 'elf', paging }, { signal }));
+    await interruptible('cancelling', (signal) =>
+      call(name, 'dump', { path: dump, format: 'elf', paging }, { signal }),
+    );
     return await open(dump);
   } finally {
     await rm(directory, { recursive: true, force: true });
@@ -117,13 +125,18 @@ async function debugLive(
   const done = new AbortController();
   let exitCode: number | undefined;
   try {
-    await call(name, 'gdb', {}, {
-      signal: done.signal,
-      onEvent: async ({ socket, kernel }) => {
-        exitCode = await task(socket, await findVmlinux(kernel, { path }), kernel.text);
-        done.abort();
+    await call(
+      name,
+      'gdb',
+      {},
+      {
+        signal: done.signal,
+        onEvent: async ({ socket, kernel }) => {
+          exitCode = await task(socket, await findVmlinux(kernel, { path }), kernel.text);
+          done.abort();
+        },
       },
-    });
+    );
   } catch (error) {
     if (exitCode === undefined) throw error;
   }

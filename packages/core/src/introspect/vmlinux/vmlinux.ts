@@ -49,5 +49,9 @@ export function readVmlinux(read: (position: number, length: number) => Buffer |
     .filter(({ type, length }) => type === SHT_NOTE && length <= MAX_NOTES)
     .map(({ position, length }) => findBuildId(read(position, length) ?? Buffer.alloc(0)))
     .find((id) => id !== undefined);
-  return { ...(buildId !== undefined && { buildId }), text: text.address, debugInfo: named('.debug_info') !== undefined };
+  return {
+    ...(buildId !== undefined && { buildId }),
+    text: text.address,
+    debugInfo: named('.debug_info') !== undefined,
+  };
 }

@@ -40,7 +40,8 @@ export async function openGdbServer(context: VmContext, wait: WaitOptions): Prom
   try {
     const line = `gdbserver unix:${socket},server=on,wait=off`;
     const text = await qmp.execute('human-monitor-command', { 'command-line': line }, wait);
-    if (!text.startsWith('Waiting for gdb')) throw new QmpilotError('QMP_COMMAND', `QEMU cannot serve gdb: ${text.trim()}`);
+    if (!text.startsWith('Waiting for gdb'))
+      throw new QmpilotError('QMP_COMMAND', `QEMU cannot serve gdb: ${text.trim()}`);
   } catch (error) {
     await close();
     throw error;

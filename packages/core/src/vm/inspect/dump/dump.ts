@@ -70,7 +70,11 @@ export async function dump(context: VmContext, path: string, options: DumpOption
 
 async function writeDump(
   qmp: QmpClient,
-  { file, format, paging }: { readonly file: string; readonly format: (typeof FORMATS)[number]; readonly paging: boolean },
+  {
+    file,
+    format,
+    paging,
+  }: { readonly file: string; readonly format: (typeof FORMATS)[number]; readonly paging: boolean },
   onProgress: DumpOptions['onProgress'],
 ): Promise<void> {
   let reason: string | undefined;
