@@ -1,5 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +17,9 @@ const SHELLS = {
 const isThere = (program: string) => spawnSync(program, ['--version'], { stdio: 'ignore' }).status === 0;
 
 let dir: string;
-beforeAll(() => {
+/** In place of the daemons: a VM runs while its socket takes connections. */
+const daemons: Server[] = [];
+beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'qmpilot-tab-'));
   for (const name of ['web-one', 'web-two', 'database']) {
     mkdirSync(join(dir, 'state', 'vms', name), { recursive: true, mode: 0o700 });
@@ -23,12 +27,16 @@ beforeAll(() => {
       join(dir, 'state', 'vms', name, 'vm.json'),
       JSON.stringify({ v: 1, name, guest: 'debian', createdAt: new Date().toISOString() }),
     );
+    const daemon = createServer((socket) => socket.on('error', () => {}).end());
+    daemons.push(daemon.listen(join(dir, 'state', 'vms', name, 'daemon.sock')));
+    await once(daemon, 'listening');
   }
   writeFileSync(join(dir, 'qmpilot'), `#!/bin/sh\nexec '${process.execPath}' '${BIN}' "$@"\n`);
   chmodSync(join(dir, 'qmpilot'), 0o755);
 });
 afterAll(() => {
   tmux('kill-server');
+  for (const daemon of daemons) daemon.close();
   rmSync(dir, { recursive: true, force: true });
 });
 
