@@ -1,6 +1,8 @@
 export { chanceOfAllClean, cleanAttemptsNeeded, cleanAttemptsNeededAfter } from './attempts-needed.js';
 export type { BisectionStep, StepCosts } from './bisection/choice.js';
 export type { Confirmation, ConfirmationState } from './bisection/confirmation.js';
+export { EndsTest } from './bisection/ends-test.js';
+export type { BisectionEnd, EndsDecision, EndsTestOptions } from './bisection/ends-test.js';
 export type { HistoryCommit } from './bisection/history.js';
 export { RateBisection } from './bisection/rate-bisection.js';
 export type { RateBisectionOptions, Suspect } from './bisection/rate-bisection.js';

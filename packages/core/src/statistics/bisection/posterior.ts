@@ -32,6 +32,8 @@ export class Posterior {
   readonly #before: RateModel;
   readonly #after: RateModel;
   readonly #tested: Tested[] = [];
+  /** Pairs of positions in `#tested` of commits that are built from the same code. */
+  readonly #equal: (readonly [number, number])[] = [];
   /** For each commit the number of its group; for each group which tested commits contain its members. */
   readonly #groupOf: Uint32Array;
   readonly #containedIn: boolean[][] = [[]];
@@ -70,6 +72,14 @@ export class Posterior {
     this.#update();
   }
 
+  /** Rules out what only one of two commits contains (`GOOD_END` is one, too): both fail equally often. */
+  equate(one: number, other: number): void {
+    for (const index of [one, other]) this.observe(index, { failures: 0, attempts: 0 });
+    const position = (index: number) => this.#tested.findIndex((tested) => tested.index === index);
+    this.#equal.push([position(one), position(other)]);
+    this.#update();
+  }
+
   /** Splits each group by whether the commit contains its members. */
   #split(index: number): void {
     const numbers = new Map<string, number>();
@@ -97,10 +107,12 @@ export class Posterior {
     const sides = this.#containedIn.map((contained) => this.#sides(contained));
     const logs = sides.map(
       ({ before, after }, group) =>
-        Math.log(this.#sizes[group] ?? 0) + this.#before.logLikelihood(before) + this.#after.logLikelihood(after),
+        Math.log(this.#isRuledOut(group) ? 0 : (this.#sizes[group] ?? 0)) +
+        this.#before.logLikelihood(before) +
+        this.#after.logLikelihood(after),
     );
     const highest = Math.max(...logs);
-    // Each hypothesis was ruled out: the rates that were given cannot be right, and nothing is known.
+    // Each hypothesis was ruled out: the rates or builds that were given cannot be right, and nothing is known.
     const shares = Number.isFinite(highest) ? logs.map((log) => Math.exp(log - highest)) : this.#sizes;
     const sum = shares.reduce((total, share) => total + share, 0);
     this.#groups = sides.map((side, group) => ({ ...side, probability: (shares[group] ?? 0) / sum }));
@@ -108,6 +120,11 @@ export class Posterior {
       const group = this.#groupOf[hypothesis] ?? 0;
       this.weights[hypothesis] = (this.#groups[group]?.probability ?? 0) / (this.#sizes[group] ?? 1);
     }
+  }
+
+  #isRuledOut(group: number): boolean {
+    const contained = this.#containedIn[group];
+    return this.#equal.some(([one, other]) => contained?.[one] !== contained?.[other]);
   }
 
   #sides(contained: readonly boolean[]): { readonly before: Count; readonly after: Count } {

@@ -150,6 +150,30 @@ describe('RateBisection', () => {
     expect(solve(line(8), (id) => bad.has(id ?? ''), { broken: ['c4', 'c5'] }).sort()).toEqual(['c4', 'c5', 'c6']);
   });
 
+  it('rules out the commits between two equal builds, and none besides', () => {
+    const bisection = new RateBisection(line(8), { rate: { rate: 1 }, background: { rate: 0 } });
+    bisection.sameBuild('c5', 'c2');
+    bisection.sameBuild('c0', undefined);
+    const open = bisection.suspects.filter(({ probability }) => probability > 0);
+    expect(open.map(({ commit }) => commit).sort()).toEqual(['c1', 'c2', 'c6', 'c7']);
+    bisection.observe('c4', { failures: 0, attempts: 1 });
+    bisection.observe('c6', { failures: 1, attempts: 1 });
+    expect(bisection.culprits()).toEqual([{ commit: 'c6', probability: 1 }]);
+  });
+
+  it('lets equal builds on two branches rule out what only one branch has', () => {
+    const commits = [
+      { id: 'base', parents: ['good'] },
+      { id: 'left', parents: ['base'] },
+      { id: 'right', parents: ['base'] },
+      { id: 'merge', parents: ['left', 'right'] },
+    ];
+    const bisection = new RateBisection(commits);
+    bisection.sameBuild('left', 'right');
+    const open = bisection.suspects.filter(({ probability }) => probability > 0);
+    expect(open.map(({ commit }) => commit).sort()).toEqual(['base', 'merge']);
+  });
+
   it('drops a suspect that fresh attempts refute', () => {
     const bisection = new RateBisection(line(8));
     bisection.observe('c7', { failures: 9, attempts: 10 });
@@ -187,6 +211,7 @@ describe('RateBisection', () => {
 
   it.each([
     ['observe', (one: RateBisection) => one.observe('x', { failures: 0, attempts: 1 }), /commit x is not part of/],
+    ['a build', (one: RateBisection) => one.sameBuild('c0', 'x'), /commit x is not part of/],
     ['a count', (one: RateBisection) => one.observe('c0', { failures: 2, attempts: 1 }), /2 of 1/],
     ['a ratio', (one: RateBisection) => one.confirm('c0', { ratio: 1 }), /invalid ratio: 1/],
     ['a certainty', (one: RateBisection) => one.culprits(1), /invalid certainty: 1/],

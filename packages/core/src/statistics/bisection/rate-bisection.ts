@@ -75,6 +75,15 @@ export class RateBisection {
   }
 
   /**
+   * Merges two commits whose builds are the same, such as those with equal build ids: they fail equally often, so no commit that only
+   * one of them contains is the culprit. `other` undefined stands for the good end. Attempts on one then count for both.
+   * @throws {USAGE} when a commit is outside of the history
+   */
+  sameBuild(commit: string, other: string | undefined): void {
+    this.#posterior.equate(this.#find(commit), other === undefined ? GOOD_END : this.#find(other));
+  }
+
+  /**
    * Returns the step with the most expected information for its cost, or undefined when no commit that can be tried tells
    * anything more. A step takes 1, 4, 16 or 64 attempts, but no more than `maxAttempts`.
    * @throws {USAGE} when `maxAttempts` is not at least 1
