@@ -49,7 +49,8 @@ describe('EndsTest', () => {
   it('is wrong in at most 5 % of all outcomes of 12 pairs in which one end fails, each way', () => {
     const decisions = Array.from({ length: 2 ** 12 }, (_, outcomes) => {
       let attempt = 0;
-      return run((end) => (((outcomes >> (attempt++ >> 1)) & 1) === 1) === (end === 'bad'), { maxAttempts: 12 }).decision;
+      return run((end) => (((outcomes >> (attempt++ >> 1)) & 1) === 1) === (end === 'bad'), { maxAttempts: 12 })
+        .decision;
     });
     for (const wrong of ['differ', 'reversed'])
       expect(decisions.filter((decision) => decision === wrong).length).toBeLessThanOrEqual(0.05 * 2 ** 12);
