@@ -254,7 +254,7 @@ export class Vm implements AsyncDisposable {
   /**
    * Copies a file or tree of the host into the guest; `to` is the full destination path. Modes, times and links are kept; the
    * owner is root. A file replaces a file; nothing else is replaced. What failed or was cancelled leaves nothing behind.
-   * @throws {USAGE} {COPY_FAILED} {TIMEOUT} {ABORTED} {SHELL_LOST}
+   * @throws {USAGE} {NOT_FOUND} {IO} {ALREADY_EXISTS} {COPY_FAILED} {TIMEOUT} {ABORTED} {SHELL_LOST}
    */
   async copyIn(from: string, to: string, options: CopyOptions = {}): Promise<CopyReport> {
     checkCopy('copyIn', from, to, options);
@@ -267,7 +267,7 @@ export class Vm implements AsyncDisposable {
   /**
    * Copies a file or tree out of the guest. Devices, and links that lead out of the tree, are left out: `skipped` of the report
    * names them; the write permission of others is not copied.
-   * @throws {USAGE} {COPY_FAILED} {TIMEOUT} {ABORTED} {SHELL_LOST} {NO_SPACE}
+   * @throws {USAGE} {NOT_FOUND} {ALREADY_EXISTS} {COPY_FAILED} {TIMEOUT} {ABORTED} {SHELL_LOST} {NO_SPACE}
    * @throws {OUTPUT_LIMIT} for an archive of more than `maxBytes` (8 GiB by default)
    */
   async copyOut(from: string, to: string, options: CopyOutOptions = {}): Promise<CopyReport> {

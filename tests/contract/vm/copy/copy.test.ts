@@ -62,8 +62,8 @@ describe('copyIn and copyOut', () => {
       code: 'ALREADY_EXISTS',
     });
     await expect(copyOut(shell, join(work, 'none'), join(work, 'three'), {})).rejects.toMatchObject({
-      code: 'COPY_FAILED',
-      message: expect.stringContaining('not found in the guest'),
+      code: 'NOT_FOUND',
+      message: `copyOut: ${join(work, 'none')} not found in the guest`,
     });
   });
 
@@ -117,8 +117,20 @@ describe('copyIn and copyOut', () => {
 
   it('say which call cannot read or find what, and why', async () => {
     await expect(copyIn(shell, '/nope', join(work, 'never'), {})).rejects.toMatchObject({
-      code: 'USAGE',
-      message: 'copyIn: cannot read /nope: ENOENT',
+      code: 'NOT_FOUND',
+      message: 'copyIn: /nope not found on this host',
+    });
+    await expect(copyIn(shell, join(work, 'tree/empty/x'), join(work, 'never'), {})).rejects.toMatchObject({
+      code: 'IO',
+      message: expect.stringMatching(/^copyIn: cannot read .*: ENOTDIR$/),
+    });
+  });
+
+  it('end at once when the destination cannot be made', async () => {
+    const below = join(work, 'tree/empty/x');
+    await expect(copyIn(shell, join(work, 'tree'), below, { timeout: '1m' })).rejects.toMatchObject({
+      code: 'COPY_FAILED',
+      message: expect.stringMatching(/^copyIn: cannot write .* in the guest: mkdir: /),
     });
   });
 });

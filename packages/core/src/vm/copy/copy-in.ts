@@ -18,7 +18,9 @@ const PIECE_BYTES = 8 << 20;
 export async function copyIn(shell: Shell, from: string, to: string, options: CopyOptions): Promise<CopyReport> {
   const source = resolve(from);
   const found = await stat(source).catch((cause: unknown) => {
-    throw new QmpilotError('USAGE', `copyIn: cannot read ${source}: ${errnoOf(cause) ?? String(cause)}`, { cause });
+    throw errnoOf(cause) === 'ENOENT'
+      ? new QmpilotError('NOT_FOUND', `copyIn: ${source} not found on this host`, { cause })
+      : new QmpilotError('IO', `copyIn: cannot read ${source}: ${errnoOf(cause) ?? String(cause)}`, { cause });
   });
   if (!found.isFile() && !found.isDirectory())
     throw new QmpilotError('USAGE', `copyIn: ${source} is neither a file nor a folder`);
@@ -37,15 +39,15 @@ export async function copyIn(shell: Shell, from: string, to: string, options: Co
     const begun = await shell.exec(
       `if ${taken}; then exit 17; fi; mkdir -p ${quoted.folder} && mkdir -m 700 ${quoted.work} && cd ${quoted.work} && mkfifo archive && mkdir content && ` +
         // One that holds the pipe open, so that the archive does not end between two pieces.
-        `{ (sleep 2147483647 >archive & echo $! >holder; wait) </dev/null >/dev/null 2>&1 & (tar -xpBf archive -C content 2>said; echo $? >ended) </dev/null >/dev/null 2>&1 & }; until [ -s holder ]; do sleep 0.05; done`,
+        `{ (sleep 2147483647 >archive & echo $! >holder; wait) </dev/null >/dev/null 2>&1 & (tar -xpBf archive -C content 2>said; echo $? >ended) </dev/null >/dev/null 2>&1 & } || exit 1; until [ -s holder ]; do sleep 0.05; done`,
       wait,
     );
     if (begun.exitCode === 17)
-      throw new QmpilotError('ALREADY_EXISTS', `${target} already exists in the guest`, {
+      throw new QmpilotError('ALREADY_EXISTS', `copyIn: ${target} already exists in the guest`, {
         hint: 'only a file can replace a file: choose another path, or remove it first',
       });
     if (begun.exitCode !== 0)
-      throw new QmpilotError('COPY_FAILED', `${target} cannot be written in the guest: ${begun.stderr.trim()}`);
+      throw new QmpilotError('COPY_FAILED', `copyIn: cannot write ${target} in the guest: ${begun.stderr.trim()}`);
     const report = await send(shell, source, tree, quoted.work, options);
     const moved = tree ? 'content' : 'content/file';
     const ended = await shell.exec(

@@ -29,7 +29,7 @@ export async function copyOut(shell: Shell, from: string, to: string, options: C
   ).stdout.trim();
   if (kind !== 'file' && kind !== 'tree') {
     throw new QmpilotError(
-      'COPY_FAILED',
+      kind === 'none' ? 'NOT_FOUND' : 'COPY_FAILED',
       kind === 'none'
         ? `copyOut: ${path} not found in the guest`
         : `copyOut: ${path} in the guest is neither a file nor a folder`,
