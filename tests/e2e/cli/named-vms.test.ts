@@ -37,6 +37,23 @@ describe('a VM under a name, from one command to the next', () => {
     });
   });
 
+  it('passes on standard input while the command runs, to the byte, and no longer', async () => {
+    const text = 'All work and no play.\n'.repeat(250_000);
+    const digest = createHash('sha256').update(text).digest('hex');
+    expect((await qmpilotWith(text, 'exec', '--stdin', 'web', 'sha256sum')).stdout).toBe(`${digest}  -\n`);
+    const child = spawn(process.execPath, [BIN, 'exec', '--stdin', 'web', 'read x; echo "got $x"; read y; exit 3'], {
+      env: environment(),
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const exited = new Promise((resolve) => child.once('close', resolve));
+    const printed = new Promise((resolve) => child.stdout.once('data', (bytes: Buffer) => resolve(bytes.toString())));
+    child.stdin.write('one\n');
+    expect(await printed).toBe('got one\n');
+    // Its input stays open: the end of the command is enough.
+    child.stdin.write('two\n');
+    expect(await exited).toBe(3);
+  });
+
   it('serves several commands at once, each with its own output to the byte', async () => {
     const script = (seed: number) => `for i in $(seq 400); do echo "${seed} $i ${'x'.repeat(100)}"; done`;
     const expected = (seed: number) =>

@@ -21,16 +21,17 @@ export interface VmStatus {
 /** The calls that a daemon serves for a VM: arguments, events, result. Bytes are base64. */
 export interface Verbs {
   readonly status: { readonly args: object; readonly event: never; readonly result: VmStatus };
+  /** With `stdin`, the client sends `{input}`, and `{inputEnd: true}`; an event says how many bytes of it the command was given. */
   readonly exec: {
     readonly args: {
       readonly command: string;
-      readonly input?: string | undefined;
+      readonly stdin?: boolean | undefined;
       readonly user?: string | undefined;
       readonly cwd?: string | undefined;
       readonly env?: Readonly<Record<string, string>> | undefined;
       readonly timeout?: number | undefined;
     };
-    readonly event: { readonly from: 'stdout' | 'stderr'; readonly bytes: string };
+    readonly event: { readonly from: 'stdout' | 'stderr'; readonly bytes: string } | { readonly taken: number };
     readonly result: { readonly exitCode: number; readonly durationMs: number };
   };
   /** Lasts until the client leaves. The client sends `{bytes}`, and `{columns, rows}` of its terminal; the first event draws the screen. */
@@ -150,4 +151,4 @@ export type Event<V extends Verb> = Verbs[V]['event'];
 export type Result<V extends Verb> = Verbs[V]['result'];
 
 /** Increased when a message changes its meaning: a daemon can be older than the command that calls it. */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;

@@ -5,7 +5,7 @@ import { formatBytes } from '@qmpilot/core/internal';
 /** A message is one line of JSON; bytes travel as base64. */
 export type Message = Readonly<Record<string, unknown>>;
 
-/** Output is sent in chunks; the input of a command is one message. */
+/** Input and output of a command are sent in chunks. */
 const MAX_LINE = 32 << 20;
 
 /**

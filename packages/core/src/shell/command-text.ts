@@ -3,7 +3,7 @@ import type { ExecOptions } from './exec-options.js';
 import type { ExecResult } from './exec-result.js';
 import { bashWord } from './quote.js';
 
-type Place = Pick<ExecOptions, 'env' | 'cwd' | 'user'>;
+type Place = Pick<ExecOptions, 'env' | 'cwd' | 'user' | 'inputFile'>;
 
 /**
  * Returns the command with its environment, directory and user as source for bash; with `shQuote`, for any POSIX shell.
@@ -20,8 +20,9 @@ export function commandText(
   if (options.cwd !== undefined)
     before.push(`cd -- ${word(options.cwd)} 2>/dev/null ${orSay(noDirectory(options.cwd))}`);
   const { user } = options;
+  if (user !== undefined) before.push(`id -u -- ${word(user)} >/dev/null 2>&1 ${orSay(noUser(user))}`);
+  if (options.inputFile !== undefined) before.push(`exec <${word(options.inputFile)}; `);
   if (user === undefined) return before.join('') + command;
-  before.push(`id -u -- ${word(user)} >/dev/null 2>&1 ${orSay(noUser(user))}`);
   // The options of runuser and su are the same; the su of busybox never makes a new session.
   const run = (flag: string) => `-s "$(command -v bash || command -v sh)" ${flag} ${word(command)} -- ${word(user)}`;
   const runuser = run(onTerminal ? '--session-command' : '-c');

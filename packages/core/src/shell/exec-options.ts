@@ -10,6 +10,8 @@ export interface ExecOptions extends WaitOptions {
   readonly cwd?: string | undefined;
   /** Standard input, to the byte; empty by default. */
   readonly input?: string | Uint8Array | undefined;
+  /** @internal A file of the guest in place of `input`, opened as root. */
+  readonly inputFile?: string | undefined;
   /** Run as this user of the guest, by `runuser`. One that does not exist is NOT_FOUND. */
   readonly user?: string | undefined;
   /** How many bytes of either output `exec` takes; default 256 MiB. `stream` has no limit. */

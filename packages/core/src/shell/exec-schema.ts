@@ -31,9 +31,13 @@ const EXEC_ENTRIES = {
   maxOutput: v.optional(v.pipe(v.number(), v.minValue(0, 'expected a number of bytes'))),
 } as const;
 
-const EXEC_OPTIONS = v.strictObject(EXEC_ENTRIES);
+const EXEC_OPTIONS = v.strictObject({ ...EXEC_ENTRIES, inputFile: v.optional(TEXT) });
+const INPUT_STREAM = v.custom<AsyncIterable<Uint8Array>>(
+  (value) => typeof value === 'object' && value !== null && Symbol.asyncIterator in value,
+);
 const VM_EXEC_OPTIONS = v.strictObject({
   ...EXEC_ENTRIES,
+  input: v.optional(v.union([v.string(), v.instance(Uint8Array), INPUT_STREAM], 'expected text, bytes or a stream')),
   via: v.optional(v.picklist(['console', 'guest-agent', 'serial'])),
 });
 
@@ -43,7 +47,7 @@ export function checkCommand(command: Command, options: ExecOptions, method = 'e
 }
 
 /** The same for `vm.exec`. @throws {USAGE} */
-export function checkVmCommand(command: Command, options: ExecOptions, method = 'exec'): string {
+export function checkVmCommand(command: Command, options: object, method = 'exec'): string {
   return check(VM_EXEC_OPTIONS, command, options, method);
 }
 

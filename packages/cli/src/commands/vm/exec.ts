@@ -4,9 +4,9 @@ import { duration, environment } from '../../arguments.js';
 import { call } from '../../daemon/client.js';
 import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
-import { readInput } from '../../read-input.js';
 import { jsonLine } from '../../render/json.js';
 import { TerminalFilter } from '../../render/terminal-filter.js';
+import { InputSender } from '../../send-input.js';
 import { requireTerminal, withTerminal } from '../../terminal-session.js';
 
 interface ExecCommandOptions {
@@ -26,7 +26,8 @@ Exit status: that of the command; 125 when it could not be run or did not end in
 
   qmpilot exec web -- uname -r
   qmpilot exec web 'dmesg | tail -3'
-  qmpilot exec --tty web htop`;
+  qmpilot exec --tty web htop
+  tar -c site | qmpilot exec --stdin web tar -x -C /srv`;
 
 export function registerExec(program: Command): void {
   program
@@ -38,7 +39,7 @@ export function registerExec(program: Command): void {
     .option('--cwd <dir>', 'run in this directory of the guest')
     .option('--env <key=value>', 'set an environment variable (repeatable)', environment)
     .option('--timeout <time>', 'kill the command after this time', duration)
-    .option('--stdin', 'pass standard input to the command')
+    .option('--stdin', 'pass standard input to the command, while it runs')
     .option('--tty', 'run it on a terminal of its own, connected to yours')
     .option('--json', 'print one JSON line with exit status and output')
     .passThroughOptions()
@@ -56,19 +57,24 @@ export function registerExec(program: Command): void {
         process.exitCode = await runOnTerminal(name, command, options);
         return;
       }
-      const input = options.stdin === true ? (await readInput()).toString('base64') : undefined;
+      const { user, cwd, env, timeout } = options;
+      const input = options.stdin === true ? new InputSender(process.stdin) : undefined;
       const output = options.json === true ? collector() : passOn();
       const { exitCode, durationMs } = await interruptible('killing the command', (signal) =>
         call(
           name,
           'exec',
-          { command, input, user: options.user, cwd: options.cwd, env: options.env, timeout: options.timeout },
+          { command, user, cwd, env, timeout, stdin: input !== undefined },
           {
-            signal,
-            onEvent: ({ from, bytes }) => output.take(from, Buffer.from(bytes, 'base64')),
+            signal: input ? AbortSignal.any([signal, input.signal]) : signal,
+            onConnected: (socket) => void input?.send(socket),
+            onEvent: (event) =>
+              'taken' in event
+                ? input?.taken(event.taken)
+                : output.take(event.from, Buffer.from(event.bytes, 'base64')),
           },
         ),
-      );
+      ).finally(() => input?.stop());
       if (options.json === true)
         process.stdout.write(jsonLine('exec', { vm: name, command, exitCode, durationMs, ...output.texts() }));
       process.exitCode = exitCode;

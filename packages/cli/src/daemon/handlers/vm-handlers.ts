@@ -3,6 +3,7 @@ import type { SnapshotInfo } from '@qmpilot/core/vm';
 import type { HostedVm } from '../hosted-vm.js';
 import type { Handlers } from '../server.js';
 import { monitorConsole } from './monitor-console.js';
+import { runCommand } from './run-command.js';
 import { runOnTerminal } from './run-on-terminal.js';
 import { serveGdb } from './serve-gdb.js';
 import { awaitCondition } from './wait-request.js';
@@ -55,20 +56,7 @@ function lifeHandlers(
 function guestHandlers(hosted: HostedVm): Omit<Handlers, keyof ReturnType<typeof lifeHandlers>> {
   const { vm } = hosted;
   return {
-    async exec({ args, signal, send }) {
-      const { command, input, user, cwd, env, timeout } = args;
-      const stream = await vm.stream(command, {
-        signal,
-        timeout,
-        user,
-        cwd,
-        env,
-        ...(input !== undefined && { input: Buffer.from(input, 'base64') }),
-      });
-      for await (const { from, bytes } of stream) await send({ from, bytes: bytes.toString('base64') });
-      const { exitCode, durationMs } = await stream.result;
-      return { exitCode, durationMs };
-    },
+    exec: (call) => runCommand(vm, call),
 
     console: (call) => monitorConsole(vm, call),
 

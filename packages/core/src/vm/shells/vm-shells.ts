@@ -5,8 +5,8 @@ import type { Machine } from '../../qemu/process/machine.js';
 import { ConsoleShell } from '../../shell/console-shell/console-shell.js';
 import { type Command, type ExecOptions } from '../../shell/exec-options.js';
 import { describeCommand, requireSuccess, type ExecResult, type ShellKind } from '../../shell/exec-result.js';
-import { checkCommand } from '../../shell/exec-schema.js';
-import type { ExecStream } from '../../shell/exec-stream.js';
+import { checkCommand, checkVmCommand } from '../../shell/exec-schema.js';
+import { collect, type ExecStream } from '../../shell/exec-stream.js';
 import { GuestAgentShell } from '../../shell/guest-agent/guest-agent-shell.js';
 import { SerialShell } from '../../shell/serial/serial-shell.js';
 import { type Shell } from '../../shell/shell.js';
@@ -17,13 +17,19 @@ import { validate } from '../../util/validation/validate.js';
 import type { MachineSlot } from '../machine/machine-slot.js';
 import { ConsolePool } from './console-pool.js';
 import { GuestProcess, SPAWN_OPTIONS, type SpawnOptions } from './guest-process.js';
+import { collectInput, InputFeed, isInputStream, type InputStream } from './input-stream.js';
 import { allLost, noShell } from './shell-errors.js';
 import { startBash } from './start-bash.js';
 
 /** Kinds of shells that a VM opens by itself; for SSH see `@qmpilot/core/ssh`. */
 export type VmShellKind = Exclude<ShellKind, 'ssh'>;
 
-export interface VmExecOptions extends ExecOptions {
+export interface VmExecOptions extends Omit<ExecOptions, 'input' | 'inputFile'> {
+  /**
+   * Standard input, to the byte; empty by default. A stream is passed on while the command runs, as fast as that reads; it is ended
+   * when the command exits before it.
+   */
+  readonly input?: string | Uint8Array | InputStream | undefined;
   /** Uses this kind of shell only; default: the first that answers of `console`, `guest-agent`, `serial`. */
   readonly via?: VmShellKind | undefined;
 }
@@ -81,23 +87,44 @@ export class VmShells {
    * Runs a command in the first shell that answers, on a console that runs nothing else. A command is sent to one shell only: another
    * is tried when the one before did not answer at all.
    */
-  exec(command: Command, { via, timeout, patience, signal, ...options }: VmExecOptions = {}): Promise<ExecResult> {
-    const label = describeCommand(checkCommand(command, options));
+  async exec(command: Command, all: VmExecOptions = {}): Promise<ExecResult> {
+    const label = describeCommand(checkVmCommand(command, all));
+    const { via, timeout, patience, signal, input, ...options } = all;
+    if (isInputStream(input)) return collect(await this.stream(command, all), options);
     return this.use(label, { via, timeout, patience, signal }, (shell, limit) =>
-      shell.exec(command, { ...options, signal: limit }),
+      shell.exec(command, { ...options, input, signal: limit }),
     );
   }
 
   /** The same for a stream: resolves when it begins. The console is free for others when the command has ended. */
-  stream(command: Command, { via, timeout, patience, signal, ...options }: VmExecOptions): Promise<ExecStream> {
-    const label = describeCommand(checkCommand(command, options));
+  stream(command: Command, all: VmExecOptions): Promise<ExecStream> {
+    const label = describeCommand(checkVmCommand(command, all, 'stream'));
+    const { via, timeout, patience, signal, input, ...options } = all;
     return new Promise((resolve, reject) => {
       this.use(label, { via, timeout, patience, signal }, async (shell, limit) => {
-        const stream = shell.stream(command, { ...options, signal: limit });
+        if (!isInputStream(input)) {
+          const stream = shell.stream(command, { ...options, input, signal: limit });
+          resolve(stream);
+          await stream.result.catch(() => {});
+          return;
+        }
+        const feed = await this.#openFeed(limit);
+        const source = feed ? { inputFile: feed.path } : { input: await collectInput(input, limit) };
+        const stream = shell.stream(command, { ...options, ...source, signal: limit });
         resolve(stream);
-        await stream.result.catch(() => {});
+        if (feed) await feed.run(input, stream).finally(() => feed.close());
+        else await stream.result.catch(() => {});
       }).catch(reject);
     });
+  }
+
+  /** Opens another shell for the input of a command; undefined in a guest that has none. */
+  async #openFeed(signal: AbortSignal | undefined): Promise<InputFeed | undefined> {
+    const shell = await this.open({ signal, patience: OPEN_MS }).catch((error: unknown) => {
+      if (isQmpilotError(error, 'USAGE')) return undefined;
+      throw error;
+    });
+    return shell && InputFeed.open(shell, signal);
   }
 
   /** Runs `task` with the first shell that answers; other commands use other consoles at that time. */
