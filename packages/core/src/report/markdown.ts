@@ -6,6 +6,7 @@ import { analyze, type FailureGroup, type RunAnalysis } from './analysis/analysi
 import { compareRuns } from './analysis/comparison.js';
 import type { RunInput } from './analysis/input.js';
 import { commandLine } from './wording/command-line.js';
+import { openCommand } from './wording/dump.js';
 import { attemptList, counted, percentRange } from './wording/format.js';
 import { comparisonHeadline, comparisonSentence, headline } from './wording/wording.js';
 
@@ -154,12 +155,17 @@ function reproduction({ run, attempts, shards }: RunInput): string {
 function explanation({ attempts }: RunInput): string {
   const explained = attempts.filter((attempt) => (attempt.explanation?.length ?? 0) > 0);
   const [first, ...others] = explained;
-  if (first?.explanation === undefined) return '';
+  const dumped = attempts.find(({ dump }) => dump !== undefined)?.dump;
+  const open =
+    dumped === undefined
+      ? ''
+      : `Its memory was kept. In the run directory, this reads it:\n\n${fence(openCommand(dumped))}`;
+  if (first?.explanation === undefined) return open;
   const also =
     others.length === 0
       ? ''
       : `; ${attemptList(others.map(({ index }) => index))} ${others.length === 1 ? 'has' : 'have'} one as well`;
-  return `Read from the guest's memory in attempt ${first.index}${also}:\n\n${fence(first.explanation.join('\n'))}`;
+  return `Read from the guest's memory in attempt ${first.index}${also}:\n\n${[fence(first.explanation.join('\n')), open].filter(Boolean).join('\n\n')}`;
 }
 
 function environment({ run }: RunInput): string {

@@ -74,8 +74,14 @@ export interface Scenario {
   readonly cache?: boolean;
   /** One try, on a guest just restored. Returning, or running out of time, without a finding is `clean`; see `failOn` for throwing. */
   attempt(vm: Vm, context: AttemptContext): Promise<void>;
-  /** Detectors; `poweroff` powers the guest off after the attempt, and a stall is a finding. */
-  readonly detect?: WatchSpec & { readonly poweroff?: Pick<PoweroffOptions, 'timeout' | 'via'> };
+  /**
+   * Detectors; `poweroff` powers the guest off after the attempt, and a stall is a finding. `dump` keeps the guest's memory of the first attempt of a
+   * run with a panic, an oops or a hang as `memory.elf` of the attempt, which is as large as the memory; default false.
+   */
+  readonly detect?: WatchSpec & {
+    readonly poweroff?: Pick<PoweroffOptions, 'timeout' | 'via'>;
+    readonly dump?: boolean;
+  };
   /**
    * What makes an attempt `reproduced`. `'finding'` (default): a finding of severity `error`, by a detector, `report()` or `fail()`;
    * an attempt that throws is `inconclusive`. `'throw'`: also an error that `attempt` throws, unless it means that qmpilot could not
@@ -92,7 +98,7 @@ const BRAND = Symbol.for('qmpilot.scenario');
 /** Known keys by their place. A scenario file runs without a type check, so a misspelled `prepare` would be ignored. */
 const KNOWN = {
   '': ['name', 'guest', 'guests', 'boot', 'prepare', 'reboots', 'cache', 'attempt', 'detect', 'failOn', 'timeout'],
-  'detect': ['kernelLog', 'hungTask', 'dState', 'silence', 'console', 'checks', 'poweroff'],
+  'detect': ['kernelLog', 'hungTask', 'dState', 'silence', 'console', 'checks', 'poweroff', 'dump'],
   'detect.dState': ['comm', 'for', 'interval'],
   'detect.silence': ['for'],
   'detect.poweroff': ['timeout', 'via'],
@@ -126,7 +132,9 @@ export function defineScenario(scenario: Scenario): Scenario {
         `there are: ${names.join(', ')}`,
       );
   }
-  const { poweroff: _, ...detect } = scenario.detect ?? {};
+  const { poweroff: _, dump, ...detect } = scenario.detect ?? {};
+  if (dump !== undefined && typeof dump !== 'boolean')
+    throw fault(`has detect.dump: ${JSON.stringify(dump)}`, 'detect.dump is true or false (default)');
   try {
     checkWatchSpec(detect, 'detect');
   } catch (error) {

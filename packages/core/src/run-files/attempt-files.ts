@@ -79,6 +79,11 @@ export class AttemptFiles {
     this.event({ type: 'attached', name, bytes: Buffer.byteLength(text) });
   }
 
+  /** Where a file of our own has to be that another program writes. */
+  place(name: string): string {
+    return join(this.#path, name);
+  }
+
   /** A file of our own. @throws {NO_SPACE} */
   write(name: string, text: string): void {
     try {
@@ -115,6 +120,7 @@ const OWN = new Set([
   'findings.json',
   'explanation.json',
   'explanation.txt',
+  'memory.elf',
 ]);
 
 function cut(event: { readonly type: string }, at: number, type: string): string {

@@ -29,6 +29,8 @@ export interface AttemptRecord {
   readonly findings: readonly (Finding & { readonly times: number })[];
   /** Of a hang: which tasks are stuck, what they wait for and who holds it, as `vm.explain` says it. */
   readonly explanation?: readonly string[];
+  /** The dump of the guest's memory, as a path in the run directory: `attempts/0017/memory.elf`. */
+  readonly dump?: string;
 }
 
 /** The result of a run. */

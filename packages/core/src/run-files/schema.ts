@@ -89,4 +89,5 @@ export const ATTEMPT_SCHEMA = v.looseObject({
   fork: v.exactOptional(number),
   findings: v.array(FINDING_SCHEMA),
   explanation: v.exactOptional(v.array(text)),
+  dump: v.exactOptional(text),
 });

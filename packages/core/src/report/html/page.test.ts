@@ -77,6 +77,19 @@ describe('renderHtml', () => {
     expect(text).not.toMatch(/<img|<!--|[\u0000-\u0008\u000b-\u001f\u2028-\u202e]/);
   });
 
+  it('has the explanation of the first hang, and the command that opens its dump', () => {
+    const run = runOf('crr');
+    const attempts = run.attempts.map((one) =>
+      one.outcome === 'clean'
+        ? one
+        : { ...one, explanation: ['<b> waits for a mutex.'], dump: 'attempts/0002/memory.elf' },
+    );
+    const text = page({ ...run, attempts });
+    expect(text).toMatch(/<li>[^<]*b[^<]* waits for a mutex\.<\/li>/);
+    expect(text).toContain('memory in attempt 2:');
+    expect(text).toContain('qmpilot explain --stacks --dump attempts/0002/memory.elf');
+  });
+
   it('says what differs between the machines of two runs', () => {
     const on = (value: string) => ({
       run: {

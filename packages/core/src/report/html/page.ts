@@ -9,7 +9,14 @@ import { answerOfOne, answerOfSeveral, named, type AnalyzedRun } from './answer.
 import { failuresSection } from './failures.js';
 import { embeddedJson, Html, html } from './html.js';
 import { pageRun, type PageData } from './page-data.js';
-import { attemptsSection, environmentSection, stateOf, survivalSection, sysrqSection } from './sections.js';
+import {
+  attemptsSection,
+  environmentSection,
+  explanationSection,
+  stateOf,
+  survivalSection,
+  sysrqSection,
+} from './sections.js';
 
 /** The page's own script and style, as they were built. */
 export interface PageAssets {
@@ -38,6 +45,7 @@ export function renderHtml(inputs: readonly RunInput[], assets: PageAssets): str
 <section id="answer">${runs.length === 1 && first ? answerOfOne(first) : answerOfSeveral(runs, comparisons)}</section>
 ${attemptsSection(runs)}
 ${failuresSection(runs)}
+${explanationSection(runs)}
 ${survivalSection(runs)}
 <section id="viewer" hidden></section>
 ${sysrqSection(runs)}

@@ -1,7 +1,9 @@
 import type { AttemptRecord } from '../../run-files/attempt-record.js';
 import { formatDuration } from '../../util/text/format.js';
+import { safeLine } from '../../util/text/text-hygiene.js';
 import type { RunInput } from '../analysis/input.js';
 import { commandLine } from '../wording/command-line.js';
+import { openCommand } from '../wording/dump.js';
 import { counted, date } from '../wording/format.js';
 import type { AnalyzedRun } from './answer.js';
 import { survivalChart } from './charts.js';
@@ -33,6 +35,21 @@ function note({ run, attempts }: RunInput): Html | undefined {
   return wanted === undefined || attempts.length >= wanted
     ? undefined
     : html`<span>${attempts.length} of ${wanted} made</span>`;
+}
+
+/** Of each run, that of the first attempt that has one: who is stuck, and who holds what they wait for; and where a dump is. */
+export function explanationSection(runs: readonly AnalyzedRun[]): Html {
+  const explained = runs.flatMap(({ input }) => {
+    const first = input.attempts.find(({ explanation = [], dump }) => explanation.length > 0 || dump !== undefined);
+    return first ? [{ label: input.label, ...first }] : [];
+  });
+  if (explained.length === 0) return html``;
+  return html`<section id="explanation"><h2>Who waits for whom</h2>
+${explained.map(
+  ({ label, index, explanation = [], dump }) => html`${runs.length > 1 && html`<h3>${label}</h3>`}
+<p>Read from the guest’s memory in attempt ${index}:</p><ul>${explanation.map((sentence) => html`<li>${safeLine(sentence)}</li>`)}</ul>${dump !== undefined && html`<p>Its memory: <code>${safeLine(openCommand(dump))}</code></p>`}`,
+)}
+</section>`;
 }
 
 export function survivalSection(runs: readonly AnalyzedRun[]): Html {

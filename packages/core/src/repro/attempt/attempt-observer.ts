@@ -45,7 +45,7 @@ export function observeAttempt(vm: Vm, scenario: Scenario, options: AttemptOptio
     files.event({ type: 'finding', finding });
     tell({ type: 'finding', index, finding });
   };
-  const { poweroff: _, ...watched } = scenario.detect ?? {};
+  const { poweroff: _, dump: __, ...watched } = scenario.detect ?? {};
   const watch = vm.watch(watched, { signal: options.signal });
   const undo = [
     watch.onFinding(add),

@@ -14,6 +14,8 @@ export interface AttemptOptions {
   readonly restoreMs: number;
   readonly timeout: Duration;
   readonly files: AttemptFiles;
+  /** Returns true once in a run: this attempt keeps the guest's memory. */
+  readonly claimDump: () => boolean;
   readonly signal: AbortSignal | undefined;
   readonly onEvent: (event: RunEvent) => void;
 }

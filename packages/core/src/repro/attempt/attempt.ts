@@ -15,6 +15,7 @@ import {
   tellsOfGuest,
   thrownFinding,
 } from './attempt-outcome.js';
+import { dumpFailure } from './dump-failure.js';
 import { explainHang } from './explain-hang.js';
 
 /** The reason why the attempt has no verdict, or the error that the scenario threw. */
@@ -34,12 +35,15 @@ export async function runAttempt(vm: Vm, scenario: Scenario, options: AttemptOpt
   const observer = observeAttempt(vm, scenario, options);
   let trouble: Trouble | undefined;
   let explanation: readonly string[] | undefined;
+  let dump: string | undefined;
   try {
     trouble = await perform(vm, scenario, observer, options);
     // Before a poweroff, which changes what tasks wait for.
     explanation = await explainHang(vm, observer, options);
+    dump = await dumpFailure(vm, observer, options);
     trouble ??= await verify(vm, scenario, observer, options);
     explanation ??= await explainHang(vm, observer, options);
+    dump ??= await dumpFailure(vm, observer, options);
   } finally {
     await observer.stop();
   }
@@ -63,6 +67,7 @@ export async function runAttempt(vm: Vm, scenario: Scenario, options: AttemptOpt
     fork,
     findings: distinctFindings(findings),
     ...(explanation && { explanation }),
+    ...(dump !== undefined && { dump }),
   };
 }
 

@@ -5,7 +5,7 @@ import type { AttemptOptions } from './attempt-options.js';
 import { explainError } from './attempt-outcome.js';
 
 /** Findings of tasks that do not get on: whom they wait for is in the guest's memory. */
-const HANGS: ReadonlySet<string> = new Set([
+export const HANGS: ReadonlySet<string> = new Set([
   'd-state',
   'hung-task',
   'task-cannot-die',

@@ -35,6 +35,7 @@ const OWN_FILES = new Set([
   'findings.json',
   'screen-start.txt',
   'explanation.json',
+  'memory.elf',
 ]);
 
 /**

@@ -61,6 +61,7 @@ class Run {
   readonly #tell: (event: RunEvent) => void;
   readonly #stop: StopRule;
   readonly #earlier: readonly RunSession[];
+  #dumped: boolean;
   #session: RunSession = { startedAt: wallTime(), pid: process.pid };
 
   constructor(scenario: Scenario, options: RunOptions, journal: Journal) {
@@ -71,6 +72,13 @@ class Run {
     this.#stop = new StopRule(journal.run, plannedIndices(journal.run));
     this.#earlier = journal.run.sessions;
     for (const record of journal.records) this.#stop.push(record);
+    this.#dumped = scenario.detect?.dump !== true || journal.records.some(({ dump }) => dump !== undefined);
+  }
+
+  #claimDump(): boolean {
+    const mine = !this.#dumped;
+    this.#dumped = true;
+    return mine;
   }
 
   async execute(): Promise<RunSummary> {
@@ -165,6 +173,7 @@ class Run {
           fork,
           restoreMs,
           files,
+          claimDump: () => this.#claimDump(),
           now,
           signal,
           broken: broken.signal,
