@@ -43,8 +43,9 @@ describe('the guest image', () => {
     const sources = folders
       .flatMap((folder) => {
         const path = fileURLToPath(new URL(`../../packages/core/${folder}/`, import.meta.url));
-        const names = readdirSync(path).filter((name) => !/\.(?:test|fixture)\.ts$/.test(name));
-        return names.map((name) => read(`packages/core/${folder}/${name}`));
+        const names = readdirSync(path, { recursive: true, encoding: 'utf8' });
+        const files = names.filter((name) => /\.\w+$/.test(name) && !/\.(?:test|fixture)\.ts$/.test(name));
+        return files.map((name) => read(`packages/core/${folder}/${name}`));
       })
       .join('\n');
     expect(sources).toContain('mmdebstrap');

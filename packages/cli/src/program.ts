@@ -22,6 +22,7 @@ import { registerSnapshot } from './commands/snapshot/snapshot.js';
 import { registerCompletion } from './commands/tools/completion.js';
 import { registerDoctor } from './commands/tools/doctor.js';
 import { registerGuest } from './commands/tools/guest.js';
+import { registerKernel } from './commands/tools/kernel.js';
 import { registerBoot } from './commands/vm/boot.js';
 import { registerCp } from './commands/vm/cp.js';
 import { registerExec } from './commands/vm/exec.js';
@@ -57,7 +58,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly ((program:
   ],
   ['Snapshots:', [registerSnapshot, registerRestore, registerFork]],
   ['Runs:', [registerRepro, registerReport, registerPlan]],
-  ['Images:', [registerGuest]],
+  ['Images:', [registerGuest, registerKernel]],
   ['Tools:', [registerScan, registerQmp, registerDoctor, registerCompletion]],
 ];
 

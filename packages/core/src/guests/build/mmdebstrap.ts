@@ -1,7 +1,6 @@
-import { spawn } from 'node:child_process';
-import { AbortedError, QmpilotError } from '../../errors.js';
+import { QmpilotError } from '../../errors.js';
 import { which } from '../../util/files/which.js';
-import { Ring } from '../../util/ring.js';
+import { runGroup } from './run-group.js';
 
 export interface MmdebstrapRun {
   readonly args: readonly string[];
@@ -30,43 +29,8 @@ export async function runMmdebstrap(run: MmdebstrapRun): Promise<void> {
       hint: 'on Debian: apt-get install uidmap',
     });
   }
-  if (run.signal?.aborted) throw new AbortedError('mmdebstrap to build the image', run.signal.reason);
-  const child = spawn(path, run.args, {
-    cwd: run.cwd,
-    env: { ...process.env, ...run.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    detached: true,
-  });
-  const killGroup = () => {
-    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null)
-      process.kill(-child.pid, 'SIGTERM');
-  };
-  run.signal?.addEventListener('abort', killGroup, { once: true });
-  process.once('exit', killGroup);
-  const lines = new Ring<string>(60);
-  for (const stream of [child.stdout, child.stderr])
-    follow(stream, (line) => {
-      lines.push(line);
-      run.onLine(line);
-    });
-  const status = await new Promise<number | string>((resolve) => {
-    child.once('error', (error) => resolve(error.message));
-    child.once('close', (code, signal) => resolve(code ?? signal ?? 'unknown'));
-  });
-  run.signal?.removeEventListener('abort', killGroup);
-  process.off('exit', killGroup);
-  if (run.signal?.aborted) throw new AbortedError('mmdebstrap to build the image', run.signal.reason);
-  if (status !== 0) throw buildError(status, lines.last(), run.suite);
-}
-
-function follow(stream: NodeJS.ReadableStream, take: (line: string) => void): void {
-  let partial = '';
-  stream.setEncoding('utf8');
-  stream.on('data', (text: string) => {
-    const lines = (partial + text).split(/[\r\n]+/);
-    partial = (lines.pop() ?? '').slice(-4096);
-    for (const line of lines) if (line !== '') take(line.slice(0, 500));
-  });
+  const { status, lines } = await runGroup({ ...run, program: path, what: 'mmdebstrap to build the image' });
+  if (status !== 0) throw buildError(status, lines, run.suite);
 }
 
 /** The packages that apt does not find, or not in the version that was asked for. */

@@ -1,0 +1,65 @@
+import { spawn } from 'node:child_process';
+import { AbortedError } from '../../errors.js';
+import { Ring } from '../../util/ring.js';
+
+export interface GroupRun {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  /** For the error after a cancellation. */
+  readonly what: string;
+  readonly onLine: (line: string) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface GroupResult {
+  /** Exit code, or what ended it. */
+  readonly status: number | string;
+  /** The last lines of both streams. */
+  readonly lines: readonly string[];
+}
+
+/**
+ * Runs a program in a process group of its own, and follows the lines of its output.
+ * @throws {ABORTED}: everything it started is gone
+ */
+export async function runGroup(run: GroupRun): Promise<GroupResult> {
+  if (run.signal?.aborted) throw new AbortedError(run.what, run.signal.reason);
+  const child = spawn(run.program, run.args, {
+    cwd: run.cwd,
+    env: { ...process.env, ...run.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  const killGroup = () => {
+    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null)
+      process.kill(-child.pid, 'SIGTERM');
+  };
+  run.signal?.addEventListener('abort', killGroup, { once: true });
+  process.once('exit', killGroup);
+  const lines = new Ring<string>(60);
+  for (const stream of [child.stdout, child.stderr])
+    follow(stream, (line) => {
+      lines.push(line);
+      run.onLine(line);
+    });
+  const status = await new Promise<number | string>((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('close', (code, signal) => resolve(code ?? signal ?? 'unknown'));
+  });
+  run.signal?.removeEventListener('abort', killGroup);
+  process.off('exit', killGroup);
+  if (run.signal?.aborted) throw new AbortedError(run.what, run.signal.reason);
+  return { status, lines: lines.last() };
+}
+
+function follow(stream: NodeJS.ReadableStream, take: (line: string) => void): void {
+  let partial = '';
+  stream.setEncoding('utf8');
+  stream.on('data', (text: string) => {
+    const lines = (partial + text).split(/[\r\n]+/);
+    partial = (lines.pop() ?? '').slice(-4096);
+    for (const line of lines) if (line !== '') take(line.slice(0, 500));
+  });
+}
