@@ -1,8 +1,10 @@
 import { debian, direct, QmpilotError, type Accelerator, type GuestDescription } from '@qmpilot/core';
-import type { DebianImageOptions, Defect } from '@qmpilot/core/guests';
+import type { DebianImageOptions, DebianOptions, Defect } from '@qmpilot/core/guests';
 
 export const NETWORKS = ['none', 'restricted', 'user'] as const;
 export type Network = (typeof NETWORKS)[number];
+
+export type Share = NonNullable<DebianOptions['share']>[number];
 
 /** What `qmpilot boot` passes to the daemon: plain JSON. */
 export interface BootRequest {
@@ -15,6 +17,7 @@ export interface BootRequest {
         readonly kernel?: string | undefined;
         readonly ports?: readonly number[] | undefined;
         readonly drives?: readonly string[] | undefined;
+        readonly share?: readonly Share[] | undefined;
       }
     | { readonly kind: 'saved'; readonly directory: string }
     | {
@@ -49,6 +52,7 @@ export function describeGuest(guest: GuestRequest): GuestDescription {
       kernel: guest.kernel,
       ...(guest.network !== undefined && { network: guest.network }),
       ...(guest.ports !== undefined && { ports: guest.ports }),
+      ...(guest.share !== undefined && { share: guest.share }),
       ...(guest.drives !== undefined && { drives: guest.drives.map((size) => ({ size })) }),
     });
   const { kernel, initrd, append, disks, consoles, shell, network } = guest;

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { QmpilotError } from '../errors.js';
-import type { KernelSpec } from '../qemu/command-line/machine-spec.js';
+import type { KernelSpec, SharedFolder } from '../qemu/command-line/machine-spec.js';
 import { shown } from '../util/text/shown.js';
 import { isObject } from '../util/validation/is-object.js';
 import type { KernelOption } from './kernels/kernel-option.js';
@@ -43,6 +43,8 @@ export interface PreparedGuest {
   readonly network: 'none' | 'restricted' | 'user';
   /** TCP ports of the guest that free ports of the host's loopback address are forwarded to, in each of its VMs. */
   readonly ports?: readonly number[];
+  /** Folders of the host that the guest mounts. */
+  readonly shares?: readonly SharedFolder[];
   /** Names of the virtio consoles, in the guest's order. */
   readonly virtioConsoles: readonly string[];
   /** The virtio console with a root bash that `vm.exec` uses. */

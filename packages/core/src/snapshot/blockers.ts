@@ -18,6 +18,10 @@ const NIXOS =
   'virtualisation.mountHostNixStore = false and virtualisation.sharedDirectories = lib.mkForce { }';
 
 const REMEDIES: readonly Remedy[] = [
+  {
+    reason: /using mount_tag 'qmpilotshare\d+'/,
+    hint: 'unmount the shared folder in the guest, by umount and its path, and mount it again after the snapshot: mount with the same path',
+  },
   // QEMU, hw/9pfs/9p.c: the blocker is there while a guest has the share mounted.
   {
     reason: /VirtFS export path '.*' is mounted in the guest using mount_tag '/,

@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { QmpilotError, type Accelerator } from '@qmpilot/core';
 import type { Defect } from '@qmpilot/core/guests';
-import { Option, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { duration, memorySize, portNumber, wholeNumber } from '../../arguments.js';
-import { NETWORKS, type BootRequest, type Network } from '../../daemon/boot-request.js';
+import { NETWORKS, type BootRequest, type Network, type Share } from '../../daemon/boot-request.js';
 import { runDaemon } from '../../daemon/daemon.js';
 import { DAEMON_COMMAND, startDaemon } from '../../daemon/start-daemon.js';
 import { list, type VmRecord } from '../../daemon/state.js';
@@ -34,6 +34,7 @@ interface BootCommandOptions extends ImageFlags {
   readonly network?: Network;
   readonly port?: readonly number[];
   readonly drive?: readonly string[];
+  readonly share?: readonly Share[];
   readonly qemuArg: readonly string[];
   readonly from?: string;
   readonly json?: boolean;
@@ -54,6 +55,13 @@ If the boot fails, qmpilot logs NAME shows the console.
 
 const repeated = (value: string, before: readonly string[] = []) => [...before, value];
 const ports = (value: string, before: readonly number[] = []) => [...before, portNumber(value)];
+/** `./src:/mnt/src`, `./out:/mnt/out:rw`. */
+const share = (value: string, before: readonly Share[] = []): readonly Share[] => {
+  const parts = /^(.+):(\/[^:]*)(:rw)?$/.exec(value);
+  if (parts?.[1] === undefined || parts[2] === undefined)
+    throw new InvalidArgumentError('It must be of the form path:/path/in/guest or path:/path/in/guest:rw.');
+  return [...before, { host: resolve(parts[1]), guest: parts[2], writable: parts[3] !== undefined }];
+};
 const NONE = 'none';
 
 export function registerBoot(program: Command): void {
@@ -65,6 +73,11 @@ export function registerBoot(program: Command): void {
     .option('--name <name>', 'name of the VM (default: debian-1, debian-2, ...)')
     .option('--port <n>', 'debian: forward a free port of 127.0.0.1 to this port of the guest (repeatable)', ports)
     .option('--drive <size>', 'debian: add an empty disk: 1G (repeatable)', repeated)
+    .option(
+      '--share <host:guest>',
+      'debian: mount a folder of the host; :rw behind it lets the guest write (repeatable)',
+      share,
+    )
     .option('--defect <name>', 'debian: add a kernel module that re-creates a bug')
     .option('--kernel <kernel>', 'debian: a package, .deb, built tree or bzImage to boot; without a guest: your kernel')
     .option('--initrd <file>', 'initrd of that kernel')
@@ -182,13 +195,15 @@ function bootRequest(guest: string | undefined, options: BootCommandOptions): Bo
       kernel: kernel !== undefined && existsSync(kernel) ? resolve(kernel) : kernel,
       ports: options.port,
       drives: options.drive,
+      share: options.share,
     },
   };
 }
 
 /** The options given that only the guest debian has. */
-function debianFlags({ defect, suite, packages, setup, file, diskSize, port, drive }: BootCommandOptions): string[] {
-  const flags = { defect, suite, packages, setup, file, 'disk-size': diskSize, port, drive };
+function debianFlags(options: BootCommandOptions): string[] {
+  const { defect, suite, packages, setup, file, diskSize, port, drive, share: shared } = options;
+  const flags = { defect, suite, packages, setup, file, 'disk-size': diskSize, port, drive, 'share': shared };
   return Object.entries(flags).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`]));
 }
 

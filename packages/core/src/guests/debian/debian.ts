@@ -1,23 +1,27 @@
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { QmpilotError } from '../../errors.js';
-import { CPUS, MEMORY_MIB, NETWORK, PORT } from '../../util/validation/schemas.js';
+import { CPUS, MEMORY_MIB, NETWORK, PATH, PORT } from '../../util/validation/schemas.js';
 import { validate } from '../../util/validation/validate.js';
 import { blankDisk } from '../blank-disk.js';
 import type { GuestDescription } from '../guest.js';
 import { touchImage } from '../image-cache.js';
 import { KERNEL_OPTION, type KernelOption } from '../kernels/kernel-option.js';
 import { prepareKernel } from '../kernels/prepare-kernel.js';
+import { sharedFolders } from '../shares.js';
 import { buildDebianImage } from './build.js';
 import { diskBytes, DISK_SIZE_OPTION } from './disk-size.js';
 import {
   checkImageOptions,
   DEFAULT_SUITE,
+  GUEST_PATH,
   IMAGE_ENTRIES,
   imageName,
   type DebianImageOptions,
 } from './image-options.js';
 
+/** The smallest kernel of Debian with 9p: the cloud kernels have none. */
+const SHARING_KERNEL = 'linux-image-amd64';
 const APPEND = 'root=/dev/vda rw console=ttyS0 loglevel=7 sysrq_always_enabled=1';
 
 /** How the Debian guest is built and started. */
@@ -40,6 +44,25 @@ export interface DebianOptions extends DebianImageOptions {
    * `network`, the network is `restricted` then.
    */
   readonly ports?: readonly number[];
+  /**
+   * Folders of the host that the guest mounts. Debian's cloud kernels cannot: without `kernel` the guest boots `linux-image-amd64`
+   * then. A guest with a mounted share can be neither saved nor forked: unmount it before (`umount /mnt/src`), mount it again
+   * afterwards (`mount /mnt/src`). It does not start from the boot cache.
+   */
+  readonly share?: readonly ShareOptions[];
+}
+
+/** A folder of the host in the guest. */
+export interface ShareOptions {
+  /** Path of the host's folder. */
+  readonly host: string;
+  /** Absolute path in the guest, which is made if it does not exist. */
+  readonly guest: string;
+  /**
+   * Let the guest write: new files belong to the user who runs QEMU, and owners, modes and links of the guest are kept in extended
+   * attributes. Default false.
+   */
+  readonly writable?: boolean;
 }
 
 /** An empty disk of a guest. */
@@ -61,6 +84,14 @@ const DEBIAN_OPTIONS = v.strictObject({
     ),
   ),
   ports: v.optional(v.array(PORT)),
+  share: v.optional(
+    v.array(
+      v.strictObject({ host: PATH, guest: GUEST_PATH, writable: v.optional(v.boolean()) } satisfies Record<
+        keyof ShareOptions,
+        v.GenericSchema
+      >),
+    ),
+  ),
 } satisfies Record<keyof DebianOptions, v.GenericSchema>);
 
 /**
@@ -84,14 +115,17 @@ export function debian(options: DebianOptions = {}): GuestDescription {
       const image = await buildDebianImage({ defect, suite, packages, setup, files, diskSize }, context);
       await touchImage(image);
       const network = options.network ?? (ports.length > 0 ? 'restricted' : 'none');
+      const shares = await sharedFolders(options.share ?? []);
+      const wanted = options.kernel ?? (shares.length > 0 ? SHARING_KERNEL : undefined);
       const kernel =
-        options.kernel === undefined
+        wanted === undefined
           ? undefined
           : await prepareKernel({
-              option: options.kernel,
+              option: wanted,
               suite: suite ?? DEFAULT_SUITE,
               image,
               network: network !== 'none',
+              shares: shares.length > 0,
               context,
             });
       const drives = await Promise.all(
@@ -99,7 +133,7 @@ export function debian(options: DebianOptions = {}): GuestDescription {
       );
       return {
         name,
-        key: kernel ? keyOf(image.key, kernel.key) : image.key,
+        key: kernel ? keyOf(image.key, kernel.key, ...shares.map((share) => JSON.stringify(share))) : image.key,
         kernelRelease: kernel?.release ?? image.manifest.kernelRelease,
         kernel: {
           kernel: kernel?.kernel ?? image.kernel,
@@ -118,6 +152,7 @@ export function debian(options: DebianOptions = {}): GuestDescription {
         memoryMiB: options.memoryMiB ?? 1024,
         network,
         ...(ports.length > 0 && { ports }),
+        ...(shares.length > 0 && { shares }),
         virtioConsoles: ['hvc0', 'hvc1', 'hvc2', 'hvc3'],
         shell: 'hvc0',
         samplingShell: 'hvc1',

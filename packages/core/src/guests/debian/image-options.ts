@@ -37,7 +37,7 @@ const PACKAGE = v.custom<string>(
 );
 /** What is in these folders of an image is not there in the guest: other file systems are mounted over them. */
 const MOUNTED = /^\/(?:dev|proc|run|sys|tmp)(?:\/|$)/;
-const GUEST_PATH = v.custom<string>(
+export const GUEST_PATH = v.custom<string>(
   (value) =>
     typeof value === 'string' &&
     /^\/[^\0\n\t]*[^/\0\n\t]$/.test(value) &&

@@ -61,11 +61,17 @@ export interface ConfigNeeds {
   readonly hasModules: boolean;
   /** Whether the guest has a network card. */
   readonly network: boolean;
+  /** Whether the guest mounts folders of the host. */
+  readonly shares?: boolean;
 }
 
 /** What the guest misses of this configuration: `CONFIG_UNIX=y`, ... */
-export function missingOptions(config: KernelConfig, { hasModules, network }: ConfigNeeds): string[] {
-  const drivers = [...DRIVERS.keys(), ...(network ? ['VIRTIO_NET'] : [])];
+export function missingOptions(config: KernelConfig, { hasModules, network, shares = false }: ConfigNeeds): string[] {
+  const drivers = [
+    ...DRIVERS.keys(),
+    ...(network ? ['VIRTIO_NET'] : []),
+    ...(shares ? ['9P_FS', 'NET_9P_VIRTIO'] : []),
+  ];
   const fits = (name: string) => config.get(name) === 'y' || (hasModules && config.get(name) === 'm');
   return [
     ...BUILT_IN.filter((name) => config.get(name) !== 'y').map((name) => `CONFIG_${name}=y`),

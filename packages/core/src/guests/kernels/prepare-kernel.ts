@@ -12,7 +12,7 @@ import { imagesDirectory, withImageLock, type GuestImage } from '../image-cache.
 import { readBootImage, type BootImage } from './bzimage.js';
 import { collectKernel, configBeside, type KernelParts } from './collect.js';
 import { cpioArchive } from './cpio.js';
-import { DRIVERS, embeddedConfig, missingOptions, parseKernelConfig } from './kernel-config.js';
+import { DRIVERS, embeddedConfig, missingOptions, parseKernelConfig, type ConfigNeeds } from './kernel-config.js';
 import type { KernelOption } from './kernel-option.js';
 import { kernelKey, locateKernel, type KernelSource } from './kernel-source.js';
 import { kmodOf, type Kmod } from './kmod.js';
@@ -39,6 +39,8 @@ export interface KernelRequest {
   readonly image: GuestImage;
   /** Whether the guest has a network card. */
   readonly network: boolean;
+  /** Whether the guest mounts folders of the host. */
+  readonly shares: boolean;
   readonly context: PrepareContext;
 }
 
@@ -48,7 +50,7 @@ export interface KernelRequest {
  * @throws {GUEST_BUILD} {TOOL_MISSING} {NO_SPACE} {ABORTED}
  */
 export async function prepareKernel(request: KernelRequest): Promise<PreparedKernel> {
-  const { option, suite, image, context, network } = request;
+  const { option, suite, image, context, network, shares } = request;
   const source = await locateKernel(option, suite);
   // The initrd and the program that indexes the modules are those of the lowest image.
   const base = basename(join(image.initrd, '..'));
@@ -69,7 +71,8 @@ export async function prepareKernel(request: KernelRequest): Promise<PreparedKer
       },
     ));
   if (!found) throw new QmpilotError('GUEST_BUILD', `cannot find the prepared kernel ${nameOf(source)}`);
-  if (found.config !== undefined) checkConfig(found.config, nameOf(source), found.modules !== undefined, network);
+  if (found.config !== undefined)
+    checkConfig(found.config, nameOf(source), { hasModules: found.modules !== undefined, network, shares });
   return found;
 }
 
@@ -128,7 +131,7 @@ async function build(
       const header = readBootImage(await readFile(parts.image), parts.image);
       const config = await configOf(parts, header);
       if (config === undefined) say('the configuration of this kernel is not known, and not checked');
-      else checkConfig(config, name, parts.modules !== undefined, false);
+      else checkConfig(config, name, { hasModules: parts.modules !== undefined, network: false });
       const drivers = parts.modules === undefined ? [] : await addModules(parts.modules, header.release);
       await copyFile(parts.image, join(output, FILES.kernel));
       if (config !== undefined) await writeFile(join(output, FILES.config), config);
@@ -156,11 +159,11 @@ async function configOf(parts: KernelParts, header: BootImage): Promise<string |
   return vmlinux && embeddedConfig(vmlinux);
 }
 
-function checkConfig(config: string, name: string, hasModules: boolean, network: boolean): void {
-  const missing = missingOptions(parseKernelConfig(config), { hasModules, network });
+function checkConfig(config: string, name: string, needs: ConfigNeeds): void {
+  const missing = missingOptions(parseKernelConfig(config), needs);
   if (missing.length === 0) return;
   throw new QmpilotError('USAGE', `the kernel ${name} cannot boot this guest: it lacks ${missing.join(', ')}`, {
-    hint: hasModules
+    hint: needs.hasModules
       ? 'set these options and build it again'
       : 'set these options and build it again; drivers that are modules count when the modules are given too',
   });

@@ -1,5 +1,5 @@
 /** The QEMU command line as a value: pure, so that it can be tested, recorded and compared. */
-import type { DiskSpec, KernelSpec, MachineSpec, StartSpec } from './machine-spec.js';
+import type { DiskSpec, KernelSpec, MachineSpec, SharedFolder, StartSpec } from './machine-spec.js';
 import { option } from './options.js';
 
 /** Device id of the guest agent's port. */
@@ -74,6 +74,7 @@ export function buildArguments(spec: MachineSpec, start: StartSpec): string[] {
     '-rtc',
     'base=utc,clock=host',
     ...spec.disks.flatMap(diskArguments),
+    ...(spec.shares ?? []).flatMap(shareArguments),
     ...networkArguments(spec.network),
     ...(spec.kernel && (!start.incoming || spec.reboots) ? kernelArguments(spec.kernel) : []),
     ...(start.incoming ? ['-incoming', 'defer'] : []),
@@ -125,6 +126,22 @@ function diskArguments(disk: DiskSpec): string[] {
     }),
     '-device',
     option('virtio-blk-pci', { drive: disk.id, id: `dev-${disk.id}` }),
+  ];
+}
+
+function shareArguments({ tag, host, writable }: SharedFolder): string[] {
+  return [
+    '-fsdev',
+    option('local', {
+      id: tag,
+      path: host,
+      readonly: !writable,
+      // What the guest writes are plain files: its owners, modes, links and devices are kept in extended attributes.
+      security_model: writable ? 'mapped-xattr' : 'none',
+      multidevs: 'remap',
+    }),
+    '-device',
+    option('virtio-9p-pci', { fsdev: tag, mount_tag: tag }),
   ];
 }
 

@@ -21,6 +21,16 @@ export interface RamSpec {
   readonly share?: boolean;
 }
 
+/** A folder of the host that the guest mounts by 9p. */
+export interface SharedFolder {
+  /** The mount tag: letters and digits. */
+  readonly tag: string;
+  readonly host: string;
+  /** Where the guest mounts it. */
+  readonly guest: string;
+  readonly writable: boolean;
+}
+
 /** A kernel that QEMU loads itself (`-kernel`), with its initrd and command line. */
 export interface KernelSpec {
   readonly kernel: string;
@@ -40,6 +50,7 @@ export interface MachineSpec {
   /** Gives `kernel` also to a machine that loads a state: its guest can reboot. QEMU reads both files each time, and holds them. */
   readonly reboots?: boolean;
   readonly disks: readonly DiskSpec[];
+  readonly shares?: readonly SharedFolder[];
   /** Names of the virtio consoles, in the guest's order: hvc0, hvc1, ... */
   readonly virtioConsoles: readonly string[];
   /** A virtio port for the guest agent, `org.qemu.guest_agent.0`. */

@@ -8,6 +8,7 @@ import { parseDuration } from '../../util/time/duration.js';
 import type { Vm } from '../vm.js';
 import { awaitLoginPrompt, awaitPrompt } from './await-prompt.js';
 import type { BootOptions } from './boot-options.js';
+import { mountShares } from './mount-shares.js';
 import { startShells } from './start-shells.js';
 
 /** TCG on a busy host with two cores takes 20 s. */
@@ -41,6 +42,7 @@ export async function awaitReady(vm: Vm, guest: PreparedGuest, options: BootOpti
           guest.samplingShell === undefined ? undefined : vm.samplingShell.ready(wait),
           guest.login && awaitConsole(vm, guest, guest.login, wait),
         ]);
+        await mountShares(vm, guest.shares ?? [], wait);
       },
     );
   } catch (error) {

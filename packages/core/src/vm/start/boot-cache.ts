@@ -34,6 +34,8 @@ export function isBootCacheOn(env: NodeJS.ProcessEnv = process.env): boolean {
 /** Why a guest cannot start from the boot cache, as far as its description tells; undefined when it can. */
 export function whyNotCached(guest: PreparedGuest, { qemuArguments = [] }: BootOptions): string | undefined {
   if (guest.script) return 'this guest is started by its own script, whose files belong to one QEMU';
+  const [shared] = guest.shares ?? [];
+  if (shared) return `this guest shares a folder of the host (${shared.host})`;
   const share = qemuArguments.find((argument) => HOST_SHARE.test(argument));
   if (share !== undefined) return `this guest shares a folder of the host (${share})`;
   const exclusive = whyExclusive(qemuArguments);

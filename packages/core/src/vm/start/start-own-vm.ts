@@ -58,6 +58,7 @@ async function startVm(
         kernel: await completeCommandLine(guest.kernel, accelerator.accelerator, context.binary),
       }),
       disks,
+      ...(guest.shares && { shares: guest.shares }),
       virtioConsoles: guest.virtioConsoles,
       guestAgent: guest.guestAgent ?? false,
       network: guest.network,
