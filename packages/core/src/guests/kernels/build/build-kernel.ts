@@ -32,7 +32,7 @@ export interface BuiltKernel {
   readonly out: string;
   readonly image: string;
   readonly release: string;
-  /** GNU build id of vmlinux: the same for the same sources, configuration and compiler. */
+  /** GNU build id of vmlinux. */
   readonly buildId?: string;
   /** Wanted options that the kernel's configuration does not have: `CONFIG_X=y`. */
   readonly ignored: readonly string[];
