@@ -13,6 +13,8 @@ interface BuildOptions {
   readonly json?: boolean;
 }
 
+const repeated = (value: string, before: readonly string[] = []) => [...before, value];
+
 export function registerKernel(program: Command): void {
   const kernel = program.command('kernel').description('kernels that guests are booted with');
 
@@ -20,11 +22,7 @@ export function registerKernel(program: Command): void {
     .command('build')
     .description('build the kernel of a source tree with the configuration that a guest needs')
     .argument('<tree>', 'unpacked sources of Linux, which are not changed')
-    .option(
-      '--config <fragment>',
-      'file with further options, such as CONFIG_KASAN=y (repeatable)',
-      (path: string, before: readonly string[] = []) => [...before, path],
-    )
+    .option('--config <fragment>', 'file with further options, such as CONFIG_KASAN=y (repeatable)', repeated)
     .option('--out <dir>', 'build directory, outside of the tree (default: the tree with .qmpilot behind it)')
     .option('--jobs <n>', 'compilers at once (default: one for each CPU)', wholeNumber)
     .option('--quiet', 'print no progress')
