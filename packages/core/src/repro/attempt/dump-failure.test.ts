@@ -23,7 +23,7 @@ function attempt(kind: string, options: { claim?: boolean; fail?: Error; signal?
 }
 
 it('keeps the memory of a hang or a panic with the attempt', async () => {
-  for (const kind of ['hung-task', 'panic']) {
+  for (const kind of ['hung-task', 'kernel-panic']) {
     const { result, events, dumped } = attempt(kind);
     expect(await result).toBe('attempts/0003/memory.elf');
     expect(dumped).toEqual(['/runs/x/attempts/0003/memory.elf']);
@@ -32,7 +32,7 @@ it('keeps the memory of a hang or a panic with the attempt', async () => {
 });
 
 it('keeps none of another failure, nor a second one of a run', async () => {
-  for (const { result, dumped } of [attempt('scenario'), attempt('panic', { claim: false })]) {
+  for (const { result, dumped } of [attempt('scenario'), attempt('kernel-panic', { claim: false })]) {
     expect(await result).toBeUndefined();
     expect(dumped).toEqual([]);
   }
@@ -40,9 +40,9 @@ it('keeps none of another failure, nor a second one of a run', async () => {
 
 it('goes on without one that cannot be written, and ends when the run is cancelled', async () => {
   const fail = new QmpilotError('NO_SPACE', 'the disk is full');
-  const { result, events } = attempt('panic', { fail });
+  const { result, events } = attempt('kernel-panic', { fail });
   expect(await result).toBeUndefined();
   expect(events).toEqual([{ type: 'not-dumped', reason: 'NO_SPACE: the disk is full' }]);
   const signal = AbortSignal.abort(new Error('cancelled'));
-  await expect(attempt('panic', { fail, signal }).result).rejects.toThrow('cancelled');
+  await expect(attempt('kernel-panic', { fail, signal }).result).rejects.toThrow('cancelled');
 });

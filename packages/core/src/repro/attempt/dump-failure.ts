@@ -6,7 +6,7 @@ import { HANGS } from './explain-hang.js';
 
 /** Further findings that a dump tells more of. */
 const CRASHES: ReadonlySet<string> = new Set([
-  'panic',
+  'kernel-panic',
   'oops',
   'bug',
   'null-deref',
