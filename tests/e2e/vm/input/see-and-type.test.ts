@@ -96,6 +96,8 @@ describe('waits', () => {
     ).toEqual([4711, '/run/there', '42 is the answer', { index: 0, value: { unit: 'port.service', sub: 'running' } }]);
     await vm.expectOk(`${LATER} systemctl stop port`);
     await vm.waitForPort(4711, { closed: true });
+    await vm.expectOk(`${LATER} rm /run/there`);
+    expect(await vm.waitForFile('/run/there', { gone: true })).toBe('/run/there');
     // Long enough for one look each on a host with other work.
     const timeout = '10s';
     await Promise.all([

@@ -50,6 +50,16 @@ describe('forwarded ports', () => {
     expect(await vm.forward(8002)).toMatchObject({ port });
   });
 
+  it('do not answer while the cable of the network card is unplugged', async () => {
+    const carrier = 'cat /sys/class/net/e*/carrier';
+    expect((await vm.expectOk(carrier)).stdout).toBe('1\n');
+    await vm.qmp.execute('set_link', { name: 'net0', up: false });
+    expect(await vm.waitForCommand(`test $(${carrier}) = 0`)).toMatchObject({ exitCode: 0 });
+    await vm.qmp.execute('set_link', { name: 'net0', up: true });
+    await vm.waitForCommand(`test $(${carrier}) = 1`);
+    expect(await page((await vm.forward(8000)).url)).toBe('first');
+  });
+
   it.each([0, 65_536, 1.5])('refuses the port %s', async (port) => {
     await expect(vm.forward(port)).rejects.toMatchObject({ code: 'USAGE' });
   });
