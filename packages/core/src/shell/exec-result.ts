@@ -18,7 +18,7 @@ export interface ExecResult {
   readonly stderr: string;
   readonly stdoutBytes: Buffer;
   readonly stderrBytes: Buffer;
-  /** From the command's being sent to its end, in ms. */
+  /** From sending the command to its end, in ms, with one decimal. */
   readonly durationMs: number;
   /** Lines that others, such as the kernel, wrote to the console at that time; of a shell on the serial console only. */
   readonly consoleLines?: readonly string[];
@@ -42,7 +42,7 @@ export function execResult({ command, via, exitCode, durationMs, consoleLines, .
     via,
     exitCode,
     ...(signal ? { signal } : {}),
-    durationMs,
+    durationMs: Math.round(durationMs * 10) / 10,
     stdoutBytes,
     stderrBytes,
     ...(consoleLines && { consoleLines }),

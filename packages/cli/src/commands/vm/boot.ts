@@ -62,7 +62,6 @@ const share = (value: string, before: readonly Share[] = []): readonly Share[] =
     throw new InvalidArgumentError('It must be of the form path:/path/in/guest or path:/path/in/guest:rw.');
   return [...before, { host: resolve(parts[1]), guest: parts[2], writable: parts[3] !== undefined }];
 };
-const NONE = 'none';
 
 export function registerBoot(program: Command): void {
   const boot = program.command('boot');
@@ -82,16 +81,8 @@ export function registerBoot(program: Command): void {
     .option('--kernel <kernel>', 'debian: a package, .deb, built tree or bzImage to boot; without a guest: your kernel')
     .option('--initrd <file>', 'initrd of that kernel')
     .option('--append <text>', 'command line of that kernel (default: console=ttyS0)')
-    .addOption(
-      new Option('--disk <file>', 'disk image, *.qcow2 or *.raw, which is not written to (repeatable)')
-        .argParser(repeated)
-        .default([], NONE),
-    )
-    .addOption(
-      new Option('--hvc <name>', 'add a virtio console; the first is hvc0 (repeatable)')
-        .argParser(repeated)
-        .default([], NONE),
-    )
+    .option('--disk <file>', 'disk image, *.qcow2 or *.raw, which is not written to (repeatable)', repeated)
+    .option('--hvc <name>', 'add a virtio console; the first is hvc0 (repeatable)', repeated)
     .option('--shell <name>', 'virtio console on which the guest runs a root shell, for exec')
     .addOption(new Option('--accelerator <which>', 'QEMU accelerator').choices(['auto', 'kvm', 'tcg']).default('auto'))
     .option('--cpus <n>', 'virtual CPUs', wholeNumber)
@@ -106,17 +97,14 @@ export function registerBoot(program: Command): void {
         'none; restricted: a card that reaches nothing; user: what the host reaches',
       ).choices(NETWORKS),
     )
-    .addOption(
-      new Option('--qemu-arg <argument>', 'further QEMU argument, unchanged (repeatable)')
-        .argParser(repeated)
-        .default([], NONE),
-    )
+    .option('--qemu-arg <argument>', 'further QEMU argument, unchanged (repeatable)', repeated)
     .option('--from <dir>', 'start from a saved snapshot instead of booting')
     .option('--timeout <time>', 'time limit for the boot (default: 3m)', duration)
     .option('--json', 'print the VM as a JSON line')
     .option('--quiet', 'print no progress')
     .addHelpText('after', helpText(HELP))
-    .action(async (guest: string | undefined, options: BootCommandOptions) => {
+    .action(async (guest: string | undefined, given: Partial<BootCommandOptions>) => {
+      const options: BootCommandOptions = { disk: [], hvc: [], qemuArg: [], ...given };
       const request = bootRequest(guest, options);
       const name = options.name ?? (await freeName(request.guest.kind));
       const record: VmRecord = { v: 1, name, guest: guestName(request), createdAt: new Date().toISOString() };

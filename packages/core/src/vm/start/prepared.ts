@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import type { GuestDescription, PreparedGuest } from '../../guests/guest.js';
+import { completeCommandLine } from '../../guests/kernels/kernel-command-line.js';
 import { chooseAccelerator, defaultCpu } from '../../qemu/accelerator.js';
 import { findQemu } from '../../qemu/host/binary.js';
 import {
@@ -16,7 +17,6 @@ import {
 import { MANIFEST, readManifest } from '../../snapshot/saved/manifest.js';
 import type { VmSnapshot } from '../vm.js';
 import type { BootOptions } from './boot-options.js';
-import { completeCommandLine } from './kernel-command-line.js';
 import { openSnapshot } from './open-snapshot.js';
 import { MACHINE } from './start-own-vm.js';
 

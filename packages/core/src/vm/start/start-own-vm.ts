@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import type { PreparedGuest } from '../../guests/guest.js';
+import { completeCommandLine } from '../../guests/kernels/kernel-command-line.js';
 import { chooseAccelerator, defaultCpu } from '../../qemu/accelerator.js';
 import type { MachineSpec } from '../../qemu/command-line/machine-spec.js';
 import { findQemu } from '../../qemu/host/binary.js';
@@ -13,7 +14,6 @@ import { planRam, removeRamFile } from '../../snapshot/strategies/ram-file.js';
 import { createFamily } from '../create-family.js';
 import type { Vm } from '../vm.js';
 import type { BootOptions } from './boot-options.js';
-import { completeCommandLine } from './kernel-command-line.js';
 
 /** Machine type of every VM that has no start script. */
 export const MACHINE = 'q35';

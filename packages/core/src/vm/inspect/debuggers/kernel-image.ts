@@ -27,7 +27,7 @@ export async function readKernelImage(
       const cpus = await readRegisters(machine.qmp, wait);
       const identity = knownKernel(family, memory, cpus, undefined);
       const { symbols, banner } = identity;
-      const release = /^Linux version (\S{1,100})/.exec(banner)?.[1];
+      const release = /^Linux version (\d[\w.+~-]{0,99}) /.exec(banner)?.[1];
       const text = symbols.address('_stext');
       const kernel = openKernel(memory, cpus, identity);
       if (!kernel || text === undefined || release === undefined)

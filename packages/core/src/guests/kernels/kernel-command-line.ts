@@ -1,8 +1,8 @@
 import { open } from 'node:fs/promises';
-import { readBootImage } from '../../guests/kernels/bzimage.js';
 import type { Accelerator } from '../../qemu/accelerator.js';
 import type { KernelSpec } from '../../qemu/command-line/machine-spec.js';
 import type { QemuBinary } from '../../qemu/host/binary.js';
+import { readBootImage } from './bzimage.js';
 
 /** The header and the version behind it, which the header's 16-bit offset reaches. */
 const HEADER_BYTES = 0x200 + 0xffff + 200;
