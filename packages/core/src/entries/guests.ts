@@ -21,4 +21,4 @@ export type { GuestImage, ImageManifest } from '../guests/image-cache.js';
 export type { ScriptSpec } from '../guests/nixos/interface.js';
 export { nixos } from '../guests/nixos/nixos.js';
 export type { NixosCommonOptions, NixosOptions } from '../guests/nixos/nixos.js';
-export type { KernelSpec } from '../qemu/command-line/machine-spec.js';
+export type { KernelSpec, SharedFolder } from '../qemu/command-line/machine-spec.js';

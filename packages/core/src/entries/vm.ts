@@ -49,6 +49,7 @@ export type { ScreenshotOptions } from '../vm/inspect/screenshot.js';
 export type { ProcessStacks, StacksOptions, ThreadStacks } from '../vm/inspect/stacks.js';
 export type { PoweroffOptions, PoweroffReport } from '../vm/power/poweroff.js';
 export type { GuestProcess, SpawnOptions } from '../vm/shells/guest-process.js';
+export type { InputStream } from '../vm/shells/input-stream.js';
 export type { OpenShellOptions, VmExecOptions, VmShellKind } from '../vm/shells/vm-shells.js';
 export type { ForkManyOptions, ForkOptions, RestoreOptions, SnapshotOptions } from '../vm/snapshots/options.js';
 export type { PoolOptions } from '../vm/snapshots/pool.js';

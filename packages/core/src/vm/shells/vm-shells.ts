@@ -24,6 +24,7 @@ import { startBash } from './start-bash.js';
 /** Kinds of shells that a VM opens by itself; for SSH see `@qmpilot/core/ssh`. */
 export type VmShellKind = Exclude<ShellKind, 'ssh'>;
 
+/** Options of `vm.exec` and of the methods that are built on it. */
 export interface VmExecOptions extends Omit<ExecOptions, 'input' | 'inputFile'> {
   /**
    * Standard input, to the byte; empty by default. A stream is passed on while the command runs, as fast as that reads; it is ended
