@@ -14,7 +14,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'shell': ['console', 'qmp'],
   'detect': [],
   'introspect': ['detect'],
-  'guests': ['qemu'],
+  'guests': ['introspect', 'qemu'],
   'snapshot': ['qemu', 'qmp'],
   'vm': ['snapshot', 'guests', 'introspect', 'detect', 'shell', 'console', 'qemu', 'qmp'],
   'run-files': ['statistics', 'detect', 'console', 'qemu'],

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildKernel } from '@qmpilot/core/guests';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { buildVmlinux } from '../../../../packages/core/src/introspect/fixture/vmlinux-builder.js';
 
 /** What a kernel's Makefile does with these targets, as far as it is seen from outside. */
 const MAKEFILE = `
@@ -16,7 +17,7 @@ bzImage: check
 	@echo "  LD      vmlinux"
 	@mkdir -p "$(O)/arch/x86/boot" "$(O)/include/config"
 	@printf 'kernel built at %s' "$$KBUILD_BUILD_TIMESTAMP" > "$(O)/arch/x86/boot/bzImage"
-	@printf '\\004\\000\\000\\000\\024\\000\\000\\000\\003\\000\\000\\000GNU\\000aaaaaaaaaaaaaaaaaaaa' > "$(O)/vmlinux"
+	@cp vmlinux.built "$(O)/vmlinux"
 	@echo 6.1.0 > "$(O)/include/config/kernel.release"
 check:
 	@if [ -e broken.c ]; then echo "  CC      broken.o"; gcc -c -o /dev/null broken.c; fi
@@ -48,6 +49,7 @@ beforeEach(() => {
   mkdirSync(join(tree, 'arch', 'x86'), { recursive: true });
   writeFileSync(join(tree, 'Makefile'), MAKEFILE);
   for (const file of ['Kconfig', 'arch/x86/Kconfig']) writeFileSync(join(tree, file), '');
+  writeFileSync(join(tree, 'vmlinux.built'), buildVmlinux({ buildId: '61'.repeat(20) }));
 });
 
 describe('the build of a kernel tree', () => {

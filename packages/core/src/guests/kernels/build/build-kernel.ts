@@ -4,7 +4,9 @@ import { availableParallelism } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import * as v from 'valibot';
 import { QmpilotError } from '../../../errors.js';
+import { readVmlinux } from '../../../introspect/vmlinux/vmlinux.js';
 import { packageFolder } from '../../../util/files/package-folder.js';
+import { withReadAt } from '../../../util/files/read-at.js';
 import { requireProgram, which } from '../../../util/files/which.js';
 import { monotonicMs } from '../../../util/time/clock.js';
 import { CPUS, PATH } from '../../../util/validation/schemas.js';
@@ -130,7 +132,7 @@ async function build(
     tell(`compiling: ${files} of about ${Math.max(expected, files)} files (${seconds()})`);
   });
   if (files > before) await writeFile(record, String(files));
-  const buildId = gnuBuildId(await readFile(join(out, 'vmlinux')));
+  const buildId = withReadAt(join(out, 'vmlinux'), readVmlinux)?.buildId;
   tell(`the kernel is built (${files} files, ${seconds()})`);
   return {
     out,
@@ -192,11 +194,4 @@ async function readFragment(path: string): Promise<string> {
   return readFile(path, 'utf8').catch((cause: unknown) => {
     throw new QmpilotError('USAGE', `the fragment of a configuration ${path} cannot be read`, { cause });
   });
-}
-
-/** The note NT_GNU_BUILD_ID: sizes of name and description, type 3, `GNU`, then the id. */
-export function gnuBuildId(elf: Buffer): string | undefined {
-  const header = Buffer.from('040000001400000003000000474e5500', 'hex');
-  const at = elf.indexOf(header);
-  return at < 0 ? undefined : elf.subarray(at + header.length, at + header.length + 20).toString('hex');
 }

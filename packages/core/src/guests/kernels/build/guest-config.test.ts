@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { packageFolder } from '../../../util/files/package-folder.js';
 import { missingOptions, parseKernelConfig } from '../kernel-config.js';
-import { gnuBuildId } from './build-kernel.js';
 import { configOptions, configText, ignoredOptions } from './guest-config.js';
 
 it('takes the last of what fragments say of an option', () => {
@@ -22,11 +21,4 @@ it('names the wanted options that a configuration does not have', () => {
 it('the configuration of a guest has what a guest needs, network and shared folders included', () => {
   const config = readFileSync(join(packageFolder(), 'guest', 'kernel', 'guest.config'), 'utf8');
   expect(missingOptions(parseKernelConfig(config), { hasModules: false, network: true, shares: true })).toEqual([]);
-});
-
-it('reads the GNU build id of a vmlinux', () => {
-  const id = '00112233445566778899aabbccddeeff00112233';
-  const elf = Buffer.concat([Buffer.from('code'), Buffer.from(`040000001400000003000000474e5500${id}`, 'hex')]);
-  expect(gnuBuildId(elf)).toBe(id);
-  expect(gnuBuildId(Buffer.from('code'))).toBeUndefined();
 });

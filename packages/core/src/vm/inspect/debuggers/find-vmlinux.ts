@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import * as v from 'valibot';
@@ -7,6 +7,7 @@ import { QmpilotError } from '../../../errors.js';
 import { findVmcoreinfo } from '../../../introspect/vmlinux/vmcoreinfo.js';
 import { readVmlinux, type VmlinuxFacts } from '../../../introspect/vmlinux/vmlinux.js';
 import { hostError } from '../../../util/files/host-error.js';
+import { withReadAt } from '../../../util/files/read-at.js';
 import { which } from '../../../util/files/which.js';
 import { PATH, WAIT } from '../../../util/validation/schemas.js';
 import { validate } from '../../../util/validation/validate.js';
@@ -74,7 +75,7 @@ export async function findVmlinux(kernel: WantedKernel, options: FindVmlinuxOpti
  * @throws {IO}
  */
 export function readVmcoreinfo(dump: string): WantedKernel {
-  const beginning = withFile(dump, (read) => read(0, Math.min(BEGINNING, sizeOf(dump))) ?? Buffer.alloc(0));
+  const beginning = withReadAt(dump, (read, size) => read(0, Math.min(BEGINNING, size)) ?? Buffer.alloc(0));
   const found = findVmcoreinfo(beginning);
   if (found) return found;
   throw new QmpilotError('USAGE', `the dump ${dump} does not tell which kernel it is of: it has no VMCOREINFO`, {
@@ -83,8 +84,8 @@ export function readVmcoreinfo(dump: string): WantedKernel {
 }
 
 function named(path: string, kernel: WantedKernel): Vmlinux {
-  const file = sizeOf(path) === -1 ? join(path, 'vmlinux') : path;
-  const facts = withFile(file, readVmlinux);
+  const file = isFolder(path) ? join(path, 'vmlinux') : path;
+  const facts = withReadAt(file, readVmlinux);
   if (!facts) throw new QmpilotError('USAGE', `${file} is not a vmlinux: an ELF file of a kernel`);
   if (matches(facts, kernel)) return { path: file, ...facts };
   throw new QmpilotError(
@@ -122,38 +123,16 @@ async function byDebuginfod(buildId: string, signal: AbortSignal | undefined): P
 
 function tryRead(path: string): VmlinuxFacts | undefined {
   try {
-    return withFile(path, readVmlinux);
+    return withReadAt(path, readVmlinux);
   } catch {
     return undefined;
   }
 }
 
-/** In bytes; -1 of a folder. */
-function sizeOf(path: string): number {
+function isFolder(path: string): boolean {
   try {
-    const stat = statSync(path);
-    return stat.isFile() ? stat.size : -1;
+    return statSync(path).isDirectory();
   } catch (cause) {
     throw hostError(`cannot read ${path}`, cause);
-  }
-}
-
-function withFile<T>(path: string, task: (read: (position: number, length: number) => Buffer | undefined) => T): T {
-  const size = sizeOf(path);
-  let file: number;
-  try {
-    if (size === -1) throw new Error('it is not a regular file');
-    file = openSync(path, 'r');
-  } catch (cause) {
-    throw hostError(`cannot read ${path}`, cause);
-  }
-  try {
-    return task((position, length) => {
-      if (position < 0 || length < 0 || position + length > size) return undefined;
-      const bytes = Buffer.allocUnsafe(length);
-      return readSync(file, bytes, 0, length, position) === length ? bytes : undefined;
-    });
-  } finally {
-    closeSync(file);
   }
 }

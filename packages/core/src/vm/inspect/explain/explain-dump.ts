@@ -1,11 +1,11 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import * as v from 'valibot';
 import { QmpilotError } from '../../../errors.js';
 import { readElfCore } from '../../../introspect/dump/elf-core.js';
 import { captureGuest, describeCapture } from '../../../introspect/explanation/explain.js';
 import type { Explanation } from '../../../introspect/explanation/explanation.js';
 import { findKernel } from '../../../introspect/kernel.js';
-import { hostError } from '../../../util/files/host-error.js';
+import { withReadAt } from '../../../util/files/read-at.js';
 import { parseDuration, type Duration } from '../../../util/time/duration.js';
 import { DURATION, PATH } from '../../../util/validation/schemas.js';
 import { validate } from '../../../util/validation/validate.js';
@@ -34,17 +34,8 @@ export function explainDump(path: string, options: ExplainDumpOptions = {}): Exp
   validate(OPTIONS, options, 'explainDump: options');
   const minWaitMs = parseDuration(options.minWait ?? '2s', 'minWait');
   const btf = readBtf(options.btf);
-  const { file, size } = open(path);
-  try {
-    const read = (position: number, length: number): Buffer | undefined => {
-      if (length < 0 || position < 0 || position + length > size) return undefined;
-      const bytes = Buffer.allocUnsafe(length);
-      try {
-        return readSync(file, bytes, 0, length, position) === length ? bytes : undefined;
-      } catch (cause) {
-        throw hostError(`cannot read the dump ${path}`, cause);
-      }
-    };
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) throw noDump(path);
+  return withReadAt(path, (read) => {
     const core = readElfCore(read);
     if (!core || core.cpus.length === 0) throw noDump(path);
     const memory = {
@@ -57,20 +48,7 @@ export function explainDump(path: string, options: ExplainDumpOptions = {}): Exp
     };
     const { cpus } = core;
     return describeCapture(captureGuest({ memory, cpus }, findKernel(memory, cpus, btf)), { minWaitMs });
-  } finally {
-    closeSync(file);
-  }
-}
-
-/** Opens a regular file: opening a named pipe would wait for its writer. */
-function open(path: string): { readonly file: number; readonly size: number } {
-  try {
-    const stat = statSync(path);
-    if (!stat.isFile()) throw noDump(path);
-    return { file: openSync(path, 'r'), size: stat.size };
-  } catch (cause) {
-    throw hostError(`cannot read the dump ${path}`, cause);
-  }
+  });
 }
 
 function noDump(path: string): QmpilotError {
