@@ -3,6 +3,9 @@ import { parseShard, type Shard } from '@qmpilot/core/report';
 import { parseRateGoal } from '@qmpilot/core/statistics';
 import { InvalidArgumentError } from 'commander';
 
+/** Adds the value of an option that may be given several times. */
+export const repeated = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
+
 export function wholeNumber(text: string): number {
   if (/^\d{1,9}$/.test(text) && Number(text) >= 1) return Number(text);
   throw new InvalidArgumentError('It must be a whole number of 1 or more.');

@@ -3,12 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { QmpilotError } from '@qmpilot/core';
+import { requireProgram } from '@qmpilot/core/internal';
 import { findVmlinux, readVmcoreinfo, type Vmlinux } from '@qmpilot/core/vm';
 import type { Command } from 'commander';
 import { call } from '../../daemon/client.js';
 import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
-import { requireProgram } from './require-program.js';
 
 const FINDS = `
 vmlinux is looked for by the build id of the kernel: in installed -dbg packages (/usr/lib/debug), in the tree that the kernel was built in, and by debuginfod where $DEBUGINFOD_URLS is set. --vmlinux names the file, or a built tree.`;
@@ -27,6 +27,10 @@ ${FINDS}
   qmpilot ${tool} web
   qmpilot ${tool} ./web.elf -- ${example}`;
 
+const PACKAGES = { gdb: 'gdb', crash: 'crash', drgn: 'python3-drgn' } as const;
+const requireTool = (name: keyof typeof PACKAGES) =>
+  requireProgram(name, `on Debian: apt-get install ${PACKAGES[name]}`);
+
 interface DebuggerOptions {
   readonly vmlinux?: string;
 }
@@ -35,7 +39,7 @@ export function registerGdb(program: Command): void {
   debuggerCommand(program, 'gdb', 'debug the kernel of a VM with gdb', '<vm>', 'name of the VM')
     .addHelpText('after', helpText(GDB_HELP))
     .action(async (name: string, args: string[], { vmlinux }: DebuggerOptions) => {
-      const gdb = await requireProgram('gdb');
+      const gdb = await requireTool('gdb');
       process.exitCode = await debugLive(name, vmlinux, (socket, found, text) => {
         const moved = (BigInt(`0x${text}`) - found.text).toString(16);
         const symbols = ['-ex', `symbol-file -o 0x${moved} '${found.path}'`, '-ex', `target remote ${socket}`];
@@ -67,7 +71,7 @@ function registerDumpReader(
   )
     .addHelpText('after', helpText(DUMP_HELP(tool, example)))
     .action(async (target: string, args: string[], { vmlinux }: DebuggerOptions) => {
-      const executable = await requireProgram(tool);
+      const executable = await requireTool(tool);
       const open = async (dump: string) => {
         const wanted = vmlinux === undefined ? readVmcoreinfo(dump) : tryVmcoreinfo(dump);
         return run(executable, [...argumentsFor(dump, await findVmlinux(wanted, { path: vmlinux })), ...args]);

@@ -3,7 +3,7 @@ import { QmpilotError, runScenario, type RunSummary } from '@qmpilot/core';
 import { onGuest, onKernel } from '@qmpilot/core/internal';
 import { readRunFile, type Shard } from '@qmpilot/core/report';
 import type { Command } from 'commander';
-import { duration, rateGoal, seed, shard as shardArgument, wholeNumber } from '../../arguments.js';
+import { duration, rateGoal, repeated, seed, shard as shardArgument, wholeNumber } from '../../arguments.js';
 import { exitCodeOfRun } from '../../exit-codes.js';
 import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
@@ -67,7 +67,7 @@ export function registerRepro(program: Command): void {
     .option(
       '--kernel <kernel>',
       'boot another kernel: a Debian package, .deb, built tree or bzImage (repeatable: one run for each, compared with the first)',
-      kernels,
+      repeated,
     )
     .option('--resume <dir>', 'continue the run in this directory; finished attempts are kept')
     .option('--accept-changes', 'with --resume: continue although the scenario or its guest has changed')
@@ -97,8 +97,6 @@ export function registerRepro(program: Command): void {
       process.exitCode = exitCodeOfRun(summary);
     });
 }
-
-const kernels = (value: string, before: readonly string[] = []) => [...before, value];
 
 async function run(file: string, options: ReproOptions, github: boolean): Promise<RunSummary> {
   const json = options.json === true;

@@ -1,6 +1,6 @@
 import { buildKernel } from '@qmpilot/core/guests';
 import type { Command } from 'commander';
-import { wholeNumber } from '../../arguments.js';
+import { repeated, wholeNumber } from '../../arguments.js';
 import { interruptible } from '../../interrupt.js';
 import { jsonLine } from '../../render/json.js';
 import { visible } from '../../render/text/visible.js';
@@ -12,8 +12,6 @@ interface BuildOptions {
   readonly quiet?: boolean;
   readonly json?: boolean;
 }
-
-const repeated = (value: string, before: readonly string[] = []) => [...before, value];
 
 export function registerKernel(program: Command): void {
   const kernel = program.command('kernel').description('kernels that guests are booted with');

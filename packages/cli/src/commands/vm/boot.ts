@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { QmpilotError, type Accelerator } from '@qmpilot/core';
 import type { Defect } from '@qmpilot/core/guests';
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { duration, memorySize, portNumber, wholeNumber } from '../../arguments.js';
+import { duration, memorySize, portNumber, repeated, wholeNumber } from '../../arguments.js';
 import { NETWORKS, type BootRequest, type Network, type Share } from '../../daemon/boot-request.js';
 import { runDaemon } from '../../daemon/daemon.js';
 import { DAEMON_COMMAND, startDaemon } from '../../daemon/start-daemon.js';
@@ -53,7 +53,6 @@ If the boot fails, qmpilot logs NAME shows the console.
   qmpilot boot --name mine --kernel bzImage --initrd initrd.img \\
     --append 'console=ttyS0' --disk root.qcow2`;
 
-const repeated = (value: string, before: readonly string[] = []) => [...before, value];
 const ports = (value: string, before: readonly number[] = []) => [...before, portNumber(value)];
 /** `./src:/mnt/src`, `./out:/mnt/out:rw`. */
 const share = (value: string, before: readonly Share[] = []): readonly Share[] => {
