@@ -1,22 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { generator } from '../random.fixture.js';
 import { type BisectionEnd, EndsTest, type EndsTestOptions } from './ends-test.js';
 
 function run(fails: (end: BisectionEnd) => boolean, options?: EndsTestOptions): EndsTest {
   const ends = new EndsTest(options);
   for (let end = ends.next(); end; end = ends.next()) ends.observe(end, fails(end));
   return ends;
-}
-
-/** Numbers in [0, 1) (mulberry32). */
-function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
 }
 
 describe('EndsTest', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Count } from '../count.js';
+import { generator } from '../random.fixture.js';
 import type { HistoryCommit } from './history.js';
 import { RateBisection, type RateBisectionOptions } from './rate-bisection.js';
 
@@ -10,17 +11,6 @@ function line(size: number): HistoryCommit[] {
     id: `c${index}`,
     parents: index === 0 ? ['good'] : [`c${index - 1}`],
   }));
-}
-
-/** Numbers in [0, 1) (mulberry32). */
-function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
 }
 
 /** Runs a bisection to its confirmed end; gives the commits that it names. */
