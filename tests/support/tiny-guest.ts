@@ -1,5 +1,6 @@
 import { appendFileSync, copyFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { boot, direct, type Vm } from '@qmpilot/core';
 import { buildDebianImage } from '@qmpilot/core/guests';
 
 /** A shell on ttyS0 and nothing else, up within seconds. */
@@ -32,6 +33,13 @@ export async function makeTinyGuest(dir: string, files: Readonly<Record<string, 
     ]),
   );
   return { kernel: image.kernel, initrd };
+}
+
+/** Boots it with 256 MiB; `dir` is for its files. */
+export async function bootTinyGuest(dir: string, { append = '', cpus = 1 } = {}): Promise<Vm> {
+  const files = await makeTinyGuest(dir);
+  const line = `console=ttyS0 quiet ${append}`;
+  return boot(direct({ name: 'tiny', ...files, append: line, cpus, memoryMiB: 256, login: { prompt: /tiny# $/ } }));
 }
 
 /** Documentation/driver-api/early-userspace/buffer-format.rst: `newc`, header and data padded to four bytes. */

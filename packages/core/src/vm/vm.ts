@@ -458,6 +458,7 @@ export class Vm implements AsyncDisposable {
 
   /**
    * Opens QEMU's gdb server on a Unix socket of this user. The guest stops when gdb connects, and runs on when gdb detaches, or the server is closed.
+   * @throws {ALREADY_EXISTS} when the VM has one
    * @throws {QMP_COMMAND} when QEMU cannot serve gdb
    * @throws {TIMEOUT} {ABORTED} {QEMU_EXITED}
    */

@@ -2,19 +2,16 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { boot, direct, type Vm } from '@qmpilot/core';
+import type { Vm } from '@qmpilot/core';
 import { explainDump } from '@qmpilot/core/vm';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { makeTinyGuest } from '../../../support/tiny-guest.js';
+import { bootTinyGuest } from '../../../support/tiny-guest.js';
 
 let dir = '';
 let vm: Vm;
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'qmpilot-debuggers-'));
-  const { kernel, initrd } = await makeTinyGuest(dir);
-  const append = 'console=ttyS0 quiet clearcpuid=cx16';
-  const login = { prompt: /tiny# $/ };
-  vm = await boot(direct({ name: 'tiny', kernel, initrd, append, cpus: 1, memoryMiB: 256, login }));
+  vm = await bootTinyGuest(dir);
 });
 afterAll(async () => {
   await vm.close();
@@ -63,6 +60,22 @@ it('stops the guest for gdb, and lets it run on when the server is closed', asyn
   await expect(attach(server.socket)).rejects.toMatchObject({ code: 'ENOENT' });
   await vm.console.type('echo $((6*7))\n');
   await vm.console.expect('42');
+});
+
+it('has one gdb server at a time, which ends with its QEMU', async () => {
+  await using server = await vm.gdbServer();
+  const [second, third] = await Promise.allSettled([vm.gdbServer(), vm.gdbServer()]);
+  expect([second, third]).toMatchObject([
+    { reason: { code: 'ALREADY_EXISTS' } },
+    { reason: { code: 'ALREADY_EXISTS' } },
+  ]);
+  await vm.snapshot('before');
+  await vm.restore('before');
+  await server.close();
+  const next = await vm.gdbServer();
+  expect(next.socket).not.toBe(server.socket);
+  await next.close();
+  expect(await status()).toBe('running');
 });
 
 it('explains a dump with page tables, and refuses them in another format', async () => {

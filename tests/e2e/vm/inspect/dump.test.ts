@@ -1,19 +1,16 @@
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { boot, direct, type Vm } from '@qmpilot/core';
+import type { Vm } from '@qmpilot/core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { isRoot, mountSmall, unmount } from '../../../support/host-tools.js';
-import { makeTinyGuest } from '../../../support/tiny-guest.js';
+import { bootTinyGuest } from '../../../support/tiny-guest.js';
 
 let dir = '';
 let vm: Vm;
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'qmpilot-dump-'));
-  const { kernel, initrd } = await makeTinyGuest(dir);
-  const append = 'console=ttyS0 quiet clearcpuid=cx16';
-  const login = { prompt: /tiny# $/ };
-  vm = await boot(direct({ name: 'tiny', kernel, initrd, append, cpus: 1, memoryMiB: 256, login }));
+  vm = await bootTinyGuest(dir);
 });
 afterAll(async () => {
   await vm.close();

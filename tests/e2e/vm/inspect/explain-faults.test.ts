@@ -1,18 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { boot, direct, type Vm } from '@qmpilot/core';
+import type { Vm } from '@qmpilot/core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { makeTinyGuest } from '../../../support/tiny-guest.js';
+import { bootTinyGuest } from '../../../support/tiny-guest.js';
 
 let dir = '';
 let vm: Vm;
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'qmpilot-explain-'));
-  const { kernel, initrd } = await makeTinyGuest(dir);
-  const append = 'console=ttyS0 quiet clearcpuid=cx16 pti=on';
-  const login = { prompt: /tiny# $/ };
-  vm = await boot(direct({ name: 'tiny', kernel, initrd, append, cpus: 2, memoryMiB: 256, login }));
+  vm = await bootTinyGuest(dir, { append: 'pti=on', cpus: 2 });
 });
 afterAll(async () => {
   await vm.close();

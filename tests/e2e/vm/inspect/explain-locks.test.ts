@@ -47,8 +47,7 @@ describe.each([
         name: 'locks',
         kernel: join(folder, 'vmlinuz'),
         initrd,
-        // QEMU 7.2 damages RFLAGS when it emulates cmpxchg16b, which kernels use since 6.5.
-        append: 'console=ttyS0 loglevel=7 unknown_nmi_panic clearcpuid=cx16',
+        append: 'console=ttyS0 loglevel=7 unknown_nmi_panic',
         cpus,
         memoryMiB: 256,
         login: { prompt: /tiny# $/ },
@@ -64,6 +63,7 @@ describe.each([
       return now.stuck.some((one) => one.task.comm === (spin ? 'spin-2' : 'page-2')) && now.cycles.length > 0 && now;
     });
   });
+  // Status 125 of the build: this host has no compiler, or Debian's mirror cannot be reached. A module that does not compile fails.
   beforeEach((context) => {
     if (folder === undefined) context.skip(`no kernel of ${suite}, or no compiler`);
   });

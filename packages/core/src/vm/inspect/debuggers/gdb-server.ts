@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isQmpilotError, QmpilotError } from '../../../errors.js';
 import { acquireHostDirectories, releaseHostDirectories } from '../../../qemu/host/directories.js';
+import type { Machine } from '../../../qemu/process/machine.js';
 import type { WaitOptions } from '../../../util/async/deadline.js';
 import type { VmContext } from '../../context.js';
 
@@ -14,9 +15,25 @@ export interface GdbServer extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** Machines whose QEMU serves gdb: it has one server, and a second one would take the place of the first. */
+const served = new WeakSet<Machine>();
+
 /** Has QEMU serve gdb; the guest runs on until gdb connects. */
-export async function openGdbServer(context: VmContext, wait: WaitOptions): Promise<GdbServer> {
-  const { qmp } = context.machine;
+export function openGdbServer({ turns, slot, name }: VmContext, wait: WaitOptions): Promise<GdbServer> {
+  return turns.take('opening the gdb server', wait, async (limit) => {
+    const { machine } = slot;
+    if (served.has(machine))
+      throw new QmpilotError('ALREADY_EXISTS', `the VM ${name} has a gdb server already`, {
+        hint: 'close that one first, or end the qmpilot gdb that opened it',
+      });
+    const server = await serve(machine, limit);
+    served.add(machine);
+    return server;
+  });
+}
+
+async function serve(machine: Machine, wait: WaitOptions): Promise<GdbServer> {
+  const { qmp } = machine;
   const { running } = await qmp.execute('query-status', undefined, wait);
   const { disk } = await acquireHostDirectories();
   const socket = join(disk, `gdb-${randomUUID().slice(0, 8)}`);
@@ -30,9 +47,10 @@ export async function openGdbServer(context: VmContext, wait: WaitOptions): Prom
       // `debug` at a breakpoint, `paused` when gdb has just connected.
       if (running && (status === 'debug' || status === 'paused')) await qmp.execute('cont');
     } catch (error) {
-      // With its QEMU the server has gone.
-      if (!isQmpilotError(error, 'QEMU_EXITED') && !isQmpilotError(error, 'CLOSED')) throw error;
+      // Its QEMU has ended, by itself or because a restore put another one in its place: the server has ended with it.
+      if (!isQmpilotError(error, 'QMP_LINK')) throw error;
     } finally {
+      served.delete(machine);
       await rm(socket, { force: true });
       await releaseHostDirectories();
     }
