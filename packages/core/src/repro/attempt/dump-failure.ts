@@ -1,3 +1,4 @@
+import type { KernelLogKind } from '../../detect/kernel-log/kernel-log-finding.js';
 import type { Vm } from '../../vm/vm.js';
 import type { AttemptObserver } from './attempt-observer.js';
 import type { AttemptOptions } from './attempt-options.js';
@@ -5,7 +6,7 @@ import { explainError } from './attempt-outcome.js';
 import { HANGS } from './explain-hang.js';
 
 /** Further findings that a dump tells more of. */
-const CRASHES: ReadonlySet<string> = new Set([
+const CRASHES: ReadonlySet<string> = new Set<KernelLogKind>([
   'kernel-panic',
   'oops',
   'bug',
@@ -17,8 +18,8 @@ const CRASHES: ReadonlySet<string> = new Set([
 const NAME = 'memory.elf';
 
 /**
- * Keeps the guest's memory of the first failure of a run. Returns the path in the run directory; undefined when there is no such failure, the run has
- * a dump already, or it cannot be written, which is an event of the attempt.
+ * Keeps the guest's memory of the first failure of a run. Returns the path in the run directory; undefined when there is no such failure, the
+ * run has a dump already, or it cannot be written, which is an event of the attempt.
  * @throws {ABORTED} when `options.signal` fires
  */
 export async function dumpFailure(

@@ -110,11 +110,15 @@ export class VmShells {
           return;
         }
         const feed = await this.#openFeed(limit);
-        const source = feed ? { inputFile: feed.path } : { input: await collectInput(input, limit) };
-        const stream = shell.stream(command, { ...options, ...source, signal: limit });
-        resolve(stream);
-        if (feed) await feed.run(input, stream).finally(() => feed.close());
-        else await stream.result.catch(() => {});
+        try {
+          const source = feed ? { inputFile: feed.path } : { input: await collectInput(input, limit) };
+          const stream = shell.stream(command, { ...options, ...source, signal: limit });
+          resolve(stream);
+          if (feed) await feed.run(input, stream);
+          else await stream.result.catch(() => {});
+        } finally {
+          await feed?.close();
+        }
       }).catch(reject);
     });
   }
