@@ -30,10 +30,16 @@ export async function withTerminal<T>(
   const detached = new AbortController();
   const filter = new TerminalFilter();
   let connection: Socket | undefined;
+  /** What was typed before there was a connection. */
+  const early: Buffer[] = [];
+  const send = (typed: Buffer) => {
+    if (connection) sendMessage(connection, { bytes: typed.toString('base64') });
+    else early.push(typed);
+  };
   const onInput = (chunk: Buffer) => {
     const end = detach === undefined ? -1 : chunk.indexOf(detach);
     const typed = end === -1 ? chunk : chunk.subarray(0, end);
-    if (connection && typed.length > 0) sendMessage(connection, { bytes: typed.toString('base64') });
+    if (typed.length > 0) send(typed);
     if (end !== -1) detached.abort(new Error('detached'));
   };
   const onSignal = (signal: NodeJS.Signals) => detached.abort(new InterruptedError(signal));
@@ -52,6 +58,7 @@ export async function withTerminal<T>(
       size: sizeOf(stdout),
       onConnected: (socket) => {
         connection = socket;
+        for (const typed of early.splice(0)) send(typed);
       },
       onEvent: ({ bytes }) =>
         new Promise((resolve) => void stdout.write(filter.push(Buffer.from(bytes, 'base64')), () => resolve())),
