@@ -19,7 +19,7 @@ afterAll(async () => {
 const isRunning = async () => (await vm.qmp.execute('query-status')).running;
 
 it('reads the memory of a guest with page-table isolation while its CPUs run programs', async () => {
-  await vm.console.type('busybox dmesg | busybox grep -c "page tables isolation: .*enabled"\n');
+  await vm.console.type('busybox dmesg | busybox grep -c "page tables isolation: enabled"\n');
   await vm.console.expect(/^1\r?$/m);
   await vm.console.type('for i in 1 2 3; do (while :; do :; done) & done; echo "begun $((6*7))"\n');
   await vm.console.expect('begun 42');
