@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Channel } from '../console/channel.js';
 import { Console } from '../console/console.js';
 import { SnapshotStore } from '../snapshot/store.js';
+import { checkCopy } from './copy/check-copy.js';
 import type { ForkableFamily } from './family.js';
 import { Keyboard } from './input/keyboard.js';
 import { checkShellOptions } from './shells/vm-shells.js';
@@ -216,6 +217,18 @@ describe('invalid arguments of a VM are refused by name, at once', () => {
       'Wait.all(path)',
       () => Wait.all(any('/x')),
       'all: waits[0]: expected a wait, such as Wait.forUnit(name), got "/x"',
+    ],
+
+    [
+      'copyIn(undefined, path)',
+      () => checkCopy('copyIn', undefined, '/x', {}),
+      'copyIn: from: expected a path, got undefined',
+    ],
+    ['copyOut(path, 1)', () => checkCopy('copyOut', '/x', 1, {}), 'copyOut: to: expected a path, got 1'],
+    [
+      'copyIn(path, path, { maxBytes })',
+      () => checkCopy('copyIn', 'x', '/x', { maxBytes: 1 }),
+      'copyIn: options.maxBytes: unknown option',
     ],
 
     ['pool({ size: 0 })', () => pool({ size: 0 }), 'pool: options.size: expected a whole number of 1 or more, got 0'],
