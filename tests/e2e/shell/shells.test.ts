@@ -108,6 +108,15 @@ describe('the shells of one guest', () => {
       expect((await exec('echo alive')).stdout).toBe('alive\n');
     });
 
+    it('cancels a command at any moment, also before it has started, and leaves nothing of it running', async () => {
+      for (const timeout of [50, 400, 800]) {
+        const name = `cancelled-${via}-${timeout}`;
+        const command = `trap "" INT TERM; exec -a ${name} sleep 1000`;
+        await expect(exec(command, { timeout })).rejects.toMatchObject({ code: 'TIMEOUT' });
+        expect((await exec(`pgrep -fx '${name} 1000' || echo none`)).stdout).toBe('none\n');
+      }
+    });
+
     it('refuses a NUL with USAGE', async () => {
       await expect(exec('echo \0')).rejects.toMatchObject({ code: 'USAGE' });
     });

@@ -49,9 +49,9 @@ else
 fi`;
 }
 
-/** Kills everything that still runs in the command's session, or the command alone where it has none. */
+/** Kills everything that still runs in the command's session, or the command alone where it has none. Prints `sent` when it has begun. */
 export function killCommand(directory: string): string {
-  return `p=$(cat ${directory}/p) && { kill -KILL -- "-$p" || kill -KILL "$p"; } 2>/dev/null`;
+  return `p=$(cat ${directory}/p 2>/dev/null) && [ "$p" ] && { kill -KILL -- "-$p" || kill -KILL "$p"; echo sent; } 2>/dev/null`;
 }
 
 export function removeSpool(directory: string): string {

@@ -18,6 +18,9 @@ const READ_BYTES = 1 << 20;
 const INLINE_INPUT = 1 << 20;
 const FIRST_POLL_MS = 4;
 const LAST_POLL_MS = 200;
+/** How long a command may take to start when it is to be killed, and to end when it was. */
+const START_MS = 20_000;
+const KILL_MS = 5000;
 /** An agent that carries out slow commands of others answers late. */
 const CALL: WaitOptions = { patience: 60_000 };
 
@@ -101,13 +104,21 @@ export class GuestAgentShell implements Shell {
         stream.finish(end.exitCode);
       } catch (error) {
         work.abort(error);
-        await this.#give(killCommand(directory), surroundings.shell);
-        await this.#status(pid, undefined, 5000).catch(() => {});
+        await this.#kill(pid, directory, surroundings.shell).catch(() => {});
         stream.fail(error);
       }
     } finally {
       if (spooled) await this.#give(removeSpool(directory), surroundings.shell).catch(() => {});
     }
+  }
+
+  /** Kills a command, also one that has not started yet. */
+  async #kill(pid: number, directory: string, shell: string): Promise<void> {
+    for (const end = monotonicMs() + START_MS; monotonicMs() < end; await pause(FIRST_POLL_MS)) {
+      if ((await this.#give(killCommand(directory), shell)) !== '') break;
+      if (readStatus(await this.#agent.execute('guest-exec-status', { pid }, CALL)).exited) return;
+    }
+    await this.#status(pid, undefined, KILL_MS);
   }
 
   /** Waits for the command's end, and passes its output on, as it grows or then. */

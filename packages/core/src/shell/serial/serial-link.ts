@@ -67,10 +67,6 @@ export class SerialLink implements Disposable {
     return this.#console.send(Buffer.from(`${line}\r`));
   }
 
-  interrupt(): Promise<void> {
-    return this.#console.send(Buffer.of(0x03));
-  }
-
   /** The guest has taken a line of input, counted since the link began. */
   taken(count: number, options: WaitOptions): Promise<void> {
     return this.#until('the guest to take a line on the serial console', options, () =>

@@ -20,7 +20,6 @@ import { LOADER, serialScript, sourceLines, STUB } from './serial-script.js';
 const STEP_MS = 60_000;
 /** A frame that is not there by then is asked for again; the guest forgets the question when it has nothing to say. */
 const ASK_AGAIN_MS = 5000;
-const KILL_MS = 20_000;
 const INPUT_LINE = 1500;
 /** Lines of input under way: together they fit into what a terminal holds. */
 const INPUT_WINDOW = 2;
@@ -152,15 +151,14 @@ export class SerialShell implements Shell {
           link,
           number,
           describeCommand(stream.command),
-          failure ? { patience: KILL_MS } : { signal: stop.signal },
+          failure ? { patience: STEP_MS } : { signal: stop.signal },
+          failure && (() => link.send('q').then(() => link.send('r'))),
         );
       } catch (error) {
         if (failure || isQmpilotError(error, 'CONSOLE_CLOSED') || isQmpilotError(error, 'SHELL_LOST')) throw error;
         failure = { error: stop.signal.aborted ? stop.signal.reason : error };
         stream.discard();
-        await link.interrupt();
-        // What waits for an answer to a block looks at the interrupt then.
-        await link.send(`k${number}`);
+        await link.send('q');
         number -= 1;
         continue;
       }
@@ -184,6 +182,7 @@ export class SerialShell implements Shell {
     number: number,
     awaited = `an answer from ${this.name}`,
     options: WaitOptions = { patience: STEP_MS },
+    askAgain = () => link.send(`r${number}`),
   ): Promise<SerialFrame> {
     const { patience, signal } = options;
     const limit = patience === undefined ? Infinity : monotonicMs() + parseDuration(patience);
@@ -195,7 +194,7 @@ export class SerialShell implements Shell {
         await link.send(frame.whole ? `k${frame.number}` : `r${frame.number}`);
       } catch (error) {
         if (!isQmpilotError(error, 'TIMEOUT') || monotonicMs() >= limit) throw error;
-        await link.send(`r${number}`);
+        await askAgain();
       }
     }
   }

@@ -151,23 +151,34 @@ export class SshShell implements Shell {
       stream.finish(readExitCode(said, this.name));
     } catch (error) {
       stream.discard();
-      if (!isQmpilotError(error, 'SHELL_LOST')) await this.#kill(client, pid, channel);
+      if (!isQmpilotError(error, 'SHELL_LOST')) await this.#kill(client, () => pid, channel);
       stream.fail(error);
     } finally {
       channel.close();
     }
   }
 
-  /** @throws never: when the connection is dead there is nothing left to kill by */
-  async #kill(client: Client, pid: string | undefined, channel: ClientChannel): Promise<void> {
-    if (pid === undefined || !/^\d+$/.test(pid)) return;
+  /**
+   * Kills a command, also one that has not said its process id yet.
+   * @throws never: when the connection is dead there is nothing left to kill by
+   */
+  async #kill(client: Client, pid: () => string | undefined, channel: ClientChannel): Promise<void> {
     await awaitWithin<void>({ awaited: 'a killed command to end' }, { patience: KILL_MS }, (resolve, reject) => {
+      let sent = false;
+      const look = () => {
+        const id = pid();
+        if (sent || id === undefined) return;
+        sent = true;
+        if (!/^\d+$/.test(id)) return resolve();
+        this.#open(client, `kill -KILL -- -${id} || kill -KILL ${id}`).then((killer) => {
+          killer.on('close', () => resolve());
+          killer.resume();
+          killer.stderr.resume();
+        }, reject);
+      };
       channel.on('close', () => resolve());
-      this.#open(client, `kill -KILL -- -${pid} || kill -KILL ${pid}`).then((killer) => {
-        killer.on('close', () => resolve());
-        killer.resume();
-        killer.stderr.resume();
-      }, reject);
+      channel.stderr.on('data', look);
+      look();
     }).catch(() => {});
   }
 
