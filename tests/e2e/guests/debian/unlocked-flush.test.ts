@@ -5,24 +5,17 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { boot, debian, direct, type Vm } from '@qmpilot/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { OVERFLOW } from '../../../support/ring-overflow.js';
 import { makeTinyGuest } from '../../../support/tiny-guest.js';
 
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url));
 const DEFECT = 'io-uring-unlocked-flush';
 
-/** Overflows the completion queue at once. */
-const FLOOD = `const { lstat } = require('node:fs').promises;
-(async () => {
-  for (let round = 0; round < 20; round++)
-    await Promise.all(Array.from({ length: 100000 }, () => lstat('/etc/passwd')));
-})();
-`;
-
 describe('io-uring-unlocked-flush on the kernel of the image', () => {
   let vm: Vm;
   beforeAll(async () => {
     vm = await boot(debian({ defect: DEFECT }), { cache: true });
-    await vm.expectOk('cat > /root/flood.js', { input: FLOOD });
+    await vm.expectOk('cat > /root/overflow.js', { input: OVERFLOW });
   });
   afterAll(() => vm?.close());
 
@@ -42,7 +35,7 @@ describe('io-uring-unlocked-flush on the kernel of the image', () => {
   it('makes the kernel lose the lock of a ring that overflows; it can be unloaded then too', async () => {
     await vm.expectOk('/usr/lib/qmpilot/load-defect');
     await using watch = vm.watch({ hungTask: false, dState: { comm: /iou-sqp/, for: '5s' } });
-    await vm.expectOk('UV_USE_IO_URING=1 setsid node /root/flood.js > /dev/null 2>&1 &');
+    await vm.expectOk('UV_USE_IO_URING=1 setsid node /root/overflow.js > /dev/null 2>&1 &');
     const { title } = await watch.first({ kind: 'd-state', timeout: '5m' });
     expect(title).toMatch(/^D state: iou-sqp-\d+ .* in io_sq_thread$/);
     expect(await counter()).toBeGreaterThan(0);

@@ -1,20 +1,13 @@
 import { boot, debian, type Snapshot, type Vm } from '@qmpilot/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-
-/** Overflows the completion queue sooner or later. */
-const FLOOD = `const { lstat } = require('node:fs').promises;
-(async () => {
-  for (let round = 0; round < 20; round++)
-    await Promise.all(Array.from({ length: 100000 }, () => lstat('/etc/passwd')));
-})();
-`;
+import { OVERFLOW } from '../../../support/ring-overflow.js';
 
 describe('the Debian guest', () => {
   let vm: Vm | undefined;
   let snapshot: Snapshot;
   beforeAll(async () => {
     vm = await boot(debian({ defect: 'io-uring-unlocked-flush' }), { cache: true });
-    await vm.expectOk('cat > /root/flood.js', { input: FLOOD });
+    await vm.expectOk('cat > /root/overflow.js', { input: OVERFLOW });
     snapshot = await vm.snapshot('ready');
   });
   afterAll(() => vm?.close());
@@ -22,7 +15,7 @@ describe('the Debian guest', () => {
   it('names the task that left the lock of its ring locked', async () => {
     await using fork = await snapshot.fork();
     await fork.expectOk('/usr/lib/qmpilot/load-defect');
-    await fork.expectOk('UV_USE_IO_URING=1 setsid node /root/flood.js > /dev/null 2>&1 &');
+    await fork.expectOk('UV_USE_IO_URING=1 setsid node /root/overflow.js > /dev/null 2>&1 &');
     const found = await fork.until(
       async () => {
         const explanation = await fork.explain();
@@ -65,7 +58,7 @@ describe('the Debian guest', () => {
 
   it('accuses nobody in a healthy guest that works', async () => {
     await using fork = await snapshot.fork();
-    await fork.expectOk('UV_USE_IO_URING=1 setsid node /root/flood.js > /dev/null 2>&1 &');
+    await fork.expectOk('UV_USE_IO_URING=1 setsid node /root/overflow.js > /dev/null 2>&1 &');
     await fork.expectOk(
       '(while :; do dd if=/dev/zero of=/root/data bs=1M count=64 conv=fsync; done) > /dev/null 2>&1 &',
     );

@@ -1,5 +1,8 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { boot, debian, type Vm } from '@qmpilot/core';
+import { boot, debian, defineScenario, runScenario, type Vm } from '@qmpilot/core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 let vm: Vm;
@@ -45,6 +48,27 @@ describe('a guest that reboots', () => {
     await expect(vm.poweroff({ wanted: 'reboot' })).rejects.toMatchObject(refused);
     expect((await vm.exec('true')).exitCode).toBe(0);
   });
+});
+
+it('reboots in the attempts of a scenario that says so', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'qmpilot-reboots-'));
+  try {
+    const seen: string[] = [];
+    const scenario = defineScenario({
+      guest: debian(),
+      boot: { cache: true },
+      reboots: true,
+      prepare: async (guest) => void (await guest.expectOk('touch /run/before /root/kept')),
+      attempt: async (guest) => {
+        await guest.reboot();
+        seen.push((await guest.exec('ls /run/before /root/kept 2>/dev/null')).stdout);
+      },
+    });
+    expect(await runScenario(scenario, { attempts: 1, dir: join(dir, 'run') })).toMatchObject({ clean: 1 });
+    expect(seen).toEqual(['/root/kept\n']);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
 });
 
 describe('a VM whose QEMU has ended', () => {
