@@ -56,7 +56,7 @@ it('says that a login took the console of its shell, also with a shell beside it
     via: 'guest-agent',
   });
   expect(await running).toMatchObject({ code: 'SHELL_LOST' });
-  // The getty and the unit of the shell share the console: a command without a limit ends, whoever gets it.
+  // The getty and the unit of the shell share the console: a command without a limit ends in either case.
   const outcome = await shell.exec('echo here').then(
     ({ stdout }) => stdout,
     (error: unknown) => (isQmpilotError(error) ? error.code : error),

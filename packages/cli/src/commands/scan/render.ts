@@ -1,5 +1,6 @@
-import type { KernelLogFinding } from '@qmpilot/core/detect';
+import type { KernelLogFinding, StackFrame } from '@qmpilot/core/detect';
 import { visible } from '../../render/text/visible.js';
+import type { LocatedFrame } from './source-lines.js';
 
 const SHOWN_FRAMES = 6;
 
@@ -7,23 +8,39 @@ const SHOWN_FRAMES = 6;
 export interface Failure {
   readonly first: KernelLogFinding;
   count: number;
+  /** Its frames with files and lines, where a vmlinux was named. */
+  readonly source?: readonly LocatedFrame[] | undefined;
 }
 
 /** Renders the failures of a log for people; `where` is printed before each. */
 export function renderFailures(failures: readonly Failure[], where: string): string {
-  const blocks = failures.map(({ first, count }) => {
+  const blocks = failures.map(({ first, count, source }) => {
     const lines = [
       `${where}${first.severity}: ${first.title}${count > 1 ? ` (${count} times)` : ''}`,
       `    ${facts(first)}`,
     ];
-    const frames = (first.stack ?? []).filter(({ uncertain }) => uncertain !== true).slice(0, SHOWN_FRAMES);
-    if (frames.length > 0) lines.push(`    stack: ${frames.map((frame) => frame.function).join(' < ')}`);
+    if (source?.some((frame) => frame.source.length > 0)) lines.push(...source.flatMap(frameLines));
+    else lines.push(...stackLine(first.stack ?? []));
     return lines
       .filter((line) => line.trim() !== '')
       .map(visible)
       .join('\n');
   });
   return blocks.map((block) => `${block}\n`).join('');
+}
+
+function stackLine(stack: readonly StackFrame[]): string[] {
+  const frames = stack.filter(({ uncertain }) => uncertain !== true).slice(0, SHOWN_FRAMES);
+  return frames.length === 0 ? [] : [`    stack: ${frames.map((frame) => frame.function).join(' < ')}`];
+}
+
+/** A line for the frame, and one for each function that the compiler put into it. */
+function frameLines({ raw, source }: LocatedFrame): string[] {
+  if (source.length === 0) return [`      ${raw}`];
+  return source.map(({ function: name, file, line }, depth) => {
+    const what = depth < source.length - 1 ? `${name} (inlined)` : raw;
+    return `      ${what}  ${file}:${line}`;
+  });
 }
 
 function facts(finding: KernelLogFinding): string {

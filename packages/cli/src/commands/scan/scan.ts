@@ -9,12 +9,14 @@ import { visible } from '../../render/text/visible.js';
 import { readLog } from './read-log.js';
 import { renderFailures } from './render.js';
 import type { Failure } from './render.js';
+import { SourceLines } from './source-lines.js';
 import { UnreadableLogError } from './unreadable.js';
 
 const SEVERITIES: readonly Severity[] = ['info', 'warning', 'error'];
 interface ScanOptions {
   readonly json?: boolean;
   readonly severity: Severity;
+  readonly vmlinux?: string;
 }
 
 type Outcome = 'clean' | 'found' | 'unclear' | 'unreadable';
@@ -27,6 +29,10 @@ export function registerScan(program: Command): void {
     .argument('[file...]', 'logs to read; - or none for standard input')
     .option('--json', 'print one JSON line per report')
     .option('--severity <level>', 'report from this severity on: info, warning or error', parseSeverity, 'warning')
+    .option(
+      '--vmlinux <path>',
+      "print files and lines of the stacks, by the kernel's vmlinux or the tree it was built in",
+    )
     .addHelpText(
       'after',
       helpText(
@@ -36,7 +42,12 @@ export function registerScan(program: Command): void {
     .action(async (files: string[], options: ScanOptions) => {
       const names = files.length === 0 ? ['-'] : files;
       const outcomes = new Set<Outcome>();
-      for (const name of names) outcomes.add(await new LogScan(name, options, names.length > 1).run());
+      using source = options.vmlinux === undefined ? undefined : await SourceLines.open(options.vmlinux);
+      for (const name of names) outcomes.add(await new LogScan(name, options, names.length > 1, source).run());
+      if (source?.problem !== undefined)
+        process.stderr.write(
+          `qmpilot scan: ${visible(options.vmlinux ?? '')} is not of the kernel of the log: ${visible(source.problem)}\n`,
+        );
       process.exitCode = exitCodeOf(outcomes);
     });
 }
@@ -54,11 +65,13 @@ class LogScan {
   readonly #where: string;
   readonly #failures = new Map<string, Failure>();
   readonly #started = performance.now();
+  readonly #source: SourceLines | undefined;
   #any = false;
 
-  constructor(name: string, options: ScanOptions, several: boolean) {
+  constructor(name: string, options: ScanOptions, several: boolean, source: SourceLines | undefined) {
     this.#name = name;
     this.#options = options;
+    this.#source = source;
     this.#where = several ? `${visible(name)}: ` : '';
   }
 
@@ -80,16 +93,16 @@ class LogScan {
         const bytes = chunk === undefined ? decoder.flush() : decoder.push(chunk);
         if (decoder.encoding === 'binary')
           throw new UnreadableLogError(`${this.#name} is a binary file, not a console log`);
-        this.#take(chunk === undefined ? detector.tick(this.#elapsed()) : []);
-        this.#take(detector.push(bytes, this.#elapsed()));
+        await this.#take(chunk === undefined ? detector.tick(this.#elapsed()) : []);
+        await this.#take(detector.push(bytes, this.#elapsed()));
       }
       const bytes = decoder.end();
       if (decoder.encoding === 'binary')
         throw new UnreadableLogError(`${this.#name} is a binary file, not a console log`);
-      this.#take([...detector.push(bytes, this.#elapsed()), ...detector.end(this.#elapsed())]);
+      await this.#take([...detector.push(bytes, this.#elapsed()), ...detector.end(this.#elapsed())]);
     } catch (error) {
       // Earlier findings are reported nevertheless.
-      this.#take(detector.end(this.#elapsed()));
+      await this.#take(detector.end(this.#elapsed()));
       if (!(error instanceof UnreadableLogError)) throw error;
       process.stderr.write(`qmpilot scan: ${visible(error.message)}\n`);
       return 'unreadable';
@@ -102,19 +115,21 @@ class LogScan {
     return this.#name === '-' ? performance.now() - this.#started : 0;
   }
 
-  #take(findings: readonly KernelLogFinding[]): void {
+  async #take(findings: readonly KernelLogFinding[]): Promise<void> {
     for (const finding of findings) {
       this.#any = true;
       if (SEVERITIES.indexOf(finding.severity) < SEVERITIES.indexOf(this.#options.severity)) continue;
       // A reader that closes the pipe early must not take it for "nothing found".
       process.exitCode = EXIT.found;
       const known = this.#failures.get(finding.signature);
-      if (known === undefined) this.#failures.set(finding.signature, { first: finding, count: 1 });
+      const source = known === undefined || this.#options.json ? await this.#source?.locate(finding) : undefined;
+      if (known === undefined) this.#failures.set(finding.signature, { first: finding, count: 1, source });
       else known.count++;
       // A log has no other clock than the kernel's, where the kernel printed it.
       const at = finding.kernelTime === undefined ? finding.at : Math.round(finding.kernelTime * 1000);
-      if (this.#options.json === true)
-        process.stdout.write(`${renderJson({ v: 1, type: 'finding', file: this.#name, ...finding, at }, false)}\n`);
+      if (this.#options.json !== true) continue;
+      const record = { v: 1, type: 'finding', file: this.#name, ...finding, at, ...(source && { frames: source }) };
+      process.stdout.write(`${renderJson(record, false)}\n`);
     }
   }
 
