@@ -10,8 +10,8 @@ import { formatShutdown } from '@qmpilot/core/detect';
 
 /** How many times longer than without the unit a shutdown may take, and limits for hosts that are very fast or very busy. */
 const FACTOR = 4;
-const LEAST_MS = 10_000;
-const MOST_MS = 60_000;
+const MIN_MS = 10_000;
+const MAX_MS = 60_000;
 
 const units = process.argv.slice(2);
 await using vm = await boot(debian());
@@ -19,7 +19,7 @@ await vm.snapshot('booted');
 
 await using plain = await vm.fork('booted');
 const { elapsed } = await plain.poweroff({ timeout: '5m' });
-const timeout = Math.min(MOST_MS, Math.max(LEAST_MS, FACTOR * elapsed));
+const timeout = Math.min(MAX_MS, Math.max(MIN_MS, FACTOR * elapsed));
 
 let failed = false;
 for (const unit of units) {

@@ -1,4 +1,4 @@
-import { boot, debian, isQmpilotError, type Vm } from '@qmpilot/core';
+import { boot, debian, type Vm } from '@qmpilot/core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 let vm: Vm;
@@ -48,25 +48,3 @@ it('runs twenty commands at once by the guest agent, and twenty with one signal,
     process.off('warning', onWarning);
   }
 });
-
-it('says that a login took the console of its shell, also with a shell beside it, and runs commands elsewhere', async () => {
-  const { shell } = vm;
-  const running = shell.exec('sleep 1000').catch((error: unknown) => error);
-  await vm.expectOk('systemctl unmask serial-getty@hvc0 && systemctl start serial-getty@hvc0', {
-    via: 'guest-agent',
-  });
-  expect(await running).toMatchObject({ code: 'SHELL_LOST' });
-  // The getty and the unit of the shell share the console: a command without a limit ends in either case.
-  const outcome = await shell.exec('echo here').then(
-    ({ stdout }) => stdout,
-    (error: unknown) => (isQmpilotError(error) ? error.code : error),
-  );
-  expect(['here\n', 'SHELL_LOST']).toContain(outcome);
-  await vm.expectOk('systemctl stop qmpilot-shell@hvc0; systemctl restart serial-getty@hvc0', { via: 'guest-agent' });
-  await expect(shell.exec('true')).rejects.toMatchObject({
-    code: 'SHELL_LOST',
-    hint: expect.stringContaining('serial-getty@hvc0'),
-    evidence: { console: expect.arrayContaining([expect.stringContaining('login: ')]) },
-  });
-  expect((await vm.exec('echo elsewhere')).stdout).toBe('elsewhere\n');
-}, 300_000);

@@ -2,8 +2,8 @@ import { statSync } from 'node:fs';
 import type { FaultRun, RunEnd } from '../fault-run.js';
 import { type FaultKind, inAttempt } from './fault-kind.js';
 
-const MOST_MEMORY_MIB = 500;
-const MOST_CONSOLE = 64 << 20;
+const MAX_MEMORY_MIB = 500;
+const MAX_CONSOLE = 64 << 20;
 
 function logSizes(run: FaultRun): number[] {
   return Array.from(
@@ -18,8 +18,8 @@ function logSizes(run: FaultRun): number[] {
 function bounded(run: FaultRun, { peakMiB }: RunEnd): string[] {
   const sizes = logSizes(run);
   return [
-    ...(peakMiB <= MOST_MEMORY_MIB ? [] : [`the controller took ${peakMiB} MiB`]),
-    ...(Math.max(...sizes) <= MOST_CONSOLE ? [] : [`a console.log has ${Math.max(...sizes)} bytes`]),
+    ...(peakMiB <= MAX_MEMORY_MIB ? [] : [`the controller took ${peakMiB} MiB`]),
+    ...(Math.max(...sizes) <= MAX_CONSOLE ? [] : [`a console.log has ${Math.max(...sizes)} bytes`]),
   ];
 }
 

@@ -65,7 +65,7 @@ async function probe(name: string): Promise<QemuBinary> {
   } catch (cause) {
     throw new QmpilotError(
       'TOOL_MISSING',
-      `QEMU does not tell its version: ${path} --version failed: ${whyFailed(cause)}`,
+      `cannot determine the version of QEMU: ${path} --version failed: ${whyFailed(cause)}`,
       { cause, hint: 'reinstall QEMU' },
     );
   }
