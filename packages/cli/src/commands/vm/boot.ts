@@ -48,10 +48,12 @@ holds the connections to QEMU and serves these commands, several at once. QEMU e
 If the boot fails, qmpilot logs NAME shows the console.
 
   qmpilot boot --name web debian --packages nginx --port 80
-  qmpilot boot --name six debian --kernel linux-image-6.12-cloud-amd64
+  qmpilot boot --name six debian \\
+    --kernel linux-image-6.12-cloud-amd64
   qmpilot boot --name again --from /data/ready
-  qmpilot boot --name mine --kernel bzImage --initrd initrd.img \\
-    --append 'console=ttyS0' --disk root.qcow2`;
+  qmpilot boot --name mine --kernel bzImage \\
+    --initrd initrd.img --append console=ttyS0 \\
+    --disk root.qcow2`;
 
 const ports = (value: string, before: readonly number[] = []) => [...before, portNumber(value)];
 /** `./src:/mnt/src`, `./out:/mnt/out:rw`. */
