@@ -4,7 +4,7 @@ import { CommanderError } from 'commander';
 import { EXIT, exitCodeOf } from './exit-codes.js';
 import { InterruptedError } from './interrupt.js';
 import { createProgram } from './program.js';
-import { renderError } from './render/errors.js';
+import { printError } from './render/errors.js';
 import { watchForUncaught } from './uncaught.js';
 
 // A reader that closes the pipe early (`| head`) is not an error; what was found by then stays the exit status.
@@ -23,7 +23,7 @@ try {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.fine : EXIT.usage;
   else if (error instanceof InterruptedError) process.exitCode = error.exitCode;
   else {
-    process.stderr.write(renderError(error));
+    printError(error);
     process.exitCode = exitCodeOf(error);
   }
 }

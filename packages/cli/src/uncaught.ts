@@ -1,6 +1,6 @@
 import { isQmpilotError } from '@qmpilot/core';
 import { EXIT } from './exit-codes.js';
-import { renderError } from './render/errors.js';
+import { printError } from './render/errors.js';
 import { ScenarioFailure } from './scenario-failure.js';
 
 let current: AbortController | undefined;
@@ -20,7 +20,7 @@ export function watchForUncaught(): void {
       );
       return;
     }
-    process.stderr.write(renderError(error));
+    printError(error);
     process.exit(EXIT.cannotTell);
   };
   process.on('uncaughtException', end('uncaught exception in the scenario'));

@@ -14,6 +14,7 @@ export { errnoOf, hostError, isNoSpace } from './util/files/host-error.js';
 export { isObject } from './util/validation/is-object.js';
 export { Mutex } from './util/async/mutex.js';
 export { cacheRoot, stateRoot } from './util/files/paths.js';
+export { isGone, ownerText } from './util/files/process-owner.js';
 export { removeDirectory } from './util/files/remove-directory.js';
 export { retry } from './util/async/retry.js';
 export type { RetryOptions } from './util/async/retry.js';

@@ -7,7 +7,7 @@ import { ConsoleLog } from './console-log.js';
 import { ConsoleProgress } from './console-progress.js';
 import { vmHandlers } from './handlers/vm-handlers.js';
 import { HostedVm } from './hosted-vm.js';
-import { claim, directoryOf, markEnded, type VmRecord } from './state.js';
+import { claim, directoryOf, markEnded, noteDaemon, type VmRecord } from './state.js';
 import { toWireError } from './wire.js';
 
 /** Descriptor on which the daemon reports to `qmpilot boot`, as JSON lines. */
@@ -19,6 +19,7 @@ const PROGRESS_FD = 3;
  */
 export async function runDaemon(request: BootRequest, record: VmRecord): Promise<void> {
   const directory = directoryOf(record.name);
+  await noteDaemon(directory);
   const hosts = new Set<HostedVm>();
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
@@ -40,6 +41,7 @@ export async function runDaemon(request: BootRequest, record: VmRecord): Promise
     const its: VmRecord = { v: 1, name, guest: from.record.guest, createdAt: new Date().toISOString() };
     const folder = await claim(its);
     try {
+      await noteDaemon(folder);
       return await host(await from.vm.fork(snapshot), its, folder);
     } catch (error) {
       await rm(folder, { recursive: true, force: true });

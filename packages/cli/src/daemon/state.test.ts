@@ -1,10 +1,20 @@
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { checkName, claim, find, list, markEnded, requireRunning, socketOf, type VmRecord } from './state.js';
+import {
+  checkName,
+  claim,
+  find,
+  list,
+  markEnded,
+  noteDaemon,
+  requireRunning,
+  socketOf,
+  type VmRecord,
+} from './state.js';
 
 let dir: string;
 beforeEach(() => {
@@ -51,6 +61,18 @@ describe('the names of vms', () => {
       message: expect.stringContaining('its daemon was killed'),
     });
     expect(existsSync(directory)).toBe(false);
+  });
+
+  it('stay taken while the daemon boots the guest, however long that takes, and are free when it was killed', async () => {
+    const directory = await claim(record('web', new Date(0).toISOString()));
+    await noteDaemon(directory);
+    expect((await find('web'))?.life).toBe('running');
+    await expect(claim(record('web'))).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+    const file = join(directory, 'daemon.pid');
+    // The pid of this process with another start time: that daemon has gone, and its pid was used again.
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/ \d+/, ' 1'));
+    expect((await find('web'))?.life).toBe('gone');
+    expect(await claim(record('web'))).toBe(directory);
   });
 
   it('stay taken while the daemon listens', async () => {

@@ -1,7 +1,7 @@
 import { lstat, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { QmpilotError } from '@qmpilot/core';
-import { replaceFile, stateRoot } from '@qmpilot/core/internal';
+import { isGone, ownerText, replaceFile, stateRoot } from '@qmpilot/core/internal';
 import { canConnect } from './client-socket.js';
 
 /** Facts about a named VM that do not need its daemon: `vm.json` in its directory. */
@@ -24,8 +24,10 @@ export interface NamedVm {
 
 /** Linux: 108 bytes with the final NUL (unix(7)). */
 const MAX_SOCKET_PATH = 107;
-/** A directory without a socket that is younger than this belongs to a VM that is starting. */
+/** A daemon notes itself within this time of the claim of its name. */
 const STARTING_MS = 20_000;
+/** Which process is the daemon: it listens on its socket only when the guest has booted. */
+const DAEMON_FILE = 'daemon.pid';
 
 /** @throws {USAGE} */
 export function checkName(name: string): void {
@@ -80,6 +82,11 @@ export async function claim(record: VmRecord): Promise<string> {
   }
 }
 
+/** Notes that this process is the daemon of a VM, so that the VM is known to be starting however long its boot takes. */
+export async function noteDaemon(directory: string): Promise<void> {
+  await writeFile(join(directory, DAEMON_FILE), ownerText(), { mode: 0o600 });
+}
+
 /** Records the end of a VM; its console.log remains for `qmpilot logs`. */
 export async function markEnded(directory: string, record: VmRecord, reason: string): Promise<void> {
   await rm(socketOf(directory), { force: true });
@@ -93,9 +100,13 @@ export async function find(name: string): Promise<NamedVm | undefined> {
   if (!record) return undefined;
   const socket = socketOf(directory);
   if (record.ended) return { record, directory, socket, life: 'ended' };
-  const alive =
-    (await canConnect(socket)) || (Date.now() - Date.parse(record.createdAt) < STARTING_MS && !(await exists(socket)));
+  const alive = (await canConnect(socket)) || (!(await exists(socket)) && (await isStarting(directory, record)));
   return { record, directory, socket, life: alive ? 'running' : 'gone' };
+}
+
+async function isStarting(directory: string, { createdAt }: VmRecord): Promise<boolean> {
+  const daemon = await readFile(join(directory, DAEMON_FILE), 'utf8').catch(() => undefined);
+  return daemon === undefined ? Date.now() - Date.parse(createdAt) < STARTING_MS : !isGone(daemon);
 }
 
 /** All named VMs, sorted by name. */

@@ -23,6 +23,10 @@ it.each([
     'QEMU 7.2.22, tcg: KVM does not run this kernel:\nkvm_buf_set_msrs: Assertion',
     'QEMU 7.2.22 with TCG (KVM failed its check; see qmpilot doctor)',
   ],
+  [
+    "QEMU 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18), tcg: QEMU ended (SIGABRT) under KVM: kvm_buf_set_msrs: Assertion `ret' failed.",
+    'QEMU 7.2.22 with TCG (KVM failed its check; see qmpilot doctor)',
+  ],
   ['building the image\nmore', 'building the image'],
 ])('shows progress in one line: %j', (message, expected) => {
   expect(briefProgress(message)).toBe(expected);

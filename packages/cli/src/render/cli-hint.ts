@@ -13,6 +13,11 @@ const REPLACEMENTS: readonly (readonly [pattern: RegExp, replacement: string])[]
   [/say accelerator: '(\w+)'/, 'use --accelerator $1'],
 ];
 
+/** Rewrites a message that begins with a function of the library to begin with the command. */
+export function cliMessage(message: string): string {
+  return message.replace(/^copy(?:In|Out): /, 'cp: ');
+}
+
 /** Rewrites a hint in terms of the command line. */
 export function cliHint(hint: string): string {
   return REPLACEMENTS.reduce((text, [pattern, replacement]) => text.replace(pattern, replacement), hint);

@@ -7,7 +7,7 @@ import { visible } from './text/visible.js';
 export function renderSummary(summary: RunSummary): string {
   const { attempts, reproduced, clean, inconclusive, threw, rate, interval, medianTimeToFailureMs } = summary;
   const lines = [
-    `${attempts} attempts: ${reproduced} reproduced, ${clean} clean, ${inconclusive} inconclusive`,
+    `${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}: ${reproduced} reproduced, ${clean} clean, ${inconclusive} inconclusive`,
     ...(threw > 0
       ? [`${threw} of the inconclusive attempts threw an error; to count it as a failure: fail() or failOn: 'throw'`]
       : []),

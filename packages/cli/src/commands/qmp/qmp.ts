@@ -4,7 +4,7 @@ import { duration } from '../../arguments.js';
 import { EXIT } from '../../exit-codes.js';
 import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
-import { renderError } from '../../render/errors.js';
+import { printError } from '../../render/errors.js';
 import { renderJson } from '../../render/json.js';
 import { parseArguments, parsePairs } from './line.js';
 import { repl } from './repl.js';
@@ -58,7 +58,7 @@ async function runOne(
     const { qmpClass, desc } = Object(error) as { qmpClass: string; desc: string };
     if (options.json === true)
       process.stdout.write(`${renderJson({ v: 1, type: 'error', command, class: qmpClass, desc }, false)}\n`);
-    else process.stderr.write(renderError(error));
+    else printError(error);
     return EXIT.found;
   }
 }

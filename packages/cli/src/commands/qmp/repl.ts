@@ -1,7 +1,7 @@
 import { createInterface, type Interface } from 'node:readline';
 import { isQmpilotError } from '@qmpilot/core';
 import { EXIT } from '../../exit-codes.js';
-import { renderError } from '../../render/errors.js';
+import { printError } from '../../render/errors.js';
 import { renderJson } from '../../render/json.js';
 import { visible } from '../../render/text/visible.js';
 import { Completer } from './completion.js';
@@ -77,7 +77,7 @@ class Prompt {
     const lost = this.#peer.closed.then((reason) => {
       if (leaving || reason === undefined) return;
       this.#failed = true;
-      process.stderr.write(renderError(reason));
+      printError(reason);
     });
     const lines = this.#input[Symbol.asyncIterator]();
     if (this.#terminal) this.#input.prompt();
@@ -115,7 +115,7 @@ class Prompt {
     } catch (error) {
       this.#failed = true;
       if (!isQmpilotError(error)) throw error;
-      process.stderr.write(renderError(error));
+      printError(error);
     } finally {
       this.#running = undefined;
     }

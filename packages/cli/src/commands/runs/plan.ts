@@ -12,6 +12,7 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { duration, wholeNumber } from '../../arguments.js';
 import { helpText } from '../../help.js';
 import { renderJson } from '../../render/json.js';
+import { wrapLines } from '../../render/text/wrap.js';
 
 interface PlanOptions {
   readonly rate?: number;
@@ -71,9 +72,8 @@ export function registerPlan(program: Command): void {
         plan.watched === undefined
           ? ''
           : `  if the run may stop after each attempt (--until '${plan.watched.goal}'): ${plan.watched.cleanAttempts}\n`;
-      process.stdout.write(
-        `${plan.cleanAttempts} clean attempts without a failure\n  ${plan.because}\n${watched}${time}`,
-      );
+      const text = `${plan.cleanAttempts} clean attempts without a failure\n  ${plan.because}\n${watched}${time}`;
+      process.stdout.write(wrapLines(text, process.stdout.columns || undefined));
     });
 }
 

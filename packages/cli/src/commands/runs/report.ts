@@ -5,6 +5,7 @@ import { helpText } from '../../help.js';
 import { openInBrowser } from '../../open-in-browser.js';
 import { renderJson } from '../../render/json.js';
 import { visible } from '../../render/text/visible.js';
+import { wrapLines } from '../../render/text/wrap.js';
 
 interface ReportOptions {
   readonly out?: string;
@@ -56,7 +57,9 @@ export function registerReport(program: Command): void {
         return;
       }
       const path = await writeReport(dirs, options.out ?? (dirs.length > 1 ? COMPARISON : undefined));
-      process.stdout.write(renderText(await readRuns(dirs, { evidence: false })));
+      process.stdout.write(
+        wrapLines(renderText(await readRuns(dirs, { evidence: false })), process.stdout.columns || undefined),
+      );
       process.stdout.write(`report: ${visible(path)}\n`);
       if (options.open === true && !(await openInBrowser(path))) {
         process.stderr.write(`qmpilot: found no program to open the report with; open ${visible(path)} yourself\n`);

@@ -57,17 +57,18 @@ function print<Row>(
 }
 
 const OF_VM: readonly Column<SnapshotInfo>[] = [
-  { title: 'NAME', value: ({ name }) => name, minWidth: 8 },
+  { title: 'NAME', value: ({ name }) => name },
   { title: 'STRATEGY', value: ({ strategy }) => strategy },
   { title: 'AGE', value: ({ savedAt }) => ageOf(savedAt) },
   { title: 'GUEST PAUSED', value: ({ pausedMs }) => formatDuration(pausedMs), hide: 1 },
 ];
 
 const SAVED: readonly Column<SavedSnapshot>[] = [
-  { title: 'NAME', value: ({ name }) => visible(name), minWidth: 12 },
-  { title: 'GUEST', value: ({ guest }) => visible(guest), minWidth: 10 },
-  { title: 'QEMU', value: ({ qemu }) => visible(/^[\d.]+/.exec(qemu)?.[0] ?? qemu), hide: 2 },
-  { title: 'RAM', value: ({ memoryMiB }) => `${memoryMiB} MiB`, hide: 3 },
-  { title: 'ON DISK', value: ({ bytes }) => `${(bytes / 2 ** 20).toFixed(0)} MiB`, hide: 1 },
+  // Whole: snapshots are named by their ends, and the name is an argument of other commands.
+  { title: 'NAME', value: ({ name }) => visible(name) },
+  { title: 'GUEST', value: ({ guest }) => visible(guest), minWidth: 10, hide: 1 },
+  { title: 'QEMU', value: ({ qemu }) => visible(/^[\d.]+/.exec(qemu)?.[0] ?? qemu), hide: 3 },
+  { title: 'RAM', value: ({ memoryMiB }) => `${memoryMiB} MiB`, hide: 4 },
+  { title: 'ON DISK', value: ({ bytes }) => `${(bytes / 2 ** 20).toFixed(0)} MiB`, hide: 2 },
   { title: 'AGE', value: ({ savedAt }) => ageOf(savedAt) },
 ];

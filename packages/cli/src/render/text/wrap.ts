@@ -11,13 +11,29 @@ export function wrapText(text: string, width: number): string {
     .join('\n\n');
 }
 
-function wrapWords(words: readonly string[], width: number): string {
+/**
+ * Wraps each line of a text for a terminal; what follows is indented by two cells more than the line.
+ * @param width undefined for a pipe or file, where nothing is wrapped
+ */
+export function wrapLines(text: string, width = Number.POSITIVE_INFINITY): string {
+  return text
+    .split('\n')
+    .map((line) => wrapLine(line, width, `${/^ */.exec(line)?.[0] ?? ''}  `))
+    .join('\n');
+}
+
+/** Wraps one line of text; the lines after the first begin with `indent`. */
+export function wrapLine(line: string, width: number, indent: string): string {
+  return wrapWords(line.split(' '), width, indent);
+}
+
+function wrapWords(words: readonly string[], width: number, indent = ''): string {
   const lines: string[] = [];
   for (const word of words) {
     const last = lines.at(-1);
     if (last !== undefined && stringWidth(last) + 1 + stringWidth(word) <= width)
       lines[lines.length - 1] = `${last} ${word}`;
-    else lines.push(word);
+    else lines.push(last === undefined ? word : `${indent}${word}`);
   }
   return lines.join('\n');
 }

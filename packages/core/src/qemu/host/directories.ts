@@ -1,10 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { readFileSync, readlinkSync } from 'node:fs';
 import { lstat, mkdtemp, readdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import { hostError } from '../../util/files/host-error.js';
+import { isGone, ownerText, processText, startTime } from '../../util/files/process-owner.js';
 import { removeDirectory } from '../../util/files/remove-directory.js';
 
 /**
@@ -93,48 +93,6 @@ async function isUsable(path: string): Promise<boolean> {
   }
 }
 
-/** `PID START`: the start time (field 22 of /proc/PID/stat) tells a reused pid from the one that was noted. */
-function childText(pid: number): string {
-  return `${pid} ${startTime(pid) ?? '?'}\n`;
-}
-
-/** The same of the owner, and where its pid means anything: containers may share /tmp or /dev/shm, and see no process of each other. */
-function ownerText(): string {
-  return `${childText(process.pid).trim()} ${pidNamespace()} ${bootId()}\n`;
-}
-
-function pidNamespace(): string {
-  try {
-    return readlinkSync('/proc/self/ns/pid');
-  } catch {
-    return '?';
-  }
-}
-
-function bootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch {
-    return '?';
-  }
-}
-
-/** Returns false for a process in another pid namespace, which cannot be seen from here. */
-function isGone(owner: string): boolean {
-  const [, pid, started, namespace, boot] = /^(\d+) (\d+) (\S+) (\S+)$/.exec(owner.trim()) ?? [];
-  if (pid === undefined || (namespace !== pidNamespace() && boot === bootId())) return false;
-  return startTime(Number(pid)) !== started;
-}
-
-function startTime(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-  } catch {
-    return undefined;
-  }
-}
-
 /** Removes folders of ours whose owner is gone, and ends what still runs in them. */
 async function sweep(parent: string): Promise<void> {
   const names = (await readdir(parent).catch(() => [])).filter((name) => name.startsWith(PREFIX));
@@ -161,7 +119,7 @@ function killRecorded(text: string): void {
 
 /** Notes a child so that the reaper and the sweep can end it; `setpriv` has usually done so before them. */
 export async function recordChild(directory: string, pid: number): Promise<void> {
-  await writeFile(join(directory, `${pid}.pid`), childText(pid), { mode: 0o600 });
+  await writeFile(join(directory, `${pid}.pid`), processText(pid), { mode: 0o600 });
 }
 
 export async function forgetChild(directory: string, pid: number): Promise<void> {
