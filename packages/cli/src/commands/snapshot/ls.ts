@@ -66,9 +66,9 @@ const OF_VM: readonly Column<SnapshotInfo>[] = [
 const SAVED: readonly Column<SavedSnapshot>[] = [
   // Whole: snapshots are named by their ends, and the name is an argument of other commands.
   { title: 'NAME', value: ({ name }) => visible(name) },
-  { title: 'GUEST', value: ({ guest }) => visible(guest), minWidth: 10, hide: 1 },
-  { title: 'QEMU', value: ({ qemu }) => visible(/^[\d.]+/.exec(qemu)?.[0] ?? qemu), hide: 3 },
-  { title: 'RAM', value: ({ memoryMiB }) => `${memoryMiB} MiB`, hide: 4 },
-  { title: 'ON DISK', value: ({ bytes }) => `${(bytes / 2 ** 20).toFixed(0)} MiB`, hide: 2 },
-  { title: 'AGE', value: ({ savedAt }) => ageOf(savedAt) },
+  { title: 'GUEST', value: ({ guest }) => visible(guest), minWidth: 10, hide: 2 },
+  { title: 'QEMU', value: ({ qemu }) => visible(/^[\d.]+/.exec(qemu)?.[0] ?? qemu), hide: 4 },
+  { title: 'RAM', value: ({ memoryMiB }) => `${memoryMiB} MiB`, hide: 5 },
+  { title: 'ON DISK', value: ({ bytes }) => `${(bytes / 2 ** 20).toFixed(0)} MiB`, hide: 3 },
+  { title: 'AGE', value: ({ savedAt }) => ageOf(savedAt), hide: 1 },
 ];
