@@ -6,7 +6,9 @@ import { Command } from 'commander';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { registerScan } from './scan.js';
 
-const HAS_COMPILER = ['gcc', 'nm', 'addr2line'].every((program) => spawnSync(program, ['--version']).status === 0);
+const HAS_COMPILER = ['gcc', 'nm', 'objdump', 'addr2line'].every(
+  (program) => spawnSync(program, ['--version']).status === 0,
+);
 
 const SOURCE = `
 int *volatile wanted;
@@ -27,6 +29,17 @@ __attribute__((noinline)) int caller(int count) {
   return sum * 3;
 }
 int start_kernel(void) { return caller(1) + 1; }
+`;
+
+/** Its two functions have the same address in their sections. */
+const MODULE = `
+__attribute__((section(".init.text"), noinline)) int set_up(int count) {
+  return count * 3;
+}
+__attribute__((noinline)) int work(int *from) {
+  *from += 1;
+  return *from * 3;
+}
 `;
 
 describe.runIf(HAS_COMPILER)('qmpilot scan --vmlinux', () => {
@@ -53,6 +66,11 @@ describe.runIf(HAS_COMPILER)('qmpilot scan --vmlinux', () => {
     ];
     execFileSync('gcc', ['-g', ...build], { cwd: dir });
     execFileSync('gcc', ['-g0', ...build.map((one) => (one === vmlinux ? join(dir, 'stripped') : one))], { cwd: dir });
+    writeFileSync(join(dir, 'a-module.c'), MODULE);
+    execFileSync('gcc', ['-g', '-O1', '-fno-pic', '-fcf-protection=none', '-c', '-o', 'a-module.ko', 'a-module.c'], {
+      cwd: dir,
+    });
+    writeFileSync(join(dir, 'modules.order'), 'kernel/other.ko\nkernel/a-module.ko\n');
     const code = execFileSync('objdump', ['-d', '--no-show-raw-insn', vmlinux], { encoding: 'utf8' });
     const symbols = execFileSync('nm', ['-n', vmlinux], { encoding: 'utf8' }).split('\n');
     place = (name, instruction, behind = false) => {
@@ -126,6 +144,34 @@ describe.runIf(HAS_COMPILER)('qmpilot scan --vmlinux', () => {
         source: [{ function: 'caller', file: expect.stringMatching(/main\.c$/), line: 16 }],
       },
       { raw: 'unknown_function+0x10/0x20', source: [] },
+    ]);
+  });
+
+  it('finds modules in the tree, by what is in memory while they run, and no place beyond a function', async () => {
+    const size = execFileSync('objdump', ['-d', '--no-show-raw-insn', '-j', '.text', join(dir, 'a-module.ko')], {
+      encoding: 'utf8',
+    }).match(/^ +([0-9a-f]+):\t.*ret/m)?.[1];
+    const end = (Number.parseInt(size ?? '', 16) + 1).toString(16);
+    const path = join(dir, 'module.log');
+    const stack = [
+      `work+0x1/0x${end} [a_module]`,
+      `work+0x7f0/0x${end} [a_module]`,
+      `set_up+0x1/0x${end} [a_module]`,
+      'work+0x1/0x9 [absent]',
+    ];
+    const lines = [
+      'INFO: task sleeper:77 blocked for more than 120 seconds.',
+      'task:sleeper         state:D stack:0     pid:77    ppid:1      flags:0x00004002',
+      'Call Trace:',
+      ' <TASK>',
+      ...stack.map((frame) => ` ${frame}`),
+      ' </TASK>',
+    ];
+    writeFileSync(path, lines.map((line, index) => `[    1.${100_000 + index}] ${line}\n`).join(''));
+    await scan(path, '--json', '--vmlinux', dir);
+    expect(JSON.parse(out).frames).toMatchObject([
+      { raw: stack[0], source: [{ function: 'work', file: expect.stringMatching(/a-module\.c$/) }] },
+      ...stack.slice(1).map((raw) => ({ raw, source: [] })),
     ]);
   });
 

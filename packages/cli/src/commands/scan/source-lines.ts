@@ -1,13 +1,13 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { QmpilotError } from '@qmpilot/core';
 import type { KernelLogFinding } from '@qmpilot/core/detect';
 import { findVmlinux } from '@qmpilot/core/vm';
 import { Addr2line, type SourceLine } from './addr2line.js';
 
-/** nm(1) of a kernel with all options set. */
+/** objdump(1) of a kernel with all options set. */
 const MAX_SYMBOLS_BYTES = 2 ** 28;
 /** The kernel's sizes reach to the next symbol that kallsyms has: padding, and symbols that it leaves out, are in between. */
 const PADDING = 64;
@@ -24,6 +24,9 @@ export interface LocatedFrame {
   readonly source: readonly SourceLine[];
 }
 
+/** A line of `objdump --syms`: address, seven flags, section, size, perhaps the visibility, and the name. */
+const SYMBOL = /^([0-9a-f]+) .{7} (\S+)\t[0-9a-f]+\s+(?:\.(?:hidden|internal|protected) )?(\S+)$/;
+
 interface KernelSymbol {
   readonly address: bigint;
   readonly size: number;
@@ -39,6 +42,7 @@ interface Image {
 export class SourceLines implements Disposable {
   readonly #vmlinux: string;
   readonly #images = new Map<string, Promise<Image | undefined>>();
+  readonly #modules: ReadonlyMap<string, string>;
   /** Where the sources were when the kernel was built. */
   #base: string | undefined;
   /** The first frame of a function whose size is not that of the log. */
@@ -47,6 +51,7 @@ export class SourceLines implements Disposable {
 
   private constructor(vmlinux: string) {
     this.#vmlinux = vmlinux;
+    this.#modules = listModules(dirname(vmlinux));
   }
 
   /**
@@ -88,7 +93,11 @@ export class SourceLines implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const image of this.#images.values()) void image.then((one) => one?.lines.close());
+    for (const image of this.#images.values())
+      void image.then(
+        (one) => one?.lines.close(),
+        () => {},
+      );
   }
 
   async #frame(raw: string, module = '', behind: bigint): Promise<readonly SourceLine[]> {
@@ -98,6 +107,8 @@ export class SourceLines implements Disposable {
     const image = await this.#image(module);
     const known = image?.symbols.get(name);
     if (!image || !known) return [];
+    // A damaged or forged line must not name code elsewhere.
+    if (BigInt(`0x${offset}`) > BigInt(`0x${size}`)) return [];
     const symbol = known.find((one) => Math.abs(one.size - Number.parseInt(size, 16)) < PADDING);
     if (!symbol) {
       this.#mismatch ??= `${name} has 0x${size} bytes in the log, and 0x${known[0]?.size.toString(16)} there`;
@@ -122,46 +133,63 @@ export class SourceLines implements Disposable {
   }
 
   async #load(module: string): Promise<Image | undefined> {
-    const path = module === '' ? this.#vmlinux : findModule(dirname(this.#vmlinux), module);
-    if (path === undefined) return undefined;
-    return { symbols: await readSymbols(path), lines: new Addr2line(path, module === '' ? undefined : '.text') };
+    const isKernel = module === '';
+    const path = isKernel ? this.#vmlinux : this.#modules.get(moduleName(module));
+    if (path === undefined || !existsSync(path)) return undefined;
+    // A module's sections all begin at 0; those of its initialization are gone when it runs.
+    return {
+      symbols: await readSymbols(path, isKernel ? /text/ : /^\.text$/),
+      lines: new Addr2line(path, isKernel ? undefined : '.text'),
+    };
   }
 }
 
-/** The file of a module in the tree where it was built, which lists them all. */
-function findModule(tree: string, module: string): string | undefined {
+/** Returns the modules of a tree where a kernel was built, by name; none where the file that lists them is missing. */
+function listModules(tree: string): Map<string, string> {
   const order = join(tree, 'modules.order');
-  if (!existsSync(order)) return undefined;
+  const modules = new Map<string, string>();
+  if (!existsSync(order)) return modules;
   for (const line of readFileSync(order, 'utf8').split('\n')) {
-    const name = /([^/]+)\.k?o$/.exec(line)?.[1];
-    const path = join(tree, line.replace(/^kernel\//, '').replace(/\.o$/, '.ko'));
-    if (name?.replaceAll('-', '_') === module.replaceAll('-', '_') && existsSync(path)) return path;
+    // Linux before 6.3 lists the path where a module is installed, later ones its object.
+    const path = line.replace(/^kernel\//, '').replace(/\.o$/, '.ko');
+    if (path !== '') modules.set(moduleName(basename(path, '.ko')), join(tree, path));
   }
-  return undefined;
+  return modules;
 }
 
-async function readSymbols(path: string): Promise<Map<string, KernelSymbol[]>> {
+/** The kernel prints `_` where the file has `-`. */
+function moduleName(name: string): string {
+  return name.replaceAll('-', '_');
+}
+
+/** Reads the functions in sections whose name matches, and their sizes as the kernel counts them: up to the next symbol. */
+async function readSymbols(path: string, sections: RegExp): Promise<Map<string, KernelSymbol[]>> {
   let text: string;
   try {
     const run = promisify(execFile);
-    ({ stdout: text } = await run('nm', ['-n', '--defined-only', path], { maxBuffer: MAX_SYMBOLS_BYTES }));
+    ({ stdout: text } = await run('objdump', ['--syms', path], { maxBuffer: MAX_SYMBOLS_BYTES }));
   } catch (cause) {
-    throw new QmpilotError('TOOL_MISSING', `cannot read the symbols of ${path} by nm`, {
+    throw new QmpilotError('TOOL_MISSING', `cannot read the symbols of ${path} by objdump`, {
       cause,
       hint: 'on Debian: apt-get install binutils',
     });
   }
-  const list = text.split('\n').flatMap((line) => {
-    const [, address = '', name = ''] = /^([0-9a-f]+) [tTwW] (\S+)$/.exec(line) ?? [];
-    return address === '' || NOT_IN_KALLSYMS.test(name) ? [] : [{ address: BigInt(`0x${address}`), name }];
-  });
+  const list = text
+    .split('\n')
+    .flatMap((line) => {
+      const [, address = '', section = '', name = ''] = SYMBOL.exec(line) ?? [];
+      const isFunction = sections.test(section) && name !== section && !NOT_IN_KALLSYMS.test(name);
+      return isFunction ? [{ address: BigInt(`0x${address}`), name }] : [];
+    })
+    .sort((one, other) => (one.address < other.address ? -1 : one.address > other.address ? 1 : 0));
   const symbols = new Map<string, KernelSymbol[]>();
-  let next = list.length;
+  let next: bigint | undefined;
   for (let index = list.length - 1; index >= 0; index -= 1) {
     const one = list[index];
     if (!one) continue;
-    if (list[index + 1]?.address !== one.address) next = index + 1;
-    const size = Number((list[next]?.address ?? one.address) - one.address);
+    const behind = list[index + 1]?.address;
+    if (behind !== one.address) next = behind;
+    const size = Number((next ?? one.address) - one.address);
     symbols.set(one.name, [{ address: one.address, size }, ...(symbols.get(one.name) ?? [])]);
   }
   return symbols;
