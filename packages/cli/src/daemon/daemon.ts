@@ -19,7 +19,6 @@ const PROGRESS_FD = 3;
  */
 export async function runDaemon(request: BootRequest, record: VmRecord): Promise<void> {
   const directory = directoryOf(record.name);
-  await noteDaemon(directory);
   const hosts = new Set<HostedVm>();
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
@@ -52,6 +51,7 @@ export async function runDaemon(request: BootRequest, record: VmRecord): Promise
   let progress: ConsoleProgress | undefined;
   let vm: Vm | undefined;
   try {
+    await noteDaemon(directory);
     vm = await start(request, {
       ...request.boot,
       signal: stop.signal,
