@@ -47,7 +47,7 @@ export type { Shell } from './shell/shell.js';
 export type { ExecResult } from './shell/exec-result.js';
 export type { Command, ExecOptions } from './shell/exec-options.js';
 export { shQuote as quote } from './util/text/sh-quote.js';
-export type { OpenShellOptions, VmExecOptions } from './vm/shells/vm-shells.js';
+export type { OpenShellOptions, VmExecOptions } from './vm/shells/shell-options.js';
 
 export type { DStateFinding, Finding, PoweroffStallFinding, Severity, StackFrame, TaskRef } from './detect/finding.js';
 export type { KernelLogFinding, KernelLogKind } from './detect/kernel-log/kernel-log-finding.js';

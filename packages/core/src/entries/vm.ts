@@ -50,7 +50,7 @@ export type { ProcessStacks, StacksOptions, ThreadStacks } from '../vm/inspect/s
 export type { PoweroffOptions, PoweroffReport } from '../vm/power/poweroff.js';
 export type { GuestProcess, SpawnOptions } from '../vm/shells/guest-process.js';
 export type { InputStream } from '../vm/shells/input-stream.js';
-export type { OpenShellOptions, VmExecOptions, VmShellKind } from '../vm/shells/vm-shells.js';
+export type { OpenShellOptions, VmExecOptions, VmShellKind } from '../vm/shells/shell-options.js';
 export type { ForkManyOptions, ForkOptions, RestoreOptions, SnapshotOptions } from '../vm/snapshots/options.js';
 export type { PoolOptions } from '../vm/snapshots/pool.js';
 export type { SnapshotFacts } from '../vm/snapshots/snapshot.js';

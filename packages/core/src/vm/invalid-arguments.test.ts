@@ -5,7 +5,7 @@ import { SnapshotStore } from '../snapshot/store.js';
 import { checkCopy } from './copy/check-copy.js';
 import type { ForkableFamily } from './family.js';
 import { Keyboard } from './input/keyboard.js';
-import { checkShellOptions } from './shells/vm-shells.js';
+import { checkShellOptions } from './shells/shell-options.js';
 import type { ForkedVm } from './snapshots/fork.js';
 import { SnapshotPool } from './snapshots/pool.js';
 import { VmWaits } from './wait/vm-waits.js';

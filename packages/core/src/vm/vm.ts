@@ -44,7 +44,8 @@ import { powerOff, type PoweroffOptions, type PoweroffReport } from './power/pow
 import { reboot } from './power/reboot.js';
 import { startAgain } from './power/start-again.js';
 import type { GuestProcess, SpawnOptions } from './shells/guest-process.js';
-import { checkShellOptions, VmShells, type OpenShellOptions, type VmExecOptions } from './shells/vm-shells.js';
+import { checkShellOptions, type OpenShellOptions, type VmExecOptions } from './shells/shell-options.js';
+import { VmShells } from './shells/vm-shells.js';
 import { fork } from './snapshots/fork.js';
 import { listBlockers } from './snapshots/list-blockers.js';
 import type { ForkManyOptions, ForkOptions, RestoreOptions, SnapshotOptions } from './snapshots/options.js';

@@ -1,10 +1,9 @@
-import * as v from 'valibot';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import type { PreparedGuest } from '../../guests/guest.js';
 import type { Machine } from '../../qemu/process/machine.js';
 import { ConsoleShell } from '../../shell/console-shell/console-shell.js';
-import { type Command, type ExecOptions } from '../../shell/exec-options.js';
-import { describeCommand, requireSuccess, type ExecResult, type ShellKind } from '../../shell/exec-result.js';
+import { type Command } from '../../shell/exec-options.js';
+import { describeCommand, requireSuccess, type ExecResult } from '../../shell/exec-result.js';
 import { checkCommand, checkVmCommand } from '../../shell/exec-schema.js';
 import { collect, type ExecStream } from '../../shell/exec-stream.js';
 import { GuestAgentShell } from '../../shell/guest-agent/guest-agent-shell.js';
@@ -12,43 +11,14 @@ import { SerialShell } from '../../shell/serial/serial-shell.js';
 import { type Shell } from '../../shell/shell.js';
 import { pause, type WaitOptions } from '../../util/async/deadline.js';
 import { withinLimit } from '../../util/async/limit.js';
-import { WAIT } from '../../util/validation/schemas.js';
 import { validate } from '../../util/validation/validate.js';
 import type { MachineSlot } from '../machine/machine-slot.js';
 import { ConsolePool } from './console-pool.js';
 import { GuestProcess, SPAWN_OPTIONS, type SpawnOptions } from './guest-process.js';
-import { collectInput, InputFeed, isInputStream, type InputStream } from './input-stream.js';
+import { collectInput, InputFeed, isInputStream } from './input-stream.js';
 import { allLost, noShell } from './shell-errors.js';
+import type { OpenShellOptions, VmExecOptions, VmShellKind } from './shell-options.js';
 import { startBash } from './start-bash.js';
-
-/** Kinds of shells that a VM opens by itself; for SSH see `@qmpilot/core/ssh`. */
-export type VmShellKind = Exclude<ShellKind, 'ssh'>;
-
-/** Options of `vm.exec` and of the methods that are built on it. */
-export interface VmExecOptions extends Omit<ExecOptions, 'input' | 'inputFile'> {
-  /**
-   * Standard input, to the byte; empty by default. A stream is passed on while the command runs, as fast as that reads; it is ended
-   * when the command exits before it.
-   */
-  readonly input?: string | Uint8Array | InputStream | undefined;
-  /** Uses this kind of shell only; default: the first that answers of `console`, `guest-agent`, `serial`. */
-  readonly via?: VmShellKind | undefined;
-}
-
-export interface OpenShellOptions extends WaitOptions {
-  /** By default a bash on a spare virtio console, else a shell of the guest agent. */
-  readonly via?: VmShellKind | undefined;
-}
-
-const OPEN_SHELL_OPTIONS = v.strictObject({
-  ...WAIT,
-  via: v.optional(v.picklist(['console', 'guest-agent', 'serial'])),
-} satisfies Record<keyof OpenShellOptions, v.GenericSchema>);
-
-/** Checks the options of a method that chooses a shell. @throws {USAGE} */
-export function checkShellOptions(method: string, options: unknown): void {
-  validate(OPEN_SHELL_OPTIONS, options, `${method}: options`);
-}
 
 /** Limit for a shell that has not answered before, until the next kind is tried. */
 const TRY_MS = 10_000;
