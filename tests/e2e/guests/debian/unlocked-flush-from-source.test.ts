@@ -22,8 +22,8 @@ describe.runIf(process.env['QMPILOT_TEST_FULL'] === '1')('Debian’s kernel buil
     { timeout: 3_600_000 },
     async (context) => {
       const run = (program: string, ...args: string[]) => {
-        const { status, stderr } = spawnSync(program, args, { cwd: dir, encoding: 'utf8' });
-        return status === 0 ? undefined : stderr;
+        const { status, stderr, error } = spawnSync(program, args, { cwd: dir, encoding: 'utf8' });
+        return status === 0 ? undefined : (error?.message ?? stderr);
       };
       const missing = run('apt-get', 'download', PACKAGE);
       if (missing !== undefined) return context.skip(`${PACKAGE} cannot be downloaded: ${missing}`);
