@@ -141,6 +141,25 @@ describe('the shells of one guest', () => {
     });
   });
 
+  it.each(['dash', 'busybox sh'])(
+    'works over serial at the prompt of %s, also after a command that was cancelled',
+    async (shell) => {
+      const onTerminal = async () => (await vm.exec('ps -t ttyS0 -o args=')).stdout.split('\n');
+      await vm.console.type(`PS1='root@qmpilot:~# ' ${shell}\n`);
+      await expect.poll(onTerminal, { timeout: 60_000 }).toContain(shell);
+      const exec = (command: string, options: object) => vm.exec(command, { via: 'serial', timeout: '2m', ...options });
+      const input = binary(5000);
+      for (const timeout of [50, 600]) {
+        const command = exec('trap "" INT TERM; while :; do sleep 1; done', { timeout });
+        await expect(command).rejects.toMatchObject({ code: 'TIMEOUT' });
+        const result = await exec('cat; exit 3', { input });
+        expect([result.exitCode, result.stdoutBytes.equals(input)]).toEqual([3, true]);
+      }
+      await vm.console.type('exit\n');
+      await expect.poll(onTerminal, { timeout: 60_000 }).not.toContain(shell);
+    },
+  );
+
   it('works over serial while the kernel floods the line, and leaves the half-typed line and the kernel its words', async () => {
     await vm.console.type('echo half-');
     await vm.console.expect('echo half-');
