@@ -20,7 +20,10 @@ afterAll(async () => {
 
 const status = async () => (await vm.qmp.execute('query-status')).status;
 
-/** A client of the gdb protocol that has asked why the guest stopped, and the answer. */
+/**
+ * A client of the gdb protocol that has asked why the guest stopped, and the answer: the packet after the
+ * acknowledgement `+`. QEMU may report the stop by itself (`$T02`) before it has read the question.
+ */
 async function attach(socket: string): Promise<{ readonly answer: string; leave(): void }> {
   const client = connect(socket);
   const answer = await new Promise<string>((resolve, reject) => {
@@ -29,7 +32,7 @@ async function attach(socket: string): Promise<{ readonly answer: string; leave(
     let text = '';
     client.on('data', (bytes) => {
       text += bytes.toString('latin1');
-      if (/\$.*#../.test(text)) resolve(text);
+      if (/\+\$.*#../.test(text)) resolve(text);
     });
   });
   return { answer, leave: () => client.destroy() };
@@ -49,10 +52,10 @@ it('tells which kernel runs, and where KASLR has put it', async () => {
 });
 
 it('stops the guest for gdb, and lets it run on when the server is closed', async () => {
-  const server = await vm.gdbServer();
+  await using server = await vm.gdbServer();
   expect(await status()).toBe('running');
   const gdb = await attach(server.socket);
-  expect(gdb.answer).toMatch(/\$T05/);
+  expect(gdb.answer).toMatch(/\+\$T05/);
   expect(await status()).toBe('paused');
   await server.close();
   expect(await status()).toBe('running');
