@@ -3,7 +3,9 @@ import { isQmpilotError, QmpilotError } from '../errors.js';
 import type { Machine } from '../qemu/process/machine.js';
 import type { QmpClient } from '../qmp/client.js';
 import type { ConsoleShell } from '../shell/console-shell/console-shell.js';
+import type { WaitOptions } from '../util/async/deadline.js';
 import { Listeners } from '../util/async/listeners.js';
+import { Mutex } from '../util/async/mutex.js';
 import { monotonicMs } from '../util/time/clock.js';
 import type { NewVmEvent, VmEvent } from './events.js';
 import type { VmFamily } from './family.js';
@@ -11,7 +13,6 @@ import { Keyboard } from './input/keyboard.js';
 import { LifeRecorder } from './inspect/life-recorder.js';
 import { KernelLogStream } from './kernel-log-stream.js';
 import { MachineSlot } from './machine/machine-slot.js';
-import { MachineTurns } from './machine/machine-turns.js';
 import { PortForwards } from './network/port-forwards.js';
 
 /** The longest time between the end of QEMU's sockets and its exit. */
@@ -22,7 +23,8 @@ export class VmContext {
   readonly name: string;
   readonly family: VmFamily;
   readonly slot: MachineSlot;
-  readonly turns: MachineTurns;
+  /** For what replaces the machine, or must not overlap with that. */
+  readonly turns: Mutex;
   readonly keyboard: Keyboard;
   readonly life: LifeRecorder;
   readonly kernelLog: KernelLogStream;
@@ -34,7 +36,7 @@ export class VmContext {
     this.name = name;
     this.family = family;
     this.slot = new MachineSlot(name, family.guest, machine, (event) => this.emit(event));
-    this.turns = new MachineTurns(name);
+    this.turns = new Mutex(`the VM ${name}`);
     this.forwards = new PortForwards(
       () => this.machine,
       (event) => this.emit(event),
@@ -85,6 +87,19 @@ export class VmContext {
     } catch (error) {
       throw !this.#closed && isLinkError(error) ? await this.slot.life.explain(error, EXIT_TIMEOUT_MS) : error;
     }
+  }
+
+  /**
+   * Runs an operation on the running guest while no other one replaces or pauses its machine.
+   * @param doing what it is, for errors: `the pause`
+   * @throws {QEMU_EXITED} {CLOSED} {TIMEOUT} {ABORTED}
+   */
+  async inTurn<T>(
+    doing: string,
+    options: WaitOptions,
+    task: (qmp: QmpClient, wait: WaitOptions) => Promise<T>,
+  ): Promise<T> {
+    return this.onGuest(() => this.turns.runWithin(doing, options, (wait) => task(this.qmp, wait)));
   }
 
   /** The shell that detectors use; undefined when the guest has none. */

@@ -554,14 +554,12 @@ export class Vm implements AsyncDisposable {
 
   /** Pauses the guest's CPUs. @throws {TIMEOUT} {ABORTED} */
   async pause(options: WaitOptions = {}): Promise<void> {
-    const stop = (wait: WaitOptions) => this.qmp.execute('stop', undefined, wait);
-    await this.#context.onGuest(() => this.#context.turns.take('the pause', options, stop));
+    await this.#context.inTurn('the pause', options, (qmp, wait) => qmp.execute('stop', undefined, wait));
   }
 
   /** Resumes the guest's CPUs. @throws {TIMEOUT} {ABORTED} */
   async resume(options: WaitOptions = {}): Promise<void> {
-    const resume = (wait: WaitOptions) => this.qmp.execute('cont', undefined, wait);
-    await this.#context.onGuest(() => this.#context.turns.take('the resumption', options, resume));
+    await this.#context.inTurn('the resumption', options, (qmp, wait) => qmp.execute('cont', undefined, wait));
   }
 
   /** Kills QEMU and removes everything of this VM from the host; snapshots are removed with the last VM of the family. */

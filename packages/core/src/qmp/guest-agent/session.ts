@@ -2,7 +2,8 @@ import { randomInt } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { QmpCommandError, QmpilotError } from '../../errors.js';
 import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
-import { encodeCommand, toAnswer, type Answer } from '../protocol/answer.js';
+import { toAnswer, type Answer } from '../protocol/answer.js';
+import { encodeCommand } from '../protocol/calls.js';
 import { linkEnded } from '../protocol/calls.js';
 import { Link, type JsonObject } from '../protocol/link.js';
 

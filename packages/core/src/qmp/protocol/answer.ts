@@ -1,4 +1,3 @@
-import { QmpilotError } from '../../errors.js';
 import { isObject } from '../../util/validation/is-object.js';
 import type { JsonObject } from './link.js';
 
@@ -17,24 +16,4 @@ export function toAnswer(message: JsonObject, peer: string): Answer {
     qmpClass: typeof qmpClass === 'string' ? qmpClass : 'GenericError',
     desc: typeof desc === 'string' ? desc : `${peer} gave no description`,
   };
-}
-
-/**
- * One command as a line of JSON.
- * @throws {USAGE} for arguments that JSON cannot hold
- */
-export function encodeCommand(
-  verb: 'execute' | 'exec-oob',
-  command: string,
-  args: object | undefined,
-  id: number,
-): string {
-  try {
-    return `${JSON.stringify(args === undefined ? { [verb]: command, id } : { [verb]: command, arguments: args, id })}\r\n`;
-  } catch (cause) {
-    throw new QmpilotError('USAGE', `${command}: the arguments cannot be written as JSON`, {
-      cause,
-      hint: 'give plain objects, arrays, strings, numbers and booleans; no bigint, no cycles',
-    });
-  }
 }

@@ -89,3 +89,23 @@ export function linkEnded(doing: string, reason: QmpilotError): QmpilotError {
     ...(reason.hint !== undefined && { hint: reason.hint }),
   });
 }
+
+/**
+ * One command as a line of JSON.
+ * @throws {USAGE} for arguments that JSON cannot hold
+ */
+export function encodeCommand(
+  verb: 'execute' | 'exec-oob',
+  command: string,
+  args: object | undefined,
+  id: number,
+): string {
+  try {
+    return `${JSON.stringify(args === undefined ? { [verb]: command, id } : { [verb]: command, arguments: args, id })}\r\n`;
+  } catch (cause) {
+    throw new QmpilotError('USAGE', `${command}: the arguments cannot be written as JSON`, {
+      cause,
+      hint: 'give plain objects, arrays, strings, numbers and booleans; no bigint, no cycles',
+    });
+  }
+}

@@ -51,3 +51,20 @@ it('rejects what waits when it is closed, and what was aborted before', async ()
     code: 'ABORTED',
   });
 });
+
+it('rejects a task that is cancelled once it has undone what it began, and those that wait without running them', async () => {
+  const mutex = new Mutex('the VM web');
+  const seen: string[] = [];
+  const running = mutex.runWithin('the snapshot a', {}, async ({ signal }) => {
+    await new Promise((resolve) => signal?.addEventListener('abort', resolve));
+    await new Promise(setImmediate);
+    seen.push('undone');
+    throw signal?.reason;
+  });
+  const waiting = mutex.runWithin('the pause', {}, async () => void seen.push('paused'));
+  mutex.cancel();
+  const [first, second] = await Promise.allSettled([running, waiting]);
+  expect(first).toMatchObject({ reason: { code: 'CLOSED', message: 'the VM web was closed during the snapshot a' } });
+  expect(second).toMatchObject({ reason: { code: 'CLOSED', message: 'the VM web was closed during the pause' } });
+  expect(seen).toEqual(['undone']);
+});

@@ -2,6 +2,7 @@ import { QmpilotError } from '../../errors.js';
 import { formatDuration } from '../text/format.js';
 import { monotonicMs } from '../time/clock.js';
 import { awaitWithin, type WaitOptions } from './deadline.js';
+import { withinLimit } from './limit.js';
 
 interface Holder {
   readonly label: string;
@@ -14,9 +15,10 @@ export class Mutex {
   readonly #waiting = new Set<() => void>();
   readonly #idle = new Set<() => void>();
   #holder: Holder | undefined;
+  readonly #cancelled = new AbortController();
   #closed = false;
 
-  /** @param name what it protects, for errors: the name of a VM or console */
+  /** @param name what it protects, for errors: `the VM debian-1`, `console hvc0` */
   constructor(name: string) {
     this.#name = name;
   }
@@ -46,6 +48,30 @@ export class Mutex {
       this.#holder = undefined;
       this.#next();
     }
+  }
+
+  /**
+   * Runs a task like `run`, with the limits also on the task, by the signal that it gets. What it has begun is undone before this
+   * rejects.
+   * @throws {CLOSED} after `cancel()`
+   */
+  async runWithin<T>(label: string, options: WaitOptions, task: (wait: WaitOptions) => Promise<T>): Promise<T> {
+    const { timeout, patience, signal } = options;
+    const cancelled = this.#cancelled.signal;
+    const either = signal ? AbortSignal.any([signal, cancelled]) : cancelled;
+    try {
+      return await withinLimit({ awaited: label, timeout, patience, signal: either, graceMs: Infinity }, (limit) =>
+        this.run(label, { signal: limit }, () => task({ signal: limit })),
+      );
+    } catch (error) {
+      if (!cancelled.aborted || signal?.aborted) throw error;
+      throw new QmpilotError('CLOSED', `${this.#name} was closed during ${label}`, { cause: error });
+    }
+  }
+
+  /** Cancels the tasks of `runWithin`: the running one, and those that wait. */
+  cancel(): void {
+    this.#cancelled.abort();
   }
 
   /** Resolves once no task runs or waits. */

@@ -4,7 +4,6 @@ import type { TypeOptions, Typed } from '../../console/type-options.js';
 import { QmpilotError } from '../../errors.js';
 import type { QmpClient } from '../../qmp/client.js';
 import { pause, type WaitOptions } from '../../util/async/deadline.js';
-import { withinLimit } from '../../util/async/limit.js';
 import { Mutex } from '../../util/async/mutex.js';
 import { parseDuration, type Duration } from '../../util/time/duration.js';
 import { DURATION, TEXT } from '../../util/validation/schemas.js';
@@ -138,11 +137,8 @@ export class Keyboard {
     });
   }
 
-  #inTurn({ timeout, patience, signal }: WaitOptions, task: (limit: WaitOptions) => Promise<void>): Promise<void> {
-    const awaited = 'the guest to read its keyboard';
-    return withinLimit({ timeout, patience, signal, awaited }, (limit) =>
-      this.#turns.run(awaited, { signal: limit }, () => task({ signal: limit })),
-    );
+  #inTurn(options: WaitOptions, task: (limit: WaitOptions) => Promise<void>): Promise<void> {
+    return this.#turns.runWithin('the guest to read its keyboard', options, task);
   }
 }
 

@@ -79,7 +79,7 @@ async function requestAndFollow(context: VmContext, options: PoweroffOptions): P
     followPhases(context, detector, now),
   ];
   try {
-    await context.turns.take('the request to power off', { signal: options.signal }, async () => {
+    await context.turns.runWithin('the request to power off', { signal: options.signal }, async () => {
       detector.requested(now());
       await requestShutdown(context, detector, { ...options, wanted, now });
     });

@@ -16,7 +16,7 @@ export async function startAgain(context: VmContext, restored: AbortSignal, opti
   const timeout = parseDuration(options.timeout ?? DEFAULT_TIMEOUT, 'timeout');
   const begun = monotonicMs();
   const from = console.position;
-  await turns.take(`the start of ${name}`, { ...options, timeout }, async (wait) => {
+  await turns.runWithin(`the start of ${name}`, { ...options, timeout }, async (wait) => {
     if (slot.life.failure === undefined)
       throw new QmpilotError('USAGE', `the VM ${name} is ${slot.life.state}: only one that is off can be started`, {
         hint: 'vm.reboot() boots a guest that runs again',

@@ -45,7 +45,7 @@ export class VmSnapshots {
   async save(name: string, options: SnapshotOptions): Promise<SnapshotInfo> {
     const release = this.#context.family.snapshots.reserve(name);
     try {
-      return await this.#context.turns.take(`the snapshot ${name}`, options, (wait) =>
+      return await this.#context.turns.runWithin(`the snapshot ${name}`, options, (wait) =>
         this.#save(name, { ...options, ...wait }),
       );
     } finally {
@@ -59,7 +59,7 @@ export class VmSnapshots {
     const next = new AbortController();
     this.#guest = next;
     this.#guests.add(next);
-    const restoring = this.#context.turns.take(`the restore of ${name}`, options, async (wait) => {
+    const restoring = this.#context.turns.runWithin(`the restore of ${name}`, options, async (wait) => {
       await this.#leaveGuests(next);
       await this.#restore(name, { ...options, ...wait });
     });

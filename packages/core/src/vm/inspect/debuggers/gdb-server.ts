@@ -20,7 +20,7 @@ const served = new WeakSet<Machine>();
 
 /** Has QEMU serve gdb; the guest runs on until gdb connects. */
 export function openGdbServer({ turns, slot, name }: VmContext, wait: WaitOptions): Promise<GdbServer> {
-  return turns.take('opening the gdb server', wait, async (limit) => {
+  return turns.runWithin('opening the gdb server', wait, async (limit) => {
     const { machine } = slot;
     if (served.has(machine))
       throw new QmpilotError('ALREADY_EXISTS', `the VM ${name} has a gdb server already`, {

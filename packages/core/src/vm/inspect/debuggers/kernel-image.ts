@@ -22,7 +22,7 @@ export async function readKernelImage(
   { turns, machine, family }: VmContext,
   { signal, timeout = '2m' }: WaitOptions,
 ): Promise<KernelImage> {
-  return turns.take('reading the kernel', { signal, timeout }, async (wait) => {
+  return turns.runWithin('reading the kernel', { signal, timeout }, async (wait) => {
     const { result } = await withMemory(machine, wait, async (memory): Promise<KernelImage> => {
       const cpus = await readRegisters(machine.qmp, wait);
       const identity = knownKernel(family, memory, cpus, undefined);

@@ -43,7 +43,7 @@ export async function dump(context: VmContext, path: string, options: DumpOption
   const { format = 'elf', paging = false, onProgress, signal, timeout } = options;
   if (paging && format !== 'elf')
     throw new QmpilotError('USAGE', `dump: paging is for the format elf, not for ${format}`);
-  await context.turns.take('the dump', { signal, timeout: timeout ?? '10m' }, async (wait) => {
+  await context.turns.runWithin('the dump', { signal, timeout: timeout ?? '10m' }, async (wait) => {
     const exists = await access(target).then(
       () => true,
       () => false,

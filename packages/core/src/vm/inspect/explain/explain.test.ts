@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { buildBtf } from '../../../introspect/fixture/btf-builder.js';
 import { STATE, syntheticGuest } from '../../../introspect/fixture/synthetic-guest.js';
+import { Mutex } from '../../../util/async/mutex.js';
 import type { VmContext } from '../../context.js';
-import { MachineTurns } from '../../machine/machine-turns.js';
 import { explain } from './explain.js';
 
 const REGISTERS = `CPU#0
@@ -38,7 +38,7 @@ function syntheticVm() {
     },
   };
   const context = {
-    turns: new MachineTurns('synthetic'),
+    turns: new Mutex('the VM synthetic'),
     machine: { qmp, process: { pid: 1 }, spec: { memoryMiB: guest.bytes.length / 2 ** 20 } },
     family: {},
   } as unknown as VmContext;

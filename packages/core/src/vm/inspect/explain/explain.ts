@@ -38,7 +38,7 @@ export async function explain(context: VmContext, options: ExplainOptions): Prom
   const { signal, timeout } = options;
   const minWaitMs = parseDuration(options.minWait ?? '2s', 'minWait');
   const btf = readBtf(options.btf);
-  return context.turns.take('the explanation', { signal, timeout: timeout ?? '2m' }, async (wait) => {
+  return context.turns.runWithin('the explanation', { signal, timeout: timeout ?? '2m' }, async (wait) => {
     const { result, pausedMs } = await withMemory(context.machine, wait, (memory) =>
       explainMemory(context, memory, { minWaitMs, btf }, wait),
     );
