@@ -53,7 +53,7 @@ describe('report.html in Chromium', () => {
       await writeReport([makeRun(join(dir, 'typical'), typical)]),
     );
     await page.locator('#viewer .lanes').waitFor();
-    expect(await page.locator('h1').textContent()).toBe('1 of 2 attempts fails');
+    expect(await page.locator('h1').textContent()).toBe('1 of 2 attempts failed');
     expect(await page.locator('#viewer h2').textContent()).toContain('Attempt 2');
     expect(await page.locator('.lines .chosen').textContent()).toContain('line of second 30');
 

@@ -44,7 +44,7 @@ const kinds = ({ findings }: AttemptRecord) => findings.map(({ kind }) => kind);
 
 it('reproduces the hang of npm ci, with all that the report shows, where the fix is undone', async () => {
   const before = leftovers();
-  const { status, attempts } = await repro('broken', '--attempts', '4', '--until-reproduced', '1');
+  const { status, attempts, summary } = await repro('broken', '--attempts', '4', '--until-reproduced', '1');
   expect(status).toBe(1);
   const whole = attempts.find(({ outcome }) => outcome === 'reproduced');
   expect(whole && kinds(whole)).toEqual(expect.arrayContaining(['d-state', 'hung-task', 'poweroff-stall']));
@@ -67,6 +67,19 @@ it('reproduces the hang of npm ci, with all that the report shows, where the fix
 
   // The root cause: npm ci itself left the lock of its ring locked.
   expect(whole?.explanation?.join('\n')).toMatch(/struct io_ring_ctx\.uring_lock\).*; npm ci \(\d+\) holds it/);
+
+  // All that was found is one failure: its title names the lock and who holds it.
+  expect(summary.failures).toEqual([
+    {
+      signature: 'lock struct io_ring_ctx.uring_lock npm ci',
+      title: expect.stringMatching(/^uring_lock (?:left locked|held) by npm ci/),
+      attempts: 1,
+      symptoms: expect.arrayContaining([
+        { signature: 'd-state iou-sqp-N io_sq_thread', title: 'D state: iou-sqp-N in io_sq_thread', attempts: 1 },
+        { signature: 'poweroff-stall units user@0.service', title: 'poweroff stalled: user@0.service', attempts: 1 },
+      ]),
+    },
+  ]);
 
   const file = (name: string) =>
     readFileSync(join(dir, 'broken/attempts', String(whole?.index).padStart(4, '0'), name), 'utf8');
@@ -99,8 +112,9 @@ it('the report of that run opens in Chromium without an error or a request, and 
   try {
     const { page, errors, requests } = await openFile(context, join(dir, 'broken/report.html'));
     await page.locator('#viewer .lanes').waitFor();
-    expect(await page.locator('h1').textContent()).toMatch(/^(?:The one attempt failed|1 of \d attempts fails?)$/);
-    expect(await page.locator('#failures').textContent()).toMatch(/INFO: task hung in/);
+    expect(await page.locator('h1').textContent()).toMatch(/^(?:The one attempt failed|1 of \d attempts failed)$/);
+    expect(await page.locator('#failures > details').count()).toBe(1);
+    expect(await page.locator('#failures').textContent()).toMatch(/uring_lock [^]*INFO: task hung in/);
     await page.locator('.lanes circle.error', { hasText: 'INFO: task hung' }).last().click({ force: true });
     expect(await page.locator('.lines .chosen').textContent()).toMatch(
       /INFO: task .* blocked for more than \d+ seconds/,

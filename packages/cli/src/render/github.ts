@@ -20,14 +20,23 @@ export function guardedCommands(): { readonly begin: string; readonly end: strin
   return { begin: `::stop-commands::${token}\n`, end: `::${token}::\n` };
 }
 
+const MAX_SYMPTOMS = 6;
+
 /** Annotations for GitHub Actions: an error for each failure, a warning for inconclusive attempts, a notice for the run. */
 export function githubAnnotations(name: string, summary: RunSummary): string {
   const { attempts, reproduced, clean, inconclusive, failures, interval } = summary;
   const range =
     interval === null ? '' : `, 95 % interval ${(interval[0] * 100).toFixed(1)} to ${(interval[1] * 100).toFixed(1)} %`;
   return [
-    ...failures.map(({ title, attempts: seen }) =>
-      command('error', `${name}: reproduced`, `${title} (in ${seen} of ${attempts} attempts)`),
+    ...failures.map(({ title, attempts: seen, symptoms }) =>
+      command(
+        'error',
+        `${name}: reproduced`,
+        [
+          `${title} (in ${seen} of ${attempts} attempts)`,
+          ...symptoms.slice(0, MAX_SYMPTOMS).map((one) => one.title),
+        ].join('; '),
+      ),
     ),
     ...(inconclusive > 0
       ? [command('warning', `${name}: inconclusive`, `${inconclusive} of ${attempts} attempts were inconclusive`)]

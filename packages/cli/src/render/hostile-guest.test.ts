@@ -67,7 +67,14 @@ const summary: RunSummary = {
   rate: 1,
   interval: [0, 1],
   medianTimeToFailureMs: 1,
-  failures: [{ signature: HOSTILE, title: HOSTILE, attempts: 1 }],
+  failures: [
+    {
+      signature: HOSTILE,
+      title: HOSTILE,
+      attempts: 1,
+      symptoms: [{ signature: HOSTILE, title: HOSTILE, attempts: 1 }],
+    },
+  ],
   dir: '/runs/x',
 };
 const facts = {

@@ -3,7 +3,8 @@
  * @module
  */
 export { analyze } from '../report/analysis/analysis.js';
-export type { FailureGroup, RunAnalysis } from '../report/analysis/analysis.js';
+export type { RunAnalysis } from '../report/analysis/analysis.js';
+export type { FailureGroup, FindingGroup } from '../report/analysis/failure-groups.js';
 export type { Comparison, ComparisonVerdict } from '../report/analysis/comparison.js';
 export type { GoalResult } from '../report/analysis/goal.js';
 export type { AttemptEvidence, Fact, RunDescription, RunInput } from '../report/analysis/input.js';

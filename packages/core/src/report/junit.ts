@@ -1,4 +1,5 @@
 import type { AttemptRecord } from '../run-files/attempt-record.js';
+import { incidentsOf, type Incident } from '../run-files/incidents/incidents.js';
 import type { RunFile } from '../run-files/run-file.js';
 import { xmlAttributes, xmlText } from './xml.js';
 
@@ -60,11 +61,14 @@ function properties({
 function testCase(run: RunFile, record: AttemptRecord): string {
   const open = `    <testcase${xmlAttributes({ name: `attempt ${record.index}`, classname: nameOf(run), time: seconds(record.ms) })}`;
   if (record.outcome === 'clean') return `${open}/>`;
-  const [first] = record.findings.filter(({ severity }) => severity === 'error');
+  const incidents = incidentsOf(record).toSorted(
+    (one, other) => Number(other.severity === 'error') - Number(one.severity === 'error'),
+  );
+  const first = incidents.find(({ severity }) => severity === 'error');
   const body =
     record.outcome === 'inconclusive' || first === undefined
       ? element('error', record.reason ?? 'inconclusive', 'inconclusive', record.reason ?? '')
-      : element('failure', first.title, first.kind, details(record));
+      : element('failure', first.title, first.kind, details(record, incidents));
   return `${open}>\n${body}\n    </testcase>`;
 }
 
@@ -72,17 +76,28 @@ function element(name: string, message: string, type: string, text: string): str
   return `      <${name}${xmlAttributes({ message, type })}>${xmlText(text)}</${name}>`;
 }
 
-function details({ findings, seed }: AttemptRecord): string {
-  const lines = findings.flatMap(({ severity, title, at, times, evidence }) => [
-    `${severity}: ${title}, at ${seconds(at)} s${times > 1 ? `, ${times} times` : ''}`,
-    ...evidence.map((line) => `  ${line}`),
-  ]);
+function details({ seed }: AttemptRecord, incidents: readonly Incident[]): string {
+  const lines = incidents.flatMap(({ title, severity, explained, findings }) => {
+    const together = explained || findings.length > 1;
+    const indent = together ? '  ' : '';
+    return [
+      ...(together ? [`${severity}: ${title}`] : []),
+      ...findings.flatMap((finding) => findingLines(finding).map((line) => `${indent}${line}`)),
+    ];
+  });
   const more = lines.length - MAX_LINES;
   return [
     `seed ${seed}`,
     ...lines.slice(0, MAX_LINES),
     ...(more > 0 ? [`(${more} more lines in findings.json)`] : []),
   ].join('\n');
+}
+
+function findingLines({ severity, title, at, times, evidence }: AttemptRecord['findings'][number]): string[] {
+  return [
+    `${severity}: ${title}, at ${seconds(at)} s${times > 1 ? `, ${times} times` : ''}`,
+    ...evidence.map((line) => `  ${line}`),
+  ];
 }
 
 const nameOf = ({ name }: RunFile) => name.trim() || 'run';

@@ -46,7 +46,7 @@ describe('renderMarkdown', () => {
 
   it('has title, rate, reproduction, kernel log and environment, and nothing that was drawn in between', () => {
     expect(renderMarkdown(whole)).toMatchInlineSnapshot(`
-      "# \`INFO: task hung in f\`: 1 of 2 attempts fails
+      "# \`INFO: task hung in f\`: 1 of 2 attempts failed
 
       Failure rate: **50 %** (95 % interval: between 9.5 and 91 %). Median time to failure: 2 s; one failure per 20.1 s of trying.
 

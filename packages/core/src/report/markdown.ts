@@ -1,9 +1,9 @@
 import { KERNEL_LOG_KINDS } from '../detect/kernel-log/kernel-log-finding.js';
-import { generalTitle } from '../run-files/general-title.js';
 import { formatDuration, formatPercent } from '../util/text/format.js';
 import { safeLine, safeText } from '../util/text/text-hygiene.js';
-import { analyze, type FailureGroup, type RunAnalysis } from './analysis/analysis.js';
+import { analyze, type RunAnalysis } from './analysis/analysis.js';
 import { compareRuns } from './analysis/comparison.js';
+import type { FailureGroup, FindingGroup } from './analysis/failure-groups.js';
 import type { RunInput } from './analysis/input.js';
 import { commandLine } from './wording/command-line.js';
 import { openCommand } from './wording/dump.js';
@@ -42,20 +42,26 @@ function renderOne(input: RunInput): string {
   const analysis = analyze(input);
   const errors = analysis.groups.filter(({ severity }) => severity === 'error');
   const main = titleGroup(errors) ?? analysis.groups[0];
-  const log = errors.find((group) => ofKernel(group) && group.example.evidence.length > 0);
-  const own = log ?? errors.find((group) => !HAS_OWN_SECTION.has(group.kind) && group.example.evidence.length > 0);
-  const withStack = errors.find(({ example }) => (example.stack?.length ?? 0) > 0);
+  const findings = errors.flatMap((group): FindingGroup[] =>
+    group.explained ? [...group.symptoms] : [group, ...group.symptoms],
+  );
+  const log = findings.find((group) => ofKernel(group) && group.example.evidence.length > 0);
+  const own = log ?? findings.find((group) => !HAS_OWN_SECTION.has(group.kind) && group.example.evidence.length > 0);
+  const withStack = findings.find(({ example }) => (example.stack?.length ?? 0) > 0);
   return [
-    `# ${main === undefined ? escaped(input.run.name) : span(generalTitle(main.title, main.kind))}: ${headline(analysis).toLowerCase()}`,
+    `# ${main === undefined ? escaped(input.run.name) : span(main.title)}: ${headline(analysis).toLowerCase()}`,
     rate(analysis),
     section(
       'What happens',
       [
-        ...errors.slice(0, MAX_GROUPS).map((group) => failure(group, analysis)),
-        ...analysis.reasons.slice(0, MAX_GROUPS).map((reason) => inconclusive(reason, analysis)),
-      ]
-        .map((line) => `- ${line}`)
-        .join('\n'),
+        ...errors
+          .slice(0, MAX_GROUPS)
+          .flatMap((group) => [
+            `- ${failure(group, analysis)}`,
+            ...group.symptoms.slice(0, MAX_GROUPS).map((symptom) => `  - ${failure(symptom, analysis)}`),
+          ]),
+        ...analysis.reasons.slice(0, MAX_GROUPS).map((reason) => `- ${inconclusive(reason, analysis)}`),
+      ].join('\n'),
     ),
     section('How to reproduce', reproduction(input)),
     own &&
@@ -84,7 +90,7 @@ function titleGroup(errors: readonly FailureGroup[]): FailureGroup | undefined {
 }
 
 const KERNEL_KINDS: ReadonlySet<string> = new Set(KERNEL_LOG_KINDS);
-const ofKernel = ({ kind }: FailureGroup) => KERNEL_KINDS.has(kind);
+const ofKernel = ({ kind }: FindingGroup) => KERNEL_KINDS.has(kind);
 
 /** Their stacks, or what the shutdown waited for, say more than the lines they were read from. */
 const HAS_OWN_SECTION: ReadonlySet<string> = new Set(['d-state', 'poweroff-stall']);
@@ -116,8 +122,8 @@ function rate(analysis: RunAnalysis): string {
   ].join(' ');
 }
 
-function failure({ title, kind, attempts, medianAt }: FailureGroup, { attempts: all }: RunAnalysis): string {
-  return `${span(generalTitle(title, kind))}: ${attempts.length} of ${all}${medianAt === null ? '' : `, after ${formatDuration(medianAt)} (median)`}`;
+function failure({ title, attempts, medianAt }: FindingGroup, { attempts: all }: RunAnalysis): string {
+  return `${span(title)}: ${attempts.length} of ${all}${medianAt === null ? '' : `, after ${formatDuration(medianAt)} (median)`}`;
 }
 
 function inconclusive({ reason, attempts }: RunAnalysis['reasons'][number], { total }: RunAnalysis): string {
@@ -178,7 +184,7 @@ function environment({ run }: RunInput): string {
   return [table, command].filter((part) => part !== '').join('\n\n');
 }
 
-const attemptOf = ({ exampleAttempt, attempts, example }: FailureGroup) =>
+const attemptOf = ({ exampleAttempt, attempts, example }: FindingGroup) =>
   `From attempt ${exampleAttempt}, ${formatDuration(example.at)} after the restore${attempts.length > 1 ? `; the same in ${attemptList(attempts.filter((index) => index !== exampleAttempt))}` : ''}:`;
 
 function section(title: string, text: string): string {

@@ -1,10 +1,10 @@
-import { generalTitle } from '../run-files/general-title.js';
 import { formatDuration } from '../util/text/format.js';
 import { safeLine } from '../util/text/text-hygiene.js';
 import { analyze, type RunAnalysis } from './analysis/analysis.js';
 import { compareRuns } from './analysis/comparison.js';
 import { goalResult, goalSentence } from './analysis/goal.js';
 import type { RunInput } from './analysis/input.js';
+import { symptomLines } from './wording/symptoms.js';
 import { comparisonHeadline, comparisonSentence, headline, rateSentence } from './wording/wording.js';
 
 const MAX_GROUPS = 12;
@@ -44,10 +44,10 @@ function about(input: RunInput, analysis: RunAnalysis): string[] {
     ...(inconclusive === 0 ? [] : [`${inconclusive} inconclusive, not counted.`]),
     ...errors
       .slice(0, MAX_GROUPS)
-      .map(
-        ({ attempts, title, kind }) =>
-          `${String(attempts.length).padStart(4)} x  ${safeLine(generalTitle(title, kind))}`,
-      ),
+      .flatMap((group) => [
+        `${String(group.attempts.length).padStart(4)} x  ${safeLine(group.title)}`,
+        ...symptomLines(group).map((line) => `         ${line}`),
+      ]),
     ...(errors.length > MAX_GROUPS ? [`        and ${errors.length - MAX_GROUPS} more`] : []),
   ];
 }

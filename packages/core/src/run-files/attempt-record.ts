@@ -33,6 +33,13 @@ export interface AttemptRecord {
   readonly dump?: string;
 }
 
+/** Number of attempts in which something failed, by signature. */
+export interface FailureCount {
+  readonly signature: string;
+  readonly title: string;
+  readonly attempts: number;
+}
+
 /** The result of a run. */
 export interface RunSummary {
   readonly v: 1;
@@ -48,8 +55,8 @@ export interface RunSummary {
   /** 95 % Wilson interval of the rate. */
   readonly interval: readonly [number, number] | null;
   readonly medianTimeToFailureMs: number | null;
-  /** Number of attempts with each failure, by signature. */
-  readonly failures: readonly { readonly signature: string; readonly title: string; readonly attempts: number }[];
+  /** Number of attempts with each failure, and with each of the findings that belong to it. */
+  readonly failures: readonly (FailureCount & { readonly symptoms: readonly FailureCount[] })[];
   /** The result of the run's goal (`until`), if it has one. */
   readonly goal?: { readonly goal: string; readonly decision: 'open' | 'holds' | 'refuted' };
   /** The run directory. */

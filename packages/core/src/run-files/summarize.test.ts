@@ -35,7 +35,7 @@ describe('summarize', () => {
       ],
       '/x',
     );
-    expect(failures).toEqual([{ signature: 's', title: 'D state: iou-sqp-N in f', attempts: 2 }]);
+    expect(failures).toEqual([{ signature: 's', title: 'D state: iou-sqp-N in f', attempts: 2, symptoms: [] }]);
   });
 
   it('knows no rate when no attempt came to a verdict', () => {

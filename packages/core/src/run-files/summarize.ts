@@ -1,7 +1,7 @@
 import { median } from '../statistics/median.js';
 import { wilsonInterval } from '../statistics/wilson.js';
 import type { AttemptRecord, RunSummary } from './attempt-record.js';
-import { generalTitle } from './general-title.js';
+import { attemptsOf, groupIncidents } from './incidents/incident-groups.js';
 
 /** Inconclusive attempts say nothing about the bug: they are counted, and left out of the rate. */
 export function summarize(records: readonly AttemptRecord[], dir: string): RunSummary {
@@ -26,20 +26,17 @@ export function summarize(records: readonly AttemptRecord[], dir: string): RunSu
 }
 
 function countFailures(records: readonly AttemptRecord[]): RunSummary['failures'] {
-  const failures = new Map<string, { signature: string; title: string; attempts: number }>();
-  for (const { findings } of records) {
-    const own = new Map(
-      findings
-        .filter(({ severity }) => severity === 'error')
-        .map(({ signature, title, kind }) => [signature, generalTitle(title, kind)]),
-    );
-    for (const [signature, title] of own) {
-      const known = failures.get(signature);
-      if (known) known.attempts += 1;
-      else failures.set(signature, { signature, title, attempts: 1 });
-    }
-  }
-  return [...failures.values()].toSorted(
-    (one, other) => other.attempts - one.attempts || one.signature.localeCompare(other.signature),
-  );
+  return groupIncidents(records)
+    .filter(({ seen }) => seen.some(({ incident }) => incident.severity === 'error'))
+    .map((group) => ({
+      signature: group.signature,
+      title: group.title,
+      attempts: attemptsOf(group).length,
+      symptoms: group.symptoms.map((symptom) => ({
+        signature: symptom.signature,
+        title: symptom.title,
+        attempts: attemptsOf(symptom).length,
+      })),
+    }))
+    .toSorted((one, other) => other.attempts - one.attempts || one.signature.localeCompare(other.signature));
 }

@@ -53,7 +53,7 @@ const times = (count: number, outcome: string) => Array.from({ length: count }, 
 it('writes report.html into the run directory, and says the answer', async () => {
   const run = makeRun('a', ['reproduced', 'clean']);
   expect(await report(run)).toMatch(
-    /^1 of 2 attempts fails\n(.*\n)+ {5}1 x {2}hung in f\nreport: .*\/a\/report\.html\n$/,
+    /^1 of 2 attempts failed\n(.*\n)+ {5}1 x {2}hung in f\nreport: .*\/a\/report\.html\n$/,
   );
   expect(readFileSync(join(run, 'report.html'), 'utf8')).toMatch(/^<!doctype html>/);
 });

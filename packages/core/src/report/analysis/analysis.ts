@@ -1,25 +1,11 @@
-import type { Finding, Severity } from '../../detect/finding.js';
 import type { AttemptRecord } from '../../run-files/attempt-record.js';
 import { cleanAttemptsNeededAfter } from '../../statistics/attempts-needed.js';
 import type { Count } from '../../statistics/count.js';
 import { kaplanMeier, type SurvivalCurve } from '../../statistics/kaplan-meier.js';
 import { median } from '../../statistics/median.js';
 import { wilsonInterval } from '../../statistics/wilson.js';
+import { groupFailures, type FailureGroup } from './failure-groups.js';
 import type { RunInput } from './input.js';
-
-/** One kind of failure over all attempts. */
-export interface FailureGroup {
-  readonly signature: string;
-  /** Of the first time it was seen; `example` has all of that one. */
-  readonly title: string;
-  readonly kind: string;
-  readonly severity: Severity;
-  readonly attempts: readonly number[];
-  /** When it was first seen in an attempt: the median, in ms. */
-  readonly medianAt: number | null;
-  readonly example: Finding;
-  readonly exampleAttempt: number;
-}
 
 /** The numbers of a run. */
 export interface RunAnalysis extends Count {
@@ -43,8 +29,6 @@ export interface RunAnalysis extends Count {
   /** Reasons why attempts were inconclusive, with their number. */
   readonly reasons: readonly { readonly reason: string; readonly attempts: readonly number[] }[];
 }
-
-const SEVERITIES: readonly Severity[] = ['error', 'warning', 'info'];
 
 /** Rates, survival and failures of one run. */
 export function analyze({ attempts }: Pick<RunInput, 'attempts'>): RunAnalysis {
@@ -79,44 +63,6 @@ export function analyze({ attempts }: Pick<RunInput, 'attempts'>): RunAnalysis {
     reasons: groupReasons(inconclusive),
   };
 }
-
-function groupFailures(attempts: readonly AttemptRecord[]): FailureGroup[] {
-  const groups = new Map<string, { example: Finding; exampleAttempt: number; attempts: number[]; at: number[] }>();
-  for (const { index, findings } of attempts) {
-    for (const finding of findings) {
-      const group = groups.get(finding.signature) ?? { example: finding, exampleAttempt: index, attempts: [], at: [] };
-      groups.set(finding.signature, group);
-      if (group.attempts.at(-1) !== index) {
-        group.attempts.push(index);
-        group.at.push(finding.at);
-      }
-      // The kernel may print the trace only the second time, or in another attempt.
-      if (!group.example.stack?.length && finding.stack?.length)
-        Object.assign(group, { example: finding, exampleAttempt: index });
-    }
-  }
-  return [...groups]
-    .map(([signature, { example, exampleAttempt, attempts: seen, at }]) => ({
-      signature,
-      title: example.title,
-      kind: example.kind,
-      severity: example.severity,
-      attempts: seen,
-      medianAt: median(at),
-      example,
-      exampleAttempt,
-    }))
-    .toSorted(
-      (one, other) =>
-        rank(one.severity) - rank(other.severity) ||
-        other.attempts.length - one.attempts.length ||
-        (one.medianAt ?? 0) - (other.medianAt ?? 0) ||
-        compare(one.signature, other.signature),
-    );
-}
-
-const rank = (severity: Severity) => SEVERITIES.indexOf(severity);
-const compare = (one: string, other: string) => (one < other ? -1 : one > other ? 1 : 0);
 
 function groupReasons(inconclusive: readonly AttemptRecord[]): RunAnalysis['reasons'] {
   const reasons = new Map<string, number[]>();

@@ -1,5 +1,6 @@
 import { analyze, type RunAnalysis } from './analysis.js';
 import { compareRuns, type Comparison } from './comparison.js';
+import type { FindingGroup } from './failure-groups.js';
 import { goalResult, type GoalResult } from './goal.js';
 import type { RunInput } from './input.js';
 
@@ -10,6 +11,16 @@ export interface ReportData {
   readonly runs: readonly RunData[];
   /** Each further run against the first. */
   readonly comparisons: readonly Comparison[];
+}
+
+/** A failure, or one of its symptoms, and the attempts that had it. */
+export interface FailureData {
+  readonly signature: string;
+  /** Without pids. */
+  readonly title: string;
+  readonly kind: string;
+  readonly severity: string;
+  readonly attempts: readonly number[];
 }
 
 /** The numbers of one run. */
@@ -31,13 +42,8 @@ export interface RunData {
   readonly cleanAttemptsToShowFix: number | null;
   /** Kaplan-Meier: `[ms, share that has not failed]`. */
   readonly survival: readonly (readonly [number, number])[];
-  readonly failures: readonly {
-    readonly signature: string;
-    readonly title: string;
-    readonly kind: string;
-    readonly severity: string;
-    readonly attempts: readonly number[];
-  }[];
+  /** Incidents by signature, each with the findings that belong to it. */
+  readonly failures: readonly (FailureData & { readonly symptoms: readonly FailureData[] })[];
   /** Of attempts with a hang: who is stuck, and who holds what they wait for. */
   readonly explanations: readonly { readonly attempt: number; readonly sentences: readonly string[] }[];
   readonly notes: readonly string[];
@@ -77,16 +83,14 @@ function runData(input: RunInput, analysis: RunAnalysis): RunData {
     survival: analysis.survival.steps
       .filter(({ failures }) => failures > 0)
       .map(({ time, survival }) => [time, survival] as const),
-    failures: analysis.groups.map(({ signature, title, kind, severity, attempts }) => ({
-      signature,
-      title,
-      kind,
-      severity,
-      attempts,
-    })),
+    failures: analysis.groups.map((group) => ({ ...failureData(group), symptoms: group.symptoms.map(failureData) })),
     explanations: input.attempts.flatMap(({ index, explanation }) =>
       explanation === undefined ? [] : [{ attempt: index, sentences: explanation }],
     ),
     notes,
   };
+}
+
+function failureData({ signature, title, kind, severity, attempts }: FindingGroup): FailureData {
+  return { signature, title, kind, severity, attempts };
 }

@@ -1,6 +1,6 @@
 import { deflateRawSync } from 'node:zlib';
 import { safeLine } from '../../util/text/text-hygiene.js';
-import type { FailureGroup } from '../analysis/analysis.js';
+import type { FailureGroup } from '../analysis/failure-groups.js';
 import type { AttemptEvidence, RunInput } from '../analysis/input.js';
 
 /** Data for the script of the page. Text may come from the guest; `blob`s are deflated and in base64. */
@@ -43,7 +43,8 @@ const LETTER = { reproduced: 'r', clean: 'c', inconclusive: 'i' } as const;
 
 export function pageRun(input: RunInput, groups: readonly FailureGroup[]): PageRun {
   const { attempts } = input;
-  const ids = new Map(groups.map(({ signature }, id) => [signature, id]));
+  const seen = new Map(attempts.map(({ index }) => [index, new Array<number>()]));
+  for (const [id, group] of groups.entries()) for (const index of group.attempts) seen.get(index)?.push(id);
   const whole = (ms: number) => Math.round(ms);
   return {
     label: safeLine(input.label),
@@ -52,7 +53,7 @@ export function pageRun(input: RunInput, groups: readonly FailureGroup[]): PageR
     ms: attempts.map(({ ms }) => whole(ms)),
     failedAt: attempts.map(({ timeToFailureMs }) => (timeToFailureMs === undefined ? null : whole(timeToFailureMs))),
     restoreMs: attempts.map(({ restoreMs }) => whole(restoreMs)),
-    seen: attempts.map(({ findings }) => [...new Set(findings.flatMap(({ signature }) => ids.get(signature) ?? []))]),
+    seen: attempts.map(({ index }) => seen.get(index) ?? []),
     titles: groups.map(({ title }) => safeLine(title)),
     reasons: Object.fromEntries(
       attempts.flatMap(({ index, reason }) => (reason === undefined ? [] : [[index, safeLine(reason)]])),

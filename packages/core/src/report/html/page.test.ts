@@ -10,9 +10,9 @@ const h1 = (text: string) => /<h1>(.*?)<\/h1>/.exec(text)?.[1];
 
 describe('renderHtml', () => {
   it.each([
-    ['rcrccc', '2 of 6 attempts fail'],
-    ['rccc', '1 of 4 attempts fails'],
-    ['rrr', 'All 3 attempts fail'],
+    ['rcrccc', '2 of 6 attempts failed'],
+    ['rccc', '1 of 4 attempts failed'],
+    ['rrr', 'All 3 attempts failed'],
     ['cccc', 'No failure in 4 attempts'],
     ['iii', 'Cannot tell: 3 attempts were inconclusive'],
     ['', 'No attempt has finished yet'],

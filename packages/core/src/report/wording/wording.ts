@@ -10,8 +10,8 @@ export function headline({ failures, attempts, inconclusive }: RunAnalysis): str
       ? 'No attempt has finished yet'
       : `Cannot tell: ${counted(inconclusive, 'attempt was', 'attempts were')} inconclusive`;
   if (failures === 0) return `No failure in ${counted(attempts, 'attempt')}`;
-  if (failures === attempts) return attempts === 1 ? 'The one attempt failed' : `All ${attempts} attempts fail`;
-  return `${failures} of ${counted(attempts, 'attempt')} ${failures === 1 ? 'fails' : 'fail'}`;
+  if (failures === attempts) return attempts === 1 ? 'The one attempt failed' : `All ${attempts} attempts failed`;
+  return `${failures} of ${counted(attempts, 'attempt')} failed`;
 }
 
 /** The rate in words. */
@@ -53,7 +53,7 @@ export function comparisonSummary(
   const [only] = comparisons;
   if (comparisons.length !== 1 || only === undefined || before === undefined || after === undefined)
     return 'Each run is compared with the first one.';
-  const seen = `${after.analysis.failures} of ${counted(after.analysis.attempts, 'attempt')} ${after.analysis.failures === 1 ? 'fails' : 'fail'}; before it was ${before.analysis.failures} of ${before.analysis.attempts}.`;
+  const seen = `${after.analysis.failures} of ${counted(after.analysis.attempts, 'attempt')} failed; before it was ${before.analysis.failures} of ${before.analysis.attempts}.`;
   const { upperBound } = after.analysis;
   const rest =
     upperBound === null ? '' : ` It may still fail in up to ${formatPercent(upperBound)} of attempts (95 %).`;

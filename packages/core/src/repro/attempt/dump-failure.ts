@@ -1,9 +1,9 @@
+import { HANG_KINDS } from '../../detect/hang-kinds.js';
 import type { KernelLogKind } from '../../detect/kernel-log/kernel-log-finding.js';
 import type { Vm } from '../../vm/vm.js';
 import type { AttemptObserver } from './attempt-observer.js';
 import type { AttemptOptions } from './attempt-options.js';
 import { explainError } from './attempt-outcome.js';
-import { HANGS } from './explain-hang.js';
 
 /** Further findings that a dump tells more of. */
 const CRASHES: ReadonlySet<string> = new Set<KernelLogKind>([
@@ -27,7 +27,9 @@ export async function dumpFailure(
   { findings }: AttemptObserver,
   { files, signal, claimDump }: AttemptOptions,
 ): Promise<string | undefined> {
-  const worth = findings.some(({ kind, severity }) => severity === 'error' && (HANGS.has(kind) || CRASHES.has(kind)));
+  const worth = findings.some(
+    ({ kind, severity }) => severity === 'error' && (HANG_KINDS.has(kind) || CRASHES.has(kind)),
+  );
   if (!worth || !claimDump()) return undefined;
   const path = files.place(NAME);
   try {

@@ -1,22 +1,10 @@
+import { HANG_KINDS } from '../../detect/hang-kinds.js';
 import type { VmExplanation } from '../../vm/inspect/explain/explain.js';
 import type { Vm } from '../../vm/vm.js';
 import type { AttemptObserver } from './attempt-observer.js';
 import type { AttemptOptions } from './attempt-options.js';
 import { explainError } from './attempt-outcome.js';
 
-/** Findings of tasks that do not get on: whom they wait for is in the guest's memory. */
-export const HANGS: ReadonlySet<string> = new Set([
-  'd-state',
-  'hung-task',
-  'task-cannot-die',
-  'poweroff-stall',
-  'silence',
-  'soft-lockup',
-  'hard-lockup',
-  'rcu-stall',
-  'workqueue-lockup',
-  'spinlock',
-]);
 /** Sentences of the record; explanation.txt has all. */
 const MAX_SENTENCES = 20;
 const LIMIT = '1m';
@@ -32,7 +20,7 @@ export async function explainHang(
   { findings }: AttemptObserver,
   { files, signal }: AttemptOptions,
 ): Promise<readonly string[] | undefined> {
-  if (!findings.some(({ kind, severity }) => severity === 'error' && HANGS.has(kind))) return undefined;
+  if (!findings.some(({ kind, severity }) => severity === 'error' && HANG_KINDS.has(kind))) return undefined;
   let explanation: VmExplanation;
   try {
     explanation = await vm.explain({ signal, timeout: LIMIT });
