@@ -4,7 +4,7 @@ import { formatShutdown } from '@qmpilot/core/detect';
 // Builds the image on first use; uses KVM if it boots the guest's kernel.
 await using vm = await boot(debian(), { onProgress: (line) => console.error(line) });
 
-// Commands run in a console shell: exit code and output, also while the kernel talks on the console.
+// Commands run in a console shell: exit code and output, also while the kernel prints on the console.
 const { exitCode, stdout } = await vm.exec('uname -r; exit 3');
 console.log(`kernel ${stdout.trim()}, exit code ${exitCode}`);
 
