@@ -131,6 +131,20 @@ test('words of a failure in a log of no known form are no clean log', async () =
   expect(err).toContain('the form of this log is not known');
 });
 
+test.each(['Kernel panic: the reactor is too hot', 'Panic on CPU 3:'])(
+  'a panic that any program may have printed makes a log without prefixes unclear: %s',
+  async (line) => {
+    expect(await scan(log('bare', `hello\n${line}\nworld\n`))).toBe(125);
+    expect(await scan(log('known', `[    1.000000] up\n${line}\n`))).toBe(0);
+    expect(err).toContain('a program wrote them');
+  },
+);
+
+test("a panic of Xen is a failure, whatever else the hypervisor's log has", async () => {
+  expect(await scan(log('xen', '(XEN) Panic on CPU 3:\n'))).toBe(1);
+  expect(await scan(log('xen-clock', '[    1.000000] up\n(XEN) [2024-03-04 11:29:42] Panic on CPU 3:\n'))).toBe(1);
+});
+
 test('what a program printed is told on standard error only', async () => {
   expect(await scan(log('program', '[    1.000000] up\ntest: BUG: KASAN: use-after-free in demo+0x1/0x2\n'))).toBe(0);
   expect(out).toBe('no failures found\n');

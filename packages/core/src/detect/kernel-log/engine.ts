@@ -7,6 +7,7 @@ import { compileLiterals } from './lines/literal-matcher.js';
 import { Repeats } from './repeats.js';
 import { explainedBy, explains, isFollowUp, type Cause } from './reports/cause.js';
 import { CutHere, CUT_HERE } from './reports/cut-here.js';
+import { LatestHeaders } from './reports/latest-headers.js';
 import { OpenReport } from './reports/open-report.js';
 import { describeReport } from './reports/report-finding.js';
 import { RequestedBacktraces } from './reports/requested-backtraces.js';
@@ -37,6 +38,7 @@ export class Engine {
   readonly #boot = new BootWatch();
   readonly #cutHere = new CutHere();
   readonly #repeats = new Repeats();
+  readonly #headers = new LatestHeaders();
   readonly #unread = new UnreadCounter();
   readonly #encoder = new ChunkEncoder();
   /** Perhaps a typed command: when its own words are then printed, they are the command's output and not the kernel's. */
@@ -141,6 +143,7 @@ export class Engine {
       this.#found.push(this.#boot.finding(line, raw, this.#at));
     this.#cause = undefined;
     this.#repeats.clear();
+    this.#headers.clear();
     this.#stamped = line.time !== undefined;
   }
 
@@ -170,6 +173,7 @@ export class Engine {
       return;
     }
     if (rule.vague === true && !line.prefixed) {
+      this.#unread.note(line, raw);
       this.#addToOpen(line, raw);
       return;
     }
@@ -185,7 +189,9 @@ export class Engine {
       this.#close(context, false);
     }
     if (this.#open.size >= MAX_OPEN) this.#close([...this.#open.keys()][0] ?? '', false);
-    const report = new OpenReport(rule, match, line, raw, this.#at, this.#repeats.has(line, this.#stamped));
+    const seen = this.#repeats.has(line, this.#stamped);
+    const report = new OpenReport(rule, match, line, raw, this.#at, seen || this.#headers.hasStart(rule, line));
+    this.#headers.note(rule, line);
     report.preface(this.#cutHere.linesBefore(line));
     report.interleaved = interleaved;
     report.behindStack = context === '' && open?.inProgress === true;

@@ -11,7 +11,7 @@ export interface KernelLine {
   readonly foreign: boolean;
   /** Seconds since boot. */
   readonly time: number | undefined;
-  /** `T123` or `C1` (CONFIG_PRINTK_CALLER), which tells apart contexts that print at the same time. */
+  /** `T123` or `C1` (CONFIG_PRINTK_CALLER), `XEN` for the hypervisor, which tells apart contexts that print at the same time. */
   readonly caller: string | undefined;
   /** The form it was found in, by its name in `KERNEL_FORMS` or `WRAPPERS`. */
   readonly form?: string;
@@ -23,10 +23,10 @@ const ESC = '\u001b';
 
 /**
  * The console's own form: `<4>[   12.345678][  T123] `; formats in kernel/printk/printk.c. `dmesg -d` adds `<    0.000012>`,
- * `journalctl -o short-delta` the same with a blank or an asterisk, some vendors ` / 01-21 04:41:44.123`.
+ * `journalctl -o short-delta` the same with a blank or an asterisk, some vendors ` / 01-21 04:41:44.123`, Huawei `s`, Amlogic `@` and the CPU.
  */
 const STAMP =
-  /(?:<\d{1,3}>)?\[ {0,12}(\d{1,16}\.\d{6})(?: < {0,16}[\d.-]{1,18}[ *]?>| \/ [\d:. -]{8,32})?\](?: ?\[ {0,12}([TC]\d{1,10})[^\]\n]{0,32}\])? ?/g;
+  /(?:<\d{1,3}>)?\[ {0,12}(\d{1,16}\.\d{6})(?:s|@\d{1,3})?(?: < {0,16}[\d.-]{1,18}[ *]?>| \/ [\d:. -]{8,32})?\](?: ?\[ {0,12}([TC]\d{1,10})[^\]\n]{0,32}\])? ?/g;
 const STAMP_AT_START = new RegExp(`^${STAMP.source}`);
 /** `journalctl -o short-monotonic` has the host behind the timestamp. */
 const MONOTONIC = /^(?:[\w.-]{1,255} )?kernel: /;
@@ -86,7 +86,9 @@ function readForm(line: string): KernelLine | undefined {
   for (const { name, pattern } of KERNEL_FORMS) {
     if (name === 'syslog' && !timed && !line.includes('kern')) continue;
     const match = pattern.exec(line);
-    if (match !== null) return plain(line.slice(match[0].length), true, false, name);
+    if (match === null) continue;
+    const known = plain(line.slice(match[0].length), true, false, name);
+    return name === 'xen' ? { ...known, caller: 'XEN' } : known;
   }
   const record = KMSG.exec(line);
   if (record !== null) {

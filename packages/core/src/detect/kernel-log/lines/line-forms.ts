@@ -50,6 +50,8 @@ export const KERNEL_FORMS: readonly LineForm[] = [
   // dmesg -x -t
   form('facility', 'kern {0,4}:[a-z]{3,8} {0,4}: '),
   form('level', '<\\d{1,3}>'),
+  // The hypervisor's own messages
+  form('xen', '\\(XEN\\) {0,2}(?:\\[[^\\]]{1,48}\\] ?)?'),
   // Android's logcat -b kernel
   form('logcat', '\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d\\.\\d{3} +(?:\\w{1,16} +)?0 +0 [VDIWEF] [^:]{0,40}: '),
 ];
@@ -98,6 +100,12 @@ export const VENDOR_TASK: RegExp = new RegExp(
     '(?:<\\d>)?[-. ]{0,2}\\(\\d{1,3}\\)\\[\\d{1,10}:[^\\]]{1,32}\\] ?',
     // Samsung: ` [0:  modprobe:  114] `, `I[0: modprobe: 114] `
     ' {0,2}[A-Z]{0,2}\\[ {0,4}\\d{1,3}: {0,16}[^\\]]{1,32}: {0,8}\\d{1,10}\\] ?',
+    // Huawei: `[2021:03:04 11:29:42][pid:1,cpu4,swapper/0]`
+    '(?:\\[\\d{4}:\\d\\d:\\d\\d \\d\\d:\\d\\d:\\d\\d\\] ?)?\\[pid:\\d{1,10},cpu ?\\d{1,4},[^\\]]{1,40}\\] ?',
+    // Sony: `(CPU:0-pid:114:modprobe) `
+    '\\(CPU:\\d{1,4}-pid:\\d{1,10}:[^)]{1,40}\\) ?',
+    // Qualcomm's phones: `[20210304_11:29:42.123456]@0 `
+    '\\[\\d{8}_\\d\\d:\\d\\d:\\d\\d\\.\\d{1,6}\\]@\\d{1,3} ',
     // HTC: `[K] `, Spreadtrum: `c0   114 `
     '\\[K\\] ',
     'c\\d{1,2} {1,8}(?:\\d{1,10} )?',

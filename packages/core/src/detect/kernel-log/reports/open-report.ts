@@ -14,6 +14,8 @@ const MAX_FRAMES = 120;
 const MAX_TRACES = 40;
 /** Reports are printed in one go: what comes later, by the kernel's own clock, is another story. In seconds. */
 const MAX_GAP = 5;
+/** How long the kernel waits for the backtraces of other CPUs, with `MAX_GAP`; lib/nmi_backtrace.c. */
+const MAX_GAP_OF_BACKTRACES = 10 + MAX_GAP;
 /** Between two lines of one report; in seconds. */
 const MAX_PAUSE = 1;
 const MAX_UNKNOWN_LINES_BEFORE_TRACE = 10;
@@ -115,7 +117,8 @@ export class OpenReport {
 
   /** Returns whether a line at `time` is too late to be a part of the report. */
   isOver(time: number | undefined): boolean {
-    return time !== undefined && this.#lastTime !== undefined && time - this.#lastTime > MAX_GAP;
+    if (time === undefined || this.#lastTime === undefined) return false;
+    return time - this.#lastTime > (this.asksBacktraces ? MAX_GAP_OF_BACKTRACES : MAX_GAP);
   }
 
   /** Takes a line of the same context. `false`: the report was over before it. */

@@ -16,7 +16,10 @@ export function describeReport(
 ): KernelLogFinding {
   const { rule, match, header } = report;
   const variant = rule.variants?.find(({ pattern }) => report.lines.some((line) => pattern.test(line)));
-  const groups = match.groups ?? {};
+  const { also } = rule;
+  const behind = also === undefined ? [] : report.lines.slice(1);
+  const further = behind.map((line) => also?.exec(line)?.groups).find((found) => found !== undefined);
+  const groups = { ...match.groups, ...further };
   const stack = mainStack(report);
   const name = chosenFunction(report, stack);
   const access = memoryAccess(report);
@@ -67,7 +70,8 @@ function fillTitle(
   values: Readonly<Record<string, string | undefined>>,
   access: MemoryAccess | undefined,
 ): string {
-  const ends = values['function'] === undefined ? template.replace(/ in \{function\}.*$/, '') : template;
+  const named = values['function'] === undefined ? template.replace(/ in \{function\}.*$/, '') : template;
+  const ends = values['message'] === undefined ? named.replace(/: \{message\}$/, '') : named;
   const sized = access?.kind === 'read' || access?.kind === 'write' ? access.kind : undefined;
   return ends
     .replace(/\{(\w+)\}/g, (_, name: string) => {

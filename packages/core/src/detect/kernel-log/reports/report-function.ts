@@ -40,7 +40,7 @@ export function chosenFunction(report: OpenReport, stack: readonly StackFrame[])
     case 'pc': {
       // A mail client may have wrapped the header in front of the function.
       const wrapped = rule.kind === 'warning' && traces[0]?.label === '' ? traces[0].frames[0] : undefined;
-      const counter = wrapped ?? counters[0]?.frame;
+      const counter = wrapped ?? counters[0]?.frame ?? frameOfHeader(report);
       return chooseFunction(counter === undefined ? stack : [counter, ...stack], skip) ?? counter?.function;
     }
     case 'hang':
@@ -72,6 +72,12 @@ function namedByHeader({ rule, match, lines }: OpenReport): string | undefined {
   if (!INLINED.test(lines[0] ?? '')) return own;
   const whole = lines.find((line) => !INLINED.test(line) && rule.pattern.test(line));
   return (whole === undefined ? undefined : rule.pattern.exec(whole)?.groups?.['function']) ?? own;
+}
+
+/** The instruction that a header names where the registers below it are missing. */
+function frameOfHeader({ match, header }: OpenReport): StackFrame | undefined {
+  const named = match.groups?.['function'];
+  return named === undefined ? undefined : { function: functionName(named), raw: header.text };
 }
 
 /** When these block, they block callers all over the kernel, and each caller would otherwise be a failure of its own. */

@@ -4,6 +4,7 @@ const HARDWARE = { kind: 'hardware-error', from: 'none' } as const;
 const CORRECTED = { ...HARDWARE, severity: 'warning', title: 'hardware error (corrected)' } as const;
 const UNCORRECTED = { ...HARDWARE, severity: 'error', title: 'hardware error (uncorrected)' } as const;
 const WORSE = [
+  { pattern: /^Attempting to continue/, severity: 'error', title: 'hardware error (uncorrected)' },
   {
     pattern: /event severity: fatal|Machine Check Exception: /,
     severity: 'error',
@@ -33,6 +34,20 @@ export const HARDWARE_ERRORS: readonly Rule[] = [
     literals: ['Machine check events logged'],
     pattern: /^(?:mce: )?Machine check events logged/,
     variants: WORSE,
+  },
+  {
+    // 2.4 and 2.6; each CPU prints it.
+    ...UNCORRECTED,
+    literals: ['Machine Check Exception'],
+    pattern: /^(?:HARDWARE ERROR\.? ?)?CPU ?#?\d{1,5}: Machine Check Exception: {1,20}[0-9a-f]{1,16}\b/,
+    variants: WORSE,
+    repeats: true,
+  },
+  {
+    ...CORRECTED,
+    literals: ['hardware reports a non fatal'],
+    pattern: /^MCE: The hardware reports a non fatal, correctable incident occurred on CPU \d/,
+    repeats: true,
   },
   {
     ...CORRECTED,

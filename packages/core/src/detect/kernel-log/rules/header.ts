@@ -61,7 +61,7 @@ let anywhere: readonly { readonly rule: Rule; readonly pattern: RegExp }[] | und
 
 /** Tells whether the words of a header are anywhere in a line. */
 export function holdsHeader(text: string): boolean {
-  anywhere ??= RULES.filter(({ vague }) => vague !== true).map((rule) => ({
+  anywhere ??= RULES.filter(({ vague, rare }) => vague !== true || rare === true).map((rule) => ({
     rule,
     pattern: new RegExp(rule.pattern.source.replaceAll(/(^|\|)\^/g, '$1(?<!\\w)'), rule.pattern.flags),
   }));

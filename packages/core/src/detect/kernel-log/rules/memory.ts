@@ -49,6 +49,6 @@ export const MEMORY: readonly Rule[] = [
     pattern: /^(?<comm>.{1,64}?)(?:\(\d{1,10}\))?: page allocation (?<what>failure|stall)(?:s for \d{1,10}ms)?[:,.] ?/,
     title: 'page allocation {what} in {function}',
     from: 'trace',
-    skip: COMMON_SKIP,
+    skip: [...COMMON_SKIP, 'packets'],
   },
 ];

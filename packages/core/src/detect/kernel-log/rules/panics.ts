@@ -1,13 +1,28 @@
+import { union } from '../../union.js';
 import type { Rule } from './rule.js';
 import { COMMON_SKIP } from './rule.js';
 
-const PANIC = '^Kernel panic - not syncing: ';
+/** Linux up to 2.6.8 does not say "not syncing" in that line. */
+const PANIC = '^Kernel panic(?: - not syncing)?: ';
 const PANIC_RULE = {
   kind: 'kernel-panic',
   severity: 'error',
-  literals: ['Kernel panic - not syncing'],
+  literals: ['Kernel panic - not syncing', 'Kernel panic: '],
   fatal: true,
 } as const;
+/** Reasons of old kernels; without a prefix, any other text behind `Kernel panic: ` may be anybody's. */
+const OLD_REASON = union([
+  '(?:VFS|EXT\\d|EXT\\d-fs|XFS|JFS|ReiserFS|IO-APIC|MCE)\\b',
+  'No init found',
+  'I have no root',
+  'CPU context corrupt',
+  'Unable to (?:continue|mount|handle|map|allocate|find|create)',
+  'Machine check',
+  'Out of memory',
+  '(?:Cannot|Can.t|Couldn.t|Could not) (?:allocate|create|find|initialize|open|mount|map|register|set)',
+  'for safety',
+  'sk(?:b_over|b_under|put)',
+]);
 
 /** kernel/panic.c and its callers. */
 export const PANICS: readonly Rule[] = [
@@ -59,8 +74,28 @@ export const PANICS: readonly Rule[] = [
   },
   {
     ...PANIC_RULE,
-    pattern: new RegExp(`${PANIC}(?<message>.{0,200})`),
+    pattern: new RegExp(`^Kernel panic(?: - not syncing: |: (?=${OLD_REASON}))(?<message>.{0,200})`, 'i'),
     title: 'kernel panic: {message}',
     from: 'none',
+  },
+  {
+    ...PANIC_RULE,
+    literals: ['Kernel panic: '],
+    pattern: /^Kernel panic: (?<message>\S.{0,200})/,
+    title: 'kernel panic: {message}',
+    from: 'none',
+    vague: true,
+    rare: true,
+  },
+  {
+    ...PANIC_RULE,
+    literals: ['Panic on CPU '],
+    pattern: /^Panic on CPU (?<cpu>\d{1,5}):/,
+    // Xen's xen/drivers/char/console.c: the reason is on the next line.
+    also: /^(?<message>[A-Za-z].{0,199})/,
+    title: 'Xen panic: {message}',
+    from: 'none',
+    vague: true,
+    rare: true,
   },
 ];

@@ -65,6 +65,10 @@ export interface Rule {
   readonly general?: boolean;
   /** Counts only behind a kernel prefix: the words are too common otherwise. */
   readonly vague?: boolean;
+  /** A vague rule whose words are rare enough that a line without a prefix is counted as unread. */
+  readonly rare?: boolean;
+  /** The first line behind the header that matches gives further groups for the title. */
+  readonly also?: RegExp;
   /** The consequence of what was reported shortly before: `always`, only when there was something, or only when that befell init. */
   readonly secondary?: 'always' | 'perhaps' | 'of-init';
   /** Nothing in the kernel runs on as before: what follows in this boot may be its consequence. */

@@ -1,5 +1,5 @@
 import { union } from '../../union.js';
-import { ALLOCATORS } from './skip/allocators.js';
+import { ALLOCATORS, PACKETS } from './skip/allocators.js';
 import { LOCKS } from './skip/locks.js';
 import { CONSOLES, MACHINERY } from './skip/machinery.js';
 import { COMMON_CODE, PRIMITIVES, PRINTING } from './skip/primitives.js';
@@ -16,6 +16,7 @@ const SKIP = {
   common: compile(COMMON_CODE),
   locks: compile(LOCKS),
   allocators: compile(ALLOCATORS),
+  packets: compile(PACKETS),
   waits: compile(WAITS),
   completions: compile(COMPLETIONS),
   hang: compile([...WAITS, ...HANG]),

@@ -1,7 +1,12 @@
 export const MACHINERY: readonly string[] = [
   '_{0,4}dump_stack',
   'dump_(?:header|trace|backtrace)',
-  'show_(?:stack|trace|regs)',
+  '_{0,4}show_(?:stack|trace|regs|raw_backtrace|backtrace)',
+  '(?:unwind|c|show)_backtrace',
+  '(?:do|parisc|ia64_do)_show_stack',
+  'print_context_stack',
+  'walk_stackframe',
+  '_{0,4}dump_backtrace',
   'print_(?:address_description|report|trailer|section|page_info|memory|tainted|bad_pte|circular|deadlock|usage|irq|unlock|lock)',
   '_{0,4}kasan_',
   '_{0,4}asan_',

@@ -60,17 +60,23 @@ export const PRIMITIVES: readonly string[] = [
 
 /** Text for the log, and what puts it together. */
 export const PRINTING: readonly string[] = [
-  '*snprintf',
+  '*printf',
   '*printk',
-  '*kv?asprintf',
+  '(?:trace_)?seq_(?:buf_)?(?:put|write|escape|pad|path|file_path|dentry|bitmap|to_user|mem|hex)',
+  'mangle_path$',
+  'sysfs_emit',
+  'audit_log_v?format',
+  'put_dec',
+  '(?:special_hex_number|dentry_name|bdev_name|format_flags|ptr_to_id|time64_str|rtc_str)$',
+  'v?sscanf$',
+  '_parse_integer',
+  'dev_vprintk_emit',
+  '_{0,4}dynamic_(?:pr|dev|netdev|ibdev)_(?:debug|dbg)',
   '*va_format',
   '*hex_dump',
   '*perf_trace',
   '(?:string(?:_nocheck)?|pointer|number|format_decode|\\w{1,20}_string)$',
-  'dev_(?:info|notice|warn|err|alert|crit|emerg)',
-  '_dev_(?:info|notice|warn|err|alert|crit|emerg)',
-  'v?scnprintf$',
-  'v?sprintf$',
+  '_?(?:dev|netdev)_(?:info|notice|warn|err|alert|crit|emerg)',
 ];
 
 /** Common code of objects, devices, inodes and deferred work: the failure is its caller's. */
