@@ -1,4 +1,4 @@
-/** Where `npm ci` stands: under gdb on the serial console, as the bug report did it, and by `vm.stacks`. */
+/** Where `npm ci` is blocked: under gdb on the serial console, as the bug report did it, and by `vm.stacks`. */
 import { boot, debian } from '@qmpilot/core';
 import { parseGdbBacktrace } from '@qmpilot/core/detect';
 

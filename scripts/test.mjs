@@ -36,7 +36,7 @@ process.on('exit', () => rmSync(reports, { recursive: true, force: true }));
 const begun = performance.now();
 const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
 
-// The contract and e2e tests run on a second QEMU as well, and fail where it cannot be had.
+// The contract and e2e tests run on a second QEMU as well, and fail where it is not available.
 if (wanted.includes('contract') || wanted.includes('e2e'))
   run('sh', ['tools/qmp-schema/fetch-qemu.sh', 'trixie'], { stdio: ['ignore', 'ignore', 'inherit'] });
 

@@ -68,7 +68,7 @@ const MISDEEDS: Readonly<Record<string, Attempt>> = {
 
 type Prepare = NonNullable<Parameters<typeof defineScenario>[0]['prepare']>;
 
-/** The same while the guest is prepared. None of them returns before it is told to. */
+/** The same while the guest is prepared. None of them returns before its signal. */
 const PREPARE_MISDEEDS: Readonly<Record<string, Prepare>> = {
   'fills-disk': (vm, { signal }) =>
     inGuest(vm, 'busybox dd if=/dev/zero of=/dev/vda bs=1048576 count=100 conv=fsync', signal),

@@ -49,7 +49,7 @@ export class Nix implements Disposable {
       return new Nix(stdout.trim());
     } catch (error) {
       if (error instanceof Error && 'code' in error && error.code === 125)
-        return `no Nix here, and none to be had: ${error.message}`;
+        return `no Nix here, and none could be fetched: ${error.message}`;
       throw error;
     }
   }

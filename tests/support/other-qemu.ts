@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 /** A Debian suite whose QEMU is tested beside the host's own: 10.0. */
 const OTHER_SUITE = 'trixie';
 
-/** The folder of that QEMU; fetched by `npm run setup`, or now. Throws, with apt's words, where it cannot be had. */
+/** The folder of that QEMU; fetched by `npm run setup`, or now. Throws, with apt's message, where it cannot be fetched. */
 export function otherQemu(): { readonly system: string; readonly image: string; readonly agent: string } {
   const script = fileURLToPath(new URL('../../tools/qmp-schema/fetch-qemu.sh', import.meta.url));
   const folder = execFileSync('sh', [script, OTHER_SUITE], {

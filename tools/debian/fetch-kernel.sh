@@ -1,7 +1,7 @@
 #!/bin/sh
 # Puts Debian's kernel for any machine into a cache, with drivers that the cloud kernel of our guests does not have:
 #   fetch-kernel.sh    prints a folder with `vmlinuz`, the drivers, and `order`, which names them in the order they load in
-# Exit status 125 where it could not be had.
+# Exit status 125 where it could not be fetched.
 set -eu
 suite=bookworm
 drivers='virtio_pci virtio_blk virtio_console virtio_net crc32c_generic ext4 overlay 9pnet_virtio 9p virtiofs efivarfs'

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Unpacks Debian's EFI firmware for QEMU into a cache, without installing it:
 #   fetch-ovmf.sh    prints the folder with OVMF_CODE_4M.fd and OVMF_VARS_4M.fd
-# Exit status 125 where it could not be had.
+# Exit status 125 where it could not be fetched.
 set -eu
 suite=bookworm
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/qmpilot/ovmf

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Unpacks packages of another Debian suite into a new folder, beside the host's own and without installing anything:
 #   unpack.sh SUITE FOLDER [--alone] PACKAGE...      with all they depend on, down to libc; --alone: only themselves
-# The mirror and the keys are those of the host's apt. Needs apt-get and dpkg-deb, not root. Exit status 125: it could not be had.
+# The mirror and the keys are those of the host's apt. Needs apt-get and dpkg-deb, not root. Exit status 125: it could not be fetched.
 set -eu
 usage='usage: unpack.sh SUITE FOLDER [--alone] PACKAGE...'
 suite=${1:?$usage} folder=${2:?$usage}

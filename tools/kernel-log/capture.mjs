@@ -68,7 +68,7 @@ try {
   rmSync(work, { recursive: true, force: true });
 }
 
-/** Kernel, modules and busybox, out of a tree that is thrown away. */
+/** Kernel, modules and busybox, out of a temporary tree. */
 function build() {
   const hooks = [
     `--customize-hook=copy-in ${join(HERE, 'fail.c')} ${join(HERE, 'Makefile')} /tmp`,

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Unpacks the Nix of Debian's trixie into a cache, beside the host's own and without installing anything:
 #   fetch-nix.sh               prints the folder that holds its programs: nix, nix-instantiate
-# The mirror and the keys are those of the host's apt. Needs mmdebstrap, not root; exit status 125 where that is not to be had.
+# The mirror and the keys are those of the host's apt. Needs mmdebstrap, not root; exit status 125 where it could not be fetched.
 set -eu
 suite=trixie
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/qmpilot/nix

@@ -2,7 +2,7 @@
 # Unpacks the QEMU and the guest agent of another Debian suite into the cache, once:
 #   fetch-qemu.sh SUITE     prints a folder with the programs qemu-system-x86_64, qemu-img and qemu-ga, which run with the suite's
 #                           own libraries, and the agent's schema, qga-schema.json
-# SUITE is bookworm, trixie, sid, ... Needs apt-get and dpkg-deb, not root. Exit status 125: it could not be had.
+# SUITE is bookworm, trixie, sid, ... Needs apt-get and dpkg-deb, not root. Exit status 125: it could not be fetched.
 set -eu
 suite=${1:?usage: fetch-qemu.sh SUITE}
 here=$(dirname "$(readlink -f "$0")")

@@ -40,7 +40,7 @@ describe('the help', () => {
     ]);
     for (const path of [[], ...paths])
       for (const line of help(width, ...path).split('\n'))
-        // Examples are not wrapped, as they are to be copied: they are written to fit.
+        // Examples are not wrapped, so that they can be copied: they are written to fit.
         if (!line.startsWith('Usage:'))
           expect({ path, line, fits: line.length <= width }).toEqual({ path, line, fits: true });
   });

@@ -38,7 +38,7 @@ describe('nixosModules.qmpilot', () => {
     expect(await agent('qmpilot.guestAgent = false;')).toBe(false);
   });
 
-  it('leaves snapshots to the VM that stands beside a configuration without qemu-vm.nix', async () => {
+  it('leaves snapshots to the VM beside a configuration without qemu-vm.nix', async () => {
     const value = await host.nix.expression(
       'let c = nixos { options.virtualisation.vmVariant = lib.mkOption { type = lib.types.anything; default = { }; }; config.qmpilot = { enable = true; snapshot.enable = true; }; }; in builtins.attrNames c.system.build.units',
     );

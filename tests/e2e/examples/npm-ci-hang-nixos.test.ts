@@ -99,7 +99,7 @@ describe('npm-ci-hang --guest nixos', () => {
         writeFileSync(path, '#!/bin/sh\necho "cannot create disk image" >&2\nexit 3\n', { mode: 0o755 });
         return { QMPILOT_NIXOS_SCRIPT: path };
       },
-      /^qmpilot: the start script .*run-short-vm exited with status 3 before its QEMU could be talked to; it said: cannot create disk image$/m,
+      /^qmpilot: the start script .*run-short-vm exited with status 3 before its QEMU answered; it said: cannot create disk image$/m,
     ],
   ])('says what is wrong, and is no verdict on the kernel: %s', async (_what, status, environment, message) => {
     const { code, stdout, stderr } = await repro(environment());

@@ -27,7 +27,7 @@ let dir: string;
 let own: string;
 let kept: string;
 let vm: Vm;
-/** What is made is to be closed by itself, not by luck. */
+/** What is made must be closed explicitly, not by chance. */
 const umask = process.umask(0);
 const before = { tmp: process.env['TMPDIR'], ram: process.env['QMPILOT_RAM_DIR'] };
 beforeAll(async () => {
@@ -178,7 +178,7 @@ describe('the network of a guest', () => {
     const heard = async (vm: Vm | undefined) =>
       (await vm?.exec(`exec 3<>/dev/tcp/10.0.2.2/${port} && cat <&3`, { timeout: '20s' }))?.stdout;
     expect(await heard(guest)).toBe(answer);
-    // The same where the guest was put back, and in forks of it.
+    // The same after a restore, and in forks.
     await guest.snapshot('up');
     await guest.restore('up');
     expect(await heard(guest)).toBe(answer);

@@ -46,7 +46,7 @@ const withDisks = (vm: Vm) =>
   );
 const write = (vm: Vm, disk: string, text: string) =>
   run(vm, `echo ${text} | busybox dd of=/dev/${disk} conv=notrunc,fsync`);
-/** The caches of a guest that was put back are those of its RAM: the disk itself is read. */
+/** The caches of a restored guest are those of its RAM: the disk itself is read. */
 const read = async (vm: Vm, disk: string) =>
   /^((?:mine|first|constant|one|two|three)\S*)/m.exec(
     await run(vm, `busybox dd if=/dev/${disk} iflag=direct bs=4096 count=1 2>/dev/null | busybox head -c 16; echo`),

@@ -222,7 +222,7 @@ describe('the strategy file', () => {
   it('saves, forks and restores with all RAM in the state', async () => {
     await vm.expectOk('echo ram > /run/nonce; echo disk > /root/nonce');
     const snapshot = await vm.snapshot('whole', { strategy: 'file' });
-    expect(snapshot).toMatchObject({ strategy: 'file', reason: 'asked for' });
+    expect(snapshot).toMatchObject({ strategy: 'file', reason: 'requested' });
     await vm.expectOk('echo changed > /run/nonce; echo changed > /root/nonce');
     const fork = await snapshot.fork();
     expect((await fork.exec('cat /run/nonce /root/nonce')).stdout).toBe('ram\ndisk\n');
@@ -241,7 +241,7 @@ describe('the strategy file', () => {
   });
 });
 
-describe('what stands in the way of a snapshot', () => {
+describe('what prevents a snapshot', () => {
   it('is said before one is tried, with the remedy, and the VM continues', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'blockers-test-'));
     const files = await makeTinyGuest(folder);

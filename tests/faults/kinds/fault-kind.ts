@@ -25,7 +25,7 @@ export interface FaultKind {
   readonly repair?: (run: FaultRun) => void | Promise<void>;
 }
 
-/** A fault of the scenario while it prepares the guest: it waits for ever then, so that what ends the run is not the scenario. */
+/** A fault of the scenario while it prepares the guest: it waits forever then, so that what ends the run is not the scenario. */
 export function inPrepare(
   name: string,
   fault: string,

@@ -41,7 +41,7 @@ export const QEMU_FAULTS: readonly FaultKind[] = [
   {
     name: 'QEMU gets SIGSTOP',
     exits: ANY_END,
-    says: /QEMU .*has been stopped by a signal|--version failed/,
+    says: /QEMU .*was stopped by a signal|--version failed/,
     inject: signalled('SIGSTOP'),
   },
   {

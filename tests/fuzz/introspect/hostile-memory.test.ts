@@ -70,7 +70,7 @@ describe('whatever a guest has in its memory', () => {
   );
 
   it(
-    'type information is read or refused, and no type is followed for ever',
+    'type information is read or refused, and no type is followed forever',
     async () => {
       const { bytes } = clean.btf;
       const change = fc.tuple(fc.integer({ min: 24, max: bytes.length - 4 }), fc.nat(0xffff));

@@ -5,12 +5,12 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
 export interface Block {
-  /** `docs/qmp.md:5`: where its first line stands. */
+  /** `docs/qmp.md:5`: the position of its first line. */
   readonly at: string;
   readonly page: string;
   readonly line: number;
   readonly language: string;
-  /** What stands behind the language: `runnable`. */
+  /** What follows the language: `runnable`. */
   readonly marks: readonly string[];
   readonly text: string;
 }

@@ -23,7 +23,7 @@ export async function smoke(packed, peers, folder) {
       join(project, 'package.json'),
       JSON.stringify({ name: 'smoke', private: true, type: 'module', dependencies }),
     );
-    // npm is a program for `env node`: it runs on the version that stands first.
+    // npm is a program for `env node`: it runs on the version that comes first.
     const env = { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH}` };
     // ssh2 would compile an optional part of itself, which it does without.
     mustRun(

@@ -43,7 +43,7 @@ const begin: readonly [number, RunEvent][] = [
 const size = { columns: 90, rows: 24, color: false };
 
 describe('the live display', () => {
-  it('says what goes on before the first attempt', () => {
+  it('says what happens before the first attempt', () => {
     expect(renderBlock(stateAfter([0, { type: 'progress', message: 'making the image\nmore' }]), 1, size)).toEqual([
       '· making the image',
     ]);

@@ -18,7 +18,7 @@ it.each([
 });
 
 it.each([
-  ['QEMU 7.2.22, tcg: asked for', 'QEMU 7.2.22 with TCG (asked for)'],
+  ['QEMU 7.2.22, tcg: requested', 'QEMU 7.2.22 with TCG (requested)'],
   [
     'QEMU 7.2.22, tcg: KVM does not run this kernel:\nkvm_buf_set_msrs: Assertion',
     'QEMU 7.2.22 with TCG (KVM failed its check; see qmpilot doctor)',

@@ -9,7 +9,7 @@ const REPLACEMENTS: readonly (readonly [pattern: RegExp, replacement: string])[]
   [/vm\.console works without/, 'qmpilot console and type work without'],
   [/openShell\(.*$/, 'wait for one of these commands, or end it'],
   [/create one with snapshot\.save\(path\)/, 'create one with qmpilot snapshot save VM NAME DIRECTORY'],
-  [/say via: 'acpi'/, 'use qmpilot stop'],
+  [/use via: 'acpi'/, 'use qmpilot stop'],
   [/say accelerator: '(\w+)'/, 'use --accelerator $1'],
 ];
 

@@ -9,7 +9,7 @@ describe('the log of a guest as plain text', () => {
     expect(shown).toBe('ok\ta\nbell\\x07\nhalf\n');
   });
 
-  it('does not wait for ever for the end of a line', () => {
+  it('does not wait forever for the end of a line', () => {
     const log = new GuestLog();
     expect(log.push(Buffer.alloc(70_000, 'x')).length).toBe(65_537);
   });

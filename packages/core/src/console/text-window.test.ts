@@ -16,7 +16,7 @@ describe('TextWindow', () => {
     }
   });
 
-  it('finds what lies across pieces, and what stands before the place where the search begins', () => {
+  it('finds text across pieces, and text before the position where the search begins', () => {
     const window = new TextWindow(1000);
     for (const piece of ['on', 'e\nt', 'wo', '\nthree']) window.append(piece);
     expect(window.find('two', 2)).toBe(4);

@@ -1,7 +1,7 @@
 import type { WaitOptions } from '../util/async/deadline.js';
 
 export interface TypeOptions extends WaitOptions {
-  /** Keeps the text out of recorded events; the guest's echo of it is on the console nevertheless. Default false. */
+  /** Keeps the text out of recorded events; the guest's echo of it is still on the console. Default false. */
   readonly secret?: boolean | undefined;
 }
 

@@ -15,7 +15,8 @@ interface Share {
  */
 export async function sharedFolders(shares: readonly Share[]): Promise<readonly SharedFolder[]> {
   const twice = shares.find(({ guest }, index) => shares.findIndex((other) => other.guest === guest) !== index);
-  if (twice) throw new QmpilotError('USAGE', `share: two folders of the host are to be at ${twice.guest} of the guest`);
+  if (twice)
+    throw new QmpilotError('USAGE', `share: two folders of the host have the same path ${twice.guest} in the guest`);
   return Promise.all(
     shares.map(async ({ host, guest, writable = false }, index) => {
       const path = resolve(host);

@@ -49,7 +49,7 @@ export async function chooseAccelerator(
   options: WaitOptions = {},
 ): Promise<AcceleratorChoice> {
   const wanted = request.wanted ?? 'auto';
-  if (wanted !== 'auto') return { accelerator: wanted, reason: 'asked for' };
+  if (wanted !== 'auto') return { accelerator: wanted, reason: 'requested' };
   const unusable = await whyKvmCannotOpen();
   if (unusable) return { accelerator: 'tcg', reason: unusable };
   if (!request.kernel) return { accelerator: 'tcg', reason: 'KVM cannot be verified without a kernel file to boot' };

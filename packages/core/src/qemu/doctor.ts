@@ -112,10 +112,10 @@ async function checkKvm(): Promise<HostCheck> {
     return {
       name,
       status: last.accelerator === 'kvm' ? 'ok' : 'warn',
-      detail: `proved ${last.provenAt ?? ''}: ${last.accelerator}, because ${last.reason}`,
+      detail: `checked ${last.provenAt ?? ''}: ${last.accelerator}, because ${last.reason}`,
     };
   const unusable = await whyKvmCannotOpen();
-  const detail = unusable ?? '/dev/kvm opens; whether a guest runs under it is not proved yet';
+  const detail = unusable ?? '/dev/kvm opens; whether a guest runs under it has not been checked yet';
   return {
     name,
     status: 'warn',

@@ -165,7 +165,7 @@ function explanation({ attempts }: RunInput): string {
   const open =
     dumped === undefined
       ? ''
-      : `Its memory was kept. In the run directory, this reads it:\n\n${fence(openCommand(dumped))}`;
+      : `Its memory was dumped. To read it, run this in the run directory:\n\n${fence(openCommand(dumped))}`;
   if (first?.explanation === undefined) return open;
   const also =
     others.length === 0

@@ -155,7 +155,7 @@ async function mustBeOurs(path: string): Promise<void> {
   });
 }
 
-/** Holds nothing, or what stands there for a moment while a run begins: run.json comes last. */
+/** Holds nothing, or what is there for a moment while a run begins: run.json comes last. */
 async function isFresh(path: string): Promise<boolean> {
   const isEmpty = {
     [ATTEMPTS]: async (file: string) => ((info) => info.isFile() && info.size === 0)(await lstat(file)),

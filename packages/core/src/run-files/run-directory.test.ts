@@ -71,7 +71,7 @@ describe('a run directory', () => {
     });
   });
 
-  it('counts an attempt once although it stands there twice', async () => {
+  it('counts an attempt once although it is there twice', async () => {
     const file = await made();
     await appendFile(file, `${JSON.stringify(record(2, 'reproduced'))}\n`);
     const journal = await Journal.reopen(join(dir, 'run'));

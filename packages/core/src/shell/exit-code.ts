@@ -5,6 +5,6 @@ export function readExitCode(said: string, name: string): number {
   const code = /^\d{1,3}(?=k?$)/.exec(said)?.[0];
   if (code !== undefined && Number(code) <= 255) return Number(code);
   throw new QmpilotError('SHELL_LOST', `${name} gave ${JSON.stringify(said.slice(0, 40))} as an exit code`, {
-    hint: 'what answers in the guest is not the shell that was started there',
+    hint: 'something other than the shell that was started answers in the guest',
   });
 }

@@ -105,7 +105,7 @@ export class SnapshotStore {
     const { saved } = this.get(name);
     if (saved.strategy !== 'internal') return saved;
     throw new QmpilotError('SNAPSHOT', `the snapshot ${name} is internal to one QEMU and cannot be forked`, {
-      hint: "make it with the strategy 'template', if vm.snapshotBlockers() names nothing that prevents that",
+      hint: "make it with the strategy 'template', if vm.snapshotBlockers() lists nothing that prevents that",
     });
   }
 

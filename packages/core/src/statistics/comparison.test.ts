@@ -55,7 +55,7 @@ describe('fisherExact', () => {
     [0, -1],
     [NaN, 3],
     [1, Infinity],
-  ])('refuses %d of %d, which cannot have been counted', (failures, attempts) => {
+  ])('refuses %d failures in %d attempts', (failures, attempts) => {
     const impossible = { failures, attempts };
     for (const use of [
       () => fisherExact(impossible, count(0, 3)),

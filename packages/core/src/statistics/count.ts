@@ -6,10 +6,10 @@ export interface Count {
   readonly attempts: number;
 }
 
-/** @throws {USAGE} for what cannot have been counted: of 3 attempts 5 do not fail, and a test of that would call it a sure thing */
+/** @throws {USAGE} for an invalid count, such as 5 failures in 3 attempts, which a test would call certain */
 export function checkCount({ failures, attempts }: Count): void {
   if (Number.isSafeInteger(failures) && Number.isSafeInteger(attempts) && failures >= 0 && failures <= attempts) return;
-  throw new QmpilotError('USAGE', `${failures} of ${attempts} cannot have been counted`, {
-    hint: 'failures and attempts are whole numbers, and no more fail than were made',
+  throw new QmpilotError('USAGE', `invalid count: ${failures} failures in ${attempts} attempts`, {
+    hint: 'give whole numbers, and not more failures than attempts',
   });
 }

@@ -16,7 +16,7 @@ const TIE = 1 + 1e-7;
 /**
  * Fisher's exact test of two rates: given the margins, how probable tables like this are when both fail equally often
  * (R. A. Fisher, Statistical Methods for Research Workers, 1934; the two-sided p as R's `fisher.test` has it).
- * @throws {USAGE} for what cannot have been counted
+ * @throws {USAGE} for an invalid count
  */
 export function fisherExact(first: Count, second: Count): FisherResult {
   checkCount(first);

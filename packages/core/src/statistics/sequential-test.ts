@@ -18,7 +18,7 @@ const MAX_LEFT = 10_000_000;
  * seen, averaged over rates on that side, against its likelihood at the goal's rate. For every true rate on the other side this
  * ratio is a non-negative supermartingale that starts at 1, so by Ville's inequality it ever exceeds 1 / (1 - confidence) with a
  * probability of at most 1 - confidence. Hence both errors, calling `holds` what is not so and calling `refuted` what holds, are
- * each at most 1 - confidence, however long one looks and whenever one stops. Only a rate at the very limit may stay open for ever.
+ * each at most 1 - confidence, however long one looks and whenever one stops. Only a rate at the very limit may stay open forever.
  *
  * Push attempts in the order of their numbers: in the order in which they end, quick ones would count first.
  */

@@ -4,7 +4,7 @@ import { quantileOfConfidence } from './normal.js';
 /**
  * The Wilson score interval of a proportion (E. B. Wilson, JASA 22, 1927; without continuity correction, method 3 of
  * Newcombe, Statistics in Medicine 17, 1998). Two-sided; `confidence` is 0.95 unless said otherwise. Null when nothing was tried.
- * @throws {USAGE} for what cannot have been counted, or a confidence that is not between 0 and 1
+ * @throws {USAGE} for an invalid count, or a confidence that is not between 0 and 1
  */
 export function wilsonInterval(successes: number, trials: number, confidence = 0.95): [number, number] | null {
   checkCount({ failures: successes, attempts: trials });

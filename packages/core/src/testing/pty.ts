@@ -3,7 +3,7 @@ import { Duplex } from 'node:stream';
 
 /** A program on a pseudo-terminal, as {@link openPty} starts it. */
 export interface Pty {
-  /** What the program writes, and what it is written. */
+  /** The output of the program, and its input. */
   readonly stream: Duplex;
   /** Kills the program and all processes that it started, and closes the stream. */
   readonly close: () => void;

@@ -32,7 +32,7 @@ declare module 'vitest' {
     toShow(pattern: string | RegExp, options?: ScreenWaitOptions): Promise<void>;
   }
   interface TaskMeta {
-    /** Where the evidence of a failed test with a VM lies. */
+    /** Where the evidence of a failed test with a VM is. */
     qmpilot?: { readonly artifacts: string };
   }
   interface TestArtifactRegistry {

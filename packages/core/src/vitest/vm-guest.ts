@@ -134,7 +134,7 @@ async function bootGuest(options: VmGuestOptions, { signal, pool, request }: Sta
         'SNAPSHOT',
         `each test needs its own VM, and this guest cannot be forked: ${snapshot.reason}`,
         {
-          hint: 'leave out what only one QEMU can have',
+          hint: 'leave out devices and ports that only one QEMU can have',
         },
       );
     }

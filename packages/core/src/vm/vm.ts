@@ -177,7 +177,7 @@ export class Vm implements AsyncDisposable {
     return (shell ?? sampling) !== undefined;
   }
 
-  /** Calls `listener` for everything that happens to the VM; returns an unsubscribe function. */
+  /** Calls `listener` foreverything that happens to the VM; returns an unsubscribe function. */
   onEvent(listener: (event: VmEvent) => void): () => void {
     return this.#context.onEvent(listener);
   }
@@ -288,7 +288,7 @@ export class Vm implements AsyncDisposable {
   }
 
   /**
-   * Saves RAM, devices and disks as they are now under a name. The guest goes on afterwards, with the strategy `template` in a
+   * Saves RAM, devices and disks as they are now under a name. The guest continues afterwards, with the strategy `template` in a
    * new QEMU. It continues as well when saving fails.
    * @throws {USAGE} for a name that is taken or not allowed
    * @throws {SNAPSHOT} when QEMU cannot save this machine, with its reason

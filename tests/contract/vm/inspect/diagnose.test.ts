@@ -54,7 +54,7 @@ it.concurrent.each<[string, string, LifeState, object, RegExp]>([
     'w',
     'watchdog',
     { watchdog: 'pause', runState: 'watchdog' },
-    /^the watchdog ran out \(action pause\)$/,
+    /^the watchdog expired \(action pause\)$/,
   ],
   [
     'a panic that it told QEMU of',
@@ -64,13 +64,13 @@ it.concurrent.each<[string, string, LifeState, object, RegExp]>([
     /^the guest told QEMU that its kernel panicked$/,
   ],
   [
-    'a virtual CPU that waits for ever',
+    'a virtual CPU that waits forever',
     'h',
     'idle',
     { runState: 'running' },
     /; its virtual CPU is idle: the guest waits for something$/,
   ],
-  ['a virtual CPU that spins', 's', 'spinning', { runState: 'running' }, /1 of 1 virtual CPUs never rest/],
+  ['a virtual CPU that spins', 's', 'spinning', { runState: 'running' }, /1 of 1 virtual CPUs are always busy/],
 ])(
   'a guest without a kernel falls silent by %s: watch and diagnose say so',
   async (_, letter, state, signs, reason) => {

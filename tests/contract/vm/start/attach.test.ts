@@ -193,10 +193,10 @@ describe('attach to a running QEMU', () => {
     await expect(again.snapshot('one')).rejects.toMatchObject({
       code: 'SNAPSHOT',
       message: expect.stringMatching(/needs a writable qcow2 disk/),
-      hint: expect.stringMatching(/was attached to/),
+      hint: expect.stringMatching(/this VM was attached/),
     });
     expect(await again.snapshotBlockers({ strategy: 'template' })).toContainEqual({
-      reason: 'its QEMU was attached to, and belongs to the program that started it',
+      reason: 'this VM was attached: its QEMU belongs to the program that started it',
       remedy: 'start it by boot()',
     });
     expect(qemu.exitCode).toBeNull();

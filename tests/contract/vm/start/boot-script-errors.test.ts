@@ -55,19 +55,19 @@ describe('errors of nixos({ script })', () => {
       'a script that keeps our arguments',
       () => script(`${QEMU} "$@" -name other`),
       'USAGE',
-      /does not hand its arguments on/,
+      /does not pass its arguments to QEMU/,
     ],
     [
       'a script that passes none of our arguments to QEMU',
       () => script(`${QEMU} -display none -S -monitor none -serial null`),
       'USAGE',
-      /does not hand its arguments on/,
+      /does not pass its arguments to QEMU/,
     ],
     [
       'a script that runs QEMU as a child without our arguments',
       () => script(`${QEMU.replace('exec ', '')} -display none -S -monitor none -serial null`, 'true'),
       'USAGE',
-      /does not hand its arguments on/,
+      /does not pass its arguments to QEMU/,
     ],
     [
       'a script that does not exec QEMU',

@@ -44,7 +44,7 @@ describe('a snapshot of nixos({ script })', () => {
       nixos({ script: script(`${QEMU} -drive file=${dir}/their.vmdk,if=virtio,id=their "$@"`) }),
       async (vm) => {
         expect(await vm.snapshotBlockers({ strategy: 'file' })).toContainEqual({
-          reason: expect.stringMatching(/their\.vmdk\) is of the format vmdk/),
+          reason: expect.stringMatching(/their\.vmdk\) has the format vmdk/),
           remedy: expect.stringMatching(/convert/),
         });
         await expect(vm.snapshot('refused', { strategy: 'file' })).rejects.toMatchObject({

@@ -30,7 +30,7 @@ function buildModule(suite: string): string | undefined {
 }
 
 describe.each([
-  // Two CPUs: one spins for a spinlock for ever.
+  // Two CPUs: one spins for a spinlock forever.
   { suite: 'bookworm', release: /^6\.1\./, cpus: 2, spin: true },
   { suite: 'bookworm-backports', release: /^6\.(?!1\.)\d+\./, cpus: 1, spin: false },
 ])('locks of every kind on the kernel of $suite', ({ suite, release, cpus, spin }) => {

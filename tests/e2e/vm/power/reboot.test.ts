@@ -101,7 +101,7 @@ describe('a VM whose QEMU has ended', () => {
   it('is off after a poweroff that was asked for, and says since when', async () => {
     const waiting = vm.waitForPort(9, { timeout: '5m' }).catch((error: unknown) => error);
     expect(await vm.poweroff()).toMatchObject({ end: 'off' });
-    const off = { code: 'CLOSED', message: expect.stringMatching(/^the guest of \S+ is off since \d\d:\d\d$/) };
+    const off = { code: 'CLOSED', message: expect.stringMatching(/^the guest of \S+ has been off since \d\d:\d\d$/) };
     expect(await waiting).toMatchObject(off);
     const after = [vm.exec('true'), vm.poweroff(), vm.snapshot('late')];
     for (const one of await Promise.allSettled(after)) expect(one).toMatchObject({ status: 'rejected', reason: off });

@@ -109,7 +109,7 @@ describe('attach, to a QEMU that was started by hand', () => {
     expect((await vm.exec('cat /run/state')).stdout).toBe('before\n');
     await expect(vm.snapshot('template', { strategy: 'template' })).rejects.toMatchObject({
       code: 'SNAPSHOT',
-      message: expect.stringMatching(/was attached to, and belongs to the program that started it/),
+      message: expect.stringMatching(/this VM was attached: its QEMU belongs to the program that started it/),
       hint: expect.stringMatching(/internal/),
     });
     await expect(vm.fork('inside')).rejects.toMatchObject({ code: 'SNAPSHOT' });

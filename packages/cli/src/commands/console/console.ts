@@ -13,7 +13,7 @@ const HELP = `
 Ctrl-] detaches; the VM keeps running. Several terminals can be attached at once; the guest's terminal takes the size of the one that was
 attached or resized last. Guest output cannot change the clipboard, the title or the input of your terminal.
 
-Keystrokes are not recorded. What the guest echoes is in its log; password prompts do not echo.`;
+Keystrokes are not recorded. Text that the guest echoes is in its log; password prompts do not echo.`;
 
 export function registerConsole(program: Command): void {
   program

@@ -14,14 +14,14 @@ const FINDS = `
 vmlinux is looked for by the build id of the kernel: in installed -dbg packages (/usr/lib/debug), in the tree that the kernel was built in, and by debuginfod where $DEBUGINFOD_URLS is set. --vmlinux names the file, or a built tree.`;
 
 const GDB_HELP = `
-Opens the gdb server of QEMU, and starts gdb with the symbols of the kernel, moved to where KASLR has put it. The VM is stopped while gdb has it stopped, and runs on afterwards.
+Opens the gdb server of QEMU, and starts gdb with the symbols of the kernel, moved to where KASLR has put it. The VM stops while gdb stops it, and continues when gdb exits.
 ${FINDS}
 
   qmpilot gdb web
   qmpilot gdb web --vmlinux ~/linux -- -batch -ex bt`;
 
 const DUMP_HELP = (tool: string, example: string) => `
-A VM is dumped to a temporary file first, as large as its memory; a name with a slash is that of a dump which qmpilot dump wrote. The guest has to have told QEMU its VMCOREINFO: the module qemu_fw_cfg does that, when it was loaded before the dump.
+A VM is dumped to a temporary file first, as large as its memory; a name with a slash is the path of a dump written by qmpilot dump. The guest must have passed its VMCOREINFO to QEMU: the module qemu_fw_cfg does that if it was loaded before the dump.
 ${FINDS}
 
   qmpilot ${tool} web

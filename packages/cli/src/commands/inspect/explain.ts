@@ -27,9 +27,9 @@ interface ExplainCommandOptions {
 export function registerExplain(program: Command): void {
   program
     .command('explain')
-    .description('say which tasks of a VM are stuck, what they wait for, and who holds it')
+    .description('show which tasks of a VM are stuck, what they wait for, and which task holds it')
     .argument('[vm]', 'name of the VM')
-    .option('--dump <file>', 'read this memory dump, which qmpilot dump wrote, in place of a VM')
+    .option('--dump <file>', 'read this memory dump, written by qmpilot dump, instead of a VM')
     .option('--min-wait <time>', 'leave out tasks that have been blocked for less (default: 2s)', duration)
     .option('--btf <file>', 'type information of the kernel, where it has none in memory')
     .option('--stacks', 'print the kernel stacks of the stuck tasks and of those that hold their locks')

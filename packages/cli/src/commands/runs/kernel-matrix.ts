@@ -44,7 +44,7 @@ export async function runMatrix<O extends MatrixOptions>(
     const report = await writeReport(dirs, join(out, 'report.html'));
     if (options.json !== true) process.stdout.write(`report: ${visible(report)}\n`);
   } catch (error) {
-    // The runs are on disk, and their verdict stands.
+    // The runs are on disk, and their verdict is valid.
     process.stderr.write(
       `qmpilot: cannot write the report: ${visible(error instanceof Error ? error.message : String(error))}\n`,
     );

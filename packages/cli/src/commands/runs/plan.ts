@@ -39,8 +39,8 @@ interface Plan {
 }
 
 const HELP = `
-A failure that occurs at some rate can stay away by luck. This command computes how many attempts must be clean, without any failure,
-before luck is too improbable. Give one of --rate, --before and --from.`;
+A failure that occurs at some rate can be absent by chance. This command computes how many attempts must be clean, without any failure,
+before chance is an unlikely explanation. Give one of --rate, --before and --from.`;
 
 export function registerPlan(program: Command): void {
   program

@@ -20,7 +20,7 @@ const COMPARISON = 'qmpilot-report.html';
 const HELP = `
 Shards of one run are merged. Other runs are compared with the first one, so name the run before the fix first.
 
-A run that is still going on or was killed can be reported on, too.`;
+A run that is in progress, or was killed, can be reported as well.`;
 
 export function registerReport(program: Command): void {
   program

@@ -42,8 +42,8 @@ Exit status, as git bisect run expects it: 0 not reproduced, 1 reproduced, 2 usa
 An attempt that throws (a failed command, an assertion) is inconclusive. If there is one and none is reproduced, the status is 125; to
 count it as a failure, use fail() or failOn: 'throw' in the scenario.
 
-With several --kernel, the run directory has one run for each kernel, and a report that compares them. Exit status: that of the runs
-together, 1 when a kernel reproduces.
+With several --kernel, the run directory has one run for each kernel, and a report that compares them. Exit status: that of all
+runs together; 1 when the failure is reproduced with any kernel.
 
 With --until: 0 the rate is shown to be below the limit, 1 above it, 125 neither.
 
@@ -77,7 +77,11 @@ export function registerRepro(program: Command): void {
       "run only this part of the attempts: 2/5, or auto: the part of this job, by the CI system's variables",
       shardArgument,
     )
-    .option('--shards <n>', 'with --shard auto: number of parts, where the environment does not tell', wholeNumber)
+    .option(
+      '--shards <n>',
+      'with --shard auto: number of parts, where the environment does not provide it',
+      wholeNumber,
+    )
     .option('--seed <n>', 'seed of the run, from which each attempt gets its own', seed)
     .option('--json', 'print JSON lines')
     .option('--quiet', 'print only the summary and errors')

@@ -31,7 +31,7 @@ describe('--shard auto', () => {
 
   it.each([
     ['no variables', {}, undefined, /does not say which shard/],
-    ['Kubernetes without --shards', { JOB_COMPLETION_INDEX: '0' }, undefined, /does not tell its number/],
+    ['Kubernetes without --shards', { JOB_COMPLETION_INDEX: '0' }, undefined, /does not provide its number/],
     ['an index beyond', { JOB_COMPLETION_INDEX: '3' }, 3, /has 3 jobs, and this is number 4/],
     ['a text', { CI_NODE_INDEX: 'two', CI_NODE_TOTAL: '5' }, undefined, /CI_NODE_INDEX is "two"/],
     ['no total', { CI_NODE_INDEX: '2' }, undefined, /CI_NODE_TOTAL is not set/],

@@ -83,7 +83,7 @@ function shardOf(source: ShardSource, environment: Environment, shards: number |
     });
   const count = told ?? shards;
   if (count === undefined)
-    throw new QmpilotError('USAGE', `--shard auto: ${source.name} does not tell its number of jobs`, {
+    throw new QmpilotError('USAGE', `--shard auto: ${source.name} does not provide its number of jobs`, {
       hint: 'add --shards N, with the value of completions of the Job',
     });
   const index = numberOf(environment, source.index) - source.first(environment) + 1;

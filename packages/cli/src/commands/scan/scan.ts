@@ -36,7 +36,7 @@ export function registerScan(program: Command): void {
     .addHelpText(
       'after',
       helpText(
-        'Logs may be packed by gzip, zstd, xz or bzip2. Exit status: 0 nothing found, 1 failures found, 2 usage error or an unreadable file, 125 cannot tell: the words of a failure in a log whose form is not known.',
+        'Logs may be compressed with gzip, zstd, xz or bzip2. Exit status: 0 nothing found, 1 failures found, 2 usage error or an unreadable file, 125 undecided: the words of a failure in a log of unknown format.',
       ),
     )
     .action(async (files: string[], options: ScanOptions) => {
@@ -101,7 +101,7 @@ class LogScan {
         throw new UnreadableLogError(`${this.#name} is a binary file, not a console log`);
       await this.#take([...detector.push(bytes, this.#elapsed()), ...detector.end(this.#elapsed())]);
     } catch (error) {
-      // Earlier findings are reported nevertheless.
+      // Earlier findings are still reported.
       await this.#take(detector.end(this.#elapsed()));
       if (!(error instanceof UnreadableLogError)) throw error;
       process.stderr.write(`qmpilot scan: ${visible(error.message)}\n`);

@@ -11,7 +11,7 @@ import { visible } from '../../render/text/visible.js';
 export function registerLs(snapshot: Command): void {
   snapshot
     .command('ls')
-    .description('list the saved snapshots, the last used first, or the snapshots of a VM')
+    .description('list the saved snapshots, most recently used first, or the snapshots of a VM')
     .argument('[vm]', 'name of a VM')
     .option('--json', 'print one JSON line for each')
     .action(async (name: string | undefined, { json = false }: { json?: boolean }) => {

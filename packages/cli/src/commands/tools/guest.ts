@@ -66,7 +66,7 @@ export function registerGuest(program: Command): void {
 
   guest
     .command('ls')
-    .description('list the images, each below the one it is built on, the last used first')
+    .description('list the images as a tree, most recently used first')
     .option('--json', 'print one JSON line for each')
     .action(async (options: JsonOption) => {
       const images = await listImages();

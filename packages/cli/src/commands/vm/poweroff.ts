@@ -22,7 +22,7 @@ export function registerPoweroff(program: Command): void {
     .command('poweroff')
     .description('power a VM off, follow the shutdown, and show where it stalls')
     .argument('<vm>', 'name of the VM')
-    .option('--timeout <time>', 'how long it may take (default: 3m)', duration)
+    .option('--timeout <time>', 'time limit (default: 3m)', duration)
     .option('--json', 'print the report as a JSON line')
     .addHelpText('after', helpText(HELP))
     .action(async (name: string, options: { timeout?: number; json?: boolean }) => {

@@ -57,6 +57,6 @@ function waitRequest(conditions: Omit<WaitCommandOptions, 'timeout'>): WaitReque
   const [request] = given;
   if (request && given.length === 1) return request;
   throw new QmpilotError('USAGE', `wait: ${given.length === 0 ? 'no condition' : 'several conditions'} given`, {
-    hint: 'give exactly one of the options that are listed by qmpilot wait --help',
+    hint: 'give exactly one condition: see qmpilot wait --help',
   });
 }

@@ -35,7 +35,7 @@ export function statusRow(rows: readonly (readonly ScreenCell[])[]): 'top' | 'bo
 
 /**
  * The panes of a tmux window, by the lines between them: an area is cut where a line goes through all of it. `previous` is
- * what was found before: where something was written over a line since, but half of it still stands, it still holds.
+ * what was found before: where something was written over a line since, but half of it is still there, it still holds.
  */
 export function findPanes(grid: CharacterGrid, window: ScreenRegion, previous?: PaneLayout): PaneLayout {
   const panes: ScreenRegion[] = [];

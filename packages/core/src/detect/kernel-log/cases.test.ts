@@ -59,7 +59,7 @@ function checkMessages(messages: string, { findings }: Expectation): void {
   const expected = summary(findings);
   const values = findings.map((finding) => expect.objectContaining(finding));
   for (const [form, prefixed] of Object.entries(PREFIXES)) {
-    // Words that anybody may print count only where the kernel's prefix stands before them.
+    // Words that any program may print count only after the kernel's prefix.
     if (form === 'by a CI service' && expected[0]?.startsWith('rust-panic') === true) continue;
     const found = scan(lines.map(prefixed).join(''));
     expect(summary(found), form).toEqual(expected);

@@ -172,7 +172,7 @@ describe('what only a register or a later line says', () => {
     expect(finding?.access).toMatchObject({ kind, address: expect.stringMatching(/^ffff/) });
   });
 
-  test('the CPU of a stall is the one that stalls, and the task of a lock report stands in its second line', () => {
+  test('the CPU of a stall is the one that stalls, and the task of a lock report is in its second line', () => {
     const stall = report([
       'rcu: INFO: rcu_sched self-detected stall on CPU',
       'rcu: \t3-....: (5249 ticks this GP) idle=14f/1/0x4000000000000002',

@@ -19,7 +19,7 @@ describe('diagnoseLife', () => {
       'the guest told QEMU that its kernel panicked: kernel panic: x',
     ],
     ['panicked', { panic: 'kernel panic: x' }, 'the console shows a panic: kernel panic: x'],
-    ['watchdog', { watchdog: 'reset' }, 'the watchdog ran out (action reset)'],
+    ['watchdog', { watchdog: 'reset' }, 'the watchdog expired (action reset)'],
     ['stopped', { runState: 'io-error' }, 'QEMU does not run the guest: its state is io-error'],
     ['alive', { shellAnswers: true }, 'the console shell answers; nothing on the console for 2min'],
     [
@@ -35,12 +35,12 @@ describe('diagnoseLife', () => {
           { index: 1, busy: 0.5, halted: 0 },
         ],
       },
-      'nothing on the console for 2min, the console shell does not answer; 1 of 2 virtual CPUs never rest (CPU 1)',
+      'nothing on the console for 2min, the console shell does not answer; 1 of 2 virtual CPUs are always busy (CPU 1)',
     ],
     [
       'spinning',
       { cpus: [{ index: 0, busy: 0.99 }] },
-      'nothing on the console for 2min, the console shell does not answer; 1 of 1 virtual CPUs never rest (CPU 0)',
+      'nothing on the console for 2min, the console shell does not answer; 1 of 1 virtual CPUs are always busy (CPU 0)',
     ],
     [
       'idle',
@@ -55,7 +55,7 @@ describe('diagnoseLife', () => {
     [
       'working',
       {},
-      'nothing on the console for 2min, the console shell does not answer; the virtual CPUs are at work and rest now and then',
+      'nothing on the console for 2min, the console shell does not answer; the virtual CPUs are busy, with idle phases',
     ],
     ['silent', { cpus: [] }, 'nothing on the console for 2min, the console shell does not answer'],
   ] as const)('%s for %o', (state, signs, reason) => {

@@ -34,7 +34,7 @@ export type LifeState =
   | 'qemu-gone'
   /** The guest's kernel panicked: by pvpanic, or on the console. */
   | 'panicked'
-  /** A watchdog device ran out. */
+  /** A watchdog device expired. */
   | 'watchdog'
   /** QEMU does not run the guest: paused, a disk error, an internal error. */
   | 'stopped'
@@ -42,13 +42,13 @@ export type LifeState =
   | 'qemu-stuck'
   /** The console shell answers, or the console continues. */
   | 'alive'
-  /** Nothing is heard, and at least one CPU never rests. */
+  /** Nothing is heard, and at least one CPU is always busy. */
   | 'spinning'
-  /** Nothing is heard, and the CPUs rest now and then. */
+  /** Nothing is heard, and the CPUs are busy, with idle phases. */
   | 'working'
-  /** Nothing is heard, and no CPU does anything: everybody waits. */
+  /** Nothing is heard, and all CPUs are idle. */
   | 'idle'
-  /** Nothing is heard, and the CPUs could not be looked at. */
+  /** Nothing is heard, and the activity of the CPUs is unknown. */
   | 'silent';
 
 /** The state that a VM's signs of life show, and why. */
@@ -70,9 +70,9 @@ export function diagnoseLife(signs: LifeSigns, { quietMs }: { readonly quietMs: 
   if (signs.panic !== undefined)
     return { state: 'panicked', reason: withTitle('the console shows a panic', signs.panic) };
   if (signs.watchdog !== undefined)
-    return { state: 'watchdog', reason: `the watchdog ran out (action ${signs.watchdog})` };
+    return { state: 'watchdog', reason: `the watchdog expired (action ${signs.watchdog})` };
   if (signs.runState === undefined)
-    return { state: 'qemu-stuck', reason: 'QEMU is there, but its monitor does not answer' };
+    return { state: 'qemu-stuck', reason: 'QEMU runs, but its monitor does not answer' };
   if (signs.runState !== 'running')
     return { state: 'stopped', reason: `QEMU does not run the guest: its state is ${signs.runState}` };
   const quiet = quietText(signs);
@@ -94,14 +94,14 @@ function silent(cpus: readonly CpuActivity[], unheard: string): Diagnosis {
     const names = spinning.map(({ index }) => index).join(', ');
     return {
       state: 'spinning',
-      reason: `${unheard}; ${spinning.length} of ${cpus.length} virtual CPUs never rest (${spinning.length === 1 ? 'CPU' : 'CPUs'} ${names})`,
+      reason: `${unheard}; ${spinning.length} of ${cpus.length} virtual CPUs are always busy (${spinning.length === 1 ? 'CPU' : 'CPUs'} ${names})`,
     };
   }
   if (known.every(rests)) {
     const all = cpus.length === 1 ? 'its virtual CPU is' : `all ${cpus.length} virtual CPUs are`;
     return { state: 'idle', reason: `${unheard}; ${all} idle: the guest waits for something` };
   }
-  return { state: 'working', reason: `${unheard}; the virtual CPUs are at work and rest now and then` };
+  return { state: 'working', reason: `${unheard}; the virtual CPUs are busy, with idle phases` };
 }
 
 /** Whether it was halted says more than how much of the host it got: a busy host gives less. */

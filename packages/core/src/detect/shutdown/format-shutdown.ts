@@ -3,12 +3,12 @@ import { formatTimeSpan } from './time-span.js';
 import { describeJob, nameTasks, openJobs, type ShutdownJudgement, type ShutdownWish } from './verdict.js';
 
 const PHASE: Readonly<Record<ShutdownReport['phase'], string>> = {
-  'requested': 'asked for',
+  'requested': 'requested',
   'units': 'systemd stops its units',
   'units-stopped': 'all units are stopped',
   'final-kill': 'the remaining processes are killed',
   'unmount': 'file systems are unmounted',
-  'power-off': 'the kernel is told to end',
+  'power-off': 'the kernel is asked to power off',
   'off': 'the machine is off',
   'gone': 'QEMU is gone',
 };

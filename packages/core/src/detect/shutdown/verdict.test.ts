@@ -39,25 +39,25 @@ describe('judgeShutdown', () => {
       'poweroff',
       prints('reboot: System halted'),
       'stalled',
-      'the system halted after 3s, although a poweroff was asked for',
+      'the system halted after 3s, although a poweroff was requested',
     ],
     [
       'poweroff',
       event('RESET', { guest: true }),
       'rebooted',
-      'the machine rebooted after 3s, although a poweroff was asked for',
+      'the machine rebooted after 3s, although a poweroff was requested',
     ],
     [
       'poweroff',
       prints('Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000009'),
       'panicked',
-      'the kernel panicked 3s after the poweroff was asked for: Attempted to kill init! exitcode=0x00000009',
+      'the kernel panicked 3s after the poweroff was requested: Attempted to kill init! exitcode=0x00000009',
     ],
     [
       'poweroff',
       event('GUEST_PANICKED', { action: 'run' }),
       'panicked',
-      'the kernel panicked 3s after the poweroff was asked for',
+      'the kernel panicked 3s after the poweroff was requested',
     ],
     [
       'poweroff',
@@ -121,10 +121,10 @@ describe('judgeShutdown', () => {
     detector.qemuExited(2200);
     expect(shown(detector, 9000).split('\n')).toEqual([
       'poweroff: clean: the machine powered off within 2s',
-      '      0.0 s  requested   asked for',
+      '      0.0 s  requested   requested',
       '      1.2 s  final-kill  the remaining processes are killed',
       '      1.9 s  unmount     file systems are unmounted',
-      '      2.0 s  power-off   the kernel is told to end',
+      '      2.0 s  power-off   the kernel is asked to power off',
       '      2.1 s  off         the machine is off',
       '      2.2 s  gone        QEMU is gone',
       '  QMP sent SHUTDOWN (guest-shutdown), after 2s in all',

@@ -52,7 +52,7 @@ export function judgeShutdown(
   if (end === 'panicked')
     return {
       outcome: 'panicked',
-      reason: `the kernel panicked ${took} after the ${wish.wanted} was asked for${report.panic === undefined ? '' : `: ${report.panic}`}`,
+      reason: `the kernel panicked ${took} after the ${wish.wanted} was requested${report.panic === undefined ? '' : `: ${report.panic}`}`,
     };
   if (end === 'killed')
     return {
@@ -65,8 +65,8 @@ export function judgeShutdown(
     return { outcome: 'slow', reason: `${ended}, but after ${took}${slowReason(report)}` };
   }
   if (end === 'rebooted')
-    return { outcome: 'rebooted', reason: `${ended} after ${took}, although a ${wish.wanted} was asked for` };
-  return { outcome: 'stalled', reason: `${ended} after ${took}, although a ${wish.wanted} was asked for` };
+    return { outcome: 'rebooted', reason: `${ended} after ${took}, although a ${wish.wanted} was requested` };
+  return { outcome: 'stalled', reason: `${ended} after ${took}, although a ${wish.wanted} was requested` };
 }
 
 function lastPhase({ phases }: ShutdownReport): string {

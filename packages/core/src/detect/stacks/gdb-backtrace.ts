@@ -1,7 +1,7 @@
 /** A frame of gdb's `where`. All text comes from the guest. */
 export interface GdbFrame {
   readonly level: number;
-  /** `0x...`; absent for the frame that stands at the beginning of a source line, and for inlined ones. */
+  /** `0x...`; absent for the frame at the beginning of a source line, and for inlined ones. */
   readonly address?: string;
   /** `node::Start(int, char**)`, `uv_run`; `??` where gdb knows no name. */
   readonly function: string;

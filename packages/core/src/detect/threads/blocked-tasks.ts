@@ -16,7 +16,7 @@ export interface DumpedTask extends TaskRef {
 /** kernel/sched/core.c, sched_show_task(): `task:npm ci          state:D stack:0     pid:888   ppid:1 flags:0x4004`. */
 const TASK =
   /^task:(?<comm>.{1,64}?) +state:(?<state>[A-Za-z])(?: {1,2}running task)? +stack: {0,8}-?\d{1,10} +pid: {0,8}(?<pid>\d{1,10})(?: +tgid: {0,8}(?<tgid>\d{1,10}))?(?: +ppid: {0,8}(?<ppid>\d{1,10}))? /;
-/** Before 5.11: `npm ci          D    0   888    880 0x00000004`; the name fills 15 columns. Before 4.10 an address stands behind the state. */
+/** Before 5.11: `npm ci          D    0   888    880 0x00000004`; the name fills 15 columns. Before 4.10 an address follows the state. */
 const OLD_TASK =
   /^(?<comm>.{15}) (?<state>[RSDTtXZPI]) {0,16}(?:running task)? *(?:[0-9a-f]{8,16} +)?\d{1,6} +(?<pid>\d{1,10}) +(?<ppid>\d{1,10}) 0x[0-9a-f]{1,16} /;
 /** Every kernel thread is a child of kthreadd. */

@@ -1,7 +1,7 @@
 /**
  * The script walks /proc with shell builtins only: no process is started per thread, so that it stays cheap on a guest
  * without KVM. It runs in bash, dash and busybox ash. Layouts: proc_pid_stat(5), proc_pid_status(5), proc_pid_cgroup(5).
- * A comm may hold spaces, parentheses, tabs and line ends: what stands behind the last `) ` of stat is the kernel's own.
+ * A comm may hold spaces, parentheses, tabs and line ends: what follows the last `) ` of stat is the kernel's own.
  */
 const BODY = String.raw`
 qmpilot_threads() {

@@ -130,7 +130,7 @@ describe('the sampling script', () => {
     expect(uptime).toBeGreaterThan(0);
   });
 
-  it('passes over what stands around the sample, and broken lines', () => {
+  it('skips what is around the sample, and broken lines', () => {
     const text =
       'noise\nqmpilot-threads\t1\t12.5\nD\t1\t2\nD\tx\ty\t0\t0\t-\t-\t-\t-\t-\t-\t-\t-\t-\nD\t300\t308\t0\t9\t5\t0 100\tio_sq_thread\tS\t2\t/a\tnpm ci\tiou-sqp-300\t-\nend\t7\nmore\n';
     expect(parseThreadSample(text)).toMatchObject({

@@ -57,7 +57,7 @@ export async function move(from: string, to: string): Promise<void> {
   await rm(from);
 }
 
-/** What a builder that was killed left: the lock is ours, so nobody works on it. */
+/** Removes the leftovers of a builder that was killed: this process holds the lock, so no other one uses them. */
 async function removeUnfinished(key: string, directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
     if (name.startsWith(`.building-${key}-`)) await removeDirectory(join(directory, name));

@@ -9,7 +9,7 @@ import { BASE_DISK_SIZE, DEFAULT_SUITE, imageName, type DebianImageOptions } fro
 import { guestFolder, PACKAGES, TOOLCHAIN } from './recipe.js';
 import { stageOverlay } from './stage.js';
 
-/** What every image has below man pages, documentation and translations, which are left out. */
+/** Leaves man pages, documentation and translations out of every image. */
 export const DPKG_OPTIONS: readonly string[] = ['man', 'doc', 'locale'].map(
   (part) => `--dpkgopt=path-exclude=/usr/share/${part}/*`,
 );

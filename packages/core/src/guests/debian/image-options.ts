@@ -35,7 +35,7 @@ const PACKAGE = v.custom<string>(
   (value) => typeof value === 'string' && /^[a-z0-9][a-z0-9+.-]+(?::[a-z0-9]+)?(?:[=/][\w.+~:-]+)?$/.test(value),
   "expected the name of a Debian package, such as 'postgresql' or 'nginx=1.22.1-9'",
 );
-/** What is in these folders of an image is not there in the guest: other file systems are mounted over them. */
+/** Folders of an image whose contents the guest does not see: other file systems are mounted over them. */
 const MOUNTED = /^\/(?:dev|proc|run|sys|tmp)(?:\/|$)/;
 export const GUEST_PATH = v.custom<string>(
   (value) =>

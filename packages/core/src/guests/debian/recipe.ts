@@ -24,7 +24,7 @@ export const PACKAGES: readonly string[] = [
   'tiny-initramfs',
 ];
 
-/** What is needed to compile a module, and leaves with it. */
+/** Packages that are needed to compile a module, and are removed afterwards. */
 export const TOOLCHAIN: readonly string[] = ['linux-headers-cloud-amd64', 'libc6-dev', 'make'];
 
 /** What the guest runs its workload on: the versions of the bug report. */
@@ -45,7 +45,7 @@ export function guestFolder(): string {
 /** The folders of `guest` that go into the base. */
 const BASE_FOLDERS = ['build', 'initrd', 'modules', 'npm-project', 'rootfs'] as const;
 
-/** Stands for everything of ours that goes into the base of an image. Debian's own point releases do not change it. */
+/** Stands foreverything of ours that goes into the base of an image. Debian's own point releases do not change it. */
 export async function baseKey(options: DebianImageOptions): Promise<string> {
   const hash = createHash('sha256');
   const constants = {

@@ -30,7 +30,7 @@ export async function collectKernel(
   if (source.kind === 'deb') {
     const parts = await partsOfDeb(source.path, join(work, 'deb'), signal);
     if (parts) return parts;
-    throw new QmpilotError('USAGE', `kernel: ${source.path} has no kernel in it`, {
+    throw new QmpilotError('USAGE', `kernel: ${source.path} contains no kernel`, {
       hint: 'it has to be a linux-image package itself: not one of debug symbols, headers, or one that only depends on a kernel',
     });
   }
@@ -61,7 +61,7 @@ async function partsOfPackage(
   const { stdout } = await run(dpkg, ['-f', deb, 'Depends'], { signal });
   const real = /\blinux-image-[\w.+~-]+/.exec(stdout)?.[0];
   if (real === undefined || real === name)
-    throw new QmpilotError('GUEST_BUILD', `the Debian package ${name} has no kernel in it`, {
+    throw new QmpilotError('GUEST_BUILD', `the Debian package ${name} contains no kernel`, {
       hint: 'name a package such as linux-image-6.1.0-53-cloud-amd64',
     });
   return partsOfPackage(real, suite, work, signal);
@@ -112,7 +112,7 @@ function dpkgDeb(): Promise<string> {
   return requireProgram('dpkg-deb', 'it unpacks kernel packages: on Debian it is there; elsewhere install dpkg');
 }
 
-/** The configuration that lies beside a kernel image: `/boot/config-RELEASE`. */
+/** The configuration beside a kernel image: `/boot/config-RELEASE`. */
 export async function configBeside(image: string, release: string): Promise<string | undefined> {
   return readFile(join(dirname(image), `config-${release}`), 'utf8').catch(() => undefined);
 }

@@ -37,7 +37,7 @@ const UNRECORDED: Readonly<Record<LockKind, string>> = {
   'wait-queue': 'the kernel does not record who is to wake it',
 };
 
-/** What is stuck and for whom it waits, as text for people. */
+/** Describes the stuck tasks and what they wait for, as text for people. */
 export function explainInSentences(
   stuck: readonly StuckTask[],
   cycles: readonly (readonly TaskRef[])[],

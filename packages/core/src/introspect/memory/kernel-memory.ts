@@ -67,7 +67,7 @@ export class KernelMemory {
   /** Bytes up to the first NUL, as text, at most `max` of them. */
   text(address: bigint, max: number): string | undefined {
     let length = max;
-    // What lies behind the end of a string may not be mapped.
+    // Memory after the end of a string may not be mapped.
     while (length > 1 && this.#page(address + BigInt(length) - 1n) === undefined) length = length >> 1;
     const bytes = this.bytes(address, length);
     if (!bytes) return undefined;
@@ -81,7 +81,7 @@ export class KernelMemory {
         'USAGE',
         `cannot read the kernel's memory: its lists have no end within ${MAX_READS} reads`,
         {
-          hint: 'the memory of the guest is damaged, or made to look so',
+          hint: "the guest's memory is corrupted or was manipulated",
         },
       );
     }

@@ -13,7 +13,7 @@ export interface ImagePart {
   readonly bytes: Buffer;
 }
 
-/** Reads the kernel's image as it lies in memory. */
+/** Reads the kernel's image as it is in memory. */
 export function readKernelImage(memory: PhysicalMemory, table: PageTable): ImagePart[] {
   let left = MAX_IMAGE;
   return joined(table.mapped(FROM, TO)).flatMap(({ address, physical, length }) => {

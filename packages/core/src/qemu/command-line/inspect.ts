@@ -105,7 +105,7 @@ export function readBackFrom(
     if (disk.readOnly) return named;
     if (disk.foreignFormat !== undefined) {
       obstacles.push({
-        reason: `the disk ${disk.id} (${disk.file}) is of the format ${disk.foreignFormat}, of which a fork can have no overlay`,
+        reason: `the disk ${disk.id} (${disk.file}) has the format ${disk.foreignFormat}, for which a fork cannot have an overlay`,
         remedy: 'convert it: qemu-img convert -O qcow2',
       });
     }
@@ -179,7 +179,7 @@ export function mustBeForkable({ readBack }: Pick<MachineSpec, 'readBack'>): voi
     'SNAPSHOT',
     `this VM cannot be restored in another QEMU: ${obstacles.map(({ reason }) => reason).join('; ')}`,
     {
-      hint: `${obstacles.map(({ remedy }) => remedy).join('; ')}; or take the strategy 'internal', which stays in this QEMU: it needs a writable qcow2 disk`,
+      hint: `${obstacles.map(({ remedy }) => remedy).join('; ')}; or use the strategy 'internal', which stays in this QEMU: it needs a writable qcow2 disk`,
     },
   );
 }

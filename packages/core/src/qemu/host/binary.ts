@@ -83,7 +83,7 @@ export function atLeast(version: QemuVersion, major: number, minor = 0): boolean
   return version.major > major || (version.major === major && version.minor >= minor);
 }
 
-/** What `execFile` rejects with has the signal, or the program's last words behind the command. */
+/** Reads the cause from the error of `execFile`: the signal, or the program's last message, which follows the command. */
 function whyFailed(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   if ('signal' in cause && typeof cause.signal === 'string') return `it was killed by ${cause.signal}`;

@@ -15,7 +15,7 @@ export interface SavedState {
   readonly path: string;
   /** It holds devices only: RAM is in the machine's RAM file (capability `x-ignore-shared`). */
   readonly ramInFile: boolean;
-  /** RAM lies at fixed places of the file (capability `mapped-ram`, QEMU 9.0). */
+  /** RAM is at fixed offsets of the file (capability `mapped-ram`, QEMU 9.0). */
   readonly mappedRam?: boolean;
 }
 

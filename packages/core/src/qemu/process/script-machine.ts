@@ -133,7 +133,7 @@ async function greet(
 function assertForwardsArguments(script: string, words: readonly string[], ours: readonly string[]): void {
   const own = words.slice(-ours.length);
   if (own.length === ours.length && own.every((word, index) => word === ours[index])) return;
-  throw new QmpilotError('USAGE', `${script} does not hand its arguments on to QEMU as they are`, {
+  throw new QmpilotError('USAGE', `${script} does not pass its arguments to QEMU unchanged`, {
     hint: 'it must end as NixOS\'s scripts do: exec QEMU $QEMU_OPTS "$@"',
     evidence: { commandLine: words },
   });
@@ -175,7 +175,7 @@ function startFailure({ path, cwd }: ScriptStart, process: QemuProcess, cause: u
   const how = exit?.signal ? `was killed by ${exit.signal}` : `exited with status ${exit?.code}`;
   return new QmpilotError(
     'QEMU_START',
-    `the start script ${path} ${how} before its QEMU could be talked to${said ? `; it said: ${said}` : ''}`,
+    `the start script ${path} ${how} before its QEMU answered${said ? `; it said: ${said}` : ''}`,
     {
       cause,
       evidence: { stderr },

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { QmpilotError } from '../../errors.js';
 
 const POLL_INTERVAL_MS = 1000;
-/** So many looks in a row: one that is stopped and continued together with us is not given up. */
+/** So many looks in a row: one that is stopped and continued together with us is not treated as lost. */
 const MAX_POLLS = 5;
 
 /**
@@ -23,9 +23,9 @@ export function onStopped(pid: number, act: (error: QmpilotError) => void): () =
     act(
       new QmpilotError(
         'QEMU_EXITED',
-        `QEMU (pid ${pid}) has been stopped by a signal, and was given up after ${(MAX_POLLS * POLL_INTERVAL_MS) / 1000} s`,
+        `QEMU (pid ${pid}) was stopped by a signal, and did not continue within ${(MAX_POLLS * POLL_INTERVAL_MS) / 1000} s`,
         {
-          hint: 'who sent it SIGSTOP? A machine that is paused on purpose is paused by vm.pause()',
+          hint: 'find out which process sent it SIGSTOP; use vm.pause() to pause a VM',
         },
       ),
     );

@@ -46,7 +46,7 @@ export class EventStream<E> implements AsyncIterableIterator<E>, AsyncDisposable
     else signal?.addEventListener('abort', onAbort, { once: true });
   }
 
-  /** Events thrown away so far under `drop-oldest`. */
+  /** Events dropped so far under `drop-oldest`. */
   get dropped(): number {
     return this.#dropped;
   }

@@ -85,7 +85,7 @@ export class GuestAgent implements AsyncDisposable {
    * To be told that the agent went away where the stream cannot show it: QEMU keeps the host's side of a virtio port open and
    * sends `VSERPORT_CHANGE` with `open: false`. What waits for an answer is rejected; what waits for its turn is not.
    */
-  interrupt(reason = new QmpilotError('QMP_LINK', 'the guest agent went away')): void {
+  interrupt(reason = new QmpilotError('QMP_LINK', 'the guest agent disconnected')): void {
     this.#session?.interrupt(reason);
   }
 

@@ -75,7 +75,7 @@ async function conclude(
   if (end.error !== undefined) {
     throw new QmpilotError('QMP_JOB', `${doing}: ${end.error}`, {
       evidence: { job: job.id, desc: end.error },
-      hint: "the text is QEMU's own; query-named-block-nodes shows what it had to work with",
+      hint: "the message is QEMU's; query-named-block-nodes lists its block devices",
     });
   }
 }

@@ -76,7 +76,7 @@ describe('framing', () => {
     expect(texts).toEqual(['{}', '{}']);
   });
 
-  it('drops what stands before the restart byte in a line, wherever it was cut', () => {
+  it('drops what precedes the restart byte in a line, wherever it was cut', () => {
     fc.assert(
       fc.property(message, fc.uint8Array({ maxLength: 30 }), shares, (text, before, places) => {
         const noise = Buffer.from(before.filter((byte) => byte !== 0x0a));

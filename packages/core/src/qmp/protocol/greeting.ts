@@ -10,7 +10,7 @@ export interface Greeting {
     /** The packager's own version, `Debian 1:7.2+dfsg-7+deb12u18`; empty where there is none. */
     readonly package: string;
   };
-  /** `oob` means that out-of-band commands can be had. */
+  /** `oob` means that out-of-band commands are available. */
   readonly capabilities: readonly string[];
 }
 

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { evidenceOrder } from './evidence-order.js';
 import { attempt, finding } from './run.fixture.js';
 
-it('takes one attempt for each failure first, then failed and other ones by turns, each once', () => {
+it('takes one attempt for each failure first, then failed and other ones alternately, each once', () => {
   const attempts = [
     attempt(1, 'c'),
     attempt(2, 'r'),

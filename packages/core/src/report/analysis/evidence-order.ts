@@ -2,7 +2,7 @@ import type { AttemptRecord } from '../../run-files/attempt-record.js';
 
 /**
  * In which order attempts get into a report that has no room for all: first one for each failure, then the failed ones and
- * the others by turns, as what a clean attempt looks like tells as much.
+ * the others alternately, as a clean attempt is as informative.
  */
 export function evidenceOrder(attempts: readonly AttemptRecord[]): number[] {
   const first = new Map<string, number>();

@@ -99,7 +99,7 @@ export function lanesOf(events: readonly Event[], endMs: number): Lane[] {
         put(
           'Notes',
           at,
-          `from here on the console was not kept: ${number(event['dropped']) ?? 'some'} bytes`,
+          `from here on the console was not recorded: ${number(event['dropped']) ?? 'some'} bytes`,
           'warning',
         );
         break;

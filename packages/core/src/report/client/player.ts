@@ -28,7 +28,7 @@ export class Player {
       'aria-label': 'Moment of the attempt',
     });
     this.#time = element('output', { class: 'now' });
-    const speed = element('button', { type: 'button', title: 'How many times faster than it was' });
+    const speed = element('button', { type: 'button', title: 'Playback speed' });
     const showSpeed = () => {
       speed.textContent = `${this.#speed}×`;
       speed.setAttribute('aria-label', `Speed: ${this.#speed}×`);

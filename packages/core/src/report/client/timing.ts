@@ -9,7 +9,7 @@ export interface Timing {
 
 const GUESSED_STEPS = 400;
 
-/** Reads console.timing: lines `MS OFFSET`. What does not rise, or lies behind the end, is left out. */
+/** Reads console.timing: lines `MS OFFSET`. Values that do not rise, or are beyond the end, are left out. */
 export function parseTiming(text: string, bytes: number, durationMs: number): Timing {
   const [at, offset]: [number[], number[]] = [[], []];
   for (const line of text.split('\n')) {

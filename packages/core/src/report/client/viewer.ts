@@ -48,7 +48,7 @@ export class Viewer {
         element(
           'p',
           { class: 'note' },
-          'This attempt is not within this file; its console and events are in ',
+          'This attempt is not in this file; its console and events are in ',
           element('a', { href: of.folders[position] ?? '' }, of.folders[position] ?? 'its folder'),
           '../../../report-client',
         ),
@@ -176,9 +176,9 @@ async function fill(
     onPick: pick,
   });
   const notes = [
-    timing.guessed ? 'When the console’s bytes came was not recorded: they are spread evenly here.' : undefined,
+    timing.guessed ? 'The times of the console’s bytes were not recorded: they are spread evenly here.' : undefined,
     evidence.consoleDropped > 0
-      ? `${evidence.consoleDropped} further bytes of the console are not within this file: see ${folder}.`
+      ? `${evidence.consoleDropped} further bytes of the console are not in this file: see ${folder}.`
       : undefined,
   ].filter((note) => note !== undefined);
   body.replaceChildren(

@@ -50,7 +50,7 @@ function failure({ group, seen }: MergedGroup, runs: readonly AnalyzedRun[], sev
   );
   const count = several ? seen.map((attempts) => attempts.length).join(' : ') : String(seen[0]?.length ?? 0);
   return html`<details class="failure ${severity}${several && html` several`}"><summary class="summary"><span class="times">${count}${!several && '×'}</span><span class="what"><b>${title}</b><span class="meta">${severity !== 'error' && html`<em>${severity}</em> · `}${kind}${medianAt !== null && ` · after ${formatDuration(medianAt)}`} · ${where.join(' · ')}</span></span></summary>
-<div class="detail">${explained ? html`<p>The root, as read from the guest's memory; these findings belong to it:</p>` : evidenceOf(group, own)}
+<div class="detail">${explained ? html`<p>The cause, as read from the guest's memory; these findings belong to it:</p>` : evidenceOf(group, own)}
 ${!explained && symptoms.length > 0 && html`<p>These findings belong to it:</p>`}
 ${symptoms.slice(0, MAX_SYMPTOMS).map((symptom) => symptomOf(symptom, group, own))}
 ${symptoms.length > MAX_SYMPTOMS && html`<p class="note">and ${symptoms.length - MAX_SYMPTOMS} more</p>`}
@@ -67,7 +67,7 @@ ${evidenceOf(symptom, run)}</details>`;
 function evidenceOf({ example, exampleAttempt }: FindingGroup, run: number): Html {
   return html`${example.task && html`<p>Task <code>${example.task.comm}</code>, pid ${example.task.tgid ?? example.task.pid}${example.task.tgid !== undefined && example.task.tgid !== example.task.pid && `, thread ${example.task.pid}`}${facts(example)}</p>`}
 ${example.stack && example.stack.length > 0 && html`<h3>Stack</h3><pre class="stack">${example.stack.map(({ raw, uncertain }) => html`<span${uncertain === true && html` class="uncertain"`}>${raw}</span>\n`)}</pre>`}
-${example.evidence.length > 0 && html`<h3>As it was seen</h3><pre>${example.evidence.map((line) => safeText(line).trimEnd()).join('\n')}</pre>`}
+${example.evidence.length > 0 && html`<h3>Evidence</h3><pre>${example.evidence.map((line) => safeText(line).trimEnd()).join('\n')}</pre>`}
 <p><button type="button" class="goto" data-run="${run}" data-attempt="${exampleAttempt}" data-at="${Math.round(example.at)}">Show it in attempt ${exampleAttempt}</button></p>`;
 }
 

@@ -20,7 +20,7 @@ describe('renderHtml', () => {
 
   it.each([
     ['rrrrrrcccc', 'c'.repeat(60), 'The failure is gone'],
-    ['rrrrrrcccc', 'ccc', 'Not shown yet: the second run may be clean by luck'],
+    ['rrrrrrcccc', 'ccc', 'Not shown yet: the second run may be clean by chance'],
     [
       `${'r'.repeat(50)}${'c'.repeat(50)}`,
       `${'r'.repeat(10)}${'c'.repeat(90)}`,

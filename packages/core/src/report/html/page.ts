@@ -50,7 +50,7 @@ ${survivalSection(runs)}
 <section id="viewer" hidden></section>
 ${sysrqSection(runs)}
 ${environmentSection(runs)}
-<footer>Rates leave inconclusive attempts out; intervals are Wilson’s at 95 %. Made by <b>qmpilot</b>. This file is complete: it loads nothing.</footer>
+<footer>Inconclusive attempts are not part of rates; intervals are Wilson score intervals at 95 %. Made by <b>qmpilot</b>. This file is self-contained: it loads nothing.</footer>
 </main><script type="application/json" id="data">${embeddedJson(data)}</script><script>${new Html(assets.script)}</script></body></html>
 `.text;
 }

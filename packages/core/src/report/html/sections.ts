@@ -96,7 +96,7 @@ ${runs.map(({ input }) => input.run.commandLine.length > 0 && html`<details><sum
 ${runs.flatMap(({ input }) => input.notes).map((text) => html`<p class="note">${text}</p>`)}</section>`;
 }
 
-const isDate = (name: string) => name === 'Started' || name === 'Accelerator proved';
+const isDate = (name: string) => name === 'Started' || name === 'Accelerator checked';
 
 const SYSRQ = /^sysrq-\w+\.txt$/;
 

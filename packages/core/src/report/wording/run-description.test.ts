@@ -41,7 +41,7 @@ describe('describeRunFile', () => {
     });
   });
 
-  it('makes do with nothing, and never throws', () => {
+  it('accepts an empty file, and never throws', () => {
     expect(describeRunFile(salvageRunFile(''), 'folder')).toMatchObject({
       name: 'folder',
       environment: [],

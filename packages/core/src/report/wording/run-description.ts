@@ -35,7 +35,7 @@ function factsOfVm(facts: NonNullable<SalvagedRunFile['facts']>): Fact[] {
     'Guest image': guest?.key,
     'QEMU': joined(' ', qemu?.version, bracketed(qemu?.path)),
     'Accelerator': joined(': ', accelerator?.accelerator?.toUpperCase(), accelerator?.reason),
-    'Accelerator proved': accelerator?.provenAt,
+    'Accelerator checked': accelerator?.provenAt,
     'Machine': joined(
       ', ',
       facts.machine,

@@ -18,7 +18,7 @@ export function headline({ failures, attempts, inconclusive }: RunAnalysis): str
 export function rateSentence({ failures, rate, interval, upperBound }: RunAnalysis): string {
   if (rate === null || interval === null) return 'No attempt has a verdict, so there is no rate.';
   if (failures === 0 && upperBound !== null)
-    return `If it can fail at all, it does so in fewer than ${formatPercent(upperBound)} of attempts (95 % confidence).`;
+    return `If it fails at all, it fails in fewer than ${formatPercent(upperBound)} of attempts (95 % confidence).`;
   return `A rate of ${formatPercent(rate)}: between ${percentRange(interval)} with 95 % confidence.`;
 }
 
@@ -39,7 +39,7 @@ export function comparisonHeadline(
     case 'higher':
       return 'It fails more often';
     case 'open':
-      return none ? 'Not shown yet: the second run may be clean by luck' : 'No difference is shown';
+      return none ? 'Not shown yet: the second run may be clean by chance' : 'No difference is shown';
     case 'nothing-to-compare':
       return 'Nothing to compare yet';
   }

@@ -39,7 +39,7 @@ export function thrownFinding(error: unknown, at: number): Finding {
   };
 }
 
-/** The verdict of an attempt: what was found before the VM or the scenario failed counts all the same. */
+/** The verdict of an attempt: what was found before the VM or the scenario failed still counts. */
 export function outcomeOf(findings: readonly Finding[], reason: string | undefined): AttemptRecord['outcome'] {
   if (findings.some(({ severity }) => severity === 'error')) return 'reproduced';
   return reason === undefined ? 'clean' : 'inconclusive';

@@ -94,7 +94,7 @@ describe('readRuns', () => {
     expect(runs.map(({ notes }) => notes.length)).toEqual([1, 0, 1]);
   });
 
-  it('links from where the report lies, also through folders with odd names', async () => {
+  it('links from the folder of the report, also through folders with odd names', async () => {
     const run = await makeRun('a #1?', 'r');
     expect((await readRuns([run]))[0]?.folder(7)).toBe('attempts/0007/');
     expect((await readRuns([run], { from: dir }))[0]?.folder(7)).toBe('a%20%231%3F/attempts/0007/');

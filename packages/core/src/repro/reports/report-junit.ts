@@ -12,7 +12,9 @@ import { readRuns } from './read-run.js';
 export async function reportJUnit(dirs: readonly string[]): Promise<string> {
   const [input, ...others] = await readRuns(dirs, { evidence: false });
   if (input === undefined || others.length > 0) {
-    throw new QmpilotError('USAGE', 'JUnit is about one run, or its shards', { hint: 'name the folders of one run' });
+    throw new QmpilotError('USAGE', 'a JUnit report covers one run, or its shards', {
+      hint: 'name the folders of one run',
+    });
   }
   const { shard, ...run } = await readRunFile(input.dir).catch(() => minimalRunFile(input));
   return toJUnit(input.shards !== undefined || shard === undefined ? run : { ...run, shard }, input.attempts);

@@ -53,7 +53,7 @@ function loadAssets(): Promise<PageAssets> {
       ['page.js', 'style.css'].map((name) => readFile(join(folder, name), 'utf8')),
     );
     if (script === undefined || style === undefined || /<\/script|<!--/i.test(script))
-      throw new QmpilotError('IO', `the page's script in ${folder} is not as it was built`, {
+      throw new QmpilotError('IO', `the page's script in ${folder} was modified after the build`, {
         hint: 'reinstall @qmpilot/core',
       });
     return { script, style };

@@ -34,8 +34,8 @@ export function chooseForks(
   const useful = Math.max(1, todo);
   if (asked !== undefined) {
     return asked <= useful
-      ? { forks: asked, reason: 'as asked for' }
-      : { forks: useful, reason: `${asked} asked for, and no more attempts than that are left` };
+      ? { forks: asked, reason: 'as requested' }
+      : { forks: useful, reason: `${asked} requested, limited by the attempts that are left` };
   }
   const byCpus = Math.max(1, Math.floor(host.cpus / guest.cpus));
   const byMemory = Math.max(1, Math.floor((host.memoryMiB * MEMORY_SHARE) / guest.memoryMiB));

@@ -35,7 +35,7 @@ export interface RunOptions extends StopOptions {
   readonly seed?: number | undefined;
   /** Interrupts the run: it rejects with ABORTED; finished attempts are on disk. */
   readonly signal?: AbortSignal | undefined;
-  /** Called for everything that happens during the run; what it throws ends the run. */
+  /** Called foreverything that happens during the run; what it throws ends the run. */
   readonly onEvent?: ((event: RunEvent) => void) | undefined;
   /** Source of the scenario: recorded in run.json, and compared on resume. Without it no guest is cached. */
   readonly source?: { readonly file: string; readonly sha256: string } | undefined;
@@ -91,7 +91,7 @@ export function resumedRun(run: RunFile, options: RunOptions): Partial<RunFile> 
   for (const fixed of ['seed', 'timeout', 'shard', 'dir'] as const) {
     if (options[fixed] === undefined) continue;
     throw new QmpilotError('USAGE', `${fixed} cannot be given for a run that is resumed`, {
-      hint: 'it holds as the run began; start another run to change it',
+      hint: 'it is fixed when the run begins; start another run to change it',
     });
   }
   const { source, untilReproduced, until } = options;

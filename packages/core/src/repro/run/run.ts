@@ -123,7 +123,7 @@ class Run {
     const { facts } = prepared.vm;
     const { forks, reason } =
       prepared.snapshot.strategy === 'internal'
-        ? { forks: 1, reason: 'the snapshot lives in one QEMU' }
+        ? { forks: 1, reason: 'the snapshot is internal to one QEMU' }
         : chooseForks(this.#options.forks, facts, todo.length, hostCapacity());
     const sourceOf = (one: PreparedVm): VmSource =>
       one.snapshot.strategy === 'internal' ? restoringSource(one) : poolSource(one, forks);

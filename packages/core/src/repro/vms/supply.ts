@@ -18,7 +18,7 @@ export interface TakeOptions extends WaitOptions {
 
 /** Supplies the attempts of a run with VMs. */
 export interface VmSource {
-  /** @throws when no guest can be had from it; another try may succeed */
+  /** @throws when it cannot supply a guest; another try may succeed */
   take(options: TakeOptions): Promise<TakenVm>;
   close(): Promise<void>;
 }

@@ -105,7 +105,7 @@ describe('a guest that answers on the console shell', () => {
       const more = () => {
         if (left === 0) return say(mark('O', nonce, '') + mark('X', nonce, '3'));
         left -= 1;
-        // A mark that means nothing stands between each two.
+        // A mark without meaning is between each two.
         say(`x${mark('z', nonce, '')}`.repeat(10_000));
         setImmediate(more);
       };

@@ -36,7 +36,7 @@ async function sendBlock(link: ConsoleLink, block: Buffer, append: boolean): Pro
   );
   if (refused !== undefined) throw refused;
   if (sent.payload.toString() !== '0') {
-    throw new QmpilotError('NO_SPACE', 'the guest could not keep the input of a command', {
+    throw new QmpilotError('NO_SPACE', 'the guest could not store the input of a command', {
       hint: 'make room in its /run',
     });
   }

@@ -18,7 +18,7 @@ const READ_BYTES = 1 << 20;
 const INLINE_INPUT = 1 << 20;
 const FIRST_POLL_MS = 4;
 const LAST_POLL_MS = 200;
-/** How long a command may take to start when it is to be killed, and to end when it was. */
+/** How long a command that must be killed may take to start, and then to end. */
 const START_MS = 20_000;
 const KILL_MS = 5000;
 /** An agent that carries out slow commands of others answers late. */
@@ -223,7 +223,7 @@ export class GuestAgentShell implements Shell {
         );
         const count = readCount(answer, piece.length);
         if (count === 0)
-          throw new QmpilotError('NO_SPACE', 'the guest could not keep the input of a command', {
+          throw new QmpilotError('NO_SPACE', 'the guest could not store the input of a command', {
             hint: 'make room in its /run',
           });
         at += count;

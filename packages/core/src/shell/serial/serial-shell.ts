@@ -81,7 +81,7 @@ export class SerialShell implements Shell {
     const nonce = randomBytes(8).toString('hex');
     const source = sourceLines(serialScript(nonce, text, options));
     if (source.join('').length > LONGEST_SOURCE) {
-      throw new QmpilotError('USAGE', `a command over the serial console may have some ${LONGEST_SOURCE} bytes`, {
+      throw new QmpilotError('USAGE', `a command over the serial console can have about ${LONGEST_SOURCE} bytes`, {
         hint: "run 'bash -s' and give the script as `input`",
       });
     }

@@ -248,7 +248,7 @@ export class SshShell implements Shell {
   #lost(cause: Error): QmpilotError {
     return new QmpilotError('SHELL_LOST', `${this.name}: ${cause.message}`, {
       cause,
-      hint: 'does the guest still have its network, and its daemon?',
+      hint: "check the guest's network and its SSH daemon",
     });
   }
 }

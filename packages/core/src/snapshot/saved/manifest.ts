@@ -53,7 +53,7 @@ export async function readManifest(path: string): Promise<SavedManifest> {
     if (errnoOf(cause) === 'ENOENT' || errnoOf(cause) === 'ENOTDIR')
       throw new QmpilotError('NOT_FOUND', `no saved snapshot at ${path}`, {
         cause,
-        hint: 'create one with snapshot.save(path); one whose save was interrupted has no manifest',
+        hint: 'create one with snapshot.save(path); an incomplete one has no manifest',
       });
     throw new QmpilotError('SNAPSHOT', `cannot read the manifest of the saved snapshot at ${path}`, {
       cause,
@@ -68,7 +68,7 @@ export async function readManifest(path: string): Promise<SavedManifest> {
 
 const PLAIN_NAME = /^\w[\w.-]*$/;
 
-/** Whatever is read of it has to be there: the folder may have been made, or damaged, by anybody. */
+/** Each value that is read must be present: anybody may have made, or damaged, the folder. */
 function isManifest(value: unknown): value is SavedManifest {
   if (!isObject(value) || value['v'] !== 1) return false;
   const { accelerator, spec, guest, files, bases, hostFlags, mappedRam } = value;
@@ -126,7 +126,7 @@ function isSpec({
     typeof memoryMiB === 'number' &&
     areTexts(virtioConsoles) &&
     areTexts(extra) &&
-    // What is written to lies in the folder itself.
+    // Files that are written to are in the folder itself.
     Array.isArray(disks) &&
     disks.every(
       (disk) =>

@@ -124,7 +124,7 @@ export async function removeUnfinished(parent: string): Promise<void> {
   }
 }
 
-/** The images that the guest was described with: what lies on them is part of the snapshot, they are not. */
+/** The images that the guest was described with: the overlays on them are part of the snapshot, they are not. */
 function disksOf({ disks }: SaveRequest['guest']): string[] {
   return (Array.isArray(disks) ? disks : []).flatMap((disk: unknown) =>
     isObject(disk) && typeof disk['file'] === 'string' ? [disk['file']] : [],

@@ -39,7 +39,7 @@ export async function internalBlockers(machine: Machine): Promise<readonly Snaps
   return others
     .filter(({ node }) => (written.get(node) ?? 0) > 0)
     .map(({ file }) => ({
-      reason: `an internal snapshot is kept in qcow2 disks, and the guest writes to one that is not (${file}), which would not be put back with its RAM`,
+      reason: `an internal snapshot is stored in qcow2 disks, and the guest writes to a disk in another format (${file}), which would not be restored with the RAM`,
       remedy: 'give it as qcow2: qemu-img convert -O qcow2, or an overlay, qemu-img create -f qcow2 -b',
     }));
 }
@@ -127,7 +127,7 @@ async function mustBeAsSaved(machine: Machine, { written }: InternalSnapshot): P
   if (!changed) return;
   throw new QmpilotError(
     'SNAPSHOT',
-    `the guest has written to a disk that is not in this internal snapshot (${changed.file}): its RAM would not fit that disk any more`,
+    `the guest has written to a disk that is not in this internal snapshot (${changed.file}): its RAM no longer matches that disk`,
     {
       hint: 'give that disk as qcow2, and save again',
     },

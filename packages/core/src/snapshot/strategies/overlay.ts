@@ -53,7 +53,7 @@ export interface ImageFile {
 }
 
 /**
- * The image that an overlay's own data lies on, and those below it: from the first of `known` in its chain of backing files on, or
+ * The image below an overlay's own data, and those below it: from the first of `known` in its chain of backing files on, or
  * the lowest where none of them is in it.
  */
 export async function baseImages(overlay: string, known: readonly string[]): Promise<[ImageFile, ...ImageFile[]]> {

@@ -67,6 +67,6 @@ describe('the choice of a strategy', () => {
   });
 
   it('takes what was asked for', () => {
-    expect(chooseStrategy(machine(), 'internal')).toEqual({ strategy: 'internal', reason: 'asked for' });
+    expect(chooseStrategy(machine(), 'internal')).toEqual({ strategy: 'internal', reason: 'requested' });
   });
 });

@@ -22,7 +22,7 @@ const EXCLUSIVE: readonly (readonly [RegExp, string])[] = [
 
 /** Chooses the fastest strategy that the machine allows, or `wanted`. */
 export function chooseStrategy(spec: MachineSpec, wanted: SnapshotStrategy | undefined): StrategyChoice {
-  if (wanted !== undefined) return { strategy: wanted, reason: 'asked for' };
+  if (wanted !== undefined) return { strategy: wanted, reason: 'requested' };
   const [obstacle] = spec.readBack?.obstacles ?? [];
   if (obstacle)
     return { strategy: 'internal', reason: `this machine cannot be started a second time: ${obstacle.reason}` };
@@ -30,7 +30,7 @@ export function chooseStrategy(spec: MachineSpec, wanted: SnapshotStrategy | und
   if (exclusive !== undefined)
     return { strategy: 'internal', reason: `a second QEMU cannot have ${exclusive} that this one was given` };
   if (spec.ram.kind === 'anonymous')
-    return { strategy: 'file', reason: 'the RAM of this VM is in no file that forks could map' };
+    return { strategy: 'file', reason: 'the RAM of this VM is not in a file that forks could map' };
   return { strategy: 'template', reason: 'forks can map the RAM file' };
 }
 

@@ -202,7 +202,11 @@ describe('RateBisection', () => {
   it.each([
     ['observe', (one: RateBisection) => one.observe('x', { failures: 0, attempts: 1 }), /commit x is not part of/],
     ['a build', (one: RateBisection) => one.sameBuild('c0', 'x'), /commit x is not part of/],
-    ['a count', (one: RateBisection) => one.observe('c0', { failures: 2, attempts: 1 }), /2 of 1/],
+    [
+      'a count',
+      (one: RateBisection) => one.observe('c0', { failures: 2, attempts: 1 }),
+      /invalid count: 2 failures in 1 attempts/,
+    ],
     ['a ratio', (one: RateBisection) => one.confirm('c0', { ratio: 1 }), /invalid ratio: 1/],
     ['a certainty', (one: RateBisection) => one.culprits(1), /invalid certainty: 1/],
     ['maxAttempts', (one: RateBisection) => one.next(COSTS, { maxAttempts: 0 }), /invalid maxAttempts: 0/],

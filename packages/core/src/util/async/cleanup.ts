@@ -17,7 +17,7 @@ export class Cleanup implements AsyncDisposable {
     this.#steps = [];
   }
 
-  /** @throws AggregateError when steps failed; all the others ran nevertheless */
+  /** @throws AggregateError when steps failed; all the others still ran */
   close(): Promise<void> {
     this.#closing ??= this.#run();
     return this.#closing;

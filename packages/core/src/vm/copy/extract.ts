@@ -114,7 +114,7 @@ export class Extraction {
   }
 
   /**
-   * Only climbs at its beginning, from where the link itself lies: behind a name, which may be another link's, `..` may lead anywhere.
+   * Only climbs at its beginning, from the folder of the link itself: behind a name, which may be another link's, `..` may lead anywhere.
    */
   #link(name: string, path: string, target: string): void {
     const parts = target.split('/').filter((part) => part !== '' && part !== '.');

@@ -19,7 +19,7 @@ export async function keyboardRead(qmp: QmpClient, options: WaitOptions): Promis
   const what = {
     awaited: 'the guest to read its keyboard',
     defaultTimeout: READ_TIMEOUT,
-    details: () => ({ hint: 'a guest that hangs, or has no driver for a PS/2 keyboard, reads none' }),
+    details: () => ({ hint: 'a guest that hangs, or has no driver for a PS/2 keyboard, does not read keys' }),
   };
   await poll(what, { ...options, interval: 1 }, async (signal) => {
     const status = await controllerStatus(qmp, signal);

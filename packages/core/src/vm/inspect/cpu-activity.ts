@@ -9,7 +9,7 @@ const HALT_SAMPLES = 5;
 const TICKS_PER_SECOND = 100;
 
 /**
- * What the virtual CPUs do within `windowMs`: how much of the host their threads use (query-cpus-fast names them), and how
+ * Measures what the virtual CPUs do within `windowMs`: how much of the host their threads use (query-cpus-fast names them), and how
  * often they are found halted. Either is missing where QEMU or the host does not tell.
  */
 export async function watchCpus(

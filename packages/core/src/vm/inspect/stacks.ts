@@ -6,7 +6,7 @@ import type { Shell } from '../../shell/shell.js';
 import type { WaitOptions } from '../../util/async/deadline.js';
 import { shQuote } from '../../util/text/sh-quote.js';
 
-/** Where one thread stands, in the kernel and in its program. */
+/** Where one thread is, in the kernel and in its program. */
 export interface ThreadStacks {
   readonly tid: number;
   readonly comm: string;
@@ -77,7 +77,7 @@ export async function readStacks(shell: Shell, pid: number, options: StacksOptio
   }
   const { comm, threads, tracer } = seen;
   const hidden = threads.filter(({ tid, inKernelOnly }) => stuck.has(tid) || inKernelOnly);
-  const forbidden = options.user === false ? 'it was not asked for' : whyNotUser(threads, stuck, tracer);
+  const forbidden = options.user === false ? 'it was not requested' : whyNotUser(threads, stuck, tracer);
   if (forbidden) return { pid, comm, threads, userUnavailable: forbidden };
   const user = await userSide(shell, pid, stuck.size > 0 ? hideThreads(pid, threads, hidden) : '', wait);
   if (typeof user === 'string') return { pid, comm, threads, userUnavailable: user };
@@ -143,7 +143,7 @@ function hideThreads(pid: number, threads: readonly ThreadStacks[], hidden: read
     .join('');
 }
 
-/** gdb ends by itself, by `timeout`, or is killed; a process that it had stopped goes on then. */
+/** gdb ends by itself, by `timeout`, or is killed; a process that it had stopped continues then. */
 async function userSide(
   shell: Shell,
   pid: number,

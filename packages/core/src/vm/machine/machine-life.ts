@@ -118,7 +118,7 @@ export class MachineLife {
     if (this.#failure || this.#closed) return;
     const time = new Date().toTimeString().slice(0, 5);
     this.#isOff = true;
-    this.#failure = new QmpilotError('CLOSED', `the guest of ${this.#name} is off since ${time}`);
+    this.#failure = new QmpilotError('CLOSED', `the guest of ${this.#name} has been off since ${time}`);
     this.#over.resolve(this.#failure);
   }
 

@@ -110,7 +110,7 @@ export class MachineSlot {
   }
 
   /**
-   * Has QEMU stay when its guest powers off, for a snapshot that lives in it; for the VM it is the end all the same. A QEMU that was
+   * Has QEMU stay when its guest powers off, for a snapshot that is in it; for the VM it is still the end. A QEMU that was
    * attached to keeps its owner's setting.
    */
   async keepAliveOnPoweroff(options: WaitOptions): Promise<void> {

@@ -25,7 +25,7 @@ export async function reboot(context: VmContext, restored: AbortSignal, options:
       throw new QmpilotError(
         report.outcome === 'panicked' || report.outcome === 'killed' ? CODE[report.outcome] : 'TIMEOUT',
         `the guest ${context.family.guest.name} did not reboot: ${report.reason}`,
-        { evidence: { report }, hint: 'formatShutdown(error.evidence.report) shows how far it came' },
+        { evidence: { report }, hint: 'formatShutdown(error.evidence.report) shows how far it got' },
       );
     await awaitBoot(context, restored, from, {
       timeout: Math.max(1, timeout - (monotonicMs() - begun)),

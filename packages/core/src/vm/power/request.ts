@@ -33,14 +33,14 @@ export async function requestShutdown(
   if (wanted === 'reboot' && via !== 'none') assertCanReboot(context);
   if (via === 'acpi') {
     if (wanted !== 'poweroff')
-      throw new QmpilotError('USAGE', `the power button cannot ask for a ${wanted}`, {
-        hint: "say via: 'shell', or type it and say via: 'none'",
+      throw new QmpilotError('USAGE', `the power button cannot request a ${wanted}`, {
+        hint: "use via: 'shell', or type the command and use via: 'none'",
       });
     await machine.qmp.execute('system_powerdown', undefined, { signal });
   } else if (via === 'shell') {
     if (!shell)
-      throw new QmpilotError('USAGE', `this guest has no console shell to ask for a ${wanted}`, {
-        hint: "say via: 'acpi'",
+      throw new QmpilotError('USAGE', `this guest has no console shell to request a ${wanted}`, {
+        hint: "use via: 'acpi'",
       });
     await requestByShell(context, shell, detector, request);
   }
@@ -80,7 +80,7 @@ async function requestByShell(
       throw new QmpilotError('SHELL_LOST', `the ${wanted} could not be requested: ${error.message}`, {
         cause: error,
         evidence: error.evidence,
-        hint: "the guest does not know that it is to go down; press the power button instead (via: 'acpi'), or see vm.diagnose()",
+        hint: "the request did not reach the guest; press the power button instead (via: 'acpi'), or see vm.diagnose()",
       });
     }
   }

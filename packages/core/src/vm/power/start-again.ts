@@ -19,7 +19,7 @@ export async function startAgain(context: VmContext, restored: AbortSignal, opti
   await turns.runWithin(`the start of ${name}`, { ...options, timeout }, async (wait) => {
     if (slot.life.failure === undefined)
       throw new QmpilotError('USAGE', `the VM ${name} is ${slot.life.state}: only one that is off can be started`, {
-        hint: 'vm.reboot() boots a guest that runs again',
+        hint: 'use vm.reboot() to boot a running guest again',
       });
     // A QEMU with internal snapshots stays when its guest powers off.
     if (slot.machine.process.exit === undefined) slot.markRestored();

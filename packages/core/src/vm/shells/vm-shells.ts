@@ -199,7 +199,7 @@ export class VmShells {
       await process.start(options);
       return process;
     } catch (error) {
-      // In a guest that does not answer, the attempt to kill the program goes on and keeps the console occupied.
+      // In a guest that does not answer, the attempt to kill the program continues and keeps the console occupied.
       await Promise.race([process.close(), pause(CLEANUP_MS)]);
       throw error;
     }

@@ -36,6 +36,6 @@ export async function secondQemuBlockers({ spec, qmp }: Machine): Promise<readon
   const disks = sharedDiskBlockers(spec, writableDisks(await qmp.execute('query-block')));
   if (exclusive === undefined) return disks;
   const reason = `a second QEMU cannot have ${exclusive} that this one was given`;
-  const remedy = "leave it out of qemuArguments, or take the strategy 'internal', which stays in this QEMU";
+  const remedy = "leave it out of qemuArguments, or use the strategy 'internal', which stays in this QEMU";
   return [{ reason, remedy }, ...disks];
 }

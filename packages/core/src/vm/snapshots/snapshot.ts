@@ -63,8 +63,8 @@ export class Snapshot<V extends ForkedVm> implements SnapshotInfo, AsyncDisposab
    */
   async restore(options: RestoreOptions = {}): Promise<void> {
     if (this.#origin.restore) return this.#origin.restore(options);
-    throw new QmpilotError('USAGE', `the saved snapshot ${this.name} was not made of a VM of this process`, {
-      hint: 'make a VM of it: snapshot.fork()',
+    throw new QmpilotError('USAGE', `the saved snapshot ${this.name} has no VM in this process to restore`, {
+      hint: 'start a VM from it: snapshot.fork()',
     });
   }
 

@@ -41,7 +41,7 @@ const ATTACH_OPTIONS = v.strictObject({
 } satisfies Record<keyof AttachOptions, v.GenericSchema>);
 
 const ATTACHED: Obstacle = {
-  reason: 'its QEMU was attached to, and belongs to the program that started it',
+  reason: 'this VM was attached: its QEMU belongs to the program that started it',
   remedy: 'start it by boot()',
 };
 

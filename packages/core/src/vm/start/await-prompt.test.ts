@@ -4,7 +4,7 @@ import { Console } from '../../console/console.js';
 import { duplexPair } from '../../testing/duplex-pair.js';
 import { awaitPrompt } from './await-prompt.js';
 
-it('comes to a prompt behind which the kernel has written already, by another Enter', async () => {
+it('gets to a prompt after which the kernel has printed already, by another Enter', async () => {
   const [guest, host] = duplexPair();
   const console = new Console(new Channel('ttyS0'));
   console.channel.attach(host);

@@ -26,7 +26,7 @@ export async function awaitReady(vm: Vm, guest: PreparedGuest, options: BootOpti
     failed.abort(
       new QmpilotError('SHELL_LOST', `the guest's kernel panicked during the boot: ${panic}`, {
         evidence: { console: vm.console.lastLines(40) },
-        hint: 'the panic names what it missed: often a root disk, or a driver that is not in the initrd',
+        hint: 'the panic message says what is missing: often a root disk, or a driver that is not in the initrd',
       }),
     );
   });

@@ -123,7 +123,7 @@ async function makeSnapshot(path: string, guest: PreparedGuest, options: BootOpt
   }
 }
 
-/** Gives the reason when it fails; the VM goes on. */
+/** Returns the reason when it fails; the VM continues. */
 async function save(vm: Vm, path: string, signal: AbortSignal | undefined): Promise<string | undefined> {
   try {
     // A guest from the cache can reboot, as one that has just booted can.

@@ -94,7 +94,7 @@ async function startCorrected(
       keep = better === undefined;
       if (!better) return { qemu, accelerator };
       if (start + 1 >= MAX_STARTS) {
-        throw new QmpilotError('QEMU_START', `${script.path} starts another machine each time`, {
+        throw new QmpilotError('QEMU_START', `${script.path} starts a different machine each time`, {
           evidence: { corrections: [corrections, better] },
         });
       }
@@ -178,7 +178,7 @@ async function overlayOf(base: string, path: string): Promise<string> {
   return path;
 }
 
-/** What another start should do better than one whose QEMU has ended; undefined when nothing is known to help. */
+/** Returns the corrections for another start after QEMU has ended; undefined when none is known to help. */
 function afterFailure(error: unknown, corrections: Corrections, { accelerator }: BootOptions): Corrections | undefined {
   if (!corrections.ownAgent && hasAgentPort(error)) return { ...corrections, ownAgent: true };
   if (accelerator === 'kvm' || whatKvmSaid(error) === undefined) return undefined;
@@ -201,7 +201,7 @@ function hasAgentPort(error: unknown): boolean {
   );
 }
 
-/** What another start should do better; undefined when this one will do. */
+/** Returns the corrections for another start; undefined when this one is good. */
 async function review(
   qemu: ScriptedQemu,
   corrections: Corrections,

@@ -20,7 +20,7 @@ import type { BootOptions } from './boot-options.js';
 import { openSnapshot } from './open-snapshot.js';
 import { MACHINE } from './start-own-vm.js';
 
-/** What a prepared snapshot is made of: another value of any of it makes another snapshot. */
+/** The values that identify a prepared snapshot: a different one of any makes another snapshot. */
 export interface PreparedRequest {
   /** The beginning of the saved snapshot's name, for users. */
   readonly name: string;

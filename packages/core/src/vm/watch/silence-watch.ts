@@ -54,7 +54,7 @@ export function watchSilence(context: VmContext, options: SilenceWatchOptions): 
 const TITLE = {
   'qemu-gone': 'silent: QEMU is gone',
   'panicked': 'panicked',
-  'watchdog': 'silent: its watchdog ran out',
+  'watchdog': 'silent: its watchdog expired',
   'stopped': 'stopped by QEMU',
   'qemu-stuck': 'silent: QEMU does not answer',
   'spinning': 'silent: virtual CPUs spin',

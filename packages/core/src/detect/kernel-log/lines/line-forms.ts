@@ -14,7 +14,7 @@ const TIME = union([
 /** Host name, `FACILITY.LEVEL`; none ends in a colon, as a program's name does. */
 const WORD = '[^ ]{0,254}[^ :] ';
 
-/** A form that a line of the kernel's log takes in a file; the message stands behind it. */
+/** A form that a line of the kernel's log takes in a file; the message follows it. */
 export interface LineForm {
   readonly name: string;
   readonly pattern: RegExp;

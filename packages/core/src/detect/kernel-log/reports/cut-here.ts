@@ -5,7 +5,7 @@ export const CUT_HERE = '[ cut here ]';
 const WITHIN_LINES = 12;
 const MAX_LINES = 6;
 
-/** Keeps what stands between `------------[ cut here ]------------` and the header: why the kernel warns, in words. */
+/** Keeps the lines between `------------[ cut here ]------------` and the header: why the kernel warns, in words. */
 export class CutHere {
   #lines: string[] = [];
   #caller: string | undefined;

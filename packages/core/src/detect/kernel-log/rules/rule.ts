@@ -43,7 +43,7 @@ export interface Rule {
   readonly skip?: readonly SkipSet[];
   /** A header of this rule inside an open report of these kinds belongs to that report. */
   readonly continues?: readonly KernelLogKind[];
-  /** Whatever such a report holds already, this is more of it. */
+  /** A header of this rule always continues such a report, also when that has its stack. */
   readonly follows?: boolean;
   /** A further header of the same rule belongs to the open report. */
   readonly repeats?: boolean;
@@ -76,5 +76,5 @@ export interface Rule {
 }
 
 export const COMMON_SKIP: readonly SkipSet[] = ['machinery', 'consoles', 'primitives', 'locks', 'allocators', 'common'];
-/** What is left to pass over where common code and nothing else is on the stack. */
+/** What is still skipped where only common code is on the stack. */
 export const BARE_SKIP: readonly SkipSet[] = ['machinery', 'consoles', 'primitives', 'locks', 'allocators'];

@@ -78,7 +78,7 @@ const SKIP = {
     '_{0,4}folio',
   ]),
   preempt: compile(['*preempt', '*debug_', '*processor_id', '*this_cpu']),
-  // A lock that stands for a piece of work: the failure lies with who waits for it.
+  // A lock that stands for a piece of work: the failure is that of the waiter.
   workqueue: compile(['process_one_work', 'flush_workqueue', 'drain_workqueue', 'destroy_workqueue']),
   crypto: compile(['*_encrypt$', '*alloc_skb', 'netlink_(?:ack|rcv_skb)', 'crypto_', 'cipher_', 'drbg_', 'rng_']),
 };

@@ -28,7 +28,7 @@ const INTERRUPT = new RegExp(
   ]),
 );
 /**
- * What hands out work that is not its own: the function it called stands for the loop, wherever in it the sample fell.
+ * What hands out work that is not its own: the function it called represents the loop, wherever in it the sample fell.
  * System calls, work items, timers, softirqs, packets, file and socket operations, faults.
  */
 const DISPATCHER = new RegExp(

@@ -116,7 +116,7 @@ async function build(
   const missing = missingOptions(parseKernelConfig(text), { hasModules, network: true });
   if (missing.length > 0)
     throw new QmpilotError('USAGE', `the kernel of ${source} could not boot a guest: it lacks ${missing.join(', ')}`, {
-      hint: 'does a fragment of yours turn them off, or what they depend on?',
+      hint: 'check whether a fragment disables them, or an option that they depend on',
     });
 
   const record = join(out, 'qmpilot.files');

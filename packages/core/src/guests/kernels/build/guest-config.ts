@@ -22,7 +22,7 @@ CONFIG_DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT=y
 CONFIG_DEBUG_INFO_BTF=y
 `;
 
-/** What was asked for and is otherwise in the result, as its dependencies are missing or the kernel has no such option. */
+/** Requested options that the result lacks or has with another value: their dependencies are missing, or the kernel has no such option. */
 export function ignoredOptions(wanted: ReadonlyMap<string, string>, result: ReadonlyMap<string, string>): string[] {
   return [...wanted]
     .filter(([name, value]) => (result.get(name) ?? 'n') !== value)

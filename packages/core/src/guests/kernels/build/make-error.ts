@@ -8,7 +8,7 @@ export function makeError(status: number | string, lines: readonly string[], tre
       'USAGE',
       `the kernel tree ${tree} was built in place, so that it cannot be built elsewhere`,
       {
-        hint: `run make mrproper there, which removes what was built and its .config; a tree that is built is booted as it is: --kernel ${tree}`,
+        hint: `run make mrproper there, which removes the build and its .config, or boot the built tree: --kernel ${tree}`,
       },
     );
   const at = lines.findIndex((line) => /\berror:|fatal error|undefined reference|No such file|\*\*\*/.test(line));

@@ -17,7 +17,7 @@ export interface OpenMemory extends PhysicalMemory {
   close(): Promise<void>;
 }
 
-/** What it takes of a machine. */
+/** The parts of a machine that it uses. */
 export interface MachineWithMemory {
   readonly qmp: QmpClient;
   readonly process: { readonly pid: number };
