@@ -22,6 +22,11 @@ const WORDS = new RegExp(
     'beforehand',
     'this should not happen',
     'sit down at',
+    'for ever',
+    'by turns',
+    'be had',
+    'all the same',
+    'nevertheless',
   ]
     .map((word) => String.raw`\b${word}\b`)
     .join('|'),
