@@ -76,6 +76,7 @@ function renderOne(input: RunInput): string {
         `${attemptOf(withStack)}\n\n${fence((withStack.example.stack ?? []).map(({ raw }) => raw).join('\n'))}`,
       ),
     section('Who waits for whom', explanation(input)),
+    section('Memory of the guest', memory(input)),
     section('Environment', environment(input)),
   ]
     .filter((part) => typeof part === 'string' && part !== '')
@@ -161,17 +162,20 @@ function reproduction({ run, attempts, shards }: RunInput): string {
 function explanation({ attempts }: RunInput): string {
   const explained = attempts.filter((attempt) => (attempt.explanation?.length ?? 0) > 0);
   const [first, ...others] = explained;
-  const dumped = attempts.find(({ dump }) => dump !== undefined)?.dump;
-  const open =
-    dumped === undefined
-      ? ''
-      : `Its memory was dumped. To read it, run this in the run directory:\n\n${fence(openCommand(dumped))}`;
-  if (first?.explanation === undefined) return open;
+  if (first?.explanation === undefined) return '';
   const also =
     others.length === 0
       ? ''
       : `; ${attemptList(others.map(({ index }) => index))} ${others.length === 1 ? 'has' : 'have'} one as well`;
-  return `Read from the guest's memory in attempt ${first.index}${also}:\n\n${[fence(first.explanation.join('\n')), open].filter(Boolean).join('\n\n')}`;
+  return `Read from the guest's memory in attempt ${first.index}${also}:\n\n${fence(first.explanation.join('\n'))}`;
+}
+
+/** Where the dump of the run is. */
+function memory({ attempts }: RunInput): string {
+  const dumped = attempts.find(({ dump }) => dump !== undefined);
+  return dumped?.dump === undefined
+    ? ''
+    : `That of attempt ${dumped.index} was dumped. To read it, run this in the run directory:\n\n${fence(openCommand(dumped.dump))}`;
 }
 
 function environment({ run }: RunInput): string {

@@ -37,17 +37,20 @@ function note({ run, attempts }: RunInput): Html | undefined {
     : html`<span>${attempts.length} of ${wanted} made</span>`;
 }
 
-/** Of each run, that of the first attempt that has one: who is stuck, and who holds what they wait for; and where a dump is. */
+/** Of each run: who is stuck, and who holds what they wait for, by the first attempt that has it; and where the dump is. */
 export function explanationSection(runs: readonly AnalyzedRun[]): Html {
-  const explained = runs.flatMap(({ input }) => {
-    const first = input.attempts.find(({ explanation = [], dump }) => explanation.length > 0 || dump !== undefined);
-    return first ? [{ label: input.label, ...first }] : [];
+  const told = runs.flatMap(({ input: { attempts, label } }) => {
+    const explained = attempts.find(({ explanation = [] }) => explanation.length > 0);
+    const dumped = attempts.find(({ dump }) => dump !== undefined);
+    return explained || dumped ? [{ label, explained, dumped }] : [];
   });
-  if (explained.length === 0) return html``;
-  return html`<section id="explanation"><h2>Who waits for whom</h2>
-${explained.map(
-  ({ label, index, explanation = [], dump }) => html`${runs.length > 1 && html`<h3>${label}</h3>`}
-<p>Read from the guest’s memory in attempt ${index}:</p><ul>${explanation.map((sentence) => html`<li>${safeLine(sentence)}</li>`)}</ul>${dump !== undefined && html`<p>Its memory: <code>${safeLine(openCommand(dump))}</code></p>`}`,
+  if (told.length === 0) return html``;
+  const title = told.some(({ explained }) => explained) ? 'Who waits for whom' : 'Memory of the guest';
+  return html`<section id="explanation"><h2>${title}</h2>
+${told.map(
+  ({ label, explained, dumped }) => html`${runs.length > 1 && html`<h3>${label}</h3>`}
+${explained && html`<p>Read from the guest’s memory in attempt ${explained.index}:</p><ul>${explained.explanation?.map((sentence) => html`<li>${safeLine(sentence)}</li>`)}</ul>`}
+${dumped?.dump !== undefined && html`<p>The memory of attempt ${dumped.index} was dumped. To read it, run this in the run directory: <code>${safeLine(openCommand(dumped.dump))}</code></p>`}`,
 )}
 </section>`;
 }

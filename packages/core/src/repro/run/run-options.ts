@@ -1,10 +1,13 @@
 import { randomInt } from 'node:crypto';
 import { basename } from 'node:path';
+import * as v from 'valibot';
 import { QmpilotError } from '../../errors.js';
 import type { RunEvent } from '../../run-files/attempt-record.js';
 import { isShard, type RunFile, type Shard } from '../../run-files/run-file.js';
 import { wallTime } from '../../util/time/clock.js';
 import { parseDuration, type Duration } from '../../util/time/duration.js';
+import { DURATION, PATH, WAIT, wholeNumber } from '../../util/validation/schemas.js';
+import { validate } from '../../util/validation/validate.js';
 import type { boot } from '../../vm/start/boot.js';
 import type { Scenario } from '../scenario.js';
 import { readEnvironment } from './environment.js';
@@ -47,22 +50,43 @@ export interface RunOptions extends StopOptions {
   readonly boot?: typeof boot | undefined;
 }
 
+const COUNT = v.optional(wholeNumber(1));
+const OPTIONS = v.strictObject({
+  attempts: COUNT,
+  forks: COUNT,
+  timeout: v.optional(DURATION),
+  untilReproduced: COUNT,
+  until: v.optional(v.string()),
+  shard: v.optional(v.custom<Shard>(isShard, 'expected a shard such as { index: 2, count: 5 }, the second of five')),
+  dir: v.optional(PATH),
+  resume: v.optional(PATH),
+  acceptChanges: v.optional(v.boolean()),
+  seed: v.optional(v.custom<number>(Number.isSafeInteger, 'expected a whole number')),
+  signal: WAIT.signal,
+  onEvent: v.optional(v.function()),
+  source: v.optional(v.strictObject({ file: PATH, sha256: v.string() })),
+  fresh: v.optional(v.boolean()),
+  cacheDir: v.optional(PATH),
+  boot: v.optional(v.function()),
+} satisfies Record<keyof RunOptions, v.GenericSchema>);
+
+/** Checks the options of `runScenario`. @throws {USAGE} */
+export function checkRunOptions(options: RunOptions): void {
+  validate(OPTIONS, options, 'runScenario: options');
+}
+
 const DEFAULT_ATTEMPTS = 10;
 
-/** Describes a new run. @throws {USAGE} */
+/** Describes a new run. */
 export function describeRun(scenario: Scenario, options: RunOptions): RunFile {
   const { shard, source, untilReproduced, until } = options;
-  if (shard !== undefined && !isShard(shard))
-    throw new QmpilotError('USAGE', `invalid shard ${JSON.stringify(shard)}`, {
-      hint: 'the second of five is { index: 2, count: 5 }',
-    });
   return {
     v: 1,
     name: scenario.name ?? nameOfFile(source?.file) ?? 'run',
     startedAt: wallTime(),
     seed:
       options.seed ?? (shard === undefined ? randomInt(2 ** 47) : seedOfText(source?.sha256 ?? scenario.name ?? '')),
-    attempts: wholeNumber(options.attempts ?? DEFAULT_ATTEMPTS, 'attempts'),
+    attempts: options.attempts ?? DEFAULT_ATTEMPTS,
     ...(shard && { shard }),
     timeoutMs: parseDuration(options.timeout ?? scenario.timeout ?? '3m', 'timeout'),
     ...(untilReproduced !== undefined && { untilReproduced }),
@@ -105,14 +129,9 @@ export function resumedRun(run: RunFile, options: RunOptions): Partial<RunFile> 
     );
   }
   return {
-    ...(options.attempts !== undefined && { attempts: wholeNumber(options.attempts, 'attempts') }),
+    ...(options.attempts !== undefined && { attempts: options.attempts }),
     ...(untilReproduced !== undefined && { untilReproduced }),
     ...(until !== undefined && { until }),
     ...(source && { source }),
   };
-}
-
-export function wholeNumber(value: number, name: string): number {
-  if (Number.isInteger(value) && value >= 1) return value;
-  throw new QmpilotError('USAGE', `${name}: ${value} is not a whole number of 1 or more`);
 }

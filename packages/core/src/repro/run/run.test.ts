@@ -234,4 +234,16 @@ describe('runScenario', () => {
       ),
     ).rejects.toMatchObject({ code: 'USAGE' });
   });
+
+  it('refuses an option that it does not have, and a shard that cannot be', async () => {
+    const one = scenario(async () => {});
+    await expect(runScenario(one, { out: dir, boot: bootFake } as never)).rejects.toMatchObject({
+      code: 'USAGE',
+      message: 'runScenario: options.out: unknown option',
+    });
+    await expect(runScenario(one, { shard: { index: 3, count: 2 }, dir, boot: bootFake })).rejects.toMatchObject({
+      code: 'USAGE',
+      message: expect.stringContaining('options.shard: expected a shard such as { index: 2, count: 5 }'),
+    });
+  });
 });

@@ -12,7 +12,7 @@ import { prepareVm, type PreparedVm } from '../vms/prepared-vm.js';
 import { poolSource, restoringSource, Supply, timed, type VmSource } from '../vms/supply.js';
 import { chooseForks, hostCapacity } from './fork-count.js';
 import { pendingIndices, plannedIndices } from './plan.js';
-import { defaultDirectory, describeRun, resumedRun, wholeNumber, type RunOptions } from './run-options.js';
+import { checkRunOptions, defaultDirectory, describeRun, resumedRun, type RunOptions } from './run-options.js';
 import { schedule } from './schedule.js';
 import { seedOf } from './seed.js';
 import { StopRule } from './stop-rule.js';
@@ -35,7 +35,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
 }
 
 async function openJournal(scenario: Scenario, options: RunOptions): Promise<Journal> {
-  if (options.forks !== undefined) wholeNumber(options.forks, 'forks');
+  checkRunOptions(options);
   if (options.resume === undefined) {
     const about = describeRun(scenario, options);
     StopRule.check(about);
