@@ -160,7 +160,7 @@ describe('a VM under a name, from one command to the next', () => {
   });
 
   it('says who is stuck, in a VM and in a dump of its memory', async () => {
-    const sentence = /^No task is stuck: \d+ tasks were looked at\.\n$/;
+    const sentence = /^No task is stuck: \d+ tasks were examined\.\n$/;
     expect(await qmpilot('explain', 'web', '--min-wait', '1h')).toMatchObject({
       code: 0,
       stdout: expect.stringMatching(sentence),

@@ -3,7 +3,7 @@ import { formatTimeSpan } from './time-span.js';
 import { describeJob, nameTasks, openJobs, type ShutdownJudgement, type ShutdownWish } from './verdict.js';
 
 const PHASE: Readonly<Record<ShutdownReport['phase'], string>> = {
-  'requested': 'requested',
+  'requested': 'the shutdown was requested',
   'units': 'systemd stops its units',
   'units-stopped': 'all units are stopped',
   'final-kill': 'the remaining processes are killed',
@@ -34,7 +34,7 @@ export function formatShutdown(report: ShutdownReport & ShutdownJudgement & { re
     ...open.map((text) => `  waits for ${text}`),
     ...(report.panic === undefined ? [] : [`  panic: ${report.panic}`]),
     ...(report.refusal === undefined ? [] : [`  refused: ${report.refusal}`]),
-    `  ${event}, after ${formatTimeSpan(report.elapsed)} in all`,
+    `  ${event}, after ${formatTimeSpan(report.elapsed)} in total`,
   ]
     .map((line) => line.replace(/[\u0000-\u001f\u007f-\u009f]/g, ' '))
     .join('\n');

@@ -121,13 +121,13 @@ describe('judgeShutdown', () => {
     detector.qemuExited(2200);
     expect(shown(detector, 9000).split('\n')).toEqual([
       'poweroff: clean: the machine powered off within 2s',
-      '      0.0 s  requested   requested',
+      '      0.0 s  requested   the shutdown was requested',
       '      1.2 s  final-kill  the remaining processes are killed',
       '      1.9 s  unmount     file systems are unmounted',
       '      2.0 s  power-off   the kernel is asked to power off',
       '      2.1 s  off         the machine is off',
       '      2.2 s  gone        QEMU is gone',
-      '  QMP sent SHUTDOWN (guest-shutdown), after 2s in all',
+      '  QMP sent SHUTDOWN (guest-shutdown), after 2s in total',
     ]);
   });
 });

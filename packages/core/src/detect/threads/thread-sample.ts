@@ -32,7 +32,7 @@ export interface BlockedThread {
 export interface ThreadSample {
   /** Seconds since the guest booted. */
   readonly uptime?: number;
-  /** Threads that were looked at. */
+  /** Threads that were examined. */
   readonly seen: number;
   /** The guest printed the sample to its end; when false, a thread that is not in it may still be there. */
   readonly complete: boolean;

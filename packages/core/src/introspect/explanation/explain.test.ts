@@ -68,7 +68,7 @@ it('names all that wait for one lock, and a task that waits for a lock of its ow
 });
 
 it('says that nobody is stuck, and leaves out a task that has waited for less', () => {
-  expect(explain([{ pid: 8, comm: 'busy' }]).sentences).toEqual(['No task is stuck: 2 tasks were looked at.']);
+  expect(explain([{ pid: 8, comm: 'busy' }]).sentences).toEqual(['No task is stuck: 2 tasks were examined.']);
   expect(explain([WAITER, { pid: 8, comm: 'holder', holds: 0 }], undefined, 60_000).stuck).toEqual([]);
 });
 

@@ -66,7 +66,7 @@ export interface StuckTask {
 export interface Explanation {
   /** Version of the kernel: `6.1.0-56-cloud-amd64`. */
   readonly kernel: string;
-  /** How many tasks were looked at. */
+  /** How many tasks were examined. */
   readonly tasks: number;
   readonly stuck: readonly StuckTask[];
   /** Tasks that wait for each other, each for the next and the last for the first. */

@@ -43,7 +43,7 @@ export function explainInSentences(
   cycles: readonly (readonly TaskRef[])[],
   tasks: number,
 ): string[] {
-  if (stuck.length === 0) return [`No task is stuck: ${tasks} tasks were looked at.`];
+  if (stuck.length === 0) return [`No task is stuck: ${tasks} tasks were examined.`];
   const groups = new Map<string, StuckTask[]>();
   for (const one of stuck) {
     const key = one.waitsFor ? `${one.waitsFor.kind} ${one.waitsFor.address}` : `function ${one.function ?? ''}`;

@@ -126,7 +126,7 @@ async function kernelSide(
     }
   }
   if (exitCode === 44 || threads.length === 0)
-    throw new QmpilotError('NOT_FOUND', `there is no process ${pid} in the guest`);
+    throw new QmpilotError('NOT_FOUND', `process ${pid} not found in the guest`);
   return { comm: threads.find(({ tid }) => tid === pid)?.comm ?? threads[0]?.comm ?? '', threads, tracer };
 }
 
