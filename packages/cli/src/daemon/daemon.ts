@@ -37,7 +37,8 @@ export async function runDaemon(request: BootRequest, record: VmRecord): Promise
     return hosted;
   };
   const fork = async (from: HostedVm, snapshot: string, name: string): Promise<HostedVm> => {
-    const its: VmRecord = { v: 1, name, guest: from.record.guest, createdAt: new Date().toISOString() };
+    const loaded = 'a snapshot';
+    const its: VmRecord = { v: 1, name, guest: from.record.guest, createdAt: new Date().toISOString(), loaded };
     const folder = await claim(its);
     try {
       await noteDaemon(folder);

@@ -10,6 +10,8 @@ export interface VmRecord {
   readonly name: string;
   readonly guest: string;
   readonly createdAt: string;
+  /** The snapshot that it starts from instead of booting, if there is one: its log does not have the boot then. */
+  readonly loaded?: string | undefined;
   /** Set by its daemon when it ends. */
   readonly ended?: { readonly at: string; readonly reason: string };
 }

@@ -31,3 +31,10 @@ it.each([
 ])('shows progress in one line: %j', (message, expected) => {
   expect(briefProgress(message)).toBe(expected);
 });
+
+it('shows the age of a snapshot of the boot cache, in a line that fits a terminal of 60 columns', () => {
+  const savedAt = new Date(Date.now() - 3 * 3_600_000).toISOString();
+  const line = briefProgress(`from the boot cache (saved ${savedAt}) in 12.3 s`);
+  expect(line).toBe('from the boot cache (3 h old) in 12.3 s');
+  expect(`done, ${line}`.length).toBeLessThan(60);
+});

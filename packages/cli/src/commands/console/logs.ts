@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isQmpilotError, QmpilotError } from '@qmpilot/core';
 import type { Command } from 'commander';
 import { call } from '../../daemon/client.js';
-import { requireVm } from '../../daemon/state.js';
+import { requireVm, type VmRecord } from '../../daemon/state.js';
 import { interruptible } from '../../interrupt.js';
 import { GuestLog } from '../../render/guest-log.js';
 
@@ -28,14 +28,24 @@ export function registerLogs(program: Command): void {
         });
       const vm = await requireVm(name);
       const log = new GuestLog();
-      const write = (bytes: Buffer) =>
-        new Promise<void>(
+      let isEmpty = true;
+      const write = (bytes: Buffer) => {
+        isEmpty = false;
+        return new Promise<void>(
           (resolve) => void process.stdout.write(options.raw === true ? bytes : log.push(bytes), () => resolve()),
         );
+      };
       await print(join(vm.directory, options.daemon === true ? 'daemon.log' : 'console.log'), write);
+      if (isEmpty && options.daemon !== true) process.stderr.write(`qmpilot: ${whyEmpty(vm.record)}\n`);
       if (options.follow === true && vm.life === 'running') await follow(name, write);
       if (options.raw !== true) process.stdout.write(log.end());
     });
+}
+
+function whyEmpty({ name, loaded }: VmRecord): string {
+  const empty = `${name} has printed nothing on its serial console`;
+  if (loaded === undefined) return empty;
+  return `${empty} since it was loaded from ${loaded}; its kernel log: qmpilot exec ${name} dmesg`;
 }
 
 async function print(file: string, write: (bytes: Buffer) => Promise<void>): Promise<void> {

@@ -36,10 +36,12 @@ function makeRun(name: string, outcomes: readonly string[]): string {
   return run;
 }
 
+let stderr = '';
 async function report(...args: readonly string[]): Promise<string> {
   let stdout = '';
+  stderr = '';
   vi.spyOn(process.stdout, 'write').mockImplementation((text) => ((stdout += String(text)), true));
-  vi.spyOn(process.stderr, 'write').mockImplementation(() => true);
+  vi.spyOn(process.stderr, 'write').mockImplementation((text) => ((stderr += String(text)), true));
   try {
     await createProgram('1').parseAsync(['report', ...args], { from: 'user' });
   } finally {
@@ -105,6 +107,32 @@ it('opens the page with the program of $BROWSER', async () => {
       .poll(() => readFileSync(join(dir, 'opened'), { encoding: 'utf8', flag: 'a+' }))
       .toBe(join(run, 'report.html'));
   } finally {
+    vi.unstubAllEnvs();
+  }
+});
+
+it('says that $BROWSER could not be started, and what opened the page instead', async () => {
+  writeFileSync(join(dir, 'xdg-open'), `#!/bin/sh\nprintf '%s' "$1" > ${join(dir, 'opened')}\n`, { mode: 0o755 });
+  vi.stubEnv('BROWSER', join(dir, 'none'));
+  vi.stubEnv('PATH', `${dir}:${process.env['PATH']}`);
+  const exitCode = process.exitCode;
+  try {
+    const run = makeRun('a', ['clean']);
+    await report(run, '--open');
+    expect(stderr).toBe(
+      `qmpilot: cannot start $BROWSER (spawn ${join(dir, 'none')} ENOENT); opened the report with xdg-open instead\n`,
+    );
+    await expect
+      .poll(() => readFileSync(join(dir, 'opened'), { encoding: 'utf8', flag: 'a+' }))
+      .toBe(join(run, 'report.html'));
+    vi.stubEnv('PATH', join(dir, 'a'));
+    await report(run, '--open');
+    expect(stderr).toMatch(
+      /cannot start \$BROWSER \(.*\); found no program to open the report with; open .*report\.html/,
+    );
+    expect(process.exitCode).toBe(125);
+  } finally {
+    process.exitCode = exitCode;
     vi.unstubAllEnvs();
   }
 });

@@ -61,9 +61,17 @@ export function registerReport(program: Command): void {
         wrapLines(renderText(await readRuns(dirs, { evidence: false })), process.stdout.columns || undefined),
       );
       process.stdout.write(`report: ${visible(path)}\n`);
-      if (options.open === true && !(await openInBrowser(path))) {
-        process.stderr.write(`qmpilot: found no program to open the report with; open ${visible(path)} yourself\n`);
-        process.exitCode = EXIT.cannotTell;
-      }
+      if (options.open === true) await open(path);
     });
+}
+
+async function open(path: string): Promise<void> {
+  const { by, failure } = await openInBrowser(path);
+  const browser = failure === undefined ? '' : `cannot start $BROWSER (${visible(failure)}); `;
+  if (by === undefined) {
+    process.stderr.write(
+      `qmpilot: ${browser}found no program to open the report with; open ${visible(path)} yourself\n`,
+    );
+    process.exitCode = EXIT.cannotTell;
+  } else if (browser !== '') process.stderr.write(`qmpilot: ${browser}opened the report with ${by} instead\n`);
 }

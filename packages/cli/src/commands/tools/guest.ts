@@ -78,7 +78,7 @@ export function registerGuest(program: Command): void {
   guest
     .command('rm')
     .description('remove images')
-    .argument('[key...]', 'keys, or unique beginnings of keys')
+    .argument('[key...]', 'keys, or unique beginnings of keys, as a narrow terminal shows them')
     .option('--all', 'remove all of them')
     .option('--unused [days]', 'remove images and kernels not used for so many days (default: 30)', wholeNumber)
     .action(async (keys: string[], options: { all?: boolean; unused?: number | true }) => {
@@ -93,7 +93,9 @@ export function registerGuest(program: Command): void {
         throw new QmpilotError('USAGE', 'guest rm: no key given', {
           hint: 'name keys as qmpilot guest ls shows them, or use --all or --unused',
         });
-      const chosen = options.all === true ? (await listImages()).map(({ key }) => key) : keys;
+      // A terminal too narrow for whole keys shows their beginnings.
+      const named = keys.map((key) => key.replace(/…$/, ''));
+      const chosen = options.all === true ? (await listImages()).map(({ key }) => key) : named;
       for (const key of await removeImages(chosen)) process.stdout.write(`${key}\n`);
     });
 }

@@ -108,7 +108,9 @@ export function registerBoot(program: Command): void {
       const options: BootCommandOptions = { disk: [], hvc: [], qemuArg: [], ...given };
       const request = bootRequest(guest, options);
       const name = options.name ?? (await freeName(request.guest.kind));
-      const record: VmRecord = { v: 1, name, guest: guestName(request), createdAt: new Date().toISOString() };
+      const loaded = options.from === undefined ? options.cache && 'the boot cache' : 'a saved snapshot';
+      const createdAt = new Date().toISOString();
+      const record: VmRecord = { v: 1, name, guest: guestName(request), createdAt, loaded: loaded || undefined };
       const status = await bootVisibly(record, request, options.quiet === true);
       process.stdout.write(options.json === true ? jsonLine('vm', status) : `${name}\n`);
     });

@@ -49,7 +49,7 @@ export function registerExec(program: Command): void {
       if (words.length === 0) throw new QmpilotError('USAGE', 'exec: no command given');
       if (words === given && given[0]?.startsWith('-')) {
         throw new QmpilotError('USAGE', `exec: option ${given[0]} after the name of the VM, where the command begins`, {
-          hint: `put options first: qmpilot exec ${given[0]} ... ${name} COMMAND; or put -- before the command`,
+          hint: optionsHint(name, given),
         });
       }
       const command = words.length === 1 ? (words[0] ?? '') : words.map(quote).join(' ');
@@ -129,4 +129,12 @@ function passOn(): Output {
   };
   const streams = { stdout: to(process.stdout), stderr: to(process.stderr) };
   return { take: (from, bytes) => streams[from](bytes), texts: () => ({}) };
+}
+
+/** For options that follow the name: they are the command's unless `--` is in front. */
+function optionsHint(name: string, given: readonly string[]): string {
+  const end = given.indexOf('--');
+  if (end < 0) return `put options first: qmpilot exec ${given[0]} ... ${name} COMMAND; or put -- before the command`;
+  const [options, command] = [given.slice(0, end), given.slice(end + 1)].map((words) => words.map(quote).join(' '));
+  return `put options before the name: qmpilot exec ${options} ${name} -- ${command}`;
 }
