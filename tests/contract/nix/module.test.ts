@@ -38,6 +38,21 @@ describe('nixosModules.qmpilot', () => {
     expect(await agent('qmpilot.guestAgent = false;')).toBe(false);
   });
 
+  it('gives the VM a pvpanic device but loads no module for it, since kernels of NixOS have none', async () => {
+    const vm = async (more: string) =>
+      host.nix.expression(
+        `let c = nixos { imports = [ (flake + "/tests/nix/nixpkgs/nixos/modules/virtualisation/qemu-vm.nix") ]; qmpilot.enable = true; ${more} }; in { inherit (c.virtualisation.qemu) options; inherit (c.boot) kernelModules; }`,
+      );
+    expect(await vm('')).toEqual({
+      options: expect.arrayContaining(['-device pvpanic-pci']),
+      kernelModules: [],
+    });
+    expect(await vm('qmpilot.pvpanic = false;')).toEqual({
+      options: expect.not.arrayContaining([expect.stringContaining('pvpanic')]),
+      kernelModules: [],
+    });
+  });
+
   it('leaves snapshots to the VM beside a configuration without qemu-vm.nix', async () => {
     const value = await host.nix.expression(
       'let c = nixos { options.virtualisation.vmVariant = lib.mkOption { type = lib.types.anything; default = { }; }; config.qmpilot = { enable = true; snapshot.enable = true; }; }; in builtins.attrNames c.system.build.units',

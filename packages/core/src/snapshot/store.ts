@@ -5,7 +5,7 @@ import { removeDirectory } from '../util/files/remove-directory.js';
 import { shown } from '../util/text/shown.js';
 import { removeForkBase, type ForkBase } from './strategies/fork-base.js';
 import { removeInternal, type InternalSnapshot } from './strategies/internal.js';
-import type { SnapshotStrategy } from './strategies/strategy.js';
+import { REQUESTED, type SnapshotStrategy } from './strategies/strategy.js';
 
 const log = debugLog('snapshot');
 
@@ -102,10 +102,15 @@ export class SnapshotStore {
    * @throws {NOT_FOUND} when there is none of this name
    */
   forkBase(name: string): ForkBase {
-    const { saved } = this.get(name);
+    const { saved, reason } = this.get(name);
     if (saved.strategy !== 'internal') return saved;
-    throw new QmpilotError('SNAPSHOT', `the snapshot ${name} is internal to one QEMU and cannot be forked`, {
-      hint: "make it with the strategy 'template', if vm.snapshotBlockers() lists nothing that prevents that",
+    const what = `the snapshot ${name} is internal to one QEMU and cannot be forked`;
+    if (reason === REQUESTED)
+      throw new QmpilotError('SNAPSHOT', what, {
+        hint: "make it without the strategy 'internal', if vm.snapshotBlockers({ strategy: 'file' }) lists no obstacle",
+      });
+    throw new QmpilotError('SNAPSHOT', `${what}: ${reason}`, {
+      hint: "vm.snapshotBlockers({ strategy: 'file' }) lists what prevents forks of this VM, and how to remove it",
     });
   }
 

@@ -71,6 +71,32 @@ describe('nixos({ script })', () => {
     expect(readFileSync(image).equals(before)).toBe(true);
   });
 
+  it.each([
+    [
+      'QEMU ended under KVM',
+      [
+        'case "$*" in *accel=tcg*) ;; *) echo "qemu-system-x86_64: error: failed to set MSR 0x10a to 0x69" >&2; exit 134 ;; esac',
+        `${QEMU.replace('accel=tcg', 'accel=kvm:tcg')} "$@"`,
+      ],
+    ],
+    ['the disk image of the script gets an overlay', [`${QEMU} ${DRIVE.replace('./nixos.qcow2', '$ROOT_IMAGE')} "$@"`]],
+  ])('leaves no image of the store behind from a start that was corrected: %s', async (_, lines) => {
+    const image = join(dir, 'root-of-the-script.qcow2');
+    if (!existsSync(image)) {
+      writeFileSync(`${image}.raw`, Buffer.alloc(1 << 20));
+      await createOverlay({ file: `${image}.raw`, format: 'raw' }, image);
+    }
+    const starts = join(dir, `starts-${lines.length}`);
+    const path = script('echo "$TMPDIR" >> ' + starts, 'head -c 65536 /dev/zero > "$TMPDIR"/store.img', ...lines);
+    const folders = () => readFileSync(starts, 'utf8').trim().split('\n');
+    const images = await started(nixos({ script: path, env: { ROOT_IMAGE: image } }), () =>
+      folders().map((folder) => existsSync(join(folder, 'store.img'))),
+    );
+    expect(folders().map((folder) => folder.replace(/.*\//, ''))).toEqual(['run0', 'run1']);
+    expect(images).toEqual([false, true]);
+    expect(folders().filter((folder) => existsSync(folder))).toEqual([]);
+  });
+
   it('continues with TCG where QEMU ends under KVM, unless KVM was requested', async () => {
     const dies =
       'case "$*" in *accel=tcg*) ;; *) echo "qemu-system-x86_64: error: failed to set MSR 0x10a to 0x69" >&2; exit 134 ;; esac';

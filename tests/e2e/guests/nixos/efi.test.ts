@@ -100,6 +100,11 @@ describe('a NixOS VM with a TPM (virtualisation.tpm.enable)', () => {
     await vm.expectOk(EXTEND);
     expect(await pcr()).not.toMatch(/^0{64}$/);
     await vm.restore('empty');
+    await expect(vm.fork('empty')).rejects.toMatchObject({
+      code: 'SNAPSHOT',
+      message: expect.stringMatching(/^the snapshot empty is internal to one QEMU and cannot be forked: .*TPM/),
+      hint: expect.stringMatching(/^vm\.snapshotBlockers\(\{ strategy: 'file' \}\)/),
+    });
     expect(await pcr()).toMatch(/^0{64}$/);
   });
 });

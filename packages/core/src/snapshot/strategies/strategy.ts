@@ -20,9 +20,12 @@ const EXCLUSIVE: readonly (readonly [RegExp, string])[] = [
   [/^(?:unix|tcp|telnet|socket|file|pipe|serial|pty)[:,].*|server(?:=on)?\b/, 'a socket or device of its own'],
 ];
 
+/** The reason of a strategy that the user named. */
+export const REQUESTED = 'requested';
+
 /** Chooses the fastest strategy that the machine allows, or `wanted`. */
 export function chooseStrategy(spec: MachineSpec, wanted: SnapshotStrategy | undefined): StrategyChoice {
-  if (wanted !== undefined) return { strategy: wanted, reason: 'requested' };
+  if (wanted !== undefined) return { strategy: wanted, reason: REQUESTED };
   const [obstacle] = spec.readBack?.obstacles ?? [];
   if (obstacle)
     return { strategy: 'internal', reason: `this machine cannot be started a second time: ${obstacle.reason}` };
