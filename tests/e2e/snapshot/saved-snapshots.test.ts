@@ -233,7 +233,10 @@ describe('the strategy file', () => {
 
   it('is chosen for a VM whose RAM is not in a file, and says so', async () => {
     const snapshot = await vm.snapshot('again');
-    expect(snapshot).toMatchObject({ strategy: 'file', reason: expect.stringContaining('RAM of this VM is not in a file') });
+    expect(snapshot).toMatchObject({
+      strategy: 'file',
+      reason: expect.stringContaining('RAM of this VM is not in a file'),
+    });
     const template = await vm.snapshot('shared', { strategy: 'template' });
     const fork = await template.fork();
     expect((await fork.exec('cat /run/nonce /root/nonce')).stdout).toBe('ram\ndisk\n');
