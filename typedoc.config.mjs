@@ -36,6 +36,7 @@ export default {
     'qmp/index',
     'detect/index',
     'statistics/index',
+    'bisect/index',
     'entries/report',
     'shell/ssh/index',
     'testing/index',

@@ -11,6 +11,7 @@ export default defineConfig([
       'qmp/index': 'src/qmp/index.ts',
       'detect/index': 'src/detect/index.ts',
       'statistics/index': 'src/statistics/index.ts',
+      'bisect/index': 'src/bisect/index.ts',
       'report/index': 'src/entries/report.ts',
       'ssh/index': 'src/shell/ssh/index.ts',
       'testing/index': 'src/testing/index.ts',

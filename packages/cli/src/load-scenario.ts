@@ -12,14 +12,10 @@ export interface LoadedScenario {
   readonly source: { readonly file: string; readonly sha256: string };
 }
 
-const ENTRIES = ['', '/vm', '/console', '/guests', '/qmp', '/detect', '/statistics', '/report', '/ssh', '/testing'];
+const ENTRIES = ['', '/vm', '/console', '/guests', '/qmp', '/detect', '/statistics', '/bisect', '/report', '/ssh', '/testing'];
 
-/**
- * Loads a scenario file, TypeScript or JavaScript. `@qmpilot/core` in it is the library of this command.
- * @throws {USAGE} when the file cannot be read
- * @throws {SCENARIO} when it does not compile, throws, or exports no scenario as default
- */
-export async function loadScenario(name: string): Promise<LoadedScenario> {
+/** Reads what identifies a scenario file, without loading it. @throws {USAGE} when it cannot be read */
+export async function readScenarioSource(name: string): Promise<LoadedScenario['source']> {
   const file = resolve(name);
   let text: Buffer;
   try {
@@ -30,12 +26,22 @@ export async function loadScenario(name: string): Promise<LoadedScenario> {
       hint: 'check the path; a scenario is a file such as x.repro.ts',
     });
   }
+  return { file, sha256: await hashScenario(file, text) };
+}
+
+/**
+ * Loads a scenario file, TypeScript or JavaScript. `@qmpilot/core` in it is the library of this command.
+ * @throws {USAGE} when the file cannot be read
+ * @throws {SCENARIO} when it does not compile, throws, or exports no scenario as default
+ */
+export async function loadScenario(name: string): Promise<LoadedScenario> {
+  const source = await readScenarioSource(name);
   const alias = Object.fromEntries(
     ENTRIES.map((entry) => [`@qmpilot/core${entry}`, fileURLToPath(import.meta.resolve(`@qmpilot/core${entry}`))]),
   );
   let exported: unknown;
   try {
-    exported = await createJiti(import.meta.url, { alias, moduleCache: false, fsCache: false }).import(file, {
+    exported = await createJiti(import.meta.url, { alias, moduleCache: false, fsCache: false }).import(source.file, {
       default: true,
     });
   } catch (cause) {
@@ -52,5 +58,5 @@ export async function loadScenario(name: string): Promise<LoadedScenario> {
       hint: 'export default defineScenario({ guest, attempt }) of @qmpilot/core',
     });
   }
-  return { scenario: exported, source: { file, sha256: await hashScenario(file, text) } };
+  return { scenario: exported, source };
 }

@@ -12,6 +12,7 @@ import { registerExplain } from './commands/inspect/explain.js';
 import { registerStacks } from './commands/inspect/stacks.js';
 import { registerSysrq } from './commands/inspect/sysrq.js';
 import { registerQmp } from './commands/qmp/qmp.js';
+import { registerBisect } from './commands/runs/bisect.js';
 import { registerPlan } from './commands/runs/plan.js';
 import { registerReport } from './commands/runs/report.js';
 import { registerRepro } from './commands/runs/repro.js';
@@ -57,7 +58,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly ((program:
     ],
   ],
   ['Snapshots:', [registerSnapshot, registerRestore, registerFork]],
-  ['Runs:', [registerRepro, registerReport, registerPlan]],
+  ['Runs:', [registerRepro, registerReport, registerPlan, registerBisect]],
   ['Images:', [registerGuest, registerKernel]],
   ['Tools:', [registerScan, registerQmp, registerDoctor, registerCompletion]],
 ];

@@ -1,0 +1,130 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { QmpilotError } from '@qmpilot/core';
+import { bisect, type BisectEvent } from '@qmpilot/core/bisect';
+import { onKernel, readBisection } from '@qmpilot/core/internal';
+import type { Command } from 'commander';
+import { duration, repeated, wholeNumber } from '../../arguments.js';
+import { EXIT } from '../../exit-codes.js';
+import { helpText } from '../../help.js';
+import { interruptible } from '../../interrupt.js';
+import { loadScenario, readScenarioSource } from '../../load-scenario.js';
+import { renderBisectEvent } from '../../render/bisect-event.js';
+import { jsonLine, renderJson } from '../../render/json.js';
+import { unlessUncaught } from '../../uncaught.js';
+
+interface BisectCommandOptions {
+  readonly repo?: string;
+  readonly good?: string;
+  readonly bad?: string;
+  readonly path?: readonly string[];
+  readonly build?: string;
+  readonly kernel?: string;
+  readonly signature?: string;
+  readonly maxBuilds?: number;
+  readonly maxTime?: number;
+  readonly maxEndAttempts?: number;
+  readonly forks?: number;
+  readonly out?: string;
+  readonly resume?: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+const HELP = `
+The build command runs by sh -c in a worktree of its own and puts what the scenario needs into the directory $QMPILOT_OUT. If it
+ends with another exit status than 0, the commit is skipped. The scenario file is loaded for each build; it finds the
+directory in process.env.QMPILOT_BUILD. With --kernel, its guest boots that file of the build.
+
+Exit status: 0 the commit was found and confirmed, 2 usage error, 125 it was not found or not confirmed, 130 interrupted.
+
+With --json, standard output has one JSON line for each series of attempts and one for the result.`;
+
+export function registerBisect(program: Command): void {
+  program
+    .command('bisect')
+    .description('find the commit that introduced a failure which does not occur in every attempt')
+    .argument('[file]', 'scenario (default with --resume: that of the bisection)')
+    .option('--repo <dir>', 'git repository (default: the working directory)')
+    .option('--good <revision>', 'revision without the failure, or with it less often')
+    .option('--bad <revision>', 'revision with the failure (default: HEAD)')
+    .option('--path <path>', 'only commits that change this file or directory (repeatable)', repeated)
+    .option('--build <command>', 'command that builds a commit')
+    .option('--kernel <file>', 'boot this file of the build, as with repro --kernel')
+    .option('--signature <signature>', 'the failure that counts (default: the most frequent one at the bad end)')
+    .option('--max-builds <n>', 'stop after this many builds', wholeNumber)
+    .option('--max-time <time>', 'stop after this time of builds and attempts: 90m, 8h', duration)
+    .option('--max-end-attempts <n>', 'attempts at each end until the ends differ (default: 400)', wholeNumber)
+    .option('--forks <n>', 'VMs in parallel (default: as many as CPUs and memory allow)', wholeNumber)
+    .option('--out <dir>', 'directory of the bisection, new or empty (default: bisections/TIME)')
+    .option('--resume <dir>', 'continue the bisection in this directory; finished steps are kept')
+    .option('--json', 'print JSON lines')
+    .option('--quiet', 'print only the result and errors')
+    .addHelpText('after', helpText(HELP))
+    .action(async (file: string | undefined, given: BisectCommandOptions) => {
+      process.exitCode = await run(file, given);
+    });
+}
+
+async function run(given: string | undefined, options: BisectCommandOptions): Promise<number> {
+  const about = await describe(given, options);
+  const { file, ...range } = about;
+  const source = await readScenarioSource(file);
+  const { kernel } = options;
+  const show = (event: BisectEvent) => {
+    const line = options.quiet === true ? undefined : renderBisectEvent(event);
+    if (line !== undefined) process.stderr.write(`${line}\n`);
+    if (options.json === true && event.type === 'attempts') process.stdout.write(`${renderJson({ v: 1, ...event }, false)}\n`);
+  };
+  const result = await interruptible('ending the bisection', (interrupted) =>
+    unlessUncaught((uncaught) =>
+      bisect({
+        ...range,
+        scenario: async (build) => {
+          // By the environment the file learns of the build.
+          process.env['QMPILOT_BUILD'] = build.dir;
+          process.env['QMPILOT_COMMIT'] = build.commit;
+          const { scenario } = await loadScenario(source.file);
+          return kernel === undefined ? scenario : onKernel(scenario, join(build.dir, kernel));
+        },
+        source: kernel === undefined ? source : { file: source.file, sha256: hash(`${source.sha256} ${kernel}`) },
+        signature: options.signature,
+        maxBuilds: options.maxBuilds,
+        maxTime: options.maxTime,
+        maxEndAttempts: options.maxEndAttempts,
+        forks: options.forks,
+        dir: options.out,
+        resume: options.resume,
+        signal: AbortSignal.any([interrupted, uncaught]),
+        onEvent: show,
+      }),
+    ),
+  );
+  if (options.json === true) process.stdout.write(jsonLine('result', result));
+  else process.stdout.write(`${await readFile(join(result.dir, 'report.md'), 'utf8')}- evidence: ${result.dir}\n`);
+  return result.state === 'confirmed' ? EXIT.fine : EXIT.cannotTell;
+}
+
+/** What is bisected: from the options, or from the directory that `--resume` names. */
+async function describe(file: string | undefined, options: BisectCommandOptions) {
+  const before = options.resume === undefined ? undefined : await readBisection(options.resume);
+  const required = (value: string | undefined, name: string) => {
+    if (value !== undefined) return value;
+    throw new QmpilotError('USAGE', `bisect: missing ${name}`, {
+      hint: 'use qmpilot bisect FILE --good REVISION --build COMMAND, or qmpilot bisect --resume DIR',
+    });
+  };
+  return {
+    file: required(file ?? before?.source?.file, 'the scenario file'),
+    repo: resolve(options.repo ?? before?.repo ?? '.'),
+    good: required(options.good ?? before?.good, '--good'),
+    bad: options.bad ?? before?.bad ?? 'HEAD',
+    paths: options.path ?? before?.paths ?? [],
+    build: required(options.build ?? before?.build, '--build'),
+  };
+}
+
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

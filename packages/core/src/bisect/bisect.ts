@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto';
+import { resolve } from 'node:path';
+import { AbortedError, QmpilotError } from '../errors.js';
+import { wallTime } from '../util/time/clock.js';
+import { Builds } from './builds.js';
+import { type About, BisectJournal } from './journal.js';
+import { type BisectOptions, checkOptions } from './options.js';
+import { openRange, type Range } from './range.js';
+import type { BisectResult } from './result.js';
+import { Search } from './search.js';
+import { Tries } from './tries.js';
+import { writeResult } from './write-result.js';
+
+/**
+ * Finds the commit that introduced a failure which does not occur in every attempt, and which may have occurred before: builds
+ * commits of a git repository, and makes attempts of a scenario on them, until fresh attempts confirm an answer. The user's worktree
+ * is not touched. Every finished step is in the directory of the bisection, whatever comes after it; `resume` continues from there.
+ *
+ * ```ts
+ * const result = await bisect({
+ *   repo: '/home/me/server', good: 'v1.0', bad: 'v1.1',
+ *   build: 'make && cp server "$QMPILOT_OUT"',
+ *   scenario: ({ dir }) => defineScenario({ guest, prepare: (vm) => vm.copyIn(`${dir}/server`, '/server'), attempt }),
+ * });
+ * ```
+ * @throws {USAGE} for options, revisions, a build command or a directory that cannot be used
+ * @throws {GUEST_BUILD} when an end cannot be built
+ * @throws what `runScenario` throws, when it is not the commit's fault
+ * @throws {ABORTED}: worktree and processes are gone
+ */
+export async function bisect(options: BisectOptions): Promise<BisectResult> {
+  const limits = checkOptions(options);
+  const { signal } = options;
+  const tell = options.onEvent ?? (() => {});
+  try {
+    const range = await openRange(options);
+    if (await range.repository.hasChanges())
+      tell({ type: 'progress', message: `uncommitted changes in ${resolve(options.repo)} are in no build` });
+    const journal = await openJournal(options, range);
+    const { about, dir } = journal;
+    const builds = new Builds({ repository: range.repository, dir, command: about.build, signal, tell });
+    try {
+      if (options.resume !== undefined) await builds.recover();
+      const { certainty, maxEndAttempts } = about;
+      const tries = new Tries({ journal, builds, options: { ...options, signature: about.signature }, tell });
+      const search = new Search({ range, journal, tries, tell, limits: { ...limits, certainty, maxEndAttempts } });
+      return await writeResult(await search.run(), { range, tries, journal });
+    } finally {
+      await builds.close().finally(() => journal.close());
+    }
+  } catch (error) {
+    if (signal?.aborted) throw new AbortedError('the bisection', signal.reason);
+    throw error;
+  }
+}
+
+async function openJournal(options: BisectOptions, range: Range): Promise<BisectJournal> {
+  const about = describe(options, range);
+  if (options.resume === undefined) {
+    const time = about.startedAt.replaceAll(/[:.]/g, '').replace('T', '-').slice(0, 17);
+    return BisectJournal.create(options.dir ?? `bisections/${time}`, about);
+  }
+  const journal = await BisectJournal.reopen(options.resume);
+  const changed = (['repo', 'good', 'bad', 'paths', 'build', 'source'] as const).find(
+    (key) => JSON.stringify(journal.about[key]) !== JSON.stringify(about[key]),
+  );
+  if (changed === undefined) return journal;
+  journal.close();
+  const what = { repo: 'repository', source: 'scenario', build: 'build command' };
+  const name = changed in what ? what[changed as keyof typeof what] : changed;
+  throw new QmpilotError('USAGE', `${name}: not what the bisection in ${journal.dir} began with`, {
+    hint: 'its attempts do not count for another one: start another bisection',
+  });
+}
+
+function describe(options: BisectOptions, range: Range): About {
+  const { certainty, maxEndAttempts } = checkOptions(options);
+  return {
+    v: 1,
+    id: randomUUID(),
+    startedAt: wallTime(),
+    repo: resolve(options.repo),
+    good: range.good,
+    bad: range.bad,
+    paths: [...(options.paths ?? [])],
+    build: options.build,
+    certainty,
+    maxEndAttempts,
+    ...(options.signature !== undefined && { signature: options.signature }),
+    ...(options.source !== undefined && { source: options.source }),
+  };
+}

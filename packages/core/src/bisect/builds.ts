@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto';
+import { lstat, mkdir, readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { QmpilotError } from '../errors.js';
+import { runGroup } from '../guests/build/run-group.js';
+import { removeDirectory } from '../util/files/remove-directory.js';
+import { requireProgram } from '../util/files/which.js';
+import { monotonicMs } from '../util/time/clock.js';
+import type { Repository } from './git.js';
+import type { BuildLine } from './journal.js';
+import type { BisectEvent } from './options.js';
+
+/** Exit statuses of a shell that cannot run a command. */
+const NO_COMMAND: ReadonlySet<number | string> = new Set([126, 127]);
+
+interface BuildsOptions {
+  readonly repository: Repository;
+  /** The directory of the bisection. */
+  readonly dir: string;
+  readonly command: string;
+  readonly signal: AbortSignal | undefined;
+  readonly tell: (event: BisectEvent) => void;
+}
+
+/** Builds commits in a worktree of its own, one after the other, so that each build can use what the one before left. */
+export class Builds {
+  readonly #options: BuildsOptions;
+  readonly #worktree: string;
+  #ready = false;
+
+  constructor(options: BuildsOptions) {
+    this.#options = options;
+    this.#worktree = join(options.dir, 'source');
+  }
+
+  /** Returns the directory of a commit's build. */
+  directory(commit: string): string {
+    return join(this.#options.dir, 'builds', commit);
+  }
+
+  /**
+   * Waits until builds have ended that a killed session left running, and removes its worktree.
+   * A build holds the lock of its file, with all processes that it started.
+   */
+  async recover(): Promise<void> {
+    const { dir, repository, signal, tell } = this.#options;
+    const flock = await requireProgram('flock', 'on Debian: apt-get install util-linux');
+    for (const name of await readdir(join(dir, 'builds'))) {
+      if (!name.endsWith('.lock')) continue;
+      const path = join(dir, 'builds', name);
+      tell({ type: 'progress', message: `waiting until the interrupted build of ${name.slice(0, 12)} has ended` });
+      await runGroup({
+        program: flock,
+        args: ['-x', path, 'true'],
+        env: {},
+        cwd: dir,
+        what: 'the end of an interrupted build',
+        onLine: () => {},
+        signal,
+      });
+      await rm(path, { force: true });
+    }
+    await repository.removeWorktree(this.#worktree);
+    await this.#removeFiles();
+  }
+
+  /**
+   * Builds a commit.
+   * @throws {USAGE} when the shell cannot run the command, or the command leaves nothing in QMPILOT_OUT
+   * @throws {ABORTED}: its processes are gone
+   */
+  async build(commit: string): Promise<BuildLine> {
+    const { command, signal, tell } = this.#options;
+    const begun = monotonicMs();
+    const out = this.directory(commit);
+    const lock = `${out}.lock`;
+    await this.#checkOut(commit);
+    await removeDirectory(out);
+    await mkdir(out, { recursive: true, mode: 0o700 });
+    const { status, lines } = await runGroup({
+      program: await requireProgram('flock', 'on Debian: apt-get install util-linux'),
+      args: ['-x', lock, 'sh', '-c', command],
+      env: { QMPILOT_OUT: out, QMPILOT_COMMIT: commit },
+      cwd: this.#worktree,
+      what: `the build of ${commit.slice(0, 12)}`,
+      onLine: (line) => tell({ type: 'build-output', commit, line }),
+      signal,
+    });
+    await rm(lock, { force: true });
+    const ms = Math.round(monotonicMs() - begun);
+    const tail = lines.slice(-10);
+    if (NO_COMMAND.has(status))
+      throw new QmpilotError('USAGE', `cannot run the build command: ${tail.at(-1) ?? `exit status ${status}`}`, {
+        hint: 'it runs by sh -c in a worktree of the repository: check its path and PATH',
+        evidence: { console: tail },
+      });
+    if (status !== 0) {
+      await removeDirectory(out);
+      const reason = `its build ended with ${typeof status === 'number' ? `exit status ${status}` : status}`;
+      return { type: 'build', commit, reason: [reason, ...tail.slice(-1)].join(': '), ms };
+    }
+    const id = await hashOfTree(out);
+    if (id !== undefined) return { type: 'build', commit, id, ms };
+    throw new QmpilotError('USAGE', `the build command left nothing in $QMPILOT_OUT for ${commit.slice(0, 12)}`, {
+      hint: "let it copy there what the scenario needs: --build 'make && cp program \"$QMPILOT_OUT\"'",
+      evidence: { console: tail },
+    });
+  }
+
+  /** Removes the worktree. */
+  async close(): Promise<void> {
+    if (!this.#ready) return;
+    await this.#options.repository.removeWorktree(this.#worktree);
+    await this.#removeFiles();
+  }
+
+  async #checkOut(commit: string): Promise<void> {
+    const { repository } = this.#options;
+    if (this.#ready) return repository.checkOut(this.#worktree, commit);
+    this.#ready = true;
+    return repository.addWorktree(this.#worktree, commit);
+  }
+
+  async #removeFiles(): Promise<void> {
+    await removeDirectory(this.#worktree);
+    await this.#options.repository.pruneWorktrees();
+  }
+}
+
+/** Returns a hash of all files below a directory, with their paths; undefined when there are none. */
+async function hashOfTree(dir: string): Promise<string | undefined> {
+  const hash = createHash('sha256');
+  let files = 0;
+  const walk = async (path: string, name: string): Promise<void> => {
+    for (const entry of (await readdir(path)).toSorted()) {
+      const child = join(path, entry);
+      const stats = await lstat(child);
+      const label = JSON.stringify([`${name}/${entry}`, stats.mode & 0o170100]);
+      if (stats.isDirectory()) {
+        await walk(child, `${name}/${entry}`);
+        continue;
+      }
+      files += 1;
+      const content = createHash('sha256');
+      if (stats.isSymbolicLink()) content.update(await readlink(child));
+      else if (stats.isFile()) content.update(await readFile(child));
+      hash.update(`${label}\0${content.digest('hex')}\n`);
+    }
+  };
+  await walk(dir, '');
+  return files === 0 ? undefined : hash.digest('hex').slice(0, 32);
+}

@@ -1,0 +1,22 @@
+import type { StepCosts } from '../statistics/bisection/choice.js';
+import type { AttemptsLine, BuildLine } from './journal.js';
+
+/** What steps cost is learnt from those before, in ms. */
+export function learnCosts(past: readonly (AttemptsLine | BuildLine)[]): StepCosts {
+  const builds = past.filter((line) => line.type === 'build');
+  const series = past.filter((line) => line.type === 'attempts');
+  const built = new Set(builds.filter(({ id }) => id !== undefined).map(({ commit }) => commit));
+  const ready = new Set(series.filter(({ cached }) => cached).map(({ commit }) => commit));
+  const attempts = series.reduce((sum, line) => sum + line.attempts.length, 0);
+  const build = mean(builds.filter(({ id }) => id !== undefined).map(({ ms }) => ms));
+  const boot = mean(series.flatMap(({ bootMs }) => (bootMs === undefined ? [] : [bootMs])));
+  const attempt = series.reduce((sum, line) => sum + line.attemptsMs, 0) / Math.max(attempts, 1);
+  return {
+    attempt: Math.max(attempt, 1),
+    prepare: (commit) => (ready.has(commit) ? 0 : boot + (built.has(commit) ? 0 : build)),
+  };
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / Math.max(values.length, 1);
+}

@@ -1,0 +1,137 @@
+import * as v from 'valibot';
+import type { Scenario } from '../repro/scenario.js';
+import type { RunEvent } from '../run-files/attempt-record.js';
+import { parseDuration, type Duration } from '../util/time/duration.js';
+import { DURATION, PATH, wholeNumber } from '../util/validation/schemas.js';
+import { validate } from '../util/validation/validate.js';
+
+/** The build of a commit. */
+export interface BisectBuild {
+  /** The commit, 40 hexadecimal digits. */
+  readonly commit: string;
+  /** What the build command left in `QMPILOT_OUT`: a directory of this commit alone. */
+  readonly dir: string;
+  /** Hash of the files in `dir`: commits with the same one are not told apart by any attempt. */
+  readonly id: string;
+}
+
+/** Options of `bisect`. */
+export interface BisectOptions {
+  /** The git repository. Its worktree is not touched. */
+  readonly repo: string;
+  /** A revision that does not have the failure, or has it less often: an ancestor of `bad`. */
+  readonly good: string;
+  /** A revision that has the failure. */
+  readonly bad: string;
+  /** Only commits that change one of these files or directories of the repository. Default: all. */
+  readonly paths?: readonly string[] | undefined;
+  /**
+   * Command for `sh -c` that builds the commit in the working directory, and puts what the scenario needs into the directory
+   * `$QMPILOT_OUT`. A commit whose build ends with another exit status than 0 is skipped.
+   */
+  readonly build: string;
+  /** Returns the scenario for a build. */
+  readonly scenario: (build: BisectBuild) => Scenario | Promise<Scenario>;
+  /** The failure that counts, by its signature. Default: the most frequent one of the first attempts at the bad end. */
+  readonly signature?: string | undefined;
+  /** Posterior probability of the answer before it is confirmed, above 0 and below 1. Default 0.95. */
+  readonly certainty?: number | undefined;
+  /** Attempts at each end, at most, until the ends differ. Default 400. */
+  readonly maxEndAttempts?: number | undefined;
+  /** Ends the search after so many builds, those that failed included. Default: no limit. */
+  readonly maxBuilds?: number | undefined;
+  /** Ends the search after so much time of builds and attempts. Default: no limit. */
+  readonly maxTime?: Duration | undefined;
+  /** Attempts in parallel where all attempts of a step are made (ends, confirmation). Default: as many as CPUs and memory allow. */
+  readonly forks?: number | undefined;
+  /** The directory of the bisection: new or empty. Default `bisections/TIME` in the working directory. */
+  readonly dir?: string | undefined;
+  /** Continues the bisection in this directory: with the same revisions, paths and build command. */
+  readonly resume?: string | undefined;
+  /** Source of the scenario: recorded, and compared by `resume`. */
+  readonly source?: { readonly file: string; readonly sha256: string } | undefined;
+  /** Interrupts it: `bisect` rejects with ABORTED, and can be resumed. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called for everything that happens; what it throws ends the bisection. */
+  readonly onEvent?: ((event: BisectEvent) => void) | undefined;
+  /** Cache directory; default `cacheRoot()`. */
+  readonly cacheDir?: string | undefined;
+}
+
+/** Why attempts are made. */
+export type BisectPurpose = 'ends' | 'search' | 'confirmation';
+
+/** An event of a bisection, for progress displays. */
+export type BisectEvent =
+  | { readonly type: 'progress'; readonly message: string }
+  /** A commit is built: a line of the output of its build command. */
+  | { readonly type: 'build-output'; readonly commit: string; readonly line: string }
+  /** Attempts of a commit have ended. */
+  | {
+      readonly type: 'attempts';
+      readonly purpose: BisectPurpose;
+      readonly commit: string;
+      readonly failures: number;
+      readonly attempts: number;
+    }
+  /** What is known after a step of the search. */
+  | {
+      readonly type: 'state';
+      /** Commits that hold the culprit with a probability of 95 %. */
+      readonly suspects: number;
+      readonly commits: number;
+      /** Remaining uncertainty, in bits. */
+      readonly entropy: number;
+      readonly likeliest: { readonly commit: string; readonly probability: number };
+    }
+  /** An event of the run that makes the attempts of a step. */
+  | { readonly type: 'run'; readonly commit: string; readonly event: RunEvent };
+
+const REVISION = v.custom<string>(
+  (value) => typeof value === 'string' && value !== '' && !value.startsWith('-') && !/[\0\n]/.test(value),
+  'expected a revision of git',
+);
+const FUNCTION = v.custom<never>((value) => typeof value === 'function', 'expected a function');
+
+const OPTIONS = v.strictObject({
+  repo: PATH,
+  good: REVISION,
+  bad: REVISION,
+  paths: v.optional(v.array(PATH)),
+  build: v.custom<string>((value) => typeof value === 'string' && value.trim() !== '', 'expected a command'),
+  scenario: FUNCTION,
+  signature: v.optional(v.string()),
+  certainty: v.optional(
+    v.custom<number>((value) => typeof value === 'number' && value > 0 && value < 1, 'expected a number between 0 and 1'),
+  ),
+  maxEndAttempts: v.optional(wholeNumber(1)),
+  maxBuilds: v.optional(wholeNumber(1)),
+  maxTime: v.optional(DURATION),
+  forks: v.optional(wholeNumber(1)),
+  dir: v.optional(PATH),
+  resume: v.optional(PATH),
+  source: v.optional(v.strictObject({ file: v.string(), sha256: v.string() })),
+  signal: v.optional(v.instance(AbortSignal)),
+  onEvent: v.optional(FUNCTION),
+  cacheDir: v.optional(PATH),
+} satisfies Record<keyof BisectOptions, v.GenericSchema>);
+
+/** The limits of a bisection, with their defaults. */
+export interface BisectLimits {
+  readonly certainty: number;
+  readonly maxEndAttempts: number;
+  readonly maxBuilds: number;
+  readonly maxTimeMs: number;
+}
+
+/** @throws {USAGE} */
+export function checkOptions(options: BisectOptions): BisectLimits {
+  validate(OPTIONS, options, 'bisect: options');
+  const { certainty = 0.95, maxEndAttempts = 400, maxBuilds = Infinity, maxTime } = options;
+  return {
+    certainty,
+    maxEndAttempts,
+    maxBuilds,
+    maxTimeMs: maxTime === undefined ? Infinity : parseDuration(maxTime, 'maxTime'),
+  };
+}

@@ -1,0 +1,60 @@
+import { resolve } from 'node:path';
+import { QmpilotError } from '../errors.js';
+import type { HistoryCommit } from '../statistics/bisection/history.js';
+import { Repository } from './git.js';
+import type { BisectOptions } from './options.js';
+
+/** The commits that are bisected. */
+export interface Range {
+  readonly repository: Repository;
+  readonly good: string;
+  /** The commit that is built for the bad end: with `paths`, the last one that changes them. */
+  readonly bad: string;
+  /** The commits of `good..bad`. */
+  readonly commits: readonly HistoryCommit[];
+}
+
+/** @throws {USAGE} when there is nothing to bisect between the two revisions */
+export async function openRange(
+  options: Pick<BisectOptions, 'repo' | 'good' | 'bad' | 'paths' | 'signal'>,
+): Promise<Range> {
+  const { paths = [] } = options;
+  const repository = await Repository.open(resolve(options.repo), options.signal);
+  const good = await repository.commit(options.good);
+  const bad = await repository.commit(options.bad);
+  const named = `${options.good}..${options.bad}`;
+  if (good === bad)
+    throw new QmpilotError('USAGE', `good and bad are the same commit, ${good.slice(0, 12)}`, {
+      hint: 'name a good revision that is an ancestor of the bad one',
+    });
+  if (!(await repository.isAncestor(good, bad))) throw await notAnAncestor(repository, options, good, bad);
+  const commits = await repository.history(good, bad, paths);
+  if (commits.length === 0)
+    throw new QmpilotError('USAGE', `no commit of ${named} changes ${paths.join(', ')}`, {
+      hint: `compare with git log ${named} -- ${paths.join(' ')}`,
+    });
+  const known = new Set(commits.flatMap(({ parents }) => parents));
+  const tips = commits.filter(({ id }) => !known.has(id)).map(({ id }) => id);
+  const [tip] = tips;
+  if (tips.length === 1 && tip !== undefined) return { repository, good, bad: tip, commits };
+  return { repository, good, bad, commits: [...commits, { id: bad, parents: tips }] };
+}
+
+async function notAnAncestor(
+  repository: Repository,
+  options: Pick<BisectOptions, 'good' | 'bad'>,
+  good: string,
+  bad: string,
+): Promise<QmpilotError> {
+  if (await repository.isAncestor(bad, good))
+    return new QmpilotError('USAGE', `good and bad are swapped: ${options.bad} is an ancestor of ${options.good}`, {
+      hint: 'to find the commit that fixed a failure, let the scenario report the attempts without it',
+    });
+  const base = await repository.mergeBase(good, bad);
+  return new QmpilotError('USAGE', `${options.good} is not an ancestor of ${options.bad}`, {
+    hint:
+      base === undefined
+        ? 'the two have no common history'
+        : `bisect from the last commit they have in common: ${base.slice(0, 12)}`,
+  });
+}

@@ -1,0 +1,57 @@
+import { wilsonInterval } from '../statistics/wilson.js';
+import type { Count } from '../statistics/count.js';
+import { formatDuration, formatPercent } from '../util/text/format.js';
+import { safeLine } from '../util/text/text-hygiene.js';
+import type { BisectResult } from './result.js';
+
+/** Describes a bisection in Markdown, for a mailing list or an issue. */
+export function renderReport(result: BisectResult): string {
+  const { culprits, suspects, confirmation, ends, skipped, rates } = result;
+  const named = ({ commit, subject }: { readonly commit: string; readonly subject: string }) =>
+    `${commit.slice(0, 12)} ("${safeLine(subject)}")`;
+  const [culprit] = culprits;
+  const lines = [
+    `${headline(result)}`,
+    '',
+    ...(culprits.length > 1 ? ['No attempt tells these commits apart:', ''] : []),
+    ...culprits.map((one) => `- ${named(one)}`),
+    ...(culprit ? [''] : []),
+    ...(culprit || suspects.length < 2 || result.state === 'indistinct' || result.state === 'reversed'
+      ? []
+      : [
+          'Commits that hold the culprit with a probability of 95 % in the model:',
+          '',
+          ...suspects.map((one) => `- ${formatPercent(one.probability)}: ${named(one)}`),
+          '',
+        ]),
+    `- range: ${result.good.slice(0, 12)}..${result.bad.slice(0, 12)}, ${result.commits} commits`,
+    ...(result.signature === undefined ? [] : [`- failure: ${safeLine(result.signature)}`]),
+    `- bad end: ${counted(ends.bad)}`,
+    `- good end: ${counted(ends.good)}`,
+    ...(culprit
+      ? [`- estimated rate: ${formatPercent(rates.before)} before, ${formatPercent(rates.after)} from it on`]
+      : []),
+    ...confirmation.map(
+      (one, index) => `- fresh attempts on ${index === 0 ? '' : 'its parent '}${one.commit.slice(0, 12)}: ${counted(one)}`,
+    ),
+    `- ${result.builds} builds, ${result.attempts} attempts, ${formatDuration(result.ms)}`,
+    ...skipped.map(({ commit, reason }) => `- skipped ${commit.slice(0, 12)}: ${safeLine(reason)}`),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function headline({ state, reason, culprits }: BisectResult): string {
+  const [culprit] = culprits;
+  const name = culprits.length === 1 ? (culprit?.commit.slice(0, 12) ?? '') : `one of ${culprits.length} commits`;
+  if (state === 'confirmed') return `${name} introduced the failure; ${reason}.`;
+  if (state === 'unconfirmed') return `${name} probably introduced the failure; ${reason}.`;
+  if (state === 'undecided') return `The commit is not found: ${reason}.`;
+  return `Nothing was bisected: ${reason}.`;
+}
+
+function counted({ failures, attempts }: Count): string {
+  const interval = wilsonInterval(failures, attempts);
+  const rate =
+    interval === null ? '' : `, 95 % interval of the rate ${formatPercent(interval[0])} to ${formatPercent(interval[1])}`;
+  return `${failures} of ${attempts} attempts failed${rate}`;
+}

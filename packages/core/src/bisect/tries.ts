@@ -1,0 +1,134 @@
+import { join } from 'node:path';
+import { QmpilotError } from '../errors.js';
+import type { Count } from '../statistics/count.js';
+import { makeAttempts } from './attempts.js';
+import type { Builds } from './builds.js';
+import type { AttemptsLine, BisectJournal } from './journal.js';
+import type { BisectEvent, BisectOptions, BisectPurpose } from './options.js';
+
+/** So many attempts without a verdict show that a commit cannot be tried. */
+const ENOUGH_WITHOUT_VERDICT = 4;
+
+/** What came of trying a commit. */
+export type Tried =
+  | { readonly skipped: string }
+  /** For each attempt with a verdict whether the wanted failure occurred. */
+  | { readonly failed: readonly boolean[] };
+
+interface TriesOptions {
+  readonly journal: BisectJournal;
+  readonly builds: Builds;
+  readonly options: BisectOptions;
+  readonly tell: (event: BisectEvent) => void;
+}
+
+/** Builds commits and makes attempts on them, or reads from the journal what came of it. */
+export class Tries {
+  readonly #parts: TriesOptions;
+  readonly #ids = new Map<string, string>();
+  readonly #counts = new Map<string, { failures: number; attempts: number; without: number }>();
+  readonly #skipped = new Map<string, string>();
+  #signature: string | undefined;
+
+  constructor(parts: TriesOptions) {
+    this.#parts = parts;
+    this.#signature = parts.options.signature;
+  }
+
+  /** The failure that counts. */
+  get signature(): string | undefined {
+    return this.#signature;
+  }
+
+  /** Commits with their counts. */
+  get counts(): readonly (Count & { readonly commit: string })[] {
+    return [...this.#counts].map(([commit, { failures, attempts }]) => ({ commit, failures, attempts }));
+  }
+
+  get skipped(): readonly { readonly commit: string; readonly reason: string }[] {
+    return [...this.#skipped].map(([commit, reason]) => ({ commit, reason }));
+  }
+
+  /** Returns the commits that were built before this one with the same result. */
+  twinsOf(commit: string): readonly string[] {
+    const id = this.#ids.get(commit);
+    return [...this.#ids].filter(([other, its]) => other !== commit && its === id).map(([other]) => other);
+  }
+
+  /**
+   * Tries a commit; those of the search end at the first failure.
+   * @throws {GUEST_BUILD} when an end cannot be built, and what its attempts throw
+   */
+  async try(purpose: BisectPurpose, commit: string, wanted: number): Promise<Tried> {
+    const reason = this.#skipped.get(commit) ?? (await this.#build(purpose, commit));
+    if (reason !== undefined) return { skipped: reason };
+    const { journal, options } = this.#parts;
+    const { about, dir } = journal;
+    const build = { commit, dir: this.#parts.builds.directory(commit), id: this.#ids.get(commit) ?? '' };
+    const run = join(dir, 'runs', String(journal.position + 1).padStart(4, '0'));
+    const source = about.source ?? { file: 'bisect', sha256: about.id };
+    const line = await journal.attempts({ purpose, commit, wanted }, () =>
+      makeAttempts({ purpose, build, wanted, dir: run, source }, options),
+    );
+    return this.#take(line);
+  }
+
+  /** @returns the reason why the commit is skipped */
+  async #build(purpose: BisectPurpose, commit: string): Promise<string | undefined> {
+    if (this.#ids.has(commit)) return undefined;
+    const { journal, builds, tell } = this.#parts;
+    const { id, reason } = await journal.build(commit, () => {
+      tell({ type: 'progress', message: `building ${commit.slice(0, 12)}` });
+      return builds.build(commit);
+    });
+    if (id === undefined) {
+      if (purpose === 'ends')
+        throw new QmpilotError('GUEST_BUILD', `cannot build the end ${commit.slice(0, 12)}: ${reason ?? ''}`, {
+          hint: 'choose another good or bad revision, or correct the build command',
+        });
+      return this.#skip(commit, reason ?? 'it does not build');
+    }
+    this.#ids.set(commit, id);
+    return undefined;
+  }
+
+  #take({ purpose, commit, attempts, unusable }: AttemptsLine): Tried {
+    if (this.#signature === undefined && purpose === 'ends') this.#signature = mostFrequent(attempts);
+    const failed = attempts.flatMap((signatures) => this.#verdict(signatures));
+    const count = this.#counts.get(commit) ?? { failures: 0, attempts: 0, without: 0 };
+    count.attempts += failed.length;
+    count.failures += failed.filter(Boolean).length;
+    count.without += attempts.length - failed.length;
+    this.#counts.set(commit, count);
+    const failures = failed.filter(Boolean).length;
+    this.#parts.tell({ type: 'attempts', purpose, commit, failures, attempts: failed.length });
+    if (unusable !== undefined) return { skipped: this.#skip(commit, unusable) };
+    if (count.attempts > 0 || count.without < ENOUGH_WITHOUT_VERDICT) return { failed };
+    const reason = `${count.without} attempts came to no verdict about the failure`;
+    if (purpose === 'ends')
+      throw new QmpilotError('SCENARIO', `the end ${commit.slice(0, 12)} cannot be tried: ${reason}`, {
+        hint: 'look at the evidence of its attempts, below runs/',
+      });
+    return { skipped: this.#skip(commit, reason) };
+  }
+
+  /** Another failure than the wanted one may have hidden it: such an attempt counts as none. */
+  #verdict(signatures: readonly string[] | null): boolean[] {
+    if (signatures === null) return [];
+    if (signatures.length === 0) return [false];
+    return this.#signature !== undefined && signatures.includes(this.#signature) ? [true] : [];
+  }
+
+  #skip(commit: string, reason: string): string {
+    this.#skipped.set(commit, reason);
+    this.#parts.tell({ type: 'progress', message: `skipping ${commit.slice(0, 12)}: ${reason}` });
+    return reason;
+  }
+}
+
+function mostFrequent(attempts: readonly (readonly string[] | null)[]): string | undefined {
+  const counts = new Map<string, number>();
+  for (const signature of attempts.flatMap((signatures) => signatures ?? []))
+    counts.set(signature, (counts.get(signature) ?? 0) + 1);
+  return [...counts].toSorted(([, one], [, other]) => other - one)[0]?.[0];
+}

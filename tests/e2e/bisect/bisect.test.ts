@@ -1,0 +1,119 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { defineScenario, direct } from '@qmpilot/core';
+import { bisect, type BisectEvent, type BisectOptions, type BisectResult } from '@qmpilot/core/bisect';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { GitRepository } from '../../support/git-repository.js';
+import { leftovers, leftoversSince } from '../../support/leftovers.js';
+import { makeTinyGuest, type TinyGuest } from '../../support/tiny-guest.js';
+
+let dir: string;
+let guest: TinyGuest;
+let repository: GitRepository;
+let culprit: string;
+let before: string[];
+
+/** A shell function that fails for so many of 100 seeds. */
+const program = (rate: number, version: number) =>
+  `program() { if [ $(($1 % 100)) -lt ${rate} ]; then echo "result FAILED"; else echo "result passed"; fi; } # ${version}\n`;
+const BUILD = 'cp program "$QMPILOT_OUT"';
+
+beforeAll(async () => {
+  before = leftovers();
+  dir = mkdtempSync(join(tmpdir(), 'qmpilot-bisect-'));
+  guest = await makeTinyGuest(dir);
+  repository = new GitRepository(join(dir, 'repo'));
+  repository.commit('start', { 'program': program(0, 0), 'build.sh': BUILD });
+  repository.git('tag', 'v1');
+  for (let version = 1; version <= 16; version += 1) {
+    if (version === 5) {
+      repository.git('checkout', '--quiet', '-b', 'aside');
+      repository.commit('documentation', { README: 'text' });
+      repository.git('checkout', '--quiet', 'main');
+    }
+    const rate = version < 11 ? 0 : 50;
+    const broken = version === 7 || version === 13;
+    const files = { 'program': program(rate, version), 'build.sh': broken ? 'exit 125' : BUILD };
+    const commit = repository.commit(`version ${version}`, files);
+    if (version === 11) culprit = commit;
+    if (version === 8) repository.git('merge', '--quiet', '--no-ff', '--message', 'merge', 'aside');
+  }
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const options = (): BisectOptions => ({
+  repo: repository.path,
+  good: 'v1',
+  bad: 'main',
+  build: 'sh build.sh',
+  cacheDir: join(dir, 'cache'),
+  scenario: ({ dir: build }) =>
+    defineScenario({
+      name: 'program',
+      cache: true,
+      guest: direct({
+        ...{ name: 'tiny', ...guest, append: 'console=ttyS0 quiet', cpus: 1, memoryMiB: 128 },
+        login: { prompt: /tiny# $/ },
+      }),
+      async prepare(vm) {
+        await vm.console.type(readFileSync(join(build, 'program'), 'utf8'));
+        await vm.console.expect(/tiny# $/);
+      },
+      async attempt(vm, { seed, fail, signal }) {
+        await vm.console.type(`program ${seed}\n`, { signal });
+        const { groups } = await vm.console.expect(/result (FAILED|passed)/, { signal, timeout: '60s' });
+        if (groups[0] === 'FAILED') fail('the program failed');
+      },
+    }),
+});
+
+it('finds and confirms the commit of a userland program, interrupted and resumed, with merges and broken builds', async () => {
+  const controller = new AbortController();
+  const at = join(dir, 'found');
+  const seen: BisectEvent[] = [];
+  const interrupted = bisect({
+    ...options(),
+    dir: at,
+    signal: controller.signal,
+    onEvent: (event) => {
+      seen.push(event);
+      if (event.type === 'attempts' && event.purpose === 'search') controller.abort();
+    },
+  });
+  await expect(interrupted).rejects.toThrow(expect.objectContaining({ code: 'ABORTED' }));
+  const made = readFileSync(join(at, 'steps.jsonl'), 'utf8');
+
+  const result = await bisect({ ...options(), resume: at });
+  expect(result).toMatchObject({
+    state: 'confirmed',
+    culprits: [{ commit: culprit, subject: 'version 11' }],
+    signature: 'the program failed',
+    commits: 18,
+  });
+  expect(result.builds).toBeLessThanOrEqual(12);
+  expect(result.confirmation[0]).toMatchObject({ commit: culprit });
+  const written: BisectResult = JSON.parse(readFileSync(join(at, 'result.json'), 'utf8'));
+  expect(written).toEqual(result);
+  expect(readFileSync(join(at, 'report.md'), 'utf8')).toMatch(
+    new RegExp(`^${culprit.slice(0, 12)} introduced the failure; fresh attempts confirm the answer`),
+  );
+  expect(readFileSync(join(at, 'steps.jsonl'), 'utf8').startsWith(made)).toBe(true);
+
+  // All is decided: nothing is built or tried again.
+  const again = await bisect({ ...options(), resume: at, build: 'sh build.sh' });
+  expect(again).toEqual(result);
+  expect(repository.git('worktree', 'list').split('\n')).toHaveLength(1);
+  expect(repository.git('status', '--porcelain')).toBe('');
+  await expect.poll(() => leftoversSince(before), { timeout: 10_000 }).toEqual([]);
+});
+
+it('stops without a failure at the bad end, and at a limit of builds', async () => {
+  const clean = await bisect({ ...options(), bad: 'main~8', maxEndAttempts: 6, dir: join(dir, 'clean') });
+  expect(clean).toMatchObject({ state: 'indistinct', culprits: [], builds: 2 });
+  expect(clean.reason).toMatch(/no failure at either end: 0 of 6 at the bad end, 0 of 6 at the good end/);
+
+  const limited = await bisect({ ...options(), maxBuilds: 3, dir: join(dir, 'limited') });
+  expect(limited).toMatchObject({ state: 'undecided', reason: 'the limit of 3 builds is reached', culprits: [] });
+  expect(limited.suspects.map(({ commit }) => commit)).toContain(culprit);
+});

@@ -1,0 +1,111 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { bisect } from '@qmpilot/core/bisect';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { openRange } from '../../packages/core/src/bisect/range.js';
+import { GitRepository } from '../support/git-repository.js';
+
+
+let dir: string;
+let repository: GitRepository;
+let first: string;
+let second: string;
+let aside: string;
+let merge: string;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'qmpilot-range-'));
+  repository = new GitRepository(join(dir, 'repo'));
+  first = repository.commit('first', { program: '1', README: '1' });
+  second = repository.commit('second', { program: '2' });
+  repository.git('checkout', '--quiet', '-b', 'aside', first);
+  aside = repository.commit('aside', { README: '2' });
+  repository.git('checkout', '--quiet', 'main');
+  repository.git('merge', '--quiet', '--no-ff', '--message', 'merge', 'aside');
+  merge = repository.git('rev-parse', 'HEAD');
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const range = (good: string, bad: string, paths: readonly string[] = []) =>
+  openRange({ repo: repository.path, good, bad, paths });
+
+it('reads the commits between the ends with all their parents', async () => {
+  const { commits, bad } = await range(first, 'main');
+  expect(bad).toBe(merge);
+  expect(new Map(commits.map(({ id, parents }) => [id, parents]))).toEqual(
+    new Map([
+      [merge, [second, aside]],
+      [second, [first]],
+      [aside, [first]],
+    ]),
+  );
+});
+
+it('leaves out commits that change none of the paths, and builds the last one that does', async () => {
+  const { commits, bad } = await range(first, 'main', ['program']);
+  expect(commits.map(({ id }) => id)).toEqual([second]);
+  expect(bad).toBe(second);
+});
+
+it.each([
+  ['swapped ends', () => range('main', first), /good and bad are swapped: \w+ is an ancestor of main/],
+  ['ends on two branches', () => range(aside, second), /is not an ancestor/],
+  ['equal ends', () => range('main', merge), /good and bad are the same commit/],
+  ['a revision that does not exist', () => range('nowhere', 'main'), /revision "nowhere" not found/],
+  ['paths that no commit changes', () => range(first, 'main', ['other']), /no commit of \w+\.\.main changes other/],
+  ['a directory that is no repository', () => openRange({ repo: '/', good: 'a', bad: 'b' }), /\/ is not a git repository/],
+])('refuses %s', async (_, open, message) => {
+  await expect(open()).rejects.toThrow(expect.objectContaining({ code: 'USAGE', message: expect.stringMatching(message) }));
+});
+
+const scenario = () => {
+  throw new Error('no attempt is made');
+};
+
+it('refuses a build command that does not exist, keeps the changes of the worktree, and removes its own', async () => {
+  writeFileSync(join(repository.path, 'program'), 'changed');
+  const events: string[] = [];
+  const bisection = bisect({
+    ...{ repo: repository.path, good: first, bad: 'main', build: 'no-such-build --all', scenario },
+    dir: join(dir, 'no-build'),
+    onEvent: (event) => void (event.type === 'progress' && events.push(event.message)),
+  });
+  await expect(bisection).rejects.toThrow(
+    expect.objectContaining({ code: 'USAGE', message: expect.stringMatching(/cannot run the build command: .*not found/) }),
+  );
+  expect(events[0]).toMatch(/^uncommitted changes in .*repo are in no build$/);
+  expect(repository.git('status', '--porcelain')).toBe('M program');
+  expect(repository.git('worktree', 'list').split('\n')).toHaveLength(1);
+  repository.git('checkout', '--quiet', 'program');
+});
+
+it.each([
+  ['fails', 'exit 3', 'GUEST_BUILD', /cannot build the end \w{12}: its build ended with exit status 3/],
+  ['leaves nothing', 'true', 'USAGE', /left nothing in \$QMPILOT_OUT/],
+])('refuses an end whose build %s', async (name, build, code, message) => {
+  await expect(
+    bisect({ repo: repository.path, good: first, bad: 'main', build, scenario, dir: join(dir, name) }),
+  ).rejects.toThrow(expect.objectContaining({ code, message: expect.stringMatching(message) }));
+  expect(repository.git('worktree', 'list').split('\n')).toHaveLength(1);
+});
+
+it('ends the processes of a build when it is interrupted, and resumes', async () => {
+  const controller = new AbortController();
+  const options = {
+    ...{ repo: repository.path, good: first, bad: 'main', scenario },
+    build: 'echo building; if [ -e ../go ]; then cp program "$QMPILOT_OUT"; else sleep 600 & wait; fi',
+  };
+  const at = join(dir, 'interrupted');
+  const interrupted = bisect({
+    ...options,
+    dir: at,
+    signal: controller.signal,
+    onEvent: (event) => void (event.type === 'build-output' && controller.abort(new Error('enough'))),
+  });
+  await expect(interrupted).rejects.toThrow(expect.objectContaining({ code: 'ABORTED' }));
+  expect(repository.git('worktree', 'list').split('\n')).toHaveLength(1);
+
+  writeFileSync(join(at, 'go'), '');
+  await expect(bisect({ ...options, build: 'make', resume: at })).rejects.toThrow(/build command: not what the bisection/);
+  await expect(bisect({ ...options, resume: at })).rejects.toThrow('no attempt is made');
+});
