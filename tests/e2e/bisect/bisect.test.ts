@@ -1,12 +1,18 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { defineScenario, direct } from '@qmpilot/core';
 import { bisect, type BisectEvent, type BisectOptions, type BisectResult } from '@qmpilot/core/bisect';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { GitRepository } from '../../support/git-repository.js';
 import { leftovers, leftoversSince } from '../../support/leftovers.js';
 import { makeTinyGuest, type TinyGuest } from '../../support/tiny-guest.js';
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+const BIN = join(ROOT, 'packages/cli/dist/bin.js');
+const SCENARIO = join(ROOT, 'tests/support/scenarios/program.repro.ts');
 
 let dir: string;
 let guest: TinyGuest;
@@ -116,4 +122,40 @@ it('stops without a failure at the bad end, and at a limit of builds', async () 
   const limited = await bisect({ ...options(), maxBuilds: 3, dir: join(dir, 'limited') });
   expect(limited).toMatchObject({ state: 'undecided', reason: 'the limit of 3 builds is reached', culprits: [] });
   expect(limited.suspects.map(({ commit }) => commit)).toContain(culprit);
+});
+
+/** Runs `qmpilot bisect`; it is killed at once when standard error matches. */
+function command(args: readonly string[], killAt?: RegExp): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const env = {
+    ...{ ...process.env, QMPILOT_CACHE: join(dir, 'cache') },
+    ...{ TINY_KERNEL: guest.kernel, TINY_INITRD: guest.initrd },
+  };
+  const child = spawn(process.execPath, [BIN, 'bisect', ...args], { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+    if (killAt?.test(stderr)) child.kill('SIGKILL');
+  });
+  return new Promise((done) => child.once('close', (code) => done({ code, stdout, stderr })));
+}
+
+it('the command continues after SIGKILL in a build and between attempts, and prints the report', async () => {
+  const range = ['--repo', repository.path, '--good', 'v1', '--bad', 'main', '--build', 'sh build.sh'];
+  const first = await command([SCENARIO, ...range, '--out', 'killed'], /^building \w+$/m);
+  expect(first.code, first.stderr).toBe(null);
+  const second = await command(['--resume', 'killed'], /^end \w+: \d+ of 5 attempts failed$/m);
+  expect(second.code, second.stderr).toBe(null);
+  const third = await command(['--resume', 'killed'], /^commit \w+: /m);
+  expect(third.code, third.stderr).toBe(null);
+  const { code, stdout, stderr } = await command(['--resume', 'killed']);
+  expect(code, stderr).toBe(0);
+  expect(stdout).toMatch(new RegExp(`^${culprit.slice(0, 12)} introduced the failure; fresh attempts confirm the answer`));
+  expect(existsSync(join(dir, 'killed', 'source'))).toBe(false);
+  expect(repository.git('worktree', 'list').split('\n')).toHaveLength(1);
+  await expect.poll(() => leftoversSince(before), { timeout: 10_000 }).toEqual([]);
+
+  const other = await command(['--resume', 'killed', '--good', 'v1~0', '--bad', 'main~1']);
+  expect(other.code).toBe(2);
+  expect(other.stderr).toMatch(/bad: not what the bisection in .*killed began with/);
 });
