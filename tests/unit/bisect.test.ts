@@ -6,7 +6,6 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openRange } from '../../packages/core/src/bisect/range.js';
 import { GitRepository } from '../support/git-repository.js';
 
-
 let dir: string;
 let repository: GitRepository;
 let first: string;
@@ -53,9 +52,15 @@ it.each([
   ['equal ends', () => range('main', merge), /good and bad are the same commit/],
   ['a revision that does not exist', () => range('nowhere', 'main'), /revision "nowhere" not found/],
   ['paths that no commit changes', () => range(first, 'main', ['other']), /no commit of \w+\.\.main changes other/],
-  ['a directory that is no repository', () => openRange({ repo: '/', good: 'a', bad: 'b' }), /\/ is not a git repository/],
+  [
+    'a directory that is no repository',
+    () => openRange({ repo: '/', good: 'a', bad: 'b' }),
+    /\/ is not a git repository/,
+  ],
 ])('refuses %s', async (_, open, message) => {
-  await expect(open()).rejects.toThrow(expect.objectContaining({ code: 'USAGE', message: expect.stringMatching(message) }));
+  await expect(open()).rejects.toThrow(
+    expect.objectContaining({ code: 'USAGE', message: expect.stringMatching(message) }),
+  );
 });
 
 const scenario = () => {
@@ -71,7 +76,10 @@ it('refuses a build command that does not exist, keeps the changes of the worktr
     onEvent: (event) => void (event.type === 'progress' && events.push(event.message)),
   });
   await expect(bisection).rejects.toThrow(
-    expect.objectContaining({ code: 'USAGE', message: expect.stringMatching(/cannot run the build command: .*not found/) }),
+    expect.objectContaining({
+      code: 'USAGE',
+      message: expect.stringMatching(/cannot run the build command: .*not found/),
+    }),
   );
   expect(events[0]).toMatch(/^uncommitted changes in .*repo are in no build$/);
   expect(repository.git('status', '--porcelain')).toBe('M program');
@@ -106,6 +114,8 @@ it('ends the processes of a build when it is interrupted, and resumes', async ()
   expect(repository.git('worktree', 'list').split('\n')).toHaveLength(1);
 
   writeFileSync(join(at, 'go'), '');
-  await expect(bisect({ ...options, build: 'make', resume: at })).rejects.toThrow(/build command: not what the bisection/);
+  await expect(bisect({ ...options, build: 'make', resume: at })).rejects.toThrow(
+    /build command: not what the bisection/,
+  );
   await expect(bisect({ ...options, resume: at })).rejects.toThrow('no attempt is made');
 });

@@ -12,7 +12,19 @@ export interface LoadedScenario {
   readonly source: { readonly file: string; readonly sha256: string };
 }
 
-const ENTRIES = ['', '/vm', '/console', '/guests', '/qmp', '/detect', '/statistics', '/bisect', '/report', '/ssh', '/testing'];
+const ENTRIES = [
+  '',
+  '/vm',
+  '/console',
+  '/guests',
+  '/qmp',
+  '/detect',
+  '/statistics',
+  '/bisect',
+  '/report',
+  '/ssh',
+  '/testing',
+];
 
 /** Reads what identifies a scenario file, without loading it. @throws {USAGE} when it cannot be read */
 export async function readScenarioSource(name: string): Promise<LoadedScenario['source']> {

@@ -125,7 +125,10 @@ it('stops without a failure at the bad end, and at a limit of builds', async () 
 });
 
 /** Runs `qmpilot bisect`; it is killed at once when standard error matches. */
-function command(args: readonly string[], killAt?: RegExp): Promise<{ code: number | null; stdout: string; stderr: string }> {
+function command(
+  args: readonly string[],
+  killAt?: RegExp,
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const env = {
     ...{ ...process.env, QMPILOT_CACHE: join(dir, 'cache') },
     ...{ TINY_KERNEL: guest.kernel, TINY_INITRD: guest.initrd },
@@ -150,7 +153,9 @@ it('the command continues after SIGKILL in a build and between attempts, and pri
   expect(third.code, third.stderr).toBe(null);
   const { code, stdout, stderr } = await command(['--resume', 'killed']);
   expect(code, stderr).toBe(0);
-  expect(stdout).toMatch(new RegExp(`^${culprit.slice(0, 12)} introduced the failure; fresh attempts confirm the answer`));
+  expect(stdout).toMatch(
+    new RegExp(`^${culprit.slice(0, 12)} introduced the failure; fresh attempts confirm the answer`),
+  );
   expect(existsSync(join(dir, 'killed', 'source'))).toBe(false);
   expect(repository.git('worktree', 'list').split('\n')).toHaveLength(1);
   await expect.poll(() => leftoversSince(before), { timeout: 10_000 }).toEqual([]);

@@ -102,7 +102,7 @@ export class Builds {
     const id = await hashOfTree(out);
     if (id !== undefined) return { type: 'build', commit, id, ms };
     throw new QmpilotError('USAGE', `the build command left nothing in $QMPILOT_OUT for ${commit.slice(0, 12)}`, {
-      hint: "let it copy there what the scenario needs: --build 'make && cp program \"$QMPILOT_OUT\"'",
+      hint: 'let it copy there what the scenario needs: --build \'make && cp program "$QMPILOT_OUT"\'',
       evidence: { console: tail },
     });
   }

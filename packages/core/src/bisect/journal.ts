@@ -116,7 +116,15 @@ export class BisectJournal {
       // A line that was cut off when the process was killed.
       const whole = text.slice(0, text.lastIndexOf('\n') + 1);
       ftruncateSync(fd, Buffer.byteLength(whole));
-      return new BisectJournal(path, about, fd, whole.split('\n').filter(Boolean).map((line) => parseLine(line, path)));
+      return new BisectJournal(
+        path,
+        about,
+        fd,
+        whole
+          .split('\n')
+          .filter(Boolean)
+          .map((line) => parseLine(line, path)),
+      );
     } catch (error) {
       closeSync(fd);
       throw error;
@@ -177,9 +185,13 @@ export class BisectJournal {
   }
 
   #differs(): QmpilotError {
-    return new QmpilotError('USAGE', `step ${this.#position} in ${join(this.dir, FILE)} is not the one that follows here`, {
-      hint: 'the repository or qmpilot has changed since: start another bisection',
-    });
+    return new QmpilotError(
+      'USAGE',
+      `step ${this.#position} in ${join(this.dir, FILE)} is not the one that follows here`,
+      {
+        hint: 'the repository or qmpilot has changed since: start another bisection',
+      },
+    );
   }
 
   /** Ends the lock, too. */

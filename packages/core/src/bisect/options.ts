@@ -102,7 +102,10 @@ const OPTIONS = v.strictObject({
   scenario: FUNCTION,
   signature: v.optional(v.string()),
   certainty: v.optional(
-    v.custom<number>((value) => typeof value === 'number' && value > 0 && value < 1, 'expected a number between 0 and 1'),
+    v.custom<number>(
+      (value) => typeof value === 'number' && value > 0 && value < 1,
+      'expected a number between 0 and 1',
+    ),
   ),
   maxEndAttempts: v.optional(wholeNumber(1)),
   maxBuilds: v.optional(wholeNumber(1)),

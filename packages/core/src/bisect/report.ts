@@ -1,5 +1,5 @@
-import { wilsonInterval } from '../statistics/wilson.js';
 import type { Count } from '../statistics/count.js';
+import { wilsonInterval } from '../statistics/wilson.js';
 import { formatDuration, formatPercent } from '../util/text/format.js';
 import { safeLine } from '../util/text/text-hygiene.js';
 import type { BisectResult } from './result.js';
@@ -32,7 +32,8 @@ export function renderReport(result: BisectResult): string {
       ? [`- estimated rate: ${formatPercent(rates.before)} before, ${formatPercent(rates.after)} from it on`]
       : []),
     ...confirmation.map(
-      (one, index) => `- fresh attempts on ${index === 0 ? '' : 'its parent '}${one.commit.slice(0, 12)}: ${counted(one)}`,
+      (one, index) =>
+        `- fresh attempts on ${index === 0 ? '' : 'its parent '}${one.commit.slice(0, 12)}: ${counted(one)}`,
     ),
     `- ${result.builds} builds, ${result.attempts} attempts, ${formatDuration(result.ms)}`,
     ...skipped.map(({ commit, reason }) => `- skipped ${commit.slice(0, 12)}: ${safeLine(reason)}`),
@@ -52,6 +53,8 @@ function headline({ state, reason, culprits }: BisectResult): string {
 function counted({ failures, attempts }: Count): string {
   const interval = wilsonInterval(failures, attempts);
   const rate =
-    interval === null ? '' : `, 95 % interval of the rate ${formatPercent(interval[0])} to ${formatPercent(interval[1])}`;
+    interval === null
+      ? ''
+      : `, 95 % interval of the rate ${formatPercent(interval[0])} to ${formatPercent(interval[1])}`;
   return `${failures} of ${attempts} attempts failed${rate}`;
 }

@@ -59,7 +59,7 @@ export class Search {
     for (const { commit, failures, attempts } of tries.counts) this.#add(commit, { failures, attempts });
 
     let confirmation: Confirmation | undefined;
-    for (let confirmations = 0; ; ) {
+    for (let confirmations = 0; ;) {
       this.#tellState();
       const end = (state: BisectState, reason: string, culprits: readonly Suspect[]) => ({
         ...{ state, reason, culprits, ends, bisection, confirmation },

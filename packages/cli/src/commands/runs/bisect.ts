@@ -75,7 +75,8 @@ async function run(given: string | undefined, options: BisectCommandOptions): Pr
   const show = (event: BisectEvent) => {
     const line = options.quiet === true ? undefined : renderBisectEvent(event);
     if (line !== undefined) process.stderr.write(`${line}\n`);
-    if (options.json === true && event.type === 'attempts') process.stdout.write(`${renderJson({ v: 1, ...event }, false)}\n`);
+    if (options.json === true && event.type === 'attempts')
+      process.stdout.write(`${renderJson({ v: 1, ...event }, false)}\n`);
   };
   const result = await interruptible('ending the bisection', (interrupted) =>
     unlessUncaught((uncaught) =>
