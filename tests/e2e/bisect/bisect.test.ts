@@ -114,10 +114,15 @@ it('finds and confirms the commit of a userland program, interrupted and resumed
   await expect.poll(() => leftoversSince(before), { timeout: 10_000 }).toEqual([]);
 });
 
-it('stops without a failure at the bad end, and at a limit of builds', async () => {
+it('stops without a failure at the bad end, with ends that are reversed, and at a limit of builds', async () => {
   const clean = await bisect({ ...options(), bad: 'main~8', maxEndAttempts: 6, dir: join(dir, 'clean') });
   expect(clean).toMatchObject({ state: 'indistinct', culprits: [], builds: 2 });
   expect(clean.reason).toMatch(/no failure at either end: 0 of 6 at the bad end, 0 of 6 at the good end/);
+
+  const fixed = repository.git('commit-tree', 'v1^{tree}', '-p', 'main', '-m', 'fix');
+  const reversed = await bisect({ ...options(), good: 'main', bad: fixed, dir: join(dir, 'reversed') });
+  expect(reversed).toMatchObject({ state: 'reversed', culprits: [], signature: 'the program failed' });
+  expect(reversed.reason).toMatch(/^the good end fails more often, the ends may be swapped: 0 of \d+ at the bad end/);
 
   const limited = await bisect({ ...options(), maxBuilds: 3, dir: join(dir, 'limited') });
   expect(limited).toMatchObject({ state: 'undecided', reason: 'the limit of 3 builds is reached', culprits: [] });

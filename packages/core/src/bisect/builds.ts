@@ -65,11 +65,12 @@ export class Builds {
   }
 
   /**
-   * Builds a commit.
-   * @throws {USAGE} when the shell cannot run the command, or the command leaves nothing in QMPILOT_OUT
+   * Builds a commit. The line of one whose build fails has a reason in place of an id; for an end it is an error.
+   * @throws {USAGE} when the shell cannot run the command for an end, or the command leaves nothing in QMPILOT_OUT
+   * @throws {GUEST_BUILD} when an end does not build
    * @throws {ABORTED}: its processes are gone
    */
-  async build(commit: string): Promise<BuildLine> {
+  async build(commit: string, { isEnd }: { readonly isEnd: boolean }): Promise<BuildLine> {
     const { command, signal, tell } = this.#options;
     const begun = monotonicMs();
     const out = this.directory(commit);
@@ -89,22 +90,13 @@ export class Builds {
     await rm(lock, { force: true });
     const ms = Math.round(monotonicMs() - begun);
     const tail = lines.slice(-10);
-    if (NO_COMMAND.has(status))
-      throw new QmpilotError('USAGE', `cannot run the build command: ${tail.at(-1) ?? `exit status ${status}`}`, {
-        hint: 'it runs by sh -c in a worktree of the repository: check its path and PATH',
-        evidence: { console: tail },
-      });
-    if (status !== 0) {
-      await removeDirectory(out);
-      const reason = `its build ended with ${typeof status === 'number' ? `exit status ${status}` : status}`;
-      return { type: 'build', commit, reason: [reason, ...tail.slice(-1)].join(': '), ms };
+    if (status === 0) {
+      const id = await hashOfTree(out);
+      if (id !== undefined) return { type: 'build', commit, id, ms };
     }
-    const id = await hashOfTree(out);
-    if (id !== undefined) return { type: 'build', commit, id, ms };
-    throw new QmpilotError('USAGE', `the build command left nothing in $QMPILOT_OUT for ${commit.slice(0, 12)}`, {
-      hint: 'let it copy there what the scenario needs: --build \'make && cp program "$QMPILOT_OUT"\'',
-      evidence: { console: tail },
-    });
+    await removeDirectory(out);
+    if (isEnd) throw endError(commit, status, tail);
+    return { type: 'build', commit, reason: [reasonOf(status), ...tail.slice(-1)].join(': '), ms };
   }
 
   /** Removes the worktree. */
@@ -125,6 +117,30 @@ export class Builds {
     await removeDirectory(this.#worktree);
     await this.#options.repository.pruneWorktrees();
   }
+}
+
+function reasonOf(status: number | string): string {
+  if (status === 0) return 'its build left nothing in $QMPILOT_OUT';
+  return `its build ended with ${typeof status === 'number' ? `exit status ${status}` : status}`;
+}
+
+function endError(commit: string, status: number | string, console: readonly string[]): QmpilotError {
+  const last = console.at(-1);
+  if (NO_COMMAND.has(status))
+    return new QmpilotError('USAGE', `cannot run the build command: ${last ?? `exit status ${status}`}`, {
+      hint: 'it runs by sh -c in a worktree of the repository: check its path and PATH',
+      evidence: { console },
+    });
+  if (status === 0)
+    return new QmpilotError('USAGE', `the build command left nothing in $QMPILOT_OUT for ${commit.slice(0, 12)}`, {
+      hint: 'let it copy there what the scenario needs: --build \'make && cp program "$QMPILOT_OUT"\'',
+      evidence: { console },
+    });
+  const message = [`cannot build the end ${commit.slice(0, 12)}`, reasonOf(status), ...console.slice(-1)].join(': ');
+  return new QmpilotError('GUEST_BUILD', message, {
+    hint: 'choose another good or bad revision, or correct the build command',
+    evidence: { console },
+  });
 }
 
 /** Returns a hash of all files below a directory, with their paths; undefined when there are none. */

@@ -115,7 +115,7 @@ export class Repository {
   }
 
   async #execute(args: readonly string[], directory: string): Promise<string> {
-    const { stdout } = await run('git', ['-C', directory, ...CONFIG, ...args], {
+    const { stdout } = await run('git', ['--no-optional-locks', '-C', directory, ...CONFIG, ...args], {
       env: environment(),
       maxBuffer: MAX_OUTPUT,
       signal: this.#signal,

@@ -16,7 +16,7 @@ export function renderReport(result: BisectResult): string {
     ...(culprits.length > 1 ? ['No attempt tells these commits apart:', ''] : []),
     ...culprits.map((one) => `- ${named(one)}`),
     ...(culprit ? [''] : []),
-    ...(culprit || suspects.length < 2 || result.state === 'indistinct' || result.state === 'reversed'
+    ...(result.state !== 'undecided'
       ? []
       : [
           'Commits that hold the culprit with a probability of 95 % in the model:',

@@ -37,6 +37,8 @@ export interface SearchEnd {
 export class Search {
   readonly #parts: SearchParts;
   readonly #bisection: RateBisection;
+  /** Commits of the search that were compared with those that were built before. */
+  readonly #merged = new Set<string>();
 
   constructor(parts: SearchParts) {
     this.#parts = parts;
@@ -103,7 +105,8 @@ export class Search {
     if ('skipped' in tried) this.#skip(commit);
     else this.#add(commit, countOf(tried.failed));
     const { good } = this.#parts.range;
-    if (commit === good) return;
+    if (commit === good || this.#merged.has(commit)) return;
+    this.#merged.add(commit);
     for (const twin of this.#parts.tries.twinsOf(commit))
       this.#bisection.sameBuild(commit, twin === good ? undefined : twin);
   }

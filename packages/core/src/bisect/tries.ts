@@ -57,7 +57,7 @@ export class Tries {
 
   /**
    * Tries a commit; those of the search end at the first failure.
-   * @throws {GUEST_BUILD} when an end cannot be built, and what its attempts throw
+   * @throws what a build or attempts of an end throw
    */
   async try(purpose: BisectPurpose, commit: string, wanted: number): Promise<Tried> {
     const reason = this.#skipped.get(commit) ?? (await this.#build(purpose, commit));
@@ -79,15 +79,9 @@ export class Tries {
     const { journal, builds, tell } = this.#parts;
     const { id, reason } = await journal.build(commit, () => {
       tell({ type: 'progress', message: `building ${commit.slice(0, 12)}` });
-      return builds.build(commit);
+      return builds.build(commit, { isEnd: purpose === 'ends' });
     });
-    if (id === undefined) {
-      if (purpose === 'ends')
-        throw new QmpilotError('GUEST_BUILD', `cannot build the end ${commit.slice(0, 12)}: ${reason ?? ''}`, {
-          hint: 'choose another good or bad revision, or correct the build command',
-        });
-      return this.#skip(commit, reason ?? 'it does not build');
-    }
+    if (id === undefined) return this.#skip(commit, reason ?? 'it does not build');
     this.#ids.set(commit, id);
     return undefined;
   }
