@@ -6,6 +6,7 @@ import { AbortedError, type ErrorCode, isQmpilotError, QmpilotError } from '../e
 import { runScenario } from '../repro/run/run.js';
 import { isScenario } from '../repro/scenario.js';
 import type { AttemptRecord, RunEvent } from '../run-files/attempt-record.js';
+import { incidentsOf } from '../run-files/incidents/incidents.js';
 import { removeDirectory } from '../util/files/remove-directory.js';
 import { monotonicMs } from '../util/time/clock.js';
 import type { AttemptsLine } from './journal.js';
@@ -97,9 +98,10 @@ export async function makeAttempts(
   };
 }
 
-/** The failures of an attempt; null when it is inconclusive. */
-function signaturesOf({ outcome, findings }: AttemptRecord): string[] | null {
-  if (outcome === 'inconclusive') return null;
-  if (outcome === 'clean') return [];
-  return [...new Set(findings.filter(({ severity }) => severity === 'error').map(({ signature }) => signature))];
+/** The failures of an attempt, those of several findings first, then each finding; null when it is inconclusive. */
+function signaturesOf(record: AttemptRecord): string[] | null {
+  if (record.outcome === 'inconclusive') return null;
+  if (record.outcome === 'clean') return [];
+  const failures = [...incidentsOf(record), ...record.findings].filter(({ severity }) => severity === 'error');
+  return [...new Set(failures.map(({ signature }) => signature))];
 }
