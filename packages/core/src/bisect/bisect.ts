@@ -66,10 +66,12 @@ async function openJournal(options: BisectOptions, range: Range): Promise<Bisect
   );
   if (changed === undefined) return journal;
   journal.close();
-  const what = { repo: 'repository', source: 'scenario', build: 'build command' };
-  const name = changed in what ? what[changed as keyof typeof what] : changed;
-  throw new QmpilotError('USAGE', `${name}: not what the bisection in ${journal.dir} began with`, {
-    hint: 'its attempts do not count for another one: start another bisection',
+  const names = {
+    ...{ repo: 'repository', good: 'good revision', bad: 'bad revision', paths: 'list of paths' },
+    ...{ build: 'build command', source: 'source of the scenario' },
+  };
+  throw new QmpilotError('USAGE', `cannot resume ${journal.dir}: the ${names[changed]} is another one`, {
+    hint: 'its attempts do not count for it: start another bisection',
   });
 }
 
