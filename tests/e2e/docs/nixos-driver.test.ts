@@ -5,7 +5,7 @@ import { boot, debian, type Vm } from '@qmpilot/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { nixosTableCalls } from '../../support/nixos-table.js';
 
-/** Calls that need another guest, or much time, and the test of each. */
+/** Calls that have a test of their own, as they need another guest, a screen or much time. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   'nixos': 'e2e/guests/nixos/script.test.ts',
   'vm.start': 'e2e/vm/power/start.test.ts',
@@ -13,6 +13,8 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   'vm.screenshot': 'e2e/vm/input/see-and-type.test.ts',
   'vm.keyboard.press': 'e2e/vm/input/see-and-type.test.ts',
   'vm.keyboard.type': 'e2e/vm/input/see-and-type.test.ts',
+  'vm.waitForText': 'e2e/vm/input/see-and-type.test.ts',
+  'vm.sysrq': 'e2e/vm/input/see-and-type.test.ts',
   'vm.stacks': 'e2e/vm/input/see-and-type.test.ts',
   'vm.explain': 'e2e/vm/inspect/explain.test.ts',
 };
@@ -74,9 +76,6 @@ const CALLS: Readonly<Record<string, () => Promise<void>>> = {
   'vm.console.expect': async () => {
     expect((await vm.console.expect(/typed 4\d/)).text).toBe('typed 42');
   },
-  'vm.waitForText': async () => {
-    await vm.waitForText('typed 42');
-  },
   'vm.copyIn': async () => {
     writeFileSync(join(dir, 'file'), 'from the host\n');
     await vm.copyIn(join(dir, 'file'), '/root/file');
@@ -102,9 +101,6 @@ const CALLS: Readonly<Record<string, () => Promise<void>>> = {
   },
   'vm.diagnose': async () => {
     expect(await vm.diagnose()).toMatchObject({ console: expect.any(Array) });
-  },
-  'vm.sysrq': async () => {
-    expect((await vm.sysrq('h')).join('\n')).toContain('HELP');
   },
   'vm.snapshot': async () => {
     await vm.snapshot('here');
