@@ -89,7 +89,7 @@ describe('a NixOS VM with a TPM (virtualisation.tpm.enable)', () => {
     await expect(vm.snapshot('refused', { strategy: 'file' })).rejects.toMatchObject({
       code: 'SNAPSHOT',
       message: `this VM cannot be restored in another QEMU: ${reason}`,
-      hint: expect.stringMatching(/tpm\.enable = false; or take the strategy 'internal'/),
+      hint: expect.stringMatching(/tpm\.enable = false; or use the strategy 'internal'/),
     });
   });
 
