@@ -33,6 +33,25 @@ describe('renderHtml', () => {
     expect(h1(page(runOf(before), runOf(after, { label: 'after' })))).toBe(headline),
   );
 
+  it.each([
+    [['r', 'r'], '2 of 2 runs fail more often than a'],
+    [['r', 'c'], '1 of 2 runs fails more often than a'],
+    [['c', 'c'], '0 of 2 runs fail less often than a'],
+  ])('says of a run without failures and runs of %s: %s', (others, headline) => {
+    const [first, ...rest] = ['c', ...others].map((letter, index) =>
+      runOf(letter.repeat(40), { label: 'abc'.charAt(index) }),
+    );
+    expect(first && h1(page(first, ...rest))).toBe(headline);
+  });
+
+  it('says how many of several runs fail less often, and how many more often', () => {
+    const half = 'rc'.repeat(20);
+    const runs = [half, 'c'.repeat(40), 'r'.repeat(40)].map((letters, index) =>
+      runOf(letters, { label: 'abc'.charAt(index) }),
+    );
+    expect(h1(page(...runs))).toBe('1 of 2 runs fails less often than a, and 1 more often');
+  });
+
   it('allows its own script and style by their hashes, and nothing else from anywhere', () => {
     const [, policy] = /http-equiv="Content-Security-Policy" content="([^"]*)"/.exec(page(runOf('r'))) ?? [];
     const hash = (text: string) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;

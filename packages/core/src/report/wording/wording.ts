@@ -22,15 +22,19 @@ export function rateSentence({ failures, rate, interval, upperBound }: RunAnalys
   return `A rate of ${formatPercent(rate)}: between ${percentRange(interval)} with 95 % confidence.`;
 }
 
-/** The answer when runs are compared: whether the rate went down. */
+/** The answer when runs are compared: whether the rate went down or up. */
 export function comparisonHeadline(
   runs: readonly { readonly label: string; readonly analysis: RunAnalysis }[],
   comparisons: readonly Comparison[],
 ): string {
   const [only] = comparisons;
   if (comparisons.length !== 1 || only === undefined) {
-    const lower = comparisons.filter(({ verdict }) => verdict === 'lower').length;
-    return `${lower} of ${comparisons.length} runs fail less often than ${runs[0]?.label ?? 'the first'}`;
+    const count = (wanted: Comparison['verdict']) => comparisons.filter(({ verdict }) => verdict === wanted).length;
+    const [lower, higher] = [count('lower'), count('higher')];
+    const reference = runs[0]?.label ?? 'the first';
+    const of = (some: number) => `${some} of ${comparisons.length} runs ${some === 1 ? 'fails' : 'fail'}`;
+    if (lower === 0 && higher > 0) return `${of(higher)} more often than ${reference}`;
+    return `${of(lower)} less often than ${reference}${higher > 0 ? `, and ${higher} more often` : ''}`;
   }
   const none = runs[1]?.analysis.failures === 0;
   switch (only.verdict) {
