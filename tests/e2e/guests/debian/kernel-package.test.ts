@@ -43,7 +43,9 @@ describe('a kernel as a .deb, of another release of Debian than the image', () =
     await using fork = await vm.fork('packaged');
     await vm.restore('packaged');
     for (const each of [fork, vm]) {
-      const { stdout } = await each.expectOk('uname -r; cat /root/state; modprobe -r dummy && modprobe dummy && echo loaded');
+      const { stdout } = await each.expectOk(
+        'uname -r; cat /root/state; modprobe -r dummy && modprobe dummy && echo loaded',
+      );
       expect(stdout).toBe(`${release}\nbefore\nloaded\n`);
     }
   });

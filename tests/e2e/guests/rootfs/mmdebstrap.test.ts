@@ -46,7 +46,9 @@ describe.runIf(wanted)('a root file system that plain mmdebstrap made', () => {
   });
 
   it('boots, and has a root shell on the virtio consoles and on the serial console', async () => {
-    const { stdout } = await vm.expectOk('. /etc/os-release; echo $VERSION_CODENAME; uname -r; id -un; findmnt -no SOURCE /');
+    const { stdout } = await vm.expectOk(
+      '. /etc/os-release; echo $VERSION_CODENAME; uname -r; id -un; findmnt -no SOURCE /',
+    );
     expect(stdout).toMatch(/^trixie\n6\.12\.\S+\nroot\n\/dev\/vda\n$/);
     for (const via of ['console', 'serial'] as const)
       expect((await vm.expectOk('echo answers', { via })).stdout).toBe('answers\n');
