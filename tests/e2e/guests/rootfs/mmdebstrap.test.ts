@@ -54,7 +54,7 @@ describe.runIf(wanted)('a root file system that plain mmdebstrap made', () => {
       expect((await vm.expectOk('echo answers', { via })).stdout).toBe('answers\n');
     const shell = await vm.openShell();
     expect((await shell.exec('systemctl is-active qmpilot-shell@hvc1.service')).stdout).toBe('active\n');
-    await shell.close();
+    shell.close();
   });
 
   it('is the same in a fork of a snapshot', async () => {
