@@ -66,7 +66,7 @@ describe('a VM under a name, from one command to the next', () => {
   it('refuses options of exec where the command begins, and says where they belong', async () => {
     expect(await qmpilot('exec', 'web', '--timeout', '5s', '--', 'true')).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('qmpilot exec --timeout ... web'),
+      stderr: expect.stringContaining('qmpilot exec --timeout 5s web -- true'),
     });
     expect((await qmpilot('exec', 'web', '--', '-x')).code).toBe(127);
   });
