@@ -157,7 +157,7 @@ describe('an internal snapshot', () => {
     expect(await read(vm, 'vdc')).toBe('three');
     expect(await vm.snapshotBlockers()).toEqual([
       {
-        reason: expect.stringMatching(/the guest writes to one that is not \(.*mine\.raw\)/),
+        reason: expect.stringMatching(/the guest writes to a disk in another format \(.*mine\.raw\)/),
         remedy: expect.stringMatching(/qcow2/),
       },
     ]);

@@ -33,7 +33,7 @@ export interface PreparedGuest {
   readonly name: string;
   /** A script that starts QEMU, in place of kernel and disks; `cpus` and `memoryMiB` are then its own, unless it says otherwise. */
   readonly script?: ScriptSpec;
-  /** Stands foreverything that went into it; a snapshot belongs to one key. */
+  /** Stands for everything that went into it; a snapshot belongs to one key. */
   readonly key: string;
   readonly kernelRelease?: string;
   readonly kernel?: KernelSpec;

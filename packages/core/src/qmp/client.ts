@@ -143,9 +143,9 @@ export class QmpClient implements AsyncDisposable {
     return typeof output === 'string' ? output.replaceAll('\r\n', '\n') : '';
   }
 
-  /** Calls `listener` forevery event from now on; returns a function that ends it. */
+  /** Calls `listener` for every event from now on; returns a function that ends it. */
   on(listener: EventListener): () => void;
-  /** Calls `listener` forevery event of this name. */
+  /** Calls `listener` for every event of this name. */
   on<N extends QmpEventName>(name: N, listener: EventListener<QmpEventOf<N>>): () => void;
   on<N extends QmpEventName>(first: N | EventListener, listener?: EventListener<QmpEventOf<N>>): () => void {
     if (typeof first === 'function') return this.#hub.on((event) => first(event as QmpEvent));

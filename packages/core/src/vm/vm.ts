@@ -177,7 +177,7 @@ export class Vm implements AsyncDisposable {
     return (shell ?? sampling) !== undefined;
   }
 
-  /** Calls `listener` foreverything that happens to the VM; returns an unsubscribe function. */
+  /** Calls `listener` for everything that happens to the VM; returns an unsubscribe function. */
   onEvent(listener: (event: VmEvent) => void): () => void {
     return this.#context.onEvent(listener);
   }

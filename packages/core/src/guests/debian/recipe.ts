@@ -45,7 +45,7 @@ export function guestFolder(): string {
 /** The folders of `guest` that go into the base. */
 const BASE_FOLDERS = ['build', 'initrd', 'modules', 'npm-project', 'rootfs'] as const;
 
-/** Stands foreverything of ours that goes into the base of an image. Debian's own point releases do not change it. */
+/** Stands for everything of ours that goes into the base of an image. Debian's own point releases do not change it. */
 export async function baseKey(options: DebianImageOptions): Promise<string> {
   const hash = createHash('sha256');
   const constants = {

@@ -17,7 +17,7 @@ export interface WaitForOptions<E extends UntypedQmpEvent = QmpEvent> extends Wa
 
 type AnyListener = (event: UntypedQmpEvent) => void;
 
-/** Calls every listener forevery event, in the order of registration. Listeners do not affect each other. */
+/** Calls every listener for every event, in the order of registration. Listeners do not affect each other. */
 export class EventHub {
   #listeners = new Set<AnyListener>();
   readonly #enders = new Set<(reason: QmpilotError | undefined) => void>();

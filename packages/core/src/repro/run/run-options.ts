@@ -38,7 +38,7 @@ export interface RunOptions extends StopOptions {
   readonly seed?: number | undefined;
   /** Interrupts the run: it rejects with ABORTED; finished attempts are on disk. */
   readonly signal?: AbortSignal | undefined;
-  /** Called foreverything that happens during the run; what it throws ends the run. */
+  /** Called for everything that happens during the run; what it throws ends the run. */
   readonly onEvent?: ((event: RunEvent) => void) | undefined;
   /** Source of the scenario: recorded in run.json, and compared on resume. Without it no guest is cached. */
   readonly source?: { readonly file: string; readonly sha256: string } | undefined;

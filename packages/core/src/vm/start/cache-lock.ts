@@ -2,7 +2,7 @@ import { open, rm, type FileHandle } from 'node:fs/promises';
 import { lockFile } from '../../util/files/file-lock.js';
 
 export interface CacheLock {
-  /** Releases it; `done` removes the lock file, once what it guards is there foreverybody. */
+  /** Releases it; `done` removes the lock file, once what it guards is there for everybody. */
   release(done: boolean): Promise<void>;
 }
 

@@ -108,7 +108,7 @@ export class Watch implements AsyncDisposable {
     return this.#threads?.error;
   }
 
-  /** Calls `listener` forevery finding from now on; returns an unsubscribe function. */
+  /** Calls `listener` for every finding from now on; returns an unsubscribe function. */
   onFinding(listener: (finding: Finding) => void): () => void {
     return this.#found.add(listener);
   }
