@@ -35,7 +35,8 @@ export async function awaitReady(vm: Vm, guest: PreparedGuest, options: BootOpti
     await withinLimit(
       { awaited: `the guest ${guest.name}`, timeout: options.timeout, signal: either },
       async (signal) => {
-        const wait = { signal, patience: timeout };
+        // The limit of the boot ends each wait: that of a shell would say that the shell was lost.
+        const wait = { signal, patience: 2 * timeout };
         if (guest.script?.startShells && guest.login) await startShells(vm, guest.login, wait);
         await Promise.all([
           guest.shell === undefined ? undefined : vm.shell.ready(wait),
