@@ -57,4 +57,4 @@ export type { RunOptions } from './repro/run/run-options.js';
 export { defineScenario } from './repro/scenario.js';
 export type { AttemptContext, FailOptions, PrepareContext, Scenario } from './repro/scenario.js';
 export type { ScenarioFinding } from './repro/scenario-finding.js';
-export type { AttemptRecord, Outcome, RunEvent, RunSummary } from './run-files/attempt-record.js';
+export type { AttemptRecord, FailureCount, Outcome, RunEvent, RunSummary } from './run-files/attempt-record.js';

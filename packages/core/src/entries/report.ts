@@ -11,13 +11,13 @@ export type { AttemptEvidence, Fact, RunDescription, RunInput } from '../report/
 export { toJUnit } from '../report/junit.js';
 export { renderMarkdown } from '../report/markdown.js';
 export { reportData } from '../report/analysis/report-data.js';
-export type { ReportData, RunData } from '../report/analysis/report-data.js';
+export type { FailureData, ReportData, RunData } from '../report/analysis/report-data.js';
 export { renderText } from '../report/text.js';
 export { readRuns } from '../repro/reports/read-run.js';
 export type { ReadRunOptions } from '../repro/reports/read-run.js';
 export { reportJUnit } from '../repro/reports/report-junit.js';
 export { writeReport } from '../repro/reports/write-report.js';
-export type { AttemptRecord, Outcome, RunEvent, RunSummary } from '../run-files/attempt-record.js';
+export type { AttemptRecord, FailureCount, Outcome, RunEvent, RunSummary } from '../run-files/attempt-record.js';
 export { parseAttempts } from '../run-files/attempts-file.js';
 export type { AttemptsFile } from '../run-files/attempts-file.js';
 export { readRunFile } from '../run-files/journal.js';
