@@ -4,15 +4,9 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Duplex } from 'node:stream';
-import {
-  boot,
-  Channel,
-  Console,
-  createKernelLogDetector,
-  createShutdownDetector,
-  debian,
-  FileTranscript,
-} from '../../packages/core/dist/index.js';
+import { Channel, Console, FileTranscript } from '../../packages/core/dist/console/index.js';
+import { createKernelLogDetector, createShutdownDetector } from '../../packages/core/dist/detect/index.js';
+import { boot, debian } from '../../packages/core/dist/index.js';
 
 const MB_PER_S = 20;
 const P50_MS = 10;
