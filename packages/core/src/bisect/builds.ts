@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { lstat, mkdir, readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { lstat, mkdir, readdir, readlink, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { QmpilotError } from '../errors.js';
 import { runGroup } from '../guests/build/run-group.js';
@@ -159,7 +160,7 @@ async function hashOfTree(dir: string): Promise<string | undefined> {
       files += 1;
       const content = createHash('sha256');
       if (stats.isSymbolicLink()) content.update(await readlink(child));
-      else if (stats.isFile()) content.update(await readFile(child));
+      else if (stats.isFile()) for await (const bytes of createReadStream(child)) content.update(bytes);
       hash.update(`${label}\0${content.digest('hex')}\n`);
     }
   };

@@ -26,23 +26,37 @@ interface TriesOptions {
 export class Tries {
   readonly #parts: TriesOptions;
   readonly #ids = new Map<string, string>();
-  readonly #counts = new Map<string, { failures: number; attempts: number; without: number }>();
+  /** All attempts of each commit. */
+  readonly #attempts = new Map<string, AttemptsLine['attempts']>();
   readonly #skipped = new Map<string, string>();
-  #signature: string | undefined;
+  /** The most frequent failure at the bad end; before it has failed, that of the good end. */
+  readonly #seen: { bad?: string | undefined; good?: string | undefined } = {};
 
   constructor(parts: TriesOptions) {
     this.#parts = parts;
-    this.#signature = parts.options.signature;
   }
 
-  /** The failure that counts. */
+  /** The failure that counts. Until the bad end has failed, that of the good end: the two may be swapped. */
   get signature(): string | undefined {
-    return this.#signature;
+    return this.#parts.options.signature ?? this.#seen.bad ?? this.#seen.good;
   }
 
   /** Commits with their counts. */
   get counts(): readonly (Count & { readonly commit: string })[] {
-    return [...this.#counts].map(([commit, { failures, attempts }]) => ({ commit, failures, attempts }));
+    return [...this.#attempts.keys()].map((commit) => {
+      const failed = this.verdictsOf(commit);
+      return { commit, failures: failed.filter(Boolean).length, attempts: failed.length };
+    });
+  }
+
+  /** Number of attempts of a commit, also of those without a verdict. */
+  madeOf(commit: string): number {
+    return this.#attempts.get(commit)?.length ?? 0;
+  }
+
+  /** For each attempt of a commit that came to a verdict, whether the failure that counts occurred. */
+  verdictsOf(commit: string): readonly boolean[] {
+    return (this.#attempts.get(commit) ?? []).flatMap((signatures) => this.#verdict(signatures));
   }
 
   get skipped(): readonly { readonly commit: string; readonly reason: string }[] {
@@ -87,18 +101,18 @@ export class Tries {
   }
 
   #take({ purpose, commit, attempts, unusable }: AttemptsLine): Tried {
-    if (this.#signature === undefined && purpose === 'ends') this.#signature = mostFrequent(attempts);
+    this.#attempts.set(commit, [...(this.#attempts.get(commit) ?? []), ...attempts]);
+    if (purpose === 'ends') {
+      const end = commit === this.#parts.journal.about.bad ? 'bad' : 'good';
+      this.#seen[end] ??= mostFrequent(attempts);
+    }
     const failed = attempts.flatMap((signatures) => this.#verdict(signatures));
-    const count = this.#counts.get(commit) ?? { failures: 0, attempts: 0, without: 0 };
-    count.attempts += failed.length;
-    count.failures += failed.filter(Boolean).length;
-    count.without += attempts.length - failed.length;
-    this.#counts.set(commit, count);
     const failures = failed.filter(Boolean).length;
     this.#parts.tell({ type: 'attempts', purpose, commit, failures, attempts: failed.length });
     if (unusable !== undefined) return { skipped: this.#skip(commit, unusable) };
-    if (count.attempts > 0 || count.without < ENOUGH_WITHOUT_VERDICT) return { failed };
-    const reason = `${count.without} attempts came to no verdict about the failure`;
+    const made = this.madeOf(commit);
+    if (this.verdictsOf(commit).length > 0 || made < ENOUGH_WITHOUT_VERDICT) return { failed };
+    const reason = `${made} attempts came to no verdict about the failure`;
     if (purpose === 'ends')
       throw new QmpilotError('SCENARIO', `the end ${commit.slice(0, 12)} cannot be tried: ${reason}`, {
         hint: 'look at the evidence of its attempts, below runs/',
@@ -110,7 +124,7 @@ export class Tries {
   #verdict(signatures: readonly string[] | null): boolean[] {
     if (signatures === null) return [];
     if (signatures.length === 0) return [false];
-    return this.#signature !== undefined && signatures.includes(this.#signature) ? [true] : [];
+    return this.signature !== undefined && signatures.includes(this.signature) ? [true] : [];
   }
 
   #skip(commit: string, reason: string): string {
