@@ -39,7 +39,7 @@ describe('calls that come while another is under way', () => {
     await vm.removeSnapshot('three');
   });
 
-  it('restores and snapshots are done one after the other; a command runs in the guest of the restore before it', async () => {
+  it('restores and snapshots are done one after the other; a command that waits for them runs in the guest of the last restore', async () => {
     const [, , seen, , snapshot, again] = await Promise.all([
       vm.restore('one'),
       vm.restore('two'),

@@ -72,13 +72,17 @@ export class VmSnapshots {
     return this.#guest.signal;
   }
 
-  /** Resolves when all restores that were asked for are done. */
-  async restored(options: WaitOptions): Promise<void> {
-    await awaitWithin<void>(
-      { awaited: `the restore of ${this.#context.name}` },
-      { signal: options.signal },
-      (resolve) => void this.#restores.then(() => resolve()),
-    );
+  /** Resolves when all restores are done, those that were requested meanwhile included: they would end what begins before them. */
+  async restored({ signal }: WaitOptions): Promise<void> {
+    for (let done: Promise<unknown> | undefined; done !== this.#restores;) {
+      const restores = this.#restores;
+      await awaitWithin<void>(
+        { awaited: `the restore of ${this.#context.name}` },
+        { signal },
+        (resolve) => void restores.then(() => resolve()),
+      );
+      done = restores;
+    }
   }
 
   /** Removes internal snapshots from disk images that are not ours; never rejects. */
