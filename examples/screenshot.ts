@@ -12,6 +12,7 @@ console.log(`screenshot.png: ${png.readUInt32BE(16)} x ${png.readUInt32BE(20)} p
 
 const { screen } = vm.console;
 await vm.console.type('ls --color=always /; echo "that was $(ls / | wc -l) names"\n');
-await screen.waitFor(/that was \d+ names/);
+// The line is whole when the prompt is below it.
+await screen.waitFor(/that was \d+ names\n.*# ?$/m);
 await writeFile('console.svg', screen.toSvg());
 console.log(`console.svg: ${screen.columns} x ${screen.rowCount} characters`);

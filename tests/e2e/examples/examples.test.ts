@@ -20,6 +20,8 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 interface Result {
   readonly code: number | null;
   readonly stdout: string;
+  readonly stderr: string;
+  /** Both, in pieces as they came. */
   readonly all: string;
 }
 
@@ -28,14 +30,15 @@ function node(args: readonly string[], cwd = dir): Promise<Result> {
   // Booting is tested elsewhere.
   const env = { ...rest, QMPILOT_BOOT_CACHE: '1' };
   const child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  let [stdout, all] = ['', ''];
+  let [stdout, stderr, all] = ['', '', ''];
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
       all += text;
       if (stream === child.stdout) stdout += text;
+      else stderr += text;
     });
   }
-  return new Promise((resolve) => child.once('close', (code) => resolve({ code, stdout, all })));
+  return new Promise((resolve) => child.once('close', (code) => resolve({ code, stdout, stderr, all })));
 }
 
 const example = (file: string, ...args: readonly string[]) => node([JITI, join(EXAMPLES, file), ...args]);
@@ -129,9 +132,9 @@ describe.concurrent('each example runs, and prints what it says', () => {
       join(dir, 'job.sh'),
       '#!/bin/sh\necho "a $(uname -s) in a guest"\necho warning >&2\necho 42 > out/result\nexit 7\n',
     );
-    const { code, stdout, all } = await example('custom-script.ts', 'job.sh', 'brought');
+    const { code, stdout, stderr } = await example('custom-script.ts', 'job.sh', 'brought');
     expect(stdout).toBe('a Linux in a guest\n');
-    expect(all).toMatch(/^warning$/m);
+    expect(stderr).toMatch(/^warning$/m);
     expect(readFileSync(join(dir, 'brought/result'), 'utf8')).toBe('42\n');
     expect(code).toBe(7);
   });
