@@ -26,8 +26,12 @@ export default defineConfig([
     sourcemap: true,
   },
   {
-    // Script and style of report.html, each one file that is put into the page as it is.
-    entry: { page: 'src/report/client/main.ts', style: 'src/report/client/report.css' },
+    // Script and styles of report.html, each one file that is put into the page as it is.
+    entry: {
+      page: 'src/report/client/main.ts',
+      style: 'src/report/client/report.css',
+      bisection: 'src/report/client/bisection.css',
+    },
     outDir: 'dist/report-page',
     format: 'iife',
     platform: 'browser',

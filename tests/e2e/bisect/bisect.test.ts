@@ -102,9 +102,14 @@ it('finds and confirms the commit of a userland program, interrupted and resumed
   const written: BisectResult = JSON.parse(readFileSync(join(at, 'result.json'), 'utf8'));
   expect(written).toEqual(result);
   expect(readFileSync(join(at, 'report.md'), 'utf8')).toMatch(
-    new RegExp(`^${culprit.slice(0, 12)} introduced the failure; fresh attempts confirm the answer`),
+    new RegExp(`^${culprit.slice(0, 12)} introduced the failure: fresh attempts confirm the answer`),
   );
   expect(readFileSync(join(at, 'steps.jsonl'), 'utf8').startsWith(made)).toBe(true);
+  const page = readFileSync(join(at, 'report.html'), 'utf8');
+  expect(page).toContain(`<h1>${culprit.slice(0, 12)} introduced the failure</h1>`);
+  const links = [...page.matchAll(/href="(runs\/[^"]*)"/g)].map(([, path]) => path ?? '');
+  expect(links.length).toBeGreaterThan(4);
+  for (const link of links) expect(existsSync(join(at, link)), link).toBe(true);
 
   // All is decided: nothing is built or tried again.
   const again = await bisect({ ...options(), resume: at, build: 'sh build.sh' });
@@ -159,7 +164,7 @@ it('the command continues after SIGKILL in a build and between attempts, and pri
   const { code, stdout, stderr } = await command(['--resume', 'killed']);
   expect(code, stderr).toBe(0);
   expect(stdout).toMatch(
-    new RegExp(`^${culprit.slice(0, 12)} introduced the failure; fresh attempts confirm the answer`),
+    new RegExp(`^${culprit.slice(0, 12)} introduced the failure: fresh attempts confirm the answer`),
   );
   expect(existsSync(join(dir, 'killed', 'source'))).toBe(false);
   expect(repository.git('worktree', 'list').split('\n')).toHaveLength(1);

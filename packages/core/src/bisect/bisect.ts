@@ -44,7 +44,7 @@ export async function bisect(options: BisectOptions): Promise<BisectResult> {
       const { certainty, maxEndAttempts } = about;
       const tries = new Tries({ journal, builds, options: { ...options, signature: about.signature }, tell });
       const search = new Search({ range, journal, tries, tell, limits: { ...limits, certainty, maxEndAttempts } });
-      return await writeResult(await search.run(), { range, tries, journal });
+      return await writeResult(await search.run(), { range, tries, journal, tell });
     } finally {
       await builds.close().finally(() => journal.close());
     }

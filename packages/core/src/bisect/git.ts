@@ -62,8 +62,16 @@ export class Repository {
       .map(([id = '', ...parents]) => ({ id, parents }));
   }
 
-  async subject(commit: string): Promise<string> {
-    return (await this.#run(['show', '--no-patch', '--format=%s', commit, '--'])).trim();
+  /** The subjects of commits, by id. */
+  async subjects(commits: readonly string[]): Promise<Map<string, string>> {
+    if (commits.length === 0) return new Map();
+    const text = await this.#run(['log', '--no-walk=unsorted', '--format=%H %s', ...new Set(commits), '--']);
+    return new Map(
+      text
+        .split('\n')
+        .filter(Boolean)
+        .map((line): [string, string] => [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)]),
+    );
   }
 
   /** Whether tracked files of the user's worktree differ from its commit. */

@@ -56,7 +56,7 @@ export class Tries {
 
   /** For each attempt of a commit that came to a verdict, whether the failure that counts occurred. */
   verdictsOf(commit: string): readonly boolean[] {
-    return (this.#attempts.get(commit) ?? []).flatMap((signatures) => this.#verdict(signatures));
+    return (this.#attempts.get(commit) ?? []).flatMap((signatures) => this.verdict(signatures));
   }
 
   get skipped(): readonly { readonly commit: string; readonly reason: string }[] {
@@ -79,7 +79,7 @@ export class Tries {
     const { journal, options } = this.#parts;
     const { about, dir } = journal;
     const build = { commit, dir: this.#parts.builds.directory(commit), id: this.#ids.get(commit) ?? '' };
-    const run = join(dir, 'runs', String(journal.position + 1).padStart(4, '0'));
+    const run = join(dir, 'runs', seriesName(journal.position));
     const source = about.source ?? { file: 'bisect', sha256: about.id };
     const line = await journal.attempts({ purpose, commit, wanted }, () =>
       makeAttempts({ purpose, build, wanted, dir: run, source }, options),
@@ -106,7 +106,7 @@ export class Tries {
       const end = commit === this.#parts.journal.about.bad ? 'bad' : 'good';
       this.#seen[end] ??= mostFrequent(attempts);
     }
-    const failed = attempts.flatMap((signatures) => this.#verdict(signatures));
+    const failed = attempts.flatMap((signatures) => this.verdict(signatures));
     const failures = failed.filter(Boolean).length;
     this.#parts.tell({ type: 'attempts', purpose, commit, failures, attempts: failed.length });
     if (unusable !== undefined) return { skipped: this.#skip(commit, unusable) };
@@ -120,8 +120,8 @@ export class Tries {
     return { skipped: this.#skip(commit, reason) };
   }
 
-  /** Another failure than the wanted one may have hidden it: such an attempt counts as none. */
-  #verdict(signatures: readonly string[] | null): boolean[] {
+  /** Whether an attempt failed, by its signatures. Another failure than the wanted one may have hidden it: such an attempt counts as none. */
+  verdict(signatures: readonly string[] | null): readonly boolean[] {
     if (signatures === null) return [];
     if (signatures.length === 0) return [false];
     return this.signature !== undefined && signatures.includes(this.signature) ? [true] : [];
@@ -139,4 +139,9 @@ function mostFrequent(attempts: readonly (readonly string[] | null)[]): string |
   for (const signature of attempts.flatMap((signatures) => signatures ?? []))
     counts.set(signature, (counts.get(signature) ?? 0) + 1);
   return [...counts].toSorted(([, one], [, other]) => other - one)[0]?.[0];
+}
+
+/** Returns the name of the run directory of a step. */
+export function seriesName(position: number): string {
+  return String(position + 1).padStart(4, '0');
 }

@@ -1,10 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { QmpilotError } from '../../errors.js';
-import { renderHtml, type PageAssets } from '../../report/html/page.js';
+import { renderHtml } from '../../report/html/page.js';
 import type { RunEvent } from '../../run-files/attempt-record.js';
 import { replaceFile } from '../../util/files/atomic-write.js';
-import { packageFolder } from '../../util/files/package-folder.js';
+import { loadAssets } from './load-assets.js';
 import { readRuns } from './read-run.js';
 
 /**
@@ -41,30 +40,4 @@ export async function reportAtEnd(dir: string, onEvent: ((event: RunEvent) => vo
       message: `cannot write the report: ${error instanceof Error ? error.message : String(error)}`,
     });
   }
-}
-
-let assets: Promise<PageAssets> | undefined;
-
-/** The page's script and style, from where the build put them. */
-function loadAssets(): Promise<PageAssets> {
-  assets ??= (async () => {
-    const folder = join(packageFolder(), 'dist', 'report-page');
-    const [script, style] = await Promise.all(
-      ['page.js', 'style.css'].map((name) => readFile(join(folder, name), 'utf8')),
-    );
-    if (script === undefined || style === undefined || /<\/script|<!--/i.test(script))
-      throw new QmpilotError('IO', `the page's script in ${folder} was modified after the build`, {
-        hint: 'reinstall @qmpilot/core',
-      });
-    return { script, style };
-  })().catch((cause: unknown) => {
-    assets = undefined;
-    throw cause instanceof QmpilotError
-      ? cause
-      : new QmpilotError('INTERNAL', "the page's script and style are missing", {
-          cause,
-          hint: 'reinstall @qmpilot/core, or build it',
-        });
-  });
-  return assets;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { renderReport } from './report.js';
-import type { BisectResult } from './result.js';
+import type { BisectResult } from '../result.js';
+import { renderReport } from './markdown.js';
 
 const [GOOD, BAD, CULPRIT, OTHER] = ['a', 'b', 'c', 'd'].map((digit) => digit.repeat(40)) as [
   string,
@@ -35,7 +35,7 @@ const RESULT: BisectResult = {
 describe('the report of a bisection', () => {
   it('names the commit, and says what was seen at the ends and by the confirmation', () => {
     const lines = renderReport(RESULT).split('\n');
-    expect(lines[0]).toBe('cccccccccccc introduced the failure; fresh attempts confirm the answer.');
+    expect(lines[0]).toBe('cccccccccccc introduced the failure: fresh attempts confirm the answer.');
     expect(lines).toContain('- cccccccccccc ("take the lock out")');
     expect(lines).toContain('- range: aaaaaaaaaaaa..bbbbbbbbbbbb, 60 commits');
     expect(lines).toContain('- estimated rate: 0.40 % before, 40 % from it on');
@@ -64,7 +64,7 @@ describe('the report of a bisection', () => {
   it('names several commits that no attempt tells apart, and nothing when the ends do not differ', () => {
     const culprits = [...RESULT.culprits, { commit: OTHER, subject: 'another', probability: 0.02 }];
     expect(renderReport({ ...RESULT, culprits })).toMatch(
-      /^one of 2 commits introduced .*\n\nNo attempt tells these commits apart:/,
+      /^One of 2 commits introduced .*\n\nNo attempt tells these commits apart:/,
     );
     const text = renderReport({ ...RESULT, state: 'indistinct', reason: 'the rates do not differ', culprits: [] });
     expect(text).toMatch(/^Nothing was bisected: the rates do not differ\.\n\n- range/);

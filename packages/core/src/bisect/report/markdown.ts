@@ -1,8 +1,8 @@
-import type { Count } from '../statistics/count.js';
-import { wilsonInterval } from '../statistics/wilson.js';
-import { formatDuration, formatPercent } from '../util/text/format.js';
-import { safeLine } from '../util/text/text-hygiene.js';
-import type { BisectResult } from './result.js';
+import type { Count } from '../../statistics/count.js';
+import { wilsonInterval } from '../../statistics/wilson.js';
+import { formatDuration, formatPercent } from '../../util/text/format.js';
+import { safeLine } from '../../util/text/text-hygiene.js';
+import type { BisectResult } from '../result.js';
 
 /** Describes a bisection in Markdown, for a mailing list or an issue. */
 export function renderReport(result: BisectResult): string {
@@ -10,8 +10,9 @@ export function renderReport(result: BisectResult): string {
   const named = ({ commit, subject }: { readonly commit: string; readonly subject: string }) =>
     `${commit.slice(0, 12)} ("${safeLine(subject)}")`;
   const [culprit] = culprits;
+  const { short, reason } = headline(result);
   const lines = [
-    `${headline(result)}`,
+    `${short}: ${reason}.`,
     '',
     ...(culprits.length > 1 ? ['No attempt tells these commits apart:', ''] : []),
     ...culprits.map((one) => `- ${named(one)}`),
@@ -41,13 +42,21 @@ export function renderReport(result: BisectResult): string {
   return `${lines.join('\n')}\n`;
 }
 
-function headline({ state, reason, culprits }: BisectResult): string {
+/** The answer in a few words, and the reason for it. */
+export function headline({ state, reason, culprits }: BisectResult): {
+  readonly short: string;
+  readonly reason: string;
+} {
   const [culprit] = culprits;
-  const name = culprits.length === 1 ? (culprit?.commit.slice(0, 12) ?? '') : `one of ${culprits.length} commits`;
-  if (state === 'confirmed') return `${name} introduced the failure; ${reason}.`;
-  if (state === 'unconfirmed') return `${name} probably introduced the failure; ${reason}.`;
-  if (state === 'undecided') return `The commit is not found: ${reason}.`;
-  return `Nothing was bisected: ${reason}.`;
+  const name = culprits.length === 1 ? (culprit?.commit.slice(0, 12) ?? '') : `One of ${culprits.length} commits`;
+  const short = {
+    confirmed: `${name} introduced the failure`,
+    unconfirmed: `${name} probably introduced the failure`,
+    undecided: 'The commit is not found',
+    indistinct: 'Nothing was bisected',
+    reversed: 'Nothing was bisected',
+  }[state];
+  return { short, reason };
 }
 
 function counted({ failures, attempts }: Count): string {
