@@ -1,32 +1,12 @@
 import { formatPercent } from '@qmpilot/core/internal';
 import { wilsonInterval } from '@qmpilot/core/statistics';
-import { truncate } from '../render/text/truncate.js';
 import { visible } from '../render/text/visible.js';
 import type { ForkState, ProgressState } from './progress-state.js';
+import { type BlockSize, clock, line, type Piece } from './styled-line.js';
 
-export interface BlockSize {
-  readonly columns: number;
-  readonly rows: number;
-  readonly color: boolean;
-}
-
-const RESET = '\u001b[0m';
-const STYLE = {
-  bold: '\u001b[1m',
-  dim: '\u001b[2m',
-  red: '\u001b[31m',
-  green: '\u001b[32m',
-  yellow: '\u001b[33m',
-  cyan: '\u001b[36m',
-} as const;
 /** Lines other than those of the forks, and one for the text above. */
 const OTHER_LINES = 5;
 const BAR_CELLS = 24;
-
-interface Piece {
-  readonly text: string;
-  readonly style?: keyof typeof STYLE;
-}
 
 /** Renders the live display: no line wider than the terminal, at most all of its rows but one. */
 export function renderBlock(state: ProgressState, now: number, size: BlockSize): string[] {
@@ -110,20 +90,4 @@ function shownForks(
     .toSorted((one, other) => weight(one) - weight(other) || one.fork - other.fork)
     .slice(0, Math.max(0, room - 1));
   return { shown: chosen.toSorted((one, other) => one.fork - other.fork), hidden: forks.length - chosen.length };
-}
-
-/** `0:42`, `1:05:09`. */
-function clock(ms: number): string {
-  const all = Math.max(0, Math.round(ms / 1000));
-  const [hours, minutes, seconds] = [Math.floor(all / 3600), Math.floor(all / 60) % 60, all % 60];
-  const padded = (value: number) => String(value).padStart(2, '0');
-  return hours > 0 ? `${hours}:${padded(minutes)}:${padded(seconds)}` : `${minutes}:${padded(seconds)}`;
-}
-
-/** Joins styled pieces, cut to the width of the terminal so that no line wraps. */
-function line(pieces: readonly Piece[], { columns, color }: BlockSize): string {
-  const text = pieces.map(({ text: own, style }) =>
-    color && style !== undefined && own !== '' ? `${STYLE[style]}${own}${RESET}` : own,
-  );
-  return truncate(text.join(''), columns - 1, '');
 }

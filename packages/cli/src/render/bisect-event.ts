@@ -16,13 +16,18 @@ export function renderBisectEvent(event: BisectEvent): string | undefined {
     }
     case 'state': {
       const { suspects, commits, entropy, likeliest } = event;
-      const most = `${formatPercent(likeliest.probability)} ${likeliest.commit.slice(0, 12)}`;
-      return `${suspects} of ${commits} commits left, ${entropy.toFixed(1)} bits; most likely: ${most}`;
+      const [most] = likeliest;
+      const named = most && `; most likely: ${formatPercent(most.probability)} ${most.commit.slice(0, 12)}`;
+      return `${suspects} of ${commits} commits left, ${entropy.toFixed(1)} bits${named ?? ''}`;
     }
     case 'run':
       if (event.event.type === 'progress') return `  ${visible(event.event.message)}`;
       return event.event.type === 'booted' ? '  booted' : undefined;
+    case 'building':
+      return `building ${event.commit.slice(0, 12)}`;
     case 'build-output':
+    case 'built':
+    case 'series':
       return undefined;
   }
 }

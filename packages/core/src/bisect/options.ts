@@ -4,6 +4,7 @@ import type { RunEvent } from '../run-files/attempt-record.js';
 import { parseDuration, type Duration } from '../util/time/duration.js';
 import { DURATION, PATH, wholeNumber } from '../util/validation/schemas.js';
 import { validate } from '../util/validation/validate.js';
+import type { BisectSuspect } from './result.js';
 
 /** The build of a commit. */
 export interface BisectBuild {
@@ -64,8 +65,14 @@ export type BisectPurpose = 'ends' | 'search' | 'confirmation';
 /** An event of a bisection, for progress displays. */
 export type BisectEvent =
   | { readonly type: 'progress'; readonly message: string }
+  /** The build of a commit begins. */
+  | { readonly type: 'building'; readonly commit: string }
   /** A commit is built: a line of the output of its build command. */
   | { readonly type: 'build-output'; readonly commit: string; readonly line: string }
+  /** The build of a commit has ended. */
+  | { readonly type: 'built'; readonly commit: string }
+  /** Attempts of a commit begin; those of the search end at the first failure. */
+  | { readonly type: 'series'; readonly purpose: BisectPurpose; readonly commit: string; readonly wanted: number }
   /** Attempts of a commit have ended. */
   | {
       readonly type: 'attempts';
@@ -82,7 +89,11 @@ export type BisectEvent =
       readonly commits: number;
       /** Remaining uncertainty, in bits. */
       readonly entropy: number;
-      readonly likeliest: { readonly commit: string; readonly probability: number };
+      /** The most likely commits, at most 5. */
+      readonly likeliest: readonly BisectSuspect[];
+      readonly builds: number;
+      /** Time of builds and attempts until now, in ms. */
+      readonly ms: number;
     }
   /** An event of the run that makes the attempts of a step. */
   | { readonly type: 'run'; readonly commit: string; readonly event: RunEvent };

@@ -14,6 +14,8 @@ import type { Tried, Tries } from './tries.js';
 const MAX_CONFIRMATIONS = 5;
 const MAX_SERIES = 40;
 const LONGEST_SERIES = 32;
+/** So many of the most likely commits are named in events. */
+const LIKELIEST = 5;
 
 interface SearchParts {
   readonly range: Range;
@@ -62,7 +64,7 @@ export class Search {
 
     let confirmation: Confirmation | undefined;
     for (let confirmations = 0; ;) {
-      this.#tellState();
+      await this.#tellState();
       const end = (state: BisectState, reason: string, culprits: readonly Suspect[]) => ({
         ...{ state, reason, culprits, ends, bisection, confirmation },
       });
@@ -131,15 +133,18 @@ export class Search {
     return ms >= limits.maxTimeMs ? `the limit of ${Math.round(limits.maxTimeMs / 1000)} s is reached` : undefined;
   }
 
-  #tellState(): void {
-    const [likeliest] = this.#bisection.suspects;
-    if (!likeliest) return;
-    this.#parts.tell({
+  async #tellState(): Promise<void> {
+    const { range, journal, tell } = this.#parts;
+    const likeliest = this.#bisection.suspects.slice(0, LIKELIEST);
+    const subjects = await range.repository.subjects(likeliest.map(({ commit }) => commit));
+    tell({
       type: 'state',
       suspects: this.#bisection.credibleSet().length,
-      commits: this.#parts.range.commits.length,
+      commits: range.commits.length,
       entropy: this.#bisection.entropy,
-      likeliest,
+      likeliest: likeliest.map((one) => ({ ...one, subject: subjects.get(one.commit) ?? '' })),
+      builds: journal.past.filter(({ type }) => type === 'build').length,
+      ms: journal.past.reduce((sum, line) => sum + line.ms, 0),
     });
   }
 }

@@ -81,9 +81,10 @@ export class Tries {
     const build = { commit, dir: this.#parts.builds.directory(commit), id: this.#ids.get(commit) ?? '' };
     const run = join(dir, 'runs', seriesName(journal.position));
     const source = about.source ?? { file: 'bisect', sha256: about.id };
-    const line = await journal.attempts({ purpose, commit, wanted }, () =>
-      makeAttempts({ purpose, build, wanted, dir: run, source }, options),
-    );
+    const line = await journal.attempts({ purpose, commit, wanted }, () => {
+      this.#parts.tell({ type: 'series', purpose, commit, wanted });
+      return makeAttempts({ purpose, build, wanted, dir: run, source }, options);
+    });
     return this.#take(line);
   }
 
@@ -91,9 +92,11 @@ export class Tries {
   async #build(purpose: BisectPurpose, commit: string): Promise<string | undefined> {
     if (this.#ids.has(commit)) return undefined;
     const { journal, builds, tell } = this.#parts;
-    const { id, reason } = await journal.build(commit, () => {
-      tell({ type: 'progress', message: `building ${commit.slice(0, 12)}` });
-      return builds.build(commit, { isEnd: purpose === 'ends' });
+    const { id, reason } = await journal.build(commit, async () => {
+      tell({ type: 'building', commit });
+      const line = await builds.build(commit, { isEnd: purpose === 'ends' });
+      tell({ type: 'built', commit });
+      return line;
     });
     if (id === undefined) return this.#skip(commit, reason ?? 'it does not build');
     this.#ids.set(commit, id);

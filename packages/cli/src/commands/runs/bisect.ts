@@ -10,7 +10,8 @@ import { EXIT } from '../../exit-codes.js';
 import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
 import { loadScenario, readScenarioSource } from '../../load-scenario.js';
-import { renderBisectEvent } from '../../render/bisect-event.js';
+import { BisectDisplay } from '../../progress/bisect-display.js';
+import { displayKind } from '../../progress/display-kind.js';
 import { jsonLine, renderJson } from '../../render/json.js';
 import { unlessUncaught } from '../../uncaught.js';
 
@@ -72,38 +73,43 @@ async function run(given: string | undefined, options: BisectCommandOptions): Pr
   const { file, ...range } = about;
   const source = await readScenarioSource(file);
   const { kernel } = options;
+  const display = new BisectDisplay(displayKind(options.quiet === true));
   const show = (event: BisectEvent) => {
-    const line = options.quiet === true ? undefined : renderBisectEvent(event);
-    if (line !== undefined) process.stderr.write(`${line}\n`);
-    if (options.json === true && event.type === 'attempts')
-      process.stdout.write(`${renderJson({ v: 1, ...event }, false)}\n`);
+    display.show(event);
+    if (options.json === true && event.type === 'attempts') display.print(`${renderJson({ v: 1, ...event }, false)}\n`);
   };
-  const result = await interruptible('ending the bisection', (interrupted) =>
-    unlessUncaught((uncaught) =>
-      bisect({
-        ...range,
-        scenario: async (build) => {
-          // By the environment the file learns of the build.
-          process.env['QMPILOT_BUILD'] = build.dir;
-          process.env['QMPILOT_COMMIT'] = build.commit;
-          const { scenario } = await loadScenario(source.file);
-          return kernel === undefined ? scenario : onKernel(scenario, join(build.dir, kernel));
-        },
-        source: kernel === undefined ? source : { file: source.file, sha256: hash(`${source.sha256} ${kernel}`) },
-        signature: options.signature,
-        maxBuilds: options.maxBuilds,
-        maxTime: options.maxTime,
-        maxEndAttempts: options.maxEndAttempts,
-        forks: options.forks,
-        dir: options.out,
-        resume: options.resume,
-        signal: AbortSignal.any([interrupted, uncaught]),
-        onEvent: show,
-      }),
-    ),
-  );
+  const result = await interruptible(
+    'ending the bisection',
+    (interrupted) =>
+      unlessUncaught((uncaught) =>
+        bisect({
+          ...range,
+          scenario: async (build) => {
+            // By the environment the file learns of the build.
+            process.env['QMPILOT_BUILD'] = build.dir;
+            process.env['QMPILOT_COMMIT'] = build.commit;
+            const { scenario } = await loadScenario(source.file);
+            return kernel === undefined ? scenario : onKernel(scenario, join(build.dir, kernel));
+          },
+          source: kernel === undefined ? source : { file: source.file, sha256: hash(`${source.sha256} ${kernel}`) },
+          signature: options.signature,
+          maxBuilds: options.maxBuilds,
+          maxTime: options.maxTime,
+          maxEndAttempts: options.maxEndAttempts,
+          forks: options.forks,
+          dir: options.out,
+          resume: options.resume,
+          signal: AbortSignal.any([interrupted, uncaught]),
+          onEvent: show,
+        }),
+      ),
+    (text) => display.say(text),
+  ).finally(() => display.close());
   if (options.json === true) process.stdout.write(jsonLine('result', result));
-  else process.stdout.write(`${await readFile(join(result.dir, 'report.md'), 'utf8')}- evidence: ${result.dir}\n`);
+  else
+    process.stdout.write(
+      `${await readFile(join(result.dir, 'report.md'), 'utf8')}- report: ${join(result.dir, 'report.html')}\n`,
+    );
   return result.state === 'confirmed' ? EXIT.fine : EXIT.cannotTell;
 }
 
