@@ -9,6 +9,7 @@ import type { AttemptRecord, RunEvent } from '../run-files/attempt-record.js';
 import { incidentsOf } from '../run-files/incidents/incidents.js';
 import { removeDirectory } from '../util/files/remove-directory.js';
 import { monotonicMs } from '../util/time/clock.js';
+import { withInstallation } from './install.js';
 import type { AttemptsLine } from './journal.js';
 import type { BisectBuild, BisectOptions, BisectPurpose } from './options.js';
 
@@ -44,17 +45,19 @@ export interface Series {
  */
 export async function makeAttempts(
   { purpose, build, wanted, dir, source }: Series,
-  options: Pick<BisectOptions, 'scenario' | 'forks' | 'signal' | 'onEvent' | 'cacheDir'>,
+  options: Pick<BisectOptions, 'scenario' | 'install' | 'forks' | 'signal' | 'onEvent' | 'cacheDir'>,
 ): Promise<AttemptsLine> {
   const { signal, cacheDir } = options;
   const begun = monotonicMs();
   if (!(await stat(build.dir).catch(() => undefined))?.isDirectory())
     throw new QmpilotError('NOT_FOUND', `the build ${build.dir} is missing`, { hint: 'start another bisection' });
-  const scenario = await options.scenario(build);
-  if (!isScenario(scenario))
+  const given = await options.scenario(build);
+  if (!isScenario(given))
     throw new QmpilotError('SCENARIO', 'bisect: options.scenario returned no scenario', {
       hint: 'return defineScenario({ guest, attempt })',
     });
+  const { install } = options;
+  const scenario = install === undefined ? given : withInstallation(given, build.dir, install);
   const records: AttemptRecord[] = [];
   let bootMs: number | undefined;
   let booted = 0;
@@ -74,7 +77,12 @@ export async function makeAttempts(
       // Attempts that end early would be favoured if several of them raced for the first failure.
       forks: purpose === 'search' ? 1 : options.forks,
       ...(purpose === 'search' && !isBegun && { untilReproduced: 1 }),
-      source: { file: source.file, sha256: createHash('sha256').update(`${source.sha256} ${build.id}`).digest('hex') },
+      source: {
+        file: source.file,
+        sha256: createHash('sha256')
+          .update([source.sha256, build.id, ...(install === undefined ? [] : [install])].join(' '))
+          .digest('hex'),
+      },
       signal,
       onEvent,
       cacheDir,

@@ -61,14 +61,14 @@ async function openJournal(options: BisectOptions, range: Range): Promise<Bisect
     return BisectJournal.create(options.dir ?? `bisections/${time}`, about);
   }
   const journal = await BisectJournal.reopen(options.resume);
-  const changed = (['repo', 'good', 'bad', 'paths', 'build', 'source'] as const).find(
+  const changed = (['repo', 'good', 'bad', 'paths', 'build', 'install', 'source'] as const).find(
     (key) => JSON.stringify(journal.about[key]) !== JSON.stringify(about[key]),
   );
   if (changed === undefined) return journal;
   journal.close();
   const names = {
     ...{ repo: 'repository', good: 'good revision', bad: 'bad revision', paths: 'list of paths' },
-    ...{ build: 'build command', source: 'source of the scenario' },
+    ...{ build: 'build command', install: 'installation command', source: 'source of the scenario' },
   };
   throw new QmpilotError('USAGE', `cannot resume ${journal.dir}: the ${names[changed]} is another one`, {
     hint: 'its attempts do not count for it: start another bisection',
@@ -88,6 +88,7 @@ function describe(options: BisectOptions, range: Range): About {
     build: options.build,
     certainty,
     maxEndAttempts,
+    ...(options.install !== undefined && { install: options.install }),
     ...(options.signature !== undefined && { signature: options.signature }),
     ...(options.source !== undefined && { source: options.source }),
   };

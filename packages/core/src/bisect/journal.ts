@@ -18,6 +18,7 @@ const ABOUT = v.object({
   bad: v.string(),
   paths: v.array(v.string()),
   build: v.string(),
+  install: v.optional(v.string()),
   certainty: v.number(),
   maxEndAttempts: v.number(),
   signature: v.optional(v.string()),

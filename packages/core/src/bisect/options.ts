@@ -31,6 +31,11 @@ export interface BisectOptions {
    * `$QMPILOT_OUT`. A commit whose build ends with another exit status than 0 is skipped.
    */
   readonly build: string;
+  /**
+   * Command that installs a build: it runs in the guest, as root, before `prepare` of the scenario, in the directory `$QMPILOT_OUT`
+   * with a copy of the build's files. A commit on which it fails is skipped. Default: none.
+   */
+  readonly install?: string | undefined;
   /** Returns the scenario for a build. */
   readonly scenario: (build: BisectBuild) => Scenario | Promise<Scenario>;
   /** The failure that counts, by its signature. Default: the most frequent one of the first attempts at the bad end. */
@@ -104,12 +109,15 @@ const REVISION = v.custom<string>(
 );
 const FUNCTION = v.custom<never>((value) => typeof value === 'function', 'expected a function');
 
+const COMMAND = v.custom<string>((value) => typeof value === 'string' && value.trim() !== '', 'expected a command');
+
 const OPTIONS = v.strictObject({
   repo: PATH,
   good: REVISION,
   bad: REVISION,
   paths: v.optional(v.array(PATH)),
-  build: v.custom<string>((value) => typeof value === 'string' && value.trim() !== '', 'expected a command'),
+  build: COMMAND,
+  install: v.optional(COMMAND),
   scenario: FUNCTION,
   signature: v.optional(v.string()),
   certainty: v.optional(

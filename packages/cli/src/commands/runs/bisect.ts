@@ -21,6 +21,7 @@ interface BisectCommandOptions {
   readonly bad?: string;
   readonly path?: readonly string[];
   readonly build?: string;
+  readonly install?: string;
   readonly kernel?: string;
   readonly signature?: string;
   readonly maxBuilds?: number;
@@ -36,7 +37,8 @@ interface BisectCommandOptions {
 const HELP = `
 The build command runs by sh -c in a worktree of its own and puts what the scenario needs into the directory $QMPILOT_OUT. If it
 ends with another exit status than 0, the commit is skipped. The scenario file is loaded for each build; it finds the
-directory in process.env.QMPILOT_BUILD. With --kernel, its guest boots that file of the build.
+directory in process.env.QMPILOT_BUILD. With --install, the files are copied into the guest, and the command runs there as root
+before prepare. With --kernel, the guest boots that file of the build.
 
 Exit status: 0 the commit was found and confirmed, 2 usage error, 125 it was not found or not confirmed, 130 interrupted.
 
@@ -52,6 +54,7 @@ export function registerBisect(program: Command): void {
     .option('--bad <revision>', 'revision with the failure (default: HEAD)')
     .option('--path <path>', 'only commits that change this file or directory (repeatable)', repeated)
     .option('--build <command>', 'command that builds a commit')
+    .option('--install <command>', 'command that installs the files of a build, in $QMPILOT_OUT of the guest')
     .option('--kernel <file>', 'boot this file of the build, as with repro --kernel')
     .option('--signature <signature>', 'the failure that counts (default: the most frequent one at the bad end)')
     .option('--max-builds <n>', 'stop after this many builds', wholeNumber)
@@ -129,6 +132,7 @@ async function describe(file: string | undefined, options: BisectCommandOptions)
     bad: options.bad ?? before?.bad ?? 'HEAD',
     paths: options.path ?? before?.paths ?? [],
     build: required(options.build ?? before?.build, '--build'),
+    install: options.install ?? before?.install,
   };
 }
 

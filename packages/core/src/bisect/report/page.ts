@@ -79,6 +79,7 @@ function environmentSection({ about, environment, result }: BisectionPage): Html
     ['Bad end', result.bad],
     ...(about.paths.length === 0 ? [] : [['Paths', about.paths.join(' ')]]),
     ['Build command', about.build],
+    ...(about.install === undefined ? [] : [['Installation command', about.install]]),
     ...environment.map(({ name, value }) => [name, value]),
   ];
   return html`<section id="environment"><h2>Environment</h2>
