@@ -1,5 +1,5 @@
-// Accuracy and cost of finding a commit by a failure that has a rate, simulated: pnpm bench:bisect [--trials N] [--check]
-// (build first). Compares with `git bisect run` with the best fixed number of attempts, and with git-bayesect's rule.
+// Accuracy and cost of finding a commit by a failure that has a rate, simulated: pnpm bench:bisect [--trials N] [--peers]
+// [--row TEXT] [--check] (build first). Compares with `git bisect run` with the best fixed number of attempts, and with git-bayesect's rule.
 // Costs are in attempts; a build costs 40 of them. Seeds are fixed.
 import { parseArgs } from 'node:util';
 import { generator, makeHistory, Trial } from './oracles.mjs';
@@ -26,7 +26,10 @@ const { values } = parseArgs({
   options: {
     trials: { type: 'string' },
     commits: { type: 'string' },
+    /** git-bayesect's rule as well: slow, 20 trials a row at most. */
     peers: { type: 'boolean' },
+    /** Only the rows with this in their names. */
+    row: { type: 'string' },
     check: { type: 'boolean' },
   },
 });
@@ -39,7 +42,7 @@ console.log(
 );
 console.log('| rate / background | strategy | right | cost | builds | attempts |');
 console.log('|---|---|---|---|---|---|');
-for (const row of ROWS) {
+for (const row of ROWS.filter(({ name }) => name.includes(values.row ?? ''))) {
   const ours = measure(row, (trial) => rateAware(trial, BUILD));
   print(row, 'most bits for the cost, confirmed', ours);
   const plain = bestFixed(row);

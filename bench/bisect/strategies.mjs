@@ -1,23 +1,17 @@
 // The strategies that bench:bisect compares. Each takes a trial and returns the commits that it names.
-import { RateBisection } from '../../packages/core/dist/statistics/index.js';
+import { EndsTest, RateBisection } from '../../packages/core/dist/statistics/index.js';
 
 const CERTAINTY = 0.95;
 const MAX_STEPS = 20_000;
 
-/** Both ends, as one who knows the failure has tried them: three failures at the bad end, as many attempts at the good one. */
+/** Tries both ends until their rates are known to differ. */
 function tryEnds(trial) {
   trial.build(trial.end);
   trial.build(undefined);
-  const bad = { failures: 0, attempts: 0 };
-  while (bad.failures < 3) add(bad, trial.attempt(trial.end, 1));
-  const good = { failures: 0, attempts: 0 };
-  while (good.attempts < bad.attempts) add(good, trial.attempt(undefined, 1));
-  return { bad, good };
-}
-
-function add(sum, { failures, attempts }) {
-  sum.failures += failures;
-  sum.attempts += attempts;
+  const ends = new EndsTest();
+  for (let end = ends.next(); end; end = ends.next())
+    ends.observe(end, trial.attempt(end === 'bad' ? trial.end : undefined, 1).failures > 0);
+  return ends.counts;
 }
 
 /** Ours: the most bits for the cost, then a confirmation with fresh attempts. */
@@ -58,16 +52,16 @@ export function rateAware(trial, buildCost) {
 /** `git bisect run` with `most` attempts a commit: tries the commit whose ancestors are nearest to half of what is left, as git does. */
 export function gitBisectRun(most) {
   return (trial) => {
-    const contains = ancestors(trial.commits);
-    const index = new Map(trial.commits.map(({ id }, position) => [id, position]));
-    let open = trial.commits.map((_, position) => position);
-    const skipped = new Set([index.get(trial.end)]);
-    while (open.length > 1) {
+    const sets = ancestors(trial.commits);
+    let open = sets.reduce((all, set) => all.map((word, i) => word | set[i]));
+    let left = trial.commits.length;
+    const skipped = new Set([trial.commits.length - 1]);
+    while (left > 1) {
       let best;
-      for (const position of open) {
-        if (skipped.has(position)) continue;
-        const inside = open.filter((other) => contains(position, other)).length;
-        const score = Math.min(inside, open.length - inside);
+      for (const [position, set] of sets.entries()) {
+        if (skipped.has(position) || !holds(open, position)) continue;
+        const inside = countCommon(set, open);
+        const score = Math.min(inside, left - inside);
         if (best === undefined || score > best.score) best = { position, score };
       }
       if (best === undefined || best.score === 0) break;
@@ -78,13 +72,15 @@ export function gitBisectRun(most) {
       }
       const failed = trial.attempt(id, most).failures > 0;
       if (failed) skipped.add(best.position);
-      open = open.filter((other) => contains(best.position, other) === failed);
+      const set = sets[best.position];
+      open = open.map((word, i) => word & (failed ? set[i] : ~set[i]));
+      left = countCommon(open, open);
     }
-    return open.map((position) => trial.commits[position].id);
+    return trial.commits.filter((_, position) => holds(open, position)).map(({ id }) => id);
   };
 }
 
-/** Returns whether one commit contains another, for each pair, as bit sets. */
+/** Returns for each commit the set of itself and its ancestors, a bit for each position. */
 function ancestors(commits) {
   const words = Math.ceil(commits.length / 32);
   const sets = new Map();
@@ -94,8 +90,17 @@ function ancestors(commits) {
     set[position >>> 5] |= 1 << (position & 31);
     sets.set(id, set);
   }
-  const ordered = commits.map(({ id }) => sets.get(id));
-  return (position, other) => (ordered[position][other >>> 5] & (1 << (other & 31))) !== 0;
+  return commits.map(({ id }) => sets.get(id));
+}
+
+function holds(set, position) {
+  return (set[position >>> 5] & (1 << (position & 31))) !== 0;
+}
+
+function countCommon(one, other) {
+  let count = 0;
+  for (let word = 0; word < one.length; word++) for (let bits = one[word] & other[word]; bits !== 0; bits &= bits - 1) count++;
+  return count;
 }
 
 /** The rule of git-bayesect: the commit whose next attempt lowers the entropy most, whatever it costs, one attempt at a time. */

@@ -59,21 +59,21 @@ export function chooseStep({
   costs,
   maxAttempts,
 }: Candidates): BisectionStep | undefined {
-  const groups = posterior.groups.map((group) => ({
-    probability: group.probability,
-    after: predict(rates.after.survival(group.after, MAX_BURST)),
-    before: predict(rates.before.survival(group.before, MAX_BURST)),
-  }));
+  const groups = posterior.groups.flatMap((group, number) => {
+    if (group.probability < NEGLIGIBLE) return [];
+    const after = predict(rates.after.survival(group.after, MAX_BURST));
+    const before = predict(rates.before.survival(group.before, MAX_BURST));
+    return [{ number, probability: group.probability, after, before }];
+  });
   let best: BisectionStep | undefined;
   for (const index of candidates(history, posterior, skipped, costs)) {
     const commit = history.commits[index]?.id ?? '';
-    const parts = split(history, posterior, index).flatMap(({ inside, outside }, number) => {
-      const group = groups[number];
-      if (group === undefined || group.probability < NEGLIGIBLE) return [];
+    const parts = groups.flatMap(({ number, probability, after, before }) => {
+      const inside = probability * posterior.shareInside(number, index);
       return [
-        { probability: inside, predictive: group.after },
-        { probability: outside, predictive: group.before },
-      ].filter(({ probability }) => probability > 0);
+        { probability: inside, predictive: after },
+        { probability: probability - inside, predictive: before },
+      ].filter((part) => part.probability > 0);
     });
     const preparing = costs.prepare(commit);
     for (const [number, attempts] of BURSTS.entries()) {
@@ -96,33 +96,23 @@ function candidates(
 ): Set<number> {
   const shares = history.accumulate(posterior.weights);
   const chosen = new Set<number>();
-  const open: { readonly index: number; readonly share: number }[] = [];
+  // The commits with the lowest and with the highest share between two neighbouring quantiles.
+  const lowest: (number | undefined)[] = Array.from({ length: QUANTILES });
+  const highest: (number | undefined)[] = Array.from({ length: QUANTILES });
   for (const [index, share] of shares.entries()) {
     if (skipped.has(index)) continue;
-    open.push({ index, share });
     if (costs.prepare(history.commits[index]?.id ?? '') === 0) chosen.add(index);
+    const quantile = Math.min(Math.floor(share * QUANTILES), QUANTILES - 1);
+    const [low, high] = [lowest[quantile], highest[quantile]];
+    if (low === undefined || share < (shares[low] ?? 0)) lowest[quantile] = index;
+    if (high === undefined || share >= (shares[high] ?? 0)) highest[quantile] = index;
   }
-  open.sort((one, other) => one.share - other.share || one.index - other.index);
-  let position = 0;
   for (let quantile = 1; quantile < QUANTILES; quantile += 1) {
-    const wanted = quantile / QUANTILES;
-    while (position < open.length - 1 && (open[position]?.share ?? 1) < wanted) position += 1;
-    for (const near of [open[position - 1], open[position]]) if (near) chosen.add(near.index);
+    const below = highest.slice(0, quantile).findLast((index) => index !== undefined);
+    const above = lowest.slice(quantile).find((index) => index !== undefined);
+    for (const near of [below, above]) if (near !== undefined) chosen.add(near);
   }
   return chosen;
-}
-
-/** Returns for each group how much of its probability the commit contains. */
-function split(history: History, posterior: Posterior, index: number): { inside: number; outside: number }[] {
-  const parts = posterior.groups.map(() => ({ inside: 0, outside: 0 }));
-  for (let hypothesis = 0; hypothesis < history.size; hypothesis += 1) {
-    const part = parts[posterior.groupOf(hypothesis)];
-    const weight = posterior.weights[hypothesis] ?? 0;
-    if (part === undefined) continue;
-    if (history.includes(index, hypothesis)) part.inside += weight;
-    else part.outside += weight;
-  }
-  return parts;
 }
 
 /** The mutual information of the culprit and the outcome of a burst: at which attempt the first failure comes, if one comes. */

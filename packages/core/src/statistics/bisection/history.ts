@@ -58,6 +58,17 @@ export class History {
     return (word & (1 << (ancestor & 31))) !== 0;
   }
 
+  /** Returns how many commits of a set (a bit for each position) are `index` itself or one of its ancestors. */
+  countIncluded(index: number, set: Uint32Array): number {
+    const ancestors = this.#ancestors[index];
+    let count = 0;
+    for (let word = 0; word < set.length; word += 1) {
+      const bits = (set[word] ?? 0) & (ancestors?.[word] ?? 0);
+      if (bits !== 0) count += countBits(bits);
+    }
+    return count;
+  }
+
   /** Returns for each commit the sum of the weights of the commit and its ancestors. */
   accumulate(weights: Float64Array): Float64Array {
     const sums = new Float64Array(this.size);
@@ -96,6 +107,12 @@ export class History {
     }
     return sets;
   }
+}
+
+function countBits(word: number): number {
+  const pairs = word - ((word >>> 1) & 0x5555_5555);
+  const nibbles = (pairs & 0x3333_3333) + ((pairs >>> 2) & 0x3333_3333);
+  return Math.imul((nibbles + (nibbles >>> 4)) & 0x0f0f_0f0f, 0x0101_0101) >>> 24;
 }
 
 /** Orders commits so that parents come before their children (Kahn's algorithm); keeps the given order where it is free. */

@@ -38,6 +38,8 @@ export class Posterior {
   readonly #groupOf: Uint32Array;
   readonly #containedIn: boolean[][] = [[]];
   readonly #sizes: number[];
+  /** The members of each group, a bit for each commit: made when they are asked for. */
+  #members: Uint32Array[] | undefined;
   #groups: readonly HypothesisGroup[] = [];
 
   constructor(history: History, rates: { readonly before: RateModel; readonly after: RateModel }) {
@@ -57,6 +59,13 @@ export class Posterior {
   /** Returns the number of the group that a commit belongs to. */
   groupOf(index: number): number {
     return this.#groupOf[index] ?? 0;
+  }
+
+  /** Returns which part of a group a commit contains: 0 to 1. */
+  shareInside(group: number, index: number): number {
+    this.#members ??= this.#collectMembers();
+    const members = this.#members[group];
+    return members === undefined ? 0 : this.#history.countIncluded(index, members) / (this.#sizes[group] ?? 1);
   }
 
   /** Adds attempts on a commit, or on the good end (`GOOD_END`). */
@@ -82,25 +91,36 @@ export class Posterior {
 
   /** Splits each group by whether the commit contains its members. */
   #split(index: number): void {
-    const numbers = new Map<string, number>();
+    const numbers = new Int32Array(2 * this.#containedIn.length).fill(-1);
     const containedIn: boolean[][] = [];
     const sizes: number[] = [];
     for (let hypothesis = 0; hypothesis < this.#groupOf.length; hypothesis += 1) {
       const old = this.#groupOf[hypothesis] ?? 0;
       const inside = index !== GOOD_END && this.#history.includes(index, hypothesis);
-      const key = `${old} ${inside}`;
-      let group = numbers.get(key);
-      if (group === undefined) {
+      const key = 2 * old + Number(inside);
+      let group = numbers[key] ?? -1;
+      if (group === -1) {
         group = containedIn.length;
-        numbers.set(key, group);
+        numbers[key] = group;
         containedIn.push([...(this.#containedIn[old] ?? []), inside]);
         sizes.push(0);
       }
       this.#groupOf[hypothesis] = group;
       sizes[group] = (sizes[group] ?? 0) + 1;
     }
+    this.#members = undefined;
     this.#containedIn.splice(0, this.#containedIn.length, ...containedIn);
     this.#sizes.splice(0, this.#sizes.length, ...sizes);
+  }
+
+  #collectMembers(): Uint32Array[] {
+    const words = Math.ceil(this.weights.length / 32);
+    const members = this.#sizes.map(() => new Uint32Array(words));
+    for (const [hypothesis, group] of this.#groupOf.entries()) {
+      const set = members[group];
+      if (set) set[hypothesis >>> 5] = (set[hypothesis >>> 5] ?? 0) | (1 << (hypothesis & 31));
+    }
+    return members;
   }
 
   #update(): void {

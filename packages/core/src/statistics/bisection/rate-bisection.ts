@@ -148,10 +148,10 @@ export class RateBisection {
 
   #inseparableFrom(index: number): readonly Suspect[] {
     const group = this.#posterior.groupOf(index);
-    const separators = [...this.#history.commits.keys()].filter((other) => !this.#skipped.has(other));
     let set = [...this.#history.commits.keys()].filter((other) => this.#posterior.groupOf(other) === group);
-    for (const separator of separators) {
+    for (const separator of outwards(index, this.#history.size)) {
       if (set.length === 1) break;
+      if (this.#skipped.has(separator)) continue;
       const side = this.#history.includes(separator, index);
       set = set.filter((other) => this.#history.includes(separator, other) === side);
     }
@@ -218,3 +218,12 @@ export class RateBisection {
 }
 
 const NOTHING: Count = { failures: 0, attempts: 0 };
+
+/** The positions from 0 to `size` - 1, those near `start` first: neighbours of a commit tell most of the others apart from it. */
+function* outwards(start: number, size: number): Generator<number> {
+  yield start;
+  for (let distance = 1; distance < size; distance += 1) {
+    if (start - distance >= 0) yield start - distance;
+    if (start + distance < size) yield start + distance;
+  }
+}
