@@ -21,7 +21,6 @@ export function rateAware(trial, buildCost) {
   bisection.observe(trial.end, ends.bad);
   bisection.observeGoodEnd(ends.good);
   const costs = { attempt: 1, prepare: (id) => (trial.isReady(id) ? 0 : buildCost) };
-  const observe = (id, count) => (id === undefined ? bisection.observeGoodEnd(count) : bisection.observe(id, count));
   for (let steps = 0; steps < MAX_STEPS; steps++) {
     const set = bisection.culprits(CERTAINTY);
     if (set) {
@@ -36,7 +35,7 @@ export function rateAware(trial, buildCost) {
         }
         const count = trial.attempt(next.commit, 1);
         confirmation.observe(next.commit, count);
-        observe(next.commit, count);
+        bisection.observe(next.commit, count);
       }
       if (skipped || confirmation?.state === 'refuted') continue;
       return set.map(({ commit }) => commit);

@@ -2,7 +2,7 @@ import type { StepCosts } from '../statistics/bisection/choice.js';
 import type { AttemptsLine, BuildLine } from './journal.js';
 
 /** What steps cost is learnt from those before, in ms. */
-export function learnCosts(past: readonly (AttemptsLine | BuildLine)[]): StepCosts {
+export function learnCosts(past: readonly (AttemptsLine | BuildLine)[], good: string): StepCosts {
   const builds = past.filter((line) => line.type === 'build');
   const series = past.filter((line) => line.type === 'attempts');
   const built = new Set(builds.filter(({ id }) => id !== undefined).map(({ commit }) => commit));
@@ -13,7 +13,7 @@ export function learnCosts(past: readonly (AttemptsLine | BuildLine)[]): StepCos
   const attempt = series.reduce((sum, line) => sum + line.attemptsMs, 0) / Math.max(attempts, 1);
   return {
     attempt: Math.max(attempt, 1),
-    prepare: (commit) => (ready.has(commit) ? 0 : boot + (built.has(commit) ? 0 : build)),
+    prepare: (commit = good) => (ready.has(commit) ? 0 : boot + (built.has(commit) ? 0 : build)),
   };
 }
 

@@ -78,9 +78,10 @@ export class Search {
       }
       if (culprits) return end('unconfirmed', limit ?? 'fresh attempts do not confirm the answer', culprits);
       if (limit !== undefined) return end('undecided', limit, []);
-      const step = bisection.next(learnCosts(this.#parts.journal.past));
+      const step = bisection.next(learnCosts(this.#parts.journal.past, range.good));
       if (!step) return end('undecided', 'no commit that can be tried tells more', []);
-      this.#take(step.commit, await tries.try('search', step.commit, step.attempts));
+      const commit = step.commit ?? range.good;
+      this.#take(commit, await tries.try('search', commit, step.attempts));
     }
   }
 
@@ -119,7 +120,7 @@ export class Search {
   }
 
   #skip(commit: string): void {
-    if (commit !== this.#parts.range.good) this.#bisection.skip(commit);
+    this.#bisection.skip(commit === this.#parts.range.good ? undefined : commit);
   }
 
   /** The reason to end the search; undefined while there is none. */

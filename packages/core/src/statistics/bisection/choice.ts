@@ -1,5 +1,5 @@
 import type { History } from './history.js';
-import type { Posterior } from './posterior.js';
+import { GOOD_END, type Posterior } from './posterior.js';
 import type { RateModel } from './rate-model.js';
 
 /** How many attempts a step may take at most; each step ends at its first failure. */
@@ -15,13 +15,14 @@ const NEGLIGIBLE = 1e-6;
 export interface StepCosts {
   /** One attempt, restore included. */
   readonly attempt: number;
-  /** Returns the cost until a commit can be tried: build, boot, prepare. 0 when it is ready. */
-  readonly prepare: (id: string) => number;
+  /** Returns the cost until a commit can be tried: build, boot, prepare. 0 when it is ready. `undefined` is the good end. */
+  readonly prepare: (id: string | undefined) => number;
 }
 
 /** The next commit to test. */
 export interface BisectionStep {
-  readonly commit: string;
+  /** `undefined` is the good end: it tells the rate before the culprit, where none of the commits that were tried does. */
+  readonly commit: string | undefined;
   /** Attempts at most: the step ends at the first failure. */
   readonly attempts: number;
   /** Expected information, in bits. */
@@ -66,10 +67,11 @@ export function chooseStep({
     return [{ number, probability: group.probability, after, before }];
   });
   let best: BisectionStep | undefined;
-  for (const index of candidates(history, posterior, skipped, costs)) {
-    const commit = history.commits[index]?.id ?? '';
+  const goodEnd = skipped.has(GOOD_END) ? [] : [GOOD_END];
+  for (const index of [...goodEnd, ...candidates(history, posterior, skipped, costs)]) {
+    const commit = history.commits[index]?.id;
     const parts = groups.flatMap(({ number, probability, after, before }) => {
-      const inside = probability * posterior.shareInside(number, index);
+      const inside = index === GOOD_END ? 0 : probability * posterior.shareInside(number, index);
       return [
         { probability: inside, predictive: after },
         { probability: probability - inside, predictive: before },
@@ -101,7 +103,7 @@ function candidates(
   const highest: (number | undefined)[] = Array.from({ length: QUANTILES });
   for (const [index, share] of shares.entries()) {
     if (skipped.has(index)) continue;
-    if (costs.prepare(history.commits[index]?.id ?? '') === 0) chosen.add(index);
+    if (costs.prepare(history.commits[index]?.id) === 0) chosen.add(index);
     const quantile = Math.min(Math.floor(share * QUANTILES), QUANTILES - 1);
     const [low, high] = [lowest[quantile], highest[quantile]];
     if (low === undefined || share < (shares[low] ?? 0)) lowest[quantile] = index;

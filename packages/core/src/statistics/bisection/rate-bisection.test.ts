@@ -42,7 +42,7 @@ function solve(
     }
     const step = bisection.next(COSTS);
     if (step === undefined) break;
-    if (broken.includes(step.commit)) bisection.skip(step.commit);
+    if (broken.includes(step.commit ?? '')) bisection.skip(step.commit);
     else observe(step.commit, burst(step.commit, step.attempts));
   }
   return [];
@@ -183,6 +183,17 @@ describe('RateBisection', () => {
     expect(confirmation?.counts.find(({ commit }) => commit === 'c3')?.failures).toBeGreaterThan(0);
     bisection.observe('c3', { failures: 4, attempts: 4 });
     expect(bisection.suspects[0]?.commit).not.toBe('c4');
+  });
+
+  it('tries the good end when every commit that was tried fails: only it tells the rate before the culprit', () => {
+    const random = generator(59);
+    let attempts = 0;
+    const found = solve(line(64), (commit) => {
+      attempts += 1;
+      return random() < (commit === undefined ? 0 : 0.5);
+    });
+    expect(found).toEqual(['c0']);
+    expect(attempts).toBeLessThan(400);
   });
 
   it('has no step left when all commits are skipped', () => {

@@ -57,10 +57,10 @@ export class RateBisection {
     this.#posterior = new Posterior(this.#history, this.#rates);
   }
 
-  /** Adds attempts on a commit. @throws {USAGE} when the commit is outside of the history */
-  observe(commit: string, count: Count): void {
+  /** Adds attempts on a commit; `undefined` is the good end. @throws {USAGE} when the commit is outside of the history */
+  observe(commit: string | undefined, count: Count): void {
     checkCount(count);
-    this.#posterior.observe(this.#find(commit), count);
+    this.#posterior.observe(commit === undefined ? GOOD_END : this.#find(commit), count);
   }
 
   /** Adds attempts on the good end: only the background can make them fail. */
@@ -69,9 +69,9 @@ export class RateBisection {
     this.#posterior.observe(GOOD_END, count);
   }
 
-  /** Excludes a commit from being tried, since it does not build or boot. It may still be the culprit. */
-  skip(commit: string): void {
-    this.#skipped.add(this.#find(commit));
+  /** Excludes a commit, or the good end (`undefined`), from being tried, since it does not build or boot. It may still be the culprit. */
+  skip(commit: string | undefined): void {
+    this.#skipped.add(commit === undefined ? GOOD_END : this.#find(commit));
   }
 
   /**
@@ -85,7 +85,7 @@ export class RateBisection {
 
   /**
    * Returns the step with the most expected information for its cost, or undefined when no commit that can be tried tells
-   * anything more. A step takes 1, 4, 16 or 64 attempts, but no more than `maxAttempts`.
+   * anything more. A step takes 1, 4, 16 or 64 attempts, but no more than `maxAttempts`. It may be at the good end.
    * @throws {USAGE} when `maxAttempts` is not at least 1
    */
   next(costs: StepCosts, { maxAttempts = 64 }: { readonly maxAttempts?: number } = {}): BisectionStep | undefined {
