@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bisect } from '@qmpilot/core/bisect';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { Builds } from '../../packages/core/src/bisect/builds.js';
 import { openRange } from '../../packages/core/src/bisect/range.js';
 import { GitRepository } from '../support/git-repository.js';
 
@@ -118,4 +119,49 @@ it('ends the processes of a build when it is interrupted, and resumes', async ()
     /cannot resume .*: the build command is another one/,
   );
   await expect(bisect({ ...options, resume: at })).rejects.toThrow('no attempt is made');
+});
+
+it('builds the bad end with a commit reverted, or says that it does not revert cleanly', async () => {
+  const { repository: opened } = await range(first, 'main');
+  const at = join(dir, 'reverted');
+  mkdirSync(join(at, 'builds'), { recursive: true });
+  const command = 'cat program README > "$QMPILOT_OUT/both"';
+  const builds = new Builds({ repository: opened, dir: at, command, signal: undefined, tell: () => {} });
+  const read = (name: string) => readFileSync(join(builds.directory(name), 'both'), 'utf8');
+  try {
+    expect(await builds.buildReverted(merge, second, 'without second')).toMatchObject({ commit: 'without second' });
+    expect(read('without second')).toBe('12');
+    expect(await builds.buildReverted(merge, first, 'without first')).toMatchObject({
+      reason: 'it does not revert cleanly',
+    });
+    // Nothing of a revert is left for the next build.
+    await builds.build(merge, { isEnd: false });
+    expect(read(merge)).toBe('22');
+  } finally {
+    await builds.close();
+  }
+  expect(repository.git('worktree', 'list').split('\n')).toHaveLength(1);
+});
+
+it.each([
+  [{ rate: 0 }, /rate/],
+  [{ background: 1 }, /background/],
+  [{ certainty: 1 }, /certainty/],
+  [{ rate: 0.1, background: 0.2 }, /the rate 0.1 is not above the background 0.2/],
+])('refuses %j', async (given, message) => {
+  const options = { ...{ repo: repository.path, good: first, bad: 'main', build: 'make', scenario }, ...given };
+  await expect(bisect(options)).rejects.toThrow(
+    expect.objectContaining({ code: 'USAGE', message: expect.stringMatching(message) }),
+  );
+});
+
+it('keeps the known rates when it is resumed, and refuses others', async () => {
+  const at = join(dir, 'rates');
+  const options = { repo: repository.path, good: first, bad: 'main', build: 'cp program "$QMPILOT_OUT"', scenario };
+  const known = { rate: 0.2, background: 0 };
+  await expect(bisect({ ...options, ...known, dir: at })).rejects.toThrow('no attempt is made');
+  await expect(bisect({ ...options, ...known, rate: 0.3, resume: at })).rejects.toThrow(/the rate is another one/);
+  await expect(bisect({ ...options, certainty: 0.9, resume: at })).rejects.toThrow(/the certainty is another one/);
+  await expect(bisect({ ...options, resume: at })).rejects.toThrow('no attempt is made');
+  expect(JSON.parse(readFileSync(join(at, 'bisection.json'), 'utf8'))).toMatchObject(known);
 });

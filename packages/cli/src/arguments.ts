@@ -56,6 +56,14 @@ export function shard(text: string): Shard | 'auto' {
   }
 }
 
+/** A probability, of `20%` or `0.2`. */
+export function probability(text: string): number {
+  const [, digits, percent] = /^(\d{1,9}(?:\.\d{1,9})?)(%)?$/.exec(text) ?? [];
+  const value = Number(digits) / (percent === undefined ? 1 : 100);
+  if (value >= 0 && value <= 1) return value;
+  throw new InvalidArgumentError('It must be a probability such as 20% or 0.2.');
+}
+
 /** Checks the goal of `--until`; returns it as text. */
 export function rateGoal(text: string): string {
   try {

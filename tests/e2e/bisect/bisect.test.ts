@@ -20,17 +20,17 @@ let repository: GitRepository;
 let culprit: string;
 let before: string[];
 
-/** A shell function that fails for so many of 100 seeds. */
-const program = (rate: number, version: number) =>
-  `program() { if [ $(($1 % 100)) -lt ${rate} ]; then echo "result FAILED"; else echo "result passed"; fi; } # ${version}\n`;
-const BUILD = 'cp program "$QMPILOT_OUT"';
+/** A shell function that fails for RATE of 100 seeds. */
+const program = (version: number) =>
+  `program() { if [ $(($1 % 100)) -lt $RATE ]; then echo "result FAILED"; else echo "result passed"; fi; } # ${version}\n`;
+const BUILD = 'cat rate program > "$QMPILOT_OUT/program"';
 
 beforeAll(async () => {
   before = leftovers();
   dir = mkdtempSync(join(tmpdir(), 'qmpilot-bisect-'));
   guest = await makeTinyGuest(dir);
   repository = new GitRepository(join(dir, 'repo'));
-  repository.commit('start', { 'program': program(0, 0), 'build.sh': BUILD });
+  repository.commit('start', { 'rate': 'RATE=0\n', 'program': program(0), 'build.sh': BUILD });
   repository.git('tag', 'v1');
   for (let version = 1; version <= 16; version += 1) {
     if (version === 5) {
@@ -40,7 +40,7 @@ beforeAll(async () => {
     }
     const rate = version < 11 ? 0 : 50;
     const broken = version === 7 || version === 13;
-    const files = { 'program': program(rate, version), 'build.sh': broken ? 'exit 125' : BUILD };
+    const files = { 'rate': `RATE=${rate}\n`, 'program': program(version), 'build.sh': broken ? 'exit 125' : BUILD };
     const commit = repository.commit(`version ${version}`, files);
     if (version === 11) culprit = commit;
     if (version === 8) repository.git('merge', '--quiet', '--no-ff', '--message', 'merge', 'aside');
@@ -99,6 +99,7 @@ it('finds and confirms the commit of a userland program, interrupted and resumed
   });
   expect(result.builds).toBeLessThanOrEqual(12);
   expect(result.confirmation[0]).toMatchObject({ commit: culprit });
+  expect(result.revert).toMatchObject({ failures: 0, isLower: true });
   const written: BisectResult = JSON.parse(readFileSync(join(at, 'result.json'), 'utf8'));
   expect(written).toEqual(result);
   expect(readFileSync(join(at, 'report.md'), 'utf8')).toMatch(
@@ -161,11 +162,14 @@ it('the command continues after SIGKILL in a build and between attempts, and pri
   expect(second.code, second.stderr).toBe(null);
   const third = await command(['--resume', 'killed'], /^commit \w+: /m);
   expect(third.code, third.stderr).toBe(null);
+  const fourth = await command(['--resume', 'killed'], /^building \w+ with \w+ reverted$/m);
+  expect(fourth.code, fourth.stderr).toBe(null);
   const { code, stdout, stderr } = await command(['--resume', 'killed']);
   expect(code, stderr).toBe(0);
   expect(stdout).toMatch(
     new RegExp(`^${culprit.slice(0, 12)} introduced the failure: fresh attempts confirm the answer`),
   );
+  expect(stdout).toMatch(/^- the bad end with the culprit reverted: 0 of \d+ attempts failed/m);
   expect(existsSync(join(dir, 'killed', 'source'))).toBe(false);
   expect(repository.git('worktree', 'list').split('\n')).toHaveLength(1);
   await expect.poll(() => leftoversSince(before), { timeout: 10_000 }).toEqual([]);

@@ -64,13 +64,18 @@ async function openJournal(options: BisectOptions, range: Range): Promise<Bisect
   const changed = (['repo', 'good', 'bad', 'paths', 'build', 'install', 'source'] as const).find(
     (key) => JSON.stringify(journal.about[key]) !== JSON.stringify(about[key]),
   );
-  if (changed === undefined) return journal;
+  const known = (['rate', 'background', 'certainty', 'maxEndAttempts'] as const).find(
+    (key) => options[key] !== undefined && options[key] !== journal.about[key],
+  );
+  const difference = changed ?? known;
+  if (difference === undefined) return journal;
   journal.close();
   const names = {
+    ...{ rate: 'rate', background: 'background', certainty: 'certainty', maxEndAttempts: 'limit of attempts at the ends' },
     ...{ repo: 'repository', good: 'good revision', bad: 'bad revision', paths: 'list of paths' },
     ...{ build: 'build command', install: 'installation command', source: 'source of the scenario' },
   };
-  throw new QmpilotError('USAGE', `cannot resume ${journal.dir}: the ${names[changed]} is another one`, {
+  throw new QmpilotError('USAGE', `cannot resume ${journal.dir}: the ${names[difference]} is another one`, {
     hint: 'its attempts do not count for it: start another bisection',
   });
 }
@@ -89,6 +94,8 @@ function describe(options: BisectOptions, range: Range): About {
     certainty,
     maxEndAttempts,
     ...(options.install !== undefined && { install: options.install }),
+    ...(options.rate !== undefined && { rate: options.rate }),
+    ...(options.background !== undefined && { background: options.background }),
     ...(options.signature !== undefined && { signature: options.signature }),
     ...(options.source !== undefined && { source: options.source }),
   };

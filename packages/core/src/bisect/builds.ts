@@ -72,11 +72,25 @@ export class Builds {
    * @throws {ABORTED}: its processes are gone
    */
   async build(commit: string, { isEnd }: { readonly isEnd: boolean }): Promise<BuildLine> {
+    await this.#checkOut(commit);
+    return this.#build({ commit, name: commit, isEnd });
+  }
+
+  /** Builds a commit in which another one is reverted. The line is that of `name`, which stands for it. */
+  async buildReverted(commit: string, culprit: string, name: string): Promise<BuildLine> {
+    const begun = monotonicMs();
+    await this.#checkOut(commit);
+    if (await this.#options.repository.revert(this.#worktree, culprit))
+      return this.#build({ commit, name, isEnd: false });
+    const reason = 'it does not revert cleanly';
+    return { type: 'build', commit: name, reason, ms: Math.round(monotonicMs() - begun) };
+  }
+
+  async #build({ commit, name, isEnd }: { commit: string; name: string; isEnd: boolean }): Promise<BuildLine> {
     const { command, signal, tell } = this.#options;
     const begun = monotonicMs();
-    const out = this.directory(commit);
+    const out = this.directory(name);
     const lock = `${out}.lock`;
-    await this.#checkOut(commit);
     await removeDirectory(out);
     await mkdir(out, { recursive: true, mode: 0o700 });
     const { status, lines } = await runGroup({
@@ -93,11 +107,11 @@ export class Builds {
     const tail = lines.slice(-10);
     if (status === 0) {
       const id = await hashOfTree(out);
-      if (id !== undefined) return { type: 'build', commit, id, ms };
+      if (id !== undefined) return { type: 'build', commit: name, id, ms };
     }
     await removeDirectory(out);
     if (isEnd) throw endError(commit, status, tail);
-    return { type: 'build', commit, reason: [reasonOf(status), ...tail.slice(-1)].join(': '), ms };
+    return { type: 'build', commit: name, reason: [reasonOf(status), ...tail.slice(-1)].join(': '), ms };
   }
 
   /** Removes the worktree. */

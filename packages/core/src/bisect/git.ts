@@ -51,6 +51,11 @@ export class Repository {
     return (await this.#try(['merge-base', one, other]))?.trim();
   }
 
+  /** All parents of a commit. */
+  async parents(commit: string): Promise<readonly string[]> {
+    return (await this.#run(['rev-list', '--parents', '--max-count=1', commit, '--'])).trim().split(' ').slice(1);
+  }
+
   /** The commits of `good..bad` that change one of the paths, with those among them that come before. */
   async history(good: string, bad: string, paths: readonly string[] = []): Promise<HistoryCommit[]> {
     const simplify = paths.length === 0 ? [] : ['--full-history', '--simplify-merges'];
@@ -90,6 +95,11 @@ export class Repository {
     await this.#run(['checkout', '--quiet', '--force', '--detach', commit], path);
   }
 
+  /** Reverts a commit in the files of a worktree; returns false when that does not apply cleanly. */
+  async revert(path: string, commit: string): Promise<boolean> {
+    return (await this.#try(['-c', 'rerere.enabled=false', 'revert', '--no-commit', commit], path)) !== undefined;
+  }
+
   /** Removes a worktree, also a damaged one; does nothing when there is none. */
   async removeWorktree(path: string): Promise<void> {
     const free = new Repository(this.path, undefined);
@@ -102,9 +112,9 @@ export class Repository {
   }
 
   /** The output, or undefined when git ends with another exit status than 0. */
-  async #try(args: readonly string[]): Promise<string | undefined> {
+  async #try(args: readonly string[], directory = this.path): Promise<string | undefined> {
     try {
-      return await this.#execute(args, this.path);
+      return await this.#execute(args, directory);
     } catch (error) {
       if (this.#signal?.aborted) throw new AbortedError(`git ${args[0] ?? ''}`, this.#signal.reason);
       if (isObject(error) && typeof error['code'] === 'number') return undefined;

@@ -4,4 +4,4 @@
  */
 export { bisect } from './bisect.js';
 export type { BisectBuild, BisectEvent, BisectOptions, BisectPurpose } from './options.js';
-export type { BisectCount, BisectResult, BisectState, BisectSuspect } from './result.js';
+export type { BisectCount, BisectResult, BisectRevert, BisectState, BisectSuspect } from './result.js';

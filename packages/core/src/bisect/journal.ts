@@ -19,6 +19,8 @@ const ABOUT = v.object({
   paths: v.array(v.string()),
   build: v.string(),
   install: v.optional(v.string()),
+  rate: v.optional(v.number()),
+  background: v.optional(v.number()),
   certainty: v.number(),
   maxEndAttempts: v.number(),
   signature: v.optional(v.string()),
@@ -36,7 +38,7 @@ const BUILD = v.object({
 
 const ATTEMPTS = v.object({
   type: v.literal('attempts'),
-  purpose: v.picklist(['ends', 'search', 'confirmation']),
+  purpose: v.picklist(['ends', 'search', 'confirmation', 'revert']),
   commit: v.string(),
   /** Attempts that were asked for. */
   wanted: v.number(),

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import type { Scenario } from '../repro/scenario.js';
+import { QmpilotError } from '../errors.js';
 import type { RunEvent } from '../run-files/attempt-record.js';
 import { parseDuration, type Duration } from '../util/time/duration.js';
 import { DURATION, PATH, wholeNumber } from '../util/validation/schemas.js';
@@ -40,6 +41,10 @@ export interface BisectOptions {
   readonly scenario: (build: BisectBuild) => Scenario | Promise<Scenario>;
   /** The failure that counts, by its signature. Default: the most frequent one of the first attempts at the bad end. */
   readonly signature?: string | undefined;
+  /** The failure rate from the culprit on, where it is known: above 0, at most 1. Default: unknown. */
+  readonly rate?: number | undefined;
+  /** The failure rate before the culprit, where it is known: below 1; 0 when only the culprit can cause the failure. Default: unknown. */
+  readonly background?: number | undefined;
   /** Posterior probability of the answer before it is confirmed, above 0 and below 1. Default 0.95. */
   readonly certainty?: number | undefined;
   /** Attempts at each end, at most, until the ends differ. Default 400. */
@@ -65,7 +70,7 @@ export interface BisectOptions {
 }
 
 /** Why attempts are made. */
-export type BisectPurpose = 'ends' | 'search' | 'confirmation';
+export type BisectPurpose = 'ends' | 'search' | 'confirmation' | 'revert';
 
 /** An event of a bisection, for progress displays. */
 export type BisectEvent =
@@ -110,6 +115,9 @@ const REVISION = v.custom<string>(
 const FUNCTION = v.custom<never>((value) => typeof value === 'function', 'expected a function');
 
 const COMMAND = v.custom<string>((value) => typeof value === 'string' && value.trim() !== '', 'expected a command');
+function number(isValid: (value: number) => boolean, message: string) {
+  return v.custom<number>((value) => typeof value === 'number' && isValid(value), message);
+}
 
 const OPTIONS = v.strictObject({
   repo: PATH,
@@ -120,12 +128,9 @@ const OPTIONS = v.strictObject({
   install: v.optional(COMMAND),
   scenario: FUNCTION,
   signature: v.optional(v.string()),
-  certainty: v.optional(
-    v.custom<number>(
-      (value) => typeof value === 'number' && value > 0 && value < 1,
-      'expected a number between 0 and 1',
-    ),
-  ),
+  rate: v.optional(number((value) => value > 0 && value <= 1, 'expected a rate above 0, at most 1')),
+  background: v.optional(number((value) => value >= 0 && value < 1, 'expected a rate of at least 0, below 1')),
+  certainty: v.optional(number((value) => value > 0 && value < 1, 'expected a number between 0 and 1')),
   maxEndAttempts: v.optional(wholeNumber(1)),
   maxBuilds: v.optional(wholeNumber(1)),
   maxTime: v.optional(DURATION),
@@ -149,6 +154,11 @@ export interface BisectLimits {
 /** @throws {USAGE} */
 export function checkOptions(options: BisectOptions): BisectLimits {
   validate(OPTIONS, options, 'bisect: options');
+  const { rate, background } = options;
+  if (rate !== undefined && background !== undefined && rate <= background)
+    throw new QmpilotError('USAGE', `bisect: the rate ${rate} is not above the background ${background}`, {
+      hint: 'rate is that from the culprit on, background the one before it',
+    });
   const { certainty = 0.95, maxEndAttempts = 400, maxBuilds = Infinity, maxTime } = options;
   return {
     certainty,

@@ -21,6 +21,12 @@ export interface BisectCount extends Count {
   readonly commit: string;
 }
 
+/** Attempts at the bad end with the culprit reverted, or the reason why there are none. */
+export type BisectRevert =
+  | { readonly reason: string }
+  /** `isLower`: the failure is rarer than at the bad end itself (Fisher's exact test, one-sided, 5 %). */
+  | { readonly failures: number; readonly attempts: number; readonly isLower: boolean };
+
 /** The result of a bisection; also `result.json` in its directory. */
 export interface BisectResult {
   readonly v: 1;
@@ -43,6 +49,8 @@ export interface BisectResult {
   readonly rates: { readonly before: number; readonly after: number };
   /** Fresh attempts of the last confirmation: on the culprit, then on its parents. */
   readonly confirmation: readonly BisectCount[];
+  /** The bad end with the culprit reverted; only of a confirmed answer. That it still fails refutes nothing: it may have other causes. */
+  readonly revert?: BisectRevert;
   /** All attempts, by commit. */
   readonly counts: readonly BisectCount[];
   /** Commits that could not be tried. */

@@ -7,7 +7,8 @@ import { testEnds } from './ends.js';
 import type { BisectJournal } from './journal.js';
 import type { BisectEvent, BisectLimits } from './options.js';
 import type { Range } from './range.js';
-import type { BisectState } from './result.js';
+import type { BisectRevert, BisectState } from './result.js';
+import { tryRevert } from './revert.js';
 import type { Tried, Tries } from './tries.js';
 
 /** A confirmation that ends without a decision, or is refuted, is followed by more of the search, so often. */
@@ -33,6 +34,7 @@ export interface SearchEnd {
   readonly ends: EndsTest;
   readonly bisection: RateBisection;
   readonly confirmation?: Confirmation | undefined;
+  readonly revert?: BisectRevert | undefined;
 }
 
 /** The decisions of a bisection. All follow from the journal: a session that replays it comes to the same ones. */
@@ -44,7 +46,11 @@ export class Search {
 
   constructor(parts: SearchParts) {
     this.#parts = parts;
-    this.#bisection = new RateBisection(parts.range.commits);
+    const { rate, background } = parts.journal.about;
+    this.#bisection = new RateBisection(parts.range.commits, {
+      ...(rate !== undefined && { rate: { rate } }),
+      ...(background !== undefined && { background: { rate: background } }),
+    });
   }
 
   async run(): Promise<SearchEnd> {
@@ -68,12 +74,17 @@ export class Search {
       const end = (state: BisectState, reason: string, culprits: readonly Suspect[]) => ({
         ...{ state, reason, culprits, ends, bisection, confirmation },
       });
+      if (bisection.isContradicted)
+        return end('undecided', 'no commit explains the attempts with the rates that were given', []);
       const culprits = bisection.culprits(limits.certainty);
       const limit = this.#limitReached();
       if (culprits && limit === undefined && confirmations < MAX_CONFIRMATIONS) {
         confirmations += 1;
         confirmation = await this.#confirm(culprits);
-        if (confirmation?.state === 'confirmed') return end('confirmed', 'fresh attempts confirm the answer', culprits);
+        if (confirmation?.state === 'confirmed') {
+          const confirmed = end('confirmed', 'fresh attempts confirm the answer', culprits);
+          return { ...confirmed, revert: await this.#revert(culprits) };
+        }
         continue;
       }
       if (culprits) return end('unconfirmed', limit ?? 'fresh attempts do not confirm the answer', culprits);
@@ -101,6 +112,11 @@ export class Search {
       series = Math.min(2 * series, LONGEST_SERIES);
     }
     return confirmation;
+  }
+
+  async #revert(culprits: readonly Suspect[]): Promise<BisectRevert> {
+    const reason = this.#limitReached();
+    return reason === undefined ? tryRevert(this.#parts.tries, this.#parts.range, culprits) : { reason };
   }
 
   /** Takes what came of a commit of the search. */

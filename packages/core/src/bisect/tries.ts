@@ -4,7 +4,7 @@ import type { Count } from '../statistics/count.js';
 import { makeAttempts } from './attempts.js';
 import type { Builds } from './builds.js';
 import type { AttemptsLine, BisectJournal } from './journal.js';
-import type { BisectEvent, BisectOptions, BisectPurpose } from './options.js';
+import type { BisectBuild, BisectEvent, BisectOptions, BisectPurpose } from './options.js';
 
 /** So many attempts without a verdict show that a commit cannot be tried. */
 const ENOUGH_WITHOUT_VERDICT = 4;
@@ -43,10 +43,12 @@ export class Tries {
 
   /** Commits with their counts. */
   get counts(): readonly (Count & { readonly commit: string })[] {
-    return [...this.#attempts.keys()].map((commit) => {
-      const failed = this.verdictsOf(commit);
-      return { commit, failures: failed.filter(Boolean).length, attempts: failed.length };
-    });
+    return [...this.#attempts.keys()].map((commit) => ({ commit, ...this.countOf(commit) }));
+  }
+
+  countOf(commit: string): Count {
+    const failed = this.verdictsOf(commit);
+    return { failures: failed.filter(Boolean).length, attempts: failed.length };
   }
 
   /** Number of attempts of a commit, also of those without a verdict. */
@@ -76,16 +78,39 @@ export class Tries {
   async try(purpose: BisectPurpose, commit: string, wanted: number): Promise<Tried> {
     const reason = this.#skipped.get(commit) ?? (await this.#build(purpose, commit));
     if (reason !== undefined) return { skipped: reason };
+    const build = { commit, dir: this.#parts.builds.directory(commit), id: this.#ids.get(commit) ?? '' };
+    return this.#take(await this.#attempt(purpose, build, wanted));
+  }
+
+  /** Tries a commit in which another one is reverted. These attempts count for no commit. */
+  async tryReverted(commit: string, culprit: string, wanted: number): Promise<Tried> {
+    const { journal, builds, tell } = this.#parts;
+    const name = `${commit}-reverted`;
+    const { id, reason } = await journal.build(name, () => {
+      const [end, reverted] = [commit.slice(0, 12), culprit.slice(0, 12)];
+      tell({ type: 'progress', message: `building ${end} with ${reverted} reverted` });
+      return builds.buildReverted(commit, culprit, name);
+    });
+    if (id === undefined) return { skipped: reason ?? 'it does not build' };
+    if (id === this.#ids.get(commit)) return { skipped: 'the build is the same with and without it' };
+    const line = await this.#attempt('revert', { commit, dir: builds.directory(name), id }, wanted);
+    if (line.unusable !== undefined) return { skipped: line.unusable };
+    const failed = line.attempts.flatMap((signatures) => this.verdict(signatures));
+    const failures = failed.filter(Boolean).length;
+    tell({ type: 'attempts', purpose: 'revert', commit, failures, attempts: failed.length });
+    return failed.length === 0 ? { skipped: 'its attempts came to no verdict' } : { failed };
+  }
+
+  async #attempt(purpose: BisectPurpose, build: BisectBuild, wanted: number): Promise<AttemptsLine> {
     const { journal, options } = this.#parts;
     const { about, dir } = journal;
-    const build = { commit, dir: this.#parts.builds.directory(commit), id: this.#ids.get(commit) ?? '' };
     const run = join(dir, 'runs', seriesName(journal.position));
     const source = about.source ?? { file: 'bisect', sha256: about.id };
-    const line = await journal.attempts({ purpose, commit, wanted }, () => {
+    const { commit } = build;
+    return journal.attempts({ purpose, commit, wanted }, () => {
       this.#parts.tell({ type: 'series', purpose, commit, wanted });
       return makeAttempts({ purpose, build, wanted, dir: run, source }, options);
     });
-    return this.#take(line);
   }
 
   /** @returns the reason why the commit is skipped */

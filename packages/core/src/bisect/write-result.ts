@@ -56,6 +56,7 @@ export async function writeResult(end: SearchEnd, context: Context): Promise<Bis
       failures,
       attempts,
     })),
+    ...(end.revert !== undefined && { revert: end.revert }),
     counts: tries.counts,
     skipped: tries.skipped,
     builds: journal.past.filter(({ type }) => type === 'build').length,

@@ -5,7 +5,7 @@ import { QmpilotError } from '@qmpilot/core';
 import { bisect, type BisectEvent } from '@qmpilot/core/bisect';
 import { onKernel, readBisection } from '@qmpilot/core/internal';
 import type { Command } from 'commander';
-import { duration, repeated, wholeNumber } from '../../arguments.js';
+import { duration, probability, repeated, wholeNumber } from '../../arguments.js';
 import { EXIT } from '../../exit-codes.js';
 import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
@@ -24,6 +24,9 @@ interface BisectCommandOptions {
   readonly install?: string;
   readonly kernel?: string;
   readonly signature?: string;
+  readonly rate?: number;
+  readonly background?: number;
+  readonly certainty?: number;
   readonly maxBuilds?: number;
   readonly maxTime?: number;
   readonly maxEndAttempts?: number;
@@ -57,6 +60,9 @@ export function registerBisect(program: Command): void {
     .option('--install <command>', 'command that installs the files of a build, in $QMPILOT_OUT of the guest')
     .option('--kernel <file>', 'boot this file of the build, as with repro --kernel')
     .option('--signature <signature>', 'the failure that counts (default: the most frequent one at the bad end)')
+    .option('--rate <rate>', 'known failure rate from the culprit on: 20% (default: unknown)', probability)
+    .option('--background <rate>', 'known failure rate before the culprit; 0 for none (default: unknown)', probability)
+    .option('--certainty <probability>', 'confirm an answer from this probability on (default: 95%)', probability)
     .option('--max-builds <n>', 'stop after this many builds', wholeNumber)
     .option('--max-time <time>', 'stop after this time of builds and attempts: 90m, 8h', duration)
     .option('--max-end-attempts <n>', 'attempts at each end until the ends differ (default: 400)', wholeNumber)
@@ -96,6 +102,9 @@ async function run(given: string | undefined, options: BisectCommandOptions): Pr
           },
           source: kernel === undefined ? source : { file: source.file, sha256: hash(`${source.sha256} ${kernel}`) },
           signature: options.signature,
+          rate: options.rate,
+          background: options.background,
+          certainty: options.certainty,
           maxBuilds: options.maxBuilds,
           maxTime: options.maxTime,
           maxEndAttempts: options.maxEndAttempts,

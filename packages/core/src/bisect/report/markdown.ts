@@ -2,7 +2,7 @@ import type { Count } from '../../statistics/count.js';
 import { wilsonInterval } from '../../statistics/wilson.js';
 import { formatDuration, formatPercent } from '../../util/text/format.js';
 import { safeLine } from '../../util/text/text-hygiene.js';
-import type { BisectResult } from '../result.js';
+import type { BisectResult, BisectRevert } from '../result.js';
 
 /** Describes a bisection in Markdown, for a mailing list or an issue. */
 export function renderReport(result: BisectResult): string {
@@ -36,6 +36,7 @@ export function renderReport(result: BisectResult): string {
       (one, index) =>
         `- fresh attempts on ${index === 0 ? '' : 'its parent '}${one.commit.slice(0, 12)}: ${counted(one)}`,
     ),
+    ...(result.revert ? [`- ${revertSentence(result.revert)}`] : []),
     `- ${result.builds} builds, ${result.attempts} attempts, ${formatDuration(result.ms)}`,
     ...skipped.map(({ commit, reason }) => `- skipped ${commit.slice(0, 12)}: ${safeLine(reason)}`),
   ];
@@ -57,6 +58,17 @@ export function headline({ state, reason, culprits }: BisectResult): {
     reversed: 'Nothing was bisected',
   }[state];
   return { short, reason };
+}
+
+/** What the bad end with the culprit reverted says. A failure that is still there may have another cause as well. */
+export function revertSentence(revert: BisectRevert): string {
+  const subject = 'the bad end with the culprit reverted';
+  if ('reason' in revert) return `${subject}: not tried, ${safeLine(revert.reason)}`;
+  const line = `${subject}: ${counted(revert)}`;
+  if (revert.isLower) return line;
+  return revert.failures === 0
+    ? `${line}; too few attempts to tell that the failure is rarer`
+    : `${line}; not shown to be rarer than without the revert. That does not refute the answer: a later commit may cause the failure as well`;
 }
 
 function counted({ failures, attempts }: Count): string {

@@ -4,7 +4,7 @@ import { date } from '../../report/wording/format.js';
 import { formatDuration, formatPercent } from '../../util/text/format.js';
 import { safeLine } from '../../util/text/text-hygiene.js';
 import { historySection } from './history-section.js';
-import { headline } from './markdown.js';
+import { headline, revertSentence } from './markdown.js';
 import type { BisectionPage, Series } from './page-input.js';
 import { posteriorChart } from './posterior-chart.js';
 import { ratesTable } from './rates-table.js';
@@ -32,6 +32,7 @@ function answer({ result }: BisectionPage): Html {
 ${culprits.length > 0 && html`<ul class="culprits">${culprits.map(({ commit, subject }) => html`<li><code>${commit.slice(0, 12)}</code> ${safeLine(subject)}</li>`)}</ul>`}
 ${result.signature !== undefined && html`<p class="meta">Failure: ${safeLine(result.signature)}</p>`}
 ${ratesTable(result)}
+${result.revert && html`<p class="note">${revertSentence(result.revert)}.</p>`}
 <dl class="facts">
 ${isBisected && likeliest && fact('Probability', formatPercent(likeliest.probability), culprits.length > 0 ? 'in the model, before the confirmation' : `of the most likely commit, ${likeliest.commit.slice(0, 12)}`)}
 ${culprits.length > 0 && fact('Estimated rate', formatPercent(rates.after), `from it on; ${formatPercent(rates.before)} before`)}
@@ -53,7 +54,7 @@ ${posteriorChart(input)}
 <p class="note">Probability that a commit introduced the failure, from the oldest commit on the left to the newest. The marks below are what was tried.</p></section>`;
 }
 
-const PURPOSES = { ends: 'end', search: 'search', confirmation: 'confirmation' } as const;
+const PURPOSES = { ends: 'end', search: 'search', confirmation: 'confirmation', revert: 'culprit reverted' } as const;
 
 function seriesSection({ series }: BisectionPage): Html {
   if (series.length === 0) return html``;

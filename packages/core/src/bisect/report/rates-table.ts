@@ -14,7 +14,7 @@ interface Row extends Count {
 }
 
 /** The rates at the ends and of the confirmation, each with its interval. */
-export function ratesTable({ good, bad, ends, confirmation }: BisectResult): Html {
+export function ratesTable({ good, bad, ends, confirmation, revert }: BisectResult): Html {
   const rows: Row[] = [
     { label: 'Bad end', commit: bad, note: 'before the search', run: 0, ...ends.bad },
     { label: 'Good end', commit: good, note: 'before the search', run: 1, ...ends.good },
@@ -22,6 +22,9 @@ export function ratesTable({ good, bad, ends, confirmation }: BisectResult): Htm
       ...{ label: index === 0 ? 'Culprit' : 'Its parent', run: index === 0 ? 0 : 1 },
       ...{ ...one, note: 'fresh attempts of the confirmation' },
     })),
+    ...(revert === undefined || 'reason' in revert
+      ? []
+      : [{ label: 'Reverted', commit: bad, note: 'the bad end with the culprit reverted', run: 1, ...revert } as const]),
   ];
   const most = niceCeiling(Math.max(0.01, ...rows.map((row) => wilsonInterval(row.failures, row.attempts)?.[1] ?? 0)));
   return html`<div class="versus">

@@ -41,6 +41,7 @@ export class Posterior {
   /** The members of each group, a bit for each commit: made when they are asked for. */
   #members: Uint32Array[] | undefined;
   #groups: readonly HypothesisGroup[] = [];
+  #isContradicted = false;
 
   constructor(history: History, rates: { readonly before: RateModel; readonly after: RateModel }) {
     this.#history = history;
@@ -54,6 +55,11 @@ export class Posterior {
 
   get groups(): readonly HypothesisGroup[] {
     return this.#groups;
+  }
+
+  /** Whether each hypothesis is impossible: the rates or equal builds that were given cannot be right. */
+  get isContradicted(): boolean {
+    return this.#isContradicted;
   }
 
   /** Returns the number of the group that a commit belongs to. */
@@ -132,8 +138,8 @@ export class Posterior {
         this.#after.logLikelihood(after),
     );
     const highest = Math.max(...logs);
-    // Each hypothesis was ruled out: the rates or builds that were given cannot be right, and nothing is known.
-    const shares = Number.isFinite(highest) ? logs.map((log) => Math.exp(log - highest)) : this.#sizes;
+    this.#isContradicted = !Number.isFinite(highest);
+    const shares = this.#isContradicted ? this.#sizes : logs.map((log) => Math.exp(log - highest));
     const sum = shares.reduce((total, share) => total + share, 0);
     this.#groups = sides.map((side, group) => ({ ...side, probability: (shares[group] ?? 0) / sum }));
     for (let hypothesis = 0; hypothesis < this.weights.length; hypothesis += 1) {

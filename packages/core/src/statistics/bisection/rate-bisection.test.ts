@@ -196,6 +196,14 @@ describe('RateBisection', () => {
     expect(attempts).toBeLessThan(400);
   });
 
+  it('says when no commit explains the attempts with the rates that were given', () => {
+    const bisection = new RateBisection(line(4), { background: { rate: 0 } });
+    bisection.observe('c3', { failures: 1, attempts: 2 });
+    expect(bisection.isContradicted).toBe(false);
+    bisection.observe(undefined, { failures: 1, attempts: 9 });
+    expect(bisection.isContradicted).toBe(true);
+  });
+
   it('has no step left when all commits are skipped', () => {
     const bisection = new RateBisection(line(2));
     bisection.skip('c0');

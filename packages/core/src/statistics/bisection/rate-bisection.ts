@@ -115,6 +115,11 @@ export class RateBisection {
     return count === -1 ? suspects : suspects.slice(0, count + 1);
   }
 
+  /** Whether no commit explains the attempts: a rate that was given, or an equal build, cannot be right. All commits are then equally likely. */
+  get isContradicted(): boolean {
+    return this.#posterior.isContradicted;
+  }
+
   /** The remaining uncertainty, in bits. */
   get entropy(): number {
     return this.#posterior.weights.reduce((sum, p) => (p > 0 ? sum - p * Math.log2(p) : sum), 0);
