@@ -1,9 +1,10 @@
 // Accuracy and cost of finding a commit by a failure that has a rate, simulated: pnpm bench:bisect [--trials N] [--peers]
-// [--row TEXT] [--check] (build first). Compares with `git bisect run` with the best fixed number of attempts, and with git-bayesect's rule.
+// [--row TEXT] [--check] [--calibration] (build first). Compares with `git bisect run` with the best fixed number of attempts, and with
+// git-bayesect's rule.
 // Costs are in attempts; a build costs 40 of them. Seeds are fixed.
 import { parseArgs } from 'node:util';
 import { generator, makeHistory, Trial } from './oracles.mjs';
-import { entropyOnly, gitBisectRun, rateAware } from './strategies.mjs';
+import { entropyOnly, firstAnswers, gitBisectRun, rateAware } from './strategies.mjs';
 
 const BUILD = 40;
 const ROWS = [
@@ -30,6 +31,8 @@ const { values } = parseArgs({
     peers: { type: 'boolean' },
     /** Only the rows with this in their names. */
     row: { type: 'string' },
+    /** How often an answer of a certainty is right before it is confirmed, instead of all else. */
+    calibration: { type: 'boolean' },
     check: { type: 'boolean' },
   },
 });
@@ -37,12 +40,18 @@ const trials = Number(values.trials ?? 200);
 const commits = Number(values.commits ?? 1024);
 const failures = [];
 
+const rows = ROWS.filter(({ name }) => name.includes(values.row ?? ''));
+if (values.calibration) {
+  calibrate(rows);
+  process.exit();
+}
+
 console.log(
   `${commits} commits, ${trials} trials a row, a build costs ${BUILD} attempts; cost includes both ends and the confirmation`,
 );
 console.log('| rate / background | strategy | right | cost | builds | attempts |');
 console.log('|---|---|---|---|---|---|');
-for (const row of ROWS.filter(({ name }) => name.includes(values.row ?? ''))) {
+for (const row of rows) {
   const ours = measure(row, (trial) => rateAware(trial, BUILD));
   print(row, 'most bits for the cost, confirmed', ours);
   const plain = bestFixed(row);
@@ -54,6 +63,30 @@ console.log(`information bound: ${Math.log2(commits).toFixed(0)} bits, one build
 if (failures.length > 0) {
   console.error(failures.join('\n'));
   if (values.check) process.exitCode = 1;
+}
+
+function calibrate(which) {
+  const certainties = [0.5, 0.8, 0.9, 0.95, 0.99];
+  const total = certainties.map(() => ({ right: 0, answers: 0 }));
+  const percent = ({ right, answers }) => `${((100 * right) / answers).toFixed(1)} %`;
+  console.log(`| rate / background | ${certainties.map((certainty) => `${100 * certainty} %`).join(' | ')} |`);
+  console.log(`|---|${certainties.map(() => '---:|').join('')}`);
+  for (const { name, rate, background, merges = false, broken = 0 } of which) {
+    const sums = certainties.map(() => ({ right: 0, answers: 0 }));
+    for (let seed = 1; seed <= trials; seed++) {
+      const random = generator(seed);
+      const trial = new Trial({ commits: makeHistory(commits, { merges, random }), rate, background, broken, random });
+      for (const [i, answer] of firstAnswers(trial, BUILD, certainties).entries()) {
+        if (answer === undefined) continue;
+        for (const sum of [sums[i], total[i]]) {
+          sum.answers++;
+          if (answer.includes(trial.culprit)) sum.right++;
+        }
+      }
+    }
+    console.log(`| ${name} | ${sums.map(percent).join(' | ')} |`);
+  }
+  console.log(`| all | ${total.map(percent).join(' | ')} |`);
 }
 
 function measure({ rate, background, merges = false, broken = 0 }, strategy, count = trials) {

@@ -19,7 +19,7 @@ export function rateAware(trial, buildCost) {
   const bisection = new RateBisection(trial.commits);
   const ends = tryEnds(trial);
   bisection.observe(trial.end, ends.bad);
-  bisection.observeGoodEnd(ends.good);
+  bisection.observe(undefined, ends.good);
   const costs = { attempt: 1, prepare: (id) => (trial.isReady(id) ? 0 : buildCost) };
   for (let steps = 0; steps < MAX_STEPS; steps++) {
     const set = bisection.culprits(CERTAINTY);
@@ -46,6 +46,24 @@ export function rateAware(trial, buildCost) {
     else bisection.skip(step.commit);
   }
   return [bisection.suspects[0].commit];
+}
+
+/** For each certainty the first answer that has it, without any confirmation; undefined where the search ends before. */
+export function firstAnswers(trial, buildCost, certainties) {
+  const bisection = new RateBisection(trial.commits);
+  const ends = tryEnds(trial);
+  bisection.observe(trial.end, ends.bad);
+  bisection.observe(undefined, ends.good);
+  const costs = { attempt: 1, prepare: (id) => (trial.isReady(id) ? 0 : buildCost) };
+  const answers = certainties.map(() => undefined);
+  for (let steps = 0; steps < MAX_STEPS && answers.includes(undefined); steps++) {
+    for (const [i, certainty] of certainties.entries()) answers[i] ??= bisection.culprits(certainty)?.map(({ commit }) => commit);
+    const step = bisection.next(costs);
+    if (step === undefined) break;
+    if (trial.build(step.commit)) bisection.observe(step.commit, trial.attempt(step.commit, step.attempts));
+    else bisection.skip(step.commit);
+  }
+  return answers;
 }
 
 /** `git bisect run` with `most` attempts a commit: tries the commit whose ancestors are nearest to half of what is left, as git does. */
