@@ -57,7 +57,8 @@ export function firstAnswers(trial, buildCost, certainties) {
   const costs = { attempt: 1, prepare: (id) => (trial.isReady(id) ? 0 : buildCost) };
   const answers = certainties.map(() => undefined);
   for (let steps = 0; steps < MAX_STEPS && answers.includes(undefined); steps++) {
-    for (const [i, certainty] of certainties.entries()) answers[i] ??= bisection.culprits(certainty)?.map(({ commit }) => commit);
+    for (const [i, certainty] of certainties.entries())
+      answers[i] ??= bisection.culprits(certainty)?.map(({ commit }) => commit);
     const step = bisection.next(costs);
     if (step === undefined) break;
     if (trial.build(step.commit)) bisection.observe(step.commit, trial.attempt(step.commit, step.attempts));
@@ -116,7 +117,8 @@ function holds(set, position) {
 
 function countCommon(one, other) {
   let count = 0;
-  for (let word = 0; word < one.length; word++) for (let bits = one[word] & other[word]; bits !== 0; bits &= bits - 1) count++;
+  for (let word = 0; word < one.length; word++)
+    for (let bits = one[word] & other[word]; bits !== 0; bits &= bits - 1) count++;
   return count;
 }
 

@@ -5,7 +5,12 @@ import { renderBlock } from './progress-block.js';
 import { type BlockSize, clock, line, type Piece } from './styled-line.js';
 
 const BAR_CELLS = 24;
-const PURPOSES = { ends: 'trying the end', search: 'trying', confirmation: 'confirming', revert: 'trying with the culprit reverted' } as const;
+const PURPOSES = {
+  ends: 'trying the end',
+  search: 'trying',
+  confirmation: 'confirming',
+  revert: 'trying with the culprit reverted',
+} as const;
 /** Rows for the attempts and builds under way. */
 const OTHER_ROWS = 6;
 

@@ -2,7 +2,12 @@ import type { BisectEvent } from '@qmpilot/core/bisect';
 import { formatPercent } from '@qmpilot/core/internal';
 import { visible } from './text/visible.js';
 
-const PLACES = { ends: 'end', search: 'commit', confirmation: 'confirmation of', revert: 'culprit reverted at' } as const;
+const PLACES = {
+  ends: 'end',
+  search: 'commit',
+  confirmation: 'confirmation of',
+  revert: 'culprit reverted at',
+} as const;
 
 /** One line for people about an event of a bisection; undefined for those that are not shown. */
 export function renderBisectEvent(event: BisectEvent): string | undefined {

@@ -71,7 +71,12 @@ async function openJournal(options: BisectOptions, range: Range): Promise<Bisect
   if (difference === undefined) return journal;
   journal.close();
   const names = {
-    ...{ rate: 'rate', background: 'background', certainty: 'certainty', maxEndAttempts: 'limit of attempts at the ends' },
+    ...{
+      rate: 'rate',
+      background: 'background',
+      certainty: 'certainty',
+      maxEndAttempts: 'limit of attempts at the ends',
+    },
     ...{ repo: 'repository', good: 'good revision', bad: 'bad revision', paths: 'list of paths' },
     ...{ build: 'build command', install: 'installation command', source: 'source of the scenario' },
   };

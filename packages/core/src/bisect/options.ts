@@ -1,6 +1,6 @@
 import * as v from 'valibot';
-import type { Scenario } from '../repro/scenario.js';
 import { QmpilotError } from '../errors.js';
+import type { Scenario } from '../repro/scenario.js';
 import type { RunEvent } from '../run-files/attempt-record.js';
 import { parseDuration, type Duration } from '../util/time/duration.js';
 import { DURATION, PATH, wholeNumber } from '../util/validation/schemas.js';

@@ -50,8 +50,14 @@ describe('the report of a bisection', () => {
 
   it.each([
     [{ failures: 0, attempts: 40, isLower: true }, /reverted: 0 of 40 attempts failed, 95 % interval[^;]*$/m],
-    [{ failures: 0, attempts: 4, isLower: false }, /reverted: 0 of 4 .*; too few attempts to tell that the failure is rarer$/m],
-    [{ failures: 9, attempts: 40, isLower: false }, /reverted: 9 of 40 .*; not shown to be rarer .* does not refute the answer/m],
+    [
+      { failures: 0, attempts: 4, isLower: false },
+      /reverted: 0 of 4 .*; too few attempts to tell that the failure is rarer$/m,
+    ],
+    [
+      { failures: 9, attempts: 40, isLower: false },
+      /reverted: 9 of 40 .*; not shown to be rarer .* does not refute the answer/m,
+    ],
     [{ reason: 'it does not revert cleanly' }, /reverted: not tried, it does not revert cleanly$/m],
   ])('says what the bad end with the culprit reverted showed: %j', (revert, line) => {
     expect(renderReport({ ...RESULT, revert })).toMatch(line);

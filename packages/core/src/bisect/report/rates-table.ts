@@ -24,7 +24,9 @@ export function ratesTable({ good, bad, ends, confirmation, revert }: BisectResu
     })),
     ...(revert === undefined || 'reason' in revert
       ? []
-      : [{ label: 'Reverted', commit: bad, note: 'the bad end with the culprit reverted', run: 1, ...revert } as const]),
+      : [
+          { label: 'Reverted', commit: bad, note: 'the bad end with the culprit reverted', run: 1, ...revert } as const,
+        ]),
   ];
   const most = niceCeiling(Math.max(0.01, ...rows.map((row) => wilsonInterval(row.failures, row.attempts)?.[1] ?? 0)));
   return html`<div class="versus">
