@@ -13,6 +13,7 @@ import type { Shell } from '../shell.js';
 import { runCommand, streamCommand } from './exec.js';
 import { helperInstallation } from './guest-helper.js';
 import { ConsoleLink } from './link.js';
+import { watchTerminal } from './terminal-taken.js';
 
 const PONG_MS = 300;
 /** Limit for a guest that was reset to start its shell again. */
@@ -108,7 +109,10 @@ export class ConsoleShell implements Shell {
     return this.#limited(options, async (wait) => {
       await this.#prepare(wait.signal);
       try {
-        const { payload } = await this.#link.request('here', code, wait, { last: 'X' });
+        const { payload } = await this.#link.request('here', code, wait, {
+          last: 'X',
+          raw: watchTerminal(this.#link, 'ran a request'),
+        });
         return readExitCode(payload.toString(), this.name);
       } catch (error) {
         this.#link.answers = false;

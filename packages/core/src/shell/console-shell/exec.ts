@@ -1,4 +1,3 @@
-import { QmpilotError } from '../../errors.js';
 import { monotonicMs } from '../../util/time/clock.js';
 import { BoundedBuffer } from '../bounded-buffer.js';
 import { commandText, requireStarted } from '../command-text.js';
@@ -18,13 +17,8 @@ import { FlowMarks } from './flow-marks.js';
 import { FrameReader, type Mark } from './frames.js';
 import { sendInput } from './input.js';
 import { newNonce, requestLine, type ConsoleLink } from './link.js';
+import { StreamTerminal, watchTerminal } from './terminal-taken.js';
 import { Window } from './window.js';
-
-/** Prompt of a plain bash, on which the helper does not run. */
-const PROMPT = /bash-\d[\w.]*[#$] $/;
-/** Prompt of a getty that has taken the terminal. */
-const GETTY = /(?:^|[\r\n])[^\r\n]{0,64} login: /;
-const MAX_STRAY = 1024;
 
 /** Runs a command and collects its outputs. */
 export async function runCommand(
@@ -39,7 +33,7 @@ export async function runCommand(
   let into: BoundedBuffer | undefined;
   let endedMs = 0;
   let window = new Window(link.channel, '.');
-  let stray = '';
+  const watch = watchTerminal(link, `ran ${describeCommand(command)}`);
   const limit = options.maxOutput ?? DEFAULT_MAX_OUTPUT;
   let exceeded = false;
   const take = (bytes: Buffer, broken: (error: unknown) => void) => {
@@ -52,12 +46,8 @@ export async function runCommand(
     into.push(bytes.subarray(0, Math.max(0, limit - into.length)));
     window.take(bytes.length);
   };
-  // The helper prints nothing while a command runs: a prompt is that of a bash which has replaced it.
   const raw = (chunk: Buffer, broken: (error: unknown) => void) => {
-    if (into) return;
-    stray = (stray + chunk.subarray(-MAX_STRAY).toString('latin1')).slice(-MAX_STRAY);
-    if (PROMPT.test(stray)) broken(endedWhile(link, command));
-    else if (GETTY.test(stray)) broken(takenOver(link, command, stray));
+    if (!into) watch(chunk, broken);
   };
   const mark = ({ letter }: Mark) => {
     // Only once each: a guest that repeats them must not reset the count.
@@ -100,25 +90,22 @@ export async function streamCommand(link: ConsoleLink, stream: ExecStream, optio
   const input = await sendInput(link, options);
   const nonce = newNonce();
   const marks = new FlowMarks(stream, link.channel);
+  const terminal = new StreamTerminal(link, `ran ${describeCommand(stream.command)}`, nonce, (error) =>
+    marks.fail(error),
+  );
   const reader = new FrameReader(
     nonce,
     (bytes) => marks.bytes(bytes),
     (mark) => {
-      if (mark.letter === 'G') marks.fail(endedWhile(link, stream.command));
+      if (mark.letter === 'G') terminal.taken();
       else marks.mark(mark);
     },
   );
-  let tail = '';
-  // Output that looks like a prompt may be the command's: a bash that has replaced the helper answers this line, the helper does not.
-  const suspect = (chunk: Buffer) => {
-    tail = (tail + chunk.subarray(-64).toString('latin1')).slice(-64);
-    if (PROMPT.test(tail)) void link.channel.write(` printf '\\1G%s0:' ${nonce}\n`).catch(() => {});
-  };
   const hear = (chunk: Buffer) => {
     reader.push(chunk);
-    suspect(chunk);
+    terminal.push(chunk);
   };
-  const undo = [link.channel.onData(hear), ...link.breaks((error) => marks.fail(error))];
+  const undo = [link.occupy(), link.channel.onData(hear), ...link.breaks((error) => marks.fail(error))];
   try {
     await link.channel.write(
       requestLine('flow', nonce, `__qc=${bashWord(commandText(stream.command, options))} ${input}`),
@@ -132,24 +119,4 @@ export async function streamCommand(link: ConsoleLink, stream: ExecStream, optio
     await link.channel.write(requestLine('done', nonce, '')).catch(() => (link.answers = false));
     for (const end of undo) end();
   }
-}
-
-function endedWhile(link: ConsoleLink, command: string): QmpilotError {
-  link.answers = false;
-  return new QmpilotError('SHELL_LOST', `${link.name} ended while it ran ${describeCommand(command)}`, {
-    hint: 'a command that kills its own shell ($$ is the shell itself) ends it; the next command gets a new one',
-  });
-}
-
-/** The error when a login has replaced the shell's bash: the command may have run, but its end will not be reported. */
-function takenOver(link: ConsoleLink, command: string, said: string): QmpilotError {
-  link.answers = false;
-  return new QmpilotError(
-    'SHELL_LOST',
-    `a login took the terminal of ${link.name} while it ran ${describeCommand(command)}`,
-    {
-      evidence: { console: said.split(/[\r\n]+/).filter((line) => line !== '') },
-      hint: `the guest starts a getty on this console: mask serial-getty@${link.channel.name}.service there`,
-    },
-  );
 }

@@ -3,6 +3,7 @@ import { abortError } from '../../util/async/limit.js';
 import type { ExecOptions } from '../exec-options.js';
 import { printfFormat } from '../quote.js';
 import type { ConsoleLink } from './link.js';
+import { watchTerminal } from './terminal-taken.js';
 
 /** Input up to this size travels inside the request; more goes by itself, in blocks. */
 const INLINE_INPUT = 2048;
@@ -29,6 +30,7 @@ async function sendBlock(link: ConsoleLink, block: Buffer, append: boolean): Pro
     {
       last: 'X',
       awaited: 'the guest to take input',
+      raw: watchTerminal(link, 'took the input of a command'),
       mark: ({ letter }) => {
         if (letter === 'R') link.channel.write(block).catch((error: unknown) => (refused = error));
       },

@@ -5,12 +5,12 @@ import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
 import { Ring } from '../../util/ring.js';
 import { monotonicMs } from '../../util/time/clock.js';
 import { FrameReader, type Mark } from './frames.js';
+import { isLogin } from './terminal-taken.js';
 
 /** Limit for the helper to kill a command and report it, in ms; a Ctrl-C is sent each half second. */
 const ABANDON_MS = 5000;
-
-/** What a getty prints when it takes a request for the name of a user. */
-const LOGIN = /(?:^|[\r\n])(?:Password: ?$|Login incorrect)/;
+/** Characters that are kept of what came since the last answer. */
+const UNANSWERED = 4000;
 
 /** What comes on the way to the mark that ends an answer. */
 export interface RequestOptions {
@@ -40,6 +40,11 @@ export class ConsoleLink {
   isTaken = false;
   #everAnswered = false;
   readonly #seen = new Ring<string>(20);
+  /** What came since the last answer; empty while it answers. */
+  #unanswered = '';
+  #occupied = 0;
+  /** A login prompt has answered since the helper did: agetty says nothing more until it starts again. */
+  #isLogin = false;
   readonly #undo: (() => void)[];
 
   constructor(channel: Channel, name: string) {
@@ -48,12 +53,14 @@ export class ConsoleLink {
     this.#undo = [
       channel.onAttach(() => {
         this.answers = false;
+        this.#forget();
       }),
       channel.onReset(() => {
         this.answers = false;
+        this.#forget();
         this.wasReset = true;
       }),
-      channel.onData((chunk) => this.#seen.push(chunk.subarray(-500).toString('latin1'))),
+      channel.onData((chunk) => this.#note(chunk)),
     ];
   }
 
@@ -65,12 +72,33 @@ export class ConsoleLink {
     for (const undo of this.#undo) undo();
   }
 
+  /** A request is under way until the returned function is called: what the guest prints in between is its answer. */
+  occupy(): () => void {
+    this.#occupied += 1;
+    return () => void (this.#occupied -= 1);
+  }
+
+  /** What came before says nothing about the present. */
+  #forget(): void {
+    this.#unanswered = '';
+    this.#isLogin = false;
+  }
+
+  /** The helper prints nothing by itself: output without a request may be that of another program in its place. */
+  #note(chunk: Buffer): void {
+    const text = chunk.subarray(-500).toString('latin1');
+    this.#seen.push(text);
+    if (this.#occupied === 0) this.answers = false;
+    if (!this.answers) this.#unanswered = (this.#unanswered + text).slice(-UNANSWERED);
+  }
+
   /** @throws {SHELL_LOST} when no answer comes in time */
   async ping(options: WaitOptions, before = ''): Promise<void> {
     const began = monotonicMs();
     try {
       await this.request('ping', '', options, { before, last: 'P' });
       this.answers = true;
+      this.#forget();
       this.#everAnswered = true;
       this.wasReset = false;
     } catch (cause) {
@@ -107,11 +135,18 @@ export class ConsoleLink {
     };
     this.isTaken = false;
     const notice = () => {
-      if (this.#everAnswered || !LOGIN.test(this.#seen.last().join('').slice(-300))) return;
+      if (this.answers || !isLogin(this.#unanswered, this.#everAnswered)) return;
       this.isTaken = true;
+      this.#isLogin = true;
+      this.#unanswered = '';
       broken?.(this.#taken());
     };
-    const undo = [this.channel.onData(hear), this.channel.onData(notice), ...this.breaks((error) => broken?.(error))];
+    const undo = [
+      this.occupy(),
+      this.channel.onData(hear),
+      this.channel.onData(notice),
+      ...this.breaks((error) => broken?.(error)),
+    ];
     const wait = (limits: WaitOptions) =>
       awaitWithin<Mark>({ awaited: how.awaited ?? `an answer from ${this.name}` }, limits, (resolve, reject) => {
         broken = reject;
@@ -147,6 +182,7 @@ export class ConsoleLink {
   }
 
   lost(waitedMs: number, cause: unknown): QmpilotError {
+    if (this.#isLogin) return this.#taken();
     return new QmpilotError('SHELL_LOST', `${this.name} did not answer for ${Math.round(waitedMs)} ms`, {
       cause,
       evidence: { console: this.#seen.last().join('').slice(-2000).split('\n') },
