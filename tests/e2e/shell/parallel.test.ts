@@ -29,6 +29,23 @@ it('goes past a command that hangs, and holds a timeout within a second', async 
   await hung;
 });
 
+it('says SHELL_LOST when a command or a stream kills its own shell while another command runs, and runs the next one', async () => {
+  const stop = new AbortController();
+  const hung = vm.exec('sleep 1000', { signal: stop.signal }).catch((error: unknown) => error);
+  const lost = {
+    code: 'SHELL_LOST',
+    message: expect.stringMatching(/^shell on hvc[2-9] ended while it ran /),
+    hint: expect.stringContaining('a command that kills its own shell'),
+  };
+  await expect(vm.exec('kill -9 $$')).rejects.toMatchObject(lost);
+  expect((await vm.exec('echo on')).stdout).toBe('on\n');
+  const stream = await vm.stream('echo begun; kill -9 $$');
+  await expect(stream.result).rejects.toMatchObject(lost);
+  expect((await vm.exec('echo on')).stdout).toBe('on\n');
+  stop.abort();
+  await hung;
+});
+
 it('runs twenty commands at once by the guest agent, and twenty with one signal, without a warning of Node.js', async () => {
   const warnings: Error[] = [];
   const onWarning = (warning: Error) => void warnings.push(warning);
