@@ -1,6 +1,10 @@
-/** Source for a shell that kills all processes whose standard input is this console. Twice: the first pass may kill a bash before its parent. */
+/**
+ * Source for a shell that kills all processes whose standard input is this console, and waits until they are gone, at most a second:
+ * the end of a session leader hangs its terminal up, also for those that opened it in the meantime.
+ */
 export function killOnConsole(console: string): string {
-  return `for q in 1 2; do for p in /proc/[0-9]*; do [ "$p/fd/0" -ef /dev/${console} ] && kill -9 "\${p#/proc/}"; done; done 2>/dev/null; true`;
+  const kill = `for p in /proc/[0-9]*; do [ "$p/fd/0" -ef /dev/${console} ] && kill -9 "\${p#/proc/}" && f=1; done`;
+  return `for i in 1 2 3 4 5 6 7 8 9 10; do f=; ${kill}; [ "$f" ] || break; sleep 0.1; done 2>/dev/null; true`;
 }
 
 /**

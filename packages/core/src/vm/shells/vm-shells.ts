@@ -18,7 +18,7 @@ import { GuestProcess, SPAWN_OPTIONS, type SpawnOptions } from './guest-process.
 import { collectInput, InputFeed, isInputStream } from './input-stream.js';
 import { allLost, noShell } from './shell-errors.js';
 import type { OpenShellOptions, VmExecOptions, VmShellKind } from './shell-options.js';
-import { startBash } from './start-bash.js';
+import { killOnConsole, startBash } from './start-bash.js';
 
 /** Limit for a shell that has not answered before, until the next kind is tried. */
 const TRY_MS = 10_000;
@@ -259,11 +259,12 @@ export class VmShells {
     const channel = this.#slot.virtio(name);
     if (!channel)
       throw new QmpilotError('USAGE', `${name} is not among the virtio consoles of the guest ${this.#guest.name}`);
-    // Its console is free again once its bash has ended; that of a shell that hangs stays occupied.
+    // Its console is free again once its bash has ended; one that does not answer is killed. In a guest that hangs it stays occupied.
     const shell: ConsoleShell = new ConsoleShell(channel, {
       onClose: () =>
         void shell
           .quit()
+          .catch(() => this.#runBeside(killOnConsole(name), { patience: OPEN_MS }))
           .then(() => this.#opened.delete(shell))
           .catch(() => {}),
     });
