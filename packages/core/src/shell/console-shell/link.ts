@@ -43,8 +43,8 @@ export class ConsoleLink {
   /** What came since the last answer; empty while it answers. */
   #unanswered = '';
   #occupied = 0;
-  /** A login prompt has answered since the helper did: agetty says nothing more until it starts again. */
-  #isLogin = false;
+  /** What a login said that has answered since the helper did: agetty says nothing more until it starts again. */
+  #login: string | undefined;
   readonly #undo: (() => void)[];
 
   constructor(channel: Channel, name: string) {
@@ -81,7 +81,7 @@ export class ConsoleLink {
   /** What came before says nothing about the present. */
   #forget(): void {
     this.#unanswered = '';
-    this.#isLogin = false;
+    this.#login = undefined;
   }
 
   /** The helper prints nothing by itself: output without a request may be that of another program in its place. */
@@ -137,9 +137,9 @@ export class ConsoleLink {
     const notice = () => {
       if (this.answers || !isLogin(this.#unanswered, this.#everAnswered)) return;
       this.isTaken = true;
-      this.#isLogin = true;
+      this.#login = this.#unanswered;
       this.#unanswered = '';
-      broken?.(this.#taken());
+      broken?.(this.#taken(this.#login));
     };
     const undo = [
       this.occupy(),
@@ -182,7 +182,7 @@ export class ConsoleLink {
   }
 
   lost(waitedMs: number, cause: unknown): QmpilotError {
-    if (this.#isLogin) return this.#taken();
+    if (this.#login !== undefined) return this.#taken(this.#login);
     return new QmpilotError('SHELL_LOST', `${this.name} did not answer for ${Math.round(waitedMs)} ms`, {
       cause,
       evidence: { console: this.#seen.last().join('').slice(-2000).split('\n') },
@@ -192,9 +192,9 @@ export class ConsoleLink {
     });
   }
 
-  #taken(): QmpilotError {
+  #taken(said: string): QmpilotError {
     return new QmpilotError('SHELL_LOST', `${this.name}: a login prompt answers in place of a root shell`, {
-      evidence: { console: this.#seen.last().join('').slice(-2000).split('\n') },
+      evidence: { console: said.slice(-2000).split('\n') },
       hint: `the guest runs a getty on /dev/${this.channel.name}: mask serial-getty@${this.channel.name}.service and start a root bash there; qmpilot guest prepare-rootfs does both`,
     });
   }
