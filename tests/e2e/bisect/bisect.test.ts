@@ -40,7 +40,9 @@ beforeAll(async () => {
     }
     const rate = version < 11 ? 0 : 50;
     const broken = version === 7 || version === 13;
-    const files = { 'rate': `RATE=${rate}\n`, 'program': program(version), 'build.sh': broken ? 'exit 125' : BUILD };
+    // The culprit changes nothing else: it reverts cleanly.
+    const changed = version === 11 ? 10 : version;
+    const files = { 'rate': `RATE=${rate}\n`, 'program': program(changed), 'build.sh': broken ? 'exit 125' : BUILD };
     const commit = repository.commit(`version ${version}`, files);
     if (version === 11) culprit = commit;
     if (version === 8) repository.git('merge', '--quiet', '--no-ff', '--message', 'merge', 'aside');
