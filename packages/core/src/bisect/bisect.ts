@@ -61,7 +61,7 @@ async function openJournal(options: BisectOptions, range: Range): Promise<Bisect
     return BisectJournal.create(options.dir ?? `bisections/${time}`, about);
   }
   const journal = await BisectJournal.reopen(options.resume);
-  const changed = (['repo', 'good', 'bad', 'paths', 'build', 'install', 'source'] as const).find(
+  const changed = (['repo', 'good', 'bad', 'alsoGood', 'skip', 'paths', 'build', 'install', 'source'] as const).find(
     (key) => JSON.stringify(journal.about[key]) !== JSON.stringify(about[key]),
   );
   const known = (['rate', 'background', 'certainty', 'maxEndAttempts'] as const).find(
@@ -71,6 +71,7 @@ async function openJournal(options: BisectOptions, range: Range): Promise<Bisect
   if (difference === undefined) return journal;
   journal.close();
   const names = {
+    ...{ alsoGood: 'list of other good revisions', skip: 'list of skipped revisions' },
     ...{
       rate: 'rate',
       background: 'background',
@@ -94,6 +95,8 @@ function describe(options: BisectOptions, range: Range): About {
     repo: resolve(options.repo),
     good: range.good,
     bad: range.bad,
+    ...(range.alsoGood.length > 0 && { alsoGood: [...range.alsoGood] }),
+    ...(range.skip.length > 0 && { skip: [...range.skip] }),
     paths: [...(options.paths ?? [])],
     build: options.build,
     certainty,

@@ -56,10 +56,10 @@ export class Repository {
     return (await this.#run(['rev-list', '--parents', '--max-count=1', commit, '--'])).trim().split(' ').slice(1);
   }
 
-  /** The commits of `good..bad` that change one of the paths, with those among them that come before. */
-  async history(good: string, bad: string, paths: readonly string[] = []): Promise<HistoryCommit[]> {
+  /** The commits that `bad` contains and no good one does, and that change one of the paths, with their parents among them. */
+  async history(good: readonly string[], bad: string, paths: readonly string[] = []): Promise<HistoryCommit[]> {
     const simplify = paths.length === 0 ? [] : ['--full-history', '--simplify-merges'];
-    const text = await this.#run(['rev-list', '--parents', ...simplify, bad, `^${good}`, '--', ...paths]);
+    const text = await this.#run(['rev-list', '--parents', ...simplify, bad, ...good.map((commit) => `^${commit}`), '--', ...paths]);
     return text
       .split('\n')
       .filter(Boolean)

@@ -16,6 +16,8 @@ const ABOUT = v.object({
   repo: v.string(),
   good: v.string(),
   bad: v.string(),
+  alsoGood: v.optional(v.array(v.string())),
+  skip: v.optional(v.array(v.string())),
   paths: v.array(v.string()),
   build: v.string(),
   install: v.optional(v.string()),

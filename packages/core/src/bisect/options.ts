@@ -25,6 +25,10 @@ export interface BisectOptions {
   readonly good: string;
   /** A revision that has the failure. */
   readonly bad: string;
+  /** More revisions without the failure: they and their ancestors are not bisected, and not tried. */
+  readonly alsoGood?: readonly string[] | undefined;
+  /** Revisions that cannot be tried. Each may still be the culprit. */
+  readonly skip?: readonly string[] | undefined;
   /** Only commits that change one of these files or directories of the repository. Default: all. */
   readonly paths?: readonly string[] | undefined;
   /**
@@ -123,6 +127,8 @@ const OPTIONS = v.strictObject({
   repo: PATH,
   good: REVISION,
   bad: REVISION,
+  alsoGood: v.optional(v.array(REVISION)),
+  skip: v.optional(v.array(REVISION)),
   paths: v.optional(v.array(PATH)),
   build: COMMAND,
   install: v.optional(COMMAND),

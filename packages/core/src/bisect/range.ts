@@ -10,13 +10,17 @@ export interface Range {
   readonly good: string;
   /** The commit that is built for the bad end: with `paths`, the last one that changes them. */
   readonly bad: string;
-  /** The commits of `good..bad`. */
+  /** Other commits that are known not to have the failure. */
+  readonly alsoGood: readonly string[];
+  /** The commits of `good..bad`, without those that another good commit contains. */
   readonly commits: readonly HistoryCommit[];
+  /** Those of them that cannot be tried. */
+  readonly skip: readonly string[];
 }
 
 /** @throws {USAGE} when there is nothing to bisect between the two revisions */
 export async function openRange(
-  options: Pick<BisectOptions, 'repo' | 'good' | 'bad' | 'paths' | 'signal'>,
+  options: Pick<BisectOptions, 'repo' | 'good' | 'bad' | 'alsoGood' | 'skip' | 'paths' | 'signal'>,
 ): Promise<Range> {
   const { paths = [] } = options;
   const repository = await Repository.open(resolve(options.repo), options.signal);
@@ -28,7 +32,12 @@ export async function openRange(
       hint: 'name a good revision that is an ancestor of the bad one',
     });
   if (!(await repository.isAncestor(good, bad))) throw await notAnAncestor(repository, options, good, bad);
-  const commits = await repository.history(good, bad, paths);
+  const alsoGood = await Promise.all((options.alsoGood ?? []).map((revision) => repository.commit(revision)));
+  for (const [index, commit] of alsoGood.entries())
+    if (await repository.isAncestor(bad, commit))
+      throw new QmpilotError('USAGE', `${options.alsoGood?.[index]} is marked as good, and contains ${options.bad}`);
+  const skipped = await Promise.all((options.skip ?? []).map((revision) => repository.commit(revision)));
+  const commits = await repository.history([good, ...alsoGood], bad, paths);
   if (commits.length === 0)
     throw new QmpilotError('USAGE', `no commit of ${named} changes ${paths.join(', ')}`, {
       hint: `compare with git log ${named} -- ${paths.join(' ')}`,
@@ -36,8 +45,11 @@ export async function openRange(
   const known = new Set(commits.flatMap(({ parents }) => parents));
   const tips = commits.filter(({ id }) => !known.has(id)).map(({ id }) => id);
   const [tip] = tips;
-  if (tips.length === 1 && tip !== undefined) return { repository, good, bad: tip, commits };
-  return { repository, good, bad, commits: [...commits, { id: bad, parents: tips }] };
+  const isOneTip = tips.length === 1 && tip !== undefined;
+  const all = isOneTip ? commits : [...commits, { id: bad, parents: tips }];
+  const end = isOneTip ? tip : bad;
+  const skip = [...new Set(skipped)].filter((commit) => commit !== end && all.some(({ id }) => id === commit));
+  return { repository, good, bad: end, alsoGood, commits: all, skip };
 }
 
 async function notAnAncestor(

@@ -51,6 +51,7 @@ export class Search {
       ...(rate !== undefined && { rate: { rate } }),
       ...(background !== undefined && { background: { rate: background } }),
     });
+    for (const commit of parts.range.skip) this.#bisection.skip(commit);
   }
 
   async run(): Promise<SearchEnd> {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { loadAssets } from '../repro/reports/load-assets.js';
 import { readRuns } from '../repro/reports/read-run.js';
 import { replaceFile } from '../util/files/atomic-write.js';
+import { renderGitBisectLog } from './git-log.js';
 import type { AttemptsLine, BisectJournal } from './journal.js';
 import type { BisectEvent } from './options.js';
 import type { Range } from './range.js';
@@ -27,7 +28,7 @@ interface Context {
   readonly tell: (event: BisectEvent) => void;
 }
 
-/** Completes the result, and writes it as `result.json`, `report.md` and `report.html`. */
+/** Completes the result, and writes it as `result.json`, `report.md`, `bisect.log` and `report.html`. */
 export async function writeResult(end: SearchEnd, context: Context): Promise<BisectResult> {
   const { range, tries, journal } = context;
   const { bisection, ends, confirmation } = end;
@@ -58,7 +59,7 @@ export async function writeResult(end: SearchEnd, context: Context): Promise<Bis
     })),
     ...(end.revert !== undefined && { revert: end.revert }),
     counts: tries.counts,
-    skipped: tries.skipped,
+    skipped: [...range.skip.map((commit) => ({ commit, reason: 'it was to be skipped' })), ...tries.skipped],
     builds: journal.past.filter(({ type }) => type === 'build').length,
     attempts: journal.past.reduce((sum, line) => sum + (line.type === 'attempts' ? line.attempts.length : 0), 0),
     ms: journal.past.reduce((sum, line) => sum + line.ms, 0),
@@ -66,6 +67,7 @@ export async function writeResult(end: SearchEnd, context: Context): Promise<Bis
   };
   await replaceFile(join(journal.dir, 'result.json'), `${JSON.stringify(result, null, 2)}\n`);
   await replaceFile(join(journal.dir, 'report.md'), renderReport(result));
+  await replaceFile(join(journal.dir, 'bisect.log'), renderGitBisectLog(result, range));
   try {
     await writePage(result, end, context);
   } catch (error) {

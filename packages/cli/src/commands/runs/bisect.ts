@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { QmpilotError } from '@qmpilot/core';
 import { bisect, type BisectEvent } from '@qmpilot/core/bisect';
-import { onKernel, readBisection } from '@qmpilot/core/internal';
+import { onKernel, readBisection, readGitBisectLog } from '@qmpilot/core/internal';
 import type { Command } from 'commander';
 import { duration, probability, repeated, wholeNumber } from '../../arguments.js';
 import { EXIT } from '../../exit-codes.js';
@@ -19,6 +19,7 @@ interface BisectCommandOptions {
   readonly repo?: string;
   readonly good?: string;
   readonly bad?: string;
+  readonly replay?: string;
   readonly path?: readonly string[];
   readonly build?: string;
   readonly install?: string;
@@ -55,6 +56,7 @@ export function registerBisect(program: Command): void {
     .option('--repo <dir>', 'git repository (default: the working directory)')
     .option('--good <revision>', 'revision without the failure, or with it less often')
     .option('--bad <revision>', 'revision with the failure (default: HEAD)')
+    .option('--replay <file>', 'take good, bad and skipped revisions from the output of git bisect log')
     .option('--path <path>', 'only commits that change this file or directory (repeatable)', repeated)
     .option('--build <command>', 'command that builds a commit')
     .option('--install <command>', 'command that installs the files of a build, in $QMPILOT_OUT of the guest')
@@ -128,6 +130,7 @@ async function run(given: string | undefined, options: BisectCommandOptions): Pr
 /** What is bisected: from the options, or from the directory that `--resume` names. */
 async function describe(file: string | undefined, options: BisectCommandOptions) {
   const before = options.resume === undefined ? undefined : await readBisection(options.resume);
+  const marks = options.replay === undefined ? undefined : await readGitBisectLog(options.replay);
   const required = (value: string | undefined, name: string) => {
     if (value !== undefined) return value;
     throw new QmpilotError('USAGE', `bisect: missing ${name}`, {
@@ -137,8 +140,11 @@ async function describe(file: string | undefined, options: BisectCommandOptions)
   return {
     file: required(file ?? before?.source?.file, 'the scenario file'),
     repo: resolve(options.repo ?? before?.repo ?? '.'),
-    good: required(options.good ?? before?.good, '--good'),
-    bad: options.bad ?? before?.bad ?? 'HEAD',
+    // The last good revision of a log is the nearest to its answer.
+    good: required(options.good ?? before?.good ?? marks?.good.at(-1), '--good'),
+    bad: options.bad ?? before?.bad ?? marks?.bad ?? 'HEAD',
+    alsoGood: before?.alsoGood ?? (options.good === undefined ? marks?.good.slice(0, -1) : marks?.good),
+    skip: before?.skip ?? marks?.skip,
     paths: options.path ?? before?.paths ?? [],
     build: required(options.build ?? before?.build, '--build'),
     install: options.install ?? before?.install,
