@@ -13,7 +13,9 @@ let commits: string[];
 beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), 'qmpilot-bisect-log-'));
   repository = new GitRepository(join(dir, 'repo'));
-  commits = Array.from({ length: 9 }, (_, version) => repository.commit(`version ${version}`, { version: `${version}` }));
+  commits = Array.from({ length: 9 }, (_, version) =>
+    repository.commit(`version ${version}`, { version: `${version}` }),
+  );
   repository.git('tag', 'v0', at(0));
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -68,10 +70,16 @@ it('writes a log from which git bisect replay names the confirmed commit', async
   expect(renderGitBisectLog({ ...result, state: 'indistinct' }, range)).not.toMatch(/bisect (good|bad)/);
 });
 
-it.each(['git bisect run make', 'git bisect start --term-new=slow', 'rm -rf /'])('refuses the line %j', async (line) => {
-  const file = join(dir, 'refused');
-  writeFileSync(file, `# a comment\n${line}\n`);
-  await expect(readGitBisectLog(file)).rejects.toThrow(
-    expect.objectContaining({ code: 'USAGE', message: expect.stringMatching(/refused:2 is not a line of git bisect log/) }),
-  );
-});
+it.each(['git bisect run make', 'git bisect start --term-new=slow', 'rm -rf /'])(
+  'refuses the line %j',
+  async (line) => {
+    const file = join(dir, 'refused');
+    writeFileSync(file, `# a comment\n${line}\n`);
+    await expect(readGitBisectLog(file)).rejects.toThrow(
+      expect.objectContaining({
+        code: 'USAGE',
+        message: expect.stringMatching(/refused:2 is not a line of git bisect log/),
+      }),
+    );
+  },
+);

@@ -50,7 +50,14 @@ async function replay(...series: readonly (readonly ['good' | 'bad', AttemptsLin
   const builds = { directory: () => dir } as never;
   const options = { ...{ repo: '/', good: 'good', bad: 'bad', build: 'make' }, scenario };
   const tries = new Tries({ journal, builds, options, tell: () => {} });
-  const range: Range = { repository: undefined as never, good: 'good', bad: 'bad', alsoGood: [], commits: [], skip: [] };
+  const range: Range = {
+    repository: undefined as never,
+    good: 'good',
+    bad: 'bad',
+    alsoGood: [],
+    commits: [],
+    skip: [],
+  };
   try {
     const test = await testEnds(tries, range, 100).catch((error: unknown) => error);
     return { tries, test, made: journal.position };

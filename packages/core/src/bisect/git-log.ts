@@ -27,12 +27,17 @@ export async function readGitBisectLog(file: string): Promise<GitBisectMarks> {
     if (commit !== undefined) commented.push(commit);
     if (line === '' || line.startsWith('#')) continue;
     const [git, bisect, verb = '', ...rest] = line.split(/\s+/).map((word) => word.replaceAll("'", ''));
-    const isKnown = git === 'git' && bisect === 'bisect' && ['start', 'bad', 'new', 'good', 'old', 'skip'].includes(verb);
+    const isKnown =
+      git === 'git' && bisect === 'bisect' && ['start', 'bad', 'new', 'good', 'old', 'skip'].includes(verb);
     const revisions = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest;
     if (!isKnown || revisions.some((revision) => revision.startsWith('-')))
-      throw new QmpilotError('USAGE', `${file}:${index + 1} is not a line of git bisect log that can be used: ${line.slice(0, 80)}`, {
-        hint: 'write it with: git bisect log > FILE; terms other than good, bad, old and new are not supported',
-      });
+      throw new QmpilotError(
+        'USAGE',
+        `${file}:${index + 1} is not a line of git bisect log that can be used: ${line.slice(0, 80)}`,
+        {
+          hint: 'write it with: git bisect log > FILE; terms other than good, bad, old and new are not supported',
+        },
+      );
     // After start, the first revision is bad and the others are good.
     if (verb === 'start') {
       const named = commented.length === revisions.length ? commented : revisions;
@@ -59,7 +64,9 @@ export function renderGitBisectLog({ state, reason, confirmation, skipped }: Bis
   return [
     `# qmpilot bisect: ${state}, ${reason.replaceAll('\n', ' ')}`,
     'git bisect start',
-    ...(differ ? [...bad.map((commit) => `git bisect bad ${commit}`), ...good.map((commit) => `git bisect good ${commit}`)] : []),
+    ...(differ
+      ? [...bad.map((commit) => `git bisect bad ${commit}`), ...good.map((commit) => `git bisect good ${commit}`)]
+      : []),
     ...skipped.filter(({ commit }) => !ends.has(commit)).map(({ commit }) => `git bisect skip ${commit}`),
     '',
   ].join('\n');

@@ -59,7 +59,15 @@ export class Repository {
   /** The commits that `bad` contains and no good one does, and that change one of the paths, with their parents among them. */
   async history(good: readonly string[], bad: string, paths: readonly string[] = []): Promise<HistoryCommit[]> {
     const simplify = paths.length === 0 ? [] : ['--full-history', '--simplify-merges'];
-    const text = await this.#run(['rev-list', '--parents', ...simplify, bad, ...good.map((commit) => `^${commit}`), '--', ...paths]);
+    const text = await this.#run([
+      'rev-list',
+      '--parents',
+      ...simplify,
+      bad,
+      ...good.map((commit) => `^${commit}`),
+      '--',
+      ...paths,
+    ]);
     return text
       .split('\n')
       .filter(Boolean)
