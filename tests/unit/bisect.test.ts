@@ -54,6 +54,11 @@ it.each([
   ['a revision that does not exist', () => range('nowhere', 'main'), /revision "nowhere" not found/],
   ['paths that no commit changes', () => range(first, 'main', ['other']), /no commit of \w+\.\.main changes other/],
   [
+    'a repository without commits',
+    () => openRange({ repo: new GitRepository(join(dir, 'empty')).path, good: 'main', bad: 'HEAD' }),
+    /revision "main" not found in .*empty/,
+  ],
+  [
     'a directory that is no repository',
     () => openRange({ repo: '/', good: 'a', bad: 'b' }),
     /\/ is not a git repository/,
@@ -61,6 +66,16 @@ it.each([
 ])('refuses %s', async (_, open, message) => {
   await expect(open()).rejects.toThrow(
     expect.objectContaining({ code: 'USAGE', message: expect.stringMatching(message) }),
+  );
+});
+
+it.each([
+  ['build', { build: ' ' }],
+  ['install', { install: '' }],
+])('refuses an empty command as %s', async (name, command) => {
+  const options = { repo: repository.path, good: first, bad: 'main', build: 'true', scenario, ...command };
+  await expect(bisect(options)).rejects.toThrow(
+    expect.objectContaining({ code: 'USAGE', message: expect.stringMatching(`${name}.*expected a command`) }),
   );
 });
 
