@@ -41,6 +41,12 @@ it('reads the commits between the ends with all their parents', async () => {
   );
 });
 
+it('takes a tag, and the text of a commit, as revision', async () => {
+  repository.git('tag', '--annotate', '--message', 'release', 'v1', first);
+  expect((await range('v1', 'main')).good).toBe(first);
+  expect((await range(':/^first', 'main')).good).toBe(first);
+});
+
 it('leaves out commits that change none of the paths, and builds the last one that does', async () => {
   const { commits, bad } = await range(first, 'main', ['program']);
   expect(commits.map(({ id }) => id)).toEqual([second]);

@@ -36,7 +36,10 @@ export class Repository {
 
   /** The id of the commit. @throws {USAGE} when there is none */
   async commit(revision: string): Promise<string> {
-    const id = await this.#try(['rev-parse', '--verify', '--quiet', '--end-of-options', `${revision}^{commit}`]);
+    const parse = (name: string) => this.#try(['rev-parse', '--verify', '--quiet', '--end-of-options', name]);
+    // In two steps: a suffix would be part of the text of `:/text`.
+    const object = await parse(revision);
+    const id = object === undefined ? undefined : await parse(`${object.trim()}^{commit}`);
     if (id !== undefined) return id.trim();
     throw new QmpilotError('USAGE', `revision ${JSON.stringify(revision)} not found in ${this.path}`, {
       hint: 'fetch it, or check its name with git log',
