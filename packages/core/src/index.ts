@@ -8,8 +8,6 @@ export type { WaitOptions } from './util/async/deadline.js';
 export { parseDuration } from './util/time/duration.js';
 export type { Duration } from './util/time/duration.js';
 
-export { debian } from './guests/debian/debian.js';
-export type { DebianOptions } from './guests/debian/debian.js';
 export { direct } from './guests/direct.js';
 export type { DirectOptions } from './guests/direct.js';
 export type { GuestDescription } from './guests/guest.js';
@@ -17,6 +15,8 @@ export { nixos } from './guests/nixos/nixos.js';
 export type { NixosOptions } from './guests/nixos/nixos.js';
 
 export type { Accelerator, AcceleratorRequest } from './qemu/accelerator.js';
+export { debian } from './vm/setup/debian.js';
+export type { DebianOptions } from './vm/setup/debian.js';
 export { attach } from './vm/start/attach.js';
 export type { AttachOptions } from './vm/start/attach.js';
 export { boot } from './vm/start/boot.js';

@@ -3,8 +3,6 @@
  * @module
  */
 export { buildDebianImage } from '../guests/debian/build.js';
-export { debian } from '../guests/debian/debian.js';
-export type { DebianOptions } from '../guests/debian/debian.js';
 export type { DebianImageOptions, Defect } from '../guests/debian/image-options.js';
 export { debianImageKey } from '../guests/debian/layers.js';
 export type { DriveOptions, ShareOptions } from '../guests/debian/debian.js';
@@ -22,3 +20,6 @@ export type { ScriptSpec } from '../guests/nixos/interface.js';
 export { nixos } from '../guests/nixos/nixos.js';
 export type { NixosCommonOptions, NixosOptions } from '../guests/nixos/nixos.js';
 export type { KernelSpec, SharedFolder } from '../qemu/command-line/machine-spec.js';
+export { debian } from '../vm/setup/debian.js';
+export type { DebianOptions } from '../vm/setup/debian.js';
+export type { SetupContext, SetupFunction } from '../vm/setup/setup-function.js';

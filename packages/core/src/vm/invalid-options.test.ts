@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { afterAll, describe, expect, it, vi } from 'vitest';
-import { debian } from '../guests/debian/debian.js';
 import { direct } from '../guests/direct.js';
 import { nixos } from '../guests/nixos/nixos.js';
 import { SnapshotStore } from '../snapshot/store.js';
 import { validate } from '../util/validation/validate.js';
 import { POWEROFF_OPTIONS } from './power/poweroff-options.js';
+import { debian } from './setup/debian.js';
 import { FORK_OPTIONS, RESTORE_OPTIONS, SNAPSHOT_OPTIONS } from './snapshots/options.js';
 import { attach } from './start/attach.js';
 import { boot } from './start/boot.js';
@@ -35,6 +35,17 @@ describe('invalid arguments are refused by name, before QEMU starts', () => {
       () => debian(any({ network: 'bridge' })),
       /^debian: options\.network: expected "none" or .*, got "bridge"$/,
     ],
+    [
+      'debian({ setup: { run } })',
+      () => debian(any({ setup: { run: () => Promise.resolve() } })),
+      'debian: options.setup.name: required',
+    ],
+    [
+      'debian({ setup: { name } })',
+      () => debian(any({ setup: { name: '../x', run: () => Promise.resolve() } })),
+      /^debian: options\.setup\.name: expected a name of up to 60 .*, got "\.\.\/x"$/,
+    ],
+    ['debian({ setup: 5 })', () => debian(any({ setup: 5 })), /^debian: options\.setup: expected a path, got 5$/],
     ['debian(null)', () => debian(any(null)), 'debian: options: expected an object, got null'],
     ['direct(undefined)', () => direct(any(undefined)), 'direct: options: expected an object, got undefined'],
     [

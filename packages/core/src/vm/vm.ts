@@ -3,6 +3,7 @@ import { inspect, type InspectOptions } from 'node:util';
 import type { Console } from '../console/console.js';
 import type { KillEffect } from '../detect/threads/kill-effect.js';
 import type { QmpilotError } from '../errors.js';
+import type { DiskSpec } from '../qemu/command-line/machine-spec.js';
 import { releaseHostDirectories } from '../qemu/host/directories.js';
 import type { Machine } from '../qemu/process/machine.js';
 import type { VmFacts } from '../qemu/vm-facts.js';
@@ -584,6 +585,11 @@ export class Vm implements AsyncDisposable {
   /** @internal Why there is no running QEMU; undefined while there is one. */
   get failure(): QmpilotError | undefined {
     return this.#context.slot.life.failure;
+  }
+
+  /** @internal The disks of the current machine, also when it is off. */
+  get disks(): readonly DiskSpec[] {
+    return this.#context.machine.spec.disks;
   }
 
   /** @internal Forwards free ports of the host to ports of the guest, before it runs. */

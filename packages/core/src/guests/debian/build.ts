@@ -4,8 +4,10 @@ import { findImage, withImageLock, type GuestImage } from '../image-cache.js';
 import { buildBase } from './build-base.js';
 import { buildLayer } from './build-layer.js';
 import { buildSizeLayer } from './build-size-layer.js';
+import { buildStepLayer } from './build-step-layer.js';
 import type { DebianImageOptions } from './image-options.js';
 import { describeLayer, planLayers, type Layer } from './layers.js';
+import type { SetupStep } from './setup-step.js';
 
 /**
  * The Debian image of these options: from the cache, or built, once, even if several callers need it at the same time. It is built in
@@ -17,18 +19,21 @@ import { describeLayer, planLayers, type Layer } from './layers.js';
 export async function buildDebianImage(
   options: DebianImageOptions = {},
   context: PrepareContext = {},
+  /** @internal */
+  step?: SetupStep,
 ): Promise<GuestImage> {
-  const [base, ...layers] = await planLayers(options);
+  const [base, ...layers] = await planLayers(options, step);
   const top = await findImage(layers.at(-1)?.key ?? base.key, context.cacheDir);
   if (top) return top;
   let image = await once(base, options, context, (tell) => buildBase(base.key, options, context, tell));
   for (const layer of layers) {
     const below = image;
-    image = await once(layer, options, context, (tell) =>
-      layer.content.kind === 'size'
-        ? buildSizeLayer(layer.key, below, layer.content.bytes, context, tell)
-        : buildLayer(layer, below, options, context, tell),
-    );
+    const { content } = layer;
+    image = await once(layer, options, context, (tell) => {
+      if (content.kind === 'size') return buildSizeLayer(layer.key, below, content.bytes, context, tell);
+      if (content.kind === 'step') return buildStepLayer(layer, content.step, below, options, context, tell);
+      return buildLayer(layer, below, options, context, tell);
+    });
   }
   return image;
 }

@@ -11,6 +11,7 @@ import { prepareKernel } from '../kernels/prepare-kernel.js';
 import { sharedFolders } from '../shares.js';
 import { buildDebianImage } from './build.js';
 import { diskBytes, DISK_SIZE_OPTION } from './disk-size.js';
+import { APPEND, imageGuest } from './image-guest.js';
 import {
   checkImageOptions,
   DEFAULT_SUITE,
@@ -19,14 +20,13 @@ import {
   imageName,
   type DebianImageOptions,
 } from './image-options.js';
+import type { SetupStep } from './setup-step.js';
 
 /** The smallest kernel of Debian with 9p: the cloud kernels have none. */
 const SHARING_KERNEL = 'linux-image-amd64';
-// Without KVM, a busy host can delay timer interrupts so long that Linux panics while it boots: "IO-APIC + timer doesn't work!".
-const APPEND = 'root=/dev/vda rw console=ttyS0 loglevel=7 sysrq_always_enabled=1 no_timer_check';
 
 /** How the Debian guest is built and started. */
-export interface DebianOptions extends DebianImageOptions {
+export interface DebianGuestOptions extends DebianImageOptions {
   /**
    * The kernel to boot, in place of the image's own: the name of a Debian package, or the path of a `.deb`, of a built kernel tree or
    * of a bzImage. Its modules are a read-only disk, so that one image serves all kernels.
@@ -93,15 +93,13 @@ const DEBIAN_OPTIONS = v.strictObject({
       >),
     ),
   ),
-} satisfies Record<keyof DebianOptions, v.GenericSchema>);
+} satisfies Record<keyof DebianGuestOptions, v.GenericSchema>);
 
 /**
- * Debian with systemd, version 12 unless `suite` says otherwise: root is logged in on ttyS0 and tty1, root shells answer on hvc0 and
- * hvc1, also while a poweroff stalls; tmux, gdb, Node 22.4.1 and npm 10.7.0 are there, and in /root/project what `npm ci` installs
- * offline. The image is built when it is first used, and kept.
+ * The guest of `debian()`, whose `setup` is a script, or in its place `step`.
  * @throws {USAGE} for an unknown or invalid option
  */
-export function debian(options: DebianOptions = {}): GuestDescription {
+export function debianGuest(options: DebianGuestOptions, step?: SetupStep): GuestDescription {
   validate(DEBIAN_OPTIONS, options, 'debian: options');
   checkImageOptions(options, 'debian: options');
   const { ports = [] } = options;
@@ -110,10 +108,10 @@ export function debian(options: DebianOptions = {}): GuestDescription {
   const name = imageName(options);
   return {
     name,
-    withKernel: (kernel) => debian({ ...options, kernel }),
+    withKernel: (kernel) => debianGuest({ ...options, kernel }, step),
     async prepare(context = {}) {
       const { defect, suite, packages, setup, files, diskSize } = options;
-      const image = await buildDebianImage({ defect, suite, packages, setup, files, diskSize }, context);
+      const image = await buildDebianImage({ defect, suite, packages, setup, files, diskSize }, context, step);
       await touchImage(image);
       const network = options.network ?? (ports.length > 0 ? 'restricted' : 'none');
       const shares = await sharedFolders(options.share ?? []);
@@ -132,34 +130,31 @@ export function debian(options: DebianOptions = {}): GuestDescription {
       const drives = await Promise.all(
         (options.drives ?? []).map(({ size }) => blankDisk(diskBytes(size), context.cacheDir)),
       );
+      const own = imageGuest(image, name);
       return {
-        name,
-        key: kernel ? keyOf(image.key, kernel.key, ...shares.map((share) => JSON.stringify(share))) : image.key,
-        kernelRelease: kernel?.release ?? image.manifest.kernelRelease,
-        kernel: {
-          kernel: kernel?.kernel ?? image.kernel,
-          initrd: kernel?.initrd ?? image.initrd,
-          // Disks are named in the order of the list below.
-          append: kernel?.modules === undefined ? APPEND : `${APPEND} qmpilot.modules=${diskName(drives.length + 1)}`,
-        },
+        ...own,
+        ...(kernel && {
+          key: keyOf(image.key, kernel.key, ...shares.map((share) => JSON.stringify(share))),
+          kernelRelease: kernel.release,
+          kernel: {
+            kernel: kernel.kernel,
+            initrd: kernel.initrd,
+            // Disks are named in the order of the list below.
+            append: kernel.modules === undefined ? APPEND : `${APPEND} qmpilot.modules=${diskName(drives.length + 1)}`,
+          },
+        }),
         disks: [
-          { id: 'root', file: image.disk, format: 'qcow2' },
+          ...own.disks,
           ...drives.map((file, index) => ({ id: `drive${index + 1}`, file, format: 'qcow2' }) as const),
           ...(kernel?.modules === undefined
             ? []
             : [{ id: 'modules', file: kernel.modules, format: 'raw', readOnly: true } as const]),
         ],
-        cpus: options.cpus ?? 2,
-        memoryMiB: options.memoryMiB ?? 1024,
+        cpus: options.cpus ?? own.cpus,
+        memoryMiB: options.memoryMiB ?? own.memoryMiB,
         network,
         ...(ports.length > 0 && { ports }),
         ...(shares.length > 0 && { shares }),
-        virtioConsoles: ['hvc0', 'hvc1', 'hvc2', 'hvc3'],
-        shell: 'hvc0',
-        samplingShell: 'hvc1',
-        spareConsoles: ['hvc2', 'hvc3'],
-        guestAgent: true,
-        login: { prompt: /root@[\w-]+:~# $/ },
       };
     },
   };

@@ -41,6 +41,18 @@ describe('the layers of a Debian image', () => {
     expect(after[2]).not.toBe(before[2]);
   });
 
+  it('have a setup that runs in a guest on top, known by its name and text', async () => {
+    const options = { files: { '/etc/demo.conf': setup } };
+    const step = { name: 'one', source: 'text', run: () => Promise.resolve('') };
+    const layers = await planLayers(options, step);
+    expect(layers.map(({ content }) => content.kind)).toEqual(['base', 'setup', 'step']);
+    const top = async (changed: Partial<typeof step>) =>
+      (await planLayers(options, { ...step, ...changed })).at(-1)?.key;
+    expect(layers[1]?.key).toBe(await debianImageKey(options));
+    expect(await top({ run: () => Promise.resolve('other') })).toBe(layers[2]?.key);
+    expect(new Set([layers[2]?.key, await top({ name: 'two' }), await top({ source: 'other' })]).size).toBe(3);
+  });
+
   it('are the same for packages in another order, and named twice', async () => {
     expect(await keys({ packages: ['nginx', 'redis'] })).toEqual(await keys({ packages: ['redis', 'nginx', 'redis'] }));
   });

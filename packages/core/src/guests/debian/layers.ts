@@ -13,6 +13,7 @@ import {
   type DebianImageOptions,
 } from './image-options.js';
 import { baseKey, guestFolder } from './recipe.js';
+import type { SetupStep } from './setup-step.js';
 
 /** What a layer adds to the one below. */
 export type LayerContent =
@@ -25,7 +26,8 @@ export type LayerContent =
       readonly setup?: string;
       /** Absolute paths of the host, by paths of the guest. */
       readonly files: ReadonlyMap<string, string>;
-    };
+    }
+  | { readonly kind: 'step'; readonly step: SetupStep };
 
 export interface Layer {
   /** Stands for the content of this layer and of those below. */
@@ -34,11 +36,11 @@ export interface Layer {
 }
 
 /**
- * The layers of an image from the bottom up: base, size of the disk, packages, files and setup. Those above the base are there
- * only where the options ask for them.
+ * The layers of an image from the bottom up: base, size of the disk, packages, files and setup script, or a setup that runs in a
+ * guest. Those above the base are there only where the options ask for them.
  * @throws {USAGE} for invalid options, and for a file that cannot be read
  */
-export async function planLayers(options: DebianImageOptions): Promise<readonly [Layer, ...Layer[]]> {
+export async function planLayers(options: DebianImageOptions, step?: SetupStep): Promise<readonly [Layer, ...Layer[]]> {
   validate(v.strictObject(IMAGE_ENTRIES), options, 'debian: options');
   checkImageOptions(options, 'debian: options');
   const base: Layer = { key: await baseKey(options), content: { kind: 'base' } };
@@ -65,6 +67,7 @@ export async function planLayers(options: DebianImageOptions): Promise<readonly 
     if (options.setup !== undefined) identity.push('', await identityOf(resolve(options.setup), 'setup'));
     add({ kind: 'setup', files, ...(options.setup !== undefined && { setup: resolve(options.setup) }) }, identity);
   }
+  if (step) add({ kind: 'step', step }, [step.name, step.source]);
   return layers;
 }
 
@@ -82,6 +85,7 @@ export function describeLayer({ content }: Layer, { suite = DEFAULT_SUITE }: Deb
   if (content.kind === 'base') return `Debian ${suite}`;
   if (content.kind === 'size') return `a disk of ${content.bytes / 2 ** 20} MiB`;
   if (content.kind === 'packages') return shortList('the package', content.packages);
+  if (content.kind === 'step') return `the setup ${content.step.name}`;
   const files = content.files.size === 0 ? [] : [shortList('the file', [...content.files.keys()])];
   return [...files, ...(content.setup === undefined ? [] : [`the script ${basename(content.setup)}`])].join(' and ');
 }

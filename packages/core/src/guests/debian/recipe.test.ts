@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { debian } from './debian.js';
+import { debianGuest } from './debian.js';
 import { DEFECTS, type Defect } from './image-options.js';
 import { debianImageKey } from './layers.js';
 import { lockedPackages } from './npm-packages.js';
@@ -25,7 +25,7 @@ describe('the recipe of the Debian image', () => {
   });
 
   it('refuses a defect that is not known, and names those that are', async () => {
-    expect(() => debian({ defect: UNKNOWN })).toThrow(/no-such-defect/);
+    expect(() => debianGuest({ defect: UNKNOWN })).toThrow(/no-such-defect/);
     await expect(debianImageKey({ defect: UNKNOWN })).rejects.toMatchObject({
       code: 'USAGE',
       message: expect.stringMatching(/defect: expected .*io-uring-unlocked-flush.*, got "no-such-defect"$/),

@@ -2,9 +2,10 @@ import type { Finding } from '../../detect/finding.js';
 import type { RunEvent } from '../../run-files/attempt-record.js';
 import { monotonicMs } from '../../util/time/clock.js';
 import { parseDuration } from '../../util/time/duration.js';
+import { onFullDisk } from '../../vm/full-disk.js';
 import type { Vm } from '../../vm/vm.js';
 import type { Watch } from '../../vm/watch/watch.js';
-import { onFullDisk } from '../full-disk.js';
+import { RESUME } from '../resume.js';
 import type { Scenario } from '../scenario.js';
 import { alarm, listen, TIME_UP } from '../until-end.js';
 import type { AttemptOptions } from './attempt-options.js';
@@ -54,7 +55,7 @@ export function observeAttempt(vm: Vm, scenario: Scenario, options: AttemptOptio
       files.event({ ...event, at: event.at - begun });
       if (event.type === 'poweroff') tell({ type: 'poweroff', index, phase: event.phase, timeoutMs: poweroffMs });
     }),
-    onFullDisk(vm, (error) => end.abort(error)),
+    onFullDisk(vm, (error) => end.abort(error), RESUME),
     listen(options.signal, () => end.abort(options.signal?.reason)),
     listen(options.broken, () => end.abort(options.broken.reason)),
     alarm(parseDuration(options.timeout, 'timeout'), () => end.abort(TIME_UP)),

@@ -2,10 +2,11 @@ import { AbortedError, type ErrorCode, isQmpilotError, QmpilotError } from '../.
 import type { AttemptFiles } from '../../run-files/attempt-files.js';
 import type { RunEvent } from '../../run-files/attempt-record.js';
 import { monotonicMs } from '../../util/time/clock.js';
+import { onFullDisk } from '../../vm/full-disk.js';
 import { boot } from '../../vm/start/boot.js';
 import { openPreparedSnapshot, savePreparedSnapshot, type PreparedRequest } from '../../vm/start/prepared.js';
 import type { Vm, VmSnapshot } from '../../vm/vm.js';
-import { onFullDisk } from '../full-disk.js';
+import { RESUME } from '../resume.js';
 import type { Scenario } from '../scenario.js';
 import { untilEnd } from '../until-end.js';
 
@@ -140,7 +141,7 @@ async function bootAndPrepare(
   const signal = AbortSignal.any([failed.signal, broken, ...(options.signal ? [options.signal] : [])]);
   const onStart = (started: Vm) => {
     started.console.setTranscript(files.console);
-    onFullDisk(started, fail);
+    onFullDisk(started, fail, RESUME);
     started.onEvent((event) => files.event({ ...event, at: event.at - options.begun }));
   };
   const vm = await (options.boot ?? boot)(scenario.guest, {

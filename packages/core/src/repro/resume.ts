@@ -1,0 +1,2 @@
+/** For hints of errors that end a run. */
+export const RESUME = '--resume continues with the run';
