@@ -14,3 +14,10 @@ it.each([
 ])('refuses %j with %s', (wanted, code, message, hint) => {
   expect(() => findByPrefix(KNOWN, [wanted], 'image')).toThrow(expect.objectContaining({ code, message, hint }));
 });
+
+it('lists the first of many names', () => {
+  const many = Array.from({ length: 50 }, (_, index) => `image-${index}`);
+  expect(() => findByPrefix(many, ['x'], 'image')).toThrow(
+    expect.objectContaining({ hint: expect.stringMatching(/^there are: image-0, .*image-7 and 42 more$/) }),
+  );
+});
