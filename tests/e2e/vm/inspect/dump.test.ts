@@ -35,6 +35,13 @@ it.skipIf(!isRoot)('says that the disk is full, leaves no file, and lets the gue
   await vm.console.expect('42');
 });
 
+it('names the directory that does not exist', async () => {
+  await expect(vm.dump(join(dir, 'none', 'memory.elf'))).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+    message: `cannot dump to ${join(dir, 'none', 'memory.elf')}: directory ${join(dir, 'none')} not found`,
+  });
+});
+
 it('leaves no file of a dump that is cancelled while QEMU begins it', async () => {
   const controller = new AbortController();
   // QEMU sends the event before it answers the command.

@@ -1,11 +1,11 @@
 import { access, rename, rm, writeFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import * as v from 'valibot';
 import { QmpilotError } from '../../../errors.js';
 import type { QmpClient } from '../../../qmp/client.js';
 import { NO_TIMEOUT } from '../../../qmp/protocol/timeouts.js';
 import { pause, type WaitOptions } from '../../../util/async/deadline.js';
-import { hostError } from '../../../util/files/host-error.js';
+import { errnoOf, hostError } from '../../../util/files/host-error.js';
 import { PATH, WAIT } from '../../../util/validation/schemas.js';
 import { validate } from '../../../util/validation/validate.js';
 import type { VmContext } from '../../context.js';
@@ -54,7 +54,10 @@ export async function dump(context: VmContext, path: string, options: DumpOption
       // QEMU would create it with the mode that the umask leaves: a guest's memory is nobody else's.
       await writeFile(part, '', { mode: 0o600, flag: 'wx' });
     } catch (cause) {
-      throw hostError(`cannot dump to ${target}`, cause);
+      if (errnoOf(cause) !== 'ENOENT') throw hostError(`cannot dump to ${target}`, cause);
+      throw new QmpilotError('NOT_FOUND', `cannot dump to ${target}: directory ${dirname(target)} not found`, {
+        cause,
+      });
     }
     try {
       wait.signal?.throwIfAborted();
