@@ -6,8 +6,8 @@ import type { WaitOptions } from '../../util/async/deadline.js';
 import { withinLimit } from '../../util/async/limit.js';
 import { parseDuration } from '../../util/time/duration.js';
 import { onFullDisk } from '../full-disk.js';
-import { bootCold } from '../start/boot-cold.js';
 import type { BootOptions } from '../start/boot-options.js';
+import { boot } from '../start/boot.js';
 import type { Vm } from '../vm.js';
 import type { SetupFunction } from './setup-function.js';
 
@@ -30,7 +30,8 @@ export async function runSetup(
   const failed = new AbortController();
   const fail = (error: QmpilotError) => failed.abort(error);
   const signal = task.signal ? AbortSignal.any([task.signal, failed.signal]) : failed.signal;
-  const vm = await bootCold(guest, {
+  const below = { name: guest.name, prepare: () => Promise.resolve(guest) };
+  const vm = await boot(below, {
     ...machine,
     signal,
     onProgress,
