@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { readGitBisectLog, renderGitBisectLog } from '../../packages/core/src/bisect/git-log.js';
-import { openRange } from '../../packages/core/src/bisect/range.js';
+import { readGitBisectLog, renderGitBisectLog } from '../../packages/core/src/bisect/git/git-log.js';
+import { openRange } from '../../packages/core/src/bisect/git/range.js';
 import type { BisectResult } from '../../packages/core/src/bisect/result.js';
 import { GitRepository } from '../support/git-repository.js';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { bisect } from '@qmpilot/core/bisect';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Builds } from '../../packages/core/src/bisect/builds.js';
-import { openRange } from '../../packages/core/src/bisect/range.js';
+import { openRange } from '../../packages/core/src/bisect/git/range.js';
 import { GitRepository } from '../support/git-repository.js';
 
 let dir: string;

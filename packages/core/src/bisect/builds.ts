@@ -7,7 +7,7 @@ import { runGroup } from '../guests/build/run-group.js';
 import { removeDirectory } from '../util/files/remove-directory.js';
 import { requireProgram } from '../util/files/which.js';
 import { monotonicMs } from '../util/time/clock.js';
-import type { Repository } from './git.js';
+import type { Repository } from './git/git.js';
 import type { BuildLine } from './journal.js';
 import type { BisectEvent } from './options.js';
 

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { testEnds } from './ends.js';
+import type { Range } from './git/range.js';
 import { type About, type AttemptsLine, BisectJournal } from './journal.js';
-import type { Range } from './range.js';
 import { Tries } from './tries.js';
 
 const ABOUT: About = {

@@ -1,6 +1,6 @@
 import { QmpilotError } from '../errors.js';
 import { type BisectionEnd, EndsTest } from '../statistics/bisection/ends-test.js';
-import type { Range } from './range.js';
+import type { Range } from './git/range.js';
 import type { Tries } from './tries.js';
 
 const FIRST_SERIES = 5;

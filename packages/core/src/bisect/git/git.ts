@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { AbortedError, QmpilotError } from '../errors.js';
-import type { HistoryCommit } from '../statistics/bisection/history.js';
-import { requireProgram } from '../util/files/which.js';
-import { isObject } from '../util/validation/is-object.js';
+import { AbortedError, QmpilotError } from '../../errors.js';
+import type { HistoryCommit } from '../../statistics/bisection/history.js';
+import { requireProgram } from '../../util/files/which.js';
+import { isObject } from '../../util/validation/is-object.js';
 
 const run = promisify(execFile);
 

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { QmpilotError } from '../errors.js';
-import { hostError } from '../util/files/host-error.js';
+import { QmpilotError } from '../../errors.js';
+import { hostError } from '../../util/files/host-error.js';
+import type { BisectResult } from '../result.js';
 import type { Range } from './range.js';
-import type { BisectResult } from './result.js';
 
 /** Marks of a `git bisect log`. */
 export interface GitBisectMarks {

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
-import { QmpilotError } from '../errors.js';
-import type { HistoryCommit } from '../statistics/bisection/history.js';
+import { QmpilotError } from '../../errors.js';
+import type { HistoryCommit } from '../../statistics/bisection/history.js';
+import type { BisectOptions } from '../options.js';
 import { Repository } from './git.js';
-import type { BisectOptions } from './options.js';
 
 /** The commits that are bisected. */
 export interface Range {
