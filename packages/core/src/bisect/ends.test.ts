@@ -4,21 +4,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { testEnds } from './ends.js';
 import type { Range } from './git/range.js';
-import { type About, type AttemptsLine, BisectJournal } from './journal.js';
+import { type AttemptsLine, BisectJournal } from './journal.js';
+import { ABOUT } from './test-about.js';
 import { Tries } from './tries.js';
 
-const ABOUT: About = {
-  v: 1,
-  id: 'id',
-  startedAt: '',
-  repo: '/',
-  good: 'good',
-  bad: 'bad',
-  paths: [],
-  build: 'make',
-  certainty: 0.95,
-  maxEndAttempts: 100,
-};
 const END = 'the journal has ended';
 
 let dir: string;

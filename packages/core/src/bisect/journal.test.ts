@@ -2,20 +2,8 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type About, BisectJournal, type BuildLine } from './journal.js';
-
-const ABOUT: About = {
-  v: 1,
-  id: 'id',
-  startedAt: '',
-  repo: '/',
-  good: 'good',
-  bad: 'bad',
-  paths: [],
-  build: 'make',
-  certainty: 0.95,
-  maxEndAttempts: 100,
-};
+import { BisectJournal, type BuildLine } from './journal.js';
+import { ABOUT } from './test-about.js';
 
 let dir: string;
 let path: string;

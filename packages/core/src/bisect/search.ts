@@ -5,10 +5,10 @@ import type { Count } from '../statistics/count.js';
 import { learnCosts } from './costs.js';
 import { testEnds } from './ends.js';
 import type { Range } from './git/range.js';
-import { tryRevert } from './git/revert.js';
 import type { BisectJournal } from './journal.js';
 import type { BisectEvent, BisectLimits } from './options.js';
 import type { BisectRevert, BisectState } from './result.js';
+import { tryRevert } from './revert.js';
 import type { Tried, Tries } from './tries.js';
 
 /** A confirmation that ends without a decision, or is refuted, is followed by more of the search, so often. */

@@ -1,9 +1,9 @@
-import { cleanAttemptsNeededAfter } from '../../statistics/attempts-needed.js';
-import type { Count } from '../../statistics/count.js';
-import { fisherExact } from '../../statistics/fisher.js';
-import type { BisectRevert } from '../result.js';
-import type { Tries } from '../tries.js';
-import type { Range } from './range.js';
+import { cleanAttemptsNeededAfter } from '../statistics/attempts-needed.js';
+import type { Count } from '../statistics/count.js';
+import { fisherExact } from '../statistics/fisher.js';
+import type { Range } from './git/range.js';
+import type { BisectRevert } from './result.js';
+import type { Tries } from './tries.js';
 
 const CONFIDENCE = 0.95;
 const MIN_ATTEMPTS = 8;
