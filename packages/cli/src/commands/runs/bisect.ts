@@ -10,7 +10,7 @@ import { EXIT } from '../../exit-codes.js';
 import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
 import { loadScenario, readScenarioSource } from '../../load-scenario.js';
-import { BisectDisplay } from '../../progress/bisect-display.js';
+import { bisectDisplay } from '../../progress/bisect-display.js';
 import { displayKind } from '../../progress/display-kind.js';
 import { jsonLine, renderJson } from '../../render/json.js';
 import { unlessUncaught } from '../../uncaught.js';
@@ -84,7 +84,7 @@ async function run(given: string | undefined, options: BisectCommandOptions): Pr
   const { file, ...range } = about;
   const source = await readScenarioSource(file);
   const { kernel } = options;
-  const display = new BisectDisplay(displayKind(options.quiet === true));
+  const display = bisectDisplay(displayKind(options.quiet === true));
   const show = (event: BisectEvent) => {
     display.show(event);
     if (options.json === true && event.type === 'attempts') display.print(`${renderJson({ v: 1, ...event }, false)}\n`);

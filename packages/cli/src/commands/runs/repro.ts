@@ -9,7 +9,7 @@ import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
 import { loadScenario } from '../../load-scenario.js';
 import { displayKind } from '../../progress/display-kind.js';
-import { RunDisplay } from '../../progress/run-display.js';
+import { runDisplay } from '../../progress/run-display.js';
 import { githubAnnotations, guardedCommands } from '../../render/github.js';
 import { renderJson } from '../../render/json.js';
 import { renderSummary } from '../../render/summary.js';
@@ -111,7 +111,7 @@ async function run(file: string, options: ReproOptions, github: boolean): Promis
   const scenario = kernel === undefined ? onItsGuest : onKernel(onItsGuest, kernel);
   const guard = github ? guardedCommands() : undefined;
   process.stderr.write(guard?.begin ?? '');
-  const display = new RunDisplay(displayKind(options.quiet === true));
+  const display = runDisplay(displayKind(options.quiet === true));
   try {
     const summary = await interruptible(
       'ending the run',
