@@ -46,6 +46,7 @@ describe('invalid arguments are refused by name, before QEMU starts', () => {
       /^debian: options\.setup\.name: expected a name of up to 60 .*, got "\.\.\/x"$/,
     ],
     ['debian({ setup: 5 })', () => debian(any({ setup: 5 })), /^debian: options\.setup: expected a path, got 5$/],
+    ["debian('trixie')", () => debian(any('trixie')), 'debian: options: expected an object, got "trixie"'],
     ['debian(null)', () => debian(any(null)), 'debian: options: expected an object, got null'],
     ['direct(undefined)', () => direct(any(undefined)), 'direct: options: expected an object, got undefined'],
     [

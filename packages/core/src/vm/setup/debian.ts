@@ -20,9 +20,9 @@ export interface DebianOptions extends Omit<DebianGuestOptions, 'setup'> {
  * @throws {USAGE} for an unknown or invalid option
  */
 export function debian(options: DebianOptions = {}): GuestDescription {
-  // Null, from JavaScript, is for `debianGuest` to refuse.
+  // What is no object, from JavaScript, is for `debianGuest` to refuse.
   const setup = options?.setup;
-  if (typeof setup !== 'object') return debianGuest(options && { ...options, setup });
+  if (typeof setup !== 'object') return debianGuest(options as DebianGuestOptions);
   validate(SETUP_FUNCTION, setup, 'debian: options.setup');
   const { cpus, memoryMiB } = options;
   return debianGuest(
