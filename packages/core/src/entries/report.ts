@@ -15,6 +15,7 @@ export type { FailureData, ReportData, RunData } from '../report/analysis/report
 export { renderText } from '../report/text.js';
 export { readRuns } from '../repro/reports/read-run.js';
 export type { ReadRunOptions } from '../repro/reports/read-run.js';
+export { shardFromEnvironment } from '../repro/run/shard-from-environment.js';
 export { reportJUnit } from '../repro/reports/report-junit.js';
 export { writeReport } from '../repro/reports/write-report.js';
 export type { AttemptRecord, FailureCount, Outcome, RunEvent, RunSummary } from '../run-files/attempt-record.js';

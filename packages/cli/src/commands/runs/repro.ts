@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { QmpilotError, runScenario, type RunSummary } from '@qmpilot/core';
 import { onGuest, onKernel } from '@qmpilot/core/internal';
-import { readRunFile, type Shard } from '@qmpilot/core/report';
+import { readRunFile, shardFromEnvironment, type Shard } from '@qmpilot/core/report';
 import type { Command } from 'commander';
 import { duration, rateGoal, repeated, seed, shard as shardArgument, wholeNumber } from '../../arguments.js';
 import { exitCodeOfRun } from '../../exit-codes.js';
@@ -15,7 +15,6 @@ import { renderJson } from '../../render/json.js';
 import { renderSummary } from '../../render/summary.js';
 import { unlessUncaught } from '../../uncaught.js';
 import { runMatrix } from './kernel-matrix.js';
-import { shardFromEnvironment } from './shard-from-environment.js';
 
 export interface ReproOptions {
   readonly attempts?: number;
@@ -44,6 +43,9 @@ count it as a failure, use fail() or failOn: 'throw' in the scenario.
 
 With several --kernel, the run directory has one run for each kernel, and a report that compares them. Exit status: that of all
 runs together; 1 when the failure is reproduced with any kernel.
+
+--shard auto reads the variables of GitLab CI, Buildkite, CircleCI, Slurm arrays and Kubernetes Indexed Jobs (with --shards N), and
+QMPILOT_JOB_INDEX (from 0) and QMPILOT_JOB_TOTAL for GitHub Actions. Merge the run directories of all shards with qmpilot report.
 
 With --until: 0 the rate is shown to be below the limit, 1 above it, 125 neither.
 
@@ -74,7 +76,7 @@ export function registerRepro(program: Command): void {
     .option('--fresh', 'boot and prepare the guest, even if an earlier run has cached it')
     .option(
       '--shard <i/n>',
-      "run only this part of the attempts: 2/5, or auto: the part of this job, by the CI system's variables",
+      'run only this part of the attempts: 2/5, or auto: by the variables of the CI system or scheduler',
       shardArgument,
     )
     .option(
