@@ -42,12 +42,13 @@ const ROOTS = [
   'scripts',
   'bench',
   'nix',
+  'recipes',
   'README.md',
   'CHANGELOG.md',
 ];
 const SKIPPED =
   /(?:^|\/)(?:node_modules|dist|api|generated|fixtures|npm-project)(?:\/|$)|words\.test\.ts$|LICENSE|package-lock/;
-const TEXT = /\.(?:ts|mts|js|mjs|md|nix|sh|json|css|html|service|c)$/;
+const TEXT = /\.(?:ts|mts|js|mjs|md|nix|sh|json|css|html|service|c|yml|yaml|sbatch)$/;
 
 function* files(path: string): Generator<string> {
   if (SKIPPED.test(path)) return;

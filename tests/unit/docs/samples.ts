@@ -28,18 +28,32 @@ const names = (core: Readonly<Record<string, unknown>>) =>
 
 /** What TypeScript says of the samples, each a module of its own, all in one program. */
 export function checkSamples(blocks: readonly Block[], core: Readonly<Record<string, unknown>>): readonly string[] {
+  const samples = new Map(
+    blocks.map((block) => [join(ROOT, 'tests', `${block.at.replaceAll(/[^\w.-]/g, '_')}.ts`), block]),
+  );
+  const texts = new Map([...samples].map(([file, { text }]) => [file, text]));
+  texts.set(join(ROOT, 'tests', 'samples-prelude.ts'), `${PRELUDE}declare global {\n${names(core)}\n}\n`);
+  return compile(texts).map(({ file, line, message }) => {
+    const block = samples.get(file);
+    return `${block?.page ?? file}:${(block?.line ?? 1) + line}: ${message}`;
+  });
+}
+
+interface Diagnostic {
+  readonly file: string;
+  /** Counted from 0. */
+  readonly line: number;
+  readonly message: string;
+}
+
+/** What TypeScript says of texts that are modules by these names, with the options of tsconfig.json. */
+export function compile(texts: ReadonlyMap<string, string>): readonly Diagnostic[] {
   const config = ts.getParsedCommandLineOfConfigFile(
     join(ROOT, 'tsconfig.json'),
     { noUnusedLocals: false, moduleDetection: ts.ModuleDetectionKind.Force },
     { ...ts.sys, onUnRecoverableConfigFileDiagnostic: () => {} },
   );
   if (!config) throw new Error('tsconfig.json cannot be read');
-  const samples = new Map(
-    blocks.map((block) => [join(ROOT, 'tests', `${block.at.replaceAll(/[^\w.-]/g, '_')}.ts`), block]),
-  );
-  const texts = new Map([...samples].map(([file, { text }]) => [file, text]));
-  texts.set(join(ROOT, 'tests', 'samples-prelude.ts'), `${PRELUDE}declare global {\n${names(core)}\n}\n`);
-
   const host = ts.createCompilerHost(config.options);
   const disk = ts.createCompilerHost(config.options);
   host.fileExists = (file) => texts.has(file) || disk.fileExists(file);
@@ -49,13 +63,13 @@ export function checkSamples(blocks: readonly Block[], core: Readonly<Record<str
     return text === undefined ? disk.getSourceFile(file, ...rest) : ts.createSourceFile(file, text, rest[0]);
   };
   const program = ts.createProgram([...texts.keys()], config.options, host);
-  return [...texts.keys()].flatMap((name) => {
-    const source = program.getSourceFile(name);
+  return [...texts.keys()].flatMap((file) => {
+    const source = program.getSourceFile(file);
     const diagnostics = [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)];
-    return diagnostics.map(({ start = 0, messageText }) => {
-      const block = samples.get(name);
-      const line = source?.getLineAndCharacterOfPosition(start).line ?? 0;
-      return `${block?.page ?? name}:${(block?.line ?? 1) + line}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`;
-    });
+    return diagnostics.map(({ start = 0, messageText }) => ({
+      file,
+      line: source?.getLineAndCharacterOfPosition(start).line ?? 0,
+      message: ts.flattenDiagnosticMessageText(messageText, '\n'),
+    }));
   });
 }
