@@ -13,6 +13,7 @@ const ROWS = [
   { name: '50 % / 0', rate: 0.5, background: 0 },
   { name: '3 % / 0.1 %', rate: 0.03, background: 0.001 },
   { name: '100 % / 0', rate: 1, background: 0 },
+  { name: '100 % / 0, given', rate: 1, background: 0, known: { rate: { rate: 1 }, background: { rate: 0 } } },
   { name: '20 % / 2 %, merges', rate: 0.2, background: 0.02, merges: true },
   { name: '50 % / 0, merges', rate: 0.5, background: 0, merges: true },
   { name: '20 % / 2 %, 10 % do not build', rate: 0.2, background: 0.02, broken: 0.1 },
@@ -52,7 +53,7 @@ console.log(
 console.log('| rate / background | strategy | right | cost | builds | attempts |');
 console.log('|---|---|---|---|---|---|');
 for (const row of rows) {
-  const ours = measure(row, (trial) => rateAware(trial, BUILD));
+  const ours = measure(row, (trial) => rateAware(trial, BUILD, row.known));
   print(row, 'most bits for the cost, confirmed', ours);
   const plain = bestFixed(row);
   print(row, `git bisect run, ${plain.attemptsPerCommit} attempts a commit`, plain);
@@ -90,7 +91,7 @@ function calibrate(which) {
 }
 
 function measure({ rate, background, merges = false, broken = 0 }, strategy, count = trials) {
-  const sums = { right: 0, cost: 0, builds: 0, attempts: 0, trials: count };
+  const sums = { right: 0, cost: 0, search: 0, builds: 0, attempts: 0, trials: count };
   for (let seed = 1; seed <= count; seed++) {
     const random = generator(seed);
     const trial = new Trial({ commits: makeHistory(commits, { merges, random }), rate, background, broken, random });
@@ -101,6 +102,7 @@ function measure({ rate, background, merges = false, broken = 0 }, strategy, cou
     sums.builds += trial.builds;
     sums.attempts += trial.attempts;
     sums.cost += trial.builds * BUILD + trial.attempts;
+    sums.search += trial.search.builds * BUILD + trial.search.attempts;
   }
   return sums;
 }
@@ -122,13 +124,20 @@ function print({ name }, strategy, { right, cost, builds, attempts, trials: coun
   );
 }
 
-function check({ name }, ours, plain) {
+function check({ name, rate, background, known }, ours, plain) {
   const right = ours.right / trials;
   if (right < BOUNDS.right)
     failures.push(`${name}: right in ${(100 * right).toFixed(1)} %, bound ${100 * BOUNDS.right} %`);
   const builds = ours.builds / trials;
   const most = BOUNDS.builds * Math.log2(commits);
   if (builds > most) failures.push(`${name}: ${builds.toFixed(1)} builds, bound ${most.toFixed(1)}`);
+  // Where every attempt is known to tell the truth, only the ends and the confirmation may be added to plain bisection.
+  if (rate === 1 && background === 0) {
+    const [search, least] = [ours.search / trials, plain.cost / trials];
+    console.log(`${name}: ${search.toFixed(1)} without ends and confirmation, git bisect run ${least.toFixed(1)}`);
+    if (known && search > least)
+      failures.push(`${name}: the search costs ${search.toFixed(1)}, bound ${least.toFixed(1)}`);
+  }
   // Plain bisection takes both ends for granted.
   const ratio = (ours.cost - 2 * BUILD * trials) / plain.cost;
   if (plain.right / trials >= BOUNDS.right && ratio > BOUNDS.cost)

@@ -42,6 +42,9 @@ export function badCommits(commits, culprit) {
 export class Trial {
   attempts = 0;
   builds = 0;
+  /** Attempts and builds of the search alone, without the ends and the confirmation. */
+  search = { attempts: 0, builds: 0 };
+  isSearching = true;
   #built = new Set();
   constructor({ commits, rate, background, broken, random }) {
     Object.assign(this, { commits, rate, background, random });
@@ -59,6 +62,7 @@ export class Trial {
   build(id) {
     if (this.#built.has(id)) return true;
     this.builds++;
+    if (this.isSearching) this.search.builds++;
     if (this.broken.has(id)) return false;
     this.#built.add(id);
     return true;
@@ -69,6 +73,7 @@ export class Trial {
     const rate = this.bad.has(id) ? this.rate : this.background;
     for (let attempts = 1; attempts <= most; attempts++) {
       this.attempts++;
+      if (this.isSearching) this.search.attempts++;
       if (this.random() < rate) return { failures: 1, attempts };
     }
     return { failures: 0, attempts: most };

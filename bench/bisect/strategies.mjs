@@ -6,17 +6,19 @@ const MAX_STEPS = 20_000;
 
 /** Tries both ends until their rates are known to differ. */
 function tryEnds(trial) {
+  trial.isSearching = false;
   trial.build(trial.end);
   trial.build(undefined);
   const ends = new EndsTest();
   for (let end = ends.next(); end; end = ends.next())
     ends.observe(end, trial.attempt(end === 'bad' ? trial.end : undefined, 1).failures > 0);
+  trial.isSearching = true;
   return ends.counts;
 }
 
 /** Ours: the most bits for the cost, then a confirmation with fresh attempts. */
-export function rateAware(trial, buildCost) {
-  const bisection = new RateBisection(trial.commits);
+export function rateAware(trial, buildCost, known = {}) {
+  const bisection = new RateBisection(trial.commits, known);
   const ends = tryEnds(trial);
   bisection.observe(trial.end, ends.bad);
   bisection.observe(undefined, ends.good);
@@ -27,6 +29,7 @@ export function rateAware(trial, buildCost) {
       const confirmation = bisection.confirm(set[0].commit);
       let next;
       let skipped = false;
+      trial.isSearching = false;
       while (!skipped && (next = confirmation?.next())) {
         if (!trial.build(next.commit)) {
           bisection.skip(next.commit);
@@ -37,6 +40,7 @@ export function rateAware(trial, buildCost) {
         confirmation.observe(next.commit, count);
         bisection.observe(next.commit, count);
       }
+      trial.isSearching = true;
       if (skipped || confirmation?.state === 'refuted') continue;
       return set.map(({ commit }) => commit);
     }
