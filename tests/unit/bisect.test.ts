@@ -1,10 +1,12 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bisect } from '@qmpilot/core/bisect';
+import { bisect, type BisectEvent } from '@qmpilot/core/bisect';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { Builds } from '../../packages/core/src/bisect/builds.js';
+import { Builds } from '../../packages/core/src/bisect/builds/builds.js';
+import { CommitBuilds } from '../../packages/core/src/bisect/builds/commit-builds.js';
 import { openRange } from '../../packages/core/src/bisect/git/range.js';
+import { tryRevert } from '../../packages/core/src/bisect/revert.js';
 import { GitRepository } from '../support/git-repository.js';
 
 let dir: string;
@@ -147,7 +149,7 @@ it('builds the bad end with a commit reverted, or says that it does not revert c
   const at = join(dir, 'reverted');
   mkdirSync(join(at, 'builds'), { recursive: true });
   const command = 'cat program README > "$QMPILOT_OUT/both"';
-  const builds = new Builds({ repository: opened, dir: at, command, signal: undefined, tell: () => {} });
+  const builds = new CommitBuilds({ repository: opened, dir: at, command, signal: undefined, tell: () => {} });
   const read = (name: string) => readFileSync(join(builds.directory(name), 'both'), 'utf8');
   try {
     expect(await builds.buildReverted(merge, second, 'without second')).toMatchObject({ commit: 'without second' });
@@ -156,7 +158,7 @@ it('builds the bad end with a commit reverted, or says that it does not revert c
       reason: 'it does not revert cleanly',
     });
     // Nothing of a revert is left for the next build.
-    await builds.build(merge, { isEnd: false });
+    await builds.build(merge, { isEnd: false, signal: undefined });
     expect(read(merge)).toBe('22');
   } finally {
     await builds.close();
@@ -185,4 +187,39 @@ it('keeps the known rates when it is resumed, and refuses others', async () => {
   await expect(bisect({ ...options, certainty: 0.9, resume: at })).rejects.toThrow(/the certainty is another one/);
   await expect(bisect({ ...options, resume: at })).rejects.toThrow('no attempt is made');
   expect(JSON.parse(readFileSync(join(at, 'bisection.json'), 'utf8'))).toMatchObject(known);
+});
+
+it('tries no revert when the answer is several commits, or a merge', async () => {
+  const opened = await range(first, 'main');
+  const tries = {} as never;
+  const several = [second, aside].map((commit) => ({ commit }));
+  expect(await tryRevert(tries, opened, several)).toEqual({ reason: 'the answer is several commits' });
+  expect(await tryRevert(tries, opened, [{ commit: merge }])).toEqual({ reason: 'the culprit is a merge' });
+});
+
+it('ends a build ahead together with the bisection, and leaves no worktree', async () => {
+  const { repository: opened } = await range(first, 'main');
+  const at = join(dir, 'ahead');
+  mkdirSync(join(at, 'builds'), { recursive: true });
+  const command = 'if [ $QMPILOT_COMMIT = $SLOW ]; then echo begun; sleep 600 & wait; fi; nice > "$QMPILOT_OUT/nice"';
+  let isBegun = false;
+  const tell = (event: BisectEvent) => void (event.type === 'build-output' && (isBegun = true));
+  const parts = { signal: undefined, tell };
+  const slow = `SLOW=${second}; ${command}`;
+  const builds = new Builds(new CommitBuilds({ repository: opened, dir: at, command: slow, ...parts }), parts);
+  builds.ahead([second]);
+  await expect.poll(() => isBegun).toBe(true);
+  // What is asked for goes first, and not with a low priority.
+  expect(await builds.build(merge, { isEnd: true })).toMatchObject({ commit: merge, id: expect.any(String) });
+  expect(readFileSync(join(builds.directory(merge), 'nice'), 'utf8').trim()).not.toBe('19');
+  expect(existsSync(builds.directory(second))).toBe(false);
+  builds.ahead([first]);
+  const ahead = await builds.build(first, { isEnd: false });
+  expect(ahead.aheadMs).toBeLessThanOrEqual(ahead.ms);
+  expect(readFileSync(join(builds.directory(first), 'nice'), 'utf8').trim()).toBe('19');
+  builds.ahead([second]);
+  await builds.close();
+  expect(new Set(readdirSync(join(at, 'builds')))).toEqual(new Set([first, merge]));
+  expect(repository.git('worktree', 'list').split('\n')).toHaveLength(1);
+  expect(repository.git('status', '--porcelain')).toBe('');
 });

@@ -2,6 +2,7 @@
  * Helpers shared with the command line of the same version. Not part of the public API: they change without notice.
  * @module
  */
+export { nounOf, shortName } from './bisect/commit-name.js';
 export { readGitBisectLog } from './bisect/git/git-log.js';
 export { readAbout as readBisection } from './bisect/journal.js';
 export { checkHost } from './qemu/doctor.js';

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineScenario, direct } from '@qmpilot/core';
-import { bisect, type BisectEvent, type BisectOptions, type BisectResult } from '@qmpilot/core/bisect';
+import { bisect, type BisectEvent, type BisectRepositoryOptions, type BisectResult } from '@qmpilot/core/bisect';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { GitRepository } from '../../support/git-repository.js';
 import { leftovers, leftoversSince } from '../../support/leftovers.js';
@@ -50,12 +50,13 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-const options = (): BisectOptions => ({
+const options = (): BisectRepositoryOptions => ({
   repo: repository.path,
   good: 'v1',
   bad: 'main',
   build: 'sh build.sh',
   cacheDir: join(dir, 'cache'),
+  buildAhead: true,
   scenario: ({ dir: build }) =>
     defineScenario({
       name: 'program',
@@ -92,7 +93,7 @@ it('finds and confirms the commit of a userland program, interrupted and resumed
   await expect(interrupted).rejects.toThrow(expect.objectContaining({ code: 'ABORTED' }));
   const made = readFileSync(join(at, 'steps.jsonl'), 'utf8');
 
-  const result = await bisect({ ...options(), resume: at });
+  const result = await bisect({ ...options(), resume: at, onEvent: (event) => void seen.push(event) });
   expect(result).toMatchObject({
     state: 'confirmed',
     culprits: [{ commit: culprit, subject: 'version 11' }],
@@ -100,6 +101,7 @@ it('finds and confirms the commit of a userland program, interrupted and resumed
     commits: 18,
   });
   expect(result.builds).toBeLessThanOrEqual(12);
+  expect(seen).toContainEqual({ type: 'building', commit: expect.any(String), ahead: true });
   expect(result.confirmation[0]).toMatchObject({ commit: culprit });
   expect(result.revert).toMatchObject({ failures: 0, isLower: true });
   const written: BisectResult = JSON.parse(readFileSync(join(at, 'result.json'), 'utf8'));
@@ -179,4 +181,22 @@ it('the command continues after SIGKILL in a build and between attempts, and pri
   const other = await command(['--resume', 'killed', '--good', 'v1~0', '--bad', 'main~1']);
   expect(other.code).toBe(2);
   expect(other.stderr).toMatch(/cannot resume .*killed: the bad revision is another one/);
+});
+
+it('the command begins with the marks of git bisect log, and leaves out what they exclude', async () => {
+  const [good, skipped] = ['version 9', 'version 12'].map((subject) =>
+    repository.git('log', '--format=%H', '--grep', `^${subject}$`, 'main'),
+  ) as [string, string];
+  const marks = ['start', 'bad main', 'good v1', `good ${good}`, `skip ${skipped}`];
+  writeFileSync(join(dir, 'marks'), marks.map((mark) => `git bisect ${mark}\n`).join(''));
+  const known = ['--rate', '50%', '--background', '0', '--no-build-ahead'];
+  const range = ['--repo', repository.path, '--replay', 'marks', '--build', 'sh build.sh'];
+  const { code, stdout, stderr } = await command([SCENARIO, ...range, ...known, '--out', 'replayed']);
+  expect(code, stderr).toBe(0);
+  expect(stdout).toContain(
+    `- range: ${good.slice(0, 12)}..${repository.git('rev-parse', 'main').slice(0, 12)}, 7 commits`,
+  );
+  expect(stdout).toContain(`- skipped ${skipped.slice(0, 12)}: it was to be skipped`);
+  expect(stdout).toMatch(`${culprit.slice(0, 12)} introduced the failure`);
+  expect(stderr).not.toMatch(/ahead/);
 });

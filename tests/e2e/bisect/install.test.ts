@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { debian, defineScenario } from '@qmpilot/core';
-import { bisect, type BisectOptions } from '@qmpilot/core/bisect';
+import { bisect, type BisectRepositoryOptions } from '@qmpilot/core/bisect';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { GitRepository } from '../../support/git-repository.js';
 import { leftovers, leftoversSince } from '../../support/leftovers.js';
@@ -24,7 +24,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-const options = (): BisectOptions => ({
+const options = (): BisectRepositoryOptions => ({
   repo: repository.path,
   good: 'main~6',
   bad: 'main',

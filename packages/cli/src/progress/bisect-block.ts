@@ -1,4 +1,4 @@
-import { formatPercent } from '@qmpilot/core/internal';
+import { formatPercent, nounOf, shortName } from '@qmpilot/core/internal';
 import { visible } from '../render/text/visible.js';
 import type { BisectProgress, SearchState } from './bisect-state.js';
 import { renderBlock } from './progress-block.js';
@@ -25,14 +25,14 @@ export function renderBisectBlock(state: BisectProgress, now: number, size: Bloc
     ...state.building.map(({ commit, since, line: output }) =>
       line(
         [
-          { text: `building ${commit.slice(0, 12)} ${clock(now - since)}`, style: 'cyan' },
+          { text: `building ${shortName(commit)} ${clock(now - since)}`, style: 'cyan' },
           { text: `  ${visible(output)}`, style: 'dim' },
         ],
         size,
       ),
     ),
     ...(series
-      ? [line([{ text: `${PURPOSES[series.purpose]} ${series.commit.slice(0, 12)}`, style: 'cyan' }], size)]
+      ? [line([{ text: `${PURPOSES[series.purpose]} ${shortName(series.commit)}`, style: 'cyan' }], size)]
       : []),
   ];
   // Without its own line at the top.
@@ -41,15 +41,16 @@ export function renderBisectBlock(state: BisectProgress, now: number, size: Bloc
 }
 
 function searchLines(state: BisectProgress, search: SearchState, size: BlockSize): string[] {
-  const { suspects, commits, entropy, builds, ms } = search;
+  const { suspects, commits, entropy, builds, ms, likeliest } = search;
   const cells = Math.round(state.known * BAR_CELLS);
   const left = state.timeLeft;
+  const noun = nounOf(likeliest[0]?.commit ?? '');
   return [
     line(
       [
         { text: '█'.repeat(cells), style: 'cyan' },
         { text: '░'.repeat(BAR_CELLS - cells), style: 'dim' },
-        { text: ` ${suspects} of ${commits} commits left`, style: 'bold' },
+        { text: ` ${suspects} of ${commits} ${noun}s left`, style: 'bold' },
         { text: `, ${entropy.toFixed(1)} bits` },
       ],
       size,
@@ -57,7 +58,7 @@ function searchLines(state: BisectProgress, search: SearchState, size: BlockSize
     line(
       [
         { text: `${builds} ${builds === 1 ? 'build' : 'builds'}, ${clock(ms)}` },
-        { text: left === undefined ? '' : `, about ${clock(left)} until one commit is left` },
+        { text: left === undefined ? '' : `, about ${clock(left)} until one ${noun} is left` },
       ],
       size,
     ),
@@ -77,7 +78,7 @@ function endsLine(ends: BisectProgress['ends']): Piece[] {
 function suspectLine({ commit, subject, probability }: SearchState['likeliest'][number]): Piece[] {
   return [
     { text: formatPercent(probability).padStart(8), style: probability >= 0.5 ? 'bold' : 'dim' },
-    { text: ` ${commit.slice(0, 12)} ` },
+    { text: ` ${shortName(commit)} ` },
     { text: visible(subject) },
   ];
 }

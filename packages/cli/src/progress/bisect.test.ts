@@ -1,6 +1,7 @@
 import type { BisectEvent } from '@qmpilot/core/bisect';
 import stringWidth from 'string-width';
 import { describe, expect, it } from 'vitest';
+import { renderBisectEvent } from '../render/bisect-event.js';
 import { renderBisectBlock } from './bisect-block.js';
 import { BisectProgress } from './bisect-state.js';
 
@@ -63,6 +64,27 @@ describe('the live display of a bisection', () => {
       'confirming cccccccccccc',
     ]);
     expect(lines[5]).toContain('0 of 4 attempts');
+  });
+
+  it('names kernels by their whole packages, which begin alike', () => {
+    const [good, bad] = [49, 50].map((abi) => `linux-image-6.1.0-${abi}-cloud-amd64`) as [string, string];
+    const known: BisectEvent = {
+      ...{ type: 'state', suspects: 2, commits: 9, entropy: 1, builds: 4, ms: 60_000 },
+      likeliest: [
+        { commit: bad, subject: '6.1.176-1', probability: 0.6 },
+        { commit: good, subject: '6.1.174-1', probability: 0.4 },
+      ],
+    };
+    const tried: BisectEvent = { type: 'attempts', purpose: 'search', commit: bad, failures: 1, attempts: 2 };
+    expect(blockAfter([[0, known]], 0).slice(0, 4)).toEqual([
+      '████████████████░░░░░░░░ 2 of 9 kernels left, 1.0 bits',
+      '4 builds, 1:00',
+      `    60 % ${bad} 6.1.176-1`,
+      `    40 % ${good} 6.1.174-1`,
+    ]);
+    expect(renderBisectEvent(known)).toBe(`2 of 9 kernels left, 1.0 bits; most likely: 60 % ${bad}`);
+    expect(renderBisectEvent(tried)).toBe(`kernel ${bad}: 1 of 2 attempts failed`);
+    expect(renderBisectEvent({ type: 'building', commit: bad, ahead: true })).toBe(`building ${bad} ahead`);
   });
 
   it.each([20, 60, 80])('fits %d columns and few rows', (columns) => {

@@ -1,10 +1,9 @@
 import type { BisectEvent } from '@qmpilot/core/bisect';
-import { formatPercent } from '@qmpilot/core/internal';
+import { formatPercent, nounOf, shortName } from '@qmpilot/core/internal';
 import { visible } from './text/visible.js';
 
 const PLACES = {
   ends: 'end',
-  search: 'commit',
   confirmation: 'confirmation of',
   revert: 'culprit reverted at',
 } as const;
@@ -17,19 +16,19 @@ export function renderBisectEvent(event: BisectEvent): string | undefined {
     case 'attempts': {
       const { purpose, commit, failures, attempts } = event;
       const noun = attempts === 1 ? 'attempt' : 'attempts';
-      return `${PLACES[purpose]} ${commit.slice(0, 12)}: ${failures} of ${attempts} ${noun} failed`;
+      return `${purpose === 'search' ? nounOf(commit) : PLACES[purpose]} ${shortName(commit)}: ${failures} of ${attempts} ${noun} failed`;
     }
     case 'state': {
       const { suspects, commits, entropy, likeliest } = event;
       const [most] = likeliest;
-      const named = most && `; most likely: ${formatPercent(most.probability)} ${most.commit.slice(0, 12)}`;
-      return `${suspects} of ${commits} commits left, ${entropy.toFixed(1)} bits${named ?? ''}`;
+      const named = most && `; most likely: ${formatPercent(most.probability)} ${shortName(most.commit)}`;
+      return `${suspects} of ${commits} ${nounOf(most?.commit ?? '')}s left, ${entropy.toFixed(1)} bits${named ?? ''}`;
     }
     case 'run':
       if (event.event.type === 'progress') return `  ${visible(event.event.message)}`;
       return event.event.type === 'booted' ? '  booted' : undefined;
     case 'building':
-      return `building ${event.commit.slice(0, 12)}`;
+      return `building ${shortName(event.commit)}${event.ahead === true ? ' ahead' : ''}`;
     case 'build-output':
     case 'built':
     case 'series':

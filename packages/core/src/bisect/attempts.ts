@@ -4,13 +4,14 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AbortedError, type ErrorCode, isQmpilotError, QmpilotError } from '../errors.js';
 import { runScenario } from '../repro/run/run.js';
-import { isScenario } from '../repro/scenario.js';
+import { isScenario, onKernel } from '../repro/scenario.js';
 import type { AttemptRecord, RunEvent } from '../run-files/attempt-record.js';
 import { incidentsOf } from '../run-files/incidents/incidents.js';
 import { removeDirectory } from '../util/files/remove-directory.js';
 import { monotonicMs } from '../util/time/clock.js';
 import { withInstallation } from './install.js';
 import type { AttemptsLine } from './journal.js';
+import { PACKAGE_FILE } from './kernels/package-builds.js';
 import type { BisectBuild, BisectOptions, BisectPurpose } from './options.js';
 
 /** Errors that have nothing to do with the commit: the next one would end in the same way. */
@@ -45,7 +46,7 @@ export interface Series {
  */
 export async function makeAttempts(
   { purpose, build, wanted, dir, source }: Series,
-  options: Pick<BisectOptions, 'scenario' | 'install' | 'forks' | 'signal' | 'onEvent' | 'cacheDir'>,
+  options: BisectOptions,
 ): Promise<AttemptsLine> {
   const { signal, cacheDir } = options;
   const begun = monotonicMs();
@@ -56,8 +57,9 @@ export async function makeAttempts(
     throw new QmpilotError('SCENARIO', 'bisect: options.scenario returned no scenario', {
       hint: 'return defineScenario({ guest, attempt })',
     });
-  const { install } = options;
-  const scenario = install === undefined ? given : withInstallation(given, build.dir, install);
+  const install = options.kernels === undefined ? options.install : undefined;
+  const installed = install === undefined ? given : withInstallation(given, build.dir, install);
+  const scenario = options.kernels === undefined ? installed : onKernel(installed, join(build.dir, PACKAGE_FILE));
   const records: AttemptRecord[] = [];
   let bootMs: number | undefined;
   let booted = 0;

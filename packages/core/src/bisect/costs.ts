@@ -17,6 +17,11 @@ export function learnCosts(past: readonly (AttemptsLine | BuildLine)[], good: st
   };
 }
 
+/** Time of builds and attempts, in ms: that of builds during attempts counts once. */
+export function elapsedMs(past: readonly (AttemptsLine | BuildLine)[]): number {
+  return past.reduce((sum, line) => sum + line.ms - (line.type === 'build' ? (line.aheadMs ?? 0) : 0), 0);
+}
+
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / Math.max(values.length, 1);
 }

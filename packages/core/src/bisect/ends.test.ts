@@ -36,11 +36,11 @@ async function replay(...series: readonly (readonly ['good' | 'bad', AttemptsLin
   const scenario = () => {
     throw new Error(END);
   };
-  const builds = { directory: () => dir } as never;
+  const builds = { directory: () => dir, stop: async () => {} } as never;
   const options = { ...{ repo: '/', good: 'good', bad: 'bad', build: 'make' }, scenario };
   const tries = new Tries({ journal, builds, options, tell: () => {} });
   const range: Range = {
-    repository: undefined as never,
+    subjects: async () => new Map(),
     good: 'good',
     bad: 'bad',
     alsoGood: [],

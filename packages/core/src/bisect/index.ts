@@ -1,7 +1,15 @@
 /**
- * Bisection of a git repository for a failure that has a rate.
+ * Bisection of a git repository, or of Debian's kernels, for a failure that has a rate.
  * @module
  */
 export { bisect } from './bisect.js';
-export type { BisectBuild, BisectEvent, BisectOptions, BisectPurpose } from './options.js';
+export type {
+  BisectBuild,
+  BisectCommonOptions,
+  BisectEvent,
+  BisectKernelsOptions,
+  BisectOptions,
+  BisectPurpose,
+  BisectRepositoryOptions,
+} from './options.js';
 export type { BisectCount, BisectResult, BisectRevert, BisectState, BisectSuspect } from './result.js';

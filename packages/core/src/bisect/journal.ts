@@ -13,13 +13,22 @@ const ABOUT = v.object({
   /** Stands for this bisection where the scenario has no hash. */
   id: v.string(),
   startedAt: v.string(),
-  repo: v.string(),
+  /** Missing when kernels are bisected. */
+  repo: v.optional(v.string()),
+  /** The kernels that the mirror had when the bisection began, the oldest first. */
+  kernels: v.optional(
+    v.object({
+      pattern: v.string(),
+      suite: v.string(),
+      packages: v.array(v.object({ id: v.string(), version: v.string() })),
+    }),
+  ),
   good: v.string(),
   bad: v.string(),
   alsoGood: v.optional(v.array(v.string())),
   skip: v.optional(v.array(v.string())),
   paths: v.array(v.string()),
-  build: v.string(),
+  build: v.optional(v.string()),
   install: v.optional(v.string()),
   rate: v.optional(v.number()),
   background: v.optional(v.number()),
@@ -36,6 +45,8 @@ const BUILD = v.object({
   id: v.optional(v.string()),
   reason: v.optional(v.string()),
   ms: v.number(),
+  /** The part of this time that passed during attempts on another commit. */
+  aheadMs: v.optional(v.number()),
 });
 
 const ATTEMPTS = v.object({

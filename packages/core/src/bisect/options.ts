@@ -1,5 +1,7 @@
+import { availableParallelism } from 'node:os';
 import * as v from 'valibot';
 import { QmpilotError } from '../errors.js';
+import { SUITE } from '../guests/debian/image-options.js';
 import type { Scenario } from '../repro/scenario.js';
 import type { RunEvent } from '../run-files/attempt-record.js';
 import { parseDuration, type Duration } from '../util/time/duration.js';
@@ -17,8 +19,8 @@ export interface BisectBuild {
   readonly id: string;
 }
 
-/** Options of `bisect`. */
-export interface BisectOptions {
+/** Options of `bisect` for the commits of a git repository. */
+export interface BisectRepositoryOptions extends BisectCommonOptions {
   /** The git repository. Its worktree is not touched. */
   readonly repo: string;
   /** A revision that does not have the failure, or has it less often: an ancestor of `bad`. */
@@ -41,6 +43,27 @@ export interface BisectOptions {
    * with a copy of the build's files. A commit on which it fails is skipped. Default: none.
    */
   readonly install?: string | undefined;
+  readonly kernels?: undefined;
+}
+
+/** Options of `bisect` for the kernels that Debian has as packages: the guest of the scenario, `debian()`, boots each of them. */
+export interface BisectKernelsOptions extends BisectCommonOptions {
+  /** Names of the packages, with `*` and `?`: `linux-image-6.1.0-*-cloud-amd64`. They are ordered by their versions. */
+  readonly kernels: string;
+  /** Release of Debian that they are taken from, with its updates and backports. Default `bookworm`. */
+  readonly suite?: string | undefined;
+  /** Name or version of a kernel without the failure. Default: the oldest one. */
+  readonly good?: string | undefined;
+  /** Name or version of a kernel with the failure. Default: the newest one. */
+  readonly bad?: string | undefined;
+  readonly repo?: undefined;
+}
+
+/** Options of `bisect`. */
+export type BisectOptions = BisectRepositoryOptions | BisectKernelsOptions;
+
+/** Options of `bisect`, whatever is bisected. */
+export interface BisectCommonOptions {
   /** Returns the scenario for a build. */
   readonly scenario: (build: BisectBuild) => Scenario | Promise<Scenario>;
   /** The failure that counts, by its signature. Default: the most frequent one of the first attempts at the bad end. */
@@ -59,6 +82,8 @@ export interface BisectOptions {
   readonly maxTime?: Duration | undefined;
   /** Attempts in parallel where all attempts of a step are made (ends, confirmation). Default: as many as CPUs and memory allow. */
   readonly forks?: number | undefined;
+  /** Builds the commits that are likely to come next while attempts of the search run. Default: on a host with several CPUs. */
+  readonly buildAhead?: boolean | undefined;
   /** The directory of the bisection: new or empty. Default `bisections/TIME` in the working directory. */
   readonly dir?: string | undefined;
   /** Continues the bisection in this directory: with the same revisions, paths and build command. */
@@ -79,8 +104,8 @@ export type BisectPurpose = 'ends' | 'search' | 'confirmation' | 'revert';
 /** An event of a bisection, for progress displays. */
 export type BisectEvent =
   | { readonly type: 'progress'; readonly message: string }
-  /** The build of a commit begins. */
-  | { readonly type: 'building'; readonly commit: string }
+  /** The build of a commit begins; `ahead`: during attempts on another one. */
+  | { readonly type: 'building'; readonly commit: string; readonly ahead?: boolean }
   /** A commit is built: a line of the output of its build command. */
   | { readonly type: 'build-output'; readonly commit: string; readonly line: string }
   /** The build of a commit has ended. */
@@ -123,15 +148,7 @@ function number(isValid: (value: number) => boolean, message: string) {
   return v.custom<number>((value) => typeof value === 'number' && isValid(value), message);
 }
 
-const OPTIONS = v.strictObject({
-  repo: PATH,
-  good: REVISION,
-  bad: REVISION,
-  alsoGood: v.optional(v.array(REVISION)),
-  skip: v.optional(v.array(REVISION)),
-  paths: v.optional(v.array(PATH)),
-  build: COMMAND,
-  install: v.optional(COMMAND),
+const COMMON = {
   scenario: FUNCTION,
   signature: v.optional(v.string()),
   rate: v.optional(number((value) => value > 0 && value <= 1, 'expected a rate above 0, at most 1')),
@@ -141,13 +158,36 @@ const OPTIONS = v.strictObject({
   maxBuilds: v.optional(wholeNumber(1)),
   maxTime: v.optional(DURATION),
   forks: v.optional(wholeNumber(1)),
+  buildAhead: v.optional(v.boolean()),
   dir: v.optional(PATH),
   resume: v.optional(PATH),
   source: v.optional(v.strictObject({ file: v.string(), sha256: v.string() })),
   signal: v.optional(v.instance(AbortSignal)),
   onEvent: v.optional(FUNCTION),
   cacheDir: v.optional(PATH),
-} satisfies Record<keyof BisectOptions, v.GenericSchema>);
+} satisfies Record<keyof BisectCommonOptions, v.GenericSchema>;
+
+const REPOSITORY = v.strictObject({
+  ...COMMON,
+  repo: PATH,
+  good: REVISION,
+  bad: REVISION,
+  alsoGood: v.optional(v.array(REVISION)),
+  skip: v.optional(v.array(REVISION)),
+  paths: v.optional(v.array(PATH)),
+  build: COMMAND,
+  install: v.optional(COMMAND),
+  kernels: v.optional(v.undefined()),
+} satisfies Record<keyof BisectRepositoryOptions, v.GenericSchema>);
+
+const KERNELS = v.strictObject({
+  ...COMMON,
+  kernels: v.string(),
+  suite: v.optional(SUITE),
+  good: v.optional(REVISION),
+  bad: v.optional(REVISION),
+  repo: v.optional(v.undefined()),
+} satisfies Record<keyof BisectKernelsOptions, v.GenericSchema>);
 
 /** The limits of a bisection, with their defaults. */
 export interface BisectLimits {
@@ -155,21 +195,25 @@ export interface BisectLimits {
   readonly maxEndAttempts: number;
   readonly maxBuilds: number;
   readonly maxTimeMs: number;
+  readonly buildAhead: boolean;
 }
 
 /** @throws {USAGE} */
 export function checkOptions(options: BisectOptions): BisectLimits {
-  validate(OPTIONS, options, 'bisect: options');
+  const schema = options.kernels === undefined ? REPOSITORY : KERNELS;
+  validate(schema, options, 'bisect: options');
   const { rate, background } = options;
   if (rate !== undefined && background !== undefined && rate <= background)
     throw new QmpilotError('USAGE', `bisect: the rate ${rate} is not above the background ${background}`, {
       hint: 'rate is that from the culprit on, background the one before it',
     });
   const { certainty = 0.95, maxEndAttempts = 400, maxBuilds = Infinity, maxTime } = options;
+  const { buildAhead = availableParallelism() > 1 } = options;
   return {
     certainty,
     maxEndAttempts,
     maxBuilds,
+    buildAhead,
     maxTimeMs: maxTime === undefined ? Infinity : parseDuration(maxTime, 'maxTime'),
   };
 }

@@ -9,12 +9,13 @@ const CONFIDENCE = 0.95;
 const MIN_ATTEMPTS = 8;
 const MAX_ATTEMPTS = 200;
 
-/** Makes fresh attempts at the bad end without the culprit, if it reverts cleanly there. */
+/** Makes fresh attempts at the bad end without the culprit, if it reverts cleanly there; undefined for kernels, which have no reverts. */
 export async function tryRevert(
   tries: Tries,
   { repository, bad }: Range,
   culprits: readonly { readonly commit: string }[],
-): Promise<BisectRevert> {
+): Promise<BisectRevert | undefined> {
+  if (!repository) return undefined;
   const [culprit] = culprits;
   if (culprit === undefined || culprits.length > 1) return { reason: 'the answer is several commits' };
   const { length } = await repository.parents(culprit.commit);

@@ -2,7 +2,8 @@ import type { Confirmation } from '../statistics/bisection/confirmation.js';
 import type { EndsTest } from '../statistics/bisection/ends-test.js';
 import { RateBisection, type Suspect } from '../statistics/bisection/rate-bisection.js';
 import type { Count } from '../statistics/count.js';
-import { learnCosts } from './costs.js';
+import { nounOf } from './commit-name.js';
+import { elapsedMs, learnCosts } from './costs.js';
 import { testEnds } from './ends.js';
 import type { Range } from './git/range.js';
 import type { BisectJournal } from './journal.js';
@@ -76,7 +77,7 @@ export class Search {
         ...{ state, reason, culprits, ends, bisection, confirmation },
       });
       if (bisection.isContradicted)
-        return end('undecided', 'no commit explains the attempts with the rates that were given', []);
+        return end('undecided', `no ${nounOf(range.bad)} explains the attempts with the rates that were given`, []);
       const culprits = bisection.culprits(limits.certainty);
       const limit = this.#limitReached();
       if (culprits && limit === undefined && confirmations < MAX_CONFIRMATIONS) {
@@ -90,10 +91,15 @@ export class Search {
       }
       if (culprits) return end('unconfirmed', limit ?? 'fresh attempts do not confirm the answer', culprits);
       if (limit !== undefined) return end('undecided', limit, []);
-      const step = bisection.next(learnCosts(this.#parts.journal.past, range.good));
-      if (!step) return end('undecided', 'no commit that can be tried tells more', []);
+      const costs = learnCosts(this.#parts.journal.past, range.good);
+      const step = bisection.next(costs);
+      if (!step) return end('undecided', `no ${nounOf(range.bad)} that can be tried tells more`, []);
       const commit = step.commit ?? range.good;
-      this.#take(commit, await tries.try('search', commit, step.attempts));
+      const foresee = () => {
+        const isBuilt = (one: string) => one === commit || tries.isBuilt(one);
+        return limits.buildAhead ? bisection.foresee(step, costs, { isBuilt, certainty: limits.certainty }) : [];
+      };
+      this.#take(commit, await tries.try('search', commit, step.attempts, foresee));
     }
   }
 
@@ -115,7 +121,7 @@ export class Search {
     return confirmation;
   }
 
-  async #revert(culprits: readonly Suspect[]): Promise<BisectRevert> {
+  async #revert(culprits: readonly Suspect[]): Promise<BisectRevert | undefined> {
     const reason = this.#limitReached();
     return reason === undefined ? tryRevert(this.#parts.tries, this.#parts.range, culprits) : { reason };
   }
@@ -147,14 +153,14 @@ export class Search {
     if (journal.replays) return undefined;
     const builds = journal.past.filter(({ type }) => type === 'build').length;
     if (builds >= limits.maxBuilds) return `the limit of ${limits.maxBuilds} builds is reached`;
-    const ms = journal.past.reduce((sum, line) => sum + line.ms, 0);
+    const ms = elapsedMs(journal.past);
     return ms >= limits.maxTimeMs ? `the limit of ${Math.round(limits.maxTimeMs / 1000)} s is reached` : undefined;
   }
 
   async #tellState(): Promise<void> {
     const { range, journal, tell } = this.#parts;
     const likeliest = this.#bisection.suspects.slice(0, LIKELIEST);
-    const subjects = await range.repository.subjects(likeliest.map(({ commit }) => commit));
+    const subjects = await range.subjects(likeliest.map(({ commit }) => commit));
     tell({
       type: 'state',
       suspects: this.#bisection.credibleSet().length,
@@ -162,7 +168,7 @@ export class Search {
       entropy: this.#bisection.entropy,
       likeliest: likeliest.map((one) => ({ ...one, subject: subjects.get(one.commit) ?? '' })),
       builds: journal.past.filter(({ type }) => type === 'build').length,
-      ms: journal.past.reduce((sum, line) => sum + line.ms, 0),
+      ms: elapsedMs(journal.past),
     });
   }
 }

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { QmpilotError } from '../errors.js';
 import type { Count } from '../statistics/count.js';
 import { makeAttempts } from './attempts.js';
-import type { Builds } from './builds.js';
+import type { Builds } from './builds/builds.js';
+import { shortName } from './commit-name.js';
 import type { AttemptsLine, BisectJournal } from './journal.js';
 import type { BisectBuild, BisectEvent, BisectOptions, BisectPurpose } from './options.js';
 
@@ -65,6 +66,11 @@ export class Tries {
     return [...this.#skipped].map(([commit, reason]) => ({ commit, reason }));
   }
 
+  /** Whether a commit needs no build: it was built, or cannot be. */
+  isBuilt(commit: string): boolean {
+    return this.#ids.has(commit) || this.#skipped.has(commit);
+  }
+
   /** Returns the commits that were built before this one with the same result. */
   twinsOf(commit: string): readonly string[] {
     const id = this.#ids.get(commit);
@@ -72,14 +78,19 @@ export class Tries {
   }
 
   /**
-   * Tries a commit; those of the search end at the first failure.
+   * Tries a commit; those of the search end at the first failure. What `foresee` returns is built while attempts are made.
    * @throws what a build or attempts of an end throw
    */
-  async try(purpose: BisectPurpose, commit: string, wanted: number): Promise<Tried> {
+  async try(
+    purpose: BisectPurpose,
+    commit: string,
+    wanted: number,
+    foresee: () => readonly string[] = () => [],
+  ): Promise<Tried> {
     const reason = this.#skipped.get(commit) ?? (await this.#build(purpose, commit));
     if (reason !== undefined) return { skipped: reason };
     const build = { commit, dir: this.#parts.builds.directory(commit), id: this.#ids.get(commit) ?? '' };
-    return this.#take(await this.#attempt(purpose, build, wanted));
+    return this.#take(await this.#attempt(purpose, build, wanted, foresee));
   }
 
   /** Tries a commit in which another one is reverted. These attempts count for no commit. */
@@ -87,7 +98,7 @@ export class Tries {
     const { journal, builds, tell } = this.#parts;
     const name = `${commit}-reverted`;
     const { id, reason } = await journal.build(name, () => {
-      const [end, reverted] = [commit.slice(0, 12), culprit.slice(0, 12)];
+      const [end, reverted] = [shortName(commit), shortName(culprit)];
       tell({ type: 'progress', message: `building ${end} with ${reverted} reverted` });
       return builds.buildReverted(commit, culprit, name);
     });
@@ -101,14 +112,22 @@ export class Tries {
     return failed.length === 0 ? { skipped: 'its attempts came to no verdict' } : { failed };
   }
 
-  async #attempt(purpose: BisectPurpose, build: BisectBuild, wanted: number): Promise<AttemptsLine> {
-    const { journal, options } = this.#parts;
+  async #attempt(
+    purpose: BisectPurpose,
+    build: BisectBuild,
+    wanted: number,
+    foresee: () => readonly string[] = () => [],
+  ): Promise<AttemptsLine> {
+    const { journal, builds, options } = this.#parts;
     const { about, dir } = journal;
     const run = join(dir, 'runs', seriesName(journal.position));
     const source = about.source ?? { file: 'bisect', sha256: about.id };
     const { commit } = build;
-    return journal.attempts({ purpose, commit, wanted }, () => {
+    return journal.attempts({ purpose, commit, wanted }, async () => {
       this.#parts.tell({ type: 'series', purpose, commit, wanted });
+      // Attempts in parallel need all cores.
+      if (purpose === 'search') builds.ahead(foresee());
+      else await builds.stop();
       return makeAttempts({ purpose, build, wanted, dir: run, source }, options);
     });
   }
@@ -116,13 +135,8 @@ export class Tries {
   /** @returns the reason why the commit is skipped */
   async #build(purpose: BisectPurpose, commit: string): Promise<string | undefined> {
     if (this.#ids.has(commit)) return undefined;
-    const { journal, builds, tell } = this.#parts;
-    const { id, reason } = await journal.build(commit, async () => {
-      tell({ type: 'building', commit });
-      const line = await builds.build(commit, { isEnd: purpose === 'ends' });
-      tell({ type: 'built', commit });
-      return line;
-    });
+    const { journal, builds } = this.#parts;
+    const { id, reason } = await journal.build(commit, () => builds.build(commit, { isEnd: purpose === 'ends' }));
     if (id === undefined) return this.#skip(commit, reason ?? 'it does not build');
     this.#ids.set(commit, id);
     return undefined;
@@ -142,7 +156,7 @@ export class Tries {
     if (this.verdictsOf(commit).length > 0 || made < ENOUGH_WITHOUT_VERDICT) return { failed };
     const reason = `${made} attempts came to no verdict about the failure`;
     if (purpose === 'ends')
-      throw new QmpilotError('SCENARIO', `the end ${commit.slice(0, 12)} cannot be tried: ${reason}`, {
+      throw new QmpilotError('SCENARIO', `the end ${shortName(commit)} cannot be tried: ${reason}`, {
         hint: 'look at the evidence of its attempts, below runs/',
       });
     return { skipped: this.#skip(commit, reason) };
@@ -157,7 +171,7 @@ export class Tries {
 
   #skip(commit: string, reason: string): string {
     this.#skipped.set(commit, reason);
-    this.#parts.tell({ type: 'progress', message: `skipping ${commit.slice(0, 12)}: ${reason}` });
+    this.#parts.tell({ type: 'progress', message: `skipping ${shortName(commit)}: ${reason}` });
     return reason;
   }
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { loadAssets } from '../repro/reports/load-assets.js';
 import { readRuns } from '../repro/reports/read-run.js';
 import { replaceFile } from '../util/files/atomic-write.js';
+import { elapsedMs } from './costs.js';
 import { renderGitBisectLog } from './git/git-log.js';
 import type { Range } from './git/range.js';
 import type { AttemptsLine, BisectJournal } from './journal.js';
@@ -28,13 +29,13 @@ interface Context {
   readonly tell: (event: BisectEvent) => void;
 }
 
-/** Completes the result, and writes it as `result.json`, `report.md`, `bisect.log` and `report.html`. */
+/** Completes the result, and writes it as `result.json`, `report.md`, `report.html`, and for a repository `bisect.log`. */
 export async function writeResult(end: SearchEnd, context: Context): Promise<BisectResult> {
   const { range, tries, journal } = context;
   const { bisection, ends, confirmation } = end;
   const suspects = bisection.credibleSet().slice(0, MAX_SUSPECTS);
   const culprits = end.culprits.slice(0, MAX_SUSPECTS);
-  const subjects = await range.repository.subjects([...culprits, ...suspects].map(({ commit }) => commit));
+  const subjects = await range.subjects([...culprits, ...suspects].map(({ commit }) => commit));
   const named = ({ commit, probability }: { readonly commit: string; readonly probability: number }) => ({
     commit,
     subject: subjects.get(commit) ?? '',
@@ -62,12 +63,12 @@ export async function writeResult(end: SearchEnd, context: Context): Promise<Bis
     skipped: [...range.skip.map((commit) => ({ commit, reason: 'it was to be skipped' })), ...tries.skipped],
     builds: journal.past.filter(({ type }) => type === 'build').length,
     attempts: journal.past.reduce((sum, line) => sum + (line.type === 'attempts' ? line.attempts.length : 0), 0),
-    ms: journal.past.reduce((sum, line) => sum + line.ms, 0),
+    ms: elapsedMs(journal.past),
     dir: journal.dir,
   };
   await replaceFile(join(journal.dir, 'result.json'), `${JSON.stringify(result, null, 2)}\n`);
   await replaceFile(join(journal.dir, 'report.md'), renderReport(result));
-  await replaceFile(join(journal.dir, 'bisect.log'), renderGitBisectLog(result, range));
+  if (range.repository) await replaceFile(join(journal.dir, 'bisect.log'), renderGitBisectLog(result, range));
   try {
     await writePage(result, end, context);
   } catch (error) {
@@ -90,7 +91,7 @@ async function writePage(result: BisectResult, { bisection }: SearchEnd, context
     {
       ...{ result, about: journal.about, history, shown, series },
       probabilities: new Map(bisection.suspects.map(({ commit, probability }) => [commit, probability])),
-      subjects: await range.repository.subjects([...shown, range.good]),
+      subjects: await range.subjects([...shown, range.good]),
       environment: await environmentOf(journal.dir, series),
     },
     await loadAssets(),

@@ -24,6 +24,9 @@ interface BisectCommandOptions {
   readonly build?: string;
   readonly install?: string;
   readonly kernel?: string;
+  readonly kernels?: string;
+  readonly suite?: string;
+  readonly buildAhead?: boolean;
   readonly signature?: string;
   readonly rate?: number;
   readonly background?: number;
@@ -44,7 +47,10 @@ ends with another exit status than 0, the commit is skipped. The scenario file i
 directory in process.env.QMPILOT_BUILD. With --install, the files are copied into the guest, and the command runs there as root
 before prepare. With --kernel, the guest boots that file of the build.
 
-Exit status: 0 the commit was found and confirmed, 2 usage error, 125 it was not found or not confirmed, 130 interrupted.
+With --kernels, the guest boots one kernel package of Debian after the other; they are ordered by their versions, and --good and
+--bad are names or versions.
+
+Exit status: 0 the commit or kernel was found and confirmed, 2 usage error, 125 it was not found or not confirmed, 130 interrupted.
 
 With --json, standard output has one JSON line for each series of attempts and one for the result.`;
 
@@ -54,13 +60,15 @@ export function registerBisect(program: Command): void {
     .description('find the commit that introduced a failure which does not occur in every attempt')
     .argument('[file]', 'scenario (default with --resume: that of the bisection)')
     .option('--repo <dir>', 'git repository (default: the working directory)')
-    .option('--good <revision>', 'revision without the failure, or with it less often')
-    .option('--bad <revision>', 'revision with the failure (default: HEAD)')
+    .option('--good <revision>', 'revision without the failure, or with it less often (default of kernels: the oldest)')
+    .option('--bad <revision>', 'revision with the failure (default: HEAD; of kernels: the newest)')
     .option('--replay <file>', 'take good, bad and skipped revisions from the output of git bisect log')
     .option('--path <path>', 'only commits that change this file or directory (repeatable)', repeated)
     .option('--build <command>', 'command that builds a commit')
     .option('--install <command>', 'command that installs the files of a build, in $QMPILOT_OUT of the guest')
     .option('--kernel <file>', 'boot this file of the build, as with repro --kernel')
+    .option('--kernels <pattern>', "kernel packages of Debian instead of commits: 'linux-image-6.1.0-*-cloud-amd64'")
+    .option('--suite <suite>', 'with --kernels: the release of Debian that has them (default: bookworm)')
     .option('--signature <signature>', 'the failure that counts (default: the most frequent one at the bad end)')
     .option('--rate <rate>', 'known failure rate from the culprit on: 20% (default: unknown)', probability)
     .option('--background <rate>', 'known failure rate before the culprit; 0 for none (default: unknown)', probability)
@@ -69,6 +77,7 @@ export function registerBisect(program: Command): void {
     .option('--max-time <time>', 'stop after this time of builds and attempts: 90m, 8h', duration)
     .option('--max-end-attempts <n>', 'attempts at each end until the ends differ (default: 400)', wholeNumber)
     .option('--forks <n>', 'VMs in parallel (default: as many as CPUs and memory allow)', wholeNumber)
+    .option('--no-build-ahead', 'do not build likely commits while attempts run')
     .option('--out <dir>', 'directory of the bisection, new or empty (default: bisections/TIME)')
     .option('--resume <dir>', 'continue the bisection in this directory; finished steps are kept')
     .option('--json', 'print JSON lines')
@@ -111,6 +120,7 @@ async function run(given: string | undefined, options: BisectCommandOptions): Pr
           maxTime: options.maxTime,
           maxEndAttempts: options.maxEndAttempts,
           forks: options.forks,
+          ...(options.buildAhead === false && { buildAhead: false }),
           dir: options.out,
           resume: options.resume,
           signal: AbortSignal.any([interrupted, uncaught]),
@@ -134,11 +144,33 @@ async function describe(file: string | undefined, options: BisectCommandOptions)
   const required = (value: string | undefined, name: string) => {
     if (value !== undefined) return value;
     throw new QmpilotError('USAGE', `bisect: missing ${name}`, {
-      hint: 'use qmpilot bisect FILE --good REVISION --build COMMAND, or qmpilot bisect --resume DIR',
+      hint: 'use qmpilot bisect FILE --good REVISION --build COMMAND, or --kernels PATTERN, or qmpilot bisect --resume DIR',
     });
   };
+  const scenario = required(file ?? before?.source?.file, 'the scenario file');
+  const kernels = options.kernels ?? before?.kernels?.pattern;
+  if (kernels !== undefined) {
+    const other = (['repo', 'build', 'path', 'install', 'kernel', 'replay'] as const).find(
+      (name) => options[name] !== undefined,
+    );
+    if (other !== undefined)
+      throw new QmpilotError('USAGE', `bisect: --kernels cannot be combined with --${other}`, {
+        hint: 'kernels are packages of Debian, and are not built; for commits leave --kernels out',
+      });
+    return {
+      file: scenario,
+      kernels,
+      suite: options.suite ?? before?.kernels?.suite,
+      good: options.good ?? before?.good,
+      bad: options.bad ?? before?.bad,
+    };
+  }
+  if (options.suite !== undefined)
+    throw new QmpilotError('USAGE', 'bisect: --suite is the release that --kernels are taken from', {
+      hint: 'the release of a guest is an option of debian() in the scenario',
+    });
   return {
-    file: required(file ?? before?.source?.file, 'the scenario file'),
+    file: scenario,
     repo: resolve(options.repo ?? before?.repo ?? '.'),
     // The last good revision of a log is the nearest to its answer.
     good: required(options.good ?? before?.good ?? marks?.good.at(-1), '--good'),

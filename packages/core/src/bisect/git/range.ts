@@ -1,12 +1,15 @@
 import { resolve } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import type { HistoryCommit } from '../../statistics/bisection/history.js';
-import type { BisectOptions } from '../options.js';
+import type { BisectRepositoryOptions } from '../options.js';
 import { Repository } from './git.js';
 
-/** The commits that are bisected. */
+/** The commits, or the kernels, that are bisected. */
 export interface Range {
-  readonly repository: Repository;
+  /** Missing for kernels. */
+  readonly repository?: Repository;
+  /** One line for people about each of these commits, by its id. */
+  readonly subjects: (commits: readonly string[]) => Promise<ReadonlyMap<string, string>>;
   readonly good: string;
   /** The commit that is built for the bad end: with `paths`, the last one that changes them. */
   readonly bad: string;
@@ -20,8 +23,8 @@ export interface Range {
 
 /** @throws {USAGE} when there is nothing to bisect between the two revisions */
 export async function openRange(
-  options: Pick<BisectOptions, 'repo' | 'good' | 'bad' | 'alsoGood' | 'skip' | 'paths' | 'signal'>,
-): Promise<Range> {
+  options: Pick<BisectRepositoryOptions, 'repo' | 'good' | 'bad' | 'alsoGood' | 'skip' | 'paths' | 'signal'>,
+): Promise<Range & { readonly repository: Repository }> {
   const { paths = [] } = options;
   const repository = await Repository.open(resolve(options.repo), options.signal);
   const good = await repository.commit(options.good);
@@ -49,12 +52,13 @@ export async function openRange(
   const all = isOneTip ? commits : [...commits, { id: bad, parents: tips }];
   const end = isOneTip ? tip : bad;
   const skip = [...new Set(skipped)].filter((commit) => commit !== end && all.some(({ id }) => id === commit));
-  return { repository, good, bad: end, alsoGood, commits: all, skip };
+  const subjects = (ids: readonly string[]) => repository.subjects(ids);
+  return { repository, subjects, good, bad: end, alsoGood, commits: all, skip };
 }
 
 async function notAnAncestor(
   repository: Repository,
-  options: Pick<BisectOptions, 'good' | 'bad'>,
+  options: Pick<BisectRepositoryOptions, 'good' | 'bad'>,
   good: string,
   bad: string,
 ): Promise<QmpilotError> {

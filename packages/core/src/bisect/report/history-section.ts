@@ -2,6 +2,7 @@ import { type Html, html } from '../../report/html/html.js';
 import { wilsonInterval } from '../../statistics/wilson.js';
 import { formatPercent } from '../../util/text/format.js';
 import { safeLine } from '../../util/text/text-hygiene.js';
+import { nounOf, shortName } from '../commit-name.js';
 import { type GraphRow, layOutGraph, simplifyHistory } from './history-graph.js';
 import type { BisectionPage } from './page-input.js';
 
@@ -12,16 +13,17 @@ const MAX_LANES = 16;
 /** The history as a graph, newest first: probability and attempts of each commit. */
 export function historySection(input: BisectionPage): Html {
   const { history, shown, result, probabilities } = input;
+  const noun = nounOf(result.bad);
   const rows = layOutGraph(simplifyHistory(history, shown, result.good));
   const lanes = Math.min(MAX_LANES, 1 + Math.max(0, ...rows.flatMap((row) => [row.lane, ...row.out, ...row.past])));
   const most = Math.max(1e-9, ...history.map(({ id }) => probabilities.get(id) ?? 0));
   const hidden = history.filter(({ id }) => !shown.has(id));
   const rest = hidden.reduce((sum, { id }) => sum + (probabilities.get(id) ?? 0), 0);
-  return html`<section id="history"><h2>The commits</h2>
-<div class="scroll"><table class="history"><thead><tr><th></th><th>Commit</th><th></th><th>Probability</th><th>Failed attempts</th><th></th></tr></thead><tbody>
+  return html`<section id="history"><h2>The ${noun}s</h2>
+<div class="scroll"><table class="history"><thead><tr><th></th><th>${noun === 'kernel' ? 'Kernel' : 'Commit'}</th><th></th><th>Probability</th><th>Failed attempts</th><th></th></tr></thead><tbody>
 ${rows.map((row) => historyRow(row, { input, lanes, most }))}
 </tbody></table></div>
-${hidden.length > 0 && html`<p class="note">${hidden.length} commits that were not tried are left out; together they have a probability of ${formatPercent(rest)}. A line may stand for several of them.</p>`}</section>`;
+${hidden.length > 0 && html`<p class="note">${hidden.length} ${noun}s that were not tried are left out; together they have a probability of ${formatPercent(rest)}. A line may stand for several of them.</p>`}</section>`;
 }
 
 function historyRow(
@@ -37,7 +39,7 @@ function historyRow(
   const probability = probabilities.get(id);
   const kind = skipped ? 'skipped' : count ? (count.failures > 0 ? 'failed' : 'passed') : 'untried';
   const interval = count && wilsonInterval(count.failures, count.attempts);
-  return html`<tr${isCulprit && html` class="culprit"`}><td class="graph">${graph(row, lanes, kind)}</td><td><code>${id.slice(0, 12)}</code></td>
+  return html`<tr${isCulprit && html` class="culprit"`}><td class="graph">${graph(row, lanes, kind)}</td><td><code>${shortName(id)}</code></td>
 <td class="subject" title="${safeLine(subjects.get(id) ?? '')}">${label && html`<b class="badge">${label}</b> `}${safeLine(subjects.get(id) ?? '')}${skipped && html` <span class="meta">skipped: ${safeLine(skipped.reason)}</span>`}</td>
 <td class="probability">${probability !== undefined && html`<svg width="72" height="10" role="img" aria-label="${formatPercent(probability)}"><rect class="bar" width="${Number(((probability / most) * 72).toFixed(1))}" height="10"/></svg> ${shortPercent(probability)}`}</td>
 <td class="count">${count && `${count.failures} of ${count.attempts}`}</td>

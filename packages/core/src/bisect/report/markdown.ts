@@ -2,30 +2,33 @@ import type { Count } from '../../statistics/count.js';
 import { wilsonInterval } from '../../statistics/wilson.js';
 import { formatDuration, formatPercent } from '../../util/text/format.js';
 import { safeLine } from '../../util/text/text-hygiene.js';
+import { nounOf, shortName } from '../commit-name.js';
 import type { BisectResult, BisectRevert } from '../result.js';
 
 /** Describes a bisection in Markdown, for a mailing list or an issue. */
 export function renderReport(result: BisectResult): string {
   const { culprits, suspects, confirmation, ends, skipped, rates } = result;
   const named = ({ commit, subject }: { readonly commit: string; readonly subject: string }) =>
-    `${commit.slice(0, 12)} ("${safeLine(subject)}")`;
+    `${shortName(commit)} ("${safeLine(subject)}")`;
   const [culprit] = culprits;
+  const noun = nounOf(result.bad);
+  const before = noun === 'kernel' ? 'the one before it, ' : 'its parent ';
   const { short, reason } = headline(result);
   const lines = [
     `${short}: ${reason}.`,
     '',
-    ...(culprits.length > 1 ? ['No attempt tells these commits apart:', ''] : []),
+    ...(culprits.length > 1 ? [`No attempt tells these ${noun}s apart:`, ''] : []),
     ...culprits.map((one) => `- ${named(one)}`),
     ...(culprit ? [''] : []),
     ...(result.state !== 'undecided'
       ? []
       : [
-          'Commits that hold the culprit with a probability of 95 % in the model:',
+          `${noun === 'kernel' ? 'Kernels' : 'Commits'} that hold the culprit with a probability of 95 % in the model:`,
           '',
           ...suspects.map((one) => `- ${formatPercent(one.probability)}: ${named(one)}`),
           '',
         ]),
-    `- range: ${result.good.slice(0, 12)}..${result.bad.slice(0, 12)}, ${result.commits} commits`,
+    `- range: ${shortName(result.good)}..${shortName(result.bad)}, ${result.commits} ${noun}s`,
     ...(result.signature === undefined ? [] : [`- failure: ${safeLine(result.signature)}`]),
     `- bad end: ${counted(ends.bad)}`,
     `- good end: ${counted(ends.good)}`,
@@ -33,27 +36,28 @@ export function renderReport(result: BisectResult): string {
       ? [`- estimated rate: ${formatPercent(rates.before)} before, ${formatPercent(rates.after)} from it on`]
       : []),
     ...confirmation.map(
-      (one, index) =>
-        `- fresh attempts on ${index === 0 ? '' : 'its parent '}${one.commit.slice(0, 12)}: ${counted(one)}`,
+      (one, index) => `- fresh attempts on ${index === 0 ? '' : before}${shortName(one.commit)}: ${counted(one)}`,
     ),
     ...(result.revert ? [`- ${revertSentence(result.revert)}`] : []),
     `- ${result.builds} builds, ${result.attempts} attempts, ${formatDuration(result.ms)}`,
-    ...skipped.map(({ commit, reason }) => `- skipped ${commit.slice(0, 12)}: ${safeLine(reason)}`),
+    ...skipped.map(({ commit, reason }) => `- skipped ${shortName(commit)}: ${safeLine(reason)}`),
   ];
   return `${lines.join('\n')}\n`;
 }
 
 /** The answer in a few words, and the reason for it. */
-export function headline({ state, reason, culprits }: BisectResult): {
+export function headline({ state, reason, culprits, bad }: BisectResult): {
   readonly short: string;
   readonly reason: string;
 } {
   const [culprit] = culprits;
-  const name = culprits.length === 1 ? (culprit?.commit.slice(0, 12) ?? '') : `One of ${culprits.length} commits`;
+  const noun = nounOf(bad);
+  const name =
+    culprits.length === 1 ? (culprit ? shortName(culprit.commit) : '') : `One of ${culprits.length} ${noun}s`;
   const short = {
     confirmed: `${name} introduced the failure`,
     unconfirmed: `${name} probably introduced the failure`,
-    undecided: 'The commit is not found',
+    undecided: `The ${noun} is not found`,
     indistinct: 'Nothing was bisected',
     reversed: 'Nothing was bisected',
   }[state];

@@ -22,7 +22,7 @@ export interface Series {
 /** What the page of a bisection is made from. */
 export interface BisectionPage {
   readonly result: BisectResult;
-  readonly about: Pick<About, 'startedAt' | 'repo' | 'build' | 'install' | 'paths'>;
+  readonly about: Pick<About, 'startedAt' | 'repo' | 'kernels' | 'build' | 'install' | 'paths'>;
   /** The range, children before parents. */
   readonly history: readonly HistoryCommit[];
   /** The probability of each commit. */

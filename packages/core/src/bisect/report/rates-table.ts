@@ -3,6 +3,7 @@ import { type Html, html } from '../../report/html/html.js';
 import type { Count } from '../../statistics/count.js';
 import { wilsonInterval } from '../../statistics/wilson.js';
 import { formatPercent } from '../../util/text/format.js';
+import { shortName } from '../commit-name.js';
 import type { BisectResult } from '../result.js';
 
 interface Row extends Count {
@@ -32,7 +33,7 @@ export function ratesTable({ good, bad, ends, confirmation, revert }: BisectResu
   return html`<div class="versus">
 ${rows.map(({ label, commit, note, run, failures, attempts }) => {
   const interval = wilsonInterval(failures, attempts);
-  return html`<div class="row"><div class="who"><i class="key run${run}"></i><b>${label}</b> <code>${commit.slice(0, 12)}</code><span>${note}</span></div>
+  return html`<div class="row"><div class="who"><i class="key run${run}"></i><b>${label}</b> <code>${shortName(commit)}</code><span>${note}</span></div>
 <div>${interval !== null && rateGauge(failures / attempts, interval, Math.min(1, most), run)}</div>
 <p>${failures} of ${attempts} attempts failed${interval !== null && `: ${formatPercent(failures / attempts)}, with an interval of ${formatPercent(interval[0])} to ${formatPercent(interval[1])}`}</p></div>`;
 })}

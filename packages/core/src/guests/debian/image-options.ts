@@ -27,7 +27,7 @@ export interface DebianImageOptions {
   readonly diskSize?: string | undefined;
 }
 
-const SUITE = v.custom<string>(
+export const SUITE = v.custom<string>(
   (value) => typeof value === 'string' && /^[a-z][a-z0-9.-]{0,40}$/.test(value),
   "expected the name of a Debian release, such as 'bookworm' or 'trixie'",
 );

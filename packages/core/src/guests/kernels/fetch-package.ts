@@ -52,7 +52,7 @@ function isMissing(error: unknown): boolean {
 }
 
 /** Kernels of the next release are in the backports of a stable one. */
-function addBackports(suite: string): string {
+export function addBackports(suite: string): string {
   const expression = `s/ ${suite} main/ ${suite}-backports main/p`;
   return `sed -n '${expression}' "$1/etc/apt/sources.list" > "$1/etc/apt/sources.list.d/backports.list"`;
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { QmpilotError } from '../../errors.js';
@@ -42,8 +43,13 @@ export async function locateKernel(option: KernelOption, suite: string): Promise
   return path.endsWith('.deb') ? { kind: 'deb', path } : { kind: 'files', image: path };
 }
 
-/** Stands for the content of a kernel: of files, by their size and time. */
+/** Stands for the content of a kernel: of files, by their size and time; of a package, by its bytes, wherever it is. */
 export async function kernelKey(source: KernelSource): Promise<string> {
+  if (source.kind === 'deb') {
+    const bytes = createHash('sha256').update(source.kind);
+    for await (const chunk of createReadStream(source.path)) bytes.update(chunk);
+    return bytes.digest('hex').slice(0, 32);
+  }
   const hash = createHash('sha256').update(JSON.stringify(source));
   const files =
     source.kind === 'tree'
@@ -53,9 +59,7 @@ export async function kernelKey(source: KernelSource): Promise<string> {
             source.image,
             ...(source.modules === undefined ? [] : [source.modules, join(source.modules, 'modules.order')]),
           ]
-        : source.kind === 'deb'
-          ? [source.path]
-          : [];
+        : [];
   for (const file of files) {
     const info = await stat(file).catch(() => undefined);
     hash.update(`\0${info?.size}\0${info?.mtimeMs}`);

@@ -37,7 +37,8 @@ interface Predictive {
   readonly bursts: readonly { readonly entropy: number; readonly attempts: number }[];
 }
 
-interface Candidates {
+/** What a step is chosen from. */
+export interface Candidates {
   readonly history: History;
   readonly posterior: Posterior;
   readonly rates: { readonly before: RateModel; readonly after: RateModel };

@@ -87,6 +87,26 @@ export class Posterior {
     this.#update();
   }
 
+  /** Returns a posterior with the same attempts, and takes none of those that come after. */
+  copy(): Posterior {
+    const copy = new Posterior(this.#history, { before: this.#before, after: this.#after });
+    copy.#tested.push(...this.#tested.map((one) => ({ ...one })));
+    copy.#equal.push(...this.#equal);
+    copy.#groupOf.set(this.#groupOf);
+    copy.#containedIn.splice(0, 1, ...this.#containedIn);
+    copy.#sizes.splice(0, 1, ...this.#sizes);
+    copy.#members = this.#members;
+    copy.#groups = this.#groups;
+    copy.#isContradicted = this.#isContradicted;
+    copy.weights.set(this.weights);
+    return copy;
+  }
+
+  /** Returns the probability that a commit contains the culprit. */
+  probabilityInside(index: number): number {
+    return this.#groups.reduce((sum, { probability }, group) => sum + probability * this.shareInside(group, index), 0);
+  }
+
   /** Rules out what only one of two commits contains (`GOOD_END` is one, too): both fail equally often. */
   equate(one: number, other: number): void {
     for (const index of [one, other]) this.observe(index, { failures: 0, attempts: 0 });

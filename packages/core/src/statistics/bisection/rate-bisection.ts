@@ -2,6 +2,7 @@ import { QmpilotError } from '../../errors.js';
 import { checkCount, type Count } from '../count.js';
 import { type BisectionStep, chooseStep, type StepCosts } from './choice.js';
 import { Confirmation } from './confirmation.js';
+import { foresee } from './foresight.js';
 import { type HistoryCommit, History } from './history.js';
 import { GOOD_END, Posterior } from './posterior.js';
 import { JEFFREYS, RateModel, type RatePrior } from './rate-model.js';
@@ -97,6 +98,27 @@ export class RateBisection {
       skipped: this.#skipped,
       costs,
       maxAttempts,
+    });
+  }
+
+  /**
+   * Returns the commits that are likely to be built after a step of `next()`, should its attempts fail or not, the more likely ones
+   * first: they can be built while its attempts run. `certainty` is that of `culprits()`.
+   */
+  foresee(
+    step: BisectionStep,
+    costs: StepCosts,
+    { isBuilt, certainty = 0.95 }: { readonly isBuilt: (commit: string) => boolean; readonly certainty?: number },
+  ): readonly string[] {
+    return foresee(step, {
+      history: this.#history,
+      posterior: this.#posterior,
+      rates: this.#rates,
+      skipped: this.#skipped,
+      costs,
+      maxAttempts: 64,
+      isBuilt,
+      certainty,
     });
   }
 

@@ -2,19 +2,20 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { lstat, mkdir, readdir, readlink, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { QmpilotError } from '../errors.js';
-import { runGroup } from '../guests/build/run-group.js';
-import { removeDirectory } from '../util/files/remove-directory.js';
-import { requireProgram } from '../util/files/which.js';
-import { monotonicMs } from '../util/time/clock.js';
-import type { Repository } from './git/git.js';
-import type { BuildLine } from './journal.js';
-import type { BisectEvent } from './options.js';
+import { QmpilotError } from '../../errors.js';
+import { runGroup } from '../../guests/build/run-group.js';
+import { removeDirectory } from '../../util/files/remove-directory.js';
+import { requireProgram } from '../../util/files/which.js';
+import { monotonicMs } from '../../util/time/clock.js';
+import type { Repository } from '../git/git.js';
+import type { BuildLine } from '../journal.js';
+import type { BisectEvent } from '../options.js';
+import type { Builder, BuildRequest } from './builder.js';
 
 /** Exit statuses of a shell that cannot run a command. */
 const NO_COMMAND: ReadonlySet<number | string> = new Set([126, 127]);
 
-interface BuildsOptions {
+interface CommitBuildsOptions {
   readonly repository: Repository;
   /** The directory of the bisection. */
   readonly dir: string;
@@ -24,12 +25,12 @@ interface BuildsOptions {
 }
 
 /** Builds commits in a worktree of its own, one after the other, so that each build can use what the one before left. */
-export class Builds {
-  readonly #options: BuildsOptions;
+export class CommitBuilds implements Builder {
+  readonly #options: CommitBuildsOptions;
   readonly #worktree: string;
   #ready = false;
 
-  constructor(options: BuildsOptions) {
+  constructor(options: CommitBuildsOptions) {
     this.#options = options;
     this.#worktree = join(options.dir, 'source');
   }
@@ -71,9 +72,9 @@ export class Builds {
    * @throws {GUEST_BUILD} when an end does not build
    * @throws {ABORTED}: its processes are gone
    */
-  async build(commit: string, { isEnd }: { readonly isEnd: boolean }): Promise<BuildLine> {
+  async build(commit: string, request: BuildRequest): Promise<BuildLine> {
     await this.#checkOut(commit);
-    return this.#build({ commit, name: commit, isEnd });
+    return this.#build({ ...request, commit, name: commit });
   }
 
   /** Builds a commit in which another one is reverted. The line is that of `name`, which stands for it. */
@@ -81,26 +82,39 @@ export class Builds {
     const begun = monotonicMs();
     await this.#checkOut(commit);
     if (await this.#options.repository.revert(this.#worktree, culprit))
-      return this.#build({ commit, name, isEnd: false });
+      return this.#build({ commit, name, isEnd: false, signal: this.#options.signal });
     const reason = 'it does not revert cleanly';
     return { type: 'build', commit: name, reason, ms: Math.round(monotonicMs() - begun) };
   }
 
-  async #build({ commit, name, isEnd }: { commit: string; name: string; isEnd: boolean }): Promise<BuildLine> {
-    const { command, signal, tell } = this.#options;
+  async #build({
+    commit,
+    name,
+    isEnd,
+    signal,
+    ahead = false,
+  }: BuildRequest & { readonly commit: string; readonly name: string }): Promise<BuildLine> {
+    const { command, tell } = this.#options;
     const begun = monotonicMs();
     const out = this.directory(name);
     const lock = `${out}.lock`;
     await removeDirectory(out);
     await mkdir(out, { recursive: true, mode: 0o700 });
+    const flock = await requireProgram('flock', 'on Debian: apt-get install util-linux');
+    const args = ['-x', lock, 'sh', '-c', command];
     const { status, lines } = await runGroup({
-      program: await requireProgram('flock', 'on Debian: apt-get install util-linux'),
-      args: ['-x', lock, 'sh', '-c', command],
+      ...(ahead ? { program: 'nice', args: ['-n', '19', flock, ...args] } : { program: flock, args }),
       env: { QMPILOT_OUT: out, QMPILOT_COMMIT: commit },
       cwd: this.#worktree,
       what: `the build of ${commit.slice(0, 12)}`,
       onLine: (line) => tell({ type: 'build-output', commit, line }),
       signal,
+    }).catch(async (error: unknown) => {
+      if (ahead) {
+        await removeDirectory(out);
+        await rm(lock, { force: true });
+      }
+      throw error;
     });
     await rm(lock, { force: true });
     const ms = Math.round(monotonicMs() - begun);
