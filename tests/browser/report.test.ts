@@ -130,7 +130,7 @@ describe('report.html in Chromium', () => {
     expect(errors).toEqual([]);
   });
 
-  it('is not harmed by what a guest prints, wherever it ends up', async () => {
+  it('runs no code from guest text, wherever the report shows it', async () => {
     const begin = event({ at: 0, type: 'begin', columns: 1e9, rows: -1 });
     const findings = event({
       at: 5,

@@ -91,7 +91,7 @@ describe("JUnit's XML, checked by xmllint against the schemas of Ant and of Jenk
     expectValid(await junitOf([{ outcome: 'clean' }], { v: 9, name: 'damaged', startedAt: 'soon' }));
   });
 
-  it('is valid whatever a guest printed, and a reader gets the text with what XML cannot hold spelled out', async () => {
+  it('is valid XML whatever a guest printed, with escapes for characters that XML cannot contain', async () => {
     const file = await junitOf([failed(HOSTILE), unclear(HOSTILE)], { name: HOSTILE });
     expectValid(file);
     expect(query(file, 'count(//x)')).toBe('0');

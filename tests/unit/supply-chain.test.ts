@@ -9,7 +9,7 @@ const dependenciesOf = (path: string): [string, string][] => {
 };
 
 describe('what is installed', () => {
-  it('is pinned by the lockfile with a hash each, and comes from the registry alone', () => {
+  it('is pinned by the lockfile with a hash for each package, and comes from the registry only', () => {
     const lock = read('pnpm-lock.yaml');
     const resolutions = lock.match(/^ +resolution: .*$/gm) ?? [];
     expect(resolutions.length).toBeGreaterThan(100);
@@ -19,7 +19,7 @@ describe('what is installed', () => {
     expect(lock).not.toMatch(/https?:\/\/|git\+|tarball:/);
   });
 
-  it('runs no script of its own but esbuild’s', () => {
+  it('runs no install script except that of esbuild', () => {
     const allowed = /^allowBuilds:\n((?: {2}.*\n)*)/m.exec(read('pnpm-workspace.yaml'))?.[1] ?? '';
     const granted = allowed
       .split('\n')
@@ -29,7 +29,7 @@ describe('what is installed', () => {
     expect(read('pnpm-workspace.yaml')).toMatch(/^onlyBuiltDependencies:\n {2}- esbuild\n(?! {2}-)/m);
   });
 
-  it('with the packages that are published is of one version each', () => {
+  it('has an exact version for each dependency of the published packages', () => {
     const loose = ['packages/core/package.json', 'packages/cli/package.json']
       .flatMap(dependenciesOf)
       .filter(([, version]) => !/^(\d+\.\d+\.\d+|workspace:\*)$/.test(version));
@@ -38,7 +38,7 @@ describe('what is installed', () => {
 });
 
 describe('the guest image', () => {
-  it('is fetched by apt with its signatures checked', () => {
+  it('is fetched by apt, which checks signatures', () => {
     const folders = ['src/guests/build', 'src/guests/debian', 'src/guests/kernels', 'guest/build', 'guest/layer'];
     const sources = folders
       .flatMap((folder) => {
@@ -52,7 +52,7 @@ describe('the guest image', () => {
     expect(sources).not.toMatch(/trusted=yes|AllowUnauthenticated|AllowInsecure|--force-yes|no-check-gpg|http:\/\//i);
   });
 
-  it('takes npm packages by the hash that its lockfile has', () => {
+  it('has a hash in its lockfile for each npm package', () => {
     const { packages }: { readonly packages: Readonly<Record<string, { readonly integrity?: string }>> } = JSON.parse(
       read('packages/core/guest/npm-project/package-lock.json'),
     );

@@ -116,7 +116,7 @@ describe('what is not QMP', () => {
     await expect(QmpClient.fromStream(peer(''), { timeout: 50 })).rejects.toMatchObject({ code: 'TIMEOUT' });
   });
 
-  it('is refused when a message is larger than the limit', async () => {
+  it('is closed when a message exceeds the limit', async () => {
     await expect(
       QmpClient.fromStream(peer(`{"QMP": "${'x'.repeat(5000)}`), { limit: 1000, timeout: 2000 }),
     ).rejects.toMatchObject({ code: 'QMP_LINK' });

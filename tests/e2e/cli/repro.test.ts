@@ -151,7 +151,7 @@ describe('qmpilot repro', () => {
     });
   });
 
-  it('never lets guest text reach the terminal as it is', async () => {
+  it('escapes guest text before it reaches the terminal', async () => {
     const { stdout, stderr } = await qmpilot(['repro', QUICK, '--attempts', '2', '--out', join(dir, 'escape')]);
     expect(`${stdout}${stderr}`).toContain('\\x1b]52;c;ZXZpbA==\\x07');
     expect(`${stdout}${stderr}`).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f]/);

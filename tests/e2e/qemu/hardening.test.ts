@@ -74,7 +74,7 @@ const openToOthers = (paths: readonly string[]) =>
   paths.filter((path) => existsSync(path) && !lstatSync(path).isSymbolicLink() && (lstatSync(path).mode & 0o077) !== 0);
 
 describe('a QEMU of ours', () => {
-  it('runs under its seccomp filter, without default devices, configuration or network', async () => {
+  it('runs with a seccomp filter, without default devices, configuration or network', async () => {
     const { pid } = vm;
     expect(/^Seccomp:\s+(\d)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]).toBe('2');
     const { commandLine } = vm.facts;
@@ -86,7 +86,7 @@ describe('a QEMU of ours', () => {
     expect(JSON.stringify(seen)).not.toMatch(/Ethernet|VGA/);
   });
 
-  it('listens nowhere: its sockets have no name that anybody could connect to', () => {
+  it('has no listening sockets, and no sockets with a path', () => {
     const inodes = new Set(
       readdirSync(`/proc/${vm.pid}/fd`).flatMap(
         (fd) => /socket:\[(\d+)\]/.exec(linkOf(`/proc/${vm.pid}/fd/${fd}`))?.[1] ?? [],
@@ -106,7 +106,7 @@ describe('a QEMU of ours', () => {
     expect(listening.filter((fields) => inodes.has(fields[9] ?? ''))).toEqual([]);
   });
 
-  it('gets names with commas, equal signs and words of a shell as they are, and no shell sees them', async () => {
+  it('gets names with commas, equal signs and shell syntax unchanged', async () => {
     const devices = await vm.qmp.execute('query-block');
     expect(JSON.stringify(devices)).toContain(JSON.stringify(NAME).slice(1, -1));
     const { name } = await vm.qmp.execute('query-name');
@@ -120,7 +120,7 @@ describe('a QEMU of ours', () => {
 });
 
 describe('files of a VM', () => {
-  it('are this user’s alone: overlays, RAM, states, sockets, and a snapshot that is kept', async () => {
+  it('are accessible only to this user: overlays, RAM, states, sockets, saved snapshots', async () => {
     await vm.snapshot('ready');
     const fork = await vm.fork('ready');
     expect(everything(own).length).toBeGreaterThan(5);
@@ -144,7 +144,7 @@ describe('files of a VM', () => {
     expect(look(kept).status).not.toBe(0);
   });
 
-  it('are not loaded by QEMU when others could have changed them', async () => {
+  it('are refused when other users can write to them', async () => {
     chmodSync(kept, 0o777);
     await expect(openSnapshot(kept)).rejects.toMatchObject({
       code: 'SNAPSHOT',
@@ -170,7 +170,7 @@ describe('the network of a guest', () => {
   it.each([
     ['restricted', ''],
     ['user', 'host\n'],
-  ] as const)('%s: a server on the loopback of the host says %j', async (network, answer) => {
+  ] as const)('with network %s, a request to a server on the loopback of the host gets %j', async (network, answer) => {
     await using guest = await boot(debian({ network }), { cache: true });
     await guest.exec(
       'ip link set lo up; for card in /sys/class/net/e*; do ip link set ${card##*/} up; ip addr add 10.0.2.15/24 dev ${card##*/}; done',

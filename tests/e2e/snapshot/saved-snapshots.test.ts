@@ -46,7 +46,7 @@ describe('a saved snapshot', () => {
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  it('starts guests after its VM has gone, and nothing they write reaches it: same hashes before and after', async () => {
+  it('starts guests after its VM has closed, and its files have the same hashes before and after', async () => {
     const before = await hashes(path);
     const snapshot = await openSnapshot(path);
     const forks = await snapshot.fork({ count: 2 });

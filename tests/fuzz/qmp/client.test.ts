@@ -105,7 +105,7 @@ describe('whatever a peer writes', () => {
   );
 
   it(
-    'a guest agent client settles every call, with an error of the family at most',
+    'a guest agent client settles every call, and rejects only with a QmpilotError',
     async () => {
       let runs = 0;
       await fuzz(

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { ConsoleLog } from './console-log.js';
 
-it('the log of a console keeps the newest bytes, in two files of limited size', () => {
+it('the log of a console keeps the newest bytes in two files of limited size', () => {
   const dir = mkdtempSync(join(tmpdir(), 'qmpilot-log-'));
   try {
     const log = new ConsoleLog(join(dir, 'console.log'), 100);

@@ -88,7 +88,7 @@ describe('the names of vms', () => {
     server.close();
   });
 
-  it('lie in folders that nobody else may enter, and refuse one that others may', async () => {
+  it('have folders of mode 0700, and are refused when others can enter them', async () => {
     const directory = await claim(record('web'));
     expect(statSync(directory).mode & 0o777).toBe(0o700);
     chmodSync(join(dir, 's', 'vms'), 0o755);
@@ -98,7 +98,7 @@ describe('the names of vms', () => {
     });
   });
 
-  it('refuse a state folder whose socket path would be too long, before anything is started', async () => {
+  it('are refused when the path of the socket would be too long', async () => {
     vi.stubEnv('QMPILOT_STATE', join(dir, 'x'.repeat(100)));
     await expect(claim(record('web'))).rejects.toMatchObject({
       code: 'USAGE',

@@ -109,12 +109,12 @@ function expectHarmless(text: string, ownColours = false): void {
 afterEach(() => vi.restoreAllMocks());
 
 describe('what a hostile guest prints', () => {
-  it('reaches no terminal by the lines of a run', () => {
+  it('is escaped in the lines of a run', () => {
     for (const parallel of [true, false])
       for (const event of EVENTS) expectHarmless(renderEvent(event, 2, parallel) ?? '');
   });
 
-  it.each([20, 80, 1000])('reaches no terminal by the live block, %i columns wide', (columns) => {
+  it.each([20, 80, 1000])('is escaped in the live block, %i columns wide', (columns) => {
     const state = new ProgressState();
     for (const event of EVENTS) {
       state.take(event, 1);
@@ -133,7 +133,7 @@ describe('what a hostile guest prints', () => {
     expectHarmless(githubAnnotations(HOSTILE, summary));
   });
 
-  it('reaches no terminal by logs, wherever its bytes are cut', () => {
+  it('is escaped in logs, also across chunks', () => {
     const bytes = Buffer.from(`${HOSTILE}\nnext\n`);
     for (let size = 1; size < bytes.length; size += 3) {
       const log = new GuestLog();
@@ -143,7 +143,7 @@ describe('what a hostile guest prints', () => {
     }
   });
 
-  it('reaches no terminal by JSON, which gives it back whole', () => {
+  it('is escaped in JSON, which a parser reads back unchanged', () => {
     const text = renderJson(record, false);
     expectHarmless(text);
     expect(JSON.parse(text)).toEqual(record);
@@ -151,7 +151,7 @@ describe('what a hostile guest prints', () => {
 
   it('reaches no terminal by a screen', () => expectHarmless(visible(HOSTILE)));
 
-  it.each([[[]], [['--json']]])('reaches no terminal by scan %j', async (options) => {
+  it.each([[[]], [['--json']]])('is escaped in the output of scan %j', async (options) => {
     const dir = mkdtempSync(join(tmpdir(), 'qmpilot-hostile-'));
     let out = '';
     for (const stream of [process.stdout, process.stderr])

@@ -28,7 +28,7 @@ describe('the filter between a guest and the terminal of its user', () => {
     expect(filtered(`a${sequence}b`)).toBe('ab');
   });
 
-  it('does the same however the bytes are cut', () => {
+  it('filters a sequence that arrives in several chunks', () => {
     const pieces = fc.array(
       fc.constantFrom(
         'text',

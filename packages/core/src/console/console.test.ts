@@ -185,7 +185,7 @@ describe('Console', () => {
     expect(warned).toHaveBeenCalledOnce();
   });
 
-  it('holds a bounded window of text while a guest floods it', async () => {
+  it('keeps a limited amount of text while a guest floods it', async () => {
     const [near, far] = duplexPair();
     const channel = new Channel('ttyS0');
     channel.attach(near);

@@ -64,7 +64,7 @@ describe('images in the cache', () => {
     },
   );
 
-  it('takes a folder that others may write to for no image: its kernel could be anybody’s', async () => {
+  it('ignores an image in a folder that others can write to', async () => {
     const dir = await putImage(KEY_A);
     await chmod(dir, 0o722);
     expect([await findImage(KEY_A, cache), await listImages(cache)]).toEqual([undefined, []]);

@@ -173,7 +173,7 @@ describe('hostile bytes', () => {
     expect(await client.executeUntyped('b')).toBe(1);
   });
 
-  it('above the limit end the link, and say so', async () => {
+  it('end the connection with an error when they exceed the limit', async () => {
     const peer = ScriptedPeer.greeting();
     const client = await QmpClient.fromStream(peer.stream, { limit: 1000 });
     const call = client.execute('query-name');

@@ -3,7 +3,7 @@ import { record, RUN } from '../run-files/run.fixture.js';
 import { toJUnit } from './junit.js';
 
 describe('toJUnit', () => {
-  it('orders by index, tells failures from errors, and lets no guest text be markup or be unreadable for a parser', () => {
+  it('orders attempts by index, distinguishes failures from errors, and escapes guest text', () => {
     const finding = {
       kind: 'bug',
       severity: 'error' as const,

@@ -127,7 +127,7 @@ describe('renderMarkdown', () => {
     expect(text.match(/^# /gm)).toHaveLength(3);
   });
 
-  it('keeps guest text within code, so that nobody is called and nothing is rendered', () => {
+  it('puts guest text into code spans and blocks, where mentions and markup have no effect', () => {
     const text = renderMarkdown(
       runOf('', {
         run: { ...whole.run, name: HOSTILE, environment: [{ name: HOSTILE, value: HOSTILE }] },
@@ -142,7 +142,7 @@ describe('renderMarkdown', () => {
 });
 
 describe('fence and span', () => {
-  it('cannot be ended by what is in them', () => {
+  it('cannot be ended by backticks in the text', () => {
     const nasty = fc
       .array(fc.constantFrom('`', '``', '```', '\n', 'x', '~~~', ' '), { maxLength: 30 })
       .map((pieces) => pieces.join(''));

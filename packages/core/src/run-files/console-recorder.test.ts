@@ -12,7 +12,7 @@ beforeEach(async () => {
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
 describe('the console of an attempt', () => {
-  it('is kept with its times, and of a flood the beginning and the end', async () => {
+  it('is recorded with timestamps; of a flood, the beginning and the end are kept', async () => {
     let [now, cuts] = [0, 0];
     const recorder = new ConsoleRecorder(
       dir,
@@ -39,7 +39,7 @@ describe('the console of an attempt', () => {
     expect([cuts, recorder.dropped]).toEqual([1, 8]);
   });
 
-  it('that is not whole says so among the events of its attempt, with what is missing', async () => {
+  it('reports in the events of the attempt which bytes of the console are missing', async () => {
     const files = new AttemptFiles(dir, () => 5);
     for (let mebibytes = 0; mebibytes < 66; mebibytes += 1) files.console.write(Buffer.alloc(1 << 20, 'x'));
     files.close();

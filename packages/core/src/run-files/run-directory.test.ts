@@ -41,7 +41,7 @@ describe('a run directory', () => {
     }
   });
 
-  it('is not one that holds links, through which files elsewhere would be written', async () => {
+  it('is refused when it contains links', async () => {
     const victim = join(dir, 'victim');
     for (const name of ['attempts.jsonl', 'run.json.partial', 'attempts']) {
       await rm(join(dir, 'run'), { recursive: true, force: true });
@@ -62,7 +62,7 @@ describe('a run directory', () => {
     expect(await readFile(victim, 'utf8')).toBe('kept');
   });
 
-  it.runIf(process.getuid?.() === 0)('is not one that another user has put there', async () => {
+  it.runIf(process.getuid?.() === 0)('is refused when it belongs to another user', async () => {
     await mkdir(join(dir, 'run'));
     await chown(join(dir, 'run'), 65_534, 65_534);
     await expect(Journal.create(join(dir, 'run'), RUN)).rejects.toMatchObject({

@@ -41,14 +41,14 @@ const build = () =>
   });
 
 describe('packages of the guest image', () => {
-  it('are not taken from an archive that nobody signed', async () => {
+  it('are refused from an unsigned archive', async () => {
     await expect(build()).rejects.toMatchObject({
       code: 'GUEST_BUILD',
       message: expect.stringContaining('is not signed'),
     });
   });
 
-  it('are not taken from an archive that someone else signed', async ({ skip }) => {
+  it('are refused from an archive that another key signed', async ({ skip }) => {
     const home = join(dir, 'gnupg');
     mkdirSync(home, { mode: 0o700 });
     const gpg = (...args: string[]) =>

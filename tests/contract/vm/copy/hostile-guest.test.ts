@@ -53,7 +53,7 @@ describe('copyOut from a hostile guest', () => {
     ['a name with a NUL', { name: 'a', pax: { path: 'a\0b' } }],
     ['a name that no file can have', { name: 'a', pax: { path: 'n'.repeat(300) } }],
     ['a link to a name that none can have', { name: 'a', type: 'symlink', linkname: 'n'.repeat(5000) }],
-  ])('take nothing from a guest that sends %s', async (_what, header) => {
+  ])('refuses an archive with %s', async (_what, header) => {
     const copying = copyOut(
       await hostile([
         [{ name: 'good' }, 'x'],
@@ -71,7 +71,7 @@ describe('copyOut from a hostile guest', () => {
     ]).toEqual([false, false, false]);
   });
 
-  it('end at an invalid entry, though the guest sends nothing more and does not end', async () => {
+  it('ends at an invalid entry when the guest then sends nothing more', async () => {
     const copying = copyOut(
       await hostile([[{ name: '../evil' }, 'x']], 'sleep 1000'),
       join(work, 'tree'),
@@ -82,7 +82,7 @@ describe('copyOut from a hostile guest', () => {
     expect((await shell.exec('echo on')).stdout).toBe('on\n');
   });
 
-  it('write nothing through a link, make none that leads out, and no device', async () => {
+  it('skips links that lead out of the folder and devices, and writes nothing through them', async () => {
     const shell = await hostile([
       [{ name: 'out', type: 'symlink', linkname: work }],
       [{ name: 'out/evil' }, 'x'],
@@ -98,7 +98,7 @@ describe('copyOut from a hostile guest', () => {
     expect(readlinkSync(join(work, 'tamed/in'))).toBe('out/evil');
   });
 
-  it('write nothing through a link that stays inside either', async () => {
+  it('refuses to write through a link that stays inside the folder', async () => {
     const copying = copyOut(
       await hostile([
         [{ name: 'real', type: 'directory' }],
@@ -112,7 +112,7 @@ describe('copyOut from a hostile guest', () => {
     await expect(copying).rejects.toMatchObject({ code: 'COPY_FAILED' });
   });
 
-  it('make no link that leads out by way of another one', async () => {
+  it('skips a link that leads out of the folder through another link', async () => {
     const report = await copyOut(
       await hostile([
         [{ name: 'p/q/r', type: 'directory', mode: 0o755 }],
@@ -128,7 +128,7 @@ describe('copyOut from a hostile guest', () => {
     expect(realpathSync(join(work, 'chained/p/q/r/fine'))).toBe(realpathSync(join(work, 'chained/p/q')));
   });
 
-  it('make a file of a file only, though the guest sends a link or a folder of that name', async () => {
+  it('refuses a link or a folder when a file was requested', async () => {
     for (const header of [
       { name: 'file', type: 'symlink', linkname: 'other' },
       { name: 'file', type: 'directory' },
@@ -144,7 +144,7 @@ describe('copyOut from a hostile guest', () => {
     expect(lstatSync(join(work, 'linked'), { throwIfNoEntry: false })).toBeUndefined();
   });
 
-  it('give nobody else the right to write, nor anybody another’s rights, and bring a folder that is closed over whole', async () => {
+  it('drops write permission for others and set-user-ID bits, and copies a folder without permissions completely', async () => {
     const entries = [
       [{ name: 'open', type: 'directory', mode: 0o2777 }],
       [{ name: 'open/set', mode: 0o6777 }, 'x'],
@@ -159,7 +159,7 @@ describe('copyOut from a hostile guest', () => {
     expect(modes).toEqual([0o755, 0o755, 0o400, 0o500, 0o555]);
   });
 
-  it('take no more than maxBytes, and no archive that says much and brings nothing', async () => {
+  it('refuses more than maxBytes, and a header that announces a name of 8 GiB', async () => {
     await expect(copyOut(shell, join(work, 'tree'), join(work, 'much'), { maxBytes: 1_000_000 })).rejects.toMatchObject(
       { code: 'OUTPUT_LIMIT' },
     );
@@ -193,7 +193,7 @@ describe('copyOut from a hostile guest', () => {
     expect((process.memoryUsage().rss - before) / 2 ** 20).toBeLessThan(100);
   });
 
-  it('say that it is no archive when the guest sends something else', async () => {
+  it('fails when the guest sends something that is not an archive', async () => {
     await expect(
       copyOut(sending('head -c 5000 /dev/urandom'), join(work, 'tree'), join(work, 'noise'), {}),
     ).rejects.toMatchObject({ code: 'COPY_FAILED' });

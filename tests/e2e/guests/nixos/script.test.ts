@@ -22,7 +22,7 @@ describe('a guest started by a script with the interface of qemu-vm.nix, root on
   });
   afterAll(() => vm?.close());
 
-  it('boots, and says of itself what QEMU says, not what we think', async () => {
+  it('boots, and takes its facts from QEMU', async () => {
     expect(vm.facts).toMatchObject({
       machine: expect.stringMatching(/^pc-i440fx/),
       cpu: 'max',

@@ -160,7 +160,7 @@ describe('what is left behind', () => {
     expect(leftoversSince(before)).toEqual([]);
   });
 
-  it('is nothing, when a controller without the rights of root is killed by SIGKILL', async () => {
+  it('leaves no process and no file when a controller without root rights is killed by SIGKILL', async () => {
     const before = leftovers();
     const script = `import { boot, debian } from ${JSON.stringify(CORE)};
       const vm = await boot(debian({ defect: 'io-uring-unlocked-flush' }));

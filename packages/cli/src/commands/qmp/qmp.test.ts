@@ -77,6 +77,6 @@ describe('a typed line', () => {
   });
 });
 
-it('prints no control character of an answer', () => {
+it('escapes control characters in an answer', () => {
   expect(renderJson({ name: '\u001b[2J\u009b1m\u202e' }, false)).toBe('{"name":"\\u001b[2J\\u009b1m\\u202e"}');
 });

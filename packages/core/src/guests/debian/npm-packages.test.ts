@@ -51,7 +51,7 @@ describe('fetchPackages', () => {
     expect(packed?.bytes.toString()).toBe('one');
   });
 
-  it('refuses a package that is not the one in the lockfile', async () => {
+  it('refuses a package whose hash differs from the lockfile', async () => {
     await withNpm(PACKS);
     const fetching = fetchPackages(
       [{ spec: 'one@1.0.0', integrity: sha512('other') }],

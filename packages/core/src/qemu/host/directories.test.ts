@@ -82,13 +82,13 @@ describe('the sweep of what dead controllers left', () => {
     ['a controller that lives', () => `${process.pid} ${startOf(process.pid)} ${PLACE}\n`],
     ['a controller in another container, whose pids are not seen here', () => `${NOBODY} 1 pid:[1] ${BOOT}\n`],
     ['one whose note is not written yet', () => ''],
-  ])('leaves the folder of %s', async (_what, owner) => {
+  ])('keeps the folder of %s', async (_what, owner) => {
     const path = left('qmpilot-alive', owner());
     await sweep();
     expect(existsSync(path)).toBe(true);
   });
 
-  it('leaves what another user has put under such a name, and follows no link', async () => {
+  it('keeps files of another user with such a name, and follows no link', async () => {
     const elsewhere = left('elsewhere');
     symlinkSync(elsewhere, join(parent, 'qmpilot-link'));
     writeFileSync(join(parent, 'qmpilot-file'), '');
@@ -103,7 +103,7 @@ describe('the sweep of what dead controllers left', () => {
 });
 
 describe('the folders of a controller', () => {
-  it('are for this user alone, whatever the umask, and go', async () => {
+  it('have mode 0700 whatever the umask, and are removed', async () => {
     const umask = process.umask(0);
     try {
       const { disk, memory } = await acquireHostDirectories();

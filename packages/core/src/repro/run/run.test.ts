@@ -210,7 +210,7 @@ describe('runScenario', () => {
     expect(seeds.slice(0, 2)).toEqual(seeds.slice(2));
   });
 
-  it('refuses a run directory that holds something, and attachments outside of the attempt', async () => {
+  it('refuses a run directory that is not empty, and attachments outside of the attempt', async () => {
     await writeFile(join(dir, 'precious'), 'x');
     await expect(
       runScenario(

@@ -61,7 +61,7 @@ function agent(answers: Readonly<Record<string, unknown>>): GuestAgentShell {
 
 describe('a guest that answers on the console shell', () => {
   it.each(['', 'NaN', '-1', '256', '1e2', '0x1', '99999', 'k', '7 '])(
-    'with %j for an exit code has lost its shell, and gave no number',
+    'is refused as a shell when it sends %j as an exit code',
     async (said) => {
       const shell = consoleShell((verb, nonce, say) =>
         say(
@@ -79,7 +79,7 @@ describe('a guest that answers on the console shell', () => {
     },
   );
 
-  it('gives no more than maxOutput by beginning its outputs again and again', async () => {
+  it('cannot exceed maxOutput by restarting its output', async () => {
     let given = 0;
     const shell = consoleShell((verb, nonce, say) => {
       if (verb !== 'exec') return;
@@ -97,7 +97,7 @@ describe('a guest that answers on the console shell', () => {
     });
   });
 
-  it('in a million pieces of a byte takes the memory of a million bytes', async () => {
+  it('uses memory in proportion to the bytes when each arrives alone', async () => {
     const shell = consoleShell((verb, nonce, say) => {
       if (verb !== 'exec') return;
       say(mark('B', nonce, ''));
@@ -120,7 +120,7 @@ describe('a guest that answers on the console shell', () => {
     expect(most / 2 ** 20).toBeLessThan(20);
   }, 60_000);
 
-  it('is killed when it streams on to a reader who does not read', async () => {
+  it('is killed when it streams to a reader that does not read', async () => {
     const shell = consoleShell((verb, nonce, say) => {
       if (verb !== 'flow') return;
       say(mark('S', nonce, ''));
@@ -163,7 +163,7 @@ describe('a guest that answers as the guest agent', () => {
     ['guest-exec-status', { 'exited': true, 'out-data': 7 }],
     ['guest-exec-status', { 'exited': true, 'err-data': {} }],
     ['guest-exec-status', { 'exited': true, 'out-data': Buffer.from('999\n').toString('base64') }],
-  ])('to %s with %j has no shell', async (command, said) => {
+  ])('is refused as a shell when it answers %s with %j', async (command, said) => {
     await expect(
       agent({ 'guest-exec': { pid: 1 }, 'guest-exec-status': STATUS, [command]: said }).exec('true', { timeout: '5s' }),
     ).rejects.toMatchObject({ code: 'SHELL_LOST' });
@@ -186,7 +186,7 @@ describe('a guest that answers on the serial console', () => {
     };
   }
 
-  it('with a line that never ends is held to what one frame takes', async () => {
+  it('is limited to the size of one frame when its line never ends', async () => {
     const guest = link();
     const endless = Buffer.alloc(1 << 16, 0xc0);
     const flood = async (count: number) => {
@@ -202,7 +202,7 @@ describe('a guest that answers on the serial console', () => {
     expect(await guest.link.frame('a frame', { timeout: 1000 })).toMatchObject({ number: 1, letter: 'o' });
   });
 
-  it('with frames that nobody asked for has a few of them kept', async () => {
+  it('has only a few of its unrequested frames kept', async () => {
     const guest = link();
     for (let count = 0; count < 500; count += 1) await guest.say(ours(`${NONCE} 1 o 1 3\nAAAA\n`));
     let kept = 0;

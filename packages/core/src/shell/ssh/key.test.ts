@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { expect, it } from 'vitest';
 import { openSsh } from './index.js';
 
-it('an SSH key is made for each vm, and its private half goes neither into the guest nor to the disk', async () => {
+it('an SSH key is created for each VM, and its private part is neither in the guest nor on disk', async () => {
   const before = readdirSync(tmpdir());
   const scripts: string[] = [];
   const guest = (name: string) => ({

@@ -14,7 +14,7 @@ describe('what killed writers of snapshots left', () => {
   });
   afterEach(() => rmSync(dir, { recursive: true }));
 
-  it('is removed where it is a folder of ours: in /tmp anybody may have put something there', async () => {
+  it('is removed when it is a folder of this user', async () => {
     const made = (name: string) => mkdirSync(join(dir, name));
     made(`.x.partial-${NOBODY}-abc`);
     made(`.x.partial-${process.pid}-abc`);

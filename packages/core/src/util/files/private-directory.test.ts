@@ -35,7 +35,7 @@ describe('a private folder', () => {
     });
   });
 
-  it('is refused when it is a link, though to a folder of ours', async () => {
+  it('is refused when it is a link, even to a folder of this user', async () => {
     mkdirSync(join(dir, 'real'), { mode: 0o755 });
     symlinkSync('real', join(dir, 'link'));
     await expect(ensurePrivateDirectory(join(dir, 'link'))).rejects.toMatchObject({ code: 'IO' });

@@ -4,7 +4,7 @@ import type { ExecOptions } from '../../shell/exec-options.js';
 import type { Shell } from '../../shell/shell.js';
 import { pollSystemd } from './poll-systemd.js';
 
-it('systemd is asked for little each time, and of 32 units, whatever the guest answers', async () => {
+it('each query to systemd is short and names at most 32 units, whatever the guest answers', async () => {
   const end = new AbortController();
   const asked: { readonly command: string; readonly maxOutput: number }[] = [];
   const jobs = Array.from({ length: 1000 }, (_, index) => `${index} unit-${index}.service stop running`).join('\n');
