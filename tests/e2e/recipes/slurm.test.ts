@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { AttemptRecord } from '@qmpilot/core';
 import { readRuns } from '@qmpilot/core/report';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { makeTinyGuest } from '../../support/tiny-guest.js';
 
 const run = promisify(execFile);
@@ -72,11 +72,11 @@ PartitionName=all Nodes=${node} Default=YES State=UP
   );
   const files = ['key', 'log', 'pid', 'seed'].map((name) => `--${name}-file=${join(munge, name)}`);
   start('munged', '--foreground', '--force', `--socket=${socket}`, ...files);
-  await expect.poll(() => existsSync(socket), { timeout: 30_000 }).toBe(true);
+  await vi.waitUntil(() => existsSync(socket), { timeout: 30_000 });
   start('slurmctld', '-D');
   start('slurmd', '-D');
   const state = () => run('sinfo', ['--noheader', '--format=%t'], { env }).then(({ stdout }) => stdout.trim(), String);
-  await expect.poll(state, { timeout: 60_000, interval: 200 }).toBe('idle');
+  await vi.waitUntil(async () => (await state()) === 'idle', { timeout: 60_000, interval: 200 });
 }
 
 const attemptsOf = (shard: number): AttemptRecord[] => {
@@ -115,9 +115,10 @@ describe.runIf(process.env['QMPILOT_TEST_SLURM'] === '1')('the Slurm recipe', ()
     await expect.poll(() => attemptsOf(1).length, { timeout: 120_000, interval: 20 }).toBeGreaterThan(0);
     await run('scontrol', ['requeue', `${array}_1`], { env });
     const before = attemptsOf(1);
-    // Slurm waits two minutes before it starts a requeued task.
-    const restart = () => run('scontrol', ['update', `JobId=${array}_1`, 'StartTime=now'], { env });
-    await expect.poll(() => restart().then(() => true, String), { timeout: 60_000, interval: 500 }).toBe(true);
+    // Slurm waits two minutes before it starts a requeued task, unless it is told to start it.
+    const reason = () => run('squeue', ['--noheader', '--format=%r', `--jobs=${array}_1`], { env });
+    await expect.poll(async () => (await reason()).stdout.trim(), { timeout: 60_000, interval: 100 }).toBe('BeginTime');
+    await run('scontrol', ['update', `JobId=${array}_1`, 'StartTime=now'], { env });
     await submit('--wait', `--dependency=afterany:${array}`, MERGE, join(dir, 'run'));
 
     const shards = [1, 2, 3, 4];
