@@ -7,8 +7,11 @@ import { PACKAGES } from './pack.mjs';
 const LIST = 'THIRD-PARTY-LICENSES.md';
 /** What may be installed with us: licenses that ask for no more than to be named. */
 const ALLOWED = new Set(['MIT', 'ISC', 'BSD-2-Clause', 'BSD-3-Clause', 'Apache-2.0', '0BSD', 'Unlicense']);
-/** Part of dist/report-page/page.js, so its license has to travel with it. */
-const BUNDLED = { '@qmpilot/core': ['@xterm/headless'] };
+/** Packages that are part of files in dist, so their licenses have to travel with them. */
+const BUNDLED = {
+  '@qmpilot/core': { '@xterm/headless': '`dist/report-page/page.js`, and of each report.html', 'valibot': '`dist`' },
+  'qmpilot': { commander: '`dist/bin.js`' },
+};
 /** The package has no license file: its license's text, from the project's repository. */
 const TEXTS = {
   '@xterm/headless': `Copyright (c) 2017-2019, The xterm.js authors (https://github.com/xtermjs/xterm.js)
@@ -45,7 +48,8 @@ function folderOf(name, from) {
 
 function collect(from, manifest, found = new Map()) {
   const optional = Object.keys(manifest.optionalDependencies ?? {});
-  for (const name of new Set([...Object.keys(manifest.dependencies ?? {}), ...optional])) {
+  const bundled = Object.keys(BUNDLED[manifest.name] ?? {});
+  for (const name of new Set([...Object.keys(manifest.dependencies ?? {}), ...optional, ...bundled])) {
     if (name.startsWith('@qmpilot/')) continue;
     const folder = folderOf(name, from);
     if (folder === undefined) {
@@ -79,17 +83,25 @@ function listOf({ folder, manifest }) {
   const lines = [
     '# Licenses of third parties',
     '',
-    `What npm installs with \`${manifest.name}\`${manifest.name === 'qmpilot' ? ', beside what `@qmpilot/core` lists' : ''}.`,
+    `What npm installs with \`${manifest.name}\`, or what is bundled into it${manifest.name === 'qmpilot' ? ', beside what `@qmpilot/core` lists' : ''}.`,
     '',
     '| package | version | license |',
     '|---|---|---|',
     ...all.map(({ name, version, license }) => `| ${name} | ${version} | ${license} |`),
   ];
-  const bundled = all.filter(({ name }) => BUNDLED[manifest.name]?.includes(name));
-  if (bundled.length > 0)
-    lines.push('', '## Bundled', '', 'These are part of `dist/report-page/page.js`, and of each report.html.');
+  const bundled = all.filter(({ name }) => BUNDLED[manifest.name]?.[name] !== undefined);
+  if (bundled.length > 0) lines.push('', '## Bundled');
   for (const dependency of bundled)
-    lines.push('', `### ${dependency.name} ${dependency.version}`, '', '```text', textOf(dependency), '```');
+    lines.push(
+      '',
+      `### ${dependency.name} ${dependency.version}`,
+      '',
+      `Part of ${BUNDLED[manifest.name][dependency.name]}.`,
+      '',
+      '```text',
+      textOf(dependency),
+      '```',
+    );
   return `${lines.join('\n')}\n`;
 }
 

@@ -1,6 +1,6 @@
 import { parseDuration } from '@qmpilot/core';
-import { parseShard, type Shard } from '@qmpilot/core/report';
-import { parseRateGoal } from '@qmpilot/core/statistics';
+import { parseRateGoal, parseShard } from '@qmpilot/core/internal';
+import type { Shard } from '@qmpilot/core/report';
 import { InvalidArgumentError } from 'commander';
 
 /** Adds the value of an option that may be given several times. */

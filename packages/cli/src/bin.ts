@@ -4,7 +4,6 @@ import { CommanderError } from 'commander';
 import { EXIT, exitCodeOf } from './exit-codes.js';
 import { InterruptedError } from './interrupt.js';
 import { createProgram } from './program.js';
-import { printError } from './render/errors.js';
 import { watchForUncaught } from './uncaught.js';
 
 // A reader that closes the pipe early (`| head`) is not an error; what was found by then stays the exit status.
@@ -23,6 +22,7 @@ try {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.fine : EXIT.usage;
   else if (error instanceof InterruptedError) process.exitCode = error.exitCode;
   else {
+    const { printError } = await import('./render/errors.js');
     printError(error);
     process.exitCode = exitCodeOf(error);
   }

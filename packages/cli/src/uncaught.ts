@@ -1,6 +1,5 @@
 import { isQmpilotError } from '@qmpilot/core';
 import { EXIT } from './exit-codes.js';
-import { printError } from './render/errors.js';
 import { ScenarioFailure } from './scenario-failure.js';
 
 let current: AbortController | undefined;
@@ -20,8 +19,9 @@ export function watchForUncaught(): void {
       );
       return;
     }
-    printError(error);
-    process.exit(EXIT.cannotTell);
+    void import('./render/errors.js')
+      .then(({ printError }) => printError(error))
+      .finally(() => process.exit(EXIT.cannotTell));
   };
   process.on('uncaughtException', end('uncaught exception in the scenario'));
   process.on('unhandledRejection', end('unhandled promise rejection in the scenario'));

@@ -23,7 +23,7 @@ export { boot } from './vm/start/boot.js';
 export type { BootOptions } from './vm/start/boot-options.js';
 export { openSnapshot } from './vm/start/open-snapshot.js';
 export type { OpenSnapshotOptions } from './vm/start/open-snapshot.js';
-export { listSavedSnapshots, removeSavedSnapshots } from './snapshot/saved/cache.js';
+export { listSavedSnapshots, removeSavedSnapshots } from './snapshot/saved-snapshots.js';
 export type { SavedSnapshot } from './snapshot/saved/cache.js';
 
 export type { VmFacts } from './qemu/vm-facts.js';
@@ -52,7 +52,7 @@ export type { OpenShellOptions, VmExecOptions } from './vm/shells/shell-options.
 export type { DStateFinding, Finding, PoweroffStallFinding, Severity, StackFrame, TaskRef } from './detect/finding.js';
 export type { KernelLogFinding, KernelLogKind } from './detect/kernel-log/kernel-log-finding.js';
 
-export { runScenario } from './repro/run/run.js';
+export { runScenario } from './repro/run/run-scenario.js';
 export type { RunOptions } from './repro/run/run-options.js';
 export { defineScenario } from './repro/scenario.js';
 export type { AttemptContext, FailOptions, PrepareContext, Scenario } from './repro/scenario.js';

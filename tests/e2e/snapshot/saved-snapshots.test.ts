@@ -6,11 +6,7 @@ import { join } from 'node:path';
 import { boot, debian, direct, openSnapshot, type Snapshot, type Vm } from '@qmpilot/core';
 import { openPreparedSnapshot, savePreparedSnapshot } from '@qmpilot/core/internal';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  boundCache,
-  listSavedSnapshots,
-  removeSavedSnapshots,
-} from '../../../packages/core/src/snapshot/saved/cache.js';
+import { boundCache, listSaved, removeSaved } from '../../../packages/core/src/snapshot/saved/cache.js';
 import { makeTinyGuest } from '../../support/tiny-guest.js';
 
 const GUEST = debian({ defect: 'io-uring-unlocked-flush' });
@@ -199,16 +195,16 @@ describe('a saved snapshot', () => {
     await snapshot?.close();
     expect(await openPreparedSnapshot({ ...request, source: 'abd' })).toBeUndefined();
     expect(await openPreparedSnapshot({ ...request, boot: { memoryMiB: 512 } })).toBeUndefined();
-    const listed = await listSavedSnapshots(cacheDir);
+    const listed = await listSaved(cacheDir);
     expect(listed).toMatchObject([
       { name: expect.stringMatching(/^my-test-[0-9a-f]{16}$/), guest: GUEST.name, memoryMiB: 1024 },
     ]);
     expect(listed[0]?.bytes).toBeLessThan(1024 * 2 ** 20);
     expect(await boundCache(1, listed[0]?.name ?? '', cacheDir)).toEqual([]);
     expect(await readdir(join(cacheDir, 'snapshots'))).toEqual([listed[0]?.name]);
-    await expect(removeSavedSnapshots(['nope'], cacheDir)).rejects.toMatchObject({ code: 'NOT_FOUND' });
-    expect(await removeSavedSnapshots(['my-test'], cacheDir)).toEqual([listed[0]?.name]);
-    expect(await listSavedSnapshots(cacheDir)).toEqual([]);
+    await expect(removeSaved(['nope'], cacheDir)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(await removeSaved(['my-test'], cacheDir)).toEqual([listed[0]?.name]);
+    expect(await listSaved(cacheDir)).toEqual([]);
   });
 });
 

@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
 import { QmpilotError } from '@qmpilot/core';
-import { connectTo } from './client-socket.js';
 import { requireRunning } from './state.js';
 import { PROTOCOL, type Args, type Event, type Result, type Verb } from './verbs.js';
 import { fromWireError, readMessages, sendMessage, type Message, type WireError } from './wire.js';
@@ -26,6 +25,7 @@ export async function call<V extends Verb>(
 ): Promise<Result<V>> {
   const { signal } = options;
   const vm = await requireRunning(name);
+  const { connectTo } = await import('./client-socket.js');
   const socket = await connectTo(vm.socket).catch((cause: unknown) => {
     throw new QmpilotError('CLOSED', `the VM ${name} is still starting, or is ending`, {
       cause,

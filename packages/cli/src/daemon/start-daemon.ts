@@ -7,11 +7,8 @@ import { Readable } from 'node:stream';
 import { QmpilotError } from '@qmpilot/core';
 import type { BootRequest } from './boot-request.js';
 import { claim, type VmRecord } from './state.js';
-import type { VmStatus } from './verbs.js';
+import { DAEMON_COMMAND, type VmStatus } from './verbs.js';
 import { fromWireError, type WireError } from './wire.js';
-
-/** Hidden command that runs the daemon. */
-export const DAEMON_COMMAND = 'vm-daemon';
 
 /**
  * Starts a daemon for a new named VM, and waits until the guest has booted.

@@ -2,7 +2,6 @@ import { lstat, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 
 import { join } from 'node:path';
 import { QmpilotError } from '@qmpilot/core';
 import { isGone, ownerText, replaceFile, stateRoot } from '@qmpilot/core/internal';
-import { canConnect } from './client-socket.js';
 
 /** Facts about a named VM that do not need its daemon: `vm.json` in its directory. */
 export interface VmRecord {
@@ -102,6 +101,7 @@ export async function find(name: string): Promise<NamedVm | undefined> {
   if (!record) return undefined;
   const socket = socketOf(directory);
   if (record.ended) return { record, directory, socket, life: 'ended' };
+  const { canConnect } = await import('./client-socket.js');
   const alive = (await canConnect(socket)) || (!(await exists(socket)) && (await isStarting(directory, record)));
   return { record, directory, socket, life: alive ? 'running' : 'gone' };
 }

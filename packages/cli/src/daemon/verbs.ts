@@ -2,6 +2,9 @@ import type { CopyReport, PoweroffReport, ProcessStacks, VmDiagnosis } from '@qm
 import type { KernelImage, SnapshotInfo, VmExplanation } from '@qmpilot/core/vm';
 import type { WaitRequest } from './handlers/wait-request.js';
 
+/** Hidden command that runs the daemon. */
+export const DAEMON_COMMAND = 'vm-daemon';
+
 /** `status` is `running`, `paused` or another run state of QMP, or `off` when QEMU has ended and a snapshot can be restored. */
 export interface VmStatus {
   readonly name: string;

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AbortedError, type ErrorCode, isQmpilotError, QmpilotError } from '../errors.js';
-import { runScenario } from '../repro/run/run.js';
+import { runScenario } from '../repro/run/run-scenario.js';
 import { isScenario, onKernel } from '../repro/scenario.js';
 import type { AttemptRecord, RunEvent } from '../run-files/attempt-record.js';
 import { incidentsOf } from '../run-files/incidents/incidents.js';

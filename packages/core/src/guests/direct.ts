@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { access, constants, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import * as v from 'valibot';
@@ -92,6 +91,7 @@ export function direct(options: DirectOptions): GuestDescription {
       const initrd = options.initrd && resolve(options.initrd);
       if (!kernel && disks.length === 0)
         throw new QmpilotError('USAGE', `the guest ${name} has neither a kernel nor a disk to boot from`);
+      const { createHash } = await import('node:crypto');
       const key = createHash('sha256').update(JSON.stringify(options));
       for (const file of [kernel, initrd, ...disks.map((disk) => disk.file)])
         if (file) key.update(await identity(file));

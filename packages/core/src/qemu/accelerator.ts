@@ -189,6 +189,9 @@ export async function rememberedProofs(): Promise<readonly AcceleratorChoice[]> 
   return Object.values(await readProofs());
 }
 
+/** The machine type of every VM that has no start script. */
+export const MACHINE = 'q35';
+
 /** The CPU model that goes with an accelerator. */
 export function defaultCpu(accelerator: Accelerator): string {
   return accelerator === 'kvm' ? 'host' : 'max';

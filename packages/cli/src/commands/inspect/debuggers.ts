@@ -1,10 +1,9 @@
-import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { QmpilotError } from '@qmpilot/core';
 import { requireProgram } from '@qmpilot/core/internal';
-import { findVmlinux, readVmcoreinfo, type Vmlinux } from '@qmpilot/core/vm';
+import type { Vmlinux } from '@qmpilot/core/vm';
 import type { Command } from 'commander';
 import { call } from '../../daemon/client.js';
 import { helpText } from '../../help.js';
@@ -73,7 +72,8 @@ function registerDumpReader(
     .action(async (target: string, args: string[], { vmlinux }: DebuggerOptions) => {
       const executable = await requireTool(tool);
       const open = async (dump: string) => {
-        const wanted = vmlinux === undefined ? readVmcoreinfo(dump) : tryVmcoreinfo(dump);
+        const { findVmlinux, readVmcoreinfo } = await import('@qmpilot/core/vm');
+        const wanted = vmlinux === undefined ? readVmcoreinfo(dump) : await tryVmcoreinfo(dump);
         return run(executable, [...argumentsFor(dump, await findVmlinux(wanted, { path: vmlinux })), ...args]);
       };
       process.exitCode = target.includes('/') ? await open(target) : await withDump(target, tool === 'drgn', open);
@@ -96,7 +96,8 @@ function debuggerCommand(
 }
 
 /** Which kernel a dump is of; where it does not tell, the named vmlinux is believed. */
-function tryVmcoreinfo(dump: string) {
+async function tryVmcoreinfo(dump: string) {
+  const { readVmcoreinfo } = await import('@qmpilot/core/vm');
   try {
     return readVmcoreinfo(dump);
   } catch (error) {
@@ -136,6 +137,7 @@ async function debugLive(
       {
         signal: done.signal,
         onEvent: async ({ socket, kernel }) => {
+          const { findVmlinux } = await import('@qmpilot/core/vm');
           exitCode = await task(socket, await findVmlinux(kernel, { path }), kernel.text);
           done.abort();
         },
@@ -149,6 +151,7 @@ async function debugLive(
 
 /** Runs a program on this terminal, and returns its exit code; the signals of the terminal are its own. */
 async function run(program: string, args: readonly string[]): Promise<number> {
+  const { spawn } = await import('node:child_process');
   const child = spawn(program, args, { stdio: 'inherit' });
   const ignore = () => {};
   const end = () => void child.kill('SIGTERM');

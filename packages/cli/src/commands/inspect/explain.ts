@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { QmpilotError } from '@qmpilot/core';
-import { explainDump, type Explanation } from '@qmpilot/core/vm';
+import type { Explanation } from '@qmpilot/core/vm';
 import type { Command } from 'commander';
 import { duration } from '../../arguments.js';
 import { call } from '../../daemon/client.js';
@@ -56,7 +56,10 @@ async function explain(
     );
   }
   const btf = types === undefined ? undefined : resolve(types);
-  if (dump !== undefined) return { dump, ...explainDump(dump, { minWait, btf }) };
+  if (dump !== undefined) {
+    const { explainDump } = await import('@qmpilot/core/vm');
+    return { dump, ...explainDump(dump, { minWait, btf }) };
+  }
   const vm = name ?? '';
   return { vm, ...(await interruptible('cancelling', (signal) => call(vm, 'explain', { minWait, btf }, { signal }))) };
 }

@@ -4,10 +4,8 @@ import { duration } from '../../arguments.js';
 import { EXIT } from '../../exit-codes.js';
 import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
-import { printError } from '../../render/errors.js';
 import { renderJson } from '../../render/json.js';
 import { parseArguments, parsePairs } from './line.js';
-import { repl } from './repl.js';
 import { openPeer, type SessionOptions } from './session.js';
 
 interface QmpOptions extends SessionOptions {
@@ -30,6 +28,7 @@ export function registerQmp(program: Command): void {
     .action(async (socket: string, command: string | undefined, given: string[], options: QmpOptions) => {
       if (command === undefined) {
         await using peer = await openPeer(socket, options);
+        const { repl } = await import('./repl.js');
         process.exitCode = await repl(peer);
         return;
       }
@@ -58,7 +57,7 @@ async function runOne(
     const { qmpClass, desc } = Object(error) as { qmpClass: string; desc: string };
     if (options.json === true)
       process.stdout.write(`${renderJson({ v: 1, type: 'error', command, class: qmpClass, desc }, false)}\n`);
-    else printError(error);
+    else (await import('../../render/errors.js')).printError(error);
     return EXIT.found;
   }
 }

@@ -1,5 +1,5 @@
 import { QmpilotError } from '@qmpilot/core';
-import { connect, connectGuestAgent, type SocketAddress, type UntypedQmpEvent } from '@qmpilot/core/qmp';
+import type { SocketAddress, UntypedQmpEvent } from '@qmpilot/core/qmp';
 import type { Schema } from './completion.js';
 
 export interface SessionOptions {
@@ -21,6 +21,7 @@ export interface Peer extends AsyncDisposable {
 
 export async function openPeer(socket: string, options: SessionOptions, signal?: AbortSignal): Promise<Peer> {
   const address = toAddress(socket, options.tcp === true);
+  const { connect, connectGuestAgent } = await import('@qmpilot/core/qmp');
   const wait = { signal, timeout: options.timeout };
   if (options.agent === true) {
     const agent = await connectGuestAgent(address, wait);

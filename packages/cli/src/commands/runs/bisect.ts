@@ -1,16 +1,13 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { QmpilotError } from '@qmpilot/core';
-import { bisect, type BisectEvent } from '@qmpilot/core/bisect';
-import { onKernel, readBisection, readGitBisectLog } from '@qmpilot/core/internal';
+import type { BisectEvent } from '@qmpilot/core/bisect';
+import { onKernel } from '@qmpilot/core/internal';
 import type { Command } from 'commander';
 import { duration, probability, repeated, wholeNumber } from '../../arguments.js';
 import { EXIT } from '../../exit-codes.js';
 import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
-import { loadScenario, readScenarioSource } from '../../load-scenario.js';
-import { bisectDisplay } from '../../progress/bisect-display.js';
 import { displayKind } from '../../progress/display-kind.js';
 import { jsonLine, renderJson } from '../../render/json.js';
 import { unlessUncaught } from '../../uncaught.js';
@@ -91,8 +88,15 @@ export function registerBisect(program: Command): void {
 async function run(given: string | undefined, options: BisectCommandOptions): Promise<number> {
   const about = await describe(given, options);
   const { file, ...range } = about;
+  const { loadScenario, readScenarioSource } = await import('../../load-scenario.js');
   const source = await readScenarioSource(file);
   const { kernel } = options;
+  const identity =
+    kernel === undefined ? source : { file: source.file, sha256: await hash(`${source.sha256} ${kernel}`) };
+  const [{ bisect }, { bisectDisplay }] = await Promise.all([
+    import('@qmpilot/core/bisect'),
+    import('../../progress/bisect-display.js'),
+  ]);
   const display = bisectDisplay(displayKind(options.quiet === true));
   const show = (event: BisectEvent) => {
     display.show(event);
@@ -111,7 +115,7 @@ async function run(given: string | undefined, options: BisectCommandOptions): Pr
             const { scenario } = await loadScenario(source.file);
             return kernel === undefined ? scenario : onKernel(scenario, join(build.dir, kernel));
           },
-          source: kernel === undefined ? source : { file: source.file, sha256: hash(`${source.sha256} ${kernel}`) },
+          source: identity,
           signature: options.signature,
           rate: options.rate,
           background: options.background,
@@ -139,6 +143,7 @@ async function run(given: string | undefined, options: BisectCommandOptions): Pr
 
 /** What is bisected: from the options, or from the directory that `--resume` names. */
 async function describe(file: string | undefined, options: BisectCommandOptions) {
+  const { readBisection, readGitBisectLog } = await import('@qmpilot/core/internal');
   const before = options.resume === undefined ? undefined : await readBisection(options.resume);
   const marks = options.replay === undefined ? undefined : await readGitBisectLog(options.replay);
   const required = (value: string | undefined, name: string) => {
@@ -183,6 +188,7 @@ async function describe(file: string | undefined, options: BisectCommandOptions)
   };
 }
 
-function hash(text: string): string {
+async function hash(text: string): Promise<string> {
+  const { createHash } = await import('node:crypto');
   return createHash('sha256').update(text).digest('hex');
 }

@@ -2,7 +2,6 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { QmpilotError, type RunSummary } from '@qmpilot/core';
 import { errnoOf } from '@qmpilot/core/internal';
-import { readRuns, renderText, writeReport } from '@qmpilot/core/report';
 import { EXIT, exitCodeOfRun } from '../../exit-codes.js';
 import { visible } from '../../render/text/visible.js';
 
@@ -39,6 +38,7 @@ export async function runMatrix<O extends MatrixOptions>(
     statuses.push(exitCodeOfRun(await run({ ...options, kernel: [kernel], out: dir })));
     dirs.push(dir);
   }
+  const { readRuns, renderText, writeReport } = await import('@qmpilot/core/report');
   if (options.json !== true) process.stdout.write(renderText(await readRuns(dirs, { evidence: false })));
   try {
     const report = await writeReport(dirs, join(out, 'report.html'));

@@ -1,6 +1,5 @@
 import { QmpilotError } from '@qmpilot/core';
 import { formatDuration } from '@qmpilot/core/internal';
-import { readRuns, reportData } from '@qmpilot/core/report';
 import {
   chanceOfAllClean,
   cleanAttemptsNeeded,
@@ -12,7 +11,6 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { duration, wholeNumber } from '../../arguments.js';
 import { helpText } from '../../help.js';
 import { renderJson } from '../../render/json.js';
-import { wrapLines } from '../../render/text/wrap.js';
 
 interface PlanOptions {
   readonly rate?: number;
@@ -73,6 +71,7 @@ export function registerPlan(program: Command): void {
           ? ''
           : `  if the run may stop after each attempt (--until '${plan.watched.goal}'): ${plan.watched.cleanAttempts}\n`;
       const text = `${plan.cleanAttempts} clean attempts without a failure\n  ${plan.because}\n${watched}${time}`;
+      const { wrapLines } = await import('../../render/text/wrap.js');
       process.stdout.write(wrapLines(text, process.stdout.columns || undefined));
     });
 }
@@ -106,6 +105,7 @@ async function makePlan({ rate, before: counted, from, confidence }: PlanOptions
 }
 
 async function ofRun(dir: string): Promise<Before & { readonly attemptMs?: number }> {
+  const { readRuns, reportData } = await import('@qmpilot/core/report');
   const [run] = await readRuns([dir], { evidence: false });
   const told = run?.attempts.filter(({ outcome }) => outcome !== 'inconclusive') ?? [];
   const clean = told.filter(({ outcome }) => outcome === 'clean');

@@ -1,11 +1,8 @@
-import { readRuns, renderMarkdown, renderText, reportData, reportJUnit, writeReport } from '@qmpilot/core/report';
 import { type Command, Option } from 'commander';
 import { EXIT } from '../../exit-codes.js';
 import { helpText } from '../../help.js';
-import { openInBrowser } from '../../open-in-browser.js';
 import { renderJson } from '../../render/json.js';
 import { visible } from '../../render/text/visible.js';
-import { wrapLines } from '../../render/text/wrap.js';
 
 interface ReportOptions {
   readonly out?: string;
@@ -45,6 +42,8 @@ export function registerReport(program: Command): void {
     )
     .addHelpText('after', helpText(HELP))
     .action(async (dirs: string[], options: ReportOptions) => {
+      const { readRuns, renderMarkdown, renderText, reportData, reportJUnit, writeReport } =
+        await import('@qmpilot/core/report');
       if (options.junit === true) {
         process.stdout.write(await reportJUnit(dirs));
         return;
@@ -56,6 +55,7 @@ export function registerReport(program: Command): void {
         );
         return;
       }
+      const { wrapLines } = await import('../../render/text/wrap.js');
       const path = await writeReport(dirs, options.out ?? (dirs.length > 1 ? COMPARISON : undefined));
       process.stdout.write(
         wrapLines(renderText(await readRuns(dirs, { evidence: false })), process.stdout.columns || undefined),
@@ -66,6 +66,7 @@ export function registerReport(program: Command): void {
 }
 
 async function open(path: string): Promise<void> {
+  const { openInBrowser } = await import('../../open-in-browser.js');
   const { by, failure } = await openInBrowser(path);
   const browser = failure === undefined ? '' : `cannot start $BROWSER (${visible(failure)}); `;
   if (by === undefined) {

@@ -1,16 +1,13 @@
 import { basename } from 'node:path';
 import { QmpilotError, runScenario, type RunSummary } from '@qmpilot/core';
 import { onGuest, onKernel } from '@qmpilot/core/internal';
-import { readRunFile, shardFromEnvironment, type Shard } from '@qmpilot/core/report';
+import type { Shard } from '@qmpilot/core/report';
 import type { Command } from 'commander';
 import { duration, rateGoal, repeated, seed, shard as shardArgument, wholeNumber } from '../../arguments.js';
 import { exitCodeOfRun } from '../../exit-codes.js';
 import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
-import { loadScenario } from '../../load-scenario.js';
 import { displayKind } from '../../progress/display-kind.js';
-import { runDisplay } from '../../progress/run-display.js';
-import { githubAnnotations, guardedCommands } from '../../render/github.js';
 import { renderJson } from '../../render/json.js';
 import { renderSummary } from '../../render/summary.js';
 import { unlessUncaught } from '../../uncaught.js';
@@ -106,13 +103,16 @@ export function registerRepro(program: Command): void {
 
 async function run(file: string, options: ReproOptions, github: boolean): Promise<RunSummary> {
   const json = options.json === true;
-  const shard = shardOf(options);
+  const shard = await shardOf(options);
+  const { loadScenario } = await import('../../load-scenario.js');
   const { scenario: loaded, source } = await loadScenario(file);
   const onItsGuest = options.guest === undefined ? loaded : onGuest(loaded, options.guest);
   const [kernel] = options.kernel ?? [];
   const scenario = kernel === undefined ? onItsGuest : onKernel(onItsGuest, kernel);
+  const { githubAnnotations, guardedCommands } = await import('../../render/github.js');
   const guard = github ? guardedCommands() : undefined;
   process.stderr.write(guard?.begin ?? '');
+  const { runDisplay } = await import('../../progress/run-display.js');
   const display = runDisplay(displayKind(options.quiet === true));
   try {
     const summary = await interruptible(
@@ -150,8 +150,11 @@ async function run(file: string, options: ReproOptions, github: boolean): Promis
   }
 }
 
-function shardOf({ shard, shards }: ReproOptions): Shard | undefined {
-  if (shard === 'auto') return shardFromEnvironment(process.env, shards);
+async function shardOf({ shard, shards }: ReproOptions): Promise<Shard | undefined> {
+  if (shard === 'auto') {
+    const { shardFromEnvironment } = await import('@qmpilot/core/report');
+    return shardFromEnvironment(process.env, shards);
+  }
   if (shards !== undefined)
     throw new QmpilotError('USAGE', 'repro: --shards is for --shard auto', {
       hint: 'write --shard 2/5, or --shard auto',
@@ -164,6 +167,7 @@ async function fileOfRun(resume: string | undefined): Promise<string> {
     throw new QmpilotError('USAGE', "missing required argument 'file'", {
       hint: 'use qmpilot repro FILE, or qmpilot repro --resume DIR',
     });
+  const { readRunFile } = await import('@qmpilot/core/report');
   const { source } = await readRunFile(resume);
   if (source) return source.file;
   throw new QmpilotError('USAGE', `${resume} does not record its scenario file`, {

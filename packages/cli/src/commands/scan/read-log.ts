@@ -1,7 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import { unpack } from './unpack.js';
 import { UnreadableLogError } from './unreadable.js';
 
 const TICK_MS = 500;
@@ -14,6 +13,7 @@ const READ_BYTES = 1 << 20;
 export async function* readLog(name: string): AsyncGenerator<Uint8Array | undefined> {
   const input = await openLog(name);
   try {
+    const { unpack } = await import('./unpack.js');
     yield* withTicks(unpack(input, name));
   } catch (error) {
     throw error instanceof UnreadableLogError ? error : unreadable(name, error);

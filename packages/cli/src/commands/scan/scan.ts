@@ -1,4 +1,3 @@
-import { createKernelLogDetector, createLogDecoder } from '@qmpilot/core/detect';
 import type { KernelLogFinding, Severity, UnreadLines } from '@qmpilot/core/detect';
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
@@ -9,7 +8,7 @@ import { visible } from '../../render/text/visible.js';
 import { readLog } from './read-log.js';
 import { renderFailures } from './render.js';
 import type { Failure } from './render.js';
-import { SourceLines } from './source-lines.js';
+import type { SourceLines } from './source-lines.js';
 import { UnreadableLogError } from './unreadable.js';
 
 const SEVERITIES: readonly Severity[] = ['info', 'warning', 'error'];
@@ -42,7 +41,7 @@ export function registerScan(program: Command): void {
     .action(async (files: string[], options: ScanOptions) => {
       const names = files.length === 0 ? ['-'] : files;
       const outcomes = new Set<Outcome>();
-      using source = options.vmlinux === undefined ? undefined : await SourceLines.open(options.vmlinux);
+      using source = options.vmlinux === undefined ? undefined : await openSourceLines(options.vmlinux);
       for (const name of names) outcomes.add(await new LogScan(name, options, names.length > 1, source).run());
       if (source?.problem !== undefined)
         process.stderr.write(
@@ -50,6 +49,11 @@ export function registerScan(program: Command): void {
         );
       process.exitCode = exitCodeOf(outcomes);
     });
+}
+
+async function openSourceLines(vmlinux: string): Promise<SourceLines> {
+  const { SourceLines: opened } = await import('./source-lines.js');
+  return opened.open(vmlinux);
 }
 
 function exitCodeOf(outcomes: ReadonlySet<Outcome>): number {
@@ -86,6 +90,7 @@ class LogScan {
   }
 
   async #read(): Promise<'unreadable' | 'unclear' | undefined> {
+    const { createKernelLogDetector, createLogDecoder } = await import('@qmpilot/core/detect');
     const detector = createKernelLogDetector();
     const decoder = createLogDecoder();
     try {

@@ -4,7 +4,6 @@ import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { QmpilotError } from '@qmpilot/core';
 import type { KernelLogFinding } from '@qmpilot/core/detect';
-import { findVmlinux } from '@qmpilot/core/vm';
 import { Addr2line, type SourceLine } from './addr2line.js';
 
 /** objdump(1) of a kernel with all options set. */
@@ -60,6 +59,7 @@ export class SourceLines implements Disposable {
    * @throws {TOOL_MISSING} without binutils
    */
   static async open(path: string): Promise<SourceLines> {
+    const { findVmlinux } = await import('@qmpilot/core/vm');
     const vmlinux = await findVmlinux({ release: 'the log' }, { path });
     if (!vmlinux.debugInfo)
       throw new QmpilotError('USAGE', `${vmlinux.path} has no debug information`, {

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { call } from '../../daemon/client.js';
 import { jsonLine } from '../../render/json.js';
 import { ageOf } from '../../render/text/durations.js';
-import { renderTable, type Column } from '../../render/text/table.js';
+import type { Column } from '../../render/text/table.js';
 import { visible } from '../../render/text/visible.js';
 
 export function registerLs(snapshot: Command): void {
@@ -24,7 +24,7 @@ export function registerLs(snapshot: Command): void {
           savedAt,
           pausedMs,
         }));
-        print(
+        await print(
           snapshots,
           lines,
           OF_VM,
@@ -34,7 +34,7 @@ export function registerLs(snapshot: Command): void {
         return;
       }
       const saved = await listSavedSnapshots();
-      print(
+      await print(
         saved,
         saved,
         SAVED,
@@ -44,16 +44,19 @@ export function registerLs(snapshot: Command): void {
     });
 }
 
-function print<Row>(
+async function print<Row>(
   rows: readonly Row[],
   lines: readonly object[],
   columns: readonly Column<Row>[],
   json: boolean,
   none: string,
-): void {
+): Promise<void> {
   if (json) for (const line of lines) process.stdout.write(jsonLine('snapshot', line));
   else if (rows.length === 0) process.stderr.write(`${none}\n`);
-  else process.stdout.write(renderTable(columns, rows, process.stdout.columns));
+  else {
+    const { renderTable } = await import('../../render/text/table.js');
+    process.stdout.write(renderTable(columns, rows, process.stdout.columns));
+  }
 }
 
 const OF_VM: readonly Column<SnapshotInfo>[] = [

@@ -1,4 +1,3 @@
-import { listImages } from '@qmpilot/core/guests';
 import { Argument, type Command } from 'commander';
 import { call } from '../../daemon/client.js';
 import { list } from '../../daemon/state.js';
@@ -106,8 +105,10 @@ async function operandsOf(command: Command, operands: readonly string[]): Promis
     }
     case 'guest':
       return ['debian'];
-    case 'key':
+    case 'key': {
+      const { listImages } = await import('@qmpilot/core/guests');
       return (await listImages()).map(({ key }) => key);
+    }
     default:
       return [];
   }

@@ -1,21 +1,13 @@
 import { QmpilotError } from '@qmpilot/core';
-import {
-  buildDebianImage,
-  listImages,
-  prepareRootfs,
-  removeImages,
-  removeUnusedImages,
-  type Defect,
-  type GuestImage,
-} from '@qmpilot/core/guests';
+import type { Defect, GuestImage } from '@qmpilot/core/guests';
 import { InvalidArgumentError, type Command } from 'commander';
 import { wholeNumber } from '../../arguments.js';
 import { addImageOptions, imageOptions, type ImageFlags } from '../../image-options.js';
 import { interruptible } from '../../interrupt.js';
-import { imageTree, type TreeImage } from '../../render/image-tree.js';
+import type { TreeImage } from '../../render/image-tree.js';
 import { jsonLine } from '../../render/json.js';
 import { ageOf } from '../../render/text/durations.js';
-import { renderTable, type Column } from '../../render/text/table.js';
+import type { Column } from '../../render/text/table.js';
 import { visible } from '../../render/text/visible.js';
 
 interface JsonOption {
@@ -38,6 +30,7 @@ export function registerGuest(program: Command): void {
     .option('--json', 'print the image as a JSON line');
   addImageOptions(build);
   build.action(async (_name: string, options: JsonOption & ImageFlags & { defect?: Defect; quiet?: boolean }) => {
+    const { buildDebianImage } = await import('@qmpilot/core/guests');
     const image = await interruptible('stopping the build', (signal) =>
       buildDebianImage(
         { defect: options.defect, ...imageOptions(options) },
@@ -58,6 +51,7 @@ export function registerGuest(program: Command): void {
     .argument('<path>', 'folder, or raw image of an ext4 file system')
     .option('--json', 'print one JSON line for each file')
     .action(async (path: string, options: JsonOption) => {
+      const { prepareRootfs } = await import('@qmpilot/core/guests');
       for (const { path: file, link, why } of await prepareRootfs(path)) {
         if (options.json === true) process.stdout.write(jsonLine('rootfs-file', { path: file, link, why }));
         else process.stdout.write(`${file}${link === undefined ? '' : ` -> ${link}`}\n    ${why}\n`);
@@ -69,10 +63,15 @@ export function registerGuest(program: Command): void {
     .description('list the images as a tree, most recently used first')
     .option('--json', 'print one JSON line for each')
     .action(async (options: JsonOption) => {
+      const { listImages } = await import('@qmpilot/core/guests');
       const images = await listImages();
       if (options.json === true) for (const image of images) process.stdout.write(imageLine(image));
       else if (images.length === 0) process.stderr.write('no images; build one: qmpilot guest build debian\n');
-      else process.stdout.write(renderTable(COLUMNS, imageTree(images), process.stdout.columns));
+      else {
+        const { imageTree } = await import('../../render/image-tree.js');
+        const { renderTable } = await import('../../render/text/table.js');
+        process.stdout.write(renderTable(COLUMNS, imageTree(images), process.stdout.columns));
+      }
     });
 
   guest
@@ -82,6 +81,7 @@ export function registerGuest(program: Command): void {
     .option('--all', 'remove all of them')
     .option('--unused [days]', 'remove images and kernels not used for so many days (default: 30)', wholeNumber)
     .action(async (keys: string[], options: { all?: boolean; unused?: number | true }) => {
+      const { listImages, removeImages, removeUnusedImages } = await import('@qmpilot/core/guests');
       if (options.unused !== undefined) {
         if (keys.length > 0 || options.all === true)
           throw new QmpilotError('USAGE', 'guest rm: --unused cannot be combined with keys or --all');

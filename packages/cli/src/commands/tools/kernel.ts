@@ -1,4 +1,3 @@
-import { buildKernel } from '@qmpilot/core/guests';
 import type { Command } from 'commander';
 import { repeated, wholeNumber } from '../../arguments.js';
 import { interruptible } from '../../interrupt.js';
@@ -26,6 +25,7 @@ export function registerKernel(program: Command): void {
     .option('--quiet', 'print no progress')
     .option('--json', 'print the kernel as a JSON line')
     .action(async (tree: string, { quiet, json, ...options }: BuildOptions) => {
+      const { buildKernel } = await import('@qmpilot/core/guests');
       const built = await interruptible('stopping the build', (signal) =>
         buildKernel(tree, options, {
           signal,

@@ -5,14 +5,12 @@ import type { Defect } from '@qmpilot/core/guests';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { duration, memorySize, portNumber, repeated, wholeNumber } from '../../arguments.js';
 import { NETWORKS, type BootRequest, type Network, type Share } from '../../daemon/boot-request.js';
-import { runDaemon } from '../../daemon/daemon.js';
-import { DAEMON_COMMAND, startDaemon } from '../../daemon/start-daemon.js';
 import { list, type VmRecord } from '../../daemon/state.js';
+import { DAEMON_COMMAND } from '../../daemon/verbs.js';
 import type { VmStatus } from '../../daemon/verbs.js';
 import { helpText } from '../../help.js';
 import { addImageOptions, imageOptions, type ImageFlags } from '../../image-options.js';
 import { interruptible } from '../../interrupt.js';
-import { BootDisplay } from '../../progress/boot-display.js';
 import { displayKind } from '../../progress/display-kind.js';
 import { jsonLine } from '../../render/json.js';
 
@@ -120,11 +118,16 @@ export function registerBoot(program: Command): void {
     .argument('<request>')
     .action(async (text: string) => {
       const { record, request } = JSON.parse(text) as { record: VmRecord; request: BootRequest };
+      const { runDaemon } = await import('../../daemon/daemon.js');
       await runDaemon(request, record);
     });
 }
 
 async function bootVisibly(record: VmRecord, request: BootRequest, quiet: boolean): Promise<VmStatus> {
+  const [{ BootDisplay }, { startDaemon }] = await Promise.all([
+    import('../../progress/boot-display.js'),
+    import('../../daemon/start-daemon.js'),
+  ]);
   const display = new BootDisplay(displayKind(quiet));
   try {
     const status = await interruptible(

@@ -1,5 +1,4 @@
 import type { PoweroffReport } from '@qmpilot/core';
-import { formatShutdown } from '@qmpilot/core/detect';
 import type { Command } from 'commander';
 import { duration } from '../../arguments.js';
 import { call } from '../../daemon/client.js';
@@ -26,6 +25,7 @@ export function registerPoweroff(program: Command): void {
     .option('--json', 'print the report as a JSON line')
     .addHelpText('after', helpText(HELP))
     .action(async (name: string, options: { timeout?: number; json?: boolean }) => {
+      const { formatShutdown } = await import('@qmpilot/core/detect');
       const report = await interruptible('no longer following the shutdown', (signal) =>
         call(
           name,

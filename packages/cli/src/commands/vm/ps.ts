@@ -7,7 +7,7 @@ import type { VmStatus } from '../../daemon/verbs.js';
 import { jsonLine } from '../../render/json.js';
 import { paint } from '../../render/text/color.js';
 import { ageOf } from '../../render/text/durations.js';
-import { renderTable, type Column } from '../../render/text/table.js';
+import type { Column } from '../../render/text/table.js';
 import { visible } from '../../render/text/visible.js';
 
 export function registerPs(program: Command): void {
@@ -21,7 +21,10 @@ export function registerPs(program: Command): void {
       const rows = (await Promise.all(vms.map(describe))).filter((row) => row !== undefined);
       if (json) for (const row of rows) process.stdout.write(jsonLine('vm', row));
       else if (rows.length === 0) process.stderr.write('no VMs; boot one: qmpilot boot --name NAME debian\n');
-      else process.stdout.write(renderTable(COLUMNS, rows, process.stdout.columns));
+      else {
+        const { renderTable } = await import('../../render/text/table.js');
+        process.stdout.write(renderTable(COLUMNS, rows, process.stdout.columns));
+      }
     });
 }
 

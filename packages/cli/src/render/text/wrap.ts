@@ -1,14 +1,9 @@
 import stringWidth from 'string-width';
+import { wrapParagraphs, wrapWords } from './wrap-words.js';
 
 /** Wraps the paragraphs of a text to a width in cells. Lines that begin with a blank (examples, lists) stay as they are. */
 export function wrapText(text: string, width: number): string {
-  return text
-    .split(/\n{2,}/)
-    .map((paragraph) => {
-      const lines = paragraph.split('\n');
-      return lines.some((line) => line.startsWith(' ')) ? paragraph : wrapWords(lines.join(' ').split(' '), width);
-    })
-    .join('\n\n');
+  return wrapParagraphs(text, width, stringWidth);
 }
 
 /**
@@ -24,16 +19,5 @@ export function wrapLines(text: string, width = Number.POSITIVE_INFINITY): strin
 
 /** Wraps one line of text; the lines after the first begin with `indent`. */
 export function wrapLine(line: string, width: number, indent: string): string {
-  return wrapWords(line.split(' '), width, indent);
-}
-
-function wrapWords(words: readonly string[], width: number, indent = ''): string {
-  const lines: string[] = [];
-  for (const word of words) {
-    const last = lines.at(-1);
-    if (last !== undefined && stringWidth(last) + 1 + stringWidth(word) <= width)
-      lines[lines.length - 1] = `${last} ${word}`;
-    else lines.push(last === undefined ? word : `${indent}${word}`);
-  }
-  return lines.join('\n');
+  return wrapWords(line.split(' '), { width, indent, widthOf: stringWidth });
 }

@@ -1,15 +1,9 @@
-import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { QmpilotError } from '../../errors.js';
 import { CPUS, MEMORY_MIB, NETWORK, PATH, PORT } from '../../util/validation/schemas.js';
 import { validate } from '../../util/validation/validate.js';
-import { blankDisk } from '../blank-disk.js';
 import type { GuestDescription } from '../guest.js';
-import { touchImage } from '../image-cache.js';
 import { KERNEL_OPTION, type KernelOption } from '../kernels/kernel-option.js';
-import { prepareKernel } from '../kernels/prepare-kernel.js';
-import { sharedFolders } from '../shares.js';
-import { buildDebianImage } from './build.js';
 import { diskBytes, DISK_SIZE_OPTION } from './disk-size.js';
 import { APPEND, imageGuest } from './image-guest.js';
 import {
@@ -111,6 +105,14 @@ export function debianGuest(options: DebianGuestOptions, step?: SetupStep): Gues
     withKernel: (kernel) => debianGuest({ ...options, kernel }, step),
     async prepare(context = {}) {
       const { defect, suite, packages, setup, files, diskSize } = options;
+      const [{ buildDebianImage }, { touchImage }, { prepareKernel }, { blankDisk }, { sharedFolders }] =
+        await Promise.all([
+          import('./build.js'),
+          import('../image-cache.js'),
+          import('../kernels/prepare-kernel.js'),
+          import('../blank-disk.js'),
+          import('../shares.js'),
+        ]);
       const image = await buildDebianImage({ defect, suite, packages, setup, files, diskSize }, context, step);
       await touchImage(image);
       const network = options.network ?? (ports.length > 0 ? 'restricted' : 'none');
@@ -134,7 +136,7 @@ export function debianGuest(options: DebianGuestOptions, step?: SetupStep): Gues
       return {
         ...own,
         ...(kernel && {
-          key: keyOf(image.key, kernel.key, ...shares.map((share) => JSON.stringify(share))),
+          key: await keyOf(image.key, kernel.key, ...shares.map((share) => JSON.stringify(share))),
           kernelRelease: kernel.release,
           kernel: {
             kernel: kernel.kernel,
@@ -160,7 +162,8 @@ export function debianGuest(options: DebianGuestOptions, step?: SetupStep): Gues
   };
 }
 
-function keyOf(...parts: readonly string[]): string {
+async function keyOf(...parts: readonly string[]): Promise<string> {
+  const { createHash } = await import('node:crypto');
   return createHash('sha256').update(parts.join('\0')).digest('hex').slice(0, 32);
 }
 

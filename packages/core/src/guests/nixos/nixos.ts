@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { access, constants, readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import * as v from 'valibot';
@@ -7,7 +6,7 @@ import { CPUS, MEMORY_MIB } from '../../util/validation/schemas.js';
 import { validate } from '../../util/validation/validate.js';
 import type { GuestDescription, PreparedGuest, SerialLogin } from '../guest.js';
 import { SERIAL_LOGIN } from '../guest.js';
-import { installable, nixBuild, type FlakeSource } from './nix-build.js';
+import type { FlakeSource } from './nix-build.js';
 
 /** Options of a NixOS guest, whether it comes from a flake or a finished start script. */
 export interface NixosCommonOptions {
@@ -80,6 +79,7 @@ export function nixos(options: NixosOptions): GuestDescription {
   return {
     name,
     async prepare(context = {}) {
+      const { nixBuild } = await import('./nix-build.js');
       const built =
         options.script ?? (await nixBuild({ flake: flakeOf(options.flake), attribute: options.attribute }, context));
       const path = await findScript(built, options.script === undefined ? options : undefined);
@@ -162,6 +162,7 @@ async function findScript(named: string, source: FlakeSource | undefined): Promi
   const programs = await readdir(bin).catch(() => []);
   const [script, ...more] = programs.filter((program) => hostOf(program) !== undefined);
   if (script !== undefined && more.length === 0) return mustRun(join(bin, script));
+  const { installable } = await import('./nix-build.js');
   const what = source ? `${installable(source)} is not a vm: ` : '';
   throw new QmpilotError(
     'USAGE',
@@ -194,6 +195,7 @@ async function readable(what: string, named: string, hint: string): Promise<stri
 }
 
 async function keyOf(script: string, files: readonly (string | undefined)[], options: NixosOptions): Promise<string> {
+  const { createHash } = await import('node:crypto');
   const key = createHash('sha256')
     .update(await realpath(script))
     .update('\0')

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { AttemptRecord } from '../../run-files/attempt-record.js';
 import { parseAttempts } from '../../run-files/attempts-file.js';
 import { type Scenario } from '../scenario.js';
-import { runScenario } from './run.js';
+import { runScenario } from './run-scenario.js';
 import { bootFake, dir, FINDING, scenario, type ScriptedVm, vms } from './scripted-vm.fixture.js';
 
 describe('parallel attempts', () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseAttempts } from '../../run-files/attempts-file.js';
 import { readRunFile } from '../../run-files/journal.js';
-import { runScenario } from './run.js';
+import { runScenario } from './run-scenario.js';
 import { bootFake, dir, guest, scenario, vms } from './scripted-vm.fixture.js';
 
 describe('a run that is resumed', () => {

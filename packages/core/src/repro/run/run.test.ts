@@ -5,7 +5,7 @@ import { QmpilotError } from '../../errors.js';
 import type { RunEvent } from '../../run-files/attempt-record.js';
 import type { ScenarioFinding } from '../scenario-finding.js';
 import { type Scenario } from '../scenario.js';
-import { runScenario } from './run.js';
+import { runScenario } from './run-scenario.js';
 import { bootFake, dir, FINDING, scenario, ScriptedVm, vms } from './scripted-vm.fixture.js';
 
 const lines = async () =>

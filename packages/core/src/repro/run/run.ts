@@ -17,14 +17,8 @@ import { schedule } from './schedule.js';
 import { seedOf } from './seed.js';
 import { StopRule } from './stop-rule.js';
 
-/**
- * Boots and prepares the guest, takes a snapshot, and runs the attempts from it, `forks` at a time. Finished attempts are in the
- * run directory, whatever comes after them; `resume` continues from there.
- * @throws {USAGE} for options, or a run directory, that cannot be used
- * @throws what `boot` throws, and SCENARIO when `prepare` throws
- * @throws {ABORTED} {NO_SPACE} in the middle of a run
- */
-export async function runScenario(scenario: Scenario, options: RunOptions = {}): Promise<RunSummary> {
+/** Makes a run directory, or opens the one to resume, and runs the attempts; what `runScenario` does. */
+export async function executeRun(scenario: Scenario, options: RunOptions): Promise<RunSummary> {
   const journal = await openJournal(scenario, options);
   try {
     return await new Run(scenario, options, journal).execute();

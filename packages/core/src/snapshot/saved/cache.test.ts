@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { boundCache, listSavedSnapshots, removeSavedSnapshots } from './cache.js';
+import { boundCache, listSaved, removeSaved } from './cache.js';
 
 let dir: string;
 beforeEach(async () => {
@@ -23,12 +23,12 @@ it('what cannot be used is not listed, but counts for the bound of the cache, an
   await unusable('of-another-version', '{"v":0}', new Date('2026-01-01'));
   await unusable('without-manifest', undefined, new Date('2026-01-02'));
   await unusable('broken', '{', new Date('2026-01-03'));
-  expect(await listSavedSnapshots(dir)).toEqual([]);
+  expect(await listSaved(dir)).toEqual([]);
   expect(await boundCache(2.5 * 2 ** 20, 'none', dir)).toEqual(['of-another-version']);
-  expect(await removeSavedSnapshots(['broken'], dir)).toEqual(['broken']);
-  await expect(removeSavedSnapshots(['broken'], dir)).rejects.toMatchObject({
+  expect(await removeSaved(['broken'], dir)).toEqual(['broken']);
+  await expect(removeSaved(['broken'], dir)).rejects.toMatchObject({
     code: 'NOT_FOUND',
     hint: 'there are: without-manifest',
   });
-  expect(await removeSavedSnapshots('all', dir)).toEqual(['without-manifest']);
+  expect(await removeSaved('all', dir)).toEqual(['without-manifest']);
 });

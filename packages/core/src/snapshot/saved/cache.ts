@@ -28,8 +28,8 @@ export function savedDirectory(cacheDir = cacheRoot()): string {
   return join(cacheDir, 'snapshots');
 }
 
-/** Lists the complete saved snapshots of the cache, the last used first. */
-export async function listSavedSnapshots(cacheDir?: string): Promise<readonly SavedSnapshot[]> {
+/** What `listSavedSnapshots` does. */
+export async function listSaved(cacheDir?: string): Promise<readonly SavedSnapshot[]> {
   const found = await Promise.all(
     (await listFolders(cacheDir)).map((folder) => describeSaved(folder).catch(() => undefined)),
   );
@@ -59,12 +59,8 @@ async function describeSaved(folder: SavedFolder): Promise<SavedSnapshot> {
   return { ...folder, guest: guest.name, qemu, memoryMiB: spec.memoryMiB, savedAt };
 }
 
-/**
- * Removes saved snapshots by name, by an unambiguous beginning of a name, or all. A VM that was started from one keeps running.
- * @returns the names removed
- * @throws {NOT_FOUND} {USAGE} when a name matches none, or more than one; nothing is removed then
- */
-export async function removeSavedSnapshots(names: readonly string[] | 'all', cacheDir?: string): Promise<string[]> {
+/** What `removeSavedSnapshots` does. */
+export async function removeSaved(names: readonly string[] | 'all', cacheDir?: string): Promise<string[]> {
   const known = (await listFolders(cacheDir)).map(({ name }) => name);
   const chosen = names === 'all' ? known : findByPrefix(known, names, 'saved snapshot');
   for (const name of chosen) await discard(join(savedDirectory(cacheDir), name));

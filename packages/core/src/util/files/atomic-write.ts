@@ -1,4 +1,3 @@
-import writeFileAtomically from 'write-file-atomic';
 import { hostError } from './host-error.js';
 
 /**
@@ -8,6 +7,7 @@ import { hostError } from './host-error.js';
  * @throws {NO_SPACE} {IO}
  */
 export async function replaceFile(path: string, content: string | Buffer, hint?: string): Promise<void> {
+  const { default: writeFileAtomically } = await import('write-file-atomic');
   try {
     await writeFileAtomically(path, content, { mode: 0o600 });
   } catch (cause) {

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { AbortedError, QmpilotError } from '../../errors.js';
 import { requireProgram } from './which.js';
 
@@ -24,6 +23,7 @@ export async function lockFile(fd: number, path: string, { patience = 0, signal 
   const aborted = () => new AbortedError(`the lock of ${path}`, signal?.reason);
   if (signal?.aborted) throw aborted();
   const waits = patience > 0;
+  const { spawn } = await import('node:child_process');
   const child = spawn(flock, [...(waits ? [] : ['-n']), '-x', '3'], { stdio: ['ignore', 'ignore', 'ignore', fd] });
   const kill = () => void child.kill();
   const timer = waits && Number.isFinite(patience) ? setTimeout(kill, patience) : undefined;

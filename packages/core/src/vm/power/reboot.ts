@@ -5,7 +5,7 @@ import type { WaitOptions } from '../../util/async/deadline.js';
 import { monotonicMs } from '../../util/time/clock.js';
 import { parseDuration } from '../../util/time/duration.js';
 import type { VmContext } from '../context.js';
-import { awaitPrompt } from '../start/await-prompt.js';
+import { awaitPrompt } from '../start/ready/await-prompt.js';
 import { powerOff, type PoweroffReport } from './poweroff.js';
 
 const DEFAULT_TIMEOUT = '5m';

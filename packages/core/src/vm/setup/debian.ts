@@ -1,7 +1,6 @@
 import { debianGuest, type DebianGuestOptions } from '../../guests/debian/debian.js';
 import type { GuestDescription } from '../../guests/guest.js';
 import { validate } from '../../util/validation/validate.js';
-import { runSetup } from './run-setup.js';
 import { SETUP_FUNCTION, type SetupFunction } from './setup-function.js';
 
 /** How the Debian guest is built and started. */
@@ -27,6 +26,13 @@ export function debian(options: DebianOptions = {}): GuestDescription {
   const { cpus, memoryMiB } = options;
   return debianGuest(
     { ...options, setup: undefined },
-    { name: setup.name, source: String(setup.run), run: (task) => runSetup(setup, { cpus, memoryMiB }, task) },
+    {
+      name: setup.name,
+      source: String(setup.run),
+      run: async (task) => {
+        const { runSetup } = await import('./run-setup.js');
+        return runSetup(setup, { cpus, memoryMiB }, task);
+      },
+    },
   );
 }

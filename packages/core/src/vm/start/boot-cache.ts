@@ -13,11 +13,11 @@ import { whyExclusive } from '../../snapshot/strategies/strategy.js';
 import { monotonicMs } from '../../util/time/clock.js';
 import { parseDuration } from '../../util/time/duration.js';
 import type { Vm } from '../vm.js';
-import { BOOT_TIMEOUT } from './await-ready.js';
 import { bootCold, runToReady } from './boot-cold.js';
 import type { BootOptions } from './boot-options.js';
 import { lockForMaking } from './cache-lock.js';
 import { nameOfSnapshot } from './prepared.js';
+import { BOOT_TIMEOUT } from './ready/await-ready.js';
 import { startFromSaved } from './start-from-saved.js';
 import { startOwnVm } from './start-own-vm.js';
 

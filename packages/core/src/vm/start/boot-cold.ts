@@ -1,9 +1,9 @@
 import type { PreparedGuest } from '../../guests/guest.js';
 import { monotonicMs } from '../../util/time/clock.js';
 import type { Vm } from '../vm.js';
-import { awaitReady } from './await-ready.js';
 import type { BootOptions } from './boot-options.js';
 import { startScriptedVm } from './boot-script.js';
+import { awaitReady } from './ready/await-ready.js';
 import { startOwnVm } from './start-own-vm.js';
 
 /** Boots a guest, from its firmware or kernel on. */

@@ -2,8 +2,6 @@ import { AbortedError } from '../../errors.js';
 import { checkGuest, type GuestDescription } from '../../guests/guest.js';
 import { validate } from '../../util/validation/validate.js';
 import type { Vm } from '../vm.js';
-import { bootFromCache, isBootCacheOn, whyNotCached } from './boot-cache.js';
-import { bootCold } from './boot-cold.js';
 import { BOOT_OPTIONS, type BootOptions } from './boot-options.js';
 
 /**
@@ -20,10 +18,7 @@ export async function boot(description: GuestDescription, options: BootOptions =
   const { signal, onProgress } = options;
   if (signal?.aborted) throw new AbortedError(`the boot of ${description.name}`, signal.reason);
   const guest = await description.prepare({ signal, onProgress });
-  if (options.cache ?? isBootCacheOn()) {
-    const refusal = whyNotCached(guest, options);
-    if (refusal === undefined) return bootFromCache(guest, options);
-    onProgress?.(`not from the boot cache: ${refusal}`);
-  }
-  return bootCold(guest, options);
+  // Loaded here: most of the library, which a program that only describes guests or scenarios does not need.
+  const { bootPrepared } = await import('./boot-prepared.js');
+  return bootPrepared(guest, options);
 }

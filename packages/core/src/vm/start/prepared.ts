@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import type { GuestDescription, PreparedGuest } from '../../guests/guest.js';
 import { completeCommandLine } from '../../guests/kernels/kernel-command-line.js';
-import { chooseAccelerator, defaultCpu } from '../../qemu/accelerator.js';
+import { chooseAccelerator, defaultCpu, MACHINE } from '../../qemu/accelerator.js';
 import { findQemu } from '../../qemu/host/binary.js';
 import {
   boundCache,
@@ -18,7 +18,6 @@ import { MANIFEST, readManifest } from '../../snapshot/saved/manifest.js';
 import type { VmSnapshot } from '../vm.js';
 import type { BootOptions } from './boot-options.js';
 import { openSnapshot } from './open-snapshot.js';
-import { MACHINE } from './start-own-vm.js';
 
 /** The values that identify a prepared snapshot: a different one of any makes another snapshot. */
 export interface PreparedRequest {

@@ -15,8 +15,8 @@ import { planRam, removeRamFile } from '../../snapshot/strategies/ram-file.js';
 import { Cleanup } from '../../util/async/cleanup.js';
 import { createFamily } from '../create-family.js';
 import type { Vm } from '../vm.js';
-import { BOOT_TIMEOUT } from './await-ready.js';
 import type { BootOptions } from './boot-options.js';
+import { BOOT_TIMEOUT } from './ready/await-ready.js';
 
 const run = promisify(execFile);
 

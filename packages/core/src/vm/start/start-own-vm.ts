@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import type { PreparedGuest } from '../../guests/guest.js';
 import { completeCommandLine } from '../../guests/kernels/kernel-command-line.js';
-import { chooseAccelerator, defaultCpu } from '../../qemu/accelerator.js';
+import { chooseAccelerator, defaultCpu, MACHINE } from '../../qemu/accelerator.js';
 import type { MachineSpec } from '../../qemu/command-line/machine-spec.js';
 import { findQemu } from '../../qemu/host/binary.js';
 import { acquireHostDirectories, makeVmDirectory, releaseHostDirectories } from '../../qemu/host/directories.js';
@@ -14,9 +14,6 @@ import { planRam, removeRamFile } from '../../snapshot/strategies/ram-file.js';
 import { createFamily } from '../create-family.js';
 import type { Vm } from '../vm.js';
 import type { BootOptions } from './boot-options.js';
-
-/** Machine type of every VM that has no start script. */
-export const MACHINE = 'q35';
 
 /** Starts QEMU for a guest of kernel and disks, paused. */
 export async function startOwnVm(guest: PreparedGuest, options: BootOptions): Promise<Vm> {

@@ -1,5 +1,5 @@
-import type { Console } from '../../console/console.js';
-import { pause, type WaitOptions } from '../../util/async/deadline.js';
+import type { Console } from '../../../console/console.js';
+import { pause, type WaitOptions } from '../../../util/async/deadline.js';
 
 const ENTER_AFTER_MS = 1000;
 const LOGIN_PROMPT = /login: (?=$|\[ *\d+\.\d{6}\])/;

@@ -1,7 +1,7 @@
-import { isQmpilotError, QmpilotError } from '../../errors.js';
-import type { SerialLogin } from '../../guests/guest.js';
-import type { WaitOptions } from '../../util/async/deadline.js';
-import type { Vm } from '../vm.js';
+import { isQmpilotError, QmpilotError } from '../../../errors.js';
+import type { SerialLogin } from '../../../guests/guest.js';
+import type { WaitOptions } from '../../../util/async/deadline.js';
+import type { Vm } from '../../vm.js';
 import { awaitLoginPrompt } from './await-prompt.js';
 
 /** A guest whose own units start the shells has them long before its login prompt. */

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { Channel } from '../../console/channel.js';
-import { Console } from '../../console/console.js';
-import { duplexPair } from '../../testing/duplex-pair.js';
+import { Channel } from '../../../console/channel.js';
+import { Console } from '../../../console/console.js';
+import { duplexPair } from '../../../testing/duplex-pair.js';
 import { awaitPrompt } from './await-prompt.js';
 
 it('gets to a prompt after which the kernel has printed already, by another Enter', async () => {

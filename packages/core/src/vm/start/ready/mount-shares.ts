@@ -1,8 +1,8 @@
-import { QmpilotError } from '../../errors.js';
-import type { SharedFolder } from '../../qemu/command-line/machine-spec.js';
-import { bashWord } from '../../shell/quote.js';
-import type { WaitOptions } from '../../util/async/deadline.js';
-import type { Vm } from '../vm.js';
+import { QmpilotError } from '../../../errors.js';
+import type { SharedFolder } from '../../../qemu/command-line/machine-spec.js';
+import { bashWord } from '../../../shell/quote.js';
+import type { WaitOptions } from '../../../util/async/deadline.js';
+import type { Vm } from '../../vm.js';
 
 /**
  * Mounts the shared folders in a guest that has booted. They get their lines in /etc/fstab, by which a reboot mounts them, and

@@ -1,13 +1,13 @@
-import { panicOf } from '../../detect/kernel-log/kernel-log-finding.js';
-import { describeBoot, formatBootProgress } from '../../detect/life/boot-stage.js';
-import { isQmpilotError, QmpilotError } from '../../errors.js';
-import type { PreparedGuest, SerialLogin } from '../../guests/guest.js';
-import { pause, type WaitOptions } from '../../util/async/deadline.js';
-import { withinLimit } from '../../util/async/limit.js';
-import { parseDuration } from '../../util/time/duration.js';
-import type { Vm } from '../vm.js';
+import { panicOf } from '../../../detect/kernel-log/kernel-log-finding.js';
+import { describeBoot, formatBootProgress } from '../../../detect/life/boot-stage.js';
+import { isQmpilotError, QmpilotError } from '../../../errors.js';
+import type { PreparedGuest, SerialLogin } from '../../../guests/guest.js';
+import { pause, type WaitOptions } from '../../../util/async/deadline.js';
+import { withinLimit } from '../../../util/async/limit.js';
+import { parseDuration } from '../../../util/time/duration.js';
+import type { Vm } from '../../vm.js';
+import type { BootOptions } from '../boot-options.js';
 import { awaitLoginPrompt, awaitPrompt } from './await-prompt.js';
-import type { BootOptions } from './boot-options.js';
 import { mountShares } from './mount-shares.js';
 import { startShells } from './start-shells.js';
 
