@@ -18,11 +18,11 @@ export type { Accelerator, AcceleratorRequest } from './qemu/accelerator.js';
 export { debian } from './vm/setup/debian.js';
 export type { DebianOptions } from './vm/setup/debian.js';
 export { attach } from './vm/start/attach.js';
-export type { AttachOptions } from './vm/start/attach.js';
+export type { AttachOptions } from './vm/start/attach-machine.js';
 export { boot } from './vm/start/boot.js';
 export type { BootOptions } from './vm/start/boot-options.js';
 export { openSnapshot } from './vm/start/open-snapshot.js';
-export type { OpenSnapshotOptions } from './vm/start/open-snapshot.js';
+export type { OpenSnapshotOptions } from './vm/start/open-saved-snapshot.js';
 export { listSavedSnapshots, removeSavedSnapshots } from './snapshot/saved-snapshots.js';
 export type { SavedSnapshot } from './snapshot/saved/cache.js';
 

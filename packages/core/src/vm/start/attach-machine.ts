@@ -11,9 +11,22 @@ import type { Machine } from '../../qemu/process/machine.js';
 import { isStopped } from '../../qemu/process/stopped.js';
 import type { QmpClient } from '../../qmp/client.js';
 import { connect, dial } from '../../qmp/connect.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
 import { createFamily } from '../create-family.js';
 import type { Vm } from '../vm.js';
-import type { AttachOptions } from './attach.js';
+
+export interface AttachOptions extends WaitOptions {
+  /** Path of the unix socket of a QMP monitor: `-qmp unix:PATH,server=on,wait=off`. It takes one client at a time. */
+  readonly qmp: string;
+  /** Path of the unix socket of the guest's serial console: `-serial unix:PATH,server=on,wait=off`. */
+  readonly console?: string | undefined;
+  /** The same of a virtio console on which the guest runs a bash of root: for `vm.exec`. */
+  readonly shell?: string | undefined;
+  /** A second one, for detectors. */
+  readonly samplingShell?: string | undefined;
+  /** Default `attached`. */
+  readonly name?: string | undefined;
+}
 
 const ATTACHED: Obstacle = {
   reason: 'this VM was attached: its QEMU belongs to the program that started it',

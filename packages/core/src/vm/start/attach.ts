@@ -1,22 +1,9 @@
 import * as v from 'valibot';
 import { AbortedError } from '../../errors.js';
-import type { WaitOptions } from '../../util/async/deadline.js';
 import { PATH, WAIT } from '../../util/validation/schemas.js';
 import { validate } from '../../util/validation/validate.js';
 import type { Vm } from '../vm.js';
-
-export interface AttachOptions extends WaitOptions {
-  /** Path of the unix socket of a QMP monitor: `-qmp unix:PATH,server=on,wait=off`. It takes one client at a time. */
-  readonly qmp: string;
-  /** Path of the unix socket of the guest's serial console: `-serial unix:PATH,server=on,wait=off`. */
-  readonly console?: string | undefined;
-  /** The same of a virtio console on which the guest runs a bash of root: for `vm.exec`. */
-  readonly shell?: string | undefined;
-  /** A second one, for detectors. */
-  readonly samplingShell?: string | undefined;
-  /** Default `attached`. */
-  readonly name?: string | undefined;
-}
+import type { AttachOptions } from './attach-machine.js';
 
 const ATTACH_OPTIONS = v.strictObject({
   ...WAIT,

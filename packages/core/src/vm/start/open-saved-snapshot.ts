@@ -6,7 +6,12 @@ import { createFamily } from '../create-family.js';
 import { guestOf } from '../snapshots/guest-record.js';
 import { Snapshot } from '../snapshots/snapshot.js';
 import type { VmSnapshot } from '../vm.js';
-import type { OpenSnapshotOptions } from './open-snapshot.js';
+
+/** How a saved snapshot is opened. */
+export interface OpenSnapshotOptions {
+  /** QEMU's binary; default `$QMPILOT_QEMU`, else `qemu-system-x86_64` on PATH. It has to be the one that saved. */
+  readonly qemu?: string | undefined;
+}
 
 /** Opens a saved snapshot whose path and options were checked. */
 export async function openSavedSnapshot(path: string, options: OpenSnapshotOptions): Promise<VmSnapshot> {

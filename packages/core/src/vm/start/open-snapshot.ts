@@ -2,12 +2,7 @@ import * as v from 'valibot';
 import { PATH } from '../../util/validation/schemas.js';
 import { validate } from '../../util/validation/validate.js';
 import type { VmSnapshot } from '../vm.js';
-
-/** How a saved snapshot is opened. */
-export interface OpenSnapshotOptions {
-  /** QEMU's binary; default `$QMPILOT_QEMU`, else `qemu-system-x86_64` on PATH. It has to be the one that saved. */
-  readonly qemu?: string | undefined;
-}
+import type { OpenSnapshotOptions } from './open-saved-snapshot.js';
 
 const OPEN_OPTIONS = v.strictObject({ qemu: v.optional(PATH) } satisfies Record<
   keyof OpenSnapshotOptions,
