@@ -59,7 +59,7 @@ export interface BisectionSettings {
   readonly alsoGood?: readonly string[] | undefined;
   readonly skip?: readonly string[] | undefined;
   readonly paths: readonly string[];
-  readonly build: string;
+  readonly build?: string | undefined;
   readonly install?: string | undefined;
   readonly source?: { readonly file: string; readonly sha256: string } | undefined;
 }
