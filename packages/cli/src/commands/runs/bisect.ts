@@ -64,7 +64,7 @@ export function registerBisect(program: Command): void {
     .option('--build <command>', 'command that builds a commit')
     .option('--install <command>', 'command that installs the files of a build, in $QMPILOT_OUT of the guest')
     .option('--kernel <file>', 'boot this file of the build, as with repro --kernel')
-    .option('--kernels <pattern>', "kernel packages of Debian instead of commits: 'linux-image-6.1.0-*-cloud-amd64'")
+    .option('--kernels <pattern>', "kernel packages of Debian instead of commits: 'linux-image-6.1*-cloud-amd64'")
     .option('--suite <suite>', 'with --kernels: the release of Debian that has them (default: bookworm)')
     .option('--signature <signature>', 'the failure that counts (default: the most frequent one at the bad end)')
     .option('--rate <rate>', 'known failure rate from the culprit on: 20% (default: unknown)', probability)
