@@ -1,7 +1,8 @@
 import { copyFile, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { AbortedError, isQmpilotError, QmpilotError } from '../../errors.js';
+import { AbortedError, isQmpilotError, QmpilotError, type ErrorDetails } from '../../errors.js';
+import { acquireHostDirectories, releaseHostDirectories } from '../../qemu/host/directories.js';
 import { removeDirectory } from '../../util/files/remove-directory.js';
 import { monotonicMs, wallTime } from '../../util/time/clock.js';
 import type { PrepareContext } from '../guest.js';
@@ -30,25 +31,49 @@ export async function makeImage({ key, context, tell, build }: ImageBuild): Prom
   const say = (what: string) => tell(`${what} (${((monotonicMs() - begun) / 1000).toFixed(0)} s)`);
   const images = imagesDirectory(context.cacheDir);
   await removeUnfinished(key, images);
-  const output = await mkdtemp(join(images, `.building-${key}-`));
-  const work = await mkdtemp(join(tmpdir(), 'qmpilot-build-'));
+  let output: string | undefined;
   try {
-    const facts = await build({ work, output }, say);
-    const manifest: ImageManifest = {
-      v: 1,
-      ...facts,
-      builtAt: wallTime(),
-      buildMs: Math.round(monotonicMs() - begun),
-    };
-    await writeFile(join(output, IMAGE_FILES.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
-    await rename(output, join(images, key));
+    const folder = (output = await mkdtemp(join(images, `.building-${key}-`)));
+    await withWorkFolder(async (work) => {
+      const facts = await build({ work, output: folder }, say);
+      const manifest: ImageManifest = {
+        v: 1,
+        ...facts,
+        builtAt: wallTime(),
+        buildMs: Math.round(monotonicMs() - begun),
+      };
+      await writeFile(join(folder, IMAGE_FILES.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
+      await rename(folder, join(images, key));
+    });
     say('the image is ready');
   } catch (error) {
     throw asBuildError(error, context.signal);
   } finally {
-    await removeDirectory(output);
-    await removeDirectory(work);
+    if (output !== undefined) await removeDirectory(output);
   }
+}
+
+/** The folder is removed when this process is killed as well. */
+async function withWorkFolder(task: (work: string) => Promise<void>): Promise<void> {
+  const { disk } = await acquireHostDirectories();
+  try {
+    const work = await mkdtemp(join(disk, 'build-'));
+    try {
+      await task(work);
+    } finally {
+      await removeDirectory(work);
+    }
+  } finally {
+    await releaseHostDirectories();
+  }
+}
+
+/** @returns the error of a build that found no room in TMPDIR or in the cache */
+export function noRoomError(details: ErrorDetails): QmpilotError {
+  return new QmpilotError('NO_SPACE', 'no room to build the image', {
+    ...details,
+    hint: `free some room in ${tmpdir()} and in the cache, or set TMPDIR and QMPILOT_CACHE: an image needs about 2.5 GiB while it is built, a kernel about eight times the size of its package`,
+  });
 }
 
 /** Moves a file: across file systems that is a copy. */
@@ -69,12 +94,7 @@ function asBuildError(error: unknown, signal: AbortSignal | undefined): unknown 
   if (signal?.aborted) return new AbortedError('the build of the image', signal.reason);
   // A program that found no room says so in its own words.
   const said = `${String(error)}\n${error instanceof Error && 'stderr' in error ? String(error.stderr) : ''}`;
-  if (/ENOSPC|No space left on device/.test(said)) {
-    return new QmpilotError('NO_SPACE', 'no room to build the image: about 2.5 GiB are needed', {
-      cause: error,
-      hint: 'free some room in TMPDIR and in the cache, or set TMPDIR and QMPILOT_CACHE',
-    });
-  }
+  if (/ENOSPC|No space left on device/.test(said)) return noRoomError({ cause: error });
   return new QmpilotError(
     'GUEST_BUILD',
     `the image could not be built: ${error instanceof Error ? error.message : String(error)}`,

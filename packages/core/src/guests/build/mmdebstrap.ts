@@ -1,5 +1,6 @@
 import { QmpilotError } from '../../errors.js';
 import { which } from '../../util/files/which.js';
+import { noRoomError } from './make-image.js';
 import { runGroup } from './run-group.js';
 
 export interface MmdebstrapRun {
@@ -59,12 +60,7 @@ function buildError(status: number | string, lines: readonly string[], suite: st
   const said = lines.find((line) => /^E: |No space left|error/i.test(line)) ?? lines.at(-1) ?? 'nothing';
   const text = lines.join('\n');
   const details = { evidence: { stderr: lines.slice(-20) } };
-  if (/No space left on device/.test(text)) {
-    return new QmpilotError('NO_SPACE', 'no room to build the image: about 2.5 GiB are needed', {
-      ...details,
-      hint: 'free some room in TMPDIR and in the cache, or set TMPDIR and QMPILOT_CACHE',
-    });
-  }
+  if (/No space left on device/.test(text)) return noRoomError(details);
   const setup = /^qmpilot-setup-failed: (\d+)$/m.exec(text)?.[1];
   if (setup !== undefined) {
     const output = lines.filter((line) => line.startsWith('setup: ')).map((line) => line.slice('setup: '.length));
@@ -96,13 +92,16 @@ function buildError(status: number | string, lines: readonly string[], suite: st
       hint: 'releases are named bookworm, trixie, sid, ...',
     });
   const network =
-    /Could not resolve|Temporary failure|Unable to connect|Connection refused|Network is unreachable|Failed to fetch/i.test(
+    /Could not resolve.*|Temporary failure.*|Unable to connect.*|Connection refused.*|Network is unreachable.*|Failed to fetch.*/i.exec(
       text,
-    );
+    )?.[0];
+  if (network !== undefined)
+    return new QmpilotError('GUEST_BUILD', `cannot fetch packages of Debian ${suite}: ${network}`, {
+      ...details,
+      hint: 'check the network, the proxy (http_proxy, or Acquire::http::Proxy of apt), and whether apt-get update works here',
+    });
   return new QmpilotError('GUEST_BUILD', `mmdebstrap ended with ${status}: ${said}`, {
     ...details,
-    hint: network
-      ? "Debian's packages could not be fetched: is there a network, and does apt-get update work here?"
-      : 'its last lines are in the evidence; as a plain user it needs user namespaces (and entries in /etc/subuid and /etc/subgid)',
+    hint: 'its last lines are in the evidence; as a plain user it needs user namespaces (and entries in /etc/subuid and /etc/subgid)',
   });
 }

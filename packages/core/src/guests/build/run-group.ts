@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { AbortedError } from '../../errors.js';
 import { Ring } from '../../util/ring.js';
 
@@ -21,7 +21,8 @@ export interface GroupResult {
 }
 
 /**
- * Runs a program in a process group of its own, and follows the lines of its output.
+ * Runs a program in a process group of its own, and follows the lines of its output. The group ends with this process, SIGKILL
+ * included.
  * @throws {ABORTED}: everything it started is gone
  */
 export async function runGroup(run: GroupRun): Promise<GroupResult> {
@@ -37,7 +38,7 @@ export async function runGroup(run: GroupRun): Promise<GroupResult> {
       process.kill(-child.pid, 'SIGTERM');
   };
   run.signal?.addEventListener('abort', killGroup, { once: true });
-  process.once('exit', killGroup);
+  const reaper = child.pid === undefined ? undefined : startReaper(child.pid);
   const lines = new Ring<string>(60);
   for (const stream of [child.stdout, child.stderr])
     follow(stream, (line) => {
@@ -49,9 +50,22 @@ export async function runGroup(run: GroupRun): Promise<GroupResult> {
     child.once('close', (code, signal) => resolve(code ?? signal ?? 'unknown'));
   });
   run.signal?.removeEventListener('abort', killGroup);
-  process.off('exit', killGroup);
+  reaper?.kill('SIGKILL');
   if (run.signal?.aborted) throw new AbortedError(run.what, run.signal.reason);
   return { status, lines: lines.last() };
+}
+
+/** Ends the group when this process is gone, however it ended: `read` returns when the pipe is closed. */
+function startReaper(group: number): ChildProcess {
+  const script = `trap '' INT TERM HUP QUIT; read -r _ignored; kill -TERM -- "-$1"`;
+  const child = spawn('/bin/sh', ['-c', script, 'qmpilot-reaper', String(group)], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+    cwd: '/',
+  });
+  child.on('error', () => {});
+  child.stdin?.on('error', () => {});
+  return child;
 }
 
 function follow(stream: NodeJS.ReadableStream, take: (line: string) => void): void {

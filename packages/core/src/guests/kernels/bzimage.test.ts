@@ -24,6 +24,9 @@ describe('readBootImage', () => {
   it.each([
     ['a kernel for 32-bit x86', bzImage({ xloadflags: 0 }), /32-bit x86.*x86-64/],
     ['a kernel for arm64', Buffer.concat([Buffer.alloc(0x38), Buffer.from('ARM\x64'), Buffer.alloc(4096)]), /arm64/],
+    ['a compressed EFI kernel for arm64', efi(0xaa64), /for arm64, and the guest is for x86-64/],
+    ['an EFI program for x86-64', efi(0x8664), /not a Linux kernel image/],
+    ['an EFI program without its header', efi(0xaa64).subarray(0, 0x42), /not a Linux kernel image/],
     ['an ELF kernel for s390x', elf(22), /s390x/],
     ['vmlinux', elf(62), /not a Linux kernel image/],
     ['a text', Buffer.from('#!/bin/sh\n'), /not a Linux kernel image/],
@@ -43,5 +46,14 @@ function elf(machine: number): Buffer {
     bytes[5] = 1;
     bytes.writeUInt16LE(machine, 18);
   }
+  return bytes;
+}
+
+function efi(machine: number): Buffer {
+  const bytes = Buffer.alloc(4096);
+  bytes.write('MZ\0\0zimg', 'latin1');
+  bytes.writeUInt32LE(0x40, 0x3c);
+  bytes.write('PE\0\0', 0x40, 'latin1');
+  bytes.writeUInt16LE(machine, 0x44);
   return bytes;
 }

@@ -41,6 +41,12 @@ function otherArchitecture(bytes: Buffer): string | undefined {
   // Documentation/arch/arm64/booting.rst, Documentation/arch/riscv/boot-image-header.rst.
   if (bytes.toString('latin1', 0x38, 0x3c) === 'ARM\x64') return 'arm64';
   if (bytes.toString('latin1', 0x38, 0x3c) === 'RSC\x05') return 'riscv';
+  if (bytes.toString('latin1', 0, 2) === 'MZ' && bytes.length >= 0x40) {
+    // A kernel that EFI starts, such as the compressed ones of arm64: the PE header says for which CPU.
+    const header = bytes.readUInt32LE(0x3c);
+    if (header + 6 > bytes.length || bytes.toString('latin1', header, header + 4) !== 'PE\0\0') return undefined;
+    return PE_MACHINES[bytes.readUInt16LE(header + 4)];
+  }
   if (!isElf(bytes) || bytes.length < 20) return undefined;
   const machine = bytes[5] === 2 ? bytes.readUInt16BE(18) : bytes.readUInt16LE(18);
   return machine === 62 ? undefined : (ELF_MACHINES[machine] ?? `another architecture (ELF machine ${machine})`);
@@ -55,6 +61,16 @@ const ELF_MACHINES: Readonly<Record<number, string>> = {
   183: 'arm64',
   243: 'riscv',
   258: 'loongarch',
+};
+
+/** Those that are not x86. */
+const PE_MACHINES: Readonly<Record<number, string>> = {
+  0x01c2: 'arm',
+  0x5032: 'riscv',
+  0x5064: 'riscv',
+  0x6232: 'loongarch',
+  0x6264: 'loongarch',
+  0xaa64: 'arm64',
 };
 
 function isElf(bytes: Buffer): boolean {

@@ -70,8 +70,17 @@ async function partsOfPackage(
 async function partsOfDeb(deb: string, to: string, signal: AbortSignal | undefined): Promise<KernelParts | undefined> {
   const dpkg = await dpkgDeb();
   await mkdir(to, { recursive: true });
+  const { stdout } = await run(dpkg, ['-f', deb, 'Architecture'], { signal }).catch((cause: unknown) => {
+    throw unpackError(deb, cause, signal);
+  });
+  const architecture = stdout.trim();
+  // Packages for i386 may have kernels for x86-64: their header says so.
+  if (!['amd64', 'i386', 'all'].includes(architecture))
+    throw new QmpilotError('USAGE', `kernel: ${deb} is a package for ${architecture}, and the guest is for x86-64`, {
+      hint: 'take the package whose name ends in amd64',
+    });
   await run(dpkg, ['-x', deb, to], { signal }).catch((cause: unknown) => {
-    throw new QmpilotError('USAGE', `kernel: ${deb} cannot be unpacked: it is not a Debian package`, { cause });
+    throw unpackError(deb, cause, signal);
   });
   const boot = await readdir(join(to, 'boot')).catch(() => []);
   const image = boot.find((name) => name.startsWith('vmlinuz-'));
@@ -83,6 +92,16 @@ async function partsOfDeb(deb: string, to: string, signal: AbortSignal | undefin
     ...(modules !== undefined && { modules }),
     ...(config !== undefined && { config: await readFile(join(to, 'boot', config), 'utf8') }),
   };
+}
+
+/** A full disk and a cancellation have errors of their own. */
+function unpackError(deb: string, cause: unknown, signal: AbortSignal | undefined): unknown {
+  const stderr = cause instanceof Error && 'stderr' in cause ? String(cause.stderr).trim() : '';
+  if (signal?.aborted || /No space left on device/.test(stderr)) return cause;
+  return new QmpilotError('USAGE', `kernel: ${deb} cannot be unpacked: ${stderr.split('\n').at(-1) ?? ''}`, {
+    cause,
+    hint: 'expected a complete Debian package',
+  });
 }
 
 /** The tree is not written to, but for what `make modules_install` itself does there. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import { isKernelPackage, type KernelOption } from './kernel-option.js';
@@ -34,6 +34,13 @@ export async function locateKernel(option: KernelOption, suite: string): Promise
     });
   if (kind === 'folder') {
     const image = join(path, 'arch', 'x86', 'boot', 'bzImage');
+    const architecture = await configuredFor(path);
+    if (architecture !== undefined && !architecture.startsWith('x86'))
+      throw new QmpilotError(
+        'USAGE',
+        `kernel: ${option} is configured for ${architecture}, and the guest is for x86-64`,
+        { hint: 'configure and build it with ARCH=x86_64' },
+      );
     if ((await kindOf(image)) !== 'file')
       throw new QmpilotError('USAGE', `kernel: ${option} has no arch/x86/boot/bzImage`, {
         hint: 'it has to be a kernel tree, or a build directory, in which make bzImage modules has ended',
@@ -41,6 +48,12 @@ export async function locateKernel(option: KernelOption, suite: string): Promise
     return { kind: 'tree', path, image };
   }
   return path.endsWith('.deb') ? { kind: 'deb', path } : { kind: 'files', image: path };
+}
+
+/** Kconfig writes it on the third line of `.config`: `# Linux/arm64 6.1.0 Kernel Configuration`. */
+async function configuredFor(tree: string): Promise<string | undefined> {
+  const config = await readFile(join(tree, '.config'), 'utf8').catch(() => '');
+  return /^# Linux\/(\S+) \S+ Kernel Configuration$/m.exec(config)?.[1];
 }
 
 /** Stands for the content of a kernel: of files, by their size and time; of a package, by its bytes, wherever it is. */
