@@ -74,6 +74,13 @@ export class SnapshotStore {
     return [...this.#snapshots.values()].some(({ saved }) => saved.strategy === 'template' && saved.ramFile === path);
   }
 
+  /** Whether a snapshot is in the disks of this machine. */
+  hasInternal(machine: Machine): boolean {
+    return [...this.#snapshots.values()].some(
+      ({ saved }) => saved.strategy === 'internal' && saved.machine === machine,
+    );
+  }
+
   /**
    * Reserves a name for a snapshot that is being taken; returns the function that releases it.
    * @throws {USAGE} when the name is invalid

@@ -24,7 +24,7 @@ export function sharedDiskBlockers(
   writable: readonly WritableDisk[],
 ): SnapshotBlocker[] {
   if (readBack) return [];
-  const ours = new Set(disks.map(({ id }) => id));
+  const ours = new Set(disks.map(({ id, node }) => node ?? id));
   return writable
     .filter(({ node }) => !ours.has(node))
     .map(({ file, format }) => ({

@@ -116,7 +116,7 @@ function diskArguments(disk: DiskSpec): string[] {
     '-blockdev',
     option('', {
       'driver': disk.format,
-      'node-name': disk.id,
+      'node-name': disk.node ?? disk.id,
       'read-only': disk.readOnly ?? false,
       'cache.no-flush': true,
       'discard': 'unmap',
@@ -125,7 +125,7 @@ function diskArguments(disk: DiskSpec): string[] {
       'file.locking': 'off',
     }),
     '-device',
-    option('virtio-blk-pci', { drive: disk.id, id: `dev-${disk.id}` }),
+    option('virtio-blk-pci', { drive: disk.node ?? disk.id, id: `dev-${disk.id}` }),
   ];
 }
 

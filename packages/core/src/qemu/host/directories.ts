@@ -194,6 +194,14 @@ export async function chooseRamDirectory(
   });
 }
 
+/**
+ * Checks that a folder has room for `bytes` of guest RAM.
+ * @throws {NO_SPACE}
+ */
+export async function requireRoom(folder: string, bytes: number): Promise<void> {
+  await chooseRamDirectory({ memory: folder, disk: folder, memoryWasNamed: true }, bytes);
+}
+
 /** Files on tmpfs take memory, so the free memory is a limit as well. */
 async function freeBytes(path: string): Promise<number> {
   const { bavail, bsize, type } = await statfs(path);

@@ -17,6 +17,18 @@ export interface SavedState {
   readonly ramInFile: boolean;
   /** RAM is at fixed offsets of the file (capability `mapped-ram`, QEMU 9.0). */
   readonly mappedRam?: boolean;
+  /** Pages of RAM that replace those of the RAM file. */
+  readonly pages?: SavedPages;
+}
+
+/** Where pages of RAM are in a saved state. */
+export interface SavedPages {
+  readonly count: number;
+  /** Of the first one's record. */
+  readonly at: number;
+  /** Of the section that holds them, and the end of that. What is before it is the same in each state that has RAM in a file. */
+  readonly begin: number;
+  readonly end: number;
 }
 
 export interface StartOptions extends WaitOptions {
@@ -30,7 +42,8 @@ export interface StartOptions extends WaitOptions {
 
 /** One running QEMU: its process, QMP session and console streams. Paused until QMP's `cont`. */
 export interface Machine {
-  readonly spec: MachineSpec;
+  /** Replaced when a snapshot gives the running machine other overlays. */
+  spec: MachineSpec;
   readonly directory: string;
   readonly process: QemuHandle;
   readonly qmp: QmpClient;
@@ -40,8 +53,8 @@ export interface Machine {
   readonly virtio: readonly Duplex[];
   /** The port of the guest agent, where `spec.guestAgent` asks for one. */
   readonly agent: Duplex | undefined;
-  /** It did not boot here: its guest is the one of a saved state. */
-  readonly loaded?: boolean;
+  /** The state that it was loaded from; undefined when its guest booted here. */
+  readonly origin?: SavedState | undefined;
 }
 
 const FIRST_FD = 3;
@@ -133,7 +146,7 @@ async function start(spec: MachineSpec, options: StartOptions, stateFd: number |
       serial,
       virtio,
       agent,
-      loaded: options.incoming !== undefined,
+      origin: options.incoming,
     };
   } catch (error) {
     throw await startError(process, options.incoming !== undefined, error);

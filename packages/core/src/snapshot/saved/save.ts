@@ -11,6 +11,7 @@ import { debugLog } from '../../util/debug-log.js';
 import { hostError, isNoSpace } from '../../util/files/host-error.js';
 import { removeDirectory } from '../../util/files/remove-directory.js';
 import { isObject } from '../../util/validation/is-object.js';
+import { applyPages, copyWithoutPages } from '../changed-pages/copy-pages.js';
 import type { SnapshotInfo, StoredScreen } from '../store.js';
 import type { ForkBase } from '../strategies/fork-base.js';
 import { baseImages, flattenOverlay } from '../strategies/overlay.js';
@@ -56,8 +57,7 @@ export async function saveToFolder(path: string, request: SaveRequest): Promise<
     await mkdir(parent, { recursive: true, mode: 0o700 });
     // An unpredictable name: the RAM of a guest holds secrets.
     partial = await mkdtemp(join(parent, `.${basename(target)}.partial-${process.pid}-`));
-    await copyFile(base.state.path, join(partial, 'state'), signal);
-    if (base.ramFile !== undefined) await copyFile(base.ramFile, join(partial, 'ram'), signal);
+    await copyState(base, partial, signal);
     const disks: DiskSpec[] = [];
     const bases = new Map<string, FileIdentity>();
     for (const { spec, pristine } of base.disks) {
@@ -149,6 +149,20 @@ async function copyFile(from: string, to: string, signal: AbortSignal | undefine
     await run('cp', ['--sparse=auto', '--reflink=auto', '--', from, to], { signal });
   }
   await chmod(to, 0o600);
+}
+
+/** Copies state and RAM. Pages that are in the state go to the RAM, which is a file of its own then. */
+async function copyState({ state, ramFile }: ForkBase, folder: string, signal: AbortSignal | undefined): Promise<void> {
+  const ram = join(folder, 'ram');
+  if (ramFile === undefined || !state.pages) {
+    await copyFile(state.path, join(folder, 'state'), signal);
+    if (ramFile !== undefined) await copyFile(ramFile, ram, signal);
+    return;
+  }
+  await copyWithoutPages({ path: state.path, pages: state.pages }, join(folder, 'state'));
+  await run('cp', ['--sparse=auto', '--reflink=auto', '--', ramFile, ram], { signal });
+  await chmod(ram, 0o600);
+  await applyPages({ path: state.path, pages: state.pages }, ram, signal);
 }
 
 async function sync(folder: string): Promise<SavedManifest['files']> {

@@ -8,7 +8,7 @@ import { Cleanup } from '../../util/async/cleanup.js';
 import { removeDirectory } from '../../util/files/remove-directory.js';
 import { monotonicMs } from '../../util/time/clock.js';
 import type { SnapshotContext } from '../context.js';
-import type { ForkStart, ForkBase } from './fork-base.js';
+import { resolveMachineType, type ForkBase, type ForkStart } from './fork-base.js';
 import { dropNames, forkDisks, createBaseDisks, type BaseDisk } from './overlay.js';
 import { newRamFile, removeRamFile } from './ram-file.js';
 import { prepareSave } from './save-state.js';
@@ -115,12 +115,6 @@ async function createInto(
     successor: successor.machine,
     pausedMs,
   };
-}
-
-/** Returns the machine type behind an alias: `pc-q35-7.2` for `q35`. Another QEMU must support it. */
-async function resolveMachineType({ qmp, spec }: Machine): Promise<string> {
-  const type: unknown = await qmp.execute('qom-get', { path: '/machine', property: 'type' });
-  return typeof type === 'string' ? type.replace(/-machine$/, '') : spec.machine;
 }
 
 interface Copy {

@@ -41,3 +41,9 @@ export async function removeForkBase({ state, ramFile }: ForkBase): Promise<void
   await rm(state.path, { force: true });
   if (ramFile !== undefined) await removeRamFile(ramFile);
 }
+
+/** Returns the machine type behind an alias: `pc-q35-7.2` for `q35`. Another QEMU must support it. */
+export async function resolveMachineType({ qmp, spec }: Machine): Promise<string> {
+  const type: unknown = await qmp.execute('qom-get', { path: '/machine', property: 'type' });
+  return typeof type === 'string' ? type.replace(/-machine$/, '') : spec.machine;
+}

@@ -239,7 +239,7 @@ export class MachineSlot {
 
   #shellOn(console: string | undefined): ConsoleShell | undefined {
     const channel = console === undefined ? undefined : this.#virtio.get(console);
-    return channel && new ConsoleShell(channel, { hasHelper: this.#machine.loaded === true });
+    return channel && new ConsoleShell(channel, { hasHelper: this.#machine.origin !== undefined });
   }
 }
 

@@ -48,7 +48,7 @@ export async function requestShutdown(
 
 /** QEMU reads a kernel of `-kernel` again at each reset: a machine that loaded a snapshot has none, unless the snapshot says so. */
 function assertCanReboot({ machine, family }: VmContext): void {
-  if (machine.loaded !== true || !family.guest.kernel || machine.spec.reboots === true) return;
+  if (machine.origin === undefined || !family.guest.kernel || machine.spec.reboots === true) return;
   throw new QmpilotError(
     'USAGE',
     `the guest ${family.guest.name} cannot come up again after a reboot: its snapshot has no kernel`,

@@ -7,6 +7,7 @@ import type { Machine } from '../../qemu/process/machine.js';
 import { exitError } from '../../qemu/process/process.js';
 import { blockedError } from '../../snapshot/blockers.js';
 import type { SnapshotInfo } from '../../snapshot/store.js';
+import { AllRamNeeded, createChangedBase } from '../../snapshot/strategies/create-changed-base.js';
 import { createForkBase, type CreatedForkBase } from '../../snapshot/strategies/create-fork-base.js';
 import { removeForkBase, startFork, type ForkBase } from '../../snapshot/strategies/fork-base.js';
 import { loadInternal, saveInternal, type InternalSnapshot } from '../../snapshot/strategies/internal.js';
@@ -102,12 +103,14 @@ export class VmSnapshots {
       throw new QmpilotError('SNAPSHOT', `this VM cannot be saved: ${shared.reason}`, { hint: shared.remedy });
     const forwards = await this.#context.forwards.readOrRecall();
     const nonce = await this.#prepareGuest(options);
-    const { saved, pausedMs } =
+    const before = slot.machine;
+    const { saved, pausedMs, allRam } =
       choice.strategy === 'internal'
         ? await this.#saveInternal(options)
         : await this.#saveFiles(choice.strategy, options);
-    if (choice.strategy !== 'internal') await this.#context.forwards.addAgain(forwards);
-    const info = { name, ...choice, savedAt: wallTime(), pausedMs, ...(nonce !== undefined && { nonce }) };
+    if (slot.machine !== before) await this.#context.forwards.addAgain(forwards);
+    const reason = allRam === undefined ? choice.reason : `${choice.reason}; all of the RAM was written: ${allRam}`;
+    const info = { name, ...choice, reason, savedAt: wallTime(), pausedMs, ...(nonce !== undefined && { nonce }) };
     const forwardedPorts = forwards.map(({ guestPort }) => guestPort);
     family.snapshots.add({ ...info, saved, screen: slot.console.remember(), forwardedPorts });
     this.#context.emit({ type: 'snapshot', name, ms: monotonicMs() - begun });
@@ -171,19 +174,45 @@ export class VmSnapshots {
     await rm(directory, { recursive: true, force: true });
   }
 
-  async #saveInternal(options: WaitOptions): Promise<{ saved: InternalSnapshot; pausedMs: number }> {
+  async #saveInternal(
+    options: WaitOptions,
+  ): Promise<{ saved: InternalSnapshot; pausedMs: number; allRam?: undefined }> {
     const begun = monotonicMs();
     await this.#context.slot.keepAliveOnPoweroff(options);
     const saved = await saveInternal(this.#context.slot.machine, options);
     return { saved, pausedMs: monotonicMs() - begun };
   }
 
+  /** Saves a fork with the pages that it has changed, where that is possible, and every other VM with all of its RAM. */
   async #saveFiles(
+    strategy: ForkBase['strategy'],
+    options: SnapshotOptions,
+  ): Promise<{ saved: ForkBase; pausedMs: number; allRam?: string }> {
+    const { machine } = this.#context.slot;
+    mustBeForkable(machine.spec);
+    if (strategy !== 'template' || machine.spec.ram.share !== false) return this.#saveAllRam(strategy, options);
+    try {
+      if (this.#context.family.snapshots.hasInternal(machine))
+        throw new AllRamNeeded('it has a snapshot in its present disks');
+      const { context, snapshots } = this.#context.family;
+      const { base, pausedMs } = await createChangedBase(machine, context, {
+        ...options,
+        resume: await this.#isRunning(),
+        onDisksShared: (directory) => snapshots.removeWithFamily(directory),
+      });
+      return { saved: base, pausedMs };
+    } catch (error) {
+      if (!(error instanceof AllRamNeeded)) throw error;
+      const saved = await this.#saveAllRam(strategy, options);
+      return { ...saved, allRam: error.message };
+    }
+  }
+
+  async #saveAllRam(
     strategy: ForkBase['strategy'],
     { reboots, ...options }: SnapshotOptions,
   ): Promise<{ saved: ForkBase; pausedMs: number }> {
     const { machine } = this.#context.slot;
-    mustBeForkable(machine.spec);
     const directory = await this.#newFolder();
     let made: CreatedForkBase | undefined;
     try {

@@ -1,0 +1,310 @@
+import { chmod, link, mkdtemp, open, readFile, rm, statfs, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { isQmpilotError, QmpCommandError, QmpilotError } from '../../errors.js';
+import type { DiskSpec } from '../../qemu/command-line/machine-spec.js';
+import { requireRoom } from '../../qemu/host/directories.js';
+import type { Machine, SavedPages, SavedState } from '../../qemu/process/machine.js';
+import { Cleanup } from '../../util/async/cleanup.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
+import { abortError } from '../../util/async/limit.js';
+import { errnoOf, hostError, isNoSpace } from '../../util/files/host-error.js';
+import { removeDirectory } from '../../util/files/remove-directory.js';
+import { monotonicMs } from '../../util/time/clock.js';
+import { writeAll, writeRecords } from '../changed-pages/copy-pages.js';
+import {
+  afterRecords,
+  beforeRecords,
+  deviceSections,
+  headOf,
+  ramSection,
+  RECORD,
+  sameDevices,
+  writableBlocks,
+} from '../changed-pages/migration-stream.js';
+import { countPages, findChangedPages, type PageRun } from '../changed-pages/pagemap.js';
+import type { SnapshotContext } from '../context.js';
+import { resolveMachineType, type ForkBase } from './fork-base.js';
+import { createBaseDisks, forkDisks, type BaseDisk } from './overlay.js';
+
+export interface ChangedBaseOptions extends WaitOptions {
+  /** Continue the guest afterwards. */
+  readonly resume: boolean;
+  /** Forks get the kernel that the guest boots from. */
+  readonly reboots?: boolean | undefined;
+  /** Called with the folder of the snapshot's disks once the machine needs them as well, also when a later step fails. */
+  readonly onDisksShared: (directory: string) => void;
+}
+
+export interface CreatedChangedBase {
+  readonly base: ForkBase;
+  /** How long the guest was paused, in ms. */
+  readonly pausedMs: number;
+}
+
+/** A machine whose changed pages cannot be saved alone; the message says why. The machine is as it was. */
+export class AllRamNeeded extends Error {}
+
+/** How often the devices may change while the pages of a paused guest are copied. */
+const ATTEMPTS = 3;
+/** QEMU does not say why it could not write the file of the devices: less room than this is the reason. */
+const LITTLE_ROOM = 2 ** 20;
+
+let overlayCount = 0;
+
+/**
+ * Saves a fork as the base of forks, with those pages of RAM alone that differ from the RAM file which it maps. Its guest continues
+ * in the same QEMU, with new overlays. When a step fails, the machine is as it was, and runs if it ran.
+ * @throws AllRamNeeded when all of the RAM has to be saved
+ * @throws {SNAPSHOT} {NO_SPACE} {IO} {TIMEOUT} {ABORTED} {QMP_LINK}
+ */
+export async function createChangedBase(
+  machine: Machine,
+  context: SnapshotContext,
+  options: ChangedBaseOptions,
+): Promise<CreatedChangedBase> {
+  const undo = new Cleanup();
+  try {
+    return await createInto(machine, context, options, undo);
+  } catch (error) {
+    // Report the first error, not those of the clean-up.
+    await undo.close().catch(() => {});
+    throw await explain(machine, error, options);
+  }
+}
+
+async function createInto(
+  machine: Machine,
+  { directories }: SnapshotContext,
+  options: ChangedBaseOptions,
+  undo: Cleanup,
+): Promise<CreatedChangedBase> {
+  const { qmp } = machine;
+  const { resume } = options;
+  const source = await inspect(machine, options);
+  const folder = await mkdtemp(join(dirname(dirname(source.ramFile)), 'ram-'));
+  undo.add('the folder of the RAM', () => removeDirectory(folder));
+  const ramFile = join(folder, 'ram');
+  // The RAM file stays when the snapshot is removed that it was made for.
+  await link(source.ramFile, ramFile);
+  const directory = await mkdtemp(join(directories.disk, 'snapshot-'));
+  undo.add('the folder of the snapshot', () => removeDirectory(directory));
+  const disks = await createBaseDisks(machine.spec.disks, directory);
+  const machineType = await resolveMachineType(machine);
+  const overlays = await addOverlays(machine, disks, options, undo);
+  const path = join(folder, 'state');
+  const file = await open(path, 'wx', 0o600);
+  undo.add('the file of the state', () => file.close());
+  for (const stream of [machine.serial, ...machine.virtio, machine.agent]) {
+    // QEMU puts input into the RAM of a guest that is paused, too.
+    stream?.cork();
+    undo.add('the held input', () => stream?.uncork());
+  }
+
+  if (resume) undo.add('the pause', () => qmp.execute('cont'));
+  await qmp.execute('stop', undefined, options);
+  const begun = monotonicMs();
+  const pages = await writeState(machine, { ...source, folder, file }, options);
+  await switchDisks(machine, overlays, options);
+  // The machine writes to its new overlays: these are over files of the snapshot, which stay from now on.
+  undo.forget();
+  undo.add('the folder of the RAM', () => removeDirectory(folder));
+  options.onDisksShared(directory);
+  try {
+    if (resume) await qmp.execute('cont');
+  } finally {
+    for (const stream of [machine.serial, ...machine.virtio, machine.agent]) stream?.uncork();
+    await file.close();
+  }
+  const pausedMs = monotonicMs() - begun;
+
+  const written = disks.flatMap(({ spec, pristine }) => (pristine === undefined ? [] : [spec.file]));
+  await Promise.all([path, ...written].map((each) => chmod(each, 0o400)));
+  const state: SavedState = { path, ramInFile: true, pages };
+  const spec = {
+    ...machine.spec,
+    ...(options.reboots && { reboots: true }),
+    ram: { kind: 'file', path: ramFile, share: false } as const,
+  };
+  return { base: { strategy: 'template', directory, ramFile, state, spec, disks, machineType }, pausedMs };
+}
+
+interface Source {
+  readonly ramFile: string;
+  readonly origin: SavedState;
+  /** The state that the machine was loaded from, as far as a new one may begin like it. */
+  readonly beginning: Buffer;
+}
+
+/** Finds what is needed of a machine, while its guest runs. */
+async function inspect(machine: Machine, options: WaitOptions): Promise<Source> {
+  const { origin, spec } = machine;
+  const { path: ramFile, share } = spec.ram;
+  if (!origin?.ramInFile || ramFile === undefined || share !== false)
+    throw new AllRamNeeded('its RAM is not a private mapping of a file');
+  if (spec.readBack) throw new AllRamNeeded('its QEMU was started by another program');
+  const unfit = spec.disks.find(({ readOnly, foreign, format }) => !readOnly && (foreign || format !== 'qcow2'));
+  if (unfit) throw new AllRamNeeded(`its disk ${unfit.id} is no overlay`);
+  const [block] = writableBlocks(await machine.qmp.hmp('info ramblock', options));
+  if (block !== undefined) throw new AllRamNeeded(`it has memory beside its RAM: ${block}`);
+  const { pid } = machine.process;
+  try {
+    const beginning = await readBeginning(origin);
+    await (await open(`/proc/${pid}/mem`)).close();
+    const runs = await findChangedPages(pid, ramFile, spec.memoryMiB * 2 ** 20);
+    if (!runs) throw new AllRamNeeded('its RAM is not mapped as one file');
+    await requireRoom(dirname(dirname(ramFile)), countPages(runs) * RECORD);
+    return { ramFile, origin, beginning };
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') throw new AllRamNeeded('the snapshot that it was forked from was removed');
+    if (errnoOf(error) === 'EACCES' || errnoOf(error) === 'EPERM')
+      throw new AllRamNeeded("this system does not show the memory of QEMU's process");
+    if (isQmpilotError(error, 'NO_SPACE')) throw new AllRamNeeded(error.message);
+    throw error;
+  }
+}
+
+async function readBeginning({ path, pages }: SavedState): Promise<Buffer> {
+  if (!pages) return readFile(path);
+  const file = await open(path, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(pages.begin), 0, pages.begin, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
+interface Target extends Source {
+  readonly folder: string;
+  readonly file: FileHandle;
+}
+
+/** Writes the state of the paused machine, with the pages that it has changed. */
+async function writeState(machine: Machine, target: Target, options: WaitOptions): Promise<SavedPages> {
+  const { folder, file, ramFile } = target;
+  const { process, spec } = machine;
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const devices = await saveDevices(machine, folder, options);
+    const runs = await findChangedPages(process.pid, ramFile, spec.memoryMiB * 2 ** 20);
+    if (!runs) throw new AllRamNeeded('its RAM is not mapped as one file');
+    await file.truncate(0);
+    const pages = await writePages(process.pid, runs, devices, target, options);
+    // Input that QEMU had already read may reach the guest's memory a moment later.
+    if (sameDevices(devices, await saveDevices(machine, folder, options))) return pages;
+  }
+  throw new AllRamNeeded('its devices change while it is paused');
+}
+
+async function writePages(
+  pid: number,
+  runs: readonly PageRun[],
+  devices: Buffer,
+  { file, origin, beginning }: Target,
+  { signal }: WaitOptions,
+): Promise<SavedPages> {
+  const head = origin.pages ? beginning : headOf(beginning, devices);
+  const section = head && ramSection(head);
+  if (!head || section === undefined) throw new AllRamNeeded('the state that it was forked from has an unknown format');
+  const count = countPages(runs);
+  const before = beforeRecords(section, runs[0]?.first ?? 0);
+  const after = afterRecords(section);
+  const at = head.length + before.length;
+  const end = at + count * RECORD + after.length;
+  await writeAll(file, Buffer.concat([head, before]), 0);
+  await writeRecords(pid, runs, { file, at, signal });
+  await writeAll(file, Buffer.concat([after, deviceSections(devices)]), end - after.length);
+  return { count, at, begin: head.length, end };
+}
+
+/** Saves all of a machine but its memory: 0.2 MB. */
+async function saveDevices({ qmp }: Machine, folder: string, options: WaitOptions): Promise<Buffer> {
+  const filename = join(folder, 'devices');
+  try {
+    await qmp.execute('xen-save-devices-state', { filename, live: false }, options);
+  } catch (error) {
+    if (!(error instanceof QmpCommandError)) throw error;
+    if (error.qmpClass === 'CommandNotFound') throw new AllRamNeeded('this QEMU cannot save devices alone');
+    const { bavail, bsize } = await statfs(folder);
+    if (bavail * bsize < LITTLE_ROOM) throw noRoom(error);
+    throw new QmpilotError('SNAPSHOT', `QEMU could not save its devices: ${error.desc}`, {
+      cause: error,
+      hint: 'the VM continues; is there room for the state?',
+    });
+  }
+  const devices = await readFile(filename);
+  await rm(filename);
+  return devices;
+}
+
+interface Overlay {
+  readonly disk: DiskSpec;
+  /** The block node below it, which the guest writes to until then. */
+  readonly below: string;
+}
+
+/** Gives QEMU an empty overlay for each disk that the guest can write to. Nothing uses them yet. */
+async function addOverlays(
+  machine: Machine,
+  disks: readonly BaseDisk[],
+  options: WaitOptions,
+  undo: Cleanup,
+): Promise<readonly Overlay[]> {
+  const { qmp, spec, directory } = machine;
+  const folder = await mkdtemp(join(directory, 'overlays-'));
+  undo.add('the new overlays', () => removeDirectory(folder));
+  const overlays: Overlay[] = [];
+  for (const [index, disk] of (await forkDisks(disks, folder)).entries()) {
+    const below = spec.disks[index];
+    if (disk.readOnly || !below) continue;
+    // At most 31 characters.
+    const node = `${disk.id.slice(0, 20)}.${(overlayCount += 1)}`;
+    await qmp.execute(
+      'blockdev-add',
+      {
+        'driver': 'qcow2',
+        'node-name': node,
+        'cache': { 'no-flush': true },
+        'discard': 'unmap',
+        'file': { driver: 'file', filename: disk.file, locking: 'off' },
+        'backing': null,
+      },
+      options,
+    );
+    undo.add('the block node', () => qmp.execute('blockdev-del', { 'node-name': node }));
+    overlays.push({ disk: { ...disk, node }, below: below.node ?? below.id });
+  }
+  return overlays;
+}
+
+/** Has the guest write to its new overlays: to all of them, or none. */
+async function switchDisks(machine: Machine, overlays: readonly Overlay[], options: WaitOptions): Promise<void> {
+  if (overlays.length === 0) return;
+  const actions = overlays.map(({ disk, below }) => ({
+    type: 'blockdev-snapshot' as const,
+    data: { node: below, overlay: disk.node ?? disk.id },
+  }));
+  options.signal?.throwIfAborted();
+  // Not to be given up halfway.
+  await machine.qmp.execute('transaction', { actions });
+  const byId = new Map(overlays.map(({ disk }) => [disk.id, disk]));
+  machine.spec = { ...machine.spec, disks: machine.spec.disks.map((disk) => byId.get(disk.id) ?? disk) };
+}
+
+/** The error of a save, by what has become of the machine. */
+async function explain({ process }: Machine, error: unknown, { signal }: WaitOptions): Promise<unknown> {
+  if (error instanceof AllRamNeeded) return error;
+  if (signal?.aborted && !isQmpilotError(error)) return abortError('the snapshot', signal);
+  if (isNoSpace(error)) return noRoom(error);
+  if (isQmpilotError(error)) return error;
+  // The files of a process that was killed end early.
+  const exit = await process.waitForExit({ patience: 1000 }).catch(() => undefined);
+  if (exit) return new QmpilotError('QMP_LINK', 'QEMU ended while it was saved', { cause: error });
+  return hostError('cannot save the changed memory of the VM', error);
+}
+
+function noRoom(cause: unknown): QmpilotError {
+  return new QmpilotError('NO_SPACE', 'not enough space for the changed memory of the VM', {
+    cause,
+    hint: 'make room, or set QMPILOT_RAM_DIR to a folder on a larger disk',
+  });
+}
