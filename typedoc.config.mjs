@@ -37,6 +37,7 @@ export default {
     'detect/index',
     'statistics/index',
     'bisect/index',
+    'queue/index',
     'entries/report',
     'shell/ssh/index',
     'testing/index',

@@ -5,7 +5,7 @@ const source = (path: string) => fileURLToPath(new URL(`./packages/core/src/${pa
 const alias = [
   { find: /^@qmpilot\/core$/, replacement: source('index.ts') },
   { find: '@qmpilot/core/internal', replacement: source('internal.ts') },
-  { find: /^@qmpilot\/core\/(qmp|detect|statistics|bisect|testing|vitest)$/, replacement: source('$1/index.ts') },
+  { find: /^@qmpilot\/core\/(qmp|detect|statistics|bisect|queue|testing|vitest)$/, replacement: source('$1/index.ts') },
   { find: /^@qmpilot\/core\/(vm|console|guests|report)$/, replacement: source('entries/$1.ts') },
   { find: '@qmpilot/core/ssh', replacement: source('shell/ssh/index.ts') },
 ];

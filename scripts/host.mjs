@@ -26,6 +26,7 @@ const PROGRAMS = {
   'swtpm': 'swtpm',
   'xmllint': 'libxml2-utils',
   'shellcheck': 'shellcheck',
+  'redis-server': 'redis-server',
 };
 
 function isOnPath(name) {

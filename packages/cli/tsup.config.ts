@@ -1,7 +1,7 @@
 import { defineConfig } from 'tsup';
 
 export default defineConfig({
-  entry: { bin: 'src/bin.ts' },
+  entry: { 'bin': 'src/bin.ts', 'worker-process': 'src/worker-process.ts' },
   // In one file with the command it loads in a quarter of the time.
   noExternal: ['commander'],
   banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },

@@ -12,6 +12,7 @@ export default defineConfig([
       'detect/index': 'src/detect/index.ts',
       'statistics/index': 'src/statistics/index.ts',
       'bisect/index': 'src/bisect/index.ts',
+      'queue/index': 'src/queue/index.ts',
       'report/index': 'src/entries/report.ts',
       'ssh/index': 'src/shell/ssh/index.ts',
       'testing/index': 'src/testing/index.ts',

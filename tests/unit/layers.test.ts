@@ -21,6 +21,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'report': ['run-files', 'statistics', 'detect'],
   'vitest': ['report', 'vm', 'guests', 'detect', 'console'],
   'repro': ['report', 'run-files', 'statistics', 'vm', 'guests', 'detect', 'console', 'qemu'],
+  'queue': ['repro', 'run-files', 'qemu'],
   'bisect': ['repro', 'report', 'run-files', 'statistics', 'guests'],
   'entries': [
     'repro',

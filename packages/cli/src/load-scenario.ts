@@ -2,9 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { QmpilotError, type Scenario } from '@qmpilot/core';
-import { isScenario } from '@qmpilot/core/internal';
+import { hashScenario, isScenario } from '@qmpilot/core/internal';
 import { createJiti } from 'jiti';
-import { hashScenario } from './scenario-source.js';
 
 export interface LoadedScenario {
   readonly scenario: Scenario;
@@ -21,6 +20,7 @@ const ENTRIES = [
   '/detect',
   '/statistics',
   '/bisect',
+  '/queue',
   '/report',
   '/ssh',
   '/testing',

@@ -16,6 +16,7 @@ import { registerBisect } from './commands/runs/bisect.js';
 import { registerPlan } from './commands/runs/plan.js';
 import { registerReport } from './commands/runs/report.js';
 import { registerRepro } from './commands/runs/repro.js';
+import { registerWorker } from './commands/runs/worker.js';
 import { registerScan } from './commands/scan/scan.js';
 import { registerFork } from './commands/snapshot/fork.js';
 import { registerRestore } from './commands/snapshot/restore.js';
@@ -58,7 +59,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly ((program:
     ],
   ],
   ['Snapshots:', [registerSnapshot, registerRestore, registerFork]],
-  ['Runs:', [registerRepro, registerReport, registerPlan, registerBisect]],
+  ['Runs:', [registerRepro, registerWorker, registerReport, registerPlan, registerBisect]],
   ['Images:', [registerGuest, registerKernel]],
   ['Tools:', [registerScan, registerQmp, registerDoctor, registerCompletion]],
 ];

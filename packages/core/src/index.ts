@@ -53,6 +53,7 @@ export type { DStateFinding, Finding, PoweroffStallFinding, Severity, StackFrame
 export type { KernelLogFinding, KernelLogKind } from './detect/kernel-log/kernel-log-finding.js';
 
 export { runScenario } from './repro/run/run-scenario.js';
+export type { AttemptQueue } from './repro/run/attempt-queue.js';
 export type { RunOptions } from './repro/run/run-options.js';
 export { defineScenario } from './repro/scenario.js';
 export type { AttemptContext, FailOptions, PrepareContext, Scenario } from './repro/scenario.js';

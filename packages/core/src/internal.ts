@@ -8,6 +8,7 @@ import type * as Prepared from './vm/start/prepared.js';
 export { nounOf, shortName } from './bisect/commit-name.js';
 export { readGitBisectLog } from './bisect/git/git-log.js';
 export type { HostCheck } from './qemu/doctor.js';
+export { hashScenario } from './repro/scenario-source.js';
 export { parseShard } from './run-files/run-file.js';
 export { parseRateGoal } from './statistics/rate-goal.js';
 export { isScenario, onGuest, onKernel } from './repro/scenario.js';

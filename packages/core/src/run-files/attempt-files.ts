@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { QmpilotError } from '../errors.js';
-import { ConsoleRecorder } from './console-recorder.js';
+import { ConsoleRecorder, type ConsoleRecorderLimits } from './console-recorder.js';
 import { cannotWrite, writeAll } from './write.js';
 
 const MAX_EVENTS = 100_000;
@@ -29,14 +29,18 @@ export class AttemptFiles {
   #failure: unknown;
 
   /** `now`: milliseconds since the attempt began. */
-  constructor(path: string, now: () => number, onFailure: (error: unknown) => void = () => {}) {
+  constructor(
+    path: string,
+    now: () => number,
+    onFailure: (error: unknown) => void = () => {},
+    limits: ConsoleRecorderLimits = {},
+  ) {
     this.#path = path;
     this.#now = now;
     this.#onFailure = onFailure;
     try {
-      this.console = new ConsoleRecorder(path, now, () =>
-        this.event({ type: 'console-cut', offset: this.console.bytes }),
-      );
+      const onCut = () => this.event({ type: 'console-cut', offset: this.console.bytes });
+      this.console = new ConsoleRecorder(path, now, onCut, limits);
       this.#events = openSync(join(path, 'events.jsonl'), 'a', 0o600);
     } catch (cause) {
       throw cannotWrite(path, cause);

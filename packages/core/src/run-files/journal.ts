@@ -102,12 +102,17 @@ export class Journal {
 
   /** The folder and files of one attempt; what an attempt that did not finish left there goes. */
   async begin(index: number, now: () => number, onFailure: (error: unknown) => void): Promise<AttemptFiles> {
-    return this.#folder(join('attempts', String(index).padStart(4, '0')), now, onFailure);
+    return new AttemptFiles(await this.folderOf(index), now, onFailure);
   }
 
   /** The same for boot and `prepare`. */
   async beginPrepare(now: () => number, onFailure: (error: unknown) => void): Promise<AttemptFiles> {
-    return this.#folder('prepare', now, onFailure);
+    return new AttemptFiles(await this.#folder('prepare'), now, onFailure);
+  }
+
+  /** Returns the folder of one attempt, empty. */
+  folderOf(index: number): Promise<string> {
+    return this.#folder(join('attempts', String(index).padStart(4, '0')));
   }
 
   /** @throws {NO_SPACE} when it cannot be written; the attempts before are whole */
@@ -130,12 +135,12 @@ export class Journal {
     closeSync(this.#fd);
   }
 
-  async #folder(name: string, now: () => number, onFailure: (error: unknown) => void): Promise<AttemptFiles> {
+  async #folder(name: string): Promise<string> {
     const path = join(this.dir, name);
     try {
       await rm(path, { recursive: true, force: true });
       await mkdir(path, { mode: 0o700 });
-      return new AttemptFiles(path, now, onFailure);
+      return path;
     } catch (cause) {
       throw cannotWrite(this.dir, cause);
     }

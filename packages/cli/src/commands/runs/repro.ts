@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { QmpilotError, runScenario, type RunSummary } from '@qmpilot/core';
+import { type AttemptQueue, QmpilotError, runScenario, type RunSummary } from '@qmpilot/core';
 import { onGuest, onKernel } from '@qmpilot/core/internal';
 import type { Shard } from '@qmpilot/core/report';
 import type { Command } from 'commander';
@@ -26,6 +26,9 @@ export interface ReproOptions {
   readonly shard?: Shard | 'auto';
   readonly shards?: number;
   readonly seed?: number;
+  readonly queue?: string;
+  readonly evidence?: string;
+  readonly lease?: number;
   readonly guest?: string;
   readonly kernel?: readonly string[];
   readonly json?: boolean;
@@ -45,6 +48,9 @@ runs together; 1 when the failure is reproduced with any kernel.
 QMPILOT_JOB_INDEX (from 0) and QMPILOT_JOB_TOTAL for GitHub Actions. Merge the run directories of all shards with qmpilot report.
 
 With --until: 0 the rate is shown to be below the limit, 1 above it, 125 neither.
+
+With --queue, the attempts are made by qmpilot worker on any number of machines; QMPILOT_QUEUE_KEY has to be the same secret here and
+there. The scenario is sent to them with all that it imports by relative paths.
 
 With --json, standard output has one JSON line for each attempt and one for the summary.`;
 
@@ -82,6 +88,13 @@ export function registerRepro(program: Command): void {
       wholeNumber,
     )
     .option('--seed <n>', 'seed of the run, from which each attempt gets its own', seed)
+    .option('--queue <url>', 'let qmpilot worker on other machines make the attempts: redis://HOST:PORT')
+    .option('--evidence <dir>', 'with --queue: a directory that all machines share, for the files of attempts')
+    .option(
+      '--lease <time>',
+      'with --queue: when a worker is silent for so long, others make its attempts (default: 30s)',
+      duration,
+    )
     .option('--json', 'print JSON lines')
     .option('--quiet', 'print only the summary and errors')
     .option('--github', 'print annotations for GitHub Actions (default: when run there)')
@@ -110,6 +123,7 @@ async function run(file: string, options: ReproOptions, github: boolean): Promis
   const [kernel] = options.kernel ?? [];
   const scenario = kernel === undefined ? onItsGuest : onKernel(onItsGuest, kernel);
   const { githubAnnotations, guardedCommands } = await import('../../render/github.js');
+  const queue = await openQueueOf(file, options, kernel);
   const guard = github ? guardedCommands() : undefined;
   process.stderr.write(guard?.begin ?? '');
   const { runDisplay } = await import('../../progress/run-display.js');
@@ -132,6 +146,7 @@ async function run(file: string, options: ReproOptions, github: boolean): Promis
             shard,
             seed: options.seed,
             source,
+            queue,
             signal: AbortSignal.any([interrupted, uncaught]),
             onEvent: (event) => {
               display.show(event);
@@ -147,7 +162,23 @@ async function run(file: string, options: ReproOptions, github: boolean): Promis
     return summary;
   } finally {
     display.close();
+    await queue?.close();
   }
+}
+
+async function openQueueOf(
+  scenario: string,
+  { queue: url, evidence, lease, guest }: ReproOptions,
+  kernel: string | undefined,
+): Promise<AttemptQueue | undefined> {
+  if (url !== undefined) {
+    const { openQueue } = await import('@qmpilot/core/queue');
+    return openQueue({ url, scenario, guest, kernel, evidence, lease });
+  }
+  if (evidence === undefined && lease === undefined) return undefined;
+  throw new QmpilotError('USAGE', `repro: ${evidence === undefined ? '--lease' : '--evidence'} is for --queue`, {
+    hint: 'name the queue as well: --queue redis://HOST:PORT',
+  });
 }
 
 async function shardOf({ shard, shards }: ReproOptions): Promise<Shard | undefined> {

@@ -15,7 +15,7 @@ export interface AttemptOptions {
   readonly timeout: Duration;
   readonly files: AttemptFiles;
   /** Returns true once in a run: this attempt keeps the guest's memory. */
-  readonly claimDump: () => boolean;
+  readonly claimDump: () => boolean | Promise<boolean>;
   readonly signal: AbortSignal | undefined;
   readonly onEvent: (event: RunEvent) => void;
 }

@@ -30,7 +30,7 @@ export async function dumpFailure(
   const worth = findings.some(
     ({ kind, severity }) => severity === 'error' && (HANG_KINDS.has(kind) || CRASHES.has(kind)),
   );
-  if (!worth || !claimDump()) return undefined;
+  if (!worth || !(await claimDump())) return undefined;
   const path = files.place(NAME);
   try {
     await vm.dump(path, { signal });

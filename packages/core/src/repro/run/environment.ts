@@ -17,7 +17,8 @@ export function readEnvironment(): RunEnvironment {
   };
 }
 
-function ownVersion(): string {
+/** The version of this library. */
+export function ownVersion(): string {
   const manifest: unknown = JSON.parse(readFileSync(join(packageFolder(), 'package.json'), 'utf8'));
   return typeof manifest === 'object' && manifest !== null && 'version' in manifest
     ? String(manifest.version)

@@ -6,10 +6,12 @@ import type { RunEvent } from '../../run-files/attempt-record.js';
 import { isShard, type RunFile, type Shard } from '../../run-files/run-file.js';
 import { wallTime } from '../../util/time/clock.js';
 import { parseDuration, type Duration } from '../../util/time/duration.js';
+import { isObject } from '../../util/validation/is-object.js';
 import { DURATION, PATH, WAIT, wholeNumber } from '../../util/validation/schemas.js';
 import { validate } from '../../util/validation/validate.js';
 import type { boot } from '../../vm/start/boot.js';
 import type { Scenario } from '../scenario.js';
+import type { AttemptQueue } from './attempt-queue.js';
 import { readEnvironment } from './environment.js';
 import { seedOfText } from './seed.js';
 import type { StopOptions } from './stop-rule.js';
@@ -46,6 +48,8 @@ export interface RunOptions extends StopOptions {
   readonly fresh?: boolean | undefined;
   /** Cache directory; default `cacheRoot()`. */
   readonly cacheDir?: string | undefined;
+  /** Makes the attempts on other machines; then `forks`, `boot` and `cacheDir` are those of its workers. */
+  readonly queue?: AttemptQueue | undefined;
   /** Replaces `boot`; nothing is cached then. */
   readonly boot?: typeof boot | undefined;
 }
@@ -67,12 +71,22 @@ const OPTIONS = v.strictObject({
   source: v.optional(v.strictObject({ file: PATH, sha256: v.string() })),
   fresh: v.optional(v.boolean()),
   cacheDir: v.optional(PATH),
+  queue: v.optional(
+    v.custom<AttemptQueue>((value) => isObject(value) && 'makeAttempts' in value, 'expected what openQueue() returns'),
+  ),
   boot: v.optional(v.function()),
 } satisfies Record<keyof RunOptions, v.GenericSchema>);
 
 /** Checks the options of `runScenario`. @throws {USAGE} */
 export function checkRunOptions(options: RunOptions): void {
   validate(OPTIONS, options, 'runScenario: options');
+  if (options.queue === undefined) return;
+  for (const ofWorkers of ['forks', 'boot', 'cacheDir'] as const) {
+    if (options[ofWorkers] === undefined) continue;
+    throw new QmpilotError('USAGE', `${ofWorkers} cannot be given for a run with a queue`, {
+      hint: 'its workers make the attempts: give it to them',
+    });
+  }
 }
 
 const DEFAULT_ATTEMPTS = 10;

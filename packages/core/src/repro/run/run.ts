@@ -1,16 +1,15 @@
 import { isQmpilotError, QmpilotError } from '../../errors.js';
+import type { VmFacts } from '../../qemu/vm-facts.js';
 import { toJUnit } from '../../report/junit.js';
 import type { AttemptRecord, RunEvent, RunSummary } from '../../run-files/attempt-record.js';
 import { Journal } from '../../run-files/journal.js';
 import type { RunSession } from '../../run-files/run-file.js';
 import { summarize } from '../../run-files/summarize.js';
-import { monotonicMs, wallTime } from '../../util/time/clock.js';
-import { runAttempt } from '../attempt/attempt.js';
+import { wallTime } from '../../util/time/clock.js';
 import { reportAtEnd } from '../reports/write-report.js';
 import type { Scenario } from '../scenario.js';
-import { prepareVm, type PreparedVm } from '../vms/prepared-vm.js';
-import { poolSource, restoringSource, Supply, timed, type VmSource } from '../vms/supply.js';
-import { chooseForks, hostCapacity } from './fork-count.js';
+import { AttemptMaker } from './attempt-maker.js';
+import type { AttemptQueue, PreparedGuest } from './attempt-queue.js';
 import { pendingIndices, plannedIndices } from './plan.js';
 import { checkRunOptions, defaultDirectory, describeRun, resumedRun, type RunOptions } from './run-options.js';
 import { schedule } from './schedule.js';
@@ -112,116 +111,86 @@ class Run {
 
   /** @returns whether all were made; false when the stop rule ended the run early */
   async #attempts(todo: readonly number[]): Promise<boolean> {
-    const { signal } = this.#options;
-    const prepared = await this.#prepare();
-    const { facts } = prepared.vm;
-    const { forks, reason } =
-      prepared.snapshot.strategy === 'internal'
-        ? { forks: 1, reason: 'the snapshot is internal to one QEMU' }
-        : chooseForks(this.#options.forks, facts, todo.length, hostCapacity());
-    const sourceOf = (one: PreparedVm): VmSource =>
-      one.snapshot.strategy === 'internal' ? restoringSource(one) : poolSource(one, forks);
-    const supply = new Supply(
-      sourceOf(prepared),
-      async () => sourceOf(await this.#prepare({ fresh: true })),
-      (error) =>
-        this.#tell({
-          type: 'progress',
-          message: `the snapshot no longer loads (${error instanceof Error ? error.message : String(error)}): booting again`,
-        }),
-    );
+    return this.#options.queue === undefined ? this.#attemptsHere(todo) : this.#attemptsOf(this.#options.queue, todo);
+  }
+
+  async #attemptsHere(todo: readonly number[]): Promise<boolean> {
+    const { signal, boot, source, cacheDir, fresh, forks: asked } = this.#options;
+    const { run } = this.#journal;
+    const maker = await AttemptMaker.open(this.#scenario, {
+      forks: asked,
+      todo: todo.length,
+      fresh: fresh === true,
+      source: source?.sha256,
+      cacheDir,
+      boot,
+      signal,
+      tell: this.#tell,
+      openFiles: (now, onFailure) => this.#journal.beginPrepare(now, onFailure),
+      onPrepared: ({ vm: { facts }, prepared }) => this.#takeGuest({ facts, prepared }),
+    });
     try {
-      await this.#note({ forks });
-      this.#tell({ type: 'forks', forks, reason });
-      return await schedule(todo, forks, signal, async (index, fork, stopped) => {
-        await this.#attempt(supply, index, fork, stopped);
-        return this.#stop.reached === undefined;
+      await this.#tellForks(maker.forks, maker.reason);
+      return await schedule(todo, maker.forks, signal, async (index, fork, stopped) => {
+        this.#tell({ type: 'attempt-started', index, fork });
+        const record = await maker.make({
+          index,
+          fork,
+          seed: seedOf(run.seed, index),
+          timeout: run.timeoutMs,
+          claimDump: () => this.#claimDump(),
+          signal: stopped,
+          openFiles: (now, onFailure) => this.#journal.begin(index, now, onFailure),
+        });
+        return this.#accept(record);
       });
     } finally {
-      await supply.close();
+      await maker.close();
     }
   }
 
-  async #attempt(supply: Supply, index: number, fork: number, signal: AbortSignal): Promise<void> {
-    this.#tell({ type: 'attempt-started', index, fork });
-    const broken = new AbortController();
-    let begun = monotonicMs();
-    const now = () => monotonicMs() - begun;
-    const files = await this.#journal.begin(index, now, (error) => broken.abort(error));
-    let record: AttemptRecord;
-    try {
-      const { value: taken, ms: restoreMs } = await timed(() =>
-        supply.take({
-          signal,
-          onStart: (vm) => {
-            begun = monotonicMs();
-            vm.console.setTranscript(files.console);
-          },
-        }),
-      );
-      try {
-        this.#tell({ type: 'restored', index, ms: restoreMs });
-        record = await runAttempt(taken.vm, this.#scenario, {
-          index,
-          fork,
-          restoreMs,
-          files,
-          claimDump: () => this.#claimDump(),
-          now,
-          signal,
-          broken: broken.signal,
-          seed: seedOf(this.#journal.run.seed, index),
-          timeout: this.#journal.run.timeoutMs,
-          onEvent: this.#tell,
-        });
-      } finally {
-        await taken.release();
-      }
-    } finally {
-      files.close();
-    }
+  #attemptsOf(queue: AttemptQueue, todo: readonly number[]): Promise<boolean> {
+    const { run, records } = this.#journal;
+    return queue.makeAttempts({
+      run,
+      indices: todo,
+      seedOf: (index) => seedOf(run.seed, index),
+      dumped: this.#dumped,
+      fresh: this.#options.fresh === true,
+      guestKey: records.length > 0 && this.#options.acceptChanges !== true ? run.facts?.guest.key : undefined,
+      signal: this.#options.signal,
+      tell: this.#tell,
+      onPrepared: (guest) => this.#takeGuest(guest),
+      onForks: (forks, reason) => this.#tellForks(forks, reason),
+      accept: async (record, writeEvidence) => {
+        await writeEvidence(await this.#journal.folderOf(record.index));
+        return this.#accept(record);
+      },
+    });
+  }
+
+  async #tellForks(forks: number, reason: string): Promise<void> {
+    await this.#note({ forks });
+    this.#tell({ type: 'forks', forks, reason });
+  }
+
+  /** @returns whether the run goes on */
+  #accept(record: AttemptRecord): boolean {
     this.#journal.append(record);
     this.#stop.push(record);
     this.#tell({ type: 'attempt', record });
+    return this.#stop.reached === undefined;
   }
 
-  async #prepare({ fresh = this.#options.fresh === true } = {}): Promise<PreparedVm> {
-    const begun = monotonicMs();
-    const broken = new AbortController();
-    const files = await this.#journal.beginPrepare(
-      () => monotonicMs() - begun,
-      (error) => broken.abort(error),
-    );
-    try {
-      const { signal, boot, source, cacheDir } = this.#options;
-      const cache = boot === undefined && source !== undefined ? { source: source.sha256, fresh, cacheDir } : undefined;
-      const prepared = await prepareVm(this.#scenario, {
-        boot,
-        cache,
-        signal,
-        broken: broken.signal,
-        files,
-        begun,
-        tell: this.#tell,
-      });
-      try {
-        this.#compare(prepared);
-        await this.#journal.update({ facts: prepared.vm.facts, prepared: prepared.prepared });
-        return prepared;
-      } catch (error) {
-        await prepared.close();
-        throw error;
-      }
-    } finally {
-      files.close();
-    }
+  async #takeGuest({ facts, prepared }: PreparedGuest): Promise<void> {
+    this.#compare(facts);
+    await this.#journal.update({ facts, prepared });
   }
 
   /** Refuses a guest other than the one that this run began with: its attempts belong to another run. */
-  #compare({ vm }: PreparedVm): void {
+  #compare({ guest, qemu, accelerator }: VmFacts): void {
     const before = this.#journal.run.facts;
     if (before === undefined || this.#journal.records.length === 0) return;
-    const { guest, qemu, accelerator } = vm.facts;
     if (before.guest.key !== guest.key && this.#options.acceptChanges !== true) {
       throw new QmpilotError('USAGE', `the guest ${guest.name} is not the one that this run began with`, {
         hint: 'start another run, or accept it by --accept-changes',

@@ -14,10 +14,10 @@ export async function schedule(
   const onAbort = () => stop.abort(signal?.reason);
   if (signal?.aborted) onAbort();
   signal?.addEventListener('abort', onAbort, { once: true });
-  const queue = [...indices];
+  let next = 0;
   let failure: { readonly error: unknown } | undefined;
   const worker = async (fork: number) => {
-    for (let index = queue.shift(); index !== undefined && !stop.signal.aborted; index = queue.shift()) {
+    for (let index = indices[next++]; index !== undefined && !stop.signal.aborted; index = indices[next++]) {
       try {
         if (!(await work(index, fork, stop.signal))) stop.abort(ENOUGH);
       } catch (error) {

@@ -23,7 +23,8 @@ export class StopRule {
   readonly #untilReproduced: number | undefined;
   readonly #goal: RateGoal | undefined;
   readonly #test: SequentialTest | undefined;
-  readonly #waiting: number[];
+  readonly #indices: readonly number[];
+  #next = 0;
   readonly #ended = new Map<number, AttemptRecord['outcome']>();
   #reproduced = 0;
 
@@ -42,16 +43,17 @@ export class StopRule {
     this.#untilReproduced = untilReproduced;
     this.#goal = until === undefined ? undefined : parseRateGoal(until);
     this.#test = this.#goal && new SequentialTest(this.#goal);
-    this.#waiting = [...indices];
+    this.#indices = indices;
   }
 
   push({ index, outcome }: Pick<AttemptRecord, 'index' | 'outcome'>): void {
     if (outcome === 'reproduced') this.#reproduced += 1;
     this.#ended.set(index, outcome);
-    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+    for (let next = this.#indices[this.#next]; next !== undefined; next = this.#indices[this.#next]) {
       const ended = this.#ended.get(next);
       if (ended === undefined) return;
-      this.#waiting.shift();
+      this.#next += 1;
+      this.#ended.delete(next);
       if (ended !== 'inconclusive' && this.#test?.decision === 'open') this.#test.push(ended === 'reproduced');
     }
   }

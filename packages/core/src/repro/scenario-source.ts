@@ -6,8 +6,8 @@ import { dirname, relative, resolve } from 'node:path';
 const RELATIVE_IMPORT = /(?:\bfrom|\bimport|\brequire)\s*\(?\s*(['"])(\.{1,2}\/[^'"\n]+)\1/g;
 const ENDINGS = ['', '.ts', '.mts', '.js', '.mjs', '.json', '/index.ts', '/index.js'];
 
-/** Hashes a scenario and everything that it imports by relative paths; without imports, its text alone. */
-export async function hashScenario(file: string, text: Buffer): Promise<string> {
+/** Returns a scenario file and everything that it imports by relative paths, by their absolute paths. */
+export async function readScenarioFiles(file: string, text: Buffer): Promise<Map<string, Buffer>> {
   const found = new Map([[file, text]]);
   for (const [from, contents] of found) {
     for (const [, , wanted = ''] of contents.toString().matchAll(RELATIVE_IMPORT)) {
@@ -15,7 +15,18 @@ export async function hashScenario(file: string, text: Buffer): Promise<string> 
       if (module) found.set(module.path, module.text);
     }
   }
-  if (found.size === 1) return sha256(text);
+  return found;
+}
+
+/** Hashes a scenario and everything that it imports by relative paths; without imports, its text alone. */
+export async function hashScenario(file: string, text: Buffer): Promise<string> {
+  return hashFiles(file, await readScenarioFiles(file, text));
+}
+
+/** The same of files that were read. */
+export function hashFiles(file: string, found: ReadonlyMap<string, Buffer>): string {
+  const [text] = found.values();
+  if (found.size === 1 && text) return sha256(text);
   const parts = [...found]
     .map(([path, contents]) => `${relative(dirname(file), path)} ${sha256(contents)}\n`)
     .toSorted();
