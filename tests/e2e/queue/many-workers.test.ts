@@ -123,3 +123,30 @@ it('a run of which workers are killed and stopped, and Redis is restarted, ends 
   await Promise.all(workers.map(({ ended }) => ended));
   await expect.poll(() => leftoversSince(before), { timeout: 10_000 }).toEqual([]);
 });
+
+it('ends on all workers when the failure was reproduced often enough, and when the run is interrupted', async () => {
+  const workers = startWorkers(3);
+  const options = ['--attempts', '400', '--quiet', '--queue', redis.url];
+  const reproduced = qmpilot('repro', SCENARIO, ...options, '--until-reproduced', '2', '--out', 'until');
+  expect(await reproduced.ended, reproduced.text()).toBe(1);
+  const outcomes = attemptsOf('until').map(({ outcome }) => outcome);
+  // Attempts that others were making at that time may still count.
+  const counted = outcomes.filter((outcome) => outcome === 'reproduced').length;
+  expect(counted).toBeGreaterThanOrEqual(2);
+  expect(counted).toBeLessThanOrEqual(2 + workers.length);
+
+  const interrupted = qmpilot('repro', SCENARIO, ...options, '--out', 'interrupted');
+  await expect
+    .poll(() => attemptsOf('interrupted').length, { timeout: 60_000, interval: 20, message: interrupted.text() })
+    .toBeGreaterThan(0);
+  interrupted.child.kill('SIGINT');
+  expect(await interrupted.ended, interrupted.text()).toBe(130);
+  const made = attemptsOf('interrupted').length;
+  expect(made).toBeLessThan(400);
+
+  // The workers are free for another run.
+  const next = qmpilot('repro', SCENARIO, '--attempts', '6', '--quiet', '--queue', redis.url, '--out', 'next');
+  expect(await next.ended, next.text()).not.toBeNull();
+  expect(attemptsOf('next')).toHaveLength(6);
+  expect(attemptsOf('interrupted')).toHaveLength(made);
+});
