@@ -17,14 +17,14 @@ describe('a kernel as a .deb, of another release of Debian than the image', () =
     const name = execFileSync('dpkg-deb', ['-f', kernel, 'Package'], { encoding: 'utf8' }).trim();
     release = name.slice('linux-image-'.length);
     const guest: GuestDescription = debian({ kernel });
-    // The file is new, so that its kernel is prepared here: for no other run.
+    // It is removed at the end, so that each run prepares it: no other test boots it.
     prepared = (await guest.prepare()).kernel?.kernel;
     // QEMU before 8.1 now and then crashes this kernel on several CPUs.
     vm = await boot(guest, { cpus: 1 });
   });
   afterAll(async () => {
     await vm?.close();
-    if (prepared !== undefined) rmSync(dirname(prepared), { recursive: true });
+    if (prepared !== undefined) rmSync(dirname(prepared), { recursive: true, force: true });
     rmSync(dir, { recursive: true, force: true });
   });
 

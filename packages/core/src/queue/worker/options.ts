@@ -27,6 +27,7 @@ export interface WorkerOptions {
   readonly evidence?: string | undefined;
   /** Ends the worker: it gives its attempts back. */
   readonly signal?: AbortSignal | undefined;
+  /** Called with what happens, for users. */
   readonly onEvent?: ((event: WorkerEvent) => void) | undefined;
   /**
    * Replaces the process.

@@ -54,7 +54,10 @@ function slurmNumbering(environment: Environment): Numbering {
  * @param shards the number of shards, for systems that do not tell it
  * @throws {USAGE} when there are no such variables, or they are invalid, or two systems disagree
  */
-export function shardFromEnvironment(environment: Environment, shards?: number): Shard {
+export function shardFromEnvironment(
+  environment: Readonly<Record<string, string | undefined>>,
+  shards?: number,
+): Shard {
   const found = SOURCES.filter(({ index }) => (environment[index] ?? '') !== '').map((source) => ({
     name: `${source.name} (${source.index})`,
     shard: shardOf(source, environment, shards),
