@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createJiti } from 'jiti';
 import { Deployment } from 'kubernetes-models/apps/v1';
 import { Job } from 'kubernetes-models/batch/v1';
-import { PersistentVolumeClaim } from 'kubernetes-models/v1';
+import { PersistentVolumeClaim, Service } from 'kubernetes-models/v1';
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { commandLines } from './docs/command-lines.js';
@@ -164,6 +164,7 @@ describe('the recipe for Kubernetes', () => {
     Deployment: { module: 'apps/v1', model: Deployment },
     Job: { module: 'batch/v1', model: Job },
     PersistentVolumeClaim: { module: 'v1', model: PersistentVolumeClaim },
+    Service: { module: 'v1', model: Service },
   };
   const manifests = names
     .filter((name) => name.startsWith('kubernetes/') && name.endsWith('.yaml'))
