@@ -1,3 +1,5 @@
+import pRetry from 'p-retry';
+
 export interface RetryOptions {
   /** How often to try again after the first failure; Infinity until `signal` fires. */
   readonly retries: number;
@@ -13,9 +15,8 @@ export interface RetryOptions {
 }
 
 /** Runs `action` until it succeeds; rejects with its last error, or with the reason of `signal`. */
-export async function retry<T>(action: () => Promise<T>, options: RetryOptions): Promise<T> {
+export function retry<T>(action: () => Promise<T>, options: RetryOptions): Promise<T> {
   const { retries, delay, factor = 1, maxDelay = Infinity, when, signal } = options;
-  const { default: pRetry } = await import('p-retry');
   return pRetry(action, {
     retries,
     minTimeout: delay,
