@@ -64,6 +64,16 @@ describe('fetchPackages', () => {
     });
   });
 
+  it('says why npm itself cannot reach its registry, after a few seconds', { timeout: 60_000 }, async () => {
+    vi.stubEnv('npm_config_registry', 'http://127.0.0.1:1/');
+    vi.stubEnv('npm_config_cache', join(directory, 'cache'));
+    const packages = [{ spec: 'bytes@3.1.2', integrity: sha512('') }];
+    await expect(fetchPackages(packages, join(directory, 'out'), undefined)).rejects.toMatchObject({
+      code: 'GUEST_BUILD',
+      message: expect.stringMatching(/ECONNREFUSED|127\.0\.0\.1:1/),
+    });
+  });
+
   it("gives npm's last words when it fails", async () => {
     await withNpm('echo "npm error network down" >&2; exit 1');
     await expect(fetchPackages([], join(directory, 'out'), undefined)).rejects.toMatchObject({

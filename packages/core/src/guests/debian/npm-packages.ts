@@ -22,6 +22,12 @@ const TRANSIENT = new RegExp(
     .join('|'),
 );
 
+/** A line of npm that comes before the sentence which says what failed. */
+const DETAIL = /^npm (?:error|ERR!) (?:code|syscall|errno|path|dest)\b/;
+
+/** Retries are ours: npm's own wait for minutes without a network, also for packages that are in its cache. */
+const NPM_OPTIONS = ['--loglevel=error', '--ignore-scripts', '--prefer-offline', '--fetch-retries=0'];
+
 export interface NpmPackage {
   /** `name@version`. */
   readonly spec: string;
@@ -65,7 +71,7 @@ export async function fetchPackages(
   try {
     await retry(
       () =>
-        run(npm, ['pack', '--silent', '--ignore-scripts', '--pack-destination', directory, ...specs], {
+        run(npm, ['pack', ...NPM_OPTIONS, '--pack-destination', directory, ...specs], {
           cwd: directory,
           signal,
           maxBuffer: 1 << 26,
@@ -83,7 +89,7 @@ export async function fetchPackages(
       });
     throw new QmpilotError(
       'GUEST_BUILD',
-      `npm could not fetch the packages of the guest: ${stderr.at(-1) ?? String(cause)}`,
+      `npm could not fetch the packages of the guest: ${stderr.find((line) => !DETAIL.test(line)) ?? String(cause)}`,
       {
         cause,
         evidence: { stderr: stderr.slice(-20) },
@@ -115,5 +121,6 @@ function isTransient(error: unknown): boolean {
 }
 
 function stderrOf(error: unknown): string[] {
-  return error instanceof Error && 'stderr' in error ? String(error.stderr).trim().split('\n') : [];
+  const text = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
+  return text.split('\n').filter((line) => line !== '' && !line.includes('A complete log of this run'));
 }
