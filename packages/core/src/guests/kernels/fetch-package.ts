@@ -17,22 +17,13 @@ export async function fetchPackage(
   await mkdir(folder, { recursive: true });
   const file = join(folder, 'package.deb');
   const fetch = (hooks: readonly string[]) =>
-    runMmdebstrap({
-      args: [
-        '--variant=custom',
-        '--skip=output/dev,cleanup',
+    runApt({
+      hooks: [
         ...hooks,
-        // The configuration is mmdebstrap's: keys and mirrors, with the tree as root.
         `--customize-hook=cd "$1" && APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get download ${shQuote(name)} && mv ./*.deb qmpilot.deb`,
         `--customize-hook=download /qmpilot.deb ${shQuote(file)}`,
-        suite,
-        '/dev/null',
       ],
-      env: {},
-      cwd: work,
-      suite,
-      signal,
-      onLine: () => {},
+      ...{ suite, work, signal },
     });
   try {
     await fetch([]);
@@ -45,6 +36,28 @@ export async function fetchPackage(
   if (!(await readdir(folder)).includes('package.deb'))
     throw new QmpilotError('GUEST_BUILD', `cannot find the package ${name} after its download`);
   return file;
+}
+
+/** Runs hooks of mmdebstrap in a tree without packages. Its configuration of apt is mmdebstrap's: keys and mirrors, with the tree as root. */
+export async function runApt({
+  hooks,
+  suite,
+  work,
+  signal,
+}: {
+  readonly hooks: readonly string[];
+  readonly suite: string;
+  readonly work: string;
+  readonly signal: AbortSignal | undefined;
+}): Promise<void> {
+  await runMmdebstrap({
+    args: ['--variant=custom', '--skip=output/dev,cleanup', ...hooks, suite, '/dev/null'],
+    env: {},
+    cwd: work,
+    suite,
+    signal,
+    onLine: () => {},
+  });
 }
 
 function isMissing(error: unknown): boolean {

@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { shQuote } from '../../util/text/sh-quote.js';
-import { runMmdebstrap } from '../build/mmdebstrap.js';
-import { addBackports } from './fetch-package.js';
+import { addBackports, runApt } from './fetch-package.js';
 
 /** A kernel that a Debian mirror has as a package. */
 export interface KernelPackage {
@@ -27,21 +26,13 @@ export async function listKernelPackages({
   readonly signal?: AbortSignal | undefined;
 }): Promise<KernelPackage[]> {
   const file = join(work, 'kernels');
-  await runMmdebstrap({
-    args: [
-      '--variant=custom',
-      '--skip=output/dev,cleanup',
+  await runApt({
+    hooks: [
       ...(backports ? [`--setup-hook=${addBackports(suite)}`] : []),
       `--customize-hook=APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-cache show '^linux-image-' > "$1/qmpilot.kernels"`,
       `--customize-hook=download /qmpilot.kernels ${shQuote(file)}`,
-      suite,
-      '/dev/null',
     ],
-    env: {},
-    cwd: work,
-    suite,
-    signal,
-    onLine: () => {},
+    ...{ suite, work, signal },
   });
   return parseKernelPackages(await readFile(file, 'utf8'));
 }
