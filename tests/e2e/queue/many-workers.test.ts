@@ -1,11 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { AttemptRecord } from '@qmpilot/core';
+import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { leftovers, leftoversSince } from '../../support/leftovers.js';
 import { startRedis, type TestRedis } from '../../support/redis.js';
@@ -45,13 +46,16 @@ afterEach(async () => {
   }
 });
 
-function qmpilot(...args: readonly string[]): Running {
+const qmpilot = (...args: readonly string[]) => qmpilotWith({}, ...args);
+
+function qmpilotWith(variables: NodeJS.ProcessEnv, ...args: readonly string[]): Running {
   const env = {
     ...process.env,
     TINY_KERNEL: guest.kernel,
     TINY_INITRD: guest.initrd,
     QMPILOT_CACHE: process.env['QMPILOT_CACHE'] ?? '',
     QMPILOT_QUEUE_KEY: 'a secret of this test',
+    ...variables,
   };
   const child = spawn(process.execPath, [BIN, ...args], { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let text = '';
@@ -149,4 +153,50 @@ it('ends on all workers when the failure was reproduced often enough, and when t
   expect(await next.ended, next.text()).not.toBeNull();
   expect(attemptsOf('next')).toHaveLength(6);
   expect(attemptsOf('interrupted')).toHaveLength(made);
+});
+
+it('sends evidence over a shared directory, and continues a run whose process was killed', async () => {
+  const shared = join(dir, 'shared');
+  const worker = qmpilot('worker', '--queue', redis.url, '--forks', '1');
+  const options = ['--attempts', '30', '--seed', '5', '--quiet', '--queue', redis.url, '--evidence', shared];
+  const killed = qmpilot('repro', SCENARIO, ...options, '--out', 'killed');
+  await expect
+    .poll(() => attemptsOf('killed').length, { timeout: 60_000, interval: 20, message: killed.text() })
+    .toBeGreaterThanOrEqual(5);
+  killed.child.kill('SIGKILL');
+  await killed.ended;
+  const kept = attemptsOf('killed').length;
+
+  // Until the killed process counts as gone, the run has an owner.
+  const second = qmpilot('repro', '--resume', 'killed', '--quiet', '--queue', redis.url, '--evidence', shared);
+  expect(await second.ended, second.text()).toBe(2);
+  expect(second.text()).toContain('is in progress on this queue already');
+  const client = new Redis(redis.url);
+  await expect.poll(() => client.keys('*:owner:*'), { timeout: 60_000, interval: 200 }).toEqual([]);
+  client.disconnect();
+
+  const resumed = qmpilot('repro', '--resume', 'killed', '--quiet', '--queue', redis.url, '--evidence', shared);
+  expect(await resumed.ended, resumed.text()).toBe(1);
+  const records = attemptsOf('killed');
+  expect(records.slice(0, kept).map(({ index }) => index)).toEqual(records.map(({ index }) => index).slice(0, kept));
+  expect(records.map(({ index }) => index).toSorted((one, other) => one - other)).toEqual(
+    Array.from({ length: 30 }, (_, at) => at + 1),
+  );
+  for (const { index } of records)
+    expect(readFileSync(join(dir, 'killed/attempts', String(index).padStart(4, '0'), 'console.log'), 'utf8')).toMatch(
+      /^answer \d\r?$/m,
+    );
+  await expect.poll(() => readdirSync(shared), { timeout: 60_000 }).toEqual([]);
+  worker.child.kill('SIGTERM');
+  await worker.ended;
+});
+
+it('says that only workers with another key are there', async () => {
+  const worker = qmpilotWith({ QMPILOT_QUEUE_KEY: 'the secret of somebody else' }, 'worker', '--queue', redis.url);
+  await expect.poll(() => worker.text(), { timeout: 30_000 }).toContain('waiting for runs');
+  const run = qmpilot('repro', SCENARIO, '--attempts', '2', '--quiet', '--queue', redis.url, '--out', 'other-key');
+  expect(await run.ended, run.text()).toBe(2);
+  expect(run.text()).toContain('has another QMPILOT_QUEUE_KEY than this run');
+  worker.child.kill('SIGTERM');
+  await worker.ended;
 });

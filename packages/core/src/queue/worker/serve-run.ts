@@ -61,6 +61,8 @@ class ServedRun {
   readonly #undo: (() => void)[] = [];
   #folder: string | undefined;
   #shared: string | undefined;
+  /** Nobody takes what is in the shared directory. */
+  #isAbandoned = false;
   #attempts: Attempts | undefined;
   #count = 0;
 
@@ -92,6 +94,7 @@ class ServedRun {
     for (const step of this.#undo.splice(0)) step();
     await this.#attempts?.close();
     if (this.#folder !== undefined) await removeDirectory(this.#folder);
+    if (this.#isAbandoned && this.#shared !== undefined) await removeDirectory(this.#shared);
   }
 
   async #watchEnd(): Promise<void> {
@@ -105,7 +108,9 @@ class ServedRun {
       connection.redis.exists(names.manifest).then(
         (there) => {
           missing = there === 0 ? missing + 1 : 0;
-          if (missing >= POLLS) end('the process that started the run is gone');
+          if (missing < POLLS) return;
+          this.#isAbandoned = true;
+          end('the process that started the run is gone');
         },
         () => {},
       );
