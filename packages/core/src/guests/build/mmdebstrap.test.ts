@@ -17,7 +17,7 @@ afterEach(async () => {
   await rm(cwd, { recursive: true, force: true });
 });
 
-const HOST = ['sh', 'cat', 'sleep', 'env'];
+const HOST = ['sh', 'cat', 'sleep', 'env', 'mkdir', 'mount', 'unshare'];
 
 async function run(
   scripts: Record<string, string>,
@@ -160,3 +160,13 @@ async function isRunning(pid: number): Promise<boolean> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   return stat !== '' && !/^\d+ \(.*\) Z/.test(stat);
 }
+
+it.runIf(process.getuid?.() === 0)('mounts nothing outside of its own namespace', async () => {
+  const tree = join(cwd, 'tree');
+  const script = `mkdir ${tree}; mount -t tmpfs none ${tree} || { echo no mounts here; exit 0; }; cat /proc/mounts`;
+  const lines: string[] = [];
+  await run({ newuidmap: ':', mmdebstrap: script }, undefined, (line) => void lines.push(line));
+  if (lines.includes('no mounts here')) return;
+  expect(lines.filter((line) => line.includes(tree))).toHaveLength(1);
+  expect(await readFile('/proc/mounts', 'utf8')).not.toContain(tree);
+});

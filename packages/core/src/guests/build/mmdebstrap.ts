@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { QmpilotError } from '../../errors.js';
 import { which } from '../../util/files/which.js';
 import { noRoomError } from './make-image.js';
@@ -30,8 +32,33 @@ export async function runMmdebstrap(run: MmdebstrapRun): Promise<void> {
       hint: 'on Debian: apt-get install uidmap',
     });
   }
-  const { status, lines } = await runGroup({ ...run, program: path, what: 'mmdebstrap to build the image' });
+  const what = 'mmdebstrap to build the image';
+  const { status, lines } = await runGroup(
+    (await canIsolate())
+      ? {
+          ...run,
+          program: 'unshare',
+          args: [...ISOLATED, path, ...run.args],
+          env: { ...run.env, TMPDIR: run.cwd },
+          what,
+        }
+      : { ...run, program: path, what },
+  );
   if (status !== 0) throw buildError(status, lines, run.suite);
+}
+
+/**
+ * Namespaces in which mmdebstrap runs for root: what it mounts in its tree (/dev/shm, /proc, /sys) is mounted nowhere else and goes with
+ * it, also when it is killed. For a plain user it makes namespaces of its own.
+ */
+const ISOLATED = ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
+
+async function canIsolate(): Promise<boolean> {
+  if (process.getuid?.() !== 0) return false;
+  return promisify(execFile)('unshare', [...ISOLATED, 'true']).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** The packages that apt does not find, or not in the version that was asked for. */

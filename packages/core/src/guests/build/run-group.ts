@@ -20,6 +20,9 @@ export interface GroupResult {
   readonly lines: readonly string[];
 }
 
+/** Time to end after SIGTERM, before SIGKILL. */
+const GRACE_S = 5;
+
 /**
  * Runs a program in a process group of its own, and follows the lines of its output. The group ends with this process, SIGKILL
  * included.
@@ -33,9 +36,14 @@ export async function runGroup(run: GroupRun): Promise<GroupResult> {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
-  const killGroup = () => {
+  let timer: NodeJS.Timeout | undefined;
+  const kill = (signal: NodeJS.Signals) => {
     if (child.pid !== undefined && child.exitCode === null && child.signalCode === null)
-      process.kill(-child.pid, 'SIGTERM');
+      process.kill(-child.pid, signal);
+  };
+  const killGroup = () => {
+    kill('SIGTERM');
+    timer = setTimeout(kill, GRACE_S * 1000, 'SIGKILL');
   };
   run.signal?.addEventListener('abort', killGroup, { once: true });
   const reaper = child.pid === undefined ? undefined : startReaper(child.pid);
@@ -50,6 +58,7 @@ export async function runGroup(run: GroupRun): Promise<GroupResult> {
     child.once('close', (code, signal) => resolve(code ?? signal ?? 'unknown'));
   });
   run.signal?.removeEventListener('abort', killGroup);
+  clearTimeout(timer);
   reaper?.kill('SIGKILL');
   if (run.signal?.aborted) throw new AbortedError(run.what, run.signal.reason);
   return { status, lines: lines.last() };
@@ -57,7 +66,8 @@ export async function runGroup(run: GroupRun): Promise<GroupResult> {
 
 /** Ends the group when this process is gone, however it ended: `read` returns when the pipe is closed. */
 function startReaper(group: number): ChildProcess {
-  const script = `trap '' INT TERM HUP QUIT; read -r _ignored; kill -TERM -- "-$1"`;
+  // The kill of dash takes no `--` behind -TERM.
+  const script = `trap '' INT TERM HUP QUIT; read -r _ignored; kill -s TERM -- "-$1"; sleep ${GRACE_S}; kill -s KILL -- "-$1"`;
   const child = spawn('/bin/sh', ['-c', script, 'qmpilot-reaper', String(group)], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],

@@ -170,7 +170,7 @@ export class SshShell implements Shell {
         if (sent || id === undefined) return;
         sent = true;
         if (!/^\d+$/.test(id)) return resolve();
-        this.#open(client, `kill -KILL -- -${id} || kill -KILL ${id}`).then((killer) => {
+        this.#open(client, `kill -s KILL -- -${id} || kill -s KILL ${id}`).then((killer) => {
           killer.on('close', () => resolve());
           killer.resume();
           killer.stderr.resume();
