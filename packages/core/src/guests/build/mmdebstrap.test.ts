@@ -17,7 +17,7 @@ afterEach(async () => {
   await rm(cwd, { recursive: true, force: true });
 });
 
-const HOST = ['sh', 'cat', 'sleep', 'env', 'mkdir', 'mount', 'unshare'];
+const HOST = ['sh', 'cat', 'sleep', 'env', 'mkdir', 'mount', 'true', 'unshare'];
 
 async function run(
   scripts: Record<string, string>,
