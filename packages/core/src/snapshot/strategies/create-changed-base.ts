@@ -1,7 +1,6 @@
 import { chmod, link, mkdtemp, open, readFile, rm, statfs, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isQmpilotError, QmpCommandError, QmpilotError } from '../../errors.js';
-import type { DiskSpec } from '../../qemu/command-line/machine-spec.js';
 import { requireRoom } from '../../qemu/host/directories.js';
 import type { Machine, SavedPages, SavedState } from '../../qemu/process/machine.js';
 import { Cleanup } from '../../util/async/cleanup.js';
@@ -24,7 +23,8 @@ import {
 import { countPages, findChangedPages, type PageRun } from '../changed-pages/pagemap.js';
 import type { SnapshotContext } from '../context.js';
 import { resolveMachineType, type ForkBase } from './fork-base.js';
-import { createBaseDisks, forkDisks, type BaseDisk } from './overlay.js';
+import { addOverlays, switchDisks } from './live-overlay.js';
+import { createBaseDisks } from './overlay.js';
 
 export interface ChangedBaseOptions extends WaitOptions {
   /** Continue the guest afterwards. */
@@ -48,8 +48,6 @@ export class AllRamNeeded extends Error {}
 const ATTEMPTS = 3;
 /** QEMU does not say why it could not write the file of the devices: less room than this is the reason. */
 const LITTLE_ROOM = 2 ** 20;
-
-let overlayCount = 0;
 
 /**
  * Saves a fork as the base of forks, with those pages of RAM alone that differ from the RAM file which it maps. Its guest continues
@@ -234,60 +232,6 @@ async function saveDevices({ qmp }: Machine, folder: string, options: WaitOption
   const devices = await readFile(filename);
   await rm(filename);
   return devices;
-}
-
-interface Overlay {
-  readonly disk: DiskSpec;
-  /** The block node below it, which the guest writes to until then. */
-  readonly below: string;
-}
-
-/** Gives QEMU an empty overlay for each disk that the guest can write to. Nothing uses them yet. */
-async function addOverlays(
-  machine: Machine,
-  disks: readonly BaseDisk[],
-  options: WaitOptions,
-  undo: Cleanup,
-): Promise<readonly Overlay[]> {
-  const { qmp, spec, directory } = machine;
-  const folder = await mkdtemp(join(directory, 'overlays-'));
-  undo.add('the new overlays', () => removeDirectory(folder));
-  const overlays: Overlay[] = [];
-  for (const [index, disk] of (await forkDisks(disks, folder)).entries()) {
-    const below = spec.disks[index];
-    if (disk.readOnly || !below) continue;
-    // At most 31 characters.
-    const node = `${disk.id.slice(0, 20)}.${(overlayCount += 1)}`;
-    await qmp.execute(
-      'blockdev-add',
-      {
-        'driver': 'qcow2',
-        'node-name': node,
-        'cache': { 'no-flush': true },
-        'discard': 'unmap',
-        'file': { driver: 'file', filename: disk.file, locking: 'off' },
-        'backing': null,
-      },
-      options,
-    );
-    undo.add('the block node', () => qmp.execute('blockdev-del', { 'node-name': node }));
-    overlays.push({ disk: { ...disk, node }, below: below.node ?? below.id });
-  }
-  return overlays;
-}
-
-/** Has the guest write to its new overlays: to all of them, or none. */
-async function switchDisks(machine: Machine, overlays: readonly Overlay[], options: WaitOptions): Promise<void> {
-  if (overlays.length === 0) return;
-  const actions = overlays.map(({ disk, below }) => ({
-    type: 'blockdev-snapshot' as const,
-    data: { node: below, overlay: disk.node ?? disk.id },
-  }));
-  options.signal?.throwIfAborted();
-  // Not to be given up halfway.
-  await machine.qmp.execute('transaction', { actions });
-  const byId = new Map(overlays.map(({ disk }) => [disk.id, disk]));
-  machine.spec = { ...machine.spec, disks: machine.spec.disks.map((disk) => byId.get(disk.id) ?? disk) };
 }
 
 /** The error of a save, by what has become of the machine. */
