@@ -2,6 +2,7 @@ import { closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:f
 import { lstat, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { QmpilotError } from '../errors.js';
+import { Mutex } from '../util/async/mutex.js';
 import { lockFile } from '../util/files/file-lock.js';
 import { AttemptFiles } from './attempt-files.js';
 import type { AttemptRecord, RunSummary } from './attempt-record.js';
@@ -26,6 +27,7 @@ export class Journal {
   #size: number;
   #run: RunFile;
   readonly #records: AttemptRecord[];
+  readonly #updates = new Mutex('run.json');
 
   private constructor(dir: string, fd: number, run: RunFile, records: readonly AttemptRecord[] = [], repaired = false) {
     this.dir = dir;
@@ -94,10 +96,12 @@ export class Journal {
     return this.#records;
   }
 
-  /** Changes run.json. */
+  /** Changes run.json; of updates at the same time, one is written after the other. */
   async update(change: Partial<RunFile>): Promise<void> {
     this.#run = { ...this.#run, ...change };
-    await replaceFile(this.dir, 'run.json', `${JSON.stringify(this.#run, null, 2)}\n`);
+    await this.#updates.run('update', {}, () =>
+      replaceFile(this.dir, 'run.json', `${JSON.stringify(this.#run, null, 2)}\n`),
+    );
   }
 
   /** The folder and files of one attempt; what an attempt that did not finish left there goes. */

@@ -21,6 +21,13 @@ describe('a run directory', () => {
     return join(dir, 'run', 'attempts.jsonl');
   };
 
+  it('takes several changes of run.json at the same time', async () => {
+    const journal = await Journal.create(join(dir, 'run'), RUN);
+    await Promise.all(Array.from({ length: 20 }, (_, seed) => journal.update({ seed })));
+    journal.close();
+    expect(JSON.parse(await readFile(join(dir, 'run', 'run.json'), 'utf8'))).toMatchObject({ seed: 19 });
+  });
+
   it('loses half a line, and nothing else, wherever the writing of the last one was cut off', async () => {
     const file = await made();
     const whole = await readFile(file);
