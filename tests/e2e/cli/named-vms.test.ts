@@ -186,6 +186,10 @@ describe('a VM under a name, from one command to the next', () => {
       stderr: expect.stringContaining('--from cannot be combined with --cpus'),
     });
     await qmpilot('stop', 'again');
+    expect(await qmpilot('exec', 'again', 'true')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('has ended: stopped'),
+    });
   });
 
   it('keeps the console of a boot that failed', async () => {

@@ -1,6 +1,7 @@
 import type * as Bull from 'bullmq';
 import type { Redis } from 'ioredis';
 import { QmpilotError } from '../../errors.js';
+import { forgetLastStat } from '../../util/files/forget-last-stat.js';
 import { errnoOf } from '../../util/files/host-error.js';
 
 export type BullMq = typeof Bull;
@@ -71,6 +72,7 @@ export async function connect(url: string, onChange: (message: string) => void =
 
 /** Loads what a queue needs, which users without one need not have. */
 async function loadPackages(): Promise<{ readonly Redis: typeof Redis; readonly bull: BullMq }> {
+  forgetLastStat();
   try {
     const [{ Redis }, bull] = await Promise.all([import('ioredis'), import('bullmq')]);
     return { Redis, bull };

@@ -1,11 +1,13 @@
 import type ssh2 from 'ssh2';
 import { QmpilotError } from '../../errors.js';
+import { forgetLastStat } from '../../util/files/forget-last-stat.js';
 
 /**
  * Loads the package ssh2, which is an optional peer dependency.
  * @throws {TOOL_MISSING} when it is not installed
  */
 export async function loadSsh2(): Promise<typeof ssh2> {
+  forgetLastStat();
   try {
     return (await import('ssh2')).default;
   } catch (cause) {

@@ -1,3 +1,4 @@
+import { forgetLastStat } from './forget-last-stat.js';
 import { hostError } from './host-error.js';
 
 /**
@@ -7,6 +8,7 @@ import { hostError } from './host-error.js';
  * @throws {NO_SPACE} {IO}
  */
 export async function replaceFile(path: string, content: string | Buffer, hint?: string): Promise<void> {
+  forgetLastStat();
   const { default: writeFileAtomically } = await import('write-file-atomic');
   try {
     await writeFileAtomically(path, content, { mode: 0o600 });
