@@ -119,7 +119,7 @@ function buildError(status: number | string, lines: readonly string[], suite: st
       hint: 'releases are named bookworm, trixie, sid, ...',
     });
   const network =
-    /Could not resolve.*|Temporary failure.*|Unable to connect.*|Connection refused.*|Network is unreachable.*|Failed to fetch.*/i.exec(
+    /Could not resolve.*|Temporary failure.*|Unable to connect.*|Connection refused|Network is unreachable|Failed to fetch.*/i.exec(
       text,
     )?.[0];
   if (network !== undefined)
