@@ -11,10 +11,14 @@ export interface TestRedis {
   stop(): Promise<void>;
 }
 
+/** Starts it, with options of redis-server; with a certificate for TLS, it speaks TLS alone. */
 export async function startRedis(dir: string, ...options: readonly string[]): Promise<TestRedis> {
   mkdirSync(dir, { recursive: true });
   const port = await freePort();
-  const start = () => launch(['--port', String(port), '--dir', dir, '--bind', '127.0.0.1', '--save', '', ...options]);
+  const ports = options.includes('--tls-cert-file')
+    ? ['--port', '0', '--tls-port', String(port)]
+    : ['--port', String(port)];
+  const start = () => launch([...ports, '--dir', dir, '--bind', '127.0.0.1', '--save', '', ...options]);
   let server = await start();
   const stop = async () => {
     if (server.exitCode !== null) return;

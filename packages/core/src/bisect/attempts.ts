@@ -3,13 +3,13 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AbortedError, type ErrorCode, isQmpilotError, QmpilotError } from '../errors.js';
+import { withInstallation } from '../repro/installation.js';
 import { runScenario } from '../repro/run/run-scenario.js';
 import { isScenario, onKernel } from '../repro/scenario.js';
 import type { AttemptRecord, RunEvent } from '../run-files/attempt-record.js';
 import { incidentsOf } from '../run-files/incidents/incidents.js';
 import { removeDirectory } from '../util/files/remove-directory.js';
 import { monotonicMs } from '../util/time/clock.js';
-import { withInstallation } from './install.js';
 import type { AttemptsLine } from './journal.js';
 import { PACKAGE_FILE } from './kernels/package-builds.js';
 import type { BisectBuild, BisectOptions, BisectPurpose } from './options.js';
@@ -32,7 +32,7 @@ const NOT_OF_THE_COMMIT: ReadonlySet<ErrorCode> = new Set([
 export interface Series {
   readonly purpose: BisectPurpose;
   readonly build: BisectBuild;
-  /** Number of attempts; those of the search end at the first failure. */
+  /** Number of attempts; those of the search end at the first failure, unless a queue makes them. */
   readonly wanted: number;
   /** The run directory: new, or that of a session which was killed in this series. */
   readonly dir: string;
@@ -59,7 +59,9 @@ export async function makeAttempts(
     });
   const install = options.kernels === undefined ? options.install : undefined;
   const installed = install === undefined ? given : withInstallation(given, build.dir, install);
-  const scenario = options.kernels === undefined ? installed : onKernel(installed, join(build.dir, PACKAGE_FILE));
+  const kernel = options.kernels === undefined ? undefined : join(build.dir, PACKAGE_FILE);
+  const scenario = kernel === undefined ? installed : onKernel(installed, kernel);
+  const queue = await options.queue?.({ build, install, kernel });
   const records: AttemptRecord[] = [];
   let bootMs: number | undefined;
   let booted = 0;
@@ -77,8 +79,8 @@ export async function makeAttempts(
     await runScenario(scenario, {
       ...(isBegun ? { resume: dir } : { dir, attempts: wanted }),
       // Attempts that end early would be favoured if several of them raced for the first failure.
-      forks: purpose === 'search' ? 1 : options.forks,
-      ...(purpose === 'search' && !isBegun && { untilReproduced: 1 }),
+      ...(queue === undefined ? { forks: purpose === 'search' ? 1 : options.forks, cacheDir } : { queue }),
+      ...(queue === undefined && purpose === 'search' && !isBegun && { untilReproduced: 1 }),
       source: {
         file: source.file,
         sha256: createHash('sha256')
@@ -87,12 +89,13 @@ export async function makeAttempts(
       },
       signal,
       onEvent,
-      cacheDir,
     });
   } catch (error) {
     if (signal?.aborted) throw new AbortedError('the bisection', signal.reason);
     if (purpose === 'ends' || !isQmpilotError(error) || NOT_OF_THE_COMMIT.has(error.code)) throw error;
     unusable = error.message;
+  } finally {
+    await queue?.close();
   }
   return {
     type: 'attempts',

@@ -11,5 +11,6 @@ export type {
   BisectOptions,
   BisectPurpose,
   BisectRepositoryOptions,
+  BisectSubject,
 } from './options.js';
 export type { BisectCount, BisectResult, BisectRevert, BisectState, BisectSuspect } from './result.js';

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import * as v from 'valibot';
 import { QmpilotError } from '../errors.js';
 import { SUITE } from '../guests/debian/image-options.js';
+import type { AttemptQueue } from '../repro/run/attempt-queue.js';
 import type { Scenario } from '../repro/scenario.js';
 import type { RunEvent } from '../run-files/attempt-record.js';
 import { parseDuration, type Duration } from '../util/time/duration.js';
@@ -17,6 +18,15 @@ export interface BisectBuild {
   readonly dir: string;
   /** Hash of the files in `dir`: commits with the same one are not told apart by any attempt. */
   readonly id: string;
+}
+
+/** What the attempts of a series are made on. */
+export interface BisectSubject {
+  readonly build: BisectBuild;
+  /** The option `install`. */
+  readonly install: string | undefined;
+  /** The kernel that the guest boots in a bisection of kernels: a file in the directory of the build. */
+  readonly kernel: string | undefined;
 }
 
 /** Options of `bisect` for the commits of a git repository. */
@@ -82,6 +92,11 @@ export interface BisectCommonOptions {
   readonly maxTime?: Duration | undefined;
   /** Attempts in parallel where all attempts of a step are made (ends, confirmation). Default: as many as CPUs and memory allow. */
   readonly forks?: number | undefined;
+  /**
+   * Returns the queue whose workers make the attempts of a series, as `openQueue` of `@qmpilot/core/queue` does; it is closed after
+   * them. All attempts of a series are made then, also in the search. `dir` has to be at the same path on all machines.
+   */
+  readonly queue?: ((subject: BisectSubject) => Promise<AttemptQueue>) | undefined;
   /** Builds the commits that are likely to come next while attempts of the search run. Default: on a host with several CPUs. */
   readonly buildAhead?: boolean | undefined;
   /** The directory of the bisection: new or empty. Default `bisections/TIME` in the working directory. */
@@ -158,6 +173,7 @@ const COMMON = {
   maxBuilds: v.optional(wholeNumber(1)),
   maxTime: v.optional(DURATION),
   forks: v.optional(wholeNumber(1)),
+  queue: v.optional(FUNCTION),
   buildAhead: v.optional(v.boolean()),
   dir: v.optional(PATH),
   resume: v.optional(PATH),
@@ -203,6 +219,10 @@ export function checkOptions(options: BisectOptions): BisectLimits {
   const schema = options.kernels === undefined ? REPOSITORY : KERNELS;
   validate(schema, options, 'bisect: options');
   const { rate, background } = options;
+  if (options.queue !== undefined && options.forks !== undefined)
+    throw new QmpilotError('USAGE', 'bisect: forks cannot be given for a bisection with a queue', {
+      hint: 'its workers make the attempts: give it to them',
+    });
   if (rate !== undefined && background !== undefined && rate <= background)
     throw new QmpilotError('USAGE', `bisect: the rate ${rate} is not above the background ${background}`, {
       hint: 'rate is that from the culprit on, background the one before it',

@@ -4,7 +4,7 @@
  * @module
  */
 export { openQueue } from './coordinator/open-queue.js';
-export type { QueueOptions } from './coordinator/options.js';
+export type { QueuedBuild, QueueOptions } from './coordinator/options.js';
 export { serveAttempts } from './process/serve-attempts.js';
 export type { WorkerEvent, WorkerOptions } from './worker/options.js';
 export { runWorker } from './worker/run-worker.js';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { QmpilotError } from '@qmpilot/core';
-import type { BisectEvent } from '@qmpilot/core/bisect';
+import type { BisectEvent, BisectSubject } from '@qmpilot/core/bisect';
 import { onKernel } from '@qmpilot/core/internal';
 import type { Command } from 'commander';
 import { duration, probability, repeated, wholeNumber } from '../../arguments.js';
@@ -32,6 +32,7 @@ interface BisectCommandOptions {
   readonly maxTime?: number;
   readonly maxEndAttempts?: number;
   readonly forks?: number;
+  readonly queue?: string;
   readonly out?: string;
   readonly resume?: string;
   readonly json?: boolean;
@@ -46,6 +47,9 @@ before prepare. With --kernel, the guest boots that file of the build.
 
 With --kernels, the guest boots one kernel package of Debian after the other; they are ordered by their versions, and --good and
 --bad are names or versions.
+
+With --queue, --out has to be in a directory that all machines share at the same path: workers find the builds there.
+QMPILOT_QUEUE_KEY has to be the same secret here and there.
 
 Exit status: 0 the commit or kernel was found and confirmed, 2 usage error, 125 it was not found or not confirmed, 130 interrupted.
 
@@ -74,6 +78,7 @@ export function registerBisect(program: Command): void {
     .option('--max-time <time>', 'stop after this time of builds and attempts: 90m, 8h', duration)
     .option('--max-end-attempts <n>', 'attempts at each end until the ends differ (default: 400)', wholeNumber)
     .option('--forks <n>', 'VMs in parallel (default: as many as CPUs and memory allow)', wholeNumber)
+    .option('--queue <url>', 'let qmpilot worker on other machines make the attempts: redis://HOST:PORT')
     .option('--no-build-ahead', 'do not build likely commits while attempts run')
     .option('--out <dir>', 'directory of the bisection, new or empty (default: bisections/TIME)')
     .option('--resume <dir>', 'continue the bisection in this directory; finished steps are kept')
@@ -124,6 +129,7 @@ async function run(given: string | undefined, options: BisectCommandOptions): Pr
           maxTime: options.maxTime,
           maxEndAttempts: options.maxEndAttempts,
           forks: options.forks,
+          queue: queueOf(options, source),
           ...(options.buildAhead === false && { buildAhead: false }),
           dir: options.out,
           resume: options.resume,
@@ -139,6 +145,22 @@ async function run(given: string | undefined, options: BisectCommandOptions): Pr
       `${await readFile(join(result.dir, 'report.md'), 'utf8')}- report: ${join(result.dir, 'report.html')}\n`,
     );
   return result.state === 'confirmed' ? EXIT.fine : EXIT.cannotTell;
+}
+
+/** Opens the queue for each series of attempts. */
+function queueOf({ queue: url, kernel: file }: BisectCommandOptions, source: { file: string; sha256: string }) {
+  if (url === undefined) return undefined;
+  return async ({ build, install, kernel }: BisectSubject) => {
+    const { openQueue } = await import('@qmpilot/core/queue');
+    const { dir, commit } = build;
+    return openQueue({
+      url,
+      scenario: source.file,
+      source: source.sha256,
+      kernel: file === undefined ? kernel : join(dir, file),
+      build: { dir, commit, install },
+    });
+  };
 }
 
 /** What is bisected: from the options, or from the directory that `--resume` names. */

@@ -20,7 +20,7 @@ const MIN_LEASE_MS = 1000;
  */
 export async function openQueue(options: QueueOptions): Promise<AttemptQueue> {
   checkQueueOptions(options);
-  const { url, guest, kernel, evidence } = options;
+  const { url, guest, kernel, build, evidence } = options;
   const leaseMs = parseDuration(options.lease ?? '30s', 'lease');
   if (leaseMs < MIN_LEASE_MS)
     throw new QmpilotError('USAGE', 'lease: less than 1 s', {
@@ -34,7 +34,7 @@ export async function openQueue(options: QueueOptions): Promise<AttemptQueue> {
     async makeAttempts(attempts) {
       tell = (message) => attempts.tell({ type: 'progress', message });
       const { run, fresh, guestKey, dumped } = attempts;
-      if (run.source && run.source.sha256 !== bundle.source)
+      if ((options.source ?? run.source?.sha256 ?? bundle.source) !== bundle.source)
         throw new QmpilotError('USAGE', `the scenario ${options.scenario} has changed since this run began`, {
           hint: 'start the run again',
         });
@@ -50,9 +50,10 @@ export async function openQueue(options: QueueOptions): Promise<AttemptQueue> {
         name: run.name,
         bundle: bundle.sha256,
         file: bundle.file,
-        source: bundle.source,
+        source: run.source?.sha256 ?? bundle.source,
         ...(guest !== undefined && { guest }),
         ...(kernel !== undefined && { kernel }),
+        ...(build !== undefined && { build }),
         timeoutMs: run.timeoutMs,
         leaseMs,
         fresh,

@@ -1,5 +1,6 @@
 import type { PreparedGuest } from '../../repro/run/attempt-queue.js';
 import type { AttemptRecord, RunEvent } from '../../run-files/attempt-record.js';
+import type { Manifest } from '../store/manifest.js';
 import type { SentError } from '../store/messages.js';
 
 /** What the process that controls VMs needs to know of a run. */
@@ -7,6 +8,7 @@ export interface OpenRequest {
   readonly file: string;
   readonly guest?: string | undefined;
   readonly kernel?: string | undefined;
+  readonly build?: Manifest['build'];
   readonly source: string;
   readonly fresh: boolean;
   readonly timeoutMs: number;

@@ -1,12 +1,14 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
+import { withInstallation } from '../../repro/installation.js';
 import { AttemptMaker } from '../../repro/run/attempt-maker.js';
 import type { PreparedGuest } from '../../repro/run/attempt-queue.js';
 import { onGuest, onKernel, type Scenario } from '../../repro/scenario.js';
 import { AttemptFiles } from '../../run-files/attempt-files.js';
 import type { RunEvent } from '../../run-files/attempt-record.js';
 import { deferred, type Deferred } from '../../util/async/deferred.js';
+import { removeDirectory } from '../../util/files/remove-directory.js';
 import { packEvidence } from '../store/evidence.js';
 import { toSentError } from '../store/sent-error.js';
 import type { FromProcess, OpenRequest, ToProcess } from './protocol.js';
@@ -84,14 +86,15 @@ class AttemptServer {
     this.#ended.abort(new Error('the worker has ended'));
     for (const one of this.#running.values()) one.abort(this.#ended.signal.reason);
     await this.#maker?.then((maker) => maker.close()).catch(() => {});
+    // A worker that was killed leaves its folder behind.
+    if (!process.connected && this.#request) await removeDirectory(this.#request.scratch).catch(() => {});
     process.exit(0);
   }
 
   async #open(request: OpenRequest): Promise<AttemptMaker> {
-    const { file, guest, kernel, forks, fresh, source, scratch } = request;
-    const loaded = await this.#load(file);
-    const onItsGuest = guest === undefined ? loaded : onGuest(loaded, guest);
-    const scenario = kernel === undefined ? onItsGuest : onKernel(onItsGuest, kernel);
+    const { kernel, forks, fresh, source, scratch } = request;
+    const given = await this.#loadScenario(request);
+    const scenario = kernel === undefined ? given : onKernel(given, kernel);
     let prepared: PreparedGuest | undefined;
     const maker = await AttemptMaker.open(scenario, {
       forks,
@@ -108,6 +111,21 @@ class AttemptServer {
     });
     if (prepared) send({ type: 'ready', forks: maker.forks, guest: prepared });
     return maker;
+  }
+
+  /** The scenario with its guest, and with the build that its attempts are about. */
+  async #loadScenario({ file, guest, build }: OpenRequest): Promise<Scenario> {
+    if (build) {
+      if (!(await stat(build.dir).catch(() => undefined))?.isDirectory())
+        throw new QmpilotError('USAGE', `cannot find the build ${build.dir} on this machine`, {
+          hint: 'name a directory by bisect --out that all machines share at the same path',
+        });
+      process.env['QMPILOT_BUILD'] = build.dir;
+      process.env['QMPILOT_COMMIT'] = build.commit;
+    }
+    const loaded = await this.#load(file);
+    const scenario = guest === undefined ? loaded : onGuest(loaded, guest);
+    return build?.install === undefined ? scenario : withInstallation(scenario, build.dir, build.install);
   }
 
   async #make({ id, index, seed, slot, folder }: Extract<ToProcess, { type: 'attempt' }>): Promise<void> {

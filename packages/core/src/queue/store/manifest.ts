@@ -10,10 +10,11 @@ const MANIFEST = v.strictObject({
   bundle: v.string(),
   /** The scenario's file in the bundle. */
   file: v.string(),
-  /** Hash of the scenario, the key of its cached guest. */
+  /** Hash of the scenario and of what is bisected: the key of its cached guest. */
   source: v.string(),
   guest: v.optional(v.string()),
   kernel: v.optional(v.string()),
+  build: v.optional(v.strictObject({ dir: v.string(), commit: v.string(), install: v.optional(v.string()) })),
   timeoutMs: v.number(),
   /** An attempt whose worker is silent for so long is made by another one. */
   leaseMs: v.number(),

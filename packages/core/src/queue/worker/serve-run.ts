@@ -139,6 +139,7 @@ class ServedRun {
         file: join(scenario, manifest.file),
         guest: manifest.guest,
         kernel: manifest.kernel,
+        build: manifest.build,
         source: manifest.source,
         fresh: manifest.fresh,
         timeoutMs: manifest.timeoutMs,

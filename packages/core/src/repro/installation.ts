@@ -1,4 +1,4 @@
-import { defineScenario, type Scenario } from '../repro/scenario.js';
+import { defineScenario, type Scenario } from './scenario.js';
 
 /** Where the files of a build are in the guest. */
 const GUEST_DIR = '/run/qmpilot-build';
