@@ -39,7 +39,11 @@ describe.runIf(process.env['QMPILOT_TEST_FULL'] === '1')('qmpilot bisect with th
     const isNew = !existsSync(join(tree, '.git'));
     repository = new GitRepository(tree);
     repository.git('config', 'gc.auto', '0');
-    if (isNew) repository.commit('linux-source-6.1', {});
+    if (isNew) {
+      // Debian's tree has a .gitignore that names everything.
+      repository.git('add', '--all', '--force');
+      repository.commit('linux-source-6.1', {});
+    }
     const base = repository.git('rev-list', '--max-parents=0', 'HEAD');
     repository.git('checkout', '--quiet', '--force', '-B', 'main', base);
     repository.git('tag', '--force', 'v1');
