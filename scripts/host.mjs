@@ -27,6 +27,8 @@ const PROGRAMS = {
   'xmllint': 'libxml2-utils',
   'shellcheck': 'shellcheck',
   'redis-server': 'redis-server',
+  'openssl': 'openssl',
+  'ip': 'iproute2',
 };
 
 function isOnPath(name) {
