@@ -56,6 +56,15 @@ export { runScenario } from './repro/run/run-scenario.js';
 export type { AttemptQueue } from './repro/run/attempt-queue.js';
 export type { RunOptions } from './repro/run/run-options.js';
 export { defineScenario } from './repro/scenario.js';
-export type { AttemptContext, FailOptions, PrepareContext, Scenario } from './repro/scenario.js';
+export type { AttemptContext, FailOptions, FromCheckpointContext, PrepareContext, Scenario } from './repro/scenario.js';
+export type { CheckpointOptions, CheckpointsOption } from './repro/checkpoints/checkpoint-options.js';
 export type { ScenarioFinding } from './repro/scenario-finding.js';
-export type { AttemptRecord, FailureCount, Outcome, RunEvent, RunSummary } from './run-files/attempt-record.js';
+export type {
+  AttemptRecord,
+  CheckpointRecord,
+  FailureCount,
+  KeptCheckpoints,
+  Outcome,
+  RunEvent,
+  RunSummary,
+} from './run-files/attempt-record.js';

@@ -23,6 +23,11 @@ const SCHEMA = v.looseObject({
   evidence: v.array(v.string()),
 });
 
+/** Checks the name of a moment of an attempt. @throws {USAGE} unless it is one line of text */
+export function checkMark(mark: string): void {
+  validate(LINE, mark, 'checkpoint: mark');
+}
+
 /**
  * Completes and checks a finding that a scenario reports.
  * @param name how the caller calls it, in errors

@@ -33,6 +33,23 @@ export interface AttemptContext {
    * @throws always
    */
   readonly fail: (title: string, options?: FailOptions) => never;
+  /**
+   * Takes a checkpoint at this moment of the attempt, when the run keeps checkpoints, and does nothing else. A checkpoint that cannot be
+   * taken is noted in the journal, and the attempt goes on.
+   * @throws {USAGE} for a name that is not one line of text
+   */
+  readonly checkpoint: (mark: string) => Promise<void>;
+}
+
+/** Second argument of `fromCheckpoint`. Its `checkpoint()` does nothing. */
+export interface FromCheckpointContext extends AttemptContext {
+  /** The checkpoint that the VM is a fork of. */
+  readonly from: {
+    /** When it was taken, in ms since the attempt began. */
+    readonly at: number;
+    /** What `attempt` called this moment, if it did. */
+    readonly mark?: string;
+  };
 }
 
 /** Optional parts of a failure. */
@@ -75,6 +92,12 @@ export interface Scenario {
   /** One try, on a guest just restored. Returning, or running out of time, without a finding is `clean`; see `failOn` for throwing. */
   attempt(vm: Vm, context: AttemptContext): Promise<void>;
   /**
+   * The rest of an attempt, for `qmpilot when`: gets a fork of a checkpoint, in which all that ran in the guest goes on, and judges it as
+   * `attempt` would have, to its end. `attempt` itself cannot go on in its middle. Default: waits for the detectors of `detect`, three times as
+   * long as the failing attempt still needed from that checkpoint.
+   */
+  fromCheckpoint?(vm: Vm, context: FromCheckpointContext): Promise<void>;
+  /**
    * Detectors; `poweroff` powers the guest off after the attempt, and a stall is a finding. `dump` keeps the guest's memory of the first attempt of a
    * run with a panic, an oops or a hang as `memory.elf` of the attempt, which is as large as the memory; default false.
    */
@@ -97,7 +120,20 @@ const BRAND = Symbol.for('qmpilot.scenario');
 
 /** Known keys by their place. A scenario file runs without a type check, so a misspelled `prepare` would be ignored. */
 const KNOWN = {
-  '': ['name', 'guest', 'guests', 'boot', 'prepare', 'reboots', 'cache', 'attempt', 'detect', 'failOn', 'timeout'],
+  '': [
+    'name',
+    'guest',
+    'guests',
+    'boot',
+    'prepare',
+    'reboots',
+    'cache',
+    'attempt',
+    'fromCheckpoint',
+    'detect',
+    'failOn',
+    'timeout',
+  ],
   'detect': ['kernelLog', 'hungTask', 'dState', 'silence', 'console', 'checks', 'poweroff', 'dump'],
   'detect.dState': ['comm', 'for', 'interval'],
   'detect.silence': ['for'],
@@ -117,6 +153,8 @@ export function defineScenario(scenario: Scenario): Scenario {
   if (typeof given['attempt'] !== 'function') throw fault('has no attempt', 'async attempt(vm, { signal }) { ... }');
   if (given['prepare'] !== undefined && typeof given['prepare'] !== 'function')
     throw fault('has a prepare that is not a function', 'async prepare(vm) { ... }');
+  if (given['fromCheckpoint'] !== undefined && typeof given['fromCheckpoint'] !== 'function')
+    throw fault('has a fromCheckpoint that is not a function', 'async fromCheckpoint(vm, { signal, from }) { ... }');
   const { failOn } = given;
   if (failOn !== undefined && failOn !== 'finding' && failOn !== 'throw')
     throw fault(`has failOn: ${JSON.stringify(failOn)}`, "failOn is 'finding' (default) or 'throw'");

@@ -125,6 +125,8 @@ const OWN = new Set([
   'explanation.json',
   'explanation.txt',
   'memory.elf',
+  'checkpoints',
+  'when',
 ]);
 
 function cut(event: { readonly type: string }, at: number, type: string): string {

@@ -5,6 +5,27 @@ import type { Shard } from './run-file.js';
 /** `inconclusive`: we could not tell (QEMU died, the scenario threw). It counts neither way. */
 export type Outcome = 'reproduced' | 'clean' | 'inconclusive';
 
+/** One checkpoint that a failing attempt has kept: a saved snapshot, `checkpoints/NUMBER` in the attempt's folder. */
+export interface CheckpointRecord {
+  /** From 1, in the order of their times. */
+  readonly number: number;
+  /** When it was taken, in ms since the attempt began. */
+  readonly at: number;
+  /** What the scenario calls this moment. */
+  readonly mark?: string;
+  /** How long the guest was paused for it, in ms. */
+  readonly pausedMs: number;
+  /** Bytes of memory and disk that the attempt had changed until then. */
+  readonly bytes: number;
+}
+
+/** The checkpoints of an attempt. */
+export interface KeptCheckpoints {
+  /** When the scenario's `attempt` ended, in ms since it began; detectors may have found the failure later. */
+  readonly endedAt: number;
+  readonly list: readonly CheckpointRecord[];
+}
+
 /** One finished attempt: a line of attempts.jsonl. */
 export interface AttemptRecord {
   readonly v: 1;
@@ -31,6 +52,8 @@ export interface AttemptRecord {
   readonly explanation?: readonly string[];
   /** The dump of the guest's memory, as a path in the run directory: `attempts/0017/memory.elf`. */
   readonly dump?: string;
+  /** What `qmpilot when` starts from. */
+  readonly checkpoints?: KeptCheckpoints;
 }
 
 /** Number of attempts in which something failed, by signature. */

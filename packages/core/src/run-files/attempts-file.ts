@@ -76,7 +76,7 @@ function isRecord(value: unknown): value is AttemptRecord {
 }
 
 function salvageRecord(value: unknown): AttemptRecord | undefined {
-  const { index, outcome, ...rest } = salvage(ATTEMPT_SCHEMA, value) ?? {};
+  const { index, outcome, checkpoints, ...rest } = salvage(ATTEMPT_SCHEMA, value) ?? {};
   if (index === undefined || outcome === undefined) return undefined;
   return {
     ms: 0,
@@ -89,6 +89,14 @@ function salvageRecord(value: unknown): AttemptRecord | undefined {
     index,
     outcome,
     findings: (rest.findings ?? []).map(completeFinding).filter((one) => one !== undefined),
+    ...(checkpoints?.endedAt !== undefined && {
+      checkpoints: {
+        endedAt: checkpoints.endedAt,
+        list: (checkpoints.list ?? []).flatMap(({ number, at, ...more }) =>
+          number === undefined || at === undefined ? [] : [{ pausedMs: 0, bytes: 0, ...more, number, at }],
+        ),
+      },
+    }),
   };
 }
 

@@ -7,6 +7,7 @@ import { lockFile } from '../util/files/file-lock.js';
 import { AttemptFiles } from './attempt-files.js';
 import type { AttemptRecord, RunSummary } from './attempt-record.js';
 import { parseAttempts } from './attempts-file.js';
+import { attemptFolder } from './checkpoint-paths.js';
 import { parseRunFile, type RunFile } from './run-file.js';
 import { appendLine, cannotWrite, replaceFile, writeAll } from './write.js';
 
@@ -116,7 +117,7 @@ export class Journal {
 
   /** Returns the folder of one attempt, empty. */
   folderOf(index: number): Promise<string> {
-    return this.#folder(join('attempts', String(index).padStart(4, '0')));
+    return this.#folder(attemptFolder(index));
   }
 
   /** @throws {NO_SPACE} when it cannot be written; the attempts before are whole */

@@ -36,6 +36,15 @@ export interface RunEnvironment {
   readonly memoryMiB: number;
 }
 
+/** What is kept along each attempt; see `CheckpointOptions`. */
+export interface CheckpointSettings {
+  /** Absent: only at the marks of the scenario. */
+  readonly everyMs?: number;
+  readonly most: number;
+  readonly mebibytes: number;
+  readonly attempts: number;
+}
+
 /** run.json: what a run is. docs/run-directory.md says more. */
 export interface RunFile {
   readonly v: 1;
@@ -48,6 +57,7 @@ export interface RunFile {
   readonly timeoutMs: number;
   readonly untilReproduced?: number;
   readonly until?: string;
+  readonly checkpoints?: CheckpointSettings;
   readonly source?: { readonly file: string; readonly sha256: string };
   readonly environment?: RunEnvironment;
   readonly facts?: VmFacts;

@@ -37,6 +37,9 @@ export const RUN_SCHEMA = v.looseObject({
   timeoutMs: duration,
   untilReproduced: v.exactOptional(count),
   until: v.exactOptional(text),
+  checkpoints: v.exactOptional(
+    v.looseObject({ everyMs: v.exactOptional(duration), most: count, mebibytes: count, attempts: count }),
+  ),
   source: v.exactOptional(v.object({ file: text, sha256: text })),
   environment: v.exactOptional(
     v.looseObject({
@@ -90,4 +93,18 @@ export const ATTEMPT_SCHEMA = v.looseObject({
   findings: v.array(FINDING_SCHEMA),
   explanation: v.exactOptional(v.array(text)),
   dump: v.exactOptional(text),
+  checkpoints: v.exactOptional(
+    v.looseObject({
+      endedAt: duration,
+      list: v.array(
+        v.looseObject({
+          number: count,
+          at: duration,
+          mark: v.exactOptional(text),
+          pausedMs: duration,
+          bytes: duration,
+        }),
+      ),
+    }),
+  ),
 });

@@ -16,11 +16,21 @@ export interface StoredScreen {
   readonly rows: number;
 }
 
+/** Consoles of a guest on which commands run. */
+export interface OccupiedConsoles {
+  /** The one of the VM's main shell. */
+  readonly shell: boolean;
+  /** Spare ones, by their names. */
+  readonly spares: readonly string[];
+}
+
 export type StoredSnapshot = SnapshotInfo & {
   readonly saved: ForkBase | InternalSnapshot;
   readonly screen?: StoredScreen | undefined;
   /** Ports of the guest that were forwarded then: a fork forwards ports of its own to them. */
   readonly forwardedPorts?: readonly number[];
+  /** Where commands ran that go on in a fork: there it must send nothing. */
+  readonly occupied?: OccupiedConsoles | undefined;
 };
 
 /** A snapshot, as it is shown to users. */
@@ -152,6 +162,13 @@ export class SnapshotStore {
     this.#snapshots.delete(name);
     if (saved.strategy === 'internal') await removeInternal(saved);
     else await removeForkBase(saved);
+  }
+
+  /** Removes a directory that `remove` left for later overlays, of which there are none any more. */
+  async removeDirectory(directory: string): Promise<void> {
+    for (let at = this.#directories.indexOf(directory); at !== -1; at = this.#directories.indexOf(directory))
+      this.#directories.splice(at, 1);
+    await removeDirectory(directory);
   }
 }
 

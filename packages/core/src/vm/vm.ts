@@ -15,7 +15,7 @@ import { checkVmCommand as checkCommand } from '../shell/exec-schema.js';
 import type { ExecStream } from '../shell/exec-stream.js';
 import { type Shell } from '../shell/shell.js';
 import type { SnapshotBlocker } from '../snapshot/blockers.js';
-import type { SnapshotInfo } from '../snapshot/store.js';
+import type { OccupiedConsoles, SnapshotInfo } from '../snapshot/store.js';
 import type { WaitOptions } from '../util/async/deadline.js';
 import { withinLimit } from '../util/async/limit.js';
 import { PORT, WAIT_OPTIONS } from '../util/validation/schemas.js';
@@ -49,7 +49,13 @@ import { checkShellOptions, type OpenShellOptions, type VmExecOptions } from './
 import { VmShells } from './shells/vm-shells.js';
 import { fork } from './snapshots/fork.js';
 import { listBlockers } from './snapshots/list-blockers.js';
-import type { ForkManyOptions, ForkOptions, RestoreOptions, SnapshotOptions } from './snapshots/options.js';
+import type {
+  BeginOptions,
+  ForkManyOptions,
+  ForkOptions,
+  RestoreOptions,
+  SnapshotOptions,
+} from './snapshots/options.js';
 import { FORK_OPTIONS, RESTORE_OPTIONS, SNAPSHOT_OPTIONS } from './snapshots/options.js';
 import { SnapshotPool, type PoolOptions, type PoolTakeOptions } from './snapshots/pool.js';
 import { NONCE_FILE } from './snapshots/reseed.js';
@@ -98,7 +104,10 @@ export class Vm implements AsyncDisposable {
     this.#family = family;
     this.#directory = directory;
     this.#context = new VmContext(`${family.guest.name}-${vmCount}`, family, machine);
-    this.#snapshots = new VmSnapshots(this.#context, directory, () => this.#stopWatches());
+    this.#snapshots = new VmSnapshots(this.#context, directory, {
+      onLeave: () => this.#stopWatches(),
+      occupied: () => this.#shells.occupied,
+    });
     this.#shells = new VmShells(family.guest, this.#context.slot);
     this.#waits = new VmWaits((wait, options) => this.#await(wait, options));
   }
@@ -299,6 +308,17 @@ export class Vm implements AsyncDisposable {
     this.#context.assertRunning();
     validate(SNAPSHOT_OPTIONS, options, 'snapshot: options');
     const info = await this.#context.onGuest(() => this.#snapshots.save(name, options));
+    return new Snapshot(this.#family, info, { restore: (restore) => this.restore(name, restore) });
+  }
+
+  /**
+   * @internal Saves the changed pages of a fork, without a command in the guest.
+   * @throws {SNAPSHOT} when all of the RAM would have to be saved
+   * @throws {NO_SPACE} {TIMEOUT} {ABORTED} {QEMU_EXITED}
+   */
+  async checkpoint(name: string, options: SnapshotOptions): Promise<VmSnapshot> {
+    this.#context.assertRunning();
+    const info = await this.#context.onGuest(() => this.#snapshots.save(name, { ...options, changedOnly: true }));
     return new Snapshot(this.#family, info, { restore: (restore) => this.restore(name, restore) });
   }
 
@@ -597,8 +617,13 @@ export class Vm implements AsyncDisposable {
     await this.#context.forwards.addNew(guestPorts);
   }
 
+  /** @internal Uses no console on which a command ran when the snapshot was taken. */
+  leaveAlone(consoles: OccupiedConsoles): void {
+    this.#shells.leaveAlone(consoles);
+  }
+
   /** @internal Lets a fork that was loaded run. */
-  async begin(options: RestoreOptions): Promise<void> {
+  async begin(options: BeginOptions): Promise<void> {
     await this.#snapshots.begin(options);
   }
 

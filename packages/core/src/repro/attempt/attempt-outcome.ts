@@ -1,6 +1,7 @@
 import type { Finding } from '../../detect/finding.js';
 import { QmpilotError, type ErrorCode } from '../../errors.js';
 import type { AttemptRecord } from '../../run-files/attempt-record.js';
+import { explainError } from '../explain-error.js';
 
 /** Thrown by `fail()`, after its finding was reported. */
 export class AttemptFailed extends Error {
@@ -55,12 +56,4 @@ export function distinctFindings(findings: readonly Finding[]): AttemptRecord['f
     else known.set(key, { ...finding, times: 1 });
   }
   return [...known.values()];
-}
-
-/** Names an error in one text: its code, or that the scenario threw it. */
-export function explainError(error: unknown): string {
-  if (error instanceof QmpilotError) return `${error.code}: ${error.message}`;
-  return error instanceof Error
-    ? `the scenario threw ${error.name}: ${error.message}`
-    : `the scenario threw ${String(error)}`;
 }

@@ -1,20 +1,15 @@
+import type { Finding } from '../../detect/finding.js';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import type { AttemptRecord } from '../../run-files/attempt-record.js';
 import { wallTime } from '../../util/time/clock.js';
 import type { Vm } from '../../vm/vm.js';
-import { scenarioFinding } from '../scenario-finding.js';
+import { explainError } from '../explain-error.js';
+import { checkMark, scenarioFinding } from '../scenario-finding.js';
 import type { AttemptContext, Scenario } from '../scenario.js';
 import { untilEnd } from '../until-end.js';
 import { observeAttempt, type AttemptObserver } from './attempt-observer.js';
 import type { AttemptOptions } from './attempt-options.js';
-import {
-  AttemptFailed,
-  distinctFindings,
-  explainError,
-  outcomeOf,
-  tellsOfGuest,
-  thrownFinding,
-} from './attempt-outcome.js';
+import { AttemptFailed, distinctFindings, outcomeOf, tellsOfGuest, thrownFinding } from './attempt-outcome.js';
 import { dumpFailure } from './dump-failure.js';
 import { explainHang } from './explain-hang.js';
 
@@ -36,8 +31,12 @@ export async function runAttempt(vm: Vm, scenario: Scenario, options: AttemptOpt
   let trouble: Trouble | undefined;
   let explanation: readonly string[] | undefined;
   let dump: string | undefined;
+  let endedAt = 0;
+  const hasFailed = () => observer.findings.some(isFailure);
+  options.checkpoints?.start(hasFailed);
   try {
     trouble = await perform(vm, scenario, observer, options);
+    endedAt = now();
     // Before a poweroff, which changes what tasks wait for.
     explanation = await explainHang(vm, observer, options);
     dump = await dumpFailure(vm, observer, options);
@@ -45,12 +44,14 @@ export async function runAttempt(vm: Vm, scenario: Scenario, options: AttemptOpt
     explanation ??= await explainHang(vm, observer, options);
     dump ??= await dumpFailure(vm, observer, options);
   } finally {
+    await options.checkpoints?.stop();
     await observer.stop();
   }
   observer.throwIfFailed();
   const { findings } = observer;
   files.write('findings.json', `${JSON.stringify(findings, null, 2)}\n`);
-  const failures = findings.filter(({ severity }) => severity === 'error').map(({ at }) => at);
+  const failures = findings.filter(isFailure).map(({ at }) => at);
+  const checkpoints = failures.length > 0 ? await options.checkpoints?.keep(Math.min(...failures), endedAt) : undefined;
   const outcome = outcomeOf(findings, trouble?.reason);
   files.event({ type: 'end', outcome, ...(trouble && { reason: trouble.reason }) });
   return {
@@ -68,6 +69,7 @@ export async function runAttempt(vm: Vm, scenario: Scenario, options: AttemptOpt
     findings: distinctFindings(findings),
     ...(explanation && { explanation }),
     ...(dump !== undefined && { dump }),
+    ...(checkpoints && { checkpoints }),
   };
 }
 
@@ -101,10 +103,11 @@ async function verify(
   let trouble: Trouble | undefined;
   const poweroff = scenario.detect?.poweroff;
   try {
-    if (!observer.findings.some(({ severity }) => severity === 'error')) {
+    if (!observer.findings.some(isFailure)) {
       const undecided = await observer.watch.awaitCandidates({ signal: options.signal });
       if (undecided.length > 0) trouble = { reason: `not decided: ${undecided.map(({ title }) => title).join(', ')}` };
     }
+    await options.checkpoints?.stop();
     if (poweroff && !isQmpilotError(observer.signal.reason, 'QEMU_EXITED')) {
       const report = await vm.poweroff({ ...poweroff, signal: options.signal });
       options.files.write('poweroff.json', `${JSON.stringify(report, null, 2)}\n`);
@@ -118,7 +121,14 @@ async function verify(
   }
 }
 
-function contextOf(observer: AttemptObserver, { index, seed, files, now }: AttemptOptions): AttemptContext {
+function isFailure({ severity }: Finding): boolean {
+  return severity === 'error';
+}
+
+function contextOf(
+  observer: AttemptObserver,
+  { index, seed, files, now, checkpoints }: AttemptOptions,
+): AttemptContext {
   return {
     signal: observer.signal,
     index,
@@ -129,6 +139,10 @@ function contextOf(observer: AttemptObserver, { index, seed, files, now }: Attem
       observer.tell({ type: 'note', index, text });
     },
     attach: (name, text) => files.attach(name, text),
+    checkpoint: async (mark) => {
+      checkMark(mark);
+      await checkpoints?.mark(mark);
+    },
     report: (finding) => observer.add(scenarioFinding(finding, now(), 'report: finding')),
     fail: (title, { evidence = [], signature = title } = {}) => {
       observer.add(scenarioFinding({ severity: 'error', title, signature, evidence }, now(), 'fail: finding'));

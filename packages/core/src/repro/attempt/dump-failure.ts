@@ -1,9 +1,9 @@
 import { HANG_KINDS } from '../../detect/hang-kinds.js';
 import type { KernelLogKind } from '../../detect/kernel-log/kernel-log-finding.js';
 import type { Vm } from '../../vm/vm.js';
+import { explainError } from '../explain-error.js';
 import type { AttemptObserver } from './attempt-observer.js';
 import type { AttemptOptions } from './attempt-options.js';
-import { explainError } from './attempt-outcome.js';
 
 /** Further findings that a dump tells more of. */
 const CRASHES: ReadonlySet<string> = new Set<KernelLogKind>([

@@ -1,9 +1,9 @@
 import { HANG_KINDS } from '../../detect/hang-kinds.js';
 import type { VmExplanation } from '../../vm/inspect/explain/explain.js';
 import type { Vm } from '../../vm/vm.js';
+import { explainError } from '../explain-error.js';
 import type { AttemptObserver } from './attempt-observer.js';
 import type { AttemptOptions } from './attempt-options.js';
-import { explainError } from './attempt-outcome.js';
 
 /** Sentences of the record; explanation.txt has all. */
 const MAX_SENTENCES = 20;

@@ -1,9 +1,11 @@
 import type { AttemptFiles } from '../../run-files/attempt-files.js';
 import type { AttemptRecord, RunEvent } from '../../run-files/attempt-record.js';
+import type { CheckpointSettings } from '../../run-files/run-file.js';
 import { monotonicMs } from '../../util/time/clock.js';
 import type { boot } from '../../vm/start/boot.js';
 import type { AttemptOptions } from '../attempt/attempt-options.js';
 import { runAttempt } from '../attempt/attempt.js';
+import { Checkpointer, type CheckpointedAttempt } from '../checkpoints/checkpointer.js';
 import type { Scenario } from '../scenario.js';
 import { prepareVm, type PreparedVm } from '../vms/prepared-vm.js';
 import { poolSource, restoringSource, Supply, timed, type VmSource } from '../vms/supply.js';
@@ -34,6 +36,13 @@ export interface MakerOptions {
 export interface AttemptRequest extends Pick<AttemptOptions, 'index' | 'fork' | 'seed' | 'timeout' | 'claimDump'> {
   readonly signal: AbortSignal;
   readonly openFiles: OpenFiles;
+  /** Keeps checkpoints along the attempt. */
+  readonly checkpoints?: CheckpointRequest | undefined;
+}
+
+/** What is kept along an attempt. */
+export interface CheckpointRequest extends Pick<CheckpointedAttempt, 'claim' | 'warn'> {
+  readonly settings: CheckpointSettings;
 }
 
 /** Makes attempts on this host, from the snapshot of one prepared guest. */
@@ -82,7 +91,7 @@ export class AttemptMaker {
    * @throws {ABORTED} when the signal of the request fires
    * @throws {NO_SPACE} when its evidence cannot be written
    */
-  async make({ openFiles, ...request }: AttemptRequest): Promise<AttemptRecord> {
+  async make({ openFiles, checkpoints: wanted, ...request }: AttemptRequest): Promise<AttemptRecord> {
     const { index, signal } = request;
     const broken = new AbortController();
     let begun = monotonicMs();
@@ -98,10 +107,21 @@ export class AttemptMaker {
           },
         }),
       );
+      const checkpoints =
+        wanted &&
+        new Checkpointer(taken.vm, wanted.settings, {
+          ...wanted,
+          index,
+          reboots: this.#scenario.reboots === true,
+          files,
+          now,
+          signal,
+        });
       try {
         this.#tell({ type: 'restored', index, ms: restoreMs });
         return await runAttempt(taken.vm, this.#scenario, {
           ...request,
+          checkpoints,
           restoreMs,
           files,
           now,
@@ -109,7 +129,9 @@ export class AttemptMaker {
           onEvent: this.#tell,
         });
       } finally {
+        await checkpoints?.stop();
         await taken.release();
+        await checkpoints?.close();
       }
     } finally {
       files.close();

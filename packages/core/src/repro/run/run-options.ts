@@ -10,6 +10,7 @@ import { isObject } from '../../util/validation/is-object.js';
 import { DURATION, PATH, WAIT, wholeNumber } from '../../util/validation/schemas.js';
 import { validate } from '../../util/validation/validate.js';
 import type { boot } from '../../vm/start/boot.js';
+import { CHECKPOINTS, checkpointSettings, type CheckpointsOption } from '../checkpoints/checkpoint-options.js';
 import type { Scenario } from '../scenario.js';
 import type { AttemptQueue } from './attempt-queue.js';
 import { readEnvironment } from './environment.js';
@@ -36,6 +37,11 @@ export interface RunOptions extends StopOptions {
   readonly resume?: string | undefined;
   /** Resume although the scenario's text or its guest has changed. Default false. */
   readonly acceptChanges?: boolean | undefined;
+  /**
+   * Keeps snapshots along each attempt, for `measureWhen`: a time between two such as `'2s'`, or `'marks'` for those of the scenario's
+   * `checkpoint()` alone. Those of the first failing attempt stay, in the run directory. Default: none; with `resume`, as in the run.
+   */
+  readonly checkpoints?: CheckpointsOption | undefined;
   /** Whole number: the same seed gives the attempts the same seeds. Default random; with `shard`, the same for the same scenario. */
   readonly seed?: number | undefined;
   /** Interrupts the run: it rejects with ABORTED; finished attempts are on disk. */
@@ -65,6 +71,7 @@ const OPTIONS = v.strictObject({
   dir: v.optional(PATH),
   resume: v.optional(PATH),
   acceptChanges: v.optional(v.boolean()),
+  checkpoints: v.optional(CHECKPOINTS),
   seed: v.optional(v.custom<number>(Number.isSafeInteger, 'expected a whole number')),
   signal: WAIT.signal,
   onEvent: v.optional(v.function()),
@@ -81,6 +88,10 @@ const OPTIONS = v.strictObject({
 export function checkRunOptions(options: RunOptions): void {
   validate(OPTIONS, options, 'runScenario: options');
   if (options.queue === undefined) return;
+  if (options.checkpoints !== undefined)
+    throw new QmpilotError('USAGE', 'checkpoints cannot be kept in a run with a queue', {
+      hint: 'they are large and stay on the machine that made the attempt: run without a queue',
+    });
   for (const ofWorkers of ['forks', 'boot', 'cacheDir'] as const) {
     if (options[ofWorkers] === undefined) continue;
     throw new QmpilotError('USAGE', `${ofWorkers} cannot be given for a run with a queue`, {
@@ -93,7 +104,7 @@ const DEFAULT_ATTEMPTS = 10;
 
 /** Describes a new run. */
 export function describeRun(scenario: Scenario, options: RunOptions): RunFile {
-  const { shard, source, untilReproduced, until } = options;
+  const { shard, source, untilReproduced, until, checkpoints } = options;
   return {
     v: 1,
     name: scenario.name ?? nameOfFile(source?.file) ?? 'run',
@@ -105,6 +116,7 @@ export function describeRun(scenario: Scenario, options: RunOptions): RunFile {
     timeoutMs: parseDuration(options.timeout ?? scenario.timeout ?? '3m', 'timeout'),
     ...(untilReproduced !== undefined && { untilReproduced }),
     ...(until !== undefined && { until }),
+    ...(checkpoints !== undefined && { checkpoints: checkpointSettings(checkpoints) }),
     ...(source && { source }),
     environment: readEnvironment(),
     sessions: [],
@@ -132,7 +144,7 @@ export function resumedRun(run: RunFile, options: RunOptions): Partial<RunFile> 
       hint: 'it is fixed when the run begins; start another run to change it',
     });
   }
-  const { source, untilReproduced, until } = options;
+  const { source, untilReproduced, until, checkpoints } = options;
   if (source && run.source && source.sha256 !== run.source.sha256 && options.acceptChanges !== true) {
     throw new QmpilotError(
       'USAGE',
@@ -146,6 +158,7 @@ export function resumedRun(run: RunFile, options: RunOptions): Partial<RunFile> 
     ...(options.attempts !== undefined && { attempts: options.attempts }),
     ...(untilReproduced !== undefined && { untilReproduced }),
     ...(until !== undefined && { until }),
+    ...(checkpoints !== undefined && { checkpoints: checkpointSettings(checkpoints) }),
     ...(source && { source }),
   };
 }

@@ -8,7 +8,7 @@ import { summarize } from '../../run-files/summarize.js';
 import { wallTime } from '../../util/time/clock.js';
 import { reportAtEnd } from '../reports/write-report.js';
 import type { Scenario } from '../scenario.js';
-import { AttemptMaker } from './attempt-maker.js';
+import { AttemptMaker, type CheckpointRequest } from './attempt-maker.js';
 import type { AttemptQueue, PreparedGuest } from './attempt-queue.js';
 import { pendingIndices, plannedIndices } from './plan.js';
 import { checkRunOptions, defaultDirectory, describeRun, resumedRun, type RunOptions } from './run-options.js';
@@ -54,6 +54,9 @@ class Run {
   readonly #stop: StopRule;
   readonly #earlier: readonly RunSession[];
   #dumped: boolean;
+  /** Number of attempts that have kept checkpoints. */
+  #kept: number;
+  #warned = false;
   #session: RunSession = { startedAt: wallTime(), pid: process.pid };
 
   constructor(scenario: Scenario, options: RunOptions, journal: Journal) {
@@ -64,6 +67,7 @@ class Run {
     this.#stop = new StopRule(journal.run, plannedIndices(journal.run));
     this.#earlier = journal.run.sessions;
     for (const record of journal.records) this.#stop.push(record);
+    this.#kept = journal.records.filter(({ checkpoints }) => checkpoints !== undefined).length;
     this.#dumped = scenario.detect?.dump !== true || journal.records.some(({ dump }) => dump !== undefined);
   }
 
@@ -141,12 +145,31 @@ class Run {
           claimDump: () => this.#claimDump(),
           signal: stopped,
           openFiles: (now, onFailure) => this.#journal.begin(index, now, onFailure),
+          checkpoints: this.#checkpoints(),
         });
         return this.#accept(record);
       });
     } finally {
       await maker.close();
     }
+  }
+
+  #checkpoints(): CheckpointRequest | undefined {
+    const { checkpoints: settings } = this.#journal.run;
+    return (
+      settings && {
+        settings,
+        claim: () => {
+          const mine = this.#kept < settings.attempts;
+          if (mine) this.#kept += 1;
+          return mine;
+        },
+        warn: (message) => {
+          if (!this.#warned) this.#tell({ type: 'progress', message: `warning: ${message}` });
+          this.#warned = true;
+        },
+      }
+    );
   }
 
   #attemptsOf(queue: AttemptQueue, todo: readonly number[]): Promise<boolean> {

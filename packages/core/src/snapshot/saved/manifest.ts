@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import type { AcceleratorChoice } from '../../qemu/accelerator.js';
 import type { MachineSpec } from '../../qemu/command-line/machine-spec.js';
+import type { SavedPages } from '../../qemu/process/machine.js';
 import { errnoOf } from '../../util/files/host-error.js';
 import { isObject } from '../../util/validation/is-object.js';
-import type { SnapshotInfo } from '../store.js';
+import type { OccupiedConsoles, SnapshotInfo } from '../store.js';
 import type { FileIdentity } from './file-identity.js';
 
 /** A file of the snapshot's own folder. */
@@ -29,6 +30,10 @@ export interface SavedManifest extends SnapshotInfo {
   /** The machine that forks start. Paths are relative to this directory. */
   readonly spec: MachineSpec;
   readonly mappedRam: boolean;
+  /** Pages in the state that replace those of the RAM file, which the snapshot then shares with others. */
+  readonly pages?: SavedPages;
+  /** Where commands ran that go on in a fork. */
+  readonly occupied?: OccupiedConsoles;
   /** The guest as it was described, without what JSON cannot hold. */
   readonly guest: Readonly<Record<string, unknown>> & { readonly name: string; readonly key: string };
   readonly files: readonly SavedFile[];
@@ -71,7 +76,7 @@ const PLAIN_NAME = /^\w[\w.-]*$/;
 /** Each value that is read must be present: anybody may have made, or damaged, the folder. */
 function isManifest(value: unknown): value is SavedManifest {
   if (!isObject(value) || value['v'] !== 1) return false;
-  const { accelerator, spec, guest, files, bases, hostFlags, mappedRam } = value;
+  const { accelerator, spec, guest, files, bases, hostFlags, mappedRam, pages, occupied } = value;
   return (
     ['name', 'strategy', 'reason', 'savedAt', 'qemu', 'machineType'].every(
       (field) => typeof value[field] === 'string',
@@ -85,6 +90,9 @@ function isManifest(value: unknown): value is SavedManifest {
     typeof guest['key'] === 'string' &&
     (value['nonce'] === undefined || typeof value['nonce'] === 'string') &&
     (mappedRam === undefined || typeof mappedRam === 'boolean') &&
+    (pages === undefined || arePages(pages)) &&
+    (occupied === undefined ||
+      (isObject(occupied) && typeof occupied['shell'] === 'boolean' && areTexts(occupied['spares']))) &&
     (hostFlags === undefined || areTexts(hostFlags)) &&
     Array.isArray(files) &&
     files.every(
@@ -146,6 +154,10 @@ function isKernel(value: unknown): boolean {
       typeof value['append'] === 'string' &&
       (value['initrd'] === undefined || typeof value['initrd'] === 'string'))
   );
+}
+
+function arePages(value: unknown): boolean {
+  return isObject(value) && ['count', 'at', 'begin', 'end'].every((field) => Number.isSafeInteger(value[field]));
 }
 
 function isPlainName(value: unknown): boolean {

@@ -69,6 +69,7 @@ async function hold(
     path: await held('state'),
     ramInFile: manifest.spec.ram.kind === 'file',
     mappedRam: manifest.mappedRam,
+    ...(manifest.pages && { pages: manifest.pages }),
   };
   let ramFile: string | undefined;
   if (manifest.spec.ram.kind === 'file') {

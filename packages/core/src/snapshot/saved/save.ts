@@ -12,7 +12,7 @@ import { hostError, isNoSpace } from '../../util/files/host-error.js';
 import { removeDirectory } from '../../util/files/remove-directory.js';
 import { isObject } from '../../util/validation/is-object.js';
 import { applyPages, copyWithoutPages } from '../changed-pages/copy-pages.js';
-import type { SnapshotInfo, StoredScreen } from '../store.js';
+import type { OccupiedConsoles, SnapshotInfo, StoredScreen } from '../store.js';
 import type { ForkBase } from '../strategies/fork-base.js';
 import { baseImages, flattenOverlay } from '../strategies/overlay.js';
 import { identify, sha256, type FileIdentity } from './file-identity.js';
@@ -25,6 +25,8 @@ const run = promisify(execFile);
 /** Files up to this size are hashed, which costs a few ms whenever the snapshot is opened; RAM is larger. */
 const MAX_HASHED = 8 * 2 ** 20;
 
+const RAM = 'ram';
+
 export interface SaveRequest {
   readonly base: ForkBase;
   readonly info: SnapshotInfo;
@@ -32,6 +34,12 @@ export interface SaveRequest {
   readonly screen: StoredScreen | undefined;
   readonly accelerator: AcceleratorChoice;
   readonly binary: QemuBinary;
+  readonly occupied?: OccupiedConsoles | undefined;
+  /**
+   * RAM files that were saved before, by the identity of the file that they are copies of. The snapshot then is the pages that differ, and a
+   * hard link to one of these; RAM files that are new are added.
+   */
+  readonly sharedRam?: Map<string, string> | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -44,7 +52,7 @@ const identities = new Map<string, Promise<FileIdentity>>();
  * @throws {NO_SPACE} {IO} {TOOL_MISSING} {ABORTED}
  */
 export async function saveToFolder(path: string, request: SaveRequest): Promise<SavedManifest> {
-  const { base, info, guest, screen, accelerator, binary, signal } = request;
+  const { base, info, guest, screen, accelerator, binary, occupied, sharedRam, signal } = request;
   const target = resolve(path);
   if (await exists(target))
     throw new QmpilotError('ALREADY_EXISTS', `${target} already exists`, {
@@ -57,7 +65,7 @@ export async function saveToFolder(path: string, request: SaveRequest): Promise<
     await mkdir(parent, { recursive: true, mode: 0o700 });
     // An unpredictable name: the RAM of a guest holds secrets.
     partial = await mkdtemp(join(parent, `.${basename(target)}.partial-${process.pid}-`));
-    await copyState(base, partial, signal);
+    const ownRam = await copyState(request, partial);
     const disks: DiskSpec[] = [];
     const bases = new Map<string, FileIdentity>();
     for (const { spec, pristine } of base.disks) {
@@ -89,9 +97,11 @@ export async function saveToFolder(path: string, request: SaveRequest): Promise<
         ...spec,
         ...(kernel && { kernel }),
         disks,
-        ram: base.ramFile === undefined ? { kind: 'anonymous' } : { kind: 'file', path: 'ram', share: false },
+        ram: base.ramFile === undefined ? { kind: 'anonymous' } : { kind: 'file', path: RAM, share: false },
       },
       mappedRam: base.state.mappedRam === true,
+      ...(sharedRam && base.state.pages && { pages: base.state.pages }),
+      ...(occupied && { occupied }),
       guest,
       ...(screen && {
         screen: { base64: Buffer.from(screen.bytes).toString('base64'), columns: screen.columns, rows: screen.rows },
@@ -102,6 +112,7 @@ export async function saveToFolder(path: string, request: SaveRequest): Promise<
     await writeFile(join(partial, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600, flush: true });
     await syncFolder(partial);
     await rename(partial, target);
+    if (ownRam !== undefined) sharedRam?.set(ownRam, join(target, RAM));
     await syncFolder(parent);
     log?.(() => `saved ${info.name} to ${target}`);
     return manifest;
@@ -151,18 +162,33 @@ async function copyFile(from: string, to: string, signal: AbortSignal | undefine
   await chmod(to, 0o600);
 }
 
-/** Copies state and RAM. Pages that are in the state go to the RAM, which is a file of its own then. */
-async function copyState({ state, ramFile }: ForkBase, folder: string, signal: AbortSignal | undefined): Promise<void> {
-  const ram = join(folder, 'ram');
+/**
+ * Copies state and RAM. Pages that are in the state go to the RAM, which is a file of its own then; with `sharedRam` they stay in the state.
+ * @returns the identity of the RAM file, if other snapshots may link to this one's copy
+ */
+async function copyState(
+  { base: { state, ramFile }, sharedRam, signal }: SaveRequest,
+  folder: string,
+): Promise<string | undefined> {
+  const ram = join(folder, RAM);
   if (ramFile === undefined || !state.pages) {
     await copyFile(state.path, join(folder, 'state'), signal);
     if (ramFile !== undefined) await copyFile(ramFile, ram, signal);
-    return;
+    return undefined;
+  }
+  if (sharedRam) {
+    const { dev, ino } = await stat(ramFile);
+    const identity = `${dev}:${ino}`;
+    const copy = sharedRam.get(identity);
+    await copyFile(state.path, join(folder, 'state'), signal);
+    await copyFile(copy ?? ramFile, ram, signal);
+    return copy === undefined ? identity : undefined;
   }
   await copyWithoutPages({ path: state.path, pages: state.pages }, join(folder, 'state'));
   await run('cp', ['--sparse=auto', '--reflink=auto', '--', ramFile, ram], { signal });
   await chmod(ram, 0o600);
   await applyPages({ path: state.path, pages: state.pages }, ram, signal);
+  return undefined;
 }
 
 async function sync(folder: string): Promise<SavedManifest['files']> {

@@ -156,7 +156,7 @@ async function inspect(machine: Machine, options: WaitOptions): Promise<Source> 
     if (errnoOf(error) === 'ENOENT') throw new AllRamNeeded('the snapshot that it was forked from was removed');
     if (errnoOf(error) === 'EACCES' || errnoOf(error) === 'EPERM')
       throw new AllRamNeeded("this system does not show the memory of QEMU's process");
-    if (isQmpilotError(error, 'NO_SPACE')) throw new AllRamNeeded(error.message);
+    if (isQmpilotError(error, 'NO_SPACE')) throw new AllRamNeeded(error.message, { cause: error });
     throw error;
   }
 }

@@ -1,4 +1,5 @@
-import { rm } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { MachineSpec } from '../../qemu/command-line/machine-spec.js';
 import type { QemuBinary } from '../../qemu/host/binary.js';
 import { startMachine, type Machine, type SavedState } from '../../qemu/process/machine.js';
@@ -46,4 +47,14 @@ export async function removeForkBase({ state, ramFile }: ForkBase): Promise<void
 export async function resolveMachineType({ qmp, spec }: Machine): Promise<string> {
   const type: unknown = await qmp.execute('qom-get', { path: '/machine', property: 'type' });
   return typeof type === 'string' ? type.replace(/-machine$/, '') : spec.machine;
+}
+
+/** Returns the bytes on disk or in memory of what a snapshot does not share with the one that it was forked from. */
+export async function bytesOf({ state, ramFile, directory }: ForkBase): Promise<number> {
+  const files = [state.path, ...(state.pages || ramFile === undefined ? [] : [ramFile])];
+  const disks = (await readdir(directory)).map((name) => join(directory, name));
+  const sizes = await Promise.all(
+    [...new Set([...files, ...disks])].map(async (path) => (await stat(path)).blocks * 512),
+  );
+  return sizes.reduce((sum, size) => sum + size, 0);
 }

@@ -30,7 +30,8 @@ function search(curve: readonly (number | undefined)[], { seed, forks = 1, ...op
     if (attempt) running.push(attempt);
     else if (running.length === 0) throw new Error('nothing to do, and no result');
     // Attempts end in any order.
-    else for (const ended of running.splice(Math.floor(random() * running.length), 1)) rise.observe(ended, fails(ended));
+    else
+      for (const ended of running.splice(Math.floor(random() * running.length), 1)) rise.observe(ended, fails(ended));
   }
   return rise;
 }

@@ -215,9 +215,7 @@ export class RiseSearch {
     const [only = []] = sides;
     const { start, confidence } = this.#options;
     const shown =
-      rise.from < 0
-        ? fisherExact(countOf(only), start).greater <= 1 - confidence
-        : only.some((failed) => !failed);
+      rise.from < 0 ? fisherExact(countOf(only), start).greater <= 1 - confidence : only.some((failed) => !failed);
     if (shown) this.#end('confirmed', rise);
     else this.#tryAnother(rise);
   }

@@ -27,7 +27,11 @@ export function biggestRise(
 /** Returns the point between two places that is nearest to the middle of their times; undefined when there is none. */
 export function middleOf(
   { from, to }: Rise,
-  { times, startTime, endTime }: { readonly times: readonly number[]; readonly startTime: number; readonly endTime: number },
+  {
+    times,
+    startTime,
+    endTime,
+  }: { readonly times: readonly number[]; readonly startTime: number; readonly endTime: number },
 ): Place | undefined {
   const middle = ((times[from] ?? startTime) + (times[to] ?? endTime)) / 2;
   return times

@@ -21,6 +21,7 @@ export class ConsolePool {
   readonly #watched = new Set<ConsoleShell>();
   readonly #waiting = new Set<Waiter>();
   #opening = false;
+  #isReserved = false;
 
   /**
    * @param open opens a shell on another console; undefined when there is none left
@@ -50,9 +51,25 @@ export class ConsolePool {
     }
   }
 
-  /** The shell that a command would get now, or would wait for. */
-  get next(): ConsoleShell {
-    return this.#free() ?? this.#main;
+  /** The shell that a command would get now, or would wait for; undefined when the main one is reserved and another has to be opened. */
+  get next(): ConsoleShell | undefined {
+    return this.#free() ?? (this.#isReserved ? undefined : this.#main);
+  }
+
+  /** Uses the main shell for nothing more: a command that was not started here runs on its console. */
+  reserveMain(): void {
+    this.#isReserved = true;
+    this.#leased.add(this.#main);
+  }
+
+  /** Whether a command runs on the console of the main shell. */
+  get isMainOccupied(): boolean {
+    return !this.#isFree(this.#main);
+  }
+
+  /** Whether this is a shell of the pool that runs nothing. */
+  isIdleSpare(shell: object): boolean {
+    return [...this.#spares].some((spare) => spare === shell && this.#isFree(spare));
   }
 
   /** Removes an idle spare shell from the pool and returns it. */
@@ -140,8 +157,10 @@ export class ConsolePool {
   }
 
   #running(): string {
-    return [this.#main, ...this.#spares]
-      .map(({ running }) => running)
+    return [
+      this.#isReserved ? 'a command that ran when its snapshot was taken' : undefined,
+      ...[this.#main, ...this.#spares].map(({ running }) => running),
+    ]
       .filter((running) => running !== undefined)
       .join(', ');
   }

@@ -9,6 +9,7 @@ import { collect, type ExecStream } from '../../shell/exec-stream.js';
 import { GuestAgentShell } from '../../shell/guest-agent/guest-agent-shell.js';
 import { SerialShell } from '../../shell/serial/serial-shell.js';
 import { type Shell } from '../../shell/shell.js';
+import type { OccupiedConsoles } from '../../snapshot/store.js';
 import { pause, type WaitOptions } from '../../util/async/deadline.js';
 import { withinLimit } from '../../util/async/limit.js';
 import { validate } from '../../util/validation/validate.js';
@@ -134,8 +135,11 @@ export class VmShells {
     const shells = this.#choices(options.via);
     return withinLimit({ ...options, awaited: 'a shell of the guest' }, async (signal) => {
       for (const [index, choice] of shells.entries()) {
-        const shell = choice === this.#slot.shell && this.#pool ? this.#pool.next : choice;
         try {
+          const shell =
+            choice === this.#slot.shell && this.#pool
+              ? (this.#pool.next ?? (await this.open({ via: 'console', signal })))
+              : choice;
           await this.#answering(shell, { signal });
           return shell;
         } catch (error) {
@@ -214,6 +218,20 @@ export class VmShells {
     const name = this.#opened.get(opened);
     this.#forget(opened);
     return name;
+  }
+
+  /** The consoles on which commands run, or that belong to somebody. */
+  get occupied(): OccupiedConsoles {
+    const spares = [...this.#opened].flatMap(([opened, name]) =>
+      name === undefined || this.#pool?.isIdleSpare(opened) ? [] : [name],
+    );
+    return { shell: this.#pool?.isMainOccupied === true, spares };
+  }
+
+  /** Leaves consoles alone on which commands run that were started in another VM: to ask a shell for an answer would end them. */
+  leaveAlone({ shell, spares }: OccupiedConsoles): void {
+    if (shell) this.#pool?.reserveMain();
+    for (const name of spares) this.#opened.set({ close: () => {} }, name);
   }
 
   close(): void {

@@ -2,10 +2,11 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Console } from '../../console/console.js';
 import { QmpilotError } from '../../errors.js';
+import type { OccupiedConsoles } from '../../snapshot/store.js';
 import { startFork } from '../../snapshot/strategies/fork-base.js';
 import type { WaitOptions } from '../../util/async/deadline.js';
 import { holdFamily, type ForkableFamily } from '../family.js';
-import type { ForkManyOptions, ForkOptions, RestoreOptions } from './options.js';
+import type { BeginOptions, ForkManyOptions, ForkOptions, RestoreOptions } from './options.js';
 
 let forkCount = 0;
 
@@ -18,8 +19,10 @@ export interface ForkedVm {
   readonly failure: QmpilotError | undefined;
   /** Forwards free ports of the host to ports of the guest. */
   forwardPorts(guestPorts: readonly number[]): Promise<void>;
+  /** Uses no console on which a command ran when the snapshot was taken. */
+  leaveAlone(consoles: OccupiedConsoles): void;
   /** Lets a fork that was loaded run. */
-  begin(options: RestoreOptions): Promise<void>;
+  begin(options: BeginOptions): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -41,7 +44,7 @@ export async function loadFork<V extends ForkedVm>(
   options: WaitOptions,
 ): Promise<LoadedFork<V>> {
   const base = family.snapshots.forkBase(name);
-  const { screen, forwardedPorts = [] } = family.snapshots.get(name);
+  const { screen, forwardedPorts = [], occupied } = family.snapshots.get(name);
   // Before anything else: the VM may be closed at any time.
   const release = holdFamily(family);
   const directory = join(family.context.directories.disk, `fork-${(forkCount += 1)}`);
@@ -56,6 +59,7 @@ export async function loadFork<V extends ForkedVm>(
       directory: own,
     });
     const vm = family.makeVm(machine, directory);
+    if (occupied) vm.leaveAlone(occupied);
     await vm.forwardPorts([...(family.guest.ports ?? []), ...forwardedPorts]);
     return { vm, drawn: screen ? vm.console.recall(screen) : Promise.resolve() };
   } catch (error) {

@@ -21,6 +21,11 @@ export interface RestoreOptions extends WaitOptions {
   readonly clock?: 'host' | 'keep' | Date;
 }
 
+export interface BeginOptions extends RestoreOptions {
+  /** `vm.seed` of the guest, a whole number below 2^48. Default: a random one. */
+  readonly seed?: number | undefined;
+}
+
 export interface ForkOptions extends RestoreOptions {
   /** Absent: one fork. */
   readonly count?: undefined;

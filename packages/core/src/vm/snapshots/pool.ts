@@ -5,7 +5,7 @@ import { WAIT, wholeNumber } from '../../util/validation/schemas.js';
 import { validate } from '../../util/validation/validate.js';
 import { holdFamily, type ForkableFamily } from '../family.js';
 import { loadFork, type ForkedVm } from './fork.js';
-import { RESTORE_OPTIONS, type RestoreOptions } from './options.js';
+import { RESTORE_OPTIONS, type BeginOptions, type RestoreOptions } from './options.js';
 
 /** Size and lifetime of a pool. */
 export interface PoolOptions {
@@ -15,7 +15,7 @@ export interface PoolOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface PoolTakeOptions<V> extends RestoreOptions {
+export interface PoolTakeOptions<V> extends BeginOptions {
   /** Called with the VM before its guest runs. */
   readonly onStart?: ((vm: V) => void) | undefined;
 }
@@ -26,6 +26,7 @@ const POOL_OPTIONS = v.strictObject({
 } satisfies Record<keyof PoolOptions, v.GenericSchema>);
 const TAKE_OPTIONS = v.strictObject({
   ...RESTORE_OPTIONS.entries,
+  seed: v.optional(wholeNumber(0)),
   onStart: v.optional(v.function('expected a function')),
 } satisfies Record<keyof PoolTakeOptions<never>, v.GenericSchema>);
 

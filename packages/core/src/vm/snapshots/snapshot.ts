@@ -2,6 +2,7 @@ import { QmpilotError } from '../../errors.js';
 import type { AcceleratorChoice } from '../../qemu/accelerator.js';
 import { saveToFolder } from '../../snapshot/saved/save.js';
 import { infoOf, type SnapshotInfo } from '../../snapshot/store.js';
+import { bytesOf } from '../../snapshot/strategies/fork-base.js';
 import type { SnapshotStrategy } from '../../snapshot/strategies/strategy.js';
 import { holdFamily, type ForkableFamily } from '../family.js';
 import { fork, type ForkedVm } from './fork.js';
@@ -91,9 +92,18 @@ export class Snapshot<V extends ForkedVm> implements SnapshotInfo, AsyncDisposab
    * @throws {NO_SPACE} {ABORTED}
    */
   async save(path: string, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    await this.saveSharing(path, undefined, options.signal);
+  }
+
+  /** @internal Saves several snapshots of forks with one copy of the RAM that they share; see `SaveRequest.sharedRam`. */
+  async saveSharing(
+    path: string,
+    sharedRam: Map<string, string> | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const { snapshots, guest, accelerator, context } = this.#family;
     const base = snapshots.forkBase(this.name);
-    const { screen, forwardedPorts = [] } = snapshots.get(this.name);
+    const { screen, forwardedPorts = [], occupied } = snapshots.get(this.name);
     const ports = [...new Set([...(guest.ports ?? []), ...forwardedPorts])];
     const release = holdFamily(this.#family);
     try {
@@ -101,7 +111,9 @@ export class Snapshot<V extends ForkedVm> implements SnapshotInfo, AsyncDisposab
         base,
         accelerator,
         binary: context.binary,
-        signal: options.signal,
+        signal,
+        sharedRam,
+        occupied,
         info: infoOf(this),
         guest: describeGuest({ ...guest, ...(ports.length > 0 && { ports }) }),
         screen,
@@ -109,6 +121,21 @@ export class Snapshot<V extends ForkedVm> implements SnapshotInfo, AsyncDisposab
     } finally {
       await release();
     }
+  }
+
+  /** @internal Returns the bytes that it takes, without those that it shares with the snapshot before it. */
+  bytes(): Promise<number> {
+    return bytesOf(this.#family.snapshots.forkBase(this.name));
+  }
+
+  /**
+   * @internal Removes it. Its disks stay, since the VM has overlays of them, until the returned function is called, which is when no VM uses them.
+   */
+  async drop(): Promise<() => Promise<void>> {
+    const { snapshots } = this.#family;
+    const { directory } = snapshots.forkBase(this.name);
+    await snapshots.remove(this.name);
+    return () => snapshots.removeDirectory(directory);
   }
 
   /** Releases a snapshot that `openSnapshot` opened; does nothing for one that a VM made. */

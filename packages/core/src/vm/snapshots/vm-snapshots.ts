@@ -6,7 +6,7 @@ import { mustBeForkable } from '../../qemu/command-line/inspect.js';
 import type { Machine } from '../../qemu/process/machine.js';
 import { exitError } from '../../qemu/process/process.js';
 import { blockedError } from '../../snapshot/blockers.js';
-import type { SnapshotInfo } from '../../snapshot/store.js';
+import type { OccupiedConsoles, SnapshotInfo } from '../../snapshot/store.js';
 import { AllRamNeeded, createChangedBase } from '../../snapshot/strategies/create-changed-base.js';
 import { createForkBase, type CreatedForkBase } from '../../snapshot/strategies/create-fork-base.js';
 import { removeForkBase, startFork, type ForkBase } from '../../snapshot/strategies/fork-base.js';
@@ -18,14 +18,28 @@ import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
 import { monotonicMs, wallTime } from '../../util/time/clock.js';
 import type { VmContext } from '../context.js';
 import { secondQemuBlockers } from './list-blockers.js';
-import type { RestoreOptions, SnapshotOptions } from './options.js';
+import type { BeginOptions, RestoreOptions, SnapshotOptions } from './options.js';
 import { prepareReseed, reseed } from './reseed.js';
+
+/** How a snapshot is saved. */
+export interface SaveOptions extends SnapshotOptions {
+  /** Saves the changed pages of a fork or nothing, and asks the guest for nothing. Default false. */
+  readonly changedOnly?: boolean;
+}
+
+/** What snapshots need of the rest of a VM. */
+export interface SnapshotHooks {
+  /** Runs before a restore replaces the guest. */
+  readonly onLeave: () => Promise<void>;
+  /** The consoles on which commands run now. */
+  readonly occupied: () => OccupiedConsoles;
+}
 
 /** Saves one VM and restores it: replaces the machine in its slot. */
 export class VmSnapshots {
   readonly #context: VmContext;
   readonly #directory: string;
-  readonly #onLeave: () => Promise<void>;
+  readonly #hooks: SnapshotHooks;
   #restores: Promise<unknown> = Promise.resolve();
   /** The guest as it will be after all restores that were asked for; aborted when the next one replaces it. */
   #guest = new AbortController();
@@ -35,15 +49,14 @@ export class VmSnapshots {
   #seed = randomInt(2 ** 48 - 1);
   #reseeded: Promise<void> = Promise.resolve();
 
-  /** `onLeave` runs before a restore replaces the guest. */
-  constructor(context: VmContext, directory: string, onLeave: () => Promise<void>) {
+  constructor(context: VmContext, directory: string, hooks: SnapshotHooks) {
     this.#context = context;
     this.#directory = directory;
-    this.#onLeave = onLeave;
+    this.#hooks = hooks;
   }
 
   /** Saves the guest as it is now, under a name. */
-  async save(name: string, options: SnapshotOptions): Promise<SnapshotInfo> {
+  async save(name: string, options: SaveOptions): Promise<SnapshotInfo> {
     const release = this.#context.family.snapshots.reserve(name);
     try {
       return await this.#context.turns.runWithin(`the snapshot ${name}`, options, (wait) =>
@@ -91,19 +104,21 @@ export class VmSnapshots {
     await this.#context.family.snapshots.removeFromForeignDisks(this.#context.slot.machine);
   }
 
-  async #save(name: string, options: SnapshotOptions): Promise<SnapshotInfo> {
+  async #save(name: string, options: SaveOptions): Promise<SnapshotInfo> {
     const { slot, family } = this.#context;
     slot.life.assertRunning();
     const begun = monotonicMs();
     const choice = chooseStrategy(slot.machine.spec, options.strategy);
+    if (options.changedOnly && choice.strategy !== 'template') throw changedPagesAreNotAll(choice.reason);
     const reasons = await whatBlocks(slot.machine.qmp);
     if (reasons.length > 0) throw blockedError(reasons);
     const [shared] = choice.strategy === 'internal' ? [] : await secondQemuBlockers(slot.machine);
     if (shared)
       throw new QmpilotError('SNAPSHOT', `this VM cannot be saved: ${shared.reason}`, { hint: shared.remedy });
     const forwards = await this.#context.forwards.readOrRecall();
-    const nonce = await this.#prepareGuest(options);
+    const nonce = options.changedOnly ? undefined : await this.#prepareGuest(options);
     const before = slot.machine;
+    const occupied = this.#hooks.occupied();
     const { saved, pausedMs, allRam } =
       choice.strategy === 'internal'
         ? await this.#saveInternal(options)
@@ -112,7 +127,13 @@ export class VmSnapshots {
     const reason = allRam === undefined ? choice.reason : `${choice.reason}; all of the RAM was written: ${allRam}`;
     const info = { name, ...choice, reason, savedAt: wallTime(), pausedMs, ...(nonce !== undefined && { nonce }) };
     const forwardedPorts = forwards.map(({ guestPort }) => guestPort);
-    family.snapshots.add({ ...info, saved, screen: slot.console.remember(), forwardedPorts });
+    family.snapshots.add({
+      ...info,
+      saved,
+      screen: slot.console.remember(),
+      forwardedPorts,
+      occupied: eitherOf(occupied, this.#hooks.occupied()),
+    });
     this.#context.emit({ type: 'snapshot', name, ms: monotonicMs() - begun });
     return info;
   }
@@ -144,9 +165,9 @@ export class VmSnapshots {
   }
 
   /** Starts the guest of a machine that was loaded. */
-  async begin(options: RestoreOptions): Promise<void> {
+  async begin(options: BeginOptions): Promise<void> {
     await this.#cont(options);
-    this.#seed = randomInt(2 ** 48 - 1);
+    this.#seed = options.seed ?? randomInt(2 ** 48 - 1);
     const { clock = 'host' } = options;
     const { sampling } = this.#context.slot;
     if (!sampling) return;
@@ -186,11 +207,14 @@ export class VmSnapshots {
   /** Saves a fork with the pages that it has changed, where that is possible, and every other VM with all of its RAM. */
   async #saveFiles(
     strategy: ForkBase['strategy'],
-    options: SnapshotOptions,
+    { changedOnly = false, ...options }: SaveOptions,
   ): Promise<{ saved: ForkBase; pausedMs: number; allRam?: string }> {
     const { machine } = this.#context.slot;
     mustBeForkable(machine.spec);
-    if (strategy !== 'template' || machine.spec.ram.share !== false) return this.#saveAllRam(strategy, options);
+    if (strategy !== 'template' || machine.spec.ram.share !== false) {
+      if (changedOnly) throw changedPagesAreNotAll('the VM is not a fork');
+      return this.#saveAllRam(strategy, options);
+    }
     try {
       if (this.#context.family.snapshots.hasInternal(machine))
         throw new AllRamNeeded('it has a snapshot in its present disks');
@@ -203,6 +227,7 @@ export class VmSnapshots {
       return { saved: base, pausedMs };
     } catch (error) {
       if (!(error instanceof AllRamNeeded)) throw error;
+      if (changedOnly) throw isQmpilotError(error.cause) ? error.cause : changedPagesAreNotAll(error.message);
       const saved = await this.#saveAllRam(strategy, options);
       return { ...saved, allRam: error.message };
     }
@@ -269,7 +294,7 @@ export class VmSnapshots {
       this.#guests.delete(guest);
       guest.abort();
     }
-    await this.#onLeave();
+    await this.#hooks.onLeave();
   }
 
   async #newFolder(): Promise<string> {
@@ -298,4 +323,15 @@ export class VmSnapshots {
     const { running } = await this.#context.slot.machine.qmp.execute('query-status');
     return running;
   }
+}
+
+/** A command may begin or end while a snapshot is taken. */
+function eitherOf(one: OccupiedConsoles, other: OccupiedConsoles): OccupiedConsoles {
+  return { shell: one.shell || other.shell, spares: [...new Set([...one.spares, ...other.spares])] };
+}
+
+function changedPagesAreNotAll(reason: string): QmpilotError {
+  return new QmpilotError('SNAPSHOT', `the changed memory of this VM cannot be saved alone: ${reason}`, {
+    hint: 'docs/snapshots.md lists which VMs can be saved so',
+  });
 }

@@ -30,6 +30,7 @@ export async function openSavedSnapshot(path: string, options: OpenSnapshotOptio
       ...info,
       saved: base,
       screen: screen && { ...screen, bytes: Buffer.from(screen.base64, 'base64') },
+      occupied: manifest.occupied,
     });
     return new Snapshot(family, info, {
       close: async () => {
