@@ -46,6 +46,11 @@ export function duration(text: string): number {
   throw new InvalidArgumentError('It must be a duration such as 500ms, 90s, 3m or 1h.');
 }
 
+/** A time between two checkpoints in ms, or `marks`: those of the scenario alone. */
+export function checkpoints(text: string): number | 'marks' {
+  return text === 'marks' ? text : duration(text);
+}
+
 /** A shard, or `auto`: that of the environment. */
 export function shard(text: string): Shard | 'auto' {
   if (text === 'auto') return text;

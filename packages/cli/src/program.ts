@@ -16,6 +16,7 @@ import { registerBisect } from './commands/runs/bisect.js';
 import { registerPlan } from './commands/runs/plan.js';
 import { registerReport } from './commands/runs/report.js';
 import { registerRepro } from './commands/runs/repro.js';
+import { registerWhen } from './commands/runs/when.js';
 import { registerWorker } from './commands/runs/worker.js';
 import { registerScan } from './commands/scan/scan.js';
 import { registerFork } from './commands/snapshot/fork.js';
@@ -59,7 +60,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly ((program:
     ],
   ],
   ['Snapshots:', [registerSnapshot, registerRestore, registerFork]],
-  ['Runs:', [registerRepro, registerWorker, registerReport, registerPlan, registerBisect]],
+  ['Runs:', [registerRepro, registerWorker, registerReport, registerWhen, registerPlan, registerBisect]],
   ['Images:', [registerGuest, registerKernel]],
   ['Tools:', [registerScan, registerQmp, registerDoctor, registerCompletion]],
 ];

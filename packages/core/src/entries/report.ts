@@ -12,6 +12,7 @@ export { toJUnit } from '../report/junit.js';
 export { renderMarkdown } from '../report/markdown.js';
 export { reportData } from '../report/analysis/report-data.js';
 export type { FailureData, ReportData, RunData } from '../report/analysis/report-data.js';
+export { renderWhen } from '../report/when/render-when.js';
 export { renderText } from '../report/text.js';
 export { readRuns } from '../repro/reports/read-run.js';
 export type { ReadRunOptions } from '../repro/reports/read-run.js';

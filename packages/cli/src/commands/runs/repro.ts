@@ -3,7 +3,15 @@ import { type AttemptQueue, QmpilotError, runScenario, type RunSummary } from '@
 import { onGuest, onKernel } from '@qmpilot/core/internal';
 import type { Shard } from '@qmpilot/core/report';
 import type { Command } from 'commander';
-import { duration, rateGoal, repeated, seed, shard as shardArgument, wholeNumber } from '../../arguments.js';
+import {
+  checkpoints,
+  duration,
+  rateGoal,
+  repeated,
+  seed,
+  shard as shardArgument,
+  wholeNumber,
+} from '../../arguments.js';
 import { exitCodeOfRun } from '../../exit-codes.js';
 import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
@@ -23,6 +31,7 @@ export interface ReproOptions {
   readonly resume?: string;
   readonly acceptChanges?: boolean;
   readonly fresh?: boolean;
+  readonly checkpoints?: number | 'marks';
   readonly shard?: Shard | 'auto';
   readonly shards?: number;
   readonly seed?: number;
@@ -76,6 +85,11 @@ export function registerRepro(program: Command): void {
     )
     .option('--resume <dir>', 'continue the run in this directory; finished attempts are kept')
     .option('--accept-changes', 'with --resume: continue although the scenario or its guest has changed')
+    .option(
+      '--checkpoints <time>',
+      "keep snapshots along each attempt, for qmpilot when: 2s, or marks: only at the scenario's checkpoint()",
+      checkpoints,
+    )
     .option('--fresh', 'boot and prepare the guest, even if an earlier run has cached it')
     .option(
       '--shard <i/n>',
@@ -143,6 +157,7 @@ async function run(file: string, options: ReproOptions, github: boolean): Promis
             resume: options.resume,
             acceptChanges: options.acceptChanges,
             fresh: options.fresh,
+            checkpoints: options.checkpoints,
             shard,
             seed: options.seed,
             source,

@@ -1,18 +1,11 @@
-import type { AttemptFiles } from '../../run-files/attempt-files.js';
 import type { AttemptRecord, RunEvent } from '../../run-files/attempt-record.js';
-import type { CheckpointSettings } from '../../run-files/run-file.js';
 import { monotonicMs } from '../../util/time/clock.js';
 import type { boot } from '../../vm/start/boot.js';
-import type { AttemptOptions } from '../attempt/attempt-options.js';
-import { runAttempt } from '../attempt/attempt.js';
-import { Checkpointer, type CheckpointedAttempt } from '../checkpoints/checkpointer.js';
+import { makeAttempt, type AttemptRequest, type OpenFiles } from '../attempt/make-attempt.js';
 import type { Scenario } from '../scenario.js';
 import { prepareVm, type PreparedVm } from '../vms/prepared-vm.js';
-import { poolSource, restoringSource, Supply, timed, type VmSource } from '../vms/supply.js';
+import { poolSource, restoringSource, Supply, type VmSource } from '../vms/supply.js';
 import { chooseForks, hostCapacity, type ForkCount } from './fork-count.js';
-
-/** Opens the files of one attempt, or of the preparation; their times count from `now`. */
-type OpenFiles = (now: () => number, onFailure: (error: unknown) => void) => Promise<AttemptFiles>;
 
 export interface MakerOptions {
   /** Number of attempts in parallel; default: as many as CPUs and free memory allow. */
@@ -30,19 +23,6 @@ export interface MakerOptions {
   readonly openFiles: OpenFiles;
   /** Called with each prepared guest; what it throws ends the run. */
   readonly onPrepared: (prepared: PreparedVm) => void | Promise<void>;
-}
-
-/** One attempt of a maker. */
-export interface AttemptRequest extends Pick<AttemptOptions, 'index' | 'fork' | 'seed' | 'timeout' | 'claimDump'> {
-  readonly signal: AbortSignal;
-  readonly openFiles: OpenFiles;
-  /** Keeps checkpoints along the attempt. */
-  readonly checkpoints?: CheckpointRequest | undefined;
-}
-
-/** What is kept along an attempt. */
-export interface CheckpointRequest extends Pick<CheckpointedAttempt, 'claim' | 'warn'> {
-  readonly settings: CheckpointSettings;
 }
 
 /** Makes attempts on this host, from the snapshot of one prepared guest. */
@@ -91,51 +71,8 @@ export class AttemptMaker {
    * @throws {ABORTED} when the signal of the request fires
    * @throws {NO_SPACE} when its evidence cannot be written
    */
-  async make({ openFiles, checkpoints: wanted, ...request }: AttemptRequest): Promise<AttemptRecord> {
-    const { index, signal } = request;
-    const broken = new AbortController();
-    let begun = monotonicMs();
-    const now = () => monotonicMs() - begun;
-    const files = await openFiles(now, (error) => broken.abort(error));
-    try {
-      const { value: taken, ms: restoreMs } = await timed(() =>
-        this.#supply.take({
-          signal,
-          onStart: (vm) => {
-            begun = monotonicMs();
-            vm.console.setTranscript(files.console);
-          },
-        }),
-      );
-      const checkpoints =
-        wanted &&
-        new Checkpointer(taken.vm, wanted.settings, {
-          ...wanted,
-          index,
-          reboots: this.#scenario.reboots === true,
-          files,
-          now,
-          signal,
-        });
-      try {
-        this.#tell({ type: 'restored', index, ms: restoreMs });
-        return await runAttempt(taken.vm, this.#scenario, {
-          ...request,
-          checkpoints,
-          restoreMs,
-          files,
-          now,
-          broken: broken.signal,
-          onEvent: this.#tell,
-        });
-      } finally {
-        await checkpoints?.stop();
-        await taken.release();
-        await checkpoints?.close();
-      }
-    } finally {
-      files.close();
-    }
+  make(request: AttemptRequest): Promise<AttemptRecord> {
+    return makeAttempt(this.#scenario, request, (options) => this.#supply.take(options), this.#tell);
   }
 
   close(): Promise<void> {
