@@ -65,7 +65,7 @@ it('keeps the checkpoints of the failing attempt alone', async () => {
   ]);
   expect(readdirSync(join(dir, 'run/attempts/0004/checkpoints'))).toEqual(['001', '002', '003']);
   expect(readdirSync(join(dir, 'run/attempts/0001'))).not.toContain('checkpoints');
-  expect(await leftoversSince(before)).toEqual([]);
+  expect(leftoversSince(before)).toEqual([]);
 });
 
 it('finds that the second coin decides, also when it is interrupted and killed', async () => {
@@ -107,7 +107,7 @@ it('finds that the second coin decides, also when it is interrupted and killed',
   expect(forks).toBe(forksIn('run/attempts/0004').length);
   expect(result.interval?.console.join('\n')).toContain('coin 2 shows 1');
   expect(result.interval?.events.map(({ text }) => text).join('\n')).toMatch(/typed into the console: throw 2 \d+/);
-  expect(await leftoversSince(before)).toEqual([]);
+  expect(leftoversSince(before)).toEqual([]);
 
   // The checkpoint that was kept starts a guest which has thrown the first coin.
   const shown = await qmpilot(['when', 'run', '--quiet']);

@@ -19,7 +19,7 @@ const POINT_SCHEMA = v.object({
 });
 
 /** when.json of an attempt. */
-export const WHEN_SCHEMA = v.object({
+const WHEN_SCHEMA = v.object({
   v: v.literal(1),
   type: v.literal('when'),
   attempt: whole,

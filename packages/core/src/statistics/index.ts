@@ -15,6 +15,9 @@ export type { Observation, SurvivalCurve, SurvivalStep } from './kaplan-meier.js
 export { median } from './median.js';
 export { formatRateGoal, parseRateGoal, parseShare } from './rate-goal.js';
 export type { RateGoal } from './rate-goal.js';
+export { RiseSearch } from './rise/rise-search.js';
+export type { RiseAttempt, RiseResult, RiseSearchOptions, RiseVerdict } from './rise/rise-search.js';
+export type { Place, Rise } from './rise/rises.js';
 export { SequentialTest } from './sequential-test.js';
 export type { Decision } from './sequential-test.js';
 export { rateDifference, wilsonInterval } from './wilson.js';

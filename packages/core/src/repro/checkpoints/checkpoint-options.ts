@@ -16,8 +16,8 @@ export interface CheckpointOptions {
   readonly attempts?: number | undefined;
 }
 
-/** A time between two checkpoints, `'marks'` for those of the scenario alone, or all options. */
-export type CheckpointsOption = Duration | 'marks' | CheckpointOptions;
+/** A time between two checkpoints; `'marks'`, for those of the scenario alone; or all options. */
+export type CheckpointsOption = Duration | CheckpointOptions;
 
 const LEAST_MS = 100;
 

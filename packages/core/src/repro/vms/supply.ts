@@ -1,6 +1,5 @@
 import { isQmpilotError } from '../../errors.js';
 import type { WaitOptions } from '../../util/async/deadline.js';
-import { monotonicMs } from '../../util/time/clock.js';
 import type { Vm } from '../../vm/vm.js';
 import type { PreparedVm } from './prepared-vm.js';
 
@@ -51,13 +50,6 @@ export function restoringSource({ vm, snapshot, close }: PreparedVm): VmSource {
     },
     close,
   };
-}
-
-/** Returns the value of `take` and its duration in ms. */
-export async function timed<T>(take: () => Promise<T>): Promise<{ readonly value: T; readonly ms: number }> {
-  const begun = monotonicMs();
-  const value = await take();
-  return { value, ms: monotonicMs() - begun };
 }
 
 /** Number of forks in a row that may fail to load before the snapshot is replaced. */

@@ -59,7 +59,10 @@ function eventBetween(
 }
 
 function textOf(event: Readonly<Record<string, unknown>>): string | undefined {
-  const field = (name: string) => String(event[name] ?? '');
+  const field = (name: string) => {
+    const value = event[name];
+    return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+  };
   switch (event['type']) {
     case 'exec':
       return `command: ${field('command')} (status ${field('exitCode')} after ${formatDuration(Number(event['ms']))})`;

@@ -20,16 +20,15 @@ export function restOfAttempt(
   { run, checkpoints, failure }: Pick<WhenInput, 'run' | 'checkpoints' | 'failure'>,
   { at, mark }: CheckpointRecord,
 ): RestOfAttempt {
-  const { fromCheckpoint } = scenario;
   // One dump in a run is enough.
   const { dump: _, ...detect } = scenario.detect ?? {};
-  if (fromCheckpoint) {
+  if (scenario.fromCheckpoint) {
     const from = { at, ...(mark !== undefined && { mark }) };
     return {
       scenario: {
         ...scenario,
         detect,
-        attempt: (vm, context) => fromCheckpoint.call(scenario, vm, { ...context, from }),
+        attempt: async (vm, context) => scenario.fromCheckpoint?.(vm, { ...context, from }),
       },
       timeout: Math.max(LEAST_MS, run.timeoutMs - at),
     };
