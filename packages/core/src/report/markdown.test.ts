@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { attempt, finding, HOSTILE, runOf } from './analysis/run.fixture.js';
-import { fence, renderMarkdown, span } from './markdown.js';
+import { renderMarkdown } from './markdown.js';
+import { fence, span } from './wording/code.js';
 
 const whole = runOf('', {
   run: {

@@ -1,10 +1,11 @@
 import { KERNEL_LOG_KINDS } from '../detect/kernel-log/kernel-log-finding.js';
 import { formatDuration, formatPercent } from '../util/text/format.js';
-import { safeLine, safeText } from '../util/text/text-hygiene.js';
 import { analyze, type RunAnalysis } from './analysis/analysis.js';
 import { compareRuns } from './analysis/comparison.js';
 import type { FailureGroup, FindingGroup } from './analysis/failure-groups.js';
 import type { RunInput } from './analysis/input.js';
+import { whenMarkdown } from './when/render-when.js';
+import { cell, escaped, fence, span } from './wording/code.js';
 import { commandLine } from './wording/command-line.js';
 import { openCommand } from './wording/dump.js';
 import { attemptList, counted, percentRange } from './wording/format.js';
@@ -76,6 +77,7 @@ function renderOne(input: RunInput): string {
         `${attemptOf(withStack)}\n\n${fence((withStack.example.stack ?? []).map(({ raw }) => raw).join('\n'))}`,
       ),
     section('Who waits for whom', explanation(input)),
+    section('When it is decided', whenMarkdown(input.when ?? [])),
     section('Memory of the guest', memory(input)),
     section('Environment', environment(input)),
   ]
@@ -193,32 +195,4 @@ const attemptOf = ({ exampleAttempt, attempts, example }: FindingGroup) =>
 
 function section(title: string, text: string): string {
   return text === '' ? '' : `## ${title}\n\n${text}`;
-}
-
-/** Returns a code block whose fence is longer than any in the text. */
-export function fence(text: string): string {
-  const safe = safeText(text).trimEnd();
-  const marks = '`'.repeat(Math.max(3, longestRun(safe) + 1));
-  return `${marks}text\n${safe}\n${marks}`;
-}
-
-/** Returns a code span: mentions, links and markup in it have no effect. */
-export function span(text: string): string {
-  const safe = safeLine(text).trim();
-  if (safe === '') return '(nothing)';
-  const marks = '`'.repeat(longestRun(safe) + 1);
-  const space = safe.startsWith('`') || safe.endsWith('`') ? ' ' : '';
-  return `${marks}${space}${safe}${space}${marks}`;
-}
-
-/** Returns a code span for a table cell. */
-const cell = (text: string) => span(text).replaceAll('|', String.raw`\|`);
-
-/** Returns plain text; text with markup or mentions becomes a code span. */
-function escaped(text: string): string {
-  return /^[\w .,:()+-]*$/.test(text) ? text : span(text);
-}
-
-function longestRun(text: string): number {
-  return Math.max(0, ...[...text.matchAll(/`+/g)].map(([run]) => run.length));
 }

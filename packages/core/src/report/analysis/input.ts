@@ -1,4 +1,5 @@
 import type { AttemptRecord } from '../../run-files/attempt-record.js';
+import type { WhenResult } from '../../run-files/when-file.js';
 
 /** The readable part of run.json: runs of other versions, and truncated ones, lack members. */
 export interface RunDescription {
@@ -41,6 +42,8 @@ export interface RunInput {
   readonly attempts: readonly AttemptRecord[];
   /** Of some of the attempts, by index. */
   readonly evidence: ReadonlyMap<number, AttemptEvidence>;
+  /** The curves of `qmpilot when`, by the number of their attempt. */
+  readonly when?: readonly WhenResult[];
   /** The console's last bytes before the snapshot: what the screen showed when each attempt began. */
   readonly prologue?: Uint8Array;
   /** Directory of each attempt, relative to that of the report, for links. */

@@ -43,6 +43,7 @@ function merged(first: RunInput, parts: readonly RunInput[]): RunInput {
       .flatMap(([index, part]) => part.attempts.find((attempt) => attempt.index === index) ?? [])
       .toSorted((one, other) => one.index - other.index),
     evidence,
+    when: parts.flatMap((part) => (part.when ?? []).filter(({ attempt }) => owners.get(attempt) === part)),
     folder: (index) => (owners.get(index) ?? first).folder(index),
     notes: [
       ...parts.flatMap(({ notes }) => notes),

@@ -1,3 +1,4 @@
+import type { WhenResult } from '../../run-files/when-file.js';
 import { analyze, type RunAnalysis } from './analysis.js';
 import { compareRuns, type Comparison } from './comparison.js';
 import type { FindingGroup } from './failure-groups.js';
@@ -46,6 +47,8 @@ export interface RunData {
   readonly failures: readonly (FailureData & { readonly symptoms: readonly FailureData[] })[];
   /** Of attempts with a hang: who is stuck, and who holds what they wait for. */
   readonly explanations: readonly { readonly attempt: number; readonly sentences: readonly string[] }[];
+  /** The curves of `qmpilot when`. */
+  readonly when: readonly WhenResult[];
   readonly notes: readonly string[];
 }
 
@@ -87,6 +90,7 @@ function runData(input: RunInput, analysis: RunAnalysis): RunData {
     explanations: input.attempts.flatMap(({ index, explanation }) =>
       explanation === undefined ? [] : [{ attempt: index, sentences: explanation }],
     ),
+    when: input.when ?? [],
     notes,
   };
 }

@@ -17,6 +17,7 @@ import {
   survivalSection,
   sysrqSection,
 } from './sections.js';
+import { whenSection } from './when-section.js';
 
 /** Runs side by side, the one before the fix first, as one HTML file that needs nothing else. */
 export function renderHtml(inputs: readonly RunInput[], assets: Pick<PageAssets, 'script' | 'style'>): string {
@@ -31,6 +32,7 @@ export function renderHtml(inputs: readonly RunInput[], assets: Pick<PageAssets,
 ${attemptsSection(runs)}
 ${failuresSection(runs)}
 ${explanationSection(runs)}
+${whenSection(runs)}
 ${survivalSection(runs)}
 <section id="viewer" hidden></section>
 ${sysrqSection(runs)}

@@ -5,9 +5,11 @@ import { evidenceOrder } from '../../report/analysis/evidence-order.js';
 import type { AttemptEvidence, RunInput } from '../../report/analysis/input.js';
 import { mergeShards } from '../../report/analysis/merge-shards.js';
 import { describeRunFile } from '../../report/wording/run-description.js';
+import type { AttemptRecord } from '../../run-files/attempt-record.js';
 import { salvageAttempts } from '../../run-files/attempts-file.js';
 import { salvageRunFile } from '../../run-files/run-file.js';
 import { parseJson, parseJsonLines } from '../../run-files/salvage.js';
+import { parseWhen, WHEN_FILE, WHEN_FOLDER, type WhenResult } from '../../run-files/when-file.js';
 import { isObject } from '../../util/validation/is-object.js';
 
 /** Options of `readRuns`. */
@@ -36,6 +38,8 @@ const OWN_FILES = new Set([
   'screen-start.txt',
   'explanation.json',
   'memory.elf',
+  'checkpoints',
+  'when',
 ]);
 
 /**
@@ -89,6 +93,9 @@ async function readRun(dir: string, label: string, from: string, budget: number)
     run: describeRunFile(salvageRunFile(description ?? ''), label),
     attempts,
     evidence,
+    when: (await Promise.all(attempts.map((attempt) => readWhen(folder(attempt.index), attempt)))).filter(
+      (result) => result !== undefined,
+    ),
     ...(prologue !== undefined && prologue.length > 0 && { prologue }),
     folder: (index) => link(relative(from, folder(index))),
     notes: [
@@ -103,6 +110,16 @@ async function readRun(dir: string, label: string, from: string, budget: number)
         : []),
     ],
   };
+}
+
+async function readWhen(
+  folder: string,
+  { index, checkpoints }: Pick<AttemptRecord, 'index' | 'checkpoints'>,
+): Promise<WhenResult | undefined> {
+  if (checkpoints === undefined) return undefined;
+  const { bytes, skipped } = await readEnd(join(folder, WHEN_FOLDER, WHEN_FILE), EVENT_BYTES);
+  const result = skipped === 0 ? parseWhen(text(bytes)) : undefined;
+  return result?.attempt === index ? result : undefined;
 }
 
 const link = (path: string) => `${path.split('/').map(encodeURIComponent).join('/')}/`;

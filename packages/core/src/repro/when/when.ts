@@ -8,6 +8,7 @@ import { RiseSearch, type RiseAttempt } from '../../statistics/rise/rise-search.
 import { wilsonInterval } from '../../statistics/wilson.js';
 import { openSavedSnapshot } from '../../vm/start/open-saved-snapshot.js';
 import { makeAttempt } from '../attempt/make-attempt.js';
+import { reportAtEnd } from '../reports/write-report.js';
 import { chooseForks, hostCapacity } from '../run/fork-count.js';
 import { seedOfText } from '../run/seed.js';
 import type { Scenario } from '../scenario.js';
@@ -95,6 +96,9 @@ class When {
     }
     const result = await this.#result();
     await this.#journal.finish(result);
+    await reportAtEnd(dir, (event) => {
+      if (event.type === 'progress') this.#tell(event);
+    });
     await this.#keep(result);
     this.#tell({ type: 'result', result });
     return result;
