@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { AttemptRecord, WhenResult } from '@qmpilot/core';
+import { openSnapshot, type AttemptRecord, type WhenResult } from '@qmpilot/core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { leftovers, leftoversSince } from '../../support/leftovers.js';
 import { makeTinyGuest, type TinyGuest } from '../../support/tiny-guest.js';
@@ -115,6 +115,10 @@ it('finds that the second coin decides, also when it is interrupted and killed',
   expect(shown.stdout).toMatch(/^Between .* and .* the probability rises from \d+ % to 100 %\.\n/);
   expect(shown.stdout).toContain('checkpoint before: attempts/0004/checkpoints/002');
   expect(readdirSync(join(dir, 'kept')).toSorted()).toEqual(['manifest.json', 'ram', 'state']);
+  await using kept = await openSnapshot(join(dir, 'kept'));
+  await using fork = await kept.fork();
+  await fork.console.type('echo "coins: $c1 and $c2."\n');
+  await fork.console.expect(/coins: 1 and \./, { timeout: '30s' });
 });
 
 it('says what is wrong with a run, an attempt, or a scenario', async () => {

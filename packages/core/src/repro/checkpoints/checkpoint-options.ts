@@ -6,7 +6,7 @@ import { DURATION, wholeNumber } from '../../util/validation/schemas.js';
 
 /** The snapshots that are kept along each attempt of a run. */
 export interface CheckpointOptions {
-  /** Time between two, from 100 ms on. Default: only where the scenario calls `checkpoint()`. */
+  /** Time between two, from 100 ms on; longer in an attempt that lasts longer than `most` of it. Default: only where the scenario calls `checkpoint()`. */
   readonly every?: Duration | undefined;
   /** Of one attempt, at most; those in between are dropped then, so that the others cover all of it. Default 32. */
   readonly most?: number | undefined;

@@ -32,6 +32,12 @@ interface Checkpoint {
   readonly snapshot: VmSnapshot;
 }
 
+/** A checkpoint takes 0.1 s, and longer on a busy host; a QEMU that hangs must not keep the attempt from its end. */
+const TAKE_TIMEOUT = '60s';
+
+/** Without room, so many stay rather than that all give way to a new one, which may find no room either. */
+const LEAST_KEPT = 2;
+
 /** Takes snapshots along one attempt and holds a bounded number of them, until the attempt has ended. */
 export class Checkpointer {
   readonly #vm: Vm;
@@ -113,9 +119,10 @@ export class Checkpointer {
   }
 
   #schedule(): void {
-    const { everyMs } = this.#settings;
+    const { everyMs, most } = this.#settings;
     if (everyMs === undefined || this.#isOver) return;
-    this.#cancel = alarm(everyMs, () => {
+    // Closer ones would be dropped again, and each leaves the running QEMU another overlay.
+    this.#cancel = alarm(Math.max(everyMs, this.#attempt.now() / most), () => {
       void this.#takeInTurn(undefined).then(() => this.#schedule());
     });
   }
@@ -133,6 +140,7 @@ export class Checkpointer {
     try {
       const snapshot = await this.#vm.checkpoint(`checkpoint-${index}-${(this.#count += 1)}`, {
         signal,
+        timeout: TAKE_TIMEOUT,
         ...(reboots && { reboots }),
       });
       const at = Math.max(0, now() - snapshot.pausedMs);
@@ -150,7 +158,7 @@ export class Checkpointer {
     } catch (error) {
       // The end of the guest, or of the run, is reported by others.
       if (signal.aborted || this.#vm.failure) return undefined;
-      const least = leastNeeded(this.#ring);
+      const least = this.#ring.length > LEAST_KEPT ? leastNeeded(this.#ring) : undefined;
       if (isQmpilotError(error, 'NO_SPACE') && least) {
         await this.#forget([least]);
         return 'again';

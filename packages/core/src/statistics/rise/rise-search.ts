@@ -10,7 +10,7 @@ export interface RiseSearchOptions {
   readonly times: readonly number[];
   /** The time before the first point at which all attempts begin. */
   readonly startTime: number;
-  /** Attempts from there; they are given, and the search makes none. */
+  /** Attempts from there; they are given, and the search makes none. With fewer than `batch` no rise from there is looked for. */
   readonly start: Count;
   /** The time after the last point at which the failure has occurred: its probability is 1 there. */
   readonly endTime: number;
@@ -261,7 +261,7 @@ export class RiseSearch {
     const { start, batch, times } = this.#options;
     const counts = this.counts.map((count) => (count.attempts >= batch ? count : undefined));
     const known = new Map<Place, Count | 'certain'>([
-      ...(start.attempts > 0 ? [[-1, start] as const] : []),
+      ...(start.attempts >= batch ? [[-1, start] as const] : []),
       ...counts.flatMap((count, point) => (count ? [[point, count] as const] : [])),
       [times.length, 'certain'],
     ]);

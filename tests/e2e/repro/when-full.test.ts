@@ -1,0 +1,72 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { debian, defineScenario, measureWhen, runScenario, type AttemptContext, type Vm } from '@qmpilot/core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { leftovers, leftoversSince } from '../../support/leftovers.js';
+
+/** Warms up for some seconds, then a random number decides, and some seconds later the result is there. */
+const PROGRAM = `
+i=0; while [ $i -lt 20 ]; do sleep 0.2; i=$((i+1)); done
+n=$(od -An -N1 -tu1 /dev/urandom)
+echo "the number is drawn" >/dev/kmsg
+i=0; while [ $i -lt 20 ]; do sleep 0.2; i=$((i+1)); done
+[ $((n % 3)) = 0 ] && echo bad >/run/result.new || echo good >/run/result.new
+mv /run/result.new /run/result
+`;
+
+async function judge(vm: Vm, { signal, fail }: AttemptContext): Promise<void> {
+  await vm.waitForFile('/run/result', { signal, timeout: '2m' });
+  const { stdout } = await vm.exec('cat /run/result', { signal });
+  if (stdout === 'bad\n') fail('the result is bad');
+}
+
+const scenario = defineScenario({
+  name: 'warm-up',
+  guest: debian(),
+  boot: { cpus: 1, memoryMiB: 512 },
+  async attempt(vm, context) {
+    // It goes on in the forks, and nobody waits for it there.
+    void vm.exec(PROGRAM, { signal: context.signal }).catch(() => {});
+    await judge(vm, context);
+  },
+  fromCheckpoint: judge,
+});
+
+/** Some hundred seconds of real guests. By chance alone one run in some hundred finds nothing, or another place. */
+describe.runIf(process.env['QMPILOT_TEST_FULL'] === '1')('when, on Debian with random numbers of its own', () => {
+  let dir: string;
+  beforeAll(() => {
+    dir = mkdtempSync(join(tmpdir(), 'qmpilot-when-full-'));
+  });
+  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+  it('finds the moment at which a number is drawn, after a warm-up and before the failure', async () => {
+    const before = leftovers();
+    const out = join(dir, 'run');
+    const { reproduced } = await runScenario(scenario, {
+      attempts: 30,
+      untilReproduced: 1,
+      forks: 2,
+      dir: out,
+      checkpoints: '1s',
+    });
+    expect(reproduced).toBe(1);
+    const result = await measureWhen(scenario, {
+      run: out,
+      forks: 2,
+      onEvent: (event) => {
+        if (event.type === 'rise') console.log(`between ${event.from} and ${event.to} ms`);
+      },
+    });
+    console.log(JSON.stringify({ ...result, interval: undefined }));
+    const { verdict, rise, points, interval } = result;
+    expect(verdict).toBe('confirmed');
+    expect(interval?.console.join('\n')).toContain('the number is drawn');
+    const early = points[rise?.from ?? 0]?.interval ?? [1, 0];
+    expect(early[0]).toBeLessThan(1 / 3);
+    expect(early[1]).toBeGreaterThan(1 / 3);
+    expect(points[rise?.to ?? 0]?.probability).toBe(1);
+    expect(leftoversSince(before)).toEqual([]);
+  });
+});
