@@ -1,5 +1,18 @@
 import { execFile } from 'node:child_process';
-import { access, chmod, link, lstat, mkdir, mkdtemp, open, readdir, rename, stat, writeFile } from 'node:fs/promises';
+import {
+  access,
+  chmod,
+  link,
+  lstat,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  realpath,
+  rename,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { AbortedError, isQmpilotError, QmpilotError } from '../../errors.js';
@@ -181,7 +194,8 @@ async function copyState(
     const identity = `${dev}:${ino}`;
     const copy = sharedRam.get(identity);
     await copyFile(state.path, join(folder, 'state'), signal);
-    await copyFile(copy ?? ramFile, ram, signal);
+    // A hard link to a symbolic link would end with what that names.
+    await copyFile(copy ?? (await realpath(ramFile)), ram, signal);
     return copy === undefined ? identity : undefined;
   }
   await copyWithoutPages({ path: state.path, pages: state.pages }, join(folder, 'state'));
