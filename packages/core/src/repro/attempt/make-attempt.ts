@@ -12,7 +12,7 @@ import { runAttempt } from './attempt.js';
 export type OpenFiles = (now: () => number, onFailure: (error: unknown) => void) => Promise<AttemptFiles>;
 
 /** What is kept along an attempt. */
-export interface CheckpointRequest extends Pick<CheckpointedAttempt, 'claim' | 'warn'> {
+export interface CheckpointRequest extends Pick<CheckpointedAttempt, 'mayKeep' | 'warn'> {
   readonly settings: CheckpointSettings;
 }
 

@@ -12,7 +12,7 @@ export interface CheckpointOptions {
   readonly most?: number | undefined;
   /** What those of one attempt may take together, in MiB of memory and disk. Default 512. */
   readonly mebibytes?: number | undefined;
-  /** Number of failing attempts of the run whose checkpoints are kept, in its directory. Default 1. */
+  /** Number of failing attempts of the run whose checkpoints are kept, in its directory; more when several fail at the same time. Default 1. */
   readonly attempts?: number | undefined;
 }
 

@@ -20,7 +20,7 @@ export interface CheckpointedAttempt {
   readonly now: () => number;
   readonly signal: AbortSignal;
   /** Whether the attempt may keep its checkpoints, as it has failed. */
-  readonly claim: () => boolean;
+  readonly mayKeep: () => boolean;
   /** Told once why no checkpoint can be taken. */
   readonly warn: (text: string) => void;
 }
@@ -84,9 +84,9 @@ export class Checkpointer {
    */
   async keep(failedAt: number, endedAt: number): Promise<KeptCheckpoints | undefined> {
     await this.stop();
-    const { files, signal, claim } = this.#attempt;
+    const { files, signal, mayKeep } = this.#attempt;
     const before = this.#ring.filter(({ at }) => at < failedAt);
-    if (before.length === 0 || !claim()) return undefined;
+    if (before.length === 0 || !mayKeep()) return undefined;
     const folder = files.place(CHECKPOINTS_FOLDER);
     const sharedRam = new Map<string, string>();
     const list: CheckpointRecord[] = [];

@@ -160,11 +160,8 @@ class Run {
     return (
       settings && {
         settings,
-        claim: () => {
-          const mine = this.#kept < settings.attempts;
-          if (mine) this.#kept += 1;
-          return mine;
-        },
+        // Those that fail at the same time all keep theirs: the first to end may end the run, and with it the others.
+        mayKeep: () => this.#kept < settings.attempts,
         warn: (message) => {
           if (!this.#warned) this.#tell({ type: 'progress', message: `warning: ${message}` });
           this.#warned = true;
@@ -201,6 +198,7 @@ class Run {
   /** @returns whether the run goes on */
   #accept(record: AttemptRecord): boolean {
     this.#journal.append(record);
+    if (record.checkpoints) this.#kept += 1;
     this.#stop.push(record);
     this.#tell({ type: 'attempt', record });
     return this.#stop.reached === undefined;
