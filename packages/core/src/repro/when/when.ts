@@ -1,11 +1,9 @@
 import { access } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { AbortedError, QmpilotError } from '../../errors.js';
-import type { AttemptRecord } from '../../run-files/attempt-record.js';
 import { CHECKPOINTS_FOLDER, checkpointFolder } from '../../run-files/checkpoint-paths.js';
-import { WHEN_FOLDER, type WhenPoint, type WhenResult } from '../../run-files/when-file.js';
+import { WHEN_FOLDER, type WhenResult } from '../../run-files/when-file.js';
 import { RiseSearch, type RiseAttempt } from '../../statistics/rise/rise-search.js';
-import { wilsonInterval } from '../../statistics/wilson.js';
 import { openSavedSnapshot } from '../../vm/start/open-saved-snapshot.js';
 import { makeAttempt } from '../attempt/make-attempt.js';
 import { reportAtEnd } from '../reports/write-report.js';
@@ -13,6 +11,7 @@ import { chooseForks, hostCapacity } from '../run/fork-count.js';
 import { seedOfText } from '../run/seed.js';
 import type { Scenario } from '../scenario.js';
 import { CheckpointSource } from './checkpoint-source.js';
+import { curveOf, keyOf, recordOf } from './curve.js';
 import { readInterval } from './interval.js';
 import { notesOn } from './notes.js';
 import { restOfAttempt } from './rest-of-attempt.js';
@@ -206,7 +205,7 @@ class When {
   async #result(): Promise<WhenResult> {
     const { record, failure, folder } = this.#input;
     const { verdict, rise: found, limited } = this.#search.result ?? { verdict: 'unconfirmed' as const, limited: true };
-    const points = this.#points();
+    const points = curveOf(this.#input, this.#journal.forks);
     // Places count from the first checkpoint, points from the start.
     const rise = found && { from: found.from + 1, to: found.to + 1 };
     const before = rise && points[rise.from];
@@ -232,27 +231,6 @@ class When {
     };
   }
 
-  #points(): WhenPoint[] {
-    const { start, checkpoints, failure } = this.#input;
-    const point = (failures: number, attempts: number, inconclusive = 0) => ({
-      failures,
-      attempts,
-      inconclusive,
-      probability: attempts > 0 ? failures / attempts : null,
-      interval: wilsonInterval(failures, attempts),
-    });
-    return [
-      { place: 'start', at: 0, ...point(start.failures, start.attempts) },
-      ...checkpoints.list.map(({ number, at, mark }): WhenPoint => {
-        const own = this.#journal.forks.filter(({ checkpoint }) => checkpoint === number);
-        const of = (outcome: WhenFork['outcome']) => own.filter((fork) => fork.outcome === outcome).length;
-        const counts = point(of('reproduced'), of('reproduced') + of('clean'), of('inconclusive'));
-        return { place: 'checkpoint', number, at, ...(mark !== undefined && { mark }), ...counts };
-      }),
-      { place: 'failure', at: failure.at, ...point(0, 0), probability: 1 },
-    ];
-  }
-
   async #keep({ rise }: WhenResult): Promise<void> {
     const { keep, qemu, signal } = this.#options;
     if (keep === undefined) return;
@@ -268,28 +246,6 @@ class When {
       await snapshot.close();
     }
   }
-}
-
-function keyOf({ checkpoint, ordinal }: Pick<WhenFork, 'checkpoint' | 'ordinal'>): string {
-  return `${checkpoint} ${ordinal}`;
-}
-
-function recordOf(
-  { outcome, ms, seed, timeToFailureMs, findings, reason }: AttemptRecord,
-  name: Pick<WhenFork, 'checkpoint' | 'ordinal'>,
-): WhenFork {
-  const first = findings.find(({ severity }) => severity === 'error');
-  return {
-    v: 1,
-    type: 'fork',
-    ...name,
-    outcome,
-    ms,
-    seed,
-    ...(timeToFailureMs !== undefined && { timeToFailureMs }),
-    ...(first && { signature: first.signature, title: first.title }),
-    ...(reason !== undefined && { reason }),
-  };
 }
 
 async function mustNotExist(keep: string): Promise<void> {

@@ -6,7 +6,7 @@ import { mustBeForkable } from '../../qemu/command-line/inspect.js';
 import type { Machine } from '../../qemu/process/machine.js';
 import { exitError } from '../../qemu/process/process.js';
 import { blockedError } from '../../snapshot/blockers.js';
-import type { OccupiedConsoles, SnapshotInfo } from '../../snapshot/store.js';
+import type { SnapshotInfo } from '../../snapshot/store.js';
 import { AllRamNeeded, createChangedBase } from '../../snapshot/strategies/create-changed-base.js';
 import { createForkBase, type CreatedForkBase } from '../../snapshot/strategies/create-fork-base.js';
 import { removeForkBase, startFork, type ForkBase } from '../../snapshot/strategies/fork-base.js';
@@ -18,22 +18,9 @@ import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
 import { monotonicMs, wallTime } from '../../util/time/clock.js';
 import type { VmContext } from '../context.js';
 import { secondQemuBlockers } from './list-blockers.js';
-import type { BeginOptions, RestoreOptions, SnapshotOptions } from './options.js';
+import type { BeginOptions, RestoreOptions } from './options.js';
 import { prepareReseed, reseed } from './reseed.js';
-
-/** How a snapshot is saved. */
-export interface SaveOptions extends SnapshotOptions {
-  /** Saves the changed pages of a fork or nothing, and asks the guest for nothing. Default false. */
-  readonly changedOnly?: boolean;
-}
-
-/** What snapshots need of the rest of a VM. */
-export interface SnapshotHooks {
-  /** Runs before a restore replaces the guest. */
-  readonly onLeave: () => Promise<void>;
-  /** The consoles on which commands run now. */
-  readonly occupied: () => OccupiedConsoles;
-}
+import { changedPagesAreNotAll, eitherOf, type SaveOptions, type SnapshotHooks } from './save-options.js';
 
 /** Saves one VM and restores it: replaces the machine in its slot. */
 export class VmSnapshots {
@@ -235,7 +222,7 @@ export class VmSnapshots {
 
   async #saveAllRam(
     strategy: ForkBase['strategy'],
-    { reboots, ...options }: SnapshotOptions,
+    { reboots, ...options }: SaveOptions,
   ): Promise<{ saved: ForkBase; pausedMs: number }> {
     const { machine } = this.#context.slot;
     const directory = await this.#newFolder();
@@ -323,15 +310,4 @@ export class VmSnapshots {
     const { running } = await this.#context.slot.machine.qmp.execute('query-status');
     return running;
   }
-}
-
-/** A command may begin or end while a snapshot is taken. */
-function eitherOf(one: OccupiedConsoles, other: OccupiedConsoles): OccupiedConsoles {
-  return { shell: one.shell || other.shell, spares: [...new Set([...one.spares, ...other.spares])] };
-}
-
-function changedPagesAreNotAll(reason: string): QmpilotError {
-  return new QmpilotError('SNAPSHOT', `the changed memory of this VM cannot be saved alone: ${reason}`, {
-    hint: 'docs/snapshots.md lists which VMs can be saved so',
-  });
 }
