@@ -7,10 +7,10 @@ import { leftovers, leftoversSince } from '../../support/leftovers.js';
 
 /** Warms up for some seconds, then a random number decides, and some seconds later the result is there. */
 const PROGRAM = `
-i=0; while [ $i -lt 20 ]; do sleep 0.2; i=$((i+1)); done
+sleep 4
 n=$(od -An -N1 -tu1 /dev/urandom)
 echo "the number is drawn" >/dev/kmsg
-i=0; while [ $i -lt 20 ]; do sleep 0.2; i=$((i+1)); done
+sleep 3
 [ $((n % 3)) = 0 ] && echo bad >/run/result.new || echo good >/run/result.new
 mv /run/result.new /run/result
 `;
@@ -55,6 +55,7 @@ describe.runIf(process.env['QMPILOT_TEST_FULL'] === '1')('when, on Debian with r
     const result = await measureWhen(scenario, {
       run: out,
       forks: 2,
+      batch: 8,
       onEvent: (event) => {
         if (event.type === 'rise') console.log(`between ${event.from} and ${event.to} ms`);
       },

@@ -10,7 +10,7 @@ export interface CheckpointOptions {
   readonly every?: Duration | undefined;
   /** Of one attempt, at most; those in between are dropped then, so that the others cover all of it. Default 32. */
   readonly most?: number | undefined;
-  /** What those of one attempt may take together, in MiB of memory and disk. Default 512. */
+  /** What those of one attempt may take together, in MiB of memory and disk. Default 1024. */
   readonly mebibytes?: number | undefined;
   /** Number of failing attempts of the run whose checkpoints are kept, in its directory; more when several fail at the same time. Default 1. */
   readonly attempts?: number | undefined;
@@ -37,7 +37,7 @@ export const CHECKPOINTS = v.lazy((value) =>
 /** Completes checked options. @throws {USAGE} for a time below 100 ms */
 export function checkpointSettings(given: CheckpointsOption): CheckpointSettings {
   const options = typeof given === 'object' ? given : given === 'marks' ? {} : { every: given };
-  const { every, most = 32, mebibytes = 512, attempts = 1 } = options;
+  const { every, most = 32, mebibytes = 1024, attempts = 1 } = options;
   const everyMs = every === undefined ? undefined : parseDuration(every, 'checkpoints');
   if (everyMs !== undefined && everyMs < LEAST_MS)
     throw new QmpilotError('USAGE', `invalid checkpoints: ${everyMs} ms are less than ${LEAST_MS} ms`, {
