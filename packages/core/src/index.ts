@@ -58,16 +58,5 @@ export type { RunOptions } from './repro/run/run-options.js';
 export { defineScenario } from './repro/scenario.js';
 export type { AttemptContext, FailOptions, FromCheckpointContext, PrepareContext, Scenario } from './repro/scenario.js';
 export type { CheckpointOptions, CheckpointsOption } from './repro/checkpoints/checkpoint-options.js';
-export { measureWhen } from './repro/when/measure-when.js';
-export type { WhenEvent, WhenOptions } from './repro/when/when-options.js';
-export type { WhenPoint, WhenResult } from './run-files/when-file.js';
 export type { ScenarioFinding } from './repro/scenario-finding.js';
-export type {
-  AttemptRecord,
-  CheckpointRecord,
-  FailureCount,
-  KeptCheckpoints,
-  Outcome,
-  RunEvent,
-  RunSummary,
-} from './run-files/attempt-record.js';
+export type { AttemptRecord, FailureCount, Outcome, RunEvent, RunSummary } from './run-files/attempt-record.js';

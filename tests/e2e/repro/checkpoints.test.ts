@@ -3,15 +3,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import {
-  defineScenario,
-  direct,
-  measureWhen,
-  runScenario,
-  type AttemptRecord,
-  type Scenario,
-  type Vm,
-} from '@qmpilot/core';
+import { defineScenario, direct, runScenario, type AttemptRecord, type Scenario, type Vm } from '@qmpilot/core';
+import { measureWhen } from '@qmpilot/core/report';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { isRoot, mountSmall, unmount } from '../../support/host-tools.js';
 import { leftovers, leftoversSince } from '../../support/leftovers.js';

@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { debian, defineScenario, measureWhen, runScenario, type AttemptContext, type Vm } from '@qmpilot/core';
+import { debian, defineScenario, runScenario, type AttemptContext, type Vm } from '@qmpilot/core';
+import { measureWhen } from '@qmpilot/core/report';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { leftovers, leftoversSince } from '../../support/leftovers.js';
 

@@ -1,4 +1,4 @@
-import type { WhenEvent } from '@qmpilot/core';
+import type { WhenEvent } from '@qmpilot/core/report';
 import { renderWhenEvent } from '../render/when-event.js';
 import type { DisplayKind } from './display-kind.js';
 import { EventDisplay } from './event-display.js';

@@ -1,4 +1,4 @@
-import type { WhenEvent } from '@qmpilot/core';
+import type { WhenEvent } from '@qmpilot/core/report';
 import { shortMs } from './text/durations.js';
 import { visible } from './text/visible.js';
 

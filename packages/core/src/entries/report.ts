@@ -1,5 +1,5 @@
 /**
- * Reads run directories, compares runs, and writes reports as HTML, Markdown, text, JSON and JUnit XML.
+ * Reads run directories, compares runs, finds when a failure was decided, and writes reports as HTML, Markdown, text, JSON and JUnit XML.
  * @module
  */
 export { analyze } from '../report/analysis/analysis.js';
@@ -18,8 +18,20 @@ export { readRuns } from '../repro/reports/read-run.js';
 export type { ReadRunOptions } from '../repro/reports/read-run.js';
 export { shardFromEnvironment } from '../repro/run/shard-from-environment.js';
 export { reportJUnit } from '../repro/reports/report-junit.js';
+export { measureWhen } from '../repro/when/measure-when.js';
+export type { WhenFork } from '../repro/when/when-journal.js';
+export type { WhenEvent, WhenOptions } from '../repro/when/when-options.js';
+export type { WhenPoint, WhenResult } from '../run-files/when-file.js';
 export { writeReport } from '../repro/reports/write-report.js';
-export type { AttemptRecord, FailureCount, Outcome, RunEvent, RunSummary } from '../run-files/attempt-record.js';
+export type {
+  AttemptRecord,
+  CheckpointRecord,
+  FailureCount,
+  KeptCheckpoints,
+  Outcome,
+  RunEvent,
+  RunSummary,
+} from '../run-files/attempt-record.js';
 export { parseAttempts } from '../run-files/attempts-file.js';
 export type { AttemptsFile } from '../run-files/attempts-file.js';
 export { readRunFile } from '../run-files/journal.js';

@@ -1,4 +1,4 @@
-import { measureWhen, type WhenEvent, type WhenResult } from '@qmpilot/core';
+import type { WhenEvent, WhenResult } from '@qmpilot/core/report';
 import { InvalidArgumentError, type Command } from 'commander';
 import { probability, wholeNumber } from '../../arguments.js';
 import { EXIT } from '../../exit-codes.js';
@@ -58,7 +58,7 @@ function attemptNumber(text: string): number {
 }
 
 async function run(dir: string, attempt: number | undefined, options: WhenCommandOptions): Promise<WhenResult> {
-  const { readRunFile, renderWhen } = await import('@qmpilot/core/report');
+  const { measureWhen, readRunFile, renderWhen } = await import('@qmpilot/core/report');
   const file = options.scenario ?? (await scenarioOf(dir, readRunFile));
   const [{ loadScenario }, { whenDisplay }] = await Promise.all([
     import('../../load-scenario.js'),
