@@ -36,4 +36,4 @@ export { parseAttempts } from '../run-files/attempts-file.js';
 export type { AttemptsFile } from '../run-files/attempts-file.js';
 export { readRunFile } from '../run-files/journal.js';
 export { parseRunFile, parseShard } from '../run-files/run-file.js';
-export type { RunEnvironment, RunFile, RunSession, Shard } from '../run-files/run-file.js';
+export type { CheckpointSettings, RunEnvironment, RunFile, RunSession, Shard } from '../run-files/run-file.js';

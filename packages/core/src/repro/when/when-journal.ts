@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { QmpilotError } from '../../errors.js';
 import { AttemptFiles } from '../../run-files/attempt-files.js';
+import type { Outcome } from '../../run-files/attempt-record.js';
 import { parseJson, parseJsonLines } from '../../run-files/salvage.js';
 import { WHEN_FILE, type WhenResult } from '../../run-files/when-file.js';
 import { appendLine, cannotWrite, replaceFile } from '../../run-files/write.js';
@@ -29,7 +30,24 @@ const FORK_SCHEMA = v.object({
 });
 
 /** One finished fork: a line of forks.jsonl. */
-export type WhenFork = v.InferOutput<typeof FORK_SCHEMA>;
+export interface WhenFork {
+  readonly v: 1;
+  readonly type: 'fork';
+  /** Number of the checkpoint that it started from. */
+  readonly checkpoint: number;
+  /** Its number among the forks of that checkpoint, from 0. */
+  readonly ordinal: number;
+  readonly outcome: Outcome;
+  readonly ms: number;
+  readonly seed: number;
+  /** Until the first finding of severity `error`, in ms since the fork began. */
+  readonly timeToFailureMs?: number;
+  /** Signature and title of that finding. */
+  readonly signature?: string;
+  readonly title?: string;
+  /** Why it has no verdict, or with which the scenario ended it. */
+  readonly reason?: string;
+}
 
 /** What all forks of a journal have in common. */
 export interface WhenAbout {
