@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,6 +40,19 @@ async function end(child: ChildProcess): Promise<void> {
 
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await pause(10);
+}
+
+/** Connects as soon as somebody listens: the socket has its name a moment before. */
+async function connected(path: string): Promise<Socket> {
+  for (;;) {
+    const socket = createConnection({ path });
+    try {
+      await once(socket, 'connect');
+      return socket;
+    } catch {
+      await pause(10);
+    }
+  }
 }
 
 describe('a real guest agent', () => {
@@ -114,9 +127,7 @@ describe('a real guest agent', () => {
 
   it('ends what a host before it left unfinished', async () => {
     startAgent(path());
-    await until(() => existsSync(path()));
-    const socket = createConnection({ path: path() });
-    await once(socket, 'connect');
+    const socket = await connected(path());
     socket.write('{"execute": "guest-sync", "arguments": {"id": "');
     await using agent = GuestAgent.fromStream(socket);
     expect(await agent.execute('guest-sync', { id: 7 })).toBe(7);
