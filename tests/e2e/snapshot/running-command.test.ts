@@ -43,6 +43,31 @@ it('a command that runs when a snapshot is taken goes on in its forks, whose com
   expect((await running).stdout).toBe(seen);
 });
 
+it('commands of a fork use another kind of shell when commands ran on all consoles, and shells that ran nothing are no obstacle', async () => {
+  const idle = await Promise.all([vm.openShell(), vm.openShell()]);
+  await vm.snapshot('idle');
+  await using free = await vm.fork('idle');
+  const opened = await Promise.all([free.openShell({ via: 'console' }), free.openShell({ via: 'console' })]);
+  for (const shell of opened) expect((await shell.exec('echo here')).stdout).toBe('here\n');
+
+  const names = ['one', 'two', 'three'];
+  const command = (name: string) => `mkfifo /run/${name}; touch /run/waits-${name}; read -r _ < /run/${name}`;
+  const running = [vm, ...idle].map((shell, at) => shell.exec(command(names[at] ?? '')));
+  for (const name of names) await vm.waitForFile(`/run/waits-${name}`, { timeout: '30s' });
+  await vm.snapshot('busy');
+  await using fork = await vm.fork('busy');
+  await expect(fork.exec('true', { via: 'console' })).rejects.toMatchObject({
+    code: 'SHELL_LOST',
+    message: expect.stringContaining('a command that ran when the snapshot was taken has the console'),
+  });
+  await expect(fork.bestShell({ via: 'console' })).rejects.toMatchObject({ code: 'SHELL_LOST' });
+  expect(await fork.exec('echo here')).toMatchObject({ via: 'guest-agent', stdout: 'here\n' });
+
+  await vm.exec(`for name in ${names.join(' ')}; do echo > /run/$name; done`, { via: 'guest-agent' });
+  await Promise.all(running);
+  for (const shell of idle) shell.close();
+});
+
 it('snapshots of forks that are saved together share one file of RAM', async () => {
   const shared = new Map<string, string>();
   await vm.exec('echo one > /run/number; echo one > /root/number');

@@ -1,11 +1,13 @@
 import type { ConsoleShell } from '../../shell/console-shell/console-shell.js';
 import { awaitWithin } from '../../util/async/deadline.js';
+import { consoleReserved } from './shell-errors.js';
 
 /** Short commands at the same time take turns; only for a longer wait another bash is started in the guest. */
 const OPEN_AFTER_MS = 100;
 
 interface Waiter {
   readonly give: (shell: ConsoleShell) => void;
+  readonly refuse: (error: unknown) => void;
 }
 
 /**
@@ -20,7 +22,7 @@ export class ConsolePool {
   readonly #leased = new Set<ConsoleShell>();
   readonly #watched = new Set<ConsoleShell>();
   readonly #waiting = new Set<Waiter>();
-  #opening = false;
+  #opening: Promise<boolean> | undefined;
   #isReserved = false;
 
   /**
@@ -40,6 +42,7 @@ export class ConsolePool {
   /**
    * Runs `task` with a shell that runs nothing else at that time, in the order of the calls.
    * @throws {TIMEOUT} {ABORTED} when `signal` fires while all are busy; the error names what they run
+   * @throws {SHELL_LOST} when the main one is reserved, and there is no other
    */
   async use<T>(label: string, signal: AbortSignal | undefined, task: (shell: ConsoleShell) => Promise<T>): Promise<T> {
     const shell = await this.#lease(label, signal);
@@ -51,9 +54,17 @@ export class ConsolePool {
     }
   }
 
-  /** The shell that a command would get now, or would wait for; undefined when the main one is reserved and another has to be opened. */
-  get next(): ConsoleShell | undefined {
-    return this.#free() ?? (this.#isReserved ? undefined : this.#main);
+  /**
+   * The shell that a command would get now, or would wait for. When the main one is reserved, another is opened.
+   * @throws {SHELL_LOST} when it is reserved, and there is no other
+   */
+  async next(): Promise<ConsoleShell> {
+    const free = this.#free();
+    if (free || !this.#isReserved) return free ?? this.#main;
+    if (this.#spares.size === 0) await this.#addSpare();
+    const [spare] = this.#spares;
+    if (spare) return spare;
+    throw consoleReserved();
   }
 
   /** Uses the main shell for nothing more: a command that was not started here runs on its console. */
@@ -67,9 +78,9 @@ export class ConsolePool {
     return !this.#isFree(this.#main);
   }
 
-  /** Whether this is a shell of the pool that runs nothing. */
-  isIdleSpare(shell: object): boolean {
-    return [...this.#spares].some((spare) => spare === shell && this.#isFree(spare));
+  /** Whether a command was given this shell, and may not have begun on it. */
+  isLeased(shell: ConsoleShell): boolean {
+    return this.#leased.has(shell);
   }
 
   /** Removes an idle spare shell from the pool and returns it. */
@@ -93,8 +104,8 @@ export class ConsolePool {
         }),
       },
       { signal },
-      (resolve) => {
-        const waiter: Waiter = { give: resolve };
+      (resolve, reject) => {
+        const waiter: Waiter = { give: resolve, refuse: reject };
         this.#waiting.add(waiter);
         const timer = setTimeout(() => void this.#openSpare(), OPEN_AFTER_MS);
         this.#watch();
@@ -132,13 +143,25 @@ export class ConsolePool {
 
   async #openSpare(): Promise<void> {
     if (this.#opening || this.#waiting.size === 0) return;
-    this.#opening = true;
-    const shell = await this.#open().catch(() => undefined);
-    this.#opening = false;
-    if (!shell) return;
-    this.#spares.add(shell);
-    this.#offer();
-    void this.#openSpare();
+    if (await this.#addSpare()) {
+      this.#offer();
+      void this.#openSpare();
+    } else if (this.#isReserved && this.#spares.size === 0) {
+      // No shell will be free: the command on the main console is not ours.
+      for (const { refuse } of this.#waiting) refuse(consoleReserved());
+    }
+  }
+
+  /** @returns whether there was a console for another shell */
+  #addSpare(): Promise<boolean> {
+    this.#opening ??= this.#open()
+      .catch(() => undefined)
+      .then((shell) => {
+        this.#opening = undefined;
+        if (shell) this.#spares.add(shell);
+        return shell !== undefined;
+      });
+    return this.#opening;
   }
 
   #free(): ConsoleShell | undefined {

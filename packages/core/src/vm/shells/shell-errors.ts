@@ -12,6 +12,13 @@ export function allLost(guest: string, failures: readonly QmpilotError[]): Qmpil
   });
 }
 
+/** The error when the console of the guest's shell runs a command that was started in another VM, and no other console is left. */
+export function consoleReserved(): QmpilotError {
+  return new QmpilotError('SHELL_LOST', 'a command that ran when the snapshot was taken has the console', {
+    hint: 'take the snapshot when no command runs, or give the guest spare consoles or a guest agent',
+  });
+}
+
 /** The error when a guest has no shell, or none of this kind. */
 export function noShell(guest: string, via?: ShellKind): QmpilotError {
   const which = via === undefined ? 'no shell that commands could run in' : `no shell of the kind ${via}`;

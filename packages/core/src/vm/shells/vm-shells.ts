@@ -136,10 +136,7 @@ export class VmShells {
     return withinLimit({ ...options, awaited: 'a shell of the guest' }, async (signal) => {
       for (const [index, choice] of shells.entries()) {
         try {
-          const shell =
-            choice === this.#slot.shell && this.#pool
-              ? (this.#pool.next ?? (await this.open({ via: 'console', signal })))
-              : choice;
+          const shell = choice === this.#slot.shell && this.#pool ? await this.#pool.next() : choice;
           await this.#answering(shell, { signal });
           return shell;
         } catch (error) {
@@ -220,11 +217,11 @@ export class VmShells {
     return name;
   }
 
-  /** The consoles on which commands run, or that belong to somebody. */
+  /** The consoles on which commands or processes run. */
   get occupied(): OccupiedConsoles {
-    const spares = [...this.#opened].flatMap(([opened, name]) =>
-      name === undefined || this.#pool?.isIdleSpare(opened) ? [] : [name],
-    );
+    const isIdle = (opened: object) =>
+      opened instanceof ConsoleShell && opened.isFree && this.#pool?.isLeased(opened) !== true;
+    const spares = [...this.#opened].flatMap(([opened, name]) => (name === undefined || isIdle(opened) ? [] : [name]));
     return { shell: this.#pool?.isMainOccupied === true, spares };
   }
 
