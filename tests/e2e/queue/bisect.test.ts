@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BisectResult } from '@qmpilot/core/bisect';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
@@ -38,6 +38,17 @@ it('makes the attempts of a bisection on the workers of a queue, each with its b
     culprits: [{ commit: culprit }],
     signature: 'the program failed',
   });
+});
+
+it('builds nothing when there is no queue', async () => {
+  const { url } = runs.redis;
+  const refused = runs.qmpilot(
+    ...['bisect', runs.scenario('installed'), '--repo', repository.path, '--good', 'main~2', '--bad', 'main'],
+    ...['--build', `touch ${join(runs.dir, 'built')}`, '--out', 'refused', '--queue', url.replace(/\d+$/, '1')],
+  );
+  expect(await refused.ended, refused.text()).toBe(125);
+  expect(refused.text()).toContain('cannot connect to the queue at redis://127.0.0.1:1: connection refused');
+  expect(existsSync(join(runs.dir, 'built'))).toBe(false);
 });
 
 it('says that a worker does not find the build', async () => {

@@ -102,6 +102,7 @@ async function run(given: string | undefined, options: BisectCommandOptions): Pr
     import('@qmpilot/core/bisect'),
     import('../../progress/bisect-display.js'),
   ]);
+  const queue = await queueOf(options, source);
   const display = bisectDisplay(displayKind(options.quiet === true));
   const show = (event: BisectEvent) => {
     display.show(event);
@@ -129,7 +130,7 @@ async function run(given: string | undefined, options: BisectCommandOptions): Pr
           maxTime: options.maxTime,
           maxEndAttempts: options.maxEndAttempts,
           forks: options.forks,
-          queue: queueOf(options, source),
+          queue,
           ...(options.buildAhead === false && { buildAhead: false }),
           dir: options.out,
           resume: options.resume,
@@ -147,16 +148,16 @@ async function run(given: string | undefined, options: BisectCommandOptions): Pr
   return result.state === 'confirmed' ? EXIT.fine : EXIT.cannotTell;
 }
 
-/** Opens the queue for each series of attempts. */
-function queueOf({ queue: url, kernel: file }: BisectCommandOptions, source: { file: string; sha256: string }) {
+/** Returns what opens the queue for each series of attempts. Opens it once before, as the first build may take long. */
+async function queueOf({ queue: url, kernel: file }: BisectCommandOptions, source: { file: string; sha256: string }) {
   if (url === undefined) return undefined;
-  return async ({ build, install, kernel }: BisectSubject) => {
-    const { openQueue } = await import('@qmpilot/core/queue');
+  const { openQueue } = await import('@qmpilot/core/queue');
+  const known = { url, scenario: source.file, source: source.sha256 };
+  await (await openQueue(known)).close();
+  return ({ build, install, kernel }: BisectSubject) => {
     const { dir, commit } = build;
     return openQueue({
-      url,
-      scenario: source.file,
-      source: source.sha256,
+      ...known,
       kernel: file === undefined ? kernel : join(dir, file),
       build: { dir, commit, install },
     });
