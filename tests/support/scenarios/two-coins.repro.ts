@@ -1,6 +1,6 @@
-import { defineScenario, direct, type AttemptContext, type Vm } from '@qmpilot/core';
+import { defineScenario, type AttemptContext, type Vm } from '@qmpilot/core';
+import queued from './queued.repro.js';
 
-const { TINY_KERNEL: kernel = '', TINY_INITRD: initrd = '' } = process.env;
 const MARKS = ['before the coins', 'after coin 1', 'after coin 2'];
 
 /** Has the guest throw the coins that are not thrown yet; both heads is a failure. The same seed gives the same coins. */
@@ -17,15 +17,7 @@ async function throwCoins(vm: Vm, { seed, signal, fail, checkpoint }: AttemptCon
 
 export default defineScenario({
   name: 'two-coins',
-  guest: direct({
-    name: 'tiny',
-    kernel,
-    initrd,
-    append: 'console=ttyS0 quiet',
-    cpus: 1,
-    memoryMiB: 128,
-    login: { prompt: /tiny# $/ },
-  }),
+  guest: queued.guest,
   async prepare(vm) {
     const side = '$(printf %s "$2:$1" | busybox sha256sum)';
     await vm.console.type(

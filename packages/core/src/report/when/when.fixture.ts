@@ -1,7 +1,8 @@
 import type { WhenPoint, WhenResult } from '../../run-files/when-file.js';
 import { wilsonInterval } from '../../statistics/wilson.js';
 
-function point(
+/** A point of a curve. */
+export function point(
   place: WhenPoint['place'],
   at: number,
   failures: number,

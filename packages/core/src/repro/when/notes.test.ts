@@ -1,17 +1,9 @@
 import { expect, it } from 'vitest';
+import { point } from '../../report/when/when.fixture.js';
 import type { WhenPoint } from '../../run-files/when-file.js';
 import { notesOn } from './notes.js';
 import type { WhenFork } from './when-journal.js';
 
-const point = (place: WhenPoint['place'], at: number, failures: number, attempts: number): WhenPoint => ({
-  place,
-  at,
-  failures,
-  attempts,
-  inconclusive: 0,
-  probability: attempts > 0 ? failures / attempts : null,
-  interval: null,
-});
 const fork = (more: Partial<WhenFork>): WhenFork => ({
   v: 1,
   type: 'fork',
