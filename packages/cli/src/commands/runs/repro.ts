@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { type AttemptQueue, QmpilotError, runScenario, type RunSummary } from '@qmpilot/core';
+import { QmpilotError, runScenario, type RunSummary } from '@qmpilot/core';
 import { onGuest, onKernel } from '@qmpilot/core/internal';
 import type { Shard } from '@qmpilot/core/report';
 import type { Command } from 'commander';
@@ -20,8 +20,9 @@ import { renderJson } from '../../render/json.js';
 import { renderSummary } from '../../render/summary.js';
 import { unlessUncaught } from '../../uncaught.js';
 import { runMatrix } from './kernel-matrix.js';
+import { openQueueOf, type QueueCommandOptions } from './queue.js';
 
-export interface ReproOptions {
+export interface ReproOptions extends QueueCommandOptions {
   readonly attempts?: number;
   readonly forks?: number;
   readonly timeout?: number;
@@ -35,9 +36,6 @@ export interface ReproOptions {
   readonly shard?: Shard | 'auto';
   readonly shards?: number;
   readonly seed?: number;
-  readonly queue?: string;
-  readonly evidence?: string;
-  readonly lease?: number;
   readonly guest?: string;
   readonly kernel?: readonly string[];
   readonly json?: boolean;
@@ -137,7 +135,7 @@ async function run(file: string, options: ReproOptions, github: boolean): Promis
   const [kernel] = options.kernel ?? [];
   const scenario = kernel === undefined ? onItsGuest : onKernel(onItsGuest, kernel);
   const { githubAnnotations, guardedCommands } = await import('../../render/github.js');
-  const queue = await openQueueOf(file, options, kernel);
+  const queue = await openQueueOf('repro', options, { scenario: file, guest: options.guest, kernel });
   const guard = github ? guardedCommands() : undefined;
   process.stderr.write(guard?.begin ?? '');
   const { runDisplay } = await import('../../progress/run-display.js');
@@ -179,21 +177,6 @@ async function run(file: string, options: ReproOptions, github: boolean): Promis
     display.close();
     await queue?.close();
   }
-}
-
-async function openQueueOf(
-  scenario: string,
-  { queue: url, evidence, lease, guest }: ReproOptions,
-  kernel: string | undefined,
-): Promise<AttemptQueue | undefined> {
-  if (url !== undefined) {
-    const { openQueue } = await import('@qmpilot/core/queue');
-    return openQueue({ url, scenario, guest, kernel, evidence, lease });
-  }
-  if (evidence === undefined && lease === undefined) return undefined;
-  throw new QmpilotError('USAGE', `repro: ${evidence === undefined ? '--lease' : '--evidence'} is for --queue`, {
-    hint: 'name the queue as well: --queue redis://HOST:PORT',
-  });
 }
 
 async function shardOf({ shard, shards }: ReproOptions): Promise<Shard | undefined> {

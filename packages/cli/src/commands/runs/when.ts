@@ -1,14 +1,15 @@
 import type { WhenEvent, WhenResult } from '@qmpilot/core/report';
 import { InvalidArgumentError, type Command } from 'commander';
-import { probability, wholeNumber } from '../../arguments.js';
+import { duration, probability, wholeNumber } from '../../arguments.js';
 import { EXIT } from '../../exit-codes.js';
 import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
 import { displayKind } from '../../progress/display-kind.js';
 import { jsonLine, renderJson } from '../../render/json.js';
 import { unlessUncaught } from '../../uncaught.js';
+import { openQueueOf, type QueueCommandOptions } from './queue.js';
 
-interface WhenCommandOptions {
+interface WhenCommandOptions extends QueueCommandOptions {
   readonly scenario?: string;
   readonly forks?: number;
   readonly maxForks?: number;
@@ -23,6 +24,9 @@ interface WhenCommandOptions {
 const HELP = `
 The run has to be made with repro --checkpoints. Forks of a checkpoint get random numbers and a clock of their own; what ran in the
 guest goes on in them. They are judged by fromCheckpoint of the scenario; without it, by its detectors.
+
+With --queue, the forks are made by qmpilot worker on any number of machines. The run directory has to be in a directory that all of them
+share at the same path, and so has the cache of images, which checkpoints of guests with disks refer to; QEMU has to be the same everywhere.
 
 The same command goes on with a search that was interrupted: finished forks are in the folder of the attempt.
 
@@ -40,6 +44,13 @@ export function registerWhen(program: Command): void {
     .option('--forks <n>', 'VMs in parallel (default: as many as CPUs and memory allow)', wholeNumber)
     .option('--max-forks <n>', 'stop after this many forks (default: 300)', wholeNumber)
     .option('--confidence <probability>', 'of the confirmation (default: 95%)', probability)
+    .option('--queue <url>', 'let qmpilot worker on other machines make the forks: redis://HOST:PORT')
+    .option('--evidence <dir>', 'with --queue: a directory that all machines share, for the files of forks')
+    .option(
+      '--lease <time>',
+      'with --queue: when a worker is silent for so long, others make its forks (default: 30s)',
+      duration,
+    )
     .option('--keep <dir>', 'save the checkpoint before the rise, for boot --from')
     .option('--fresh', 'begin again, without the forks that were made before')
     .option('--accept-changes', 'go on although the scenario has changed since')
@@ -65,6 +76,7 @@ async function run(dir: string, attempt: number | undefined, options: WhenComman
     import('../../progress/when-display.js'),
   ]);
   const { scenario, source } = await loadScenario(file);
+  const queue = await openQueueOf('when', options, { scenario: file, source: source.sha256 });
   const display = whenDisplay(displayKind(options.quiet === true));
   const json = options.json === true;
   const show = (event: WhenEvent) => {
@@ -86,6 +98,7 @@ async function run(dir: string, attempt: number | undefined, options: WhenComman
             fresh: options.fresh,
             acceptChanges: options.acceptChanges,
             source,
+            queue,
             signal: AbortSignal.any([interrupted, uncaught]),
             onEvent: show,
           }),
@@ -97,6 +110,7 @@ async function run(dir: string, attempt: number | undefined, options: WhenComman
     return result;
   } finally {
     display.close();
+    await queue?.close();
   }
 }
 

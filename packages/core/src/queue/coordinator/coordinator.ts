@@ -73,8 +73,9 @@ export class Coordinator {
       await this.#publish();
       await this.#listen();
       await this.#beat();
-      for (let nextSweep = monotonicMs() + SWEEP_MS; !this.#jobs.isDone;) {
+      for (let nextSweep = monotonicMs() + SWEEP_MS; ;) {
         await this.#jobs.fill(this.#workers.forks);
+        if (this.#jobs.isDone) return true;
         if (!(await this.#take(await this.#receive(RECEIVE_S)))) return false;
         signal?.throwIfAborted();
         if (this.#failure) throw this.#failure.error;
@@ -82,7 +83,6 @@ export class Coordinator {
         if (!(await this.#sweep())) return false;
         nextSweep = monotonicMs() + SWEEP_MS;
       }
-      return true;
     } finally {
       clearInterval(timer);
       await Promise.race([this.#cleanUp(), sleep(CLEANUP_MS)]);

@@ -27,7 +27,8 @@ export class JobWindow {
   readonly #queue: Queue;
   /** When each attempt in the queue was added. */
   readonly #open = new Map<number, number>();
-  #next = 0;
+  /** No attempt was left when none was in the queue. */
+  #isDone = false;
 
   constructor(parts: WindowParts) {
     this.#parts = parts;
@@ -40,8 +41,9 @@ export class JobWindow {
     this.#queue.on('error', () => {});
   }
 
+  /** Whether all attempts were made; known after `fill`. */
   get isDone(): boolean {
-    return this.#open.size === 0 && this.#next >= this.#parts.attempts.indices.length;
+    return this.#isDone;
   }
 
   get size(): number {
@@ -62,9 +64,8 @@ export class JobWindow {
     const limit = Math.min(MAX_JOBS, Math.max(MIN_JOBS, JOBS_A_FORK * forks));
     // Not one at a time: adding many costs as much as adding one.
     if (this.#open.size > limit * 0.75) return;
-    const { indices } = this.#parts.attempts;
-    const added = indices.slice(this.#next, this.#next + limit - this.#open.size);
-    this.#next += added.length;
+    const added = this.#parts.attempts.take(limit - this.#open.size);
+    this.#isDone = this.#open.size === 0 && added.length === 0;
     await this.#add(added);
   }
 

@@ -33,7 +33,7 @@ export async function openQueue(options: QueueOptions): Promise<AttemptQueue> {
   return {
     async makeAttempts(attempts) {
       tell = (message) => attempts.tell({ type: 'progress', message });
-      const { run, fresh, guestKey, dumped } = attempts;
+      const { run, fresh, guestKey, dumped, checkpoints } = attempts;
       if ((options.source ?? run.source?.sha256 ?? bundle.source) !== bundle.source)
         throw new QmpilotError('USAGE', `the scenario ${options.scenario} has changed since this run began`, {
           hint: 'start the run again',
@@ -54,6 +54,7 @@ export async function openQueue(options: QueueOptions): Promise<AttemptQueue> {
         ...(guest !== undefined && { guest }),
         ...(kernel !== undefined && { kernel }),
         ...(build !== undefined && { build }),
+        ...(checkpoints && { checkpoints }),
         timeoutMs: run.timeoutMs,
         leaseMs,
         fresh,

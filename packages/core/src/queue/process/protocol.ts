@@ -9,6 +9,7 @@ export interface OpenRequest {
   readonly guest?: string | undefined;
   readonly kernel?: string | undefined;
   readonly build?: Manifest['build'];
+  readonly checkpoints?: Manifest['checkpoints'];
   readonly source: string;
   readonly fresh: boolean;
   readonly timeoutMs: number;

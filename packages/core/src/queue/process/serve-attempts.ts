@@ -3,12 +3,15 @@ import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import { withInstallation } from '../../repro/installation.js';
 import { AttemptMaker } from '../../repro/run/attempt-maker.js';
-import type { PreparedGuest } from '../../repro/run/attempt-queue.js';
+import type { CheckpointedRun, PreparedGuest } from '../../repro/run/attempt-queue.js';
 import { onGuest, onKernel, type Scenario } from '../../repro/scenario.js';
+import { ForkMaker } from '../../repro/when/fork-maker.js';
+import { readWhenInput } from '../../repro/when/when-input.js';
 import { AttemptFiles } from '../../run-files/attempt-files.js';
 import type { RunEvent } from '../../run-files/attempt-record.js';
 import { deferred, type Deferred } from '../../util/async/deferred.js';
 import { removeDirectory } from '../../util/files/remove-directory.js';
+import { monotonicMs } from '../../util/time/clock.js';
 import { packEvidence } from '../store/evidence.js';
 import { toSentError } from '../store/sent-error.js';
 import type { FromProcess, OpenRequest, ToProcess } from './protocol.js';
@@ -42,6 +45,9 @@ export function serveAttempts(load: (file: string) => Promise<Scenario>): void {
   process.on('unhandledRejection', uncaught('unhandled promise rejection'));
 }
 
+/** Makes attempts, from a prepared guest or from checkpoints. */
+type Maker = Pick<AttemptMaker, 'forks' | 'make' | 'close'>;
+
 class AttemptServer {
   readonly #load: (file: string) => Promise<Scenario>;
   readonly #ended = new AbortController();
@@ -50,7 +56,7 @@ class AttemptServer {
   /** The slot in which an attempt runs: events name the attempt. */
   readonly #slots = new Map<number, number>();
   #request: OpenRequest | undefined;
-  #maker: Promise<AttemptMaker> | undefined;
+  #maker: Promise<Maker> | undefined;
 
   constructor(load: (file: string) => Promise<Scenario>) {
     this.#load = load;
@@ -91,9 +97,10 @@ class AttemptServer {
     process.exit(0);
   }
 
-  async #open(request: OpenRequest): Promise<AttemptMaker> {
-    const { kernel, forks, fresh, source, scratch } = request;
+  async #open(request: OpenRequest): Promise<Maker> {
+    const { kernel, forks, fresh, source, scratch, checkpoints } = request;
     const given = await this.#loadScenario(request);
+    if (checkpoints) return this.#openCheckpoints(given, checkpoints, forks);
     const scenario = kernel === undefined ? given : onKernel(given, kernel);
     let prepared: PreparedGuest | undefined;
     const maker = await AttemptMaker.open(scenario, {
@@ -110,6 +117,32 @@ class AttemptServer {
       onPrepared: ({ vm, prepared: how }) => void (prepared = { facts: vm.facts, prepared: how }),
     });
     if (prepared) send({ type: 'ready', forks: maker.forks, guest: prepared });
+    return maker;
+  }
+
+  /** Makes forks of the checkpoints of an attempt, whose run is in a directory that all machines share. */
+  async #openCheckpoints(
+    scenario: Scenario,
+    { dir, attempt }: CheckpointedRun,
+    forks: number | undefined,
+  ): Promise<Maker> {
+    if (!(await stat(dir).catch(() => undefined))?.isDirectory())
+      throw new QmpilotError('USAGE', `cannot find the run directory ${dir} on this machine`, {
+        hint: 'make the run in a directory that all machines share at the same path: repro --checkpoints 2s --out DIR',
+      });
+    const begun = monotonicMs();
+    const input = await readWhenInput(dir, attempt);
+    const { facts } = input.run;
+    if (!facts) throw new QmpilotError('USAGE', `run.json of ${dir} does not say what its guest is`);
+    const maker = new ForkMaker(scenario, input, { forks, todo: Number.POSITIVE_INFINITY });
+    try {
+      await maker.check();
+    } catch (error) {
+      await maker.close();
+      throw error;
+    }
+    const prepared = { ms: monotonicMs() - begun, snapshotMs: 0, from: 'cache' as const };
+    send({ type: 'ready', forks: maker.forks, guest: { facts, prepared } });
     return maker;
   }
 

@@ -15,6 +15,8 @@ const MANIFEST = v.strictObject({
   guest: v.optional(v.string()),
   kernel: v.optional(v.string()),
   build: v.optional(v.strictObject({ dir: v.string(), commit: v.string(), install: v.optional(v.string()) })),
+  /** The attempts are forks of the checkpoints of a failing attempt of the run in `dir`. */
+  checkpoints: v.optional(v.strictObject({ dir: v.string(), attempt: v.number() })),
   timeoutMs: v.number(),
   /** An attempt whose worker is silent for so long is made by another one. */
   leaseMs: v.number(),

@@ -140,6 +140,7 @@ class ServedRun {
         guest: manifest.guest,
         kernel: manifest.kernel,
         build: manifest.build,
+        checkpoints: manifest.checkpoints,
         source: manifest.source,
         fresh: manifest.fresh,
         timeoutMs: manifest.timeoutMs,

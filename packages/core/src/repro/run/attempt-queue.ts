@@ -1,15 +1,27 @@
+import * as v from 'valibot';
+import { QmpilotError } from '../../errors.js';
 import type { AttemptRecord, RunEvent } from '../../run-files/attempt-record.js';
 import type { RunFile } from '../../run-files/run-file.js';
+import { isObject } from '../../util/validation/is-object.js';
 import type { PreparedVm } from '../vms/prepared-vm.js';
 
 /** What a prepared guest is, and how long it took. */
 export type PreparedGuest = Pick<PreparedVm, 'prepared'> & Pick<PreparedVm['vm'], 'facts'>;
 
+/** An attempt of a run whose directory all machines share. */
+export interface CheckpointedRun {
+  readonly dir: string;
+  readonly attempt: number;
+}
+
 /** The part of a run that a queue makes. */
 export interface QueuedAttempts {
   readonly run: RunFile;
-  /** The attempts to make, in order. */
-  readonly indices: readonly number[];
+  /**
+   * Returns the attempts to make next, at most `count`. None while others are under way: their results decide what comes next. None while
+   * no other is: all were made.
+   */
+  readonly take: (count: number) => readonly number[];
   /** The seed of an attempt. */
   readonly seedOf: (index: number) => number;
   /** The run has a dump of a guest's memory already. */
@@ -17,6 +29,8 @@ export interface QueuedAttempts {
   readonly fresh: boolean;
   /** Key of the guest that this run began with; attempts on another one are refused. */
   readonly guestKey: string | undefined;
+  /** The failing attempt whose checkpoints these attempts start from; default: they start from the prepared guest. */
+  readonly checkpoints?: CheckpointedRun | undefined;
   readonly signal: AbortSignal | undefined;
   readonly tell: (event: RunEvent) => void;
   /** Called with the first guest that a worker has prepared, and with others that differ in QEMU or accelerator. */
@@ -40,3 +54,21 @@ export interface AttemptQueue {
   /** Ends the connection. */
   close(): Promise<void>;
 }
+
+/** @throws {USAGE} for options that are the workers' when a queue makes the attempts */
+export function refuseWithQueue<Options extends object>(
+  options: Options,
+  ofWorkers: readonly (keyof Options & string)[],
+): void {
+  for (const name of ofWorkers)
+    if (options[name] !== undefined)
+      throw new QmpilotError('USAGE', `${name} cannot be given for a run with a queue`, {
+        hint: 'its workers make the attempts: give it to them',
+      });
+}
+
+/** Schema of the option `queue`. */
+export const QUEUE = v.custom<AttemptQueue>(
+  (value) => isObject(value) && 'makeAttempts' in value,
+  'expected what openQueue() returns',
+);

@@ -6,13 +6,12 @@ import type { RunEvent } from '../../run-files/attempt-record.js';
 import { isShard, type RunFile, type Shard } from '../../run-files/run-file.js';
 import { wallTime } from '../../util/time/clock.js';
 import { parseDuration, type Duration } from '../../util/time/duration.js';
-import { isObject } from '../../util/validation/is-object.js';
 import { DURATION, PATH, WAIT, wholeNumber } from '../../util/validation/schemas.js';
 import { validate } from '../../util/validation/validate.js';
 import type { boot } from '../../vm/start/boot.js';
 import { CHECKPOINTS, checkpointSettings, type CheckpointsOption } from '../checkpoints/checkpoint-options.js';
 import type { Scenario } from '../scenario.js';
-import type { AttemptQueue } from './attempt-queue.js';
+import { QUEUE, refuseWithQueue, type AttemptQueue } from './attempt-queue.js';
 import { readEnvironment } from './environment.js';
 import { seedOfText } from './seed.js';
 import type { StopOptions } from './stop-rule.js';
@@ -78,9 +77,7 @@ const OPTIONS = v.strictObject({
   source: v.optional(v.strictObject({ file: PATH, sha256: v.string() })),
   fresh: v.optional(v.boolean()),
   cacheDir: v.optional(PATH),
-  queue: v.optional(
-    v.custom<AttemptQueue>((value) => isObject(value) && 'makeAttempts' in value, 'expected what openQueue() returns'),
-  ),
+  queue: v.optional(QUEUE),
   boot: v.optional(v.function()),
 } satisfies Record<keyof RunOptions, v.GenericSchema>);
 
@@ -92,12 +89,7 @@ export function checkRunOptions(options: RunOptions): void {
     throw new QmpilotError('USAGE', 'checkpoints cannot be kept in a run with a queue', {
       hint: 'they are large and stay on the machine that made the attempt: run without a queue',
     });
-  for (const ofWorkers of ['forks', 'boot', 'cacheDir'] as const) {
-    if (options[ofWorkers] === undefined) continue;
-    throw new QmpilotError('USAGE', `${ofWorkers} cannot be given for a run with a queue`, {
-      hint: 'its workers make the attempts: give it to them',
-    });
-  }
+  refuseWithQueue(options, ['forks', 'boot', 'cacheDir']);
 }
 
 const DEFAULT_ATTEMPTS = 10;

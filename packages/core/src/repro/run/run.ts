@@ -172,9 +172,10 @@ class Run {
 
   #attemptsOf(queue: AttemptQueue, todo: readonly number[]): Promise<boolean> {
     const { run, records } = this.#journal;
+    let taken = 0;
     return queue.makeAttempts({
       run,
-      indices: todo,
+      take: (count) => todo.slice(taken, (taken += count)),
       seedOf: (index) => seedOf(run.seed, index),
       dumped: this.#dumped,
       fresh: this.#options.fresh === true,

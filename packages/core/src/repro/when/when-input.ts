@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import type { AttemptRecord, KeptCheckpoints } from '../../run-files/attempt-record.js';
 import { salvageAttempts } from '../../run-files/attempts-file.js';
-import { attemptFolder } from '../../run-files/checkpoint-paths.js';
+import { attemptFolder, CHECKPOINTS_FOLDER, checkpointFolder } from '../../run-files/checkpoint-paths.js';
 import { readRunFile } from '../../run-files/journal.js';
 import type { RunFile } from '../../run-files/run-file.js';
 import type { Count } from '../../statistics/count.js';
@@ -20,6 +20,8 @@ export interface WhenInput {
   /** The folder of the attempt. */
   readonly folder: string;
   readonly failure: { readonly title: string; readonly signature: string; readonly at: number };
+  /** The folder of a checkpoint. */
+  readonly pathOf: (number: number) => string;
 }
 
 /**
@@ -34,6 +36,7 @@ export async function readWhenInput(run: string, attempt: number | undefined): P
   const { checkpoints } = record;
   const [first] = record.findings.filter(({ severity }) => severity === 'error').toSorted((a, b) => a.at - b.at);
   if (!checkpoints || checkpoints.list.length === 0 || !first) throw new TypeError('unreachable');
+  const folder = join(dir, attemptFolder(record.index));
   return {
     dir,
     run: about,
@@ -43,7 +46,8 @@ export async function readWhenInput(run: string, attempt: number | undefined): P
       failures: attempts.filter(({ outcome }) => outcome === 'reproduced').length,
       attempts: attempts.filter(({ outcome }) => outcome !== 'inconclusive').length,
     },
-    folder: join(dir, attemptFolder(record.index)),
+    folder,
+    pathOf: (number) => join(folder, CHECKPOINTS_FOLDER, checkpointFolder(number)),
     failure: { title: first.title, signature: first.signature, at: record.timeToFailureMs ?? first.at },
   };
 }

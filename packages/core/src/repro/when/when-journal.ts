@@ -125,24 +125,26 @@ export class WhenJournal {
     this.#forks.push(fork);
   }
 
-  /** The folder and files of one fork; what one that did not finish left there goes. */
-  async begin(
-    { checkpoint, ordinal }: Pick<WhenFork, 'checkpoint' | 'ordinal'>,
-    now: () => number,
-    onFailure: (error: unknown) => void,
-  ): Promise<AttemptFiles> {
-    const path = join(
-      this.dir,
-      'forks',
-      `${String(checkpoint).padStart(3, '0')}-${String(ordinal + 1).padStart(3, '0')}`,
-    );
+  /** Returns the folder of one fork, empty. @throws {NO_SPACE} {IO} */
+  async folderOf({ checkpoint, ordinal }: Pick<WhenFork, 'checkpoint' | 'ordinal'>): Promise<string> {
+    const name = [checkpoint, ordinal + 1].map((number) => String(number).padStart(3, '0')).join('-');
+    const path = join(this.dir, 'forks', name);
     try {
       await rm(path, { recursive: true, force: true });
       await mkdir(path, { recursive: true, mode: 0o700 });
+      return path;
     } catch (cause) {
       throw cannotWrite(this.dir, cause);
     }
-    return new AttemptFiles(path, now, onFailure);
+  }
+
+  /** Opens the files of one fork; those of one that did not finish are removed. */
+  async begin(
+    fork: Pick<WhenFork, 'checkpoint' | 'ordinal'>,
+    now: () => number,
+    onFailure: (error: unknown) => void,
+  ): Promise<AttemptFiles> {
+    return new AttemptFiles(await this.folderOf(fork), now, onFailure);
   }
 
   async finish(result: WhenResult): Promise<void> {

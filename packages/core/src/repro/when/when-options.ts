@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import type { WhenResult } from '../../run-files/when-file.js';
 import { PATH, WAIT, wholeNumber } from '../../util/validation/schemas.js';
 import { validate } from '../../util/validation/validate.js';
+import { QUEUE, refuseWithQueue, type AttemptQueue } from '../run/attempt-queue.js';
 import type { WhenFork } from './when-journal.js';
 
 /** What `measureWhen` looks at, and how much it may spend. */
@@ -28,6 +29,8 @@ export interface WhenOptions {
   readonly source?: { readonly file: string; readonly sha256: string } | undefined;
   /** QEMU's binary; it has to be the one that made the run. Default `$QMPILOT_QEMU`, else `qemu-system-x86_64` on PATH. */
   readonly qemu?: string | undefined;
+  /** What `openQueue` of `@qmpilot/core/queue` returns: its workers make the forks. They find the checkpoints in `run`, at the same path. */
+  readonly queue?: AttemptQueue | undefined;
   /** Interrupts it: it rejects with ABORTED; finished forks are on disk, and the next call goes on with them. */
   readonly signal?: AbortSignal | undefined;
   /** Called for everything that happens; what it throws ends the search. */
@@ -77,6 +80,7 @@ const OPTIONS = v.strictObject({
   acceptChanges: v.optional(v.boolean()),
   source: v.optional(v.strictObject({ file: PATH, sha256: v.string() })),
   qemu: v.optional(PATH),
+  queue: v.optional(QUEUE),
   signal: WAIT.signal,
   onEvent: v.optional(v.function()),
 } satisfies Record<keyof WhenOptions, v.GenericSchema>);
@@ -84,4 +88,5 @@ const OPTIONS = v.strictObject({
 /** Checks the options of `measureWhen`. @throws {USAGE} */
 export function checkWhenOptions(options: WhenOptions): void {
   validate(OPTIONS, options, 'measureWhen: options');
+  if (options.queue) refuseWithQueue(options, ['forks', 'qemu']);
 }

@@ -1,25 +1,22 @@
 import { access } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { AbortedError, QmpilotError } from '../../errors.js';
-import { CHECKPOINTS_FOLDER, checkpointFolder } from '../../run-files/checkpoint-paths.js';
+import type { AttemptRecord } from '../../run-files/attempt-record.js';
 import { WHEN_FOLDER, type WhenResult } from '../../run-files/when-file.js';
-import { RiseSearch, type RiseAttempt } from '../../statistics/rise/rise-search.js';
 import { openSavedSnapshot } from '../../vm/start/open-saved-snapshot.js';
-import { makeAttempt } from '../attempt/make-attempt.js';
 import { reportAtEnd } from '../reports/write-report.js';
-import { chooseForks, hostCapacity } from '../run/fork-count.js';
+import type { AttemptQueue } from '../run/attempt-queue.js';
 import { seedOfText } from '../run/seed.js';
 import type { Scenario } from '../scenario.js';
-import { CheckpointSource } from './checkpoint-source.js';
-import { curveOf, keyOf, recordOf } from './curve.js';
+import { curveOf, recordOf } from './curve.js';
+import { ForkMaker, forkOfIndex, indexOfFork } from './fork-maker.js';
+import { DEFAULT_FORKS, ForkSearch } from './fork-search.js';
 import { readInterval } from './interval.js';
 import { notesOn } from './notes.js';
-import { restOfAttempt } from './rest-of-attempt.js';
 import { checkScenario, readWhenInput, type WhenInput } from './when-input.js';
-import { WhenJournal, type WhenFork } from './when-journal.js';
+import { WhenJournal } from './when-journal.js';
 import { checkWhenOptions, type WhenEvent, type WhenOptions } from './when-options.js';
 
-const DEFAULT_FORKS = 300;
 /** The reason of the signal of forks that are not needed any more. */
 const ENOUGH = Symbol('enough was seen');
 
@@ -45,13 +42,10 @@ class When {
   readonly #input: WhenInput;
   readonly #journal: WhenJournal;
   readonly #tell: (event: WhenEvent) => void;
-  readonly #search: RiseSearch;
-  readonly #source: CheckpointSource;
-  readonly #known: ReadonlyMap<string, WhenFork>;
+  readonly #search: ForkSearch;
   readonly #stop = new AbortController();
   #running = 0;
   #waiting: (() => void)[] = [];
-  #shown = '';
 
   constructor(scenario: Scenario, options: WhenOptions, input: WhenInput, journal: WhenJournal) {
     this.#scenario = scenario;
@@ -59,39 +53,18 @@ class When {
     this.#input = input;
     this.#journal = journal;
     this.#tell = options.onEvent ?? (() => {});
-    const { checkpoints, failure, start } = input;
-    this.#search = new RiseSearch({
-      times: checkpoints.list.map(({ at }) => at),
-      startTime: 0,
-      start,
-      endTime: Math.max(failure.at, checkpoints.list.at(-1)?.at ?? 0),
-      maxAttempts: options.maxForks ?? DEFAULT_FORKS,
-      ...(options.batch !== undefined && { batch: options.batch }),
-      ...(options.confidence !== undefined && { confidence: options.confidence }),
-    });
-    this.#source = new CheckpointSource((number) => join(input.dir, this.#checkpointPath(number)), options.qemu);
-    this.#known = new Map(journal.forks.map((fork) => [keyOf(fork), fork]));
+    this.#search = new ForkSearch(input, journal, options, this.#tell);
   }
 
   async execute(): Promise<WhenResult> {
     const { dir, record, failure, checkpoints } = this.#input;
-    const { list } = checkpoints;
+    const { queue, signal } = this.#options;
     const done = this.#journal.forks.length;
-    this.#tell({ type: 'when', dir, attempt: record.index, failure, checkpoints: list.length, done });
-    const { forks, reason } = this.#forks();
-    this.#tell({ type: 'forks', forks, reason });
-    const { signal } = this.#options;
-    const onAbort = () => this.#end(signal?.reason);
-    if (signal?.aborted) onAbort();
-    signal?.addEventListener('abort', onAbort, { once: true });
+    this.#tell({ type: 'when', dir, attempt: record.index, failure, checkpoints: checkpoints.list.length, done });
     try {
-      const workers = await Promise.allSettled(Array.from({ length: forks }, (_, fork) => this.#work(fork + 1)));
-      if (signal?.aborted) throw new AbortedError('the search for the rise', signal.reason);
-      const failed = workers.find((worker) => worker.status === 'rejected');
-      if (failed) throw failed.reason;
-    } finally {
-      signal?.removeEventListener('abort', onAbort);
-      await this.#source.close();
+      await (queue ? this.#makeOn(queue) : this.#makeHere());
+    } catch (error) {
+      throw signal?.aborted ? new AbortedError('the search for the rise', signal.reason) : error;
     }
     const result = await this.#result();
     await this.#journal.finish(result);
@@ -103,28 +76,49 @@ class When {
     return result;
   }
 
-  #forks(): { forks: number; reason: string } {
-    const { run } = this.#input;
-    const { cpus = 1, memoryMiB = 512 } = run.facts ?? {};
-    const { forks, maxForks = DEFAULT_FORKS } = this.#options;
-    return chooseForks(forks, { cpus, memoryMiB }, maxForks, hostCapacity());
+  async #makeHere(): Promise<void> {
+    const { forks, maxForks: todo = DEFAULT_FORKS, qemu, signal } = this.#options;
+    const maker = new ForkMaker(this.#scenario, this.#input, { forks, todo, qemu });
+    this.#tell({ type: 'forks', forks: maker.forks, reason: maker.reason });
+    const onAbort = () => this.#end(signal?.reason);
+    if (signal?.aborted) onAbort();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      const workers = await Promise.allSettled(
+        Array.from({ length: maker.forks }, (_, fork) => this.#work(maker, fork + 1)),
+      );
+      signal?.throwIfAborted();
+      const failed = workers.find((worker) => worker.status === 'rejected');
+      if (failed) throw failed.reason;
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+      await maker.close();
+    }
   }
 
   /** Makes forks one after the other, until there is a result. */
-  async #work(worker: number): Promise<void> {
+  async #work(maker: ForkMaker, worker: number): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      const attempt = this.#search.next();
-      if (!attempt) {
+      const name = this.#search.next();
+      if (!name) {
+        if (this.#search.result) this.#end(ENOUGH);
         if (this.#search.result || this.#running === 0) return;
         await new Promise<void>((resolve) => this.#waiting.push(resolve));
         continue;
       }
       this.#running += 1;
       try {
-        const fork = this.#known.get(keyOf(this.#nameOf(attempt))) ?? (await this.#make(attempt, worker));
-        this.#search.observe(attempt, fork.outcome === 'inconclusive' ? undefined : fork.outcome === 'reproduced');
-        this.#show(attempt, fork);
-        if (this.#search.result) this.#end(ENOUGH);
+        const index = indexOfFork(name);
+        const record = await maker.make({
+          index,
+          fork: worker,
+          seed: this.#seedOf(index),
+          claimDump: () => false,
+          signal: this.#stop.signal,
+          openFiles: (now, onFailure) => this.#journal.begin(name, now, onFailure),
+        });
+        this.#stop.signal.throwIfAborted();
+        if (!this.#take(record)) this.#end(ENOUGH);
       } catch (error) {
         // An error after the stop is a consequence of it.
         if (this.#stop.signal.aborted) return;
@@ -137,6 +131,47 @@ class When {
     }
   }
 
+  async #makeOn(queue: AttemptQueue): Promise<void> {
+    const { dir, run, record } = this.#input;
+    await queue.makeAttempts({
+      run: { ...run, name: `when of attempt ${record.index} of ${run.name}` },
+      take: (count) => {
+        const indices: number[] = [];
+        for (let name = this.#search.next(); name; name = indices.length < count ? this.#search.next() : undefined)
+          indices.push(indexOfFork(name));
+        return indices;
+      },
+      seedOf: (index) => this.#seedOf(index),
+      // A fork keeps no dump.
+      dumped: true,
+      fresh: false,
+      guestKey: run.facts?.guest.key,
+      checkpoints: { dir, attempt: record.index },
+      signal: this.#options.signal,
+      tell: (event) => {
+        if (event.type === 'progress') this.#tell(event);
+      },
+      onPrepared: async () => {},
+      onForks: async (forks, reason) => this.#tell({ type: 'forks', forks, reason }),
+      accept: async (made, writeEvidence) => {
+        await writeEvidence(await this.#journal.folderOf(forkOfIndex(made.index)));
+        return this.#take(made);
+      },
+    });
+  }
+
+  #seedOf(index: number): number {
+    const { run, record } = this.#input;
+    const { checkpoint, ordinal } = forkOfIndex(index);
+    return seedOfText(`${run.seed} when ${record.index} ${checkpoint} ${ordinal}`);
+  }
+
+  /** @returns whether more forks are wanted */
+  #take(made: AttemptRecord): boolean {
+    this.#search.take(recordOf(made, forkOfIndex(made.index)));
+    return this.#search.result === undefined;
+  }
+
   #end(reason: unknown): void {
     this.#stop.abort(reason);
     this.#wake();
@@ -146,64 +181,8 @@ class When {
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
-  #nameOf({ point, ordinal }: RiseAttempt): { checkpoint: number; ordinal: number } {
-    return { checkpoint: this.#checkpointAt(point).number, ordinal };
-  }
-
-  #checkpointAt(point: number) {
-    const checkpoint = this.#input.checkpoints.list[point];
-    if (!checkpoint) throw new RangeError(`no checkpoint ${point}`);
-    return checkpoint;
-  }
-
-  async #make(attempt: RiseAttempt, worker: number): Promise<WhenFork> {
-    const { run, record } = this.#input;
-    const checkpoint = this.#checkpointAt(attempt.point);
-    const name = this.#nameOf(attempt);
-    const seed = seedOfText(`${run.seed} when ${record.index} ${name.checkpoint} ${name.ordinal}`);
-    const { scenario, timeout } = restOfAttempt(this.#scenario, this.#input, checkpoint);
-    const made = await makeAttempt(
-      scenario,
-      {
-        index: name.ordinal + 1,
-        fork: worker,
-        seed,
-        timeout,
-        claimDump: () => false,
-        signal: this.#stop.signal,
-        openFiles: (now, onFailure) => this.#journal.begin(name, now, onFailure),
-      },
-      (taken) => this.#source.take(name.checkpoint, { ...taken, seed }),
-      () => {},
-    );
-    this.#stop.signal.throwIfAborted();
-    const fork = recordOf(made, name);
-    this.#journal.append(fork);
-    return fork;
-  }
-
-  #show(attempt: RiseAttempt, fork: WhenFork): void {
-    const { failures, attempts } = this.#search.counts[attempt.point] ?? { failures: 0, attempts: 0 };
-    this.#tell({ type: 'fork', fork, at: this.#checkpointAt(attempt.point).at, failures, attempts });
-    const { rise } = this.#search;
-    const text = `${rise?.from} ${rise?.to}`;
-    if (!rise || text === this.#shown) return;
-    this.#shown = text;
-    this.#tell({ type: 'rise', from: this.#timeOf(rise.from), to: this.#timeOf(rise.to) });
-  }
-
-  #timeOf(place: number): number {
-    if (place < 0) return 0;
-    return this.#input.checkpoints.list[place]?.at ?? this.#input.failure.at;
-  }
-
-  #checkpointPath(number: number): string {
-    const { dir, folder } = this.#input;
-    return relative(dir, join(folder, CHECKPOINTS_FOLDER, checkpointFolder(number)));
-  }
-
   async #result(): Promise<WhenResult> {
-    const { record, failure, folder } = this.#input;
+    const { dir, record, failure, folder, pathOf } = this.#input;
     const { verdict, rise: found, limited } = this.#search.result ?? { verdict: 'unconfirmed' as const, limited: true };
     const points = curveOf(this.#input, this.#journal.forks);
     // Places count from the first checkpoint, points from the start.
@@ -222,7 +201,7 @@ class When {
       confidence: this.#options.confidence ?? 0.95,
       points,
       ...(rise && {
-        rise: { ...rise, ...(before?.number !== undefined && { checkpoint: this.#checkpointPath(before.number) }) },
+        rise: { ...rise, ...(before?.number !== undefined && { checkpoint: relative(dir, pathOf(before.number)) }) },
       }),
       ...(before && after && { interval: await readInterval(folder, before.at, after.at) }),
       forks: forks.length,
