@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeReport } from '@qmpilot/core/report';
 import type { BrowserContext } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { whenResult } from '../../packages/core/src/report/when/when.fixture.js';
 import { launch, openFile } from '../support/chromium.js';
 import { consoleOf, makeRun, type MadeAttempt } from '../support/make-run.js';
 
@@ -69,6 +70,28 @@ describe('report.html in Chromium', () => {
     const screen = await page.locator('.screen').textContent();
     expect(screen).toContain('line of second 10');
     expect(screen).not.toContain('line of second 11');
+    expect([errors, requests]).toEqual([[], []]);
+  });
+
+  it('shows the console of the moment at which the failure is decided, by a click on the curve', async () => {
+    const checkpoints = { list: [{ number: 1, at: 2100, pausedMs: 80, bytes: 1024 }], endedAt: 60_000 };
+    const kept = typical.toReversed().map((attempt) => ({ ...attempt, record: { checkpoints } }));
+    const run = makeRun(join(dir, 'decided'), kept);
+    mkdirSync(join(run, 'attempts/0001/when'));
+    const curve = whenResult({ failure: { title: HOSTILE, signature: HOSTILE, at: 8400 } });
+    writeFileSync(join(run, 'attempts/0001/when/when.json'), JSON.stringify(curve));
+    const { page, errors, requests } = await openFile(context, await writeReport([run]));
+    await page.locator('#viewer .lanes').waitFor();
+    const section = page.locator('#when');
+    expect(await section.textContent()).toContain('Between 4.2 s and 6.3 s the probability rises from 47 % to 100 %.');
+    const chosen = page.locator('.lines .chosen');
+    await section.locator('rect.rise').click();
+    expect(await chosen.textContent()).toContain('line of second 4');
+    await section.locator('circle').nth(1).click();
+    expect(await chosen.textContent()).toContain('line of second 2');
+    await section.getByRole('button', { name: 'Show this moment in attempt 1' }).click();
+    expect(await chosen.textContent()).toContain('line of second 4');
+    expect(await page.evaluate('globalThis.evil')).toBeUndefined();
     expect([errors, requests]).toEqual([[], []]);
   });
 

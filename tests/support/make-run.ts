@@ -6,13 +6,15 @@ export interface MadeAttempt {
   readonly ms: number;
   readonly title?: string;
   readonly reason?: string;
+  /** More of its record. */
+  readonly record?: object;
   readonly files?: Readonly<Record<string, string>>;
 }
 
 /** A run directory as `qmpilot repro` writes it, without having run. */
 export function makeRun(dir: string, attempts: readonly MadeAttempt[], description: object = {}): string {
   mkdirSync(join(dir, 'attempts'), { recursive: true });
-  const lines = attempts.map(({ outcome, ms, title = 'INFO: task hung in f', reason }, place) => {
+  const lines = attempts.map(({ outcome, ms, title = 'INFO: task hung in f', reason, record }, place) => {
     const index = place + 1;
     const finding = {
       kind: 'hung-task',
@@ -35,6 +37,7 @@ export function makeRun(dir: string, attempts: readonly MadeAttempt[], descripti
       seed: index,
       reason,
       ...failed,
+      ...record,
     });
   });
   writeFileSync(join(dir, 'attempts.jsonl'), `${lines.join('\n')}\n`);

@@ -122,6 +122,17 @@ it('finds that the second coin decides, also when it is interrupted and killed',
   await fork.console.expect(/coins: 1 and \./, { timeout: '30s' });
 });
 
+it('finds the moment at the end of a run that fails, whose exit status stays', async () => {
+  const args = ['repro', COINS, '--attempts', '4', '--seed', SEED, '--forks', '2', '--checkpoints', 'marks', '--when'];
+  const { code, stdout, stderr } = await qmpilot([...args, '--out', 'both']);
+  expect(code, stderr).toBe(1);
+  expect(stdout).toMatch(/4 attempts: 1 reproduced[^]*the probability rises from \d+ % to 100 %\./);
+  expect(JSON.parse(readFileSync(join(dir, 'both/attempts/0004/when/when.json'), 'utf8'))).toMatchObject({
+    verdict: 'confirmed',
+  });
+  expect(leftoversSince(before)).toEqual([]);
+});
+
 it('says what is wrong with a run, an attempt, or a scenario', async () => {
   const cases: [args: string[], message: RegExp][] = [
     [['nowhere'], /nowhere\/run\.json cannot be read/],
@@ -140,6 +151,9 @@ it('says what is wrong with a run, an attempt, or a scenario', async () => {
     expect(stderr).toMatch(message);
     expect(code).toBe(2);
   }
+  const needs = await qmpilot(['repro', COINS, '--when']);
+  expect(needs.stderr).toContain('--when needs --checkpoints');
+  expect(needs.code).toBe(2);
   const plain = await qmpilot(['repro', COINS, '--attempts', '1', '--seed', '12', '--out', 'plain', '--quiet']);
   expect(plain.code, plain.stderr).toBe(1);
   const without = await qmpilot(['when', 'plain']);

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { QmpilotError, runScenario, type RunSummary } from '@qmpilot/core';
+import { isQmpilotError, QmpilotError, runScenario, type RunSummary } from '@qmpilot/core';
 import { onGuest, onKernel } from '@qmpilot/core/internal';
 import type { Shard } from '@qmpilot/core/report';
 import type { Command } from 'commander';
@@ -16,6 +16,7 @@ import { exitCodeOfRun } from '../../exit-codes.js';
 import { helpText } from '../../help.js';
 import { interruptible } from '../../interrupt.js';
 import { displayKind } from '../../progress/display-kind.js';
+import { renderError } from '../../render/errors.js';
 import { renderJson } from '../../render/json.js';
 import { renderSummary } from '../../render/summary.js';
 import { unlessUncaught } from '../../uncaught.js';
@@ -33,6 +34,7 @@ export interface ReproOptions extends QueueCommandOptions {
   readonly acceptChanges?: boolean;
   readonly fresh?: boolean;
   readonly checkpoints?: number | 'marks';
+  readonly when?: boolean;
   readonly shard?: Shard | 'auto';
   readonly shards?: number;
   readonly seed?: number;
@@ -88,6 +90,7 @@ export function registerRepro(program: Command): void {
       "keep snapshots along each attempt, for qmpilot when: 2s, or marks: only at the scenario's checkpoint()",
       checkpoints,
     )
+    .option('--when', 'with --checkpoints: after a failure, find its moment as qmpilot when does')
     .option('--fresh', 'boot and prepare the guest, even if an earlier run has cached it')
     .option(
       '--shard <i/n>',
@@ -116,6 +119,7 @@ export function registerRepro(program: Command): void {
       const file = given ?? (await fileOfRun(options.resume));
       const github = options.github ?? process.env['GITHUB_ACTIONS'] === 'true';
       const { kernel = [] } = options;
+      checkWhen(options);
       if (kernel.length > 1) {
         process.exitCode = await runMatrix(kernel, options, (each) => run(file, each, github));
         return;
@@ -123,6 +127,7 @@ export function registerRepro(program: Command): void {
       const summary = await run(file, options, github);
       if (options.json !== true) process.stdout.write(renderSummary(summary));
       process.exitCode = exitCodeOfRun(summary);
+      if (options.when === true && summary.reproduced > 0) await whenOf(summary, file, options);
     });
 }
 
@@ -176,6 +181,33 @@ async function run(file: string, options: ReproOptions, github: boolean): Promis
   } finally {
     display.close();
     await queue?.close();
+  }
+}
+
+/** @throws {USAGE} for `--when` of a run that keeps no checkpoints, or that is not one run */
+function checkWhen({ when, checkpoints: kept, resume, kernel = [] }: ReproOptions): void {
+  if (when !== true) return;
+  if (kept === undefined && resume === undefined)
+    throw new QmpilotError('USAGE', 'repro: --when needs --checkpoints', { hint: 'add --checkpoints 2s' });
+  if (kernel.length > 1)
+    throw new QmpilotError('USAGE', 'repro: --when cannot be combined with several --kernel', {
+      hint: 'run the kernels, and then qmpilot when for one of the runs',
+    });
+}
+
+/** Finds the moment of the first failure that has checkpoints. The verdict of the run is valid without it. */
+async function whenOf({ dir }: RunSummary, scenario: string, { forks, json, quiet }: ReproOptions): Promise<void> {
+  const { showWhen } = await import('./when.js');
+  try {
+    await showWhen(dir, undefined, {
+      scenario,
+      ...(forks !== undefined && { forks }),
+      ...(json === true && { json }),
+      ...(quiet === true && { quiet }),
+    });
+  } catch (error) {
+    if (!isQmpilotError(error, 'USAGE')) throw error;
+    process.stderr.write(renderError(error));
   }
 }
 

@@ -58,7 +58,7 @@ export function registerWhen(program: Command): void {
     .option('--quiet', 'print only the result and errors')
     .addHelpText('after', helpText(HELP))
     .action(async (dir: string, attempt: number | undefined, options: WhenCommandOptions) => {
-      const { verdict } = await run(dir, attempt, options);
+      const { verdict } = await showWhen(dir, attempt, options);
       process.exitCode = verdict === 'unconfirmed' ? EXIT.cannotTell : EXIT.fine;
     });
 }
@@ -68,12 +68,17 @@ function attemptNumber(text: string): number {
   throw new InvalidArgumentError('It must be the number of an attempt.');
 }
 
-async function run(dir: string, attempt: number | undefined, options: WhenCommandOptions): Promise<WhenResult> {
+/** Makes forks of the checkpoints of an attempt, and prints the answer. */
+export async function showWhen(
+  dir: string,
+  attempt: number | undefined,
+  options: WhenCommandOptions,
+): Promise<WhenResult> {
   const { measureWhen, readRunFile, renderWhen } = await import('@qmpilot/core/report');
   const file = options.scenario ?? (await scenarioOf(dir, readRunFile));
   const [{ loadScenario }, { whenDisplay }] = await Promise.all([
     import('../../load-scenario.js'),
-    import('../../progress/when-display.js'),
+    import('../../progress/when/when-display.js'),
   ]);
   const { scenario, source } = await loadScenario(file);
   const queue = await openQueueOf('when', options, { scenario: file, source: source.sha256 });

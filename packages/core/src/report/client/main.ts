@@ -30,10 +30,11 @@ function start(): void {
       show(run, Math.max(0, Math.min(strip.children.length - 1, (chosenRun === run ? chosen : -1) + by)));
     });
   }
-  for (const button of document.querySelectorAll<HTMLButtonElement>('button.goto')) {
-    on(button, 'click', forever, () => {
-      const run = Number(button.dataset['run']);
-      show(run, data.runs[run]?.index.indexOf(Number(button.dataset['attempt'])) ?? -1, Number(button.dataset['at']));
+  // Buttons, and parts of charts.
+  for (const moment of document.querySelectorAll<HTMLElement | SVGElement>('[data-attempt][data-at]')) {
+    on(moment, 'click', forever, () => {
+      const run = Number(moment.dataset['run']);
+      show(run, data.runs[run]?.index.indexOf(Number(moment.dataset['attempt'])) ?? -1, Number(moment.dataset['at']));
       section.scrollIntoView({ behavior: 'smooth', block: 'start' });
     });
   }

@@ -73,7 +73,7 @@ it('stands in Markdown, in the page with its chart, and in the data', () => {
   const page = renderHtml([input], { script: '', style: '' });
   expect(page).toContain('<h2>When it is decided</h2>');
   expect(page).toMatch(/<rect class="rise" x="[\d.]+%" width="[\d.]+%"/);
-  expect(page.match(/<circle class="dot"[^>]* r="4">/g)).toHaveLength(5);
+  expect(page.match(/<circle class="dot"[^>]* r="4" data-run="0" data-attempt="1" data-at="\d+">/g)).toHaveLength(5);
   expect(page).toContain('data-attempt="1" data-at="4200"');
   expect(reportData([input]).runs[0]?.when).toEqual([whenResult()]);
   expect(renderHtml([runOf('rc')], { script: '', style: '' })).not.toContain('When it is decided');
