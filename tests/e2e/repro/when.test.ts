@@ -12,6 +12,7 @@ import { makeTinyGuest, type TinyGuest } from '../../support/tiny-guest.js';
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const BIN = join(ROOT, 'packages/cli/dist/bin.js');
 const COINS = join(ROOT, 'tests/support/scenarios/two-coins.repro.ts');
+const RACE = join(ROOT, 'tests/support/scenarios/race.repro.ts');
 /** Of 8 attempts with this seed one fails, the fourth. All that the coins show follows from it. */
 const SEED = '21';
 
@@ -122,14 +123,23 @@ it('finds that the second coin decides, also when it is interrupted and killed',
   await fork.console.expect(/coins: 1 and \./, { timeout: '30s' });
 });
 
-it('finds the moment at the end of a run that fails, whose exit status stays', async () => {
-  const args = ['repro', COINS, '--attempts', '4', '--seed', SEED, '--forks', '2', '--checkpoints', 'marks', '--when'];
-  const { code, stdout, stderr } = await qmpilot([...args, '--out', 'both']);
+it('finds at the end of a run that a race after a warm-up decides, and not the work after it', async () => {
+  const run = ['repro', RACE, '--attempts', '30', '--forks', '2', '--checkpoints', 'marks', '--until-reproduced', '3'];
+  const { code, stdout, stderr } = await qmpilot([...run, '--when', '--out', 'race']);
   expect(code, stderr).toBe(1);
-  expect(stdout).toMatch(/4 attempts: 1 reproduced[^]*the probability rises from \d+ % to 100 %\./);
-  expect(JSON.parse(readFileSync(join(dir, 'both/attempts/0004/when/when.json'), 'utf8'))).toMatchObject({
-    verdict: 'confirmed',
-  });
+  expect(stdout).toMatch(/[34] reproduced[^]*the probability rises from \d+ % to 100 %\./);
+  const attempt = /^attempt (\d+): an update was lost/m.exec(stdout)?.[1]?.padStart(4, '0');
+  const result: WhenResult = JSON.parse(readFileSync(join(dir, `race/attempts/${attempt}/when/when.json`), 'utf8'));
+  expect(result, stderr).toMatchObject({ verdict: 'confirmed', rise: { from: 2, to: 3 } });
+  const [start, begin, warm, raced] = result.points;
+  expect([start, begin, warm, raced].map((point) => point?.mark)).toEqual([undefined, 'begin', 'warm', 'raced']);
+  // The second writer starts at any of 160 ms, and comes too early in the first 50 and what the commands take.
+  for (const point of [begin, warm]) {
+    const [low, high] = point?.interval ?? [1, 0];
+    expect(low).toBeLessThan(0.75);
+    expect(high).toBeGreaterThan(0.3);
+  }
+  expect(raced).toMatchObject({ probability: 1 });
   expect(leftoversSince(before)).toEqual([]);
 });
 
