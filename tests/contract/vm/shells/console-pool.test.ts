@@ -68,3 +68,18 @@ it('waits for a shell that runs a command of its own, and takes it when that has
   expect(await pool.use('true', undefined, async (shell) => (await shell.exec('echo $((6 * 7))')).stdout)).toBe('42\n');
   await own;
 });
+
+it('refuses commands that wait for a console when the VM is closed, and those that come later', async () => {
+  const { pool } = await makePool();
+  pool.reserveMain();
+  const stop = new AbortController();
+  const run = (command: string) =>
+    pool.use(command, undefined, (shell) => shell.exec(command, { signal: stop.signal }));
+  const hung = ['sleep 1000', 'sleep 1000'].map((command) => run(command).catch((error: unknown) => error));
+  const waiting = run('true');
+  pool.close();
+  await expect(waiting).rejects.toMatchObject({ code: 'CLOSED' });
+  await expect(run('true')).rejects.toMatchObject({ code: 'CLOSED' });
+  stop.abort();
+  await Promise.all(hung);
+});

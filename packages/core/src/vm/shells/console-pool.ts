@@ -1,6 +1,6 @@
 import type { ConsoleShell } from '../../shell/console-shell/console-shell.js';
 import { awaitWithin } from '../../util/async/deadline.js';
-import { consoleReserved } from './shell-errors.js';
+import { consoleReserved, consolesClosed } from './shell-errors.js';
 
 /** Short commands at the same time take turns; only for a longer wait another bash is started in the guest. */
 const OPEN_AFTER_MS = 100;
@@ -24,6 +24,7 @@ export class ConsolePool {
   readonly #waiting = new Set<Waiter>();
   #opening: Promise<boolean> | undefined;
   #isReserved = false;
+  #isClosed = false;
 
   /**
    * @param open opens a shell on another console; undefined when there is none left
@@ -43,6 +44,7 @@ export class ConsolePool {
    * Runs `task` with a shell that runs nothing else at that time, in the order of the calls.
    * @throws {TIMEOUT} {ABORTED} when `signal` fires while all are busy; the error names what they run
    * @throws {SHELL_LOST} when the main one is reserved, and there is no other
+   * @throws {CLOSED} when the VM is closed while all are busy
    */
   async use<T>(label: string, signal: AbortSignal | undefined, task: (shell: ConsoleShell) => Promise<T>): Promise<T> {
     const shell = await this.#lease(label, signal);
@@ -90,12 +92,19 @@ export class ConsolePool {
     return shell;
   }
 
+  /** Refuses commands that wait for a shell. */
+  close(): void {
+    this.#isClosed = true;
+    for (const { refuse } of this.#waiting) refuse(consolesClosed());
+  }
+
   async #lease(label: string, signal: AbortSignal | undefined): Promise<ConsoleShell> {
     const free = this.#waiting.size === 0 && !signal?.aborted ? this.#free() : undefined;
     if (free) {
       this.#leased.add(free);
       return free;
     }
+    if (this.#isClosed) throw consolesClosed();
     return awaitWithin<ConsoleShell>(
       {
         awaited: () => `${label}, behind ${this.#running()}`,

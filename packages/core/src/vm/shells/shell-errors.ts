@@ -19,6 +19,11 @@ export function consoleReserved(): QmpilotError {
   });
 }
 
+/** The error when a VM is closed while a command waits for a console. */
+export function consolesClosed(): QmpilotError {
+  return new QmpilotError('CLOSED', 'the VM was closed while all consoles were busy');
+}
+
 /** The error when a guest has no shell, or none of this kind. */
 export function noShell(guest: string, via?: ShellKind): QmpilotError {
   const which = via === undefined ? 'no shell that commands could run in' : `no shell of the kind ${via}`;

@@ -232,6 +232,7 @@ export class VmShells {
   }
 
   close(): void {
+    this.#pool?.close();
     for (const opened of [...this.#opened.keys(), this.#agent, this.#serial]) void opened?.close();
   }
 
