@@ -40,7 +40,7 @@ it('finds on several workers what it finds on one machine, also when it is inter
   const [alone, known] = [result(), new Set(forks())];
 
   const victim = runs.worker();
-  runs.worker();
+  const survivor = runs.worker();
   const interrupted = when('--fresh', '--lease', '2s');
   await shownForks(5, interrupted);
   interrupted.child.kill('SIGINT');
@@ -60,6 +60,7 @@ it('finds on several workers what it finds on one machine, also when it is inter
   // The same forks have the same outcomes; of those under way at the end others may have come first.
   const both = forks().filter((fork) => known.has(fork));
   expect(both.length).toBeGreaterThan(0.9 * Math.min(known.size, forks().length));
+  expect(survivor.text()).toMatch(/^fork \d+ of checkpoint [123]: (reproduced|clean) after /m);
   expect(readFileSync(join(runs.dir, 'run/attempts/0004/when/forks/001-001/console.log'), 'utf8')).toContain('coin');
 });
 

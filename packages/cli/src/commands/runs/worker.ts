@@ -60,8 +60,11 @@ function renderEvent(event: WorkerEvent): string {
       return visible(briefProgress(event.message));
     case 'run':
       return `run ${visible(event.name)}: ${event.forks} ${event.forks === 1 ? 'attempt' : 'attempts'} in parallel`;
-    case 'attempt':
-      return `attempt ${event.index}: ${event.outcome} after ${shortMs(event.ms)}`;
+    case 'attempt': {
+      const { index, checkpoint, outcome, ms } = event;
+      const name = checkpoint === undefined ? `attempt ${index}` : `fork ${index} of checkpoint ${checkpoint}`;
+      return `${name}: ${outcome} after ${shortMs(ms)}`;
+    }
     case 'end':
       return `end of run ${visible(event.name)}: ${visible(event.reason)}`;
   }

@@ -9,7 +9,14 @@ export type WorkerEvent =
   | { readonly type: 'progress'; readonly message: string }
   /** It begins to make attempts of a run. */
   | { readonly type: 'run'; readonly name: string; readonly forks: number }
-  | { readonly type: 'attempt'; readonly index: number; readonly outcome: Outcome; readonly ms: number }
+  /** With `checkpoint`: a fork that `measureWhen` asked for, and its number among the forks of that checkpoint. */
+  | {
+      readonly type: 'attempt';
+      readonly index: number;
+      readonly checkpoint?: number;
+      readonly outcome: Outcome;
+      readonly ms: number;
+    }
   /** It makes no more attempts of the run. */
   | { readonly type: 'end'; readonly name: string; readonly reason: string };
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job } from 'bullmq';
 import { QmpilotError } from '../../errors.js';
+import { forkOfIndex } from '../../repro/when/curve.js';
 import type { RunEvent } from '../../run-files/attempt-record.js';
 import { onAbort } from '../../util/async/on-abort.js';
 import { removeDirectory } from '../../util/files/remove-directory.js';
@@ -241,7 +242,9 @@ class ServedRun {
       const { record, evidence } = await attempts.make({ index, seed, slot, folder }, this.#end.signal);
       const result = { type: 'result', ...worker, slot, record, ...(!evidence && { folder }) } as const;
       await this.send(result, evidence && Buffer.from(evidence.buffer, evidence.byteOffset, evidence.byteLength));
-      options.onEvent?.({ type: 'attempt', index, outcome: record.outcome, ms: record.ms });
+      const { checkpoint, ordinal } = forkOfIndex(index);
+      const name = manifest.checkpoints ? { index: ordinal + 1, checkpoint } : { index };
+      options.onEvent?.({ type: 'attempt', ...name, outcome: record.outcome, ms: record.ms });
     } catch (error) {
       if (!this.#end.signal.aborted) this.#failed.abort(error);
       await job.moveToWait(token);

@@ -28,15 +28,31 @@ export function curveOf(
   ];
 }
 
+/** A fork: its checkpoint, and its number among the forks of that checkpoint, from 0. */
+export type ForkName = Pick<WhenFork, 'checkpoint' | 'ordinal'>;
+
+const FORKS_OF_A_CHECKPOINT = 1_000_000;
+
+/** Returns the number by which a queue knows a fork: 3000012 is the twelfth of checkpoint 3. */
+export function indexOfFork({ checkpoint, ordinal }: ForkName): number {
+  return checkpoint * FORKS_OF_A_CHECKPOINT + ordinal + 1;
+}
+
+/** Returns the fork with this number. */
+export function forkOfIndex(index: number): ForkName {
+  const checkpoint = Math.floor((index - 1) / FORKS_OF_A_CHECKPOINT);
+  return { checkpoint, ordinal: index - 1 - checkpoint * FORKS_OF_A_CHECKPOINT };
+}
+
 /** Identifies a fork by its checkpoint and number. */
-export function keyOf({ checkpoint, ordinal }: Pick<WhenFork, 'checkpoint' | 'ordinal'>): string {
+export function keyOf({ checkpoint, ordinal }: ForkName): string {
   return `${checkpoint} ${ordinal}`;
 }
 
 /** What the journal keeps of the attempt of a fork. */
 export function recordOf(
   { outcome, ms, seed, timeToFailureMs, findings, reason }: AttemptRecord,
-  name: Pick<WhenFork, 'checkpoint' | 'ordinal'>,
+  name: ForkName,
 ): WhenFork {
   const first = findings.find(({ severity }) => severity === 'error');
   return {

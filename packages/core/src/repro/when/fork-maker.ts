@@ -4,25 +4,9 @@ import { makeAttempt, type AttemptRequest } from '../attempt/make-attempt.js';
 import { chooseForks, hostCapacity } from '../run/fork-count.js';
 import type { Scenario } from '../scenario.js';
 import { CheckpointSource } from './checkpoint-source.js';
+import { forkOfIndex } from './curve.js';
 import { restOfAttempt } from './rest-of-attempt.js';
 import type { WhenInput } from './when-input.js';
-import type { WhenFork } from './when-journal.js';
-
-/** A fork: its checkpoint, and its number among the forks of that checkpoint, from 0. */
-export type ForkName = Pick<WhenFork, 'checkpoint' | 'ordinal'>;
-
-const FORKS_OF_A_CHECKPOINT = 1_000_000;
-
-/** Returns the number by which a queue knows a fork: 3000012 is the twelfth of checkpoint 3. */
-export function indexOfFork({ checkpoint, ordinal }: ForkName): number {
-  return checkpoint * FORKS_OF_A_CHECKPOINT + ordinal + 1;
-}
-
-/** Returns the fork with this number. */
-export function forkOfIndex(index: number): ForkName {
-  const checkpoint = Math.floor((index - 1) / FORKS_OF_A_CHECKPOINT);
-  return { checkpoint, ordinal: index - 1 - checkpoint * FORKS_OF_A_CHECKPOINT };
-}
 
 /** Makes forks of the checkpoints of a failing attempt on this host. */
 export class ForkMaker {

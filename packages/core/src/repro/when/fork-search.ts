@@ -1,6 +1,5 @@
 import { RiseSearch, type RiseAttempt } from '../../statistics/rise/rise-search.js';
-import { keyOf } from './curve.js';
-import type { ForkName } from './fork-maker.js';
+import { keyOf, type ForkName } from './curve.js';
 import type { WhenInput } from './when-input.js';
 import type { WhenFork, WhenJournal } from './when-journal.js';
 import type { WhenEvent, WhenOptions } from './when-options.js';
