@@ -100,7 +100,7 @@ async function run(given: string | undefined, options: BisectCommandOptions): Pr
     kernel === undefined ? source : { file: source.file, sha256: await hash(`${source.sha256} ${kernel}`) };
   const [{ bisect }, { bisectDisplay }] = await Promise.all([
     import('@qmpilot/core/bisect'),
-    import('../../progress/bisect-display.js'),
+    import('../../progress/bisect/bisect-display.js'),
   ]);
   const queue = await queueOf(options, source);
   const display = bisectDisplay(displayKind(options.quiet === true));

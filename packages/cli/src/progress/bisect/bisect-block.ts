@@ -1,8 +1,8 @@
 import { formatPercent, nounOf, shortName } from '@qmpilot/core/internal';
-import { visible } from '../render/text/visible.js';
+import { visible } from '../../render/text/visible.js';
+import { renderBlock } from '../progress-block.js';
+import { type BlockSize, clock, line, type Piece } from '../styled-line.js';
 import type { BisectProgress, SearchState } from './bisect-state.js';
-import { renderBlock } from './progress-block.js';
-import { type BlockSize, clock, line, type Piece } from './styled-line.js';
 
 const BAR_CELLS = 24;
 const PURPOSES = {

@@ -1,7 +1,7 @@
 import type { BisectEvent } from '@qmpilot/core/bisect';
 import stringWidth from 'string-width';
 import { describe, expect, it } from 'vitest';
-import { renderBisectEvent } from '../render/bisect-event.js';
+import { renderBisectEvent } from '../../render/bisect-event.js';
 import { renderBisectBlock } from './bisect-block.js';
 import { BisectProgress } from './bisect-state.js';
 

@@ -1,9 +1,9 @@
 import type { BisectEvent } from '@qmpilot/core/bisect';
-import { renderBisectEvent } from '../render/bisect-event.js';
+import { renderBisectEvent } from '../../render/bisect-event.js';
+import type { DisplayKind } from '../display-kind.js';
+import { EventDisplay } from '../event-display.js';
 import { renderBisectBlock } from './bisect-block.js';
 import { BisectProgress } from './bisect-state.js';
-import type { DisplayKind } from './display-kind.js';
-import { EventDisplay } from './event-display.js';
 
 /** Shows a bisection. */
 export function bisectDisplay(kind: DisplayKind): EventDisplay<BisectEvent> {

@@ -1,5 +1,5 @@
 import type { BisectEvent, BisectPurpose } from '@qmpilot/core/bisect';
-import { ProgressState } from './progress-state.js';
+import { ProgressState } from '../progress-state.js';
 
 /** What is known after a step of the search. */
 export type SearchState = Extract<BisectEvent, { readonly type: 'state' }>;
