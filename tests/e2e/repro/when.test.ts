@@ -12,6 +12,7 @@ import { makeTinyGuest, type TinyGuest } from '../../support/tiny-guest.js';
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const BIN = join(ROOT, 'packages/cli/dist/bin.js');
 const COINS = join(ROOT, 'tests/support/scenarios/two-coins.repro.ts');
+const QUEUED = join(ROOT, 'tests/support/scenarios/queued.repro.ts');
 const RACE = join(ROOT, 'tests/support/scenarios/race.repro.ts');
 /** Of 8 attempts with this seed one fails, the fourth. All that the coins show follows from it. */
 const SEED = '21';
@@ -164,9 +165,14 @@ it('says what is wrong with a run, an attempt, or a scenario', async () => {
   const needs = await qmpilot(['repro', COINS, '--when']);
   expect(needs.stderr).toContain('--when needs --checkpoints');
   expect(needs.code).toBe(2);
+  // Its failure came before the first checkpoint. The verdict of the run stays.
+  const early = ['repro', QUEUED, '--attempts', '8', '--seed', '5', '--checkpoints', '10m', '--when', '--quiet'];
+  const without = await qmpilot([...early, '--out', 'early']);
+  expect(without.stderr).toContain('no attempt of the run');
+  expect(without.code).toBe(1);
   const plain = await qmpilot(['repro', COINS, '--attempts', '1', '--seed', '12', '--out', 'plain', '--quiet']);
   expect(plain.code, plain.stderr).toBe(1);
-  const without = await qmpilot(['when', 'plain']);
-  expect(without.stderr).toMatch(/was made without checkpoints/);
-  expect(without.code).toBe(2);
+  const kept = await qmpilot(['when', 'plain']);
+  expect(kept.stderr).toMatch(/was made without checkpoints/);
+  expect(kept.code).toBe(2);
 });

@@ -61,7 +61,8 @@ With --until: 0 the rate is shown to be below the limit, 1 above it, 125 neither
 With --queue, the attempts are made by qmpilot worker on any number of machines; QMPILOT_QUEUE_KEY has to be the same secret here and
 there. The scenario is sent to them with all that it imports by relative paths.
 
-With --json, standard output has one JSON line for each attempt and one for the summary.`;
+With --json, standard output has one JSON line for each attempt and one for the summary; with --when, those of qmpilot when follow. The
+exit status is that of the run, also when its moment was not found.`;
 
 export function registerRepro(program: Command): void {
   program
@@ -196,17 +197,22 @@ function checkWhen({ when, checkpoints: kept, resume, kernel = [] }: ReproOption
 }
 
 /** Finds the moment of the first failure that has checkpoints. The verdict of the run is valid without it. */
-async function whenOf({ dir }: RunSummary, scenario: string, { forks, json, quiet }: ReproOptions): Promise<void> {
+async function whenOf(
+  { dir }: RunSummary,
+  scenario: string,
+  { forks, acceptChanges, json, quiet }: ReproOptions,
+): Promise<void> {
   const { showWhen } = await import('./when.js');
   try {
     await showWhen(dir, undefined, {
       scenario,
+      ...(acceptChanges === true && { acceptChanges }),
       ...(forks !== undefined && { forks }),
       ...(json === true && { json }),
       ...(quiet === true && { quiet }),
     });
   } catch (error) {
-    if (!isQmpilotError(error, 'USAGE')) throw error;
+    if (!isQmpilotError(error) || error.code === 'ABORTED') throw error;
     process.stderr.write(renderError(error));
   }
 }
