@@ -103,7 +103,7 @@ async function simulate(count, processes, sizes) {
   for (const attempts of sizes) {
     const queue = await openQueue({ url: redis.url, scenario });
     let most = 0;
-    // A bit for each attempt, so that what is measured is the coordinator.
+    // A byte for each attempt, so that what is measured is the coordinator.
     const seen = new Uint8Array(attempts + 1);
     let [made, taken] = [0, 0];
     const begun = performance.now();

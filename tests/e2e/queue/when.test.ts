@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { WhenEvent, WhenResult } from '@qmpilot/core/report';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { isRoot } from '../../support/host-tools.js';
 import { QueuedRuns, type Running } from '../../support/queued-runs.js';
 
 /** Of 8 attempts with this seed one fails, the fourth. All that the coins show follows from it. */
@@ -64,6 +65,19 @@ it('finds on several workers what it finds on one machine, also when it is inter
   expect(readFileSync(join(runs.dir, 'run/attempts/0004/when/forks/001-001/console.log'), 'utf8')).toContain('coin');
 });
 
+it.runIf(isRoot)('says that a worker does not find the run, or not its files', async () => {
+  for (const [hidden, message] of [
+    [runs.dir, /cannot make attempts of this run: cannot find the run directory \S+\/run on this machine/],
+    [join(runs.dir, 'run'), /cannot make attempts of this run: \S+run\/run.json cannot be read/],
+  ] as const) {
+    runs.worker({ on: ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs none "$0" && exec "$@"', hidden] });
+    const lost = when('--fresh');
+    expect(await lost.ended, lost.text()).toBe(2);
+    expect(lost.text()).toMatch(message);
+    await runs.stopAll();
+  }
+});
+
 it('says why a worker cannot open the checkpoints', async () => {
   // One whose QEMU says that it is another version.
   const qemu = join(mkdtempSync(join(runs.dir, 'bin-')), 'qemu-system-x86_64');
@@ -77,13 +91,6 @@ it('says why a worker cannot open the checkpoints', async () => {
   expect(other.text()).toMatch(
     /the worker on \S+ cannot make attempts of this run: the snapshot at \S+ was saved by QEMU/,
   );
-  await runs.stopAll();
-
-  // One that does not share the directory.
-  runs.worker({ on: ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs none "$0"/run && exec "$@"', runs.dir] });
-  const hidden = when('--fresh');
-  expect(await hidden.ended, hidden.text()).toBe(2);
-  expect(hidden.text()).toMatch(/cannot make attempts of this run: \S+run\/run.json cannot be read/);
   await runs.stopAll();
 
   const refused = when('--forks', '2');
