@@ -67,7 +67,7 @@ function searchLines(state: BisectProgress, search: SearchState, size: BlockSize
 
 function endsLine(ends: BisectProgress['ends']): Piece[] {
   const counted = ends.map(
-    ({ failures, attempts }, index) => `${index === 0 ? 'bad' : 'good'} end ${failures} of ${attempts}`,
+    ({ failures, attempts }, index) => `${index === 0 ? 'bad' : 'good'} ${failures} of ${attempts}`,
   );
   return [
     { text: 'Do the ends differ? ', style: 'bold' },

@@ -38,7 +38,7 @@ describe('the live display of a bisection', () => {
       63_000,
     );
     expect(lines).toEqual([
-      'Do the ends differ? failed: bad end 3 of 15, good end 0 of 5',
+      'Do the ends differ? failed: bad 3 of 15, good 0 of 5',
       'building cccccccccccc 1:02    CC  io_uring.o',
     ]);
   });

@@ -14,7 +14,7 @@ export function renderWhenBlock(state: WhenProgress, now: number, size: BlockSiz
     { text: `${forks} ${forks === 1 ? 'fork' : 'forks'}`, style: 'bold' },
     { text: atOnce > 1 ? `, ${atOnce} at a time, ${clock(now - begun)}` : `, ${clock(now - begun)}` },
     {
-      text: rise ? `, biggest rise between ${shortMs(rise.from)} and ${shortMs(rise.to)}` : '',
+      text: rise ? `, biggest rise ${shortMs(rise.from)} to ${shortMs(rise.to)}` : '',
     },
   ];
   const places = nearest(state.places, rise, size.rows - OTHER_ROWS);

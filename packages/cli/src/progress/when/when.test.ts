@@ -30,7 +30,7 @@ describe('the live display of a search for the rise', () => {
       { type: 'rise', from: 2100, to: 6300 },
     ];
     expect(blockAfter(events)).toEqual([
-      '4 forks, 2 at a time, 1:02, biggest rise between 2.1 s and 6.3 s',
+      '4 forks, 2 at a time, 1:02, biggest rise 2.1 s to 6.3 s',
       '>    2.1 s ██████░░░░░░░░░░░░░░░░░░   25 %  1 of 4 failed',
       '     4.2 s ░░░░░░░░░░░░░░░░░░░░░░░░      -  0 of 0 failed',
       '>    6.3 s ████████████████████████  100 %  1 of 1 failed',
