@@ -4,37 +4,34 @@ import type { Machine } from '../../qemu/process/machine.js';
 import { ConsoleShell } from '../../shell/console-shell/console-shell.js';
 import { type Command } from '../../shell/exec-options.js';
 import { describeCommand, requireSuccess, type ExecResult } from '../../shell/exec-result.js';
-import { checkCommand, checkVmCommand } from '../../shell/exec-schema.js';
+import { checkVmCommand } from '../../shell/exec-schema.js';
 import { collect, type ExecStream } from '../../shell/exec-stream.js';
 import { GuestAgentShell } from '../../shell/guest-agent/guest-agent-shell.js';
 import { SerialShell } from '../../shell/serial/serial-shell.js';
 import { type Shell } from '../../shell/shell.js';
 import type { OccupiedConsoles } from '../../snapshot/store.js';
-import { pause, type WaitOptions } from '../../util/async/deadline.js';
+import type { WaitOptions } from '../../util/async/deadline.js';
 import { withinLimit } from '../../util/async/limit.js';
-import { validate } from '../../util/validation/validate.js';
 import type { MachineSlot } from '../machine/machine-slot.js';
 import { ConsolePool } from './console-pool.js';
-import { GuestProcess, SPAWN_OPTIONS, type SpawnOptions } from './guest-process.js';
+import type { GuestProcess, SpawnOptions } from './guest-process.js';
 import { collectInput, InputFeed, isInputStream } from './input-stream.js';
 import { allLost, noShell } from './shell-errors.js';
 import type { OpenShellOptions, VmExecOptions, VmShellKind } from './shell-options.js';
-import { killOnConsole, startBash } from './start-bash.js';
+import { OPEN_MS, SpareConsoles } from './spare-consoles.js';
 
 /** Limit for a shell that has not answered before, until the next kind is tried. */
 const TRY_MS = 10_000;
 /** For one that was lost before. */
 const RETRY_MS = 1000;
-/** For a bash to start on a spare console. */
-const OPEN_MS = 20_000;
-/** For a program that was not started to be killed, before the caller hears of it. */
-const CLEANUP_MS = 700;
 
 /** Chooses and opens the shells of one VM. */
 export class VmShells {
   readonly #guest: PreparedGuest;
   readonly #slot: MachineSlot;
-  readonly #opened = new Map<{ close(): unknown }, string | undefined>();
+  readonly #spares: SpareConsoles;
+  /** Shells that were opened on the agent or the serial console. */
+  readonly #opened = new Set<Shell>();
   readonly #lost = new WeakMap<Shell, Machine>();
   readonly #pool: ConsolePool | undefined;
   #agent: GuestAgentShell | undefined;
@@ -43,15 +40,16 @@ export class VmShells {
   constructor(guest: PreparedGuest, slot: MachineSlot) {
     this.#guest = guest;
     this.#slot = slot;
+    this.#spares = new SpareConsoles(guest, slot, (command, options) => this.#runBeside(command, options));
     this.#pool =
       slot.shell &&
       new ConsolePool(
         slot.shell,
         async () => {
-          const spare = this.#spare();
-          return spare === undefined ? undefined : this.#openOn(spare, { patience: OPEN_MS });
+          const { free } = this.#spares;
+          return free === undefined ? undefined : this.#spares.openShell(free, { patience: OPEN_MS });
         },
-        (shell) => this.#forget(shell),
+        (shell) => void this.#spares.forget(shell),
       );
   }
 
@@ -152,8 +150,9 @@ export class VmShells {
     if ((via ?? 'console') === 'console') {
       const opened = this.#pool?.takeSpare();
       if (opened) return opened;
-      const spare = this.#spare();
-      if (spare !== undefined) return this.#openOn(spare, options);
+      const { free } = this.#spares;
+      const { signal, timeout, patience } = options;
+      if (free !== undefined) return this.#spares.openShell(free, { signal, timeout, patience });
     }
     if (via === 'console') {
       throw new QmpilotError(
@@ -170,70 +169,36 @@ export class VmShells {
     else if (agent) shell = new GuestAgentShell(agent);
     if (!shell) throw noShell(this.#guest.name);
     await shell.ready(options);
-    this.#opened.set(shell, undefined);
+    this.#opened.add(shell);
     return shell;
   }
 
-  /** Runs a program on a spare virtio console, as its terminal. */
-  async spawn(command: Command, options: SpawnOptions): Promise<GuestProcess> {
-    const source = checkCommand(command, {}, 'spawn');
-    validate(SPAWN_OPTIONS, options, 'spawn: options');
-    const terminal = this.#freeConsole();
-    const channel = terminal === undefined ? undefined : this.#slot.virtio(terminal);
-    if (terminal === undefined || !channel) {
-      throw new QmpilotError('USAGE', `the guest ${this.#guest.name} has no spare virtio console left for a process`, {
-        hint: 'close a process or shell that was opened before',
-      });
-    }
-    const process: GuestProcess = new GuestProcess(
-      {
-        channel,
-        terminal,
-        run: (text, wait) => this.#runBeside(text, wait),
-        shell: () => this.#slot.sampling ?? this.#slot.shell,
-        release: () => this.#opened.delete(process),
-      },
-      source,
-    );
-    this.#opened.set(process, terminal);
-    try {
-      await process.start(options);
-      return process;
-    } catch (error) {
-      // In a guest that does not answer, the attempt to kill the program continues and keeps the console occupied.
-      await Promise.race([process.close(), pause(CLEANUP_MS)]);
-      throw error;
-    }
-  }
-
-  /** A spare console; one that the pool has opened, but that nothing runs on, is taken from it. */
-  #freeConsole(): string | undefined {
-    const spare = this.#spare();
-    if (spare !== undefined) return spare;
-    const opened = this.#pool?.takeSpare();
-    if (!opened) return undefined;
-    const name = this.#opened.get(opened);
-    this.#forget(opened);
-    return name;
+  /** Runs a program on a spare virtio console, as its terminal. One that the pool has opened, but that nothing runs on, is taken from it. */
+  spawn(command: Command, options: SpawnOptions): Promise<GuestProcess> {
+    return this.#spares.spawn(command, options, () => {
+      const { free } = this.#spares;
+      if (free !== undefined) return free;
+      const opened = this.#pool?.takeSpare();
+      return opened && this.#spares.forget(opened);
+    });
   }
 
   /** The consoles on which commands or processes run. */
   get occupied(): OccupiedConsoles {
-    const isIdle = (opened: object) =>
-      opened instanceof ConsoleShell && opened.isFree && this.#pool?.isLeased(opened) !== true;
-    const spares = [...this.#opened].flatMap(([opened, name]) => (name === undefined || isIdle(opened) ? [] : [name]));
-    return { shell: this.#pool?.isMainOccupied === true, spares };
+    const isIdle = (shell: ConsoleShell) => shell.isFree && this.#pool?.isLeased(shell) !== true;
+    return { shell: this.#pool?.isMainOccupied === true, spares: this.#spares.occupied(isIdle) };
   }
 
   /** Leaves consoles alone on which commands run that were started in another VM: to ask a shell for an answer would end them. */
   leaveAlone({ shell, spares }: OccupiedConsoles): void {
     if (shell) this.#pool?.reserveMain();
-    for (const name of spares) this.#opened.set({ close: () => {} }, name);
+    for (const name of spares) this.#spares.reserve(name);
   }
 
   close(): void {
     this.#pool?.close();
-    for (const opened of [...this.#opened.keys(), this.#agent, this.#serial]) void opened?.close();
+    this.#spares.close();
+    for (const shell of [...this.#opened, this.#agent, this.#serial]) shell?.close();
   }
 
   #choices(via: VmShellKind | undefined): Shell[] {
@@ -264,49 +229,11 @@ export class VmShells {
     }
   }
 
-  #spare(): string | undefined {
-    const taken = new Set(this.#opened.values());
-    return this.#guest.spareConsoles?.find((name) => !taken.has(name));
-  }
-
-  /** Starts a bash on the console by a shell that answers; processes that use the console are killed. */
-  async #openOn(name: string, { signal, timeout, patience }: WaitOptions): Promise<ConsoleShell> {
-    const options = { signal, timeout, patience };
-    const channel = this.#slot.virtio(name);
-    if (!channel)
-      throw new QmpilotError('USAGE', `${name} is not among the virtio consoles of the guest ${this.#guest.name}`);
-    // Its console is free again once its bash has ended; one that does not answer is killed. In a guest that hangs it stays occupied.
-    const shell: ConsoleShell = new ConsoleShell(channel, {
-      onClose: () =>
-        void shell
-          .quit()
-          .catch(() => this.#runBeside(killOnConsole(name), { patience: OPEN_MS }))
-          .then(() => this.#opened.delete(shell))
-          .catch(() => {}),
-    });
-    this.#opened.set(shell, name);
-    try {
-      await this.#runBeside(startBash(name), options);
-      await shell.ready(options);
-      return shell;
-    } catch (error) {
-      shell.close();
-      this.#opened.delete(shell);
-      throw error;
-    }
-  }
-
   /** Runs a command on the detectors' shell where it answers, so that it does not wait for long commands. */
   async #runBeside(command: string, options: WaitOptions): Promise<ExecResult> {
     const { sampling } = this.#slot;
     const answers =
       sampling && !(await sampling.ping({ signal: options.signal, patience: RETRY_MS }).catch(() => 'lost'));
     return requireSuccess(await (answers ? sampling : this).exec(command, options));
-  }
-
-  /** Forgets a shell; the next one on its console kills what is left there. */
-  #forget(shell: ConsoleShell): void {
-    this.#opened.delete(shell);
-    shell.detach();
   }
 }
