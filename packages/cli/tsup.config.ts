@@ -1,4 +1,5 @@
 import { defineConfig } from 'tsup';
+import { minifyBundled } from '../../tools/tsup/minify-bundled.mjs';
 
 export default defineConfig({
   entry: { 'bin': 'src/bin.ts', 'worker-process': 'src/worker-process.ts' },
@@ -10,4 +11,5 @@ export default defineConfig({
   target: 'node20',
   clean: true,
   sourcemap: true,
+  esbuildPlugins: [minifyBundled],
 });

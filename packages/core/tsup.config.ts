@@ -1,4 +1,5 @@
 import { defineConfig } from 'tsup';
+import { minifyBundled } from '../../tools/tsup/minify-bundled.mjs';
 
 export default defineConfig([
   {
@@ -27,6 +28,7 @@ export default defineConfig([
     // The page is built beside this, and cleans its own folder.
     clean: ['!report-page/**'],
     sourcemap: true,
+    esbuildPlugins: [minifyBundled],
   },
   {
     // Script and styles of report.html, each one file that is put into the page as it is.
