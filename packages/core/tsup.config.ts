@@ -1,5 +1,5 @@
 import { defineConfig } from 'tsup';
-import { minifyBundled } from '../../tools/tsup/minify-bundled.mjs';
+import { minifyBundled } from '../../tools/tsup/minify-bundled.js';
 
 export default defineConfig([
   {

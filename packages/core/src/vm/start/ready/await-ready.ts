@@ -33,7 +33,7 @@ export async function awaitReady(vm: Vm, guest: PreparedGuest, options: BootOpti
   void vm.ended.then((error) => failed.abort(error));
   try {
     await withinLimit(
-      { awaited: `the guest ${guest.name}`, timeout: options.timeout, signal: either },
+      { awaited: `the guest ${guest.name}`, timeout: options.timeout, patience: BOOT_TIMEOUT, signal: either },
       async (signal) => {
         // The limit of the boot ends each wait: that of a shell would say that the shell was lost.
         const wait = { signal, patience: 2 * timeout };
