@@ -126,7 +126,13 @@ async function bootGuest(options: VmGuestOptions, { signal, pool, request }: Sta
   let vm: Vm | undefined;
   let console: string[] = [];
   try {
-    vm = await boot(options.guest, { cache: !fresh, timeout: options.bootTimeout, ...options.boot, signal, onProgress });
+    vm = await boot(options.guest, {
+      cache: !fresh,
+      timeout: options.bootTimeout,
+      ...options.boot,
+      signal,
+      onProgress,
+    });
     await options.prepare?.(vm, { signal });
     const snapshot = await vm.snapshot(SNAPSHOT, { signal, ...(options.reboots && { reboots: true }) });
     if (snapshot.strategy === 'internal') {
