@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** A Debian suite whose QEMU is tested beside the host's own: 10.0. */
-const OTHER_SUITE = 'trixie';
+/** The Debian suite whose QEMU is tested beside the host's own: trixie has 10.0, sid the newest. */
+const OTHER_SUITE = process.env['QMPILOT_TEST_SUITE'] || 'trixie';
 
 /** The folder of that QEMU; fetched by `npm run setup`, or now. Throws, with apt's message, where it cannot be fetched. */
 export function otherQemu(): { readonly system: string; readonly image: string; readonly agent: string } {
