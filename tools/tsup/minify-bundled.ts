@@ -7,10 +7,12 @@ import type { Options } from 'tsup';
  */
 export const minifyBundled: NonNullable<Options['esbuildPlugins']>[number] = {
   name: 'minify-bundled',
-  setup({ onLoad, esbuild }) {
-    onLoad({ filter: /[/\\]node_modules[/\\].*\.m?js$/ }, async ({ path }) => {
+  setup(build) {
+    build.onLoad({ filter: /[/\\]node_modules[/\\].*\.m?js$/ }, async ({ path }) => {
       const source = await readFile(path, 'utf8');
-      return { contents: (await esbuild.transform(source, { minifyWhitespace: true, legalComments: 'inline' })).code };
+      return {
+        contents: (await build.esbuild.transform(source, { minifyWhitespace: true, legalComments: 'inline' })).code,
+      };
     });
   },
 };

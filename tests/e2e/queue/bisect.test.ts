@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BisectResult } from '@qmpilot/core/bisect';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
@@ -52,9 +52,13 @@ it('builds nothing when there is no queue', async () => {
 });
 
 it('says that a worker does not find the build', async () => {
+  const lost = bisect('lost', 'cp program "$QMPILOT_OUT"');
+  const steps = join(runs.dir, 'lost/steps.jsonl');
+  const isBuilt = () => existsSync(steps) && readFileSync(steps, 'utf8').includes('"type":"build"');
+  await expect.poll(isBuilt, { timeout: 60_000 }).toBe(true);
+  // As on a machine that does not share the directory.
+  rmSync(join(runs.dir, 'lost/builds'), { recursive: true });
   runs.worker();
-  // The directory is there on this machine alone.
-  const lost = bisect('lost', 'cp program "$QMPILOT_OUT"; (sleep 1; rm -rf "$QMPILOT_OUT") > /dev/null 2>&1 &');
   expect(await lost.ended, lost.text()).toBe(2);
   expect(lost.text()).toMatch(/cannot make attempts of this run: cannot find the build \S+ on this machine/);
   expect(lost.text()).toContain('that all machines share at the same path');
