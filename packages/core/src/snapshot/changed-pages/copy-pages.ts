@@ -146,6 +146,15 @@ async function readAll(file: FileHandle, buffer: Buffer, position: number): Prom
   if (bytesRead !== buffer.length) throw new Error(`the saved state is shorter than it was`);
 }
 
+/** Writes so many zeros, so that the file system gives the file its room before it is needed. */
+export async function reserve(file: FileHandle, bytes: number, signal: AbortSignal | undefined): Promise<void> {
+  const zeros = Buffer.alloc(BATCH * RECORD);
+  for (let done = 0; done < bytes; done += zeros.length) {
+    signal?.throwIfAborted();
+    await writeAll(file, zeros.subarray(0, bytes - done), done);
+  }
+}
+
 /** Writes all of the bytes. On a full disk the first write may be a short one. */
 export async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
   for (let done = 0; done < bytes.length;)

@@ -9,7 +9,7 @@ import { abortError } from '../../util/async/limit.js';
 import { errnoOf, hostError, isNoSpace } from '../../util/files/host-error.js';
 import { removeDirectory } from '../../util/files/remove-directory.js';
 import { monotonicMs } from '../../util/time/clock.js';
-import { writeAll, writeRecords } from '../changed-pages/copy-pages.js';
+import { reserve, writeAll, writeRecords } from '../changed-pages/copy-pages.js';
 import {
   afterRecords,
   beforeRecords,
@@ -92,6 +92,8 @@ async function createInto(
   const path = join(folder, 'state');
   const file = await open(path, 'wx', 0o600);
   undo.add('the file of the state', () => file.close());
+  // To allocate memory takes longer than to fill it.
+  await reserve(file, source.pages * RECORD, options.signal);
   for (const stream of [machine.serial, ...machine.virtio, machine.agent]) {
     // QEMU puts input into the RAM of a guest that is paused, too.
     stream?.cork();
@@ -131,6 +133,8 @@ interface Source {
   readonly origin: SavedState;
   /** The state that the machine was loaded from, as far as a new one may begin like it. */
   readonly beginning: Buffer;
+  /** How many pages it has changed so far. */
+  readonly pages: number;
 }
 
 /** Finds what is needed of a machine, while its guest runs. */
@@ -150,8 +154,9 @@ async function inspect(machine: Machine, options: WaitOptions): Promise<Source> 
     await (await open(`/proc/${pid}/mem`)).close();
     const runs = await findChangedPages(pid, ramFile, spec.memoryMiB * 2 ** 20);
     if (!runs) throw new AllRamNeeded('its RAM is not mapped as one file');
-    await requireRoom(dirname(dirname(ramFile)), countPages(runs) * RECORD);
-    return { ramFile, origin, beginning };
+    const pages = countPages(runs);
+    await requireRoom(dirname(dirname(ramFile)), pages * RECORD);
+    return { ramFile, origin, beginning, pages };
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') throw new AllRamNeeded('the snapshot that it was forked from was removed');
     if (errnoOf(error) === 'EACCES' || errnoOf(error) === 'EPERM')
@@ -172,7 +177,7 @@ async function readBeginning({ path, pages }: SavedState): Promise<Buffer> {
   }
 }
 
-interface Target extends Source {
+interface Target extends Omit<Source, 'pages'> {
   readonly folder: string;
   readonly file: FileHandle;
 }
@@ -185,7 +190,6 @@ async function writeState(machine: Machine, target: Target, options: WaitOptions
     const devices = await saveDevices(machine, folder, options);
     const runs = await findChangedPages(process.pid, ramFile, spec.memoryMiB * 2 ** 20);
     if (!runs) throw new AllRamNeeded('its RAM is not mapped as one file');
-    await file.truncate(0);
     const pages = await writePages(process.pid, runs, devices, target, options);
     // Input that QEMU had already read may reach the guest's memory a moment later.
     if (sameDevices(devices, await saveDevices(machine, folder, options))) return pages;
@@ -210,7 +214,9 @@ async function writePages(
   const end = at + count * RECORD + after.length;
   await writeAll(file, Buffer.concat([head, before]), 0);
   await writeRecords(pid, runs, { file, at, signal });
-  await writeAll(file, Buffer.concat([after, deviceSections(devices)]), end - after.length);
+  const rest = Buffer.concat([after, deviceSections(devices)]);
+  await writeAll(file, rest, end - after.length);
+  await file.truncate(end - after.length + rest.length);
   return { count, at, begin: head.length, end };
 }
 
