@@ -15,16 +15,7 @@ export function startQemu(
   binary: readonly string[] = [qemuBinary()],
 ): RawQemu {
   const [command = '', ...prefix] = binary;
-  const args = [
-    '-nodefaults',
-    '-display',
-    'none',
-    '-S',
-    '-chardev',
-    'socket,id=qmp,fd=3',
-    '-mon',
-    'chardev=qmp,mode=control',
-  ];
+  const args = ['-nodefaults', '-display', 'none', '-S', '-chardev', 'socket,id=qmp,fd=3', '-qmp', 'chardev:qmp'];
   const child = spawn(command, [...prefix, ...args, ...extra], { stdio: ['ignore', 'ignore', 'inherit', 'pipe'] });
   const stream = child.stdio[3];
   if (!(stream instanceof Duplex)) throw new Error('no socket pair on descriptor 3');

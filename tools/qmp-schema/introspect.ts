@@ -14,8 +14,8 @@ export async function introspect(binary: string): Promise<VersionedSchema> {
     '-S',
     '-chardev',
     'socket,id=qmp,fd=3',
-    '-mon',
-    'chardev=qmp,mode=control',
+    '-qmp',
+    'chardev:qmp',
   ];
   const child = spawn(binary, args, { stdio: ['ignore', 'ignore', 'inherit', 'pipe'] });
   try {

@@ -29,8 +29,9 @@ export function buildArguments(spec: MachineSpec, start: StartSpec): string[] {
     '-S',
     '-chardev',
     option('socket', { id: 'qmp', fd: fds.qmp }),
-    '-mon',
-    option('', { chardev: 'qmp', mode: 'control' }),
+    // Not -mon, which QEMU 11.1 warns of.
+    '-qmp',
+    'chardev:qmp',
     '-chardev',
     option('socket', { id: 'ttyS0', fd: fds.serial }),
     '-serial',

@@ -54,7 +54,7 @@ describe("a fork of a script's machine", () => {
         '-drive if=pflash,unit=1,readonly=off,file=/fork/qmpilot-pflash1.qcow2,format=qcow2,node-name=qmpilot-pflash1 ' +
         '-nographic -serial null -chardev null,id=c0 -device pvpanic-pci ' +
         '-object memory-backend-file,id=pc.ram,size=1073741824,mem-path=/ram,share=off,readonly=on,rom=off -machine memory-backend=pc.ram -machine accel=tcg ' +
-        '-S -display none -monitor none -action panic=none -chardev socket,id=qmpilot-qmp,fd=3 -mon chardev=qmpilot-qmp,mode=control ' +
+        '-S -display none -monitor none -action panic=none -chardev socket,id=qmpilot-qmp,fd=3 -qmp chardev:qmpilot-qmp ' +
         '-chardev socket,id=qmpilot-serial,fd=4 -device virtio-serial-pci,id=qmpilot-consoles ' +
         '-chardev socket,id=qmpilot-hvc0,fd=5 -device virtconsole,chardev=qmpilot-hvc0,bus=qmpilot-consoles.0 ' +
         '-device virtconsole,chardev=qmpilot-serial,bus=qmpilot-consoles.0 ' +
