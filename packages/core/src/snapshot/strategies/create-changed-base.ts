@@ -184,7 +184,7 @@ interface Target extends Omit<Source, 'pages'> {
 
 /** Writes the state of the paused machine, with the pages that it has changed. */
 async function writeState(machine: Machine, target: Target, options: WaitOptions): Promise<SavedPages> {
-  const { folder, file, ramFile } = target;
+  const { folder, ramFile } = target;
   const { process, spec } = machine;
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const devices = await saveDevices(machine, folder, options);
