@@ -128,7 +128,7 @@ async function bootGuest(options: VmGuestOptions, { signal, pool, request }: Sta
   try {
     vm = await boot(options.guest, {
       cache: !fresh,
-      timeout: options.bootTimeout,
+      timeout: options.bootTimeout ?? DEFAULT_BOOT_TIMEOUT,
       ...options.boot,
       signal,
       onProgress,
