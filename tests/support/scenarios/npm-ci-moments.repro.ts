@@ -1,5 +1,6 @@
 import { debian, defineScenario, type AttemptContext, type Vm } from '@qmpilot/core';
 
+/** Holds the exit status of `npm ci` once it has ended. */
 const DONE = '/run/npm-ci-done';
 /** In seconds: long for the lock of a ring, which is held for milliseconds. */
 const STUCK = 3;
@@ -12,11 +13,12 @@ async function judge(vm: Vm, { signal, fail }: Pick<AttemptContext, 'signal' | '
   const stuck = watch.first({ kind: 'd-state', timeout: '20m', signal: end }).then(() => true);
   const done = vm.waitForFile(DONE, { timeout: '20m', signal: end }).then(() => false);
   try {
-    if (await Promise.race([stuck, done])) fail('npm ci hangs');
+    if (await Promise.race([stuck, done])) return fail('npm ci hangs');
   } finally {
     either.abort();
     await Promise.allSettled([stuck, done]);
   }
+  await vm.expectOk(`[ "$(cat ${DONE})" = 0 ]`, { signal });
 }
 
 export default defineScenario({
@@ -30,7 +32,7 @@ export default defineScenario({
     await vm.expectOk('/usr/lib/qmpilot/load-defect');
   },
   async attempt(vm, context) {
-    const command = `cd /root/project && UV_USE_IO_URING=1 npm ci; touch ${DONE}`;
+    const command = `cd /root/project && UV_USE_IO_URING=1 npm ci; echo $? >${DONE}.part; mv ${DONE}.part ${DONE}`;
     await vm.expectOk(`systemd-run --quiet --no-block sh -c '${command}'`, { signal: context.signal });
     await judge(vm, context);
   },
