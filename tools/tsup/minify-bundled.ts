@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import type { Options } from 'tsup';
 
 /**
- * Removes whitespace and comments of bundled packages, half of their size. Code of this repository stays as it is, for stack traces and for
- * reading it in node_modules.
+ * Removes the whitespace and comments of bundled packages. The code of this repository keeps its own, for stack traces and for people who
+ * read it in node_modules.
  */
 export const minifyBundled: NonNullable<Options['esbuildPlugins']>[number] = {
   name: 'minify-bundled',

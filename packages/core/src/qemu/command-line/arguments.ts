@@ -29,7 +29,7 @@ export function buildArguments(spec: MachineSpec, start: StartSpec): string[] {
     '-S',
     '-chardev',
     option('socket', { id: 'qmp', fd: fds.qmp }),
-    // Not -mon, which QEMU 11.1 warns of.
+    // -mon is deprecated in QEMU 11.1.
     '-qmp',
     'chardev:qmp',
     '-chardev',

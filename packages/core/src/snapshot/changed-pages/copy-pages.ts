@@ -146,7 +146,7 @@ async function readAll(file: FileHandle, buffer: Buffer, position: number): Prom
   if (bytesRead !== buffer.length) throw new Error(`the saved state is shorter than it was`);
 }
 
-/** Writes so many zeros, so that the file system gives the file its room before it is needed. */
+/** Writes zeros, so that the file system allocates the space of a file in advance. */
 export async function reserve(file: FileHandle, bytes: number, signal: AbortSignal | undefined): Promise<void> {
   const zeros = Buffer.alloc(BATCH * RECORD);
   for (let done = 0; done < bytes; done += zeros.length) {

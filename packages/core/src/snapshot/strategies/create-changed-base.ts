@@ -92,7 +92,7 @@ async function createInto(
   const path = join(folder, 'state');
   const file = await open(path, 'wx', 0o600);
   undo.add('the file of the state', () => file.close());
-  // To allocate memory takes longer than to fill it.
+  // Before the pause: allocating the memory of the file takes longer than writing to it.
   await reserve(file, source.pages * RECORD, options.signal);
   for (const stream of [machine.serial, ...machine.virtio, machine.agent]) {
     // QEMU puts input into the RAM of a guest that is paused, too.
@@ -177,7 +177,7 @@ async function readBeginning({ path, pages }: SavedState): Promise<Buffer> {
   }
 }
 
-interface Target extends Omit<Source, 'pages'> {
+interface Target extends Source {
   readonly folder: string;
   readonly file: FileHandle;
 }
