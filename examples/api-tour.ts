@@ -12,7 +12,7 @@ console.log(`kernel ${stdout.trim()}, exit code ${exitCode}`);
 await vm.console.type('echo "$((6 * 7)) is the answer"\n');
 console.log((await vm.console.expect(/\d+ is the answer/)).text);
 
-// RAM, devices and disks at this moment; restored in about 0.1 s, as often as needed.
+// RAM, devices and disks at this moment; restored in 0.1 to 0.3 s, as often as needed.
 await vm.exec('echo before > /root/state');
 await vm.snapshot('ready');
 await vm.exec('echo after > /root/state');
