@@ -1,15 +1,17 @@
 // npm test [-- CHECK [FILTER...]]: sets up what is missing and runs every check, or one of them; FILTER selects files of that check:
-// `npm test -- unit`, `npm test -- e2e shells`. A failed check does not end the run. At the end: what failed, the time of each check,
-// the ten slowest tests, and the time of the run in cold boots, one of which is measured before.
+// `npm test -- unit`, `npm test -- e2e shells`. A failed check does not end the run. At the end: the time of each check, the ten slowest
+// tests, the time of the run in cold boots, one of which is measured before, and what failed, with the first lines of each reason.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { fail, ROOT, run } from './host.mjs';
 import { measureColdBoot } from './measure-boot.mjs';
 import './setup.mjs';
 
 const USAGE = 2;
 const SLOWEST = 10;
+/** Lines of a failed test's message that the summary repeats. */
+const REASON_LINES = 12;
 
 /** Scripts of package.json that pass or fail as a whole. */
 const SCRIPTS = ['lint', 'typecheck', 'check:packages', 'docs:api'];
@@ -64,7 +66,17 @@ const inBoots = boots === undefined ? '' : `, ${(total / boots).toFixed(1)} cold
 console.log(`\nTime of the run: ${seconds(total)}${inBoots}`);
 
 const failures = results.flatMap(({ name, status, tests }) =>
-  status === 0 ? [] : [name, ...tests.filter(({ ok }) => !ok).map(({ file, title }) => `  ${file}: ${title}`)],
+  status === 0
+    ? []
+    : [
+        name,
+        ...tests
+          .filter(({ ok }) => !ok)
+          .flatMap(({ file, title, reason }) => [
+            `  ${file}: ${title}`,
+            ...reason.slice(0, REASON_LINES).map((line) => `      ${line}`),
+          ]),
+      ],
 );
 if (failures.length > 0) console.log(`\nFailed:\n${failures.map((line) => `  ${line}`).join('\n')}`);
 const sum = (key) => results.reduce((total, result) => total + result[key], 0);
@@ -80,31 +92,22 @@ function runScript(name) {
 
 function runProject(name) {
   const file = join(reports, `${name}.json`);
-  const reporters = ['--reporter', 'default', '--reporter', 'json', '--outputFile.json', file];
+  const reporters = ['--reporter', 'default', '--reporter', join(ROOT, 'scripts', 'results-reporter.mjs')];
   const vitest = join(ROOT, 'node_modules', '.bin', 'vitest');
-  const status = run(vitest, ['run', '--project', name, ...PROJECTS[name], ...reporters, ...filters]);
+  const status = run(vitest, ['run', '--project', name, ...PROJECTS[name], ...reporters, ...filters], {
+    env: { ...process.env, QMPILOT_TEST_RESULTS: file },
+  });
   const tests = testsOf(file);
   const failed = tests.filter(({ ok }) => !ok).length;
   // A file that does not load, or an error outside of a test, has no test that failed.
   return { status, passed: tests.length - failed, failed: status === 0 ? 0 : Math.max(failed, 1), tests };
 }
 
-/** Of Vitest's JSON, which is that of Jest; skipped ones are left out. */
+/** @returns none when Vitest ended before it could report */
 function testsOf(file) {
-  let report;
   try {
-    report = JSON.parse(readFileSync(file, 'utf8'));
+    return JSON.parse(readFileSync(file, 'utf8'));
   } catch {
     return [];
   }
-  return report.testResults.flatMap(({ name, assertionResults }) =>
-    assertionResults
-      .filter(({ status }) => status === 'passed' || status === 'failed')
-      .map(({ status, fullName, duration }) => ({
-        file: relative(ROOT, name),
-        title: fullName.trim(),
-        ms: duration ?? 0,
-        ok: status === 'passed',
-      })),
-  );
 }
