@@ -13,8 +13,11 @@ RAX=0000000000000000 RBP=0000000000000000 RSP=0000000000000000
 RIP=ffffffff81000000 RFL=00000046 CPL=0 CR3=0000000000001000 CR4=00000000
 `;
 
+/** CR3 of a CPU whose page table was freed meanwhile. */
+const LEFT = REGISTERS.replace('CR3=0000000000001000', 'CR3=00000000000ff000');
+
 /** A VM of two tasks whose memory the host does not permit to read; `said` has the commands that QEMU got. */
-function syntheticVm() {
+function syntheticVm({ registers = [REGISTERS] }: { registers?: string[] } = {}) {
   const guest = syntheticGuest([
     { pid: 7, comm: 'waiter', state: STATE.blocked, waitsFor: 0 },
     { pid: 8, comm: 'holder', holds: 0 },
@@ -22,7 +25,12 @@ function syntheticVm() {
   const said: string[] = [];
   let running = true;
   const answers: Record<string, (line: string) => unknown> = {
-    'human-monitor-command': (line) => (line.startsWith('gpa2hva') ? 'No memory is mapped at address' : REGISTERS),
+    'human-monitor-command': (line) =>
+      line.startsWith('gpa2hva')
+        ? 'No memory is mapped at address'
+        : registers.length > 1
+          ? registers.shift()
+          : registers[0],
     'query-status': () => ({ running }),
     'stop': () => (running = false),
     'cont': () => (running = true),
@@ -51,6 +59,12 @@ it('pauses the guest before QEMU copies its memory, where the host does not perm
   expect(said).toEqual(['stop', 'pmemsave', 'cont']);
   expect(stuck[0]?.waitsFor?.owners[0]?.task?.comm).toBe('holder');
   expect(pausedMs).toBeGreaterThanOrEqual(0);
+});
+
+it('reads the registers again, in a pause, when the page table of the first ones is gone', async () => {
+  const { context } = syntheticVm({ registers: [LEFT, REGISTERS] });
+  const { stuck } = await explain(context, { minWait: 0 });
+  expect(stuck[0]?.waitsFor?.owners[0]?.task?.comm).toBe('holder');
 });
 
 it('uses type information that was given for this call only', async () => {

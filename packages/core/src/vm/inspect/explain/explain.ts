@@ -6,7 +6,7 @@ import { pause, type WaitOptions } from '../../../util/async/deadline.js';
 import { parseDuration, type Duration } from '../../../util/time/duration.js';
 import { DURATION, PATH, WAIT } from '../../../util/validation/schemas.js';
 import type { VmContext } from '../../context.js';
-import { knownKernel, paused, readRegisters, withMemory } from './guest-kernel.js';
+import { knownKernel, paused, readKernel, readRegisters, withMemory } from './guest-kernel.js';
 import type { OpenMemory } from './guest-memory.js';
 import { readBtf } from './read-btf.js';
 
@@ -52,13 +52,16 @@ async function explainMemory(
   { minWaitMs, btf }: { readonly minWaitMs: number; readonly btf: Btf | undefined },
   wait: WaitOptions,
 ): Promise<VmExplanation> {
-  const before = await readRegisters(qmp, wait);
-  const identity = knownKernel(family, memory, before, btf);
-  // What is read without a pause is not believed; but it makes the one with the pause short.
-  captureGuest({ memory, cpus: before }, identity);
+  const live = await readKernel(qmp, wait, (cpus) => {
+    const identity = knownKernel(family, memory, cpus, btf);
+    // What is read without a pause is not believed; but it makes the one with the pause short.
+    captureGuest({ memory, cpus }, identity);
+    return { identity, before: cpus };
+  });
+  const { identity, before } = live.result;
   if (spinningNow(identity, before)) await pause(SPIN_MS, wait.signal);
   const { result, pausedMs } = await paused(qmp, wait, async () =>
     captureGuest({ memory, cpus: await readRegisters(qmp, wait), before }, identity),
   );
-  return { ...describeCapture(result, { minWaitMs }), pausedMs };
+  return { ...describeCapture(result, { minWaitMs }), pausedMs: live.pausedMs + pausedMs };
 }

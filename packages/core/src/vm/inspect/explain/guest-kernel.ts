@@ -1,3 +1,4 @@
+import { isQmpilotError } from '../../../errors.js';
 import type { Btf } from '../../../introspect/btf/btf.js';
 import { parseRegisters, type CpuRegisters } from '../../../introspect/cpu/registers.js';
 import { findKernel, openKernel, type KernelIdentity } from '../../../introspect/kernel.js';
@@ -48,6 +49,23 @@ export function knownKernel(
 
 export async function readRegisters(qmp: QmpClient, wait: WaitOptions): Promise<CpuRegisters[]> {
   return parseRegisters(await qmp.execute('human-monitor-command', { 'command-line': 'info registers -a' }, wait));
+}
+
+/**
+ * Reads what holds whether the guest runs or not. A page table that a CPU has just left may be overwritten before it is read: the guest is then
+ * paused for a second try.
+ */
+export async function readKernel<T>(
+  qmp: QmpClient,
+  wait: WaitOptions,
+  read: (cpus: readonly CpuRegisters[]) => T,
+): Promise<{ readonly result: T; readonly pausedMs: number }> {
+  try {
+    return { result: read(await readRegisters(qmp, wait)), pausedMs: 0 };
+  } catch (error) {
+    if (!isQmpilotError(error, 'USAGE')) throw error;
+    return paused(qmp, wait, async () => read(await readRegisters(qmp, wait)));
+  }
 }
 
 /** Runs `task` while the guest is paused; a guest that was paused before stays so. */
