@@ -113,10 +113,12 @@ async function written(qmp: QmpClient, onProgress: DumpOptions['onProgress']): P
  * stop at once for a reason of its own, such as a full disk.
  */
 async function over(qmp: QmpClient): Promise<void> {
-  for (;;) {
-    const { status } = await qmp.execute('query-status', undefined, NO_LIMIT);
-    const { 'blocked-reasons': reasons = [] } = await qmp.execute('query-migrate', undefined, NO_LIMIT);
-    if (status !== 'save-vm' && !reasons.some((reason) => reason.includes('dump-guest-memory'))) return;
+  while ((await qmp.execute('query-status', undefined, NO_LIMIT)).status === 'save-vm')
     await pause(INTERVAL_MS / 10, undefined);
+  for (;;) {
+    // QEMU's dump thread now removes its reason from the list that query-migrate reads, without a lock: reading it in the same moment crashed QEMU 7.2.
+    await pause(INTERVAL_MS / 10, undefined);
+    const { 'blocked-reasons': reasons = [] } = await qmp.execute('query-migrate', undefined, NO_LIMIT);
+    if (!reasons.some((reason) => reason.includes('dump-guest-memory'))) return;
   }
 }
