@@ -8,28 +8,10 @@ import { buildArguments } from '../command-line/arguments.js';
 import type { MachineSpec, StartSpec } from '../command-line/machine-spec.js';
 import { readBackArguments } from '../command-line/read-back.js';
 import { atLeast, type QemuBinary } from '../host/binary.js';
+import { fillRam } from '../saved-state/fill-ram.js';
+import type { SavedState } from '../saved-state/saved-state.js';
 import { exitError, QemuProcess, type QemuHandle } from './process.js';
 import { onStopped } from './stopped.js';
-
-export interface SavedState {
-  readonly path: string;
-  /** It holds devices only: RAM is in the machine's RAM file (capability `x-ignore-shared`). */
-  readonly ramInFile: boolean;
-  /** RAM is at fixed offsets of the file (capability `mapped-ram`, QEMU 9.0). */
-  readonly mappedRam?: boolean;
-  /** Pages of RAM that replace those of the RAM file. */
-  readonly pages?: SavedPages;
-}
-
-/** Where pages of RAM are in a saved state. */
-export interface SavedPages {
-  readonly count: number;
-  /** Of the first one's record. */
-  readonly at: number;
-  /** Of the section that holds them, and the end of that. What is before it is the same in each state that has RAM in a file. */
-  readonly begin: number;
-  readonly end: number;
-}
 
 export interface StartOptions extends WaitOptions {
   readonly name: string;
@@ -166,11 +148,14 @@ async function openState(path: string) {
 }
 
 async function loadState(
-  { qmp }: Machine,
+  { qmp, process, spec }: Machine,
   state: SavedState,
   uri: string,
   { signal, timeout }: WaitOptions,
 ): Promise<void> {
+  const { path: ramFile } = spec.ram;
+  if (state.pages && ramFile !== undefined)
+    await fillRam(state.pages, { pid: process.pid, ramFile, ramBytes: spec.memoryMiB * 2 ** 20 }, signal);
   const capabilities = [
     { capability: 'x-ignore-shared' as const, state: state.ramInFile },
     ...(state.mappedRam ? [{ capability: 'mapped-ram' as const, state: true }] : []),

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import type { AcceleratorChoice } from '../../qemu/accelerator.js';
 import type { MachineSpec } from '../../qemu/command-line/machine-spec.js';
-import type { SavedPages } from '../../qemu/process/machine.js';
+import type { SavedPages } from '../../qemu/saved-state/saved-state.js';
 import { errnoOf } from '../../util/files/host-error.js';
 import { isObject } from '../../util/validation/is-object.js';
 import type { OccupiedConsoles, SnapshotInfo } from '../store.js';
@@ -30,8 +30,8 @@ export interface SavedManifest extends SnapshotInfo {
   /** The machine that forks start. Paths are relative to this directory. */
   readonly spec: MachineSpec;
   readonly mappedRam: boolean;
-  /** Pages in the state that replace those of the RAM file, which the snapshot then shares with others. */
-  readonly pages?: SavedPages;
+  /** Pages that replace those of the RAM file, which the snapshot then shares with others. */
+  readonly pages?: Omit<SavedPages, 'path'>;
   /** Where commands ran that go on in a fork. */
   readonly occupied?: OccupiedConsoles;
   /** The guest as it was described, without what JSON cannot hold. */
@@ -157,7 +157,7 @@ function isKernel(value: unknown): boolean {
 }
 
 function arePages(value: unknown): boolean {
-  return isObject(value) && ['count', 'at', 'begin', 'end'].every((field) => Number.isSafeInteger(value[field]));
+  return isObject(value) && ['count', 'runs'].every((field) => Number.isSafeInteger(value[field]));
 }
 
 function isPlainName(value: unknown): boolean {

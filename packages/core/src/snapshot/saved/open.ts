@@ -69,7 +69,7 @@ async function hold(
     path: await held('state'),
     ramInFile: manifest.spec.ram.kind === 'file',
     mappedRam: manifest.mappedRam,
-    ...(manifest.pages && { pages: manifest.pages }),
+    ...(manifest.pages && { pages: { ...manifest.pages, path: await held('pages') } }),
   };
   let ramFile: string | undefined;
   if (manifest.spec.ram.kind === 'file') {

@@ -20,11 +20,12 @@ import type { AcceleratorChoice } from '../../qemu/accelerator.js';
 import type { DiskSpec } from '../../qemu/command-line/machine-spec.js';
 import type { QemuBinary } from '../../qemu/host/binary.js';
 import { cpuFlags } from '../../qemu/host/cpu-flags.js';
+import { applyPages } from '../../qemu/saved-state/pages-file.js';
+import type { SavedPages } from '../../qemu/saved-state/saved-state.js';
 import { debugLog } from '../../util/debug-log.js';
 import { hostError, isNoSpace } from '../../util/files/host-error.js';
 import { removeDirectory } from '../../util/files/remove-directory.js';
 import { isObject } from '../../util/validation/is-object.js';
-import { applyPages, copyWithoutPages } from '../changed-pages/copy-pages.js';
 import type { OccupiedConsoles, SnapshotInfo, StoredScreen } from '../store.js';
 import type { ForkBase } from '../strategies/fork-base.js';
 import { baseImages, flattenOverlay } from '../strategies/overlay.js';
@@ -113,7 +114,7 @@ export async function saveToFolder(path: string, request: SaveRequest): Promise<
         ram: base.ramFile === undefined ? { kind: 'anonymous' } : { kind: 'file', path: RAM, share: false },
       },
       mappedRam: base.state.mappedRam === true,
-      ...(sharedRam && base.state.pages && { pages: base.state.pages }),
+      ...(sharedRam && base.state.pages && { pages: withoutPath(base.state.pages) }),
       ...(occupied && { occupied }),
       guest,
       ...(screen && {
@@ -176,33 +177,43 @@ async function copyFile(from: string, to: string, signal: AbortSignal | undefine
 }
 
 /**
- * Copies state and RAM. Pages that are in the state go to the RAM, which is a file of its own then; with `sharedRam` they stay in the state.
+ * Copies state and RAM. Saved pages go to the RAM, which is a file of its own then; with `sharedRam` they stay a file.
  * @returns the identity of the RAM file, if other snapshots may link to this one's copy
  */
 async function copyState(
-  { base: { state, ramFile }, sharedRam, signal }: SaveRequest,
+  { base: { state, ramFile, spec }, sharedRam, signal }: SaveRequest,
   folder: string,
 ): Promise<string | undefined> {
   const ram = join(folder, RAM);
-  if (ramFile === undefined || !state.pages) {
-    await copyFile(state.path, join(folder, 'state'), signal);
-    if (ramFile !== undefined) await copyFile(ramFile, ram, signal);
+  const { pages } = state;
+  await copyFile(state.path, join(folder, 'state'), signal);
+  if (ramFile === undefined) return undefined;
+  if (!pages) {
+    await copyFile(ramFile, ram, signal);
     return undefined;
   }
   if (sharedRam) {
     const { dev, ino } = await stat(ramFile);
     const identity = `${dev}:${ino}`;
     const copy = sharedRam.get(identity);
-    await copyFile(state.path, join(folder, 'state'), signal);
+    await copyFile(pages.path, join(folder, 'pages'), signal);
     // A hard link to a symbolic link would end with what that names.
     await copyFile(copy ?? (await realpath(ramFile)), ram, signal);
     return copy === undefined ? identity : undefined;
   }
-  await copyWithoutPages({ path: state.path, pages: state.pages }, join(folder, 'state'));
   await run('cp', ['--sparse=auto', '--reflink=auto', '--', ramFile, ram], { signal });
   await chmod(ram, 0o600);
-  await applyPages({ path: state.path, pages: state.pages }, ram, signal);
+  const file = await open(ram, 'r+');
+  try {
+    await applyPages(pages, { file, address: 0, ramBytes: spec.memoryMiB * 2 ** 20 }, signal);
+  } finally {
+    await file.close();
+  }
   return undefined;
+}
+
+function withoutPath({ count, runs }: SavedPages): Omit<SavedPages, 'path'> {
+  return { count, runs };
 }
 
 async function sync(folder: string): Promise<SavedManifest['files']> {

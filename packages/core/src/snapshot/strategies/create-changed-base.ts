@@ -1,26 +1,18 @@
-import { chmod, link, mkdtemp, open, readFile, rm, statfs, type FileHandle } from 'node:fs/promises';
+import { chmod, link, mkdtemp, open, readFile, rm, statfs, writeFile, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isQmpilotError, QmpCommandError, QmpilotError } from '../../errors.js';
 import { requireRoom } from '../../qemu/host/directories.js';
-import type { Machine, SavedPages, SavedState } from '../../qemu/process/machine.js';
+import type { Machine } from '../../qemu/process/machine.js';
+import { deviceSections, headOf, sameDevices, writableBlocks } from '../../qemu/saved-state/migration-stream.js';
+import { countPages, findChangedPages, PAGE } from '../../qemu/saved-state/pagemap.js';
+import { reserve, writePages } from '../../qemu/saved-state/pages-file.js';
+import type { SavedPages, SavedState } from '../../qemu/saved-state/saved-state.js';
 import { Cleanup } from '../../util/async/cleanup.js';
 import type { WaitOptions } from '../../util/async/deadline.js';
 import { abortError } from '../../util/async/limit.js';
 import { errnoOf, hostError, isNoSpace } from '../../util/files/host-error.js';
 import { removeDirectory } from '../../util/files/remove-directory.js';
 import { monotonicMs } from '../../util/time/clock.js';
-import { reserve, writeAll, writeRecords } from '../changed-pages/copy-pages.js';
-import {
-  afterRecords,
-  beforeRecords,
-  deviceSections,
-  headOf,
-  ramSection,
-  RECORD,
-  sameDevices,
-  writableBlocks,
-} from '../changed-pages/migration-stream.js';
-import { countPages, findChangedPages, type PageRun } from '../changed-pages/pagemap.js';
 import type { SnapshotContext } from '../context.js';
 import { resolveMachineType, type ForkBase } from './fork-base.js';
 import { addOverlays, switchDisks } from './live-overlay.js';
@@ -90,10 +82,11 @@ async function createInto(
   const machineType = await resolveMachineType(machine);
   const overlays = await addOverlays(machine, disks, options, undo);
   const path = join(folder, 'state');
-  const file = await open(path, 'wx', 0o600);
-  undo.add('the file of the state', () => file.close());
+  const pagesPath = join(folder, 'pages');
+  const file = await open(pagesPath, 'wx', 0o600);
+  undo.add('the file of the pages', () => file.close());
   // Before the pause: allocating the memory of the file takes longer than writing to it.
-  await reserve(file, source.pages * RECORD, options.signal);
+  await reserve(file, source.pages * PAGE, options.signal);
   for (const stream of [machine.serial, ...machine.virtio, machine.agent]) {
     // QEMU puts input into the RAM of a guest that is paused, too.
     stream?.cork();
@@ -103,7 +96,7 @@ async function createInto(
   if (resume) undo.add('the pause', () => qmp.execute('cont'));
   await qmp.execute('stop', undefined, options);
   const begun = monotonicMs();
-  const pages = await writeState(machine, { ...source, folder, file }, options);
+  const written = await writeState(machine, { ...source, folder, path, file }, options);
   await switchDisks(machine, overlays, options);
   // The machine writes to its new overlays: these are over files of the snapshot, which stay from now on.
   undo.forget();
@@ -117,9 +110,9 @@ async function createInto(
   }
   const pausedMs = monotonicMs() - begun;
 
-  const written = disks.flatMap(({ spec, pristine }) => (pristine === undefined ? [] : [spec.file]));
-  await Promise.all([path, ...written].map((each) => chmod(each, 0o400)));
-  const state: SavedState = { path, ramInFile: true, pages };
+  const files = disks.flatMap(({ spec, pristine }) => (pristine === undefined ? [] : [spec.file]));
+  await Promise.all([path, pagesPath, ...files].map((each) => chmod(each, 0o400)));
+  const state: SavedState = { path, ramInFile: true, pages: { path: pagesPath, ...written } };
   const spec = {
     ...machine.spec,
     ...(options.reboots && { reboots: true }),
@@ -130,9 +123,8 @@ async function createInto(
 
 interface Source {
   readonly ramFile: string;
-  readonly origin: SavedState;
-  /** The state that the machine was loaded from, as far as a new one may begin like it. */
-  readonly beginning: Buffer;
+  /** The state that the machine was loaded from: a new one begins like it. */
+  readonly origin: Buffer;
   /** How many pages it has changed so far. */
   readonly pages: number;
 }
@@ -150,13 +142,14 @@ async function inspect(machine: Machine, options: WaitOptions): Promise<Source> 
   if (block !== undefined) throw new AllRamNeeded(`it has memory beside its RAM: ${block}`);
   const { pid } = machine.process;
   try {
-    const beginning = await readBeginning(origin);
-    await (await open(`/proc/${pid}/mem`)).close();
+    const state = await readFile(origin.path);
+    // Its forks are written to.
+    await (await open(`/proc/${pid}/mem`, 'r+')).close();
     const runs = await findChangedPages(pid, ramFile, spec.memoryMiB * 2 ** 20);
     if (!runs) throw new AllRamNeeded('its RAM is not mapped as one file');
     const pages = countPages(runs);
-    await requireRoom(dirname(dirname(ramFile)), pages * RECORD);
-    return { ramFile, origin, beginning, pages };
+    await requireRoom(dirname(dirname(ramFile)), pages * PAGE);
+    return { ramFile, origin: state, pages };
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') throw new AllRamNeeded('the snapshot that it was forked from was removed');
     if (errnoOf(error) === 'EACCES' || errnoOf(error) === 'EPERM')
@@ -166,58 +159,34 @@ async function inspect(machine: Machine, options: WaitOptions): Promise<Source> 
   }
 }
 
-async function readBeginning({ path, pages }: SavedState): Promise<Buffer> {
-  if (!pages) return readFile(path);
-  const file = await open(path, 'r');
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(pages.begin), 0, pages.begin, 0);
-    return buffer.subarray(0, bytesRead);
-  } finally {
-    await file.close();
-  }
-}
-
 interface Target extends Source {
   readonly folder: string;
+  /** Where the state goes. */
+  readonly path: string;
+  /** The file of the pages. */
   readonly file: FileHandle;
 }
 
-/** Writes the state of the paused machine, with the pages that it has changed. */
-async function writeState(machine: Machine, target: Target, options: WaitOptions): Promise<SavedPages> {
-  const { folder, ramFile } = target;
+/** Writes the state of the paused machine, and the pages that it has changed. */
+async function writeState(
+  machine: Machine,
+  { folder, path, file, ramFile, origin }: Target,
+  options: WaitOptions,
+): Promise<Omit<SavedPages, 'path'>> {
   const { process, spec } = machine;
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const devices = await saveDevices(machine, folder, options);
+    const head = headOf(origin, devices);
+    if (!head) throw new AllRamNeeded('the state that it was forked from has an unknown format');
     const runs = await findChangedPages(process.pid, ramFile, spec.memoryMiB * 2 ** 20);
     if (!runs) throw new AllRamNeeded('its RAM is not mapped as one file');
-    const pages = await writePages(process.pid, runs, devices, target, options);
+    await writePages(process.pid, runs, { file, signal: options.signal });
     // Input that QEMU had already read may reach the guest's memory a moment later.
-    if (sameDevices(devices, await saveDevices(machine, folder, options))) return pages;
+    if (!sameDevices(devices, await saveDevices(machine, folder, options))) continue;
+    await writeFile(path, Buffer.concat([head, deviceSections(devices)]), { mode: 0o600, flag: 'wx' });
+    return { count: countPages(runs), runs: runs.length };
   }
   throw new AllRamNeeded('its devices change while it is paused');
-}
-
-async function writePages(
-  pid: number,
-  runs: readonly PageRun[],
-  devices: Buffer,
-  { file, origin, beginning }: Target,
-  { signal }: WaitOptions,
-): Promise<SavedPages> {
-  const head = origin.pages ? beginning : headOf(beginning, devices);
-  const section = head && ramSection(head);
-  if (!head || section === undefined) throw new AllRamNeeded('the state that it was forked from has an unknown format');
-  const count = countPages(runs);
-  const before = beforeRecords(section, runs[0]?.first ?? 0);
-  const after = afterRecords(section);
-  const at = head.length + before.length;
-  const end = at + count * RECORD + after.length;
-  await writeAll(file, Buffer.concat([head, before]), 0);
-  await writeRecords(pid, runs, { file, at, signal });
-  const rest = Buffer.concat([after, deviceSections(devices)]);
-  await writeAll(file, rest, end - after.length);
-  await file.truncate(end - after.length + rest.length);
-  return { count, at, begin: head.length, end };
 }
 
 /** Saves all of a machine but its memory: 0.2 MB. */

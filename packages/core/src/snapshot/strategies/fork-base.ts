@@ -2,7 +2,8 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MachineSpec } from '../../qemu/command-line/machine-spec.js';
 import type { QemuBinary } from '../../qemu/host/binary.js';
-import { startMachine, type Machine, type SavedState } from '../../qemu/process/machine.js';
+import { startMachine, type Machine } from '../../qemu/process/machine.js';
+import type { SavedState } from '../../qemu/saved-state/saved-state.js';
 import type { WaitOptions } from '../../util/async/deadline.js';
 import { forkDisks, type BaseDisk } from './overlay.js';
 import { removeRamFile } from './ram-file.js';
@@ -39,7 +40,7 @@ export async function startFork(base: ForkBase, options: ForkStart): Promise<Mac
 
 /** Removes RAM and state; the disks stay in `directory`, as later snapshots are overlays of them. */
 export async function removeForkBase({ state, ramFile }: ForkBase): Promise<void> {
-  await rm(state.path, { force: true });
+  for (const path of [state.path, state.pages?.path]) if (path !== undefined) await rm(path, { force: true });
   if (ramFile !== undefined) await removeRamFile(ramFile);
 }
 
@@ -51,7 +52,7 @@ export async function resolveMachineType({ qmp, spec }: Machine): Promise<string
 
 /** Returns the bytes on disk or in memory of what a snapshot does not share with the one that it was forked from. */
 export async function bytesOf({ state, ramFile, directory }: ForkBase): Promise<number> {
-  const files = [state.path, ...(state.pages || ramFile === undefined ? [] : [ramFile])];
+  const files = [state.path, state.pages?.path ?? ramFile].filter((path) => path !== undefined);
   const disks = (await readdir(directory)).map((name) => join(directory, name));
   const sizes = await Promise.all(
     [...new Set([...files, ...disks])].map(async (path) => (await stat(path)).blocks * 512),

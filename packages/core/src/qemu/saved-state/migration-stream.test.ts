@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { headOf, readRecordPage, sameDevices, writableBlocks, writeRecordHeader } from './migration-stream.js';
+import { headOf, sameDevices, writableBlocks } from './migration-stream.js';
 
 const MAGIC = Buffer.from('QEVM\0\0\0\x03', 'latin1');
 const section = (number: number, name: string) =>
@@ -21,15 +21,6 @@ describe('the part of a state before its devices', () => {
   it('is not found in a state of another format', () => {
     expect(headOf(Buffer.concat([Buffer.from('QEVM\0\0\0\x04'), section(3, 'timer')]), devices)).toBeUndefined();
   });
-});
-
-it('writes and reads the number of a page, also above 4 GiB', () => {
-  const buffer = Buffer.alloc(8);
-  for (const page of [0, 1, 2 ** 20 - 1, 2 ** 20, 5 * 2 ** 20 + 3]) {
-    writeRecordHeader(buffer, 0, page);
-    expect(buffer.readBigUInt64BE() & ~0xfffn).toBe(BigInt(page) * 4096n);
-    expect(readRecordPage(buffer, 0)).toBe(page);
-  }
 });
 
 it('takes no notice of the clock that counts on in a paused machine, and of nothing else', () => {

@@ -1,24 +1,11 @@
-import { PAGE } from './pagemap.js';
-
 /**
- * The format of QEMU's saved states, as far as pages are added to one (migration/savevm.c, migration/ram.c): sections of RAM, then
- * one for each device. It has been the same since QEMU 2.4.
+ * The format of QEMU's saved states, as far as one is put together here (migration/savevm.c): sections of RAM, then one for each device. It has been the same since QEMU 2.4.
  */
 const MAGIC_AND_VERSION = 8;
-const SECTION_START = 0x01;
-const SECTION_PART = 0x02;
 const SECTION_FULL = 0x04;
-const SECTION_FOOTER = 0x7e;
 const VM_DESCRIPTION = 0x06;
-const FLAG_ZERO = 0x02;
-const FLAG_PAGE = 0x08;
-const FLAG_END = 0x10;
-const FLAG_SAME_BLOCK = 0x20;
 /** The name of the block that holds the guest's RAM: the id of its backend. */
 const BLOCK = 'ram';
-/** A page in the stream: its offset in the block with flags, and its bytes. */
-export const RECORD_HEADER = 8;
-export const RECORD = RECORD_HEADER + PAGE;
 
 /** Blocks that a guest cannot change: ROMs, and tables that QEMU makes again at a reset. */
 const CONSTANT_BLOCKS = /^(?:pc\.bios|pc\.rom|\/rom@etc\/(?:acpi\/(?:tables|rsdp)|table-loader))$/;
@@ -33,7 +20,7 @@ export function writableBlocks(infoRamblock: string): readonly string[] {
 
 /**
  * Returns the part of a state before its devices; undefined when it is not found exactly once.
- * @param state one without pages of the guest's RAM, whose bytes would be the guest's choice
+ * @param state one without the guest's RAM, whose bytes would be the guest's choice
  * @param devices what `xen-save-devices-state` wrote on a machine with the same devices
  */
 export function headOf(state: Buffer, devices: Buffer): Buffer | undefined {
@@ -44,44 +31,6 @@ export function headOf(state: Buffer, devices: Buffer): Buffer | undefined {
   const name = devices.subarray(MAGIC_AND_VERSION + 5, MAGIC_AND_VERSION + 5 + 1 + nameLength + 8);
   const at = onlyIndexOf(state, name);
   return at !== undefined && state[at - 5] === SECTION_FULL ? state.subarray(0, at - 5) : undefined;
-}
-
-/** The number of the section of RAM in a head; undefined when it is not found exactly once. */
-export function ramSection(head: Buffer): number | undefined {
-  const version = 4;
-  const name = Buffer.from(`\x03ram\0\0\0\0\0\0\0${String.fromCharCode(version)}`, 'latin1');
-  const at = onlyIndexOf(head, name);
-  return at !== undefined && at >= 5 && head[at - 5] === SECTION_START ? head.readUInt32BE(at - 4) : undefined;
-}
-
-/** What stands before the records of pages: the header of their section, and the name of the block, with a page that a record follows. */
-export function beforeRecords(section: number, firstPage: number): Buffer {
-  const buffer = Buffer.alloc(5 + RECORD_HEADER + 1 + BLOCK.length + 1);
-  buffer[0] = SECTION_PART;
-  buffer.writeUInt32BE(section, 1);
-  writeRecordHeader(buffer, 5, firstPage, FLAG_ZERO);
-  buffer[5 + RECORD_HEADER] = BLOCK.length;
-  buffer.write(BLOCK, 5 + RECORD_HEADER + 1, 'latin1');
-  return buffer;
-}
-
-/** Writes the offset of a page of RAM and the flags of its record, which `RECORD_HEADER` bytes hold. */
-export function writeRecordHeader(buffer: Buffer, at: number, page: number, flags = FLAG_PAGE | FLAG_SAME_BLOCK): void {
-  buffer.writeUInt32BE(Math.floor(page / 2 ** 20), at);
-  buffer.writeUInt32BE((((page % 2 ** 20) * PAGE) | flags) >>> 0, at + 4);
-}
-
-/** The page of a record. */
-export function readRecordPage(buffer: Buffer, at: number): number {
-  return buffer.readUInt32BE(at) * 2 ** 20 + Math.floor(buffer.readUInt32BE(at + 4) / PAGE);
-}
-
-export function afterRecords(section: number): Buffer {
-  const buffer = Buffer.alloc(RECORD_HEADER + 5);
-  buffer.writeUInt32BE(FLAG_END, 4);
-  buffer[RECORD_HEADER] = SECTION_FOOTER;
-  buffer.writeUInt32BE(section, RECORD_HEADER + 1);
-  return buffer;
 }
 
 /** The devices without the beginning of their file, and with the description that ends a state, which QEMU would miss. */
