@@ -115,11 +115,18 @@ async function start(spec: MachineSpec, options: StartOptions, stateFd: number |
   const [qmpStream, serial, ...ports] = process.channels;
   const [virtio, agent] = [ports.slice(0, consoles), ports[consoles]];
   if (!qmpStream || !serial) throw new QmpilotError('QEMU_START', 'QEMU was started without its channels');
+  const end = new AbortController();
+  let isUp = false;
+  const filling = fill(process, { spec, options, isUp: () => isUp }, end.signal);
+  // Its failure is told where it is awaited.
+  filling.catch(() => {});
   try {
     const qmp = await unlessStopped(
       process,
       QmpClient.fromStream(qmpStream, { signal: options.signal, timeout: options.timeout }),
     );
+    isUp = true;
+    await filling;
     return {
       spec,
       directory: options.directory,
@@ -131,8 +138,22 @@ async function start(spec: MachineSpec, options: StartOptions, stateFd: number |
       origin: options.incoming,
     };
   } catch (error) {
+    end.abort();
     throw await startError(process, options.incoming !== undefined, error);
   }
+}
+
+/** Writes the pages of the state to load into the RAM of a QEMU that starts. */
+async function fill(
+  { pid }: QemuProcess,
+  { spec, options, isUp }: { readonly spec: MachineSpec; readonly options: StartOptions; readonly isUp: () => boolean },
+  end: AbortSignal,
+): Promise<void> {
+  const { incoming, signal } = options;
+  const { path: ramFile } = spec.ram;
+  if (!incoming?.pages || ramFile === undefined) return;
+  const qemu = { pid, ramFile, ramBytes: spec.memoryMiB * 2 ** 20, isUp };
+  await fillRam(incoming.pages, qemu, signal ? AbortSignal.any([signal, end]) : end);
 }
 
 function argumentsOf(spec: MachineSpec, start: StartSpec): string[] {
@@ -148,14 +169,11 @@ async function openState(path: string) {
 }
 
 async function loadState(
-  { qmp, process, spec }: Machine,
+  { qmp }: Machine,
   state: SavedState,
   uri: string,
   { signal, timeout }: WaitOptions,
 ): Promise<void> {
-  const { path: ramFile } = spec.ram;
-  if (state.pages && ramFile !== undefined)
-    await fillRam(state.pages, { pid: process.pid, ramFile, ramBytes: spec.memoryMiB * 2 ** 20 }, signal);
   const capabilities = [
     { capability: 'x-ignore-shared' as const, state: state.ramInFile },
     ...(state.mappedRam ? [{ capability: 'mapped-ram' as const, state: true }] : []),

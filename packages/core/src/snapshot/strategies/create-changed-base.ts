@@ -153,7 +153,7 @@ async function inspect(machine: Machine, options: WaitOptions): Promise<Source> 
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') throw new AllRamNeeded('the snapshot that it was forked from was removed');
     if (errnoOf(error) === 'EACCES' || errnoOf(error) === 'EPERM')
-      throw new AllRamNeeded("this system does not show the memory of QEMU's process");
+      throw new AllRamNeeded("this system does not permit access to the memory of QEMU's process");
     if (isQmpilotError(error, 'NO_SPACE')) throw new AllRamNeeded(error.message, { cause: error });
     throw error;
   }
