@@ -8,6 +8,8 @@ const KERNEL_HALF = 0xff00_0000_0000_0000n;
 
 /** kernel/entry/common.c: the way back to the program, on which a task may have to give up its CPU. */
 const isReturn = (frame: KernelFrame) => frame.uncertain !== true && /exit_to_user_mode/.test(frame.function);
+/** Work that is done on that way, and takes locks of its own: io_uring does much of its there. */
+const isTaskWork = (frame: KernelFrame) => frame.function === 'task_work_run';
 
 /**
  * Whether the holder of a lock has left the code that took it. A task that runs its program, or is about to, has; one that sleeps in
@@ -21,7 +23,7 @@ export function leftLocked(
 ): 'certain' | 'apparent' | undefined {
   const { task, stack, userSpace } = owner;
   if (task.kernelThread) return undefined;
-  if (userSpace || stack.frames.some(isReturn)) return 'certain';
+  if (userSpace || (stack.frames.some(isReturn) && !stack.frames.some(isTaskWork))) return 'certain';
   if (task.state !== 'sleeping' || task.cpu !== undefined || !object || owner.wait?.recorded === 'owner')
     return undefined;
   if (!stack.complete || lock < KERNEL_HALF) return undefined;

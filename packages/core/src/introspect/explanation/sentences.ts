@@ -110,7 +110,9 @@ function describeOwner(owner: LockOwner): string {
   if (state === 'gone') return 'and that task no longer exists';
   if (state === 'dead') return 'and has exited';
   if (userSpace) return `and runs in user space on CPU ${cpu}: it left the kernel with the lock held`;
-  if (cpu !== undefined) return `and runs on CPU ${cpu}${within}`;
+  const returning =
+    owner.leftLocked === 'certain' ? ' on its way to user space: it left the kernel with the lock held' : '';
+  if (cpu !== undefined) return `and runs on CPU ${cpu}${returning || within}`;
   const left =
     owner.leftLocked === undefined
       ? ''
@@ -119,9 +121,7 @@ function describeOwner(owner: LockOwner): string {
     case 'blocked':
       return `and is blocked itself${within}`;
     case 'running':
-      return owner.leftLocked === 'certain'
-        ? 'and waits for a CPU on its way to user space: it left the kernel with the lock held'
-        : `and waits for a CPU${within}`;
+      return `and waits for a CPU${returning || within}`;
     case 'stopped':
       return `and is stopped${within}`;
     default:
