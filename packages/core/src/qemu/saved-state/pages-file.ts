@@ -86,7 +86,7 @@ export interface RamTarget {
 }
 
 /**
- * Writes the pages of a file to their places in RAM. Both files are memory, so a batch is a millisecond: other threads would take longer.
+ * Writes the pages of a file to their places in RAM, a millisecond for each batch where the files are in memory: another thread would take longer.
  * @throws {Error} when the file is damaged
  */
 export async function applyPages(pages: SavedPages, target: RamTarget, signal: AbortSignal | undefined): Promise<void> {
