@@ -69,11 +69,12 @@ export class Link {
   }
 
   send(data: string | Buffer): void {
-    // One system call for all commands of one turn of the event loop.
+    // One system call for all commands of one turn of the event loop; and after it has read what the peer sent before it ended: a write that fails
+    // closes the stream.
     if (!this.#corked) {
       this.#corked = true;
       this.#stream.cork();
-      process.nextTick(() => {
+      setImmediate(() => {
         this.#corked = false;
         this.#stream.uncork();
       });

@@ -40,8 +40,6 @@ const DEFAULT_SLOW = '1m';
 const PHASE_TICK_MS = 250;
 /** Longer than the shutdown detector takes an announced end for one that has come. */
 const REBOOT_CONFIRM_MS = 20_000;
-/** Longer than QEMU takes to exit when the machine is off. */
-const OFF_CONFIRM_MS = 2000;
 
 /**
  * Asks the guest to power off and follows it to the end, or to the timeout.
@@ -118,7 +116,6 @@ function awaitEnd(
     });
     let wasReset = false;
     let rebootedAt: number | undefined;
-    let offSince: number | undefined;
     const forgetReset = onQmpEvent(slot, ({ event }) => {
       wasReset ||= event === 'RESET' || event === 'SHUTDOWN';
     });
@@ -129,11 +126,8 @@ function awaitEnd(
       if (end !== 'rebooted') rebootedAt = undefined;
       else if (wasReset || now() - (rebootedAt ??= now()) > REBOOT_CONFIRM_MS) resolve('ended');
       if (now() >= limit) resolve('time');
-      // QEMU exits by itself when the machine is off, unless it was told to stay (-no-shutdown, as libvirt does). A command that is sent while it
-      // exits fails, and closes the connection before its last event is read.
-      if (end !== 'off') offSince = undefined;
-      else if (now() - (offSince ??= now()) > OFF_CONFIRM_MS)
-        void isShutDown(slot.machine).then((stays) => stays && resolve('ended'));
+      // QEMU exits by itself when the machine is off, unless it was told to stay (-no-shutdown, as libvirt does).
+      if (end === 'off') void isShutDown(slot.machine).then((stays) => stays && resolve('ended'));
     }, PHASE_TICK_MS);
     return () => {
       clearInterval(timer);
