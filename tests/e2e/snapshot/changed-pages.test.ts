@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { boot, direct, openSnapshot, type GuestDescription, type Vm } from '@qmpilot/core';
@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fill, isFiller, mountSmall, unmount } from '../../support/host-tools.js';
 import { leftovers, leftoversSince } from '../../support/leftovers.js';
 import { otherQemu } from '../../support/other-qemu.js';
+import { qemus } from '../../support/own-qemus.js';
 import { makeTinyGuest } from '../../support/tiny-guest.js';
 
 const MEMORY_MIB = 128;
@@ -187,6 +188,35 @@ describe.each([
         await fork.close();
 
         const saved = files();
+        const pages = join(small, saved.find((path) => path.endsWith('/pages')) ?? '');
+        const whole = readFileSync(pages);
+        chmodSync(pages, 0o600);
+        // The place of the last run, and the length of the file.
+        for (const damaged of [
+          Buffer.concat([whole.subarray(0, -8), Buffer.alloc(8, 0xff)]),
+          whole.subarray(0, -4096),
+        ]) {
+          writeFileSync(pages, damaged);
+          await expect(vm.fork('good')).rejects.toMatchObject({
+            code: 'SNAPSHOT',
+            message: expect.stringMatching(/cannot load the saved pages of RAM: .*(?:do not fit|wrong size)/),
+          });
+        }
+        writeFileSync(pages, whole);
+        const others = () => qemus().filter((pid) => pid !== vm.pid);
+        await expect.poll(others, { timeout: 10_000 }).toEqual([]);
+        const killed = vm.fork('good').then(
+          (one) => one.close(),
+          (error: unknown) => error,
+        );
+        await expect.poll(others, { timeout: 10_000, interval: 1 }).toHaveLength(1);
+        for (const pid of others()) process.kill(pid, 'SIGKILL');
+        expect(await killed).toMatchObject({ code: expect.stringMatching(/SNAPSHOT|QMP_LINK|QEMU_START/) });
+        expect(files()).toEqual(saved);
+        const late = vm.fork('good', { timeout: 1 });
+        await expect(late).rejects.toMatchObject({ code: 'TIMEOUT' });
+        await expect.poll(others, { timeout: 10_000 }).toEqual([]);
+
         whenPaused(() => process.kill(vm.pid, 'SIGKILL'));
         await expect(vm.snapshot('killed')).rejects.toMatchObject({
           code: expect.stringMatching(/QEMU_EXITED|QMP_LINK/),

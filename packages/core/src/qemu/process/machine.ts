@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { QmpilotError } from '../../errors.js';
 import { QmpClient } from '../../qmp/client.js';
 import { poll, type WaitOptions } from '../../util/async/deadline.js';
+import { withinLimit } from '../../util/async/limit.js';
 import { hostError } from '../../util/files/host-error.js';
 import { buildArguments } from '../command-line/arguments.js';
 import type { MachineSpec, StartSpec } from '../command-line/machine-spec.js';
@@ -149,11 +150,13 @@ async function fill(
   { spec, options, isUp }: { readonly spec: MachineSpec; readonly options: StartOptions; readonly isUp: () => boolean },
   end: AbortSignal,
 ): Promise<void> {
-  const { incoming, signal } = options;
+  const { pages } = options.incoming ?? {};
   const { path: ramFile } = spec.ram;
-  if (!incoming?.pages || ramFile === undefined) return;
+  if (!pages || ramFile === undefined) return;
   const qemu = { pid, ramFile, ramBytes: spec.memoryMiB * 2 ** 20, isUp };
-  await fillRam(incoming.pages, qemu, signal ? AbortSignal.any([signal, end]) : end);
+  const { signal, timeout } = options;
+  const limits = { awaited: 'the saved pages of RAM to be loaded', signal, timeout, patience: LOAD_TIMEOUT_MS };
+  await withinLimit(limits, (limit) => fillRam(pages, qemu, AbortSignal.any([end, ...(limit ? [limit] : [])])));
 }
 
 function argumentsOf(spec: MachineSpec, start: StartSpec): string[] {

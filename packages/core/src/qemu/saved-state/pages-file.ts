@@ -86,7 +86,8 @@ export interface RamTarget {
 }
 
 /**
- * Writes the pages of a file to their places in RAM, a millisecond for each batch where the files are in memory: another thread would take longer.
+ * Writes the pages of a file to their places in RAM. A batch takes about a millisecond when the files are in memory; handing it to another thread
+ * would take longer.
  * @throws {Error} when the file is damaged
  */
 export async function applyPages(pages: SavedPages, target: RamTarget, signal: AbortSignal | undefined): Promise<void> {
@@ -107,7 +108,6 @@ export async function applyPages(pages: SavedPages, target: RamTarget, signal: A
   }
 }
 
-/** Without a switch to another thread for each run of pages, which takes longer than writing it. */
 function writeBatch(file: number, buffer: Buffer, parts: readonly PageRun[]): void {
   let done = 0;
   for (const { count, address } of parts) {

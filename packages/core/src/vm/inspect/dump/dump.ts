@@ -116,7 +116,8 @@ async function over(qmp: QmpClient): Promise<void> {
   while ((await qmp.execute('query-status', undefined, NO_LIMIT)).status === 'save-vm')
     await pause(INTERVAL_MS / 10, undefined);
   for (;;) {
-    // QEMU's dump thread now removes its reason from the list that query-migrate reads, without a lock: reading it in the same moment crashed QEMU 7.2.
+    // QEMU's dump thread removes its reason from the list that query-migrate reads as soon as the guest runs, without a lock. QEMU 7.2 crashed when
+    // the list was read at that moment.
     await pause(INTERVAL_MS / 10, undefined);
     const { 'blocked-reasons': reasons = [] } = await qmp.execute('query-migrate', undefined, NO_LIMIT);
     if (!reasons.some((reason) => reason.includes('dump-guest-memory'))) return;

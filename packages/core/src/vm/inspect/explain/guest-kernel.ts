@@ -52,7 +52,7 @@ export async function readRegisters(qmp: QmpClient, wait: WaitOptions): Promise<
 }
 
 /**
- * Reads what holds whether the guest runs or not. A page table that a CPU has just left may be overwritten before it is read: the guest is then
+ * Reads what does not change while the guest runs. A page table that a CPU has just left may be overwritten before it is read: the guest is then
  * paused for a second try.
  */
 export async function readKernel<T>(
