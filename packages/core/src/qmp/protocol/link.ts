@@ -2,10 +2,14 @@ import type { Duplex } from 'node:stream';
 import { QmpilotError } from '../../errors.js';
 import { deferred } from '../../util/async/deferred.js';
 import { debugLog } from '../../util/debug-log.js';
+import { monotonicMs } from '../../util/time/clock.js';
 import { isObject } from '../../util/validation/is-object.js';
 import { DEFAULT_MESSAGE_LIMIT, excerpt, LineFramer } from './framing.js';
 
 const log = debugLog('qmp');
+
+/** Too short for a peer to send more and end. */
+const JUST_NOW_MS = 1;
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -32,6 +36,7 @@ export class Link {
   #reason: QmpilotError | undefined;
   #endExpected = false;
   #corked = false;
+  #readAt = Number.NEGATIVE_INFINITY;
 
   constructor(stream: Duplex, options: LinkOptions) {
     this.#stream = stream;
@@ -69,15 +74,17 @@ export class Link {
   }
 
   send(data: string | Buffer): void {
-    // One system call for all commands of one turn of the event loop; and after it has read what the peer sent before it ended: a write that fails
-    // closes the stream.
+    // One system call for all commands of one turn of the event loop.
     if (!this.#corked) {
       this.#corked = true;
       this.#stream.cork();
-      setImmediate(() => {
+      const write = () => {
         this.#corked = false;
         this.#stream.uncork();
-      });
+      };
+      // A write to a peer that has ended closes the stream with what it sent before: read that first, unless the stream was read just now.
+      if (monotonicMs() - this.#readAt < JUST_NOW_MS) process.nextTick(write);
+      else setImmediate(write);
     }
     log?.(() => `to ${this.#options.peer}: ${String(data)}`);
     this.#stream.write(data);
@@ -100,6 +107,7 @@ export class Link {
   }
 
   readonly #onData = (chunk: Buffer): void => {
+    this.#readAt = monotonicMs();
     try {
       this.#framer.push(chunk, this.#deliver);
     } catch (error) {
