@@ -40,6 +40,7 @@ await runGroup({ program: 'sh', args: ['-c', ${JSON.stringify(script(name))}], .
     await once(child, 'exit');
     await expect.poll(alive, { timeout: 30_000 }).toEqual([]);
   },
+  60_000,
 );
 
 it('ends a group that ignores SIGTERM when it is cancelled', { timeout: 60_000 }, async () => {

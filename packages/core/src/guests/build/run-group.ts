@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { Duplex } from 'node:stream';
 import { AbortedError } from '../../errors.js';
 import { Ring } from '../../util/ring.js';
 
@@ -20,6 +21,9 @@ export interface GroupResult {
   readonly lines: readonly string[];
 }
 
+/** Runs the program when a line arrives. The reaper has been started by then; if this process ends before, the program never starts. */
+const WHEN_TOLD = 'read -r _start <&3 && exec "$@" 3<&-';
+
 /** Time to end after SIGTERM, before SIGKILL. */
 const GRACE_S = 5;
 
@@ -30,10 +34,10 @@ const GRACE_S = 5;
  */
 export async function runGroup(run: GroupRun): Promise<GroupResult> {
   if (run.signal?.aborted) throw new AbortedError(run.what, run.signal.reason);
-  const child = spawn(run.program, run.args, {
+  const child = spawn('/bin/sh', ['-c', WHEN_TOLD, 'qmpilot-build', run.program, ...run.args], {
     cwd: run.cwd,
     env: { ...process.env, ...run.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     detached: true,
   });
   let timer: NodeJS.Timeout | undefined;
@@ -47,12 +51,16 @@ export async function runGroup(run: GroupRun): Promise<GroupResult> {
   };
   run.signal?.addEventListener('abort', killGroup, { once: true });
   const reaper = child.pid === undefined ? undefined : startReaper(child.pid);
+  const start = child.stdio[3];
+  start?.on('error', () => {});
+  if (start instanceof Duplex) start.end('\n');
   const lines = new Ring<string>(60);
   for (const stream of [child.stdout, child.stderr])
-    follow(stream, (line) => {
-      lines.push(line);
-      run.onLine(line);
-    });
+    if (stream)
+      follow(stream, (line) => {
+        lines.push(line);
+        run.onLine(line);
+      });
   const status = await new Promise<number | string>((resolve) => {
     child.once('error', (error) => resolve(error.message));
     child.once('close', (code, signal) => resolve(code ?? signal ?? 'unknown'));
