@@ -60,6 +60,11 @@ export interface PreparedGuest {
   readonly display?: 'none' | 'std';
 }
 
+/** Whether the VMs of a guest have a port for copies: those with a shell that can run both ends of one. */
+export function hasCopyPort({ shell }: Pick<PreparedGuest, 'shell'>): boolean {
+  return shell !== undefined;
+}
+
 /** Context for the preparation of a guest. */
 export interface PrepareContext {
   readonly signal?: AbortSignal | undefined;

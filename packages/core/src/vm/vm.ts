@@ -271,7 +271,9 @@ export class Vm implements AsyncDisposable {
     checkCopy('copyIn', from, to, options);
     const label = `the copy of ${from} into the guest`;
     return this.#limited(label, options, (wait) =>
-      this.#shells.use(label, wait, (shell, signal) => copyIn(shell, from, to, { ...options, ...wait, signal })),
+      this.#shells.use(label, wait, (shell, signal) =>
+        copyIn(shell, from, to, { ...options, ...wait, signal, port: this.#context.slot.copyPort }),
+      ),
     );
   }
 
@@ -285,7 +287,9 @@ export class Vm implements AsyncDisposable {
     checkCopy('copyOut', from, to, options);
     const label = `the copy of ${from} out of the guest`;
     return this.#limited(label, options, (wait) =>
-      this.#shells.use(label, wait, (shell, signal) => copyOut(shell, from, to, { ...options, ...wait, signal })),
+      this.#shells.use(label, wait, (shell, signal) =>
+        copyOut(shell, from, to, { ...options, ...wait, signal, port: this.#context.slot.copyPort }),
+      ),
     );
   }
 

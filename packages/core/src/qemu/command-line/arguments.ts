@@ -4,6 +4,8 @@ import { option } from './options.js';
 
 /** Device id of the guest agent's port. */
 export const AGENT_PORT = 'agent-port';
+/** Name in the guest, and device id, of the port for copies. */
+export const COPY_PORT = 'org.qmpilot.copy';
 
 export function buildArguments(spec: MachineSpec, start: StartSpec): string[] {
   const { fds } = start;
@@ -55,6 +57,14 @@ export function buildArguments(spec: MachineSpec, start: StartSpec): string[] {
             bus: 'consoles.0',
             name: 'org.qemu.guest_agent.0',
           }),
+        ]
+      : []),
+    ...(spec.copyPort && fds.copy !== undefined
+      ? [
+          '-chardev',
+          option('socket', { id: 'copy', fd: fds.copy }),
+          '-device',
+          option('virtserialport', { id: COPY_PORT, chardev: 'copy', bus: 'consoles.0', name: COPY_PORT }),
         ]
       : []),
     '-object',

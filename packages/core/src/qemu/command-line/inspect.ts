@@ -151,7 +151,7 @@ export function specOf(
   inspection: Inspection,
   disks: readonly DiskSpec[],
   readBack: ReadBack,
-  consoles: Pick<MachineSpec, 'virtioConsoles' | 'guestAgent'>,
+  consoles: Pick<MachineSpec, 'virtioConsoles' | 'guestAgent' | 'copyPort'>,
 ): MachineSpec {
   const cpu =
     readBack.overrides.findLast((_, index, all) => all[index - 1] === '-cpu') ??

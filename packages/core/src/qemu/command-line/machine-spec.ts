@@ -55,6 +55,8 @@ export interface MachineSpec {
   readonly virtioConsoles: readonly string[];
   /** A virtio port for the guest agent, `org.qemu.guest_agent.0`. */
   readonly guestAgent?: boolean;
+  /** A virtio port for `vm.copyIn` and `vm.copyOut`, `org.qmpilot.copy`. */
+  readonly copyPort?: boolean;
   /** `none`, or user-mode networking that reaches neither host nor world (`restricted`), or all of it (`user`). */
   readonly network: 'none' | 'restricted' | 'user';
   /** `std`: a VGA card for `screendump`, whose memory is 4 MiB: enough for 1280 x 800. None by default. */
@@ -69,12 +71,13 @@ export interface MachineSpec {
 export interface StartSpec {
   readonly name: string;
   readonly version: { readonly major: number; readonly minor: number };
-  /** File descriptors in the child: QMP, ttyS0, the virtio consoles, the guest agent where there is one. */
+  /** File descriptors in the child: QMP, ttyS0, the virtio consoles, the ports of the guest agent and of copies where there are any. */
   readonly fds: {
     readonly qmp: number;
     readonly serial: number;
     readonly virtio: readonly number[];
     readonly agent?: number;
+    readonly copy?: number;
   };
   /** Wait for `migrate-incoming` instead of booting. */
   readonly incoming?: boolean;

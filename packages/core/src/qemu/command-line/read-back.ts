@@ -1,3 +1,4 @@
+import { COPY_PORT } from './arguments.js';
 import type { DiskSpec, MachineSpec, ReadBack, StartSpec } from './machine-spec.js';
 import { formatArguments, option, optionValue, parseOption, withValues, type Argument } from './options.js';
 
@@ -65,7 +66,8 @@ function ramArguments({ ram }: MachineSpec, { ram: { id, bytes } }: ReadBack, { 
   return ['-object', backend, '-machine', option('', { 'memory-backend': id })];
 }
 
-export interface Driven extends Pick<MachineSpec, 'virtioConsoles' | 'guestAgent'>, Pick<ReadBack, 'console'> {}
+export interface Driven
+  extends Pick<MachineSpec, 'virtioConsoles' | 'guestAgent' | 'copyPort'>, Pick<ReadBack, 'console'> {}
 
 /** The arguments that drive any machine: QMP, a serial line, virtio consoles, all on inherited descriptors; paused at first. */
 export function drivingArguments(spec: Driven, { fds }: Pick<StartSpec, 'fds'>): string[] {
@@ -101,6 +103,18 @@ export function drivingArguments(spec: Driven, { fds }: Pick<StartSpec, 'fds'>):
             chardev: 'qmpilot-agent',
             bus: 'qmpilot-consoles.0',
             name: 'org.qemu.guest_agent.0',
+          }),
+        ]
+      : []),
+    ...(spec.copyPort
+      ? [
+          ...channel('qmpilot-copy', fds.copy),
+          '-device',
+          option('virtserialport', {
+            id: COPY_PORT,
+            chardev: 'qmpilot-copy',
+            bus: 'qmpilot-consoles.0',
+            name: COPY_PORT,
           }),
         ]
       : []),

@@ -1,5 +1,4 @@
 import { open } from 'node:fs/promises';
-import type { Duplex } from 'node:stream';
 import { QmpilotError } from '../../errors.js';
 import { QmpClient } from '../../qmp/client.js';
 import { poll, type WaitOptions } from '../../util/async/deadline.js';
@@ -11,6 +10,7 @@ import { readBackArguments } from '../command-line/read-back.js';
 import { atLeast, type QemuBinary } from '../host/binary.js';
 import { fillRam } from '../saved-state/fill-ram.js';
 import type { SavedState } from '../saved-state/saved-state.js';
+import { channelFds, countChannels, fdAfterChannels, nameChannels, type MachineChannels } from './channels.js';
 import { exitError, QemuProcess, type QemuHandle } from './process.js';
 import { onStopped } from './stopped.js';
 
@@ -23,24 +23,17 @@ export interface StartOptions extends WaitOptions {
   readonly incoming?: SavedState | undefined;
 }
 
-/** One running QEMU: its process, QMP session and console streams. Paused until QMP's `cont`. */
-export interface Machine {
+/** One running QEMU: its process, QMP session and channels to the guest. Paused until QMP's `cont`. */
+export interface Machine extends MachineChannels {
   /** Replaced when a snapshot gives the running machine other overlays. */
   spec: MachineSpec;
   readonly directory: string;
   readonly process: QemuHandle;
   readonly qmp: QmpClient;
-  /** The guest's ttyS0. */
-  readonly serial: Duplex;
-  /** hvc0, hvc1, ... as named in `spec.virtioConsoles`. */
-  readonly virtio: readonly Duplex[];
-  /** The port of the guest agent, where `spec.guestAgent` asks for one. */
-  readonly agent: Duplex | undefined;
   /** The state that it was loaded from; undefined when its guest booted here. */
   readonly origin?: SavedState | undefined;
 }
 
-const FIRST_FD = 3;
 /** Loading takes tens of milliseconds; on a loaded host with a large state, seconds. */
 const LOAD_TIMEOUT_MS = 120_000;
 
@@ -77,7 +70,7 @@ export async function startIncoming(
   try {
     // `file:` came with QEMU 8.2; before it an inherited descriptor is the only way in that the sandbox leaves.
     const byName = atLeast(binary.version, 8, 2);
-    const uri = byName ? `file:${incoming.path}` : `fd:${FIRST_FD + channelsOf(spec)}`;
+    const uri = byName ? `file:${incoming.path}` : `fd:${fdAfterChannels(spec)}`;
     const machine = await start(spec, options, byName ? undefined : file.fd);
     const load = (wait: WaitOptions) =>
       unlessStopped(machine.process, loadState(machine, incoming, uri, wait)).catch(async (error: unknown) => {
@@ -89,33 +82,22 @@ export async function startIncoming(
   }
 }
 
-function channelsOf(spec: MachineSpec): number {
-  return 2 + spec.virtioConsoles.length + (spec.guestAgent ? 1 : 0);
-}
-
 async function start(spec: MachineSpec, options: StartOptions, stateFd: number | undefined): Promise<Machine> {
-  const consoles = spec.virtioConsoles.length;
   const process = await QemuProcess.spawn({
     path: options.binary.path,
     directory: options.directory,
-    channels: channelsOf(spec),
+    channels: countChannels(spec),
     ...(stateFd !== undefined && { files: [stateFd] }),
     cwd: spec.readBack?.cwd,
     args: argumentsOf(spec, {
       name: options.name,
       version: options.binary.version,
-      fds: {
-        qmp: FIRST_FD,
-        serial: FIRST_FD + 1,
-        virtio: spec.virtioConsoles.map((_, index) => FIRST_FD + 2 + index),
-        agent: FIRST_FD + 2 + consoles,
-      },
+      fds: channelFds(spec),
       incoming: options.incoming !== undefined,
     }),
   });
-  const [qmpStream, serial, ...ports] = process.channels;
-  const [virtio, agent] = [ports.slice(0, consoles), ports[consoles]];
-  if (!qmpStream || !serial) throw new QmpilotError('QEMU_START', 'QEMU was started without its channels');
+  const channels = nameChannels(process.channels, spec);
+  if (!channels) throw new QmpilotError('QEMU_START', 'QEMU was started without its channels');
   const end = new AbortController();
   let isUp = false;
   const filling = fill(process, { spec, options, isUp: () => isUp }, end.signal);
@@ -124,18 +106,16 @@ async function start(spec: MachineSpec, options: StartOptions, stateFd: number |
   try {
     const qmp = await unlessStopped(
       process,
-      QmpClient.fromStream(qmpStream, { signal: options.signal, timeout: options.timeout }),
+      QmpClient.fromStream(channels.qmp, { signal: options.signal, timeout: options.timeout }),
     );
     isUp = true;
     await filling;
     return {
+      ...channels,
       spec,
       directory: options.directory,
       process,
       qmp,
-      serial,
-      virtio,
-      agent,
       origin: options.incoming,
     };
   } catch (error) {

@@ -3,15 +3,16 @@ import { basename, isAbsolute } from 'node:path';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import { QmpClient } from '../../qmp/client.js';
 import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
-import type { ReadBack, StartSpec } from '../command-line/machine-spec.js';
+import type { ReadBack } from '../command-line/machine-spec.js';
 import { parseArguments, type Argument } from '../command-line/options.js';
 import { drivingArguments } from '../command-line/read-back.js';
 import { findQemu, type QemuBinary } from '../host/binary.js';
+import { channelFds, countChannels, nameChannels, type Ports } from './channels.js';
 import type { Machine } from './machine.js';
 import { QemuProcess } from './process.js';
 
 /** A start script as it is called: what it needs from us beside its arguments is in its environment. */
-export interface ScriptStart extends WaitOptions {
+export interface ScriptStart extends WaitOptions, Ports {
   readonly path: string;
   /** Options of the script, before ours. */
   readonly arguments: readonly string[];
@@ -20,8 +21,6 @@ export interface ScriptStart extends WaitOptions {
   readonly cwd: string;
   /** Private folder of the VM on the host. */
   readonly directory: string;
-  readonly virtioConsoles: readonly string[];
-  readonly guestAgent: boolean;
   readonly console: ReadBack['console'];
   /** Output of the script and of QEMU. */
   readonly onLine?: ((line: string) => void) | undefined;
@@ -38,7 +37,6 @@ export interface ScriptedQemu extends Omit<Machine, 'spec'> {
   readonly console: ReadBack['console'];
 }
 
-const FIRST_FD = 3;
 /** A script may build an image of gigabytes before it starts QEMU. */
 const START_TIMEOUT = '10m';
 const POLL_INTERVAL_MS = 500;
@@ -53,39 +51,30 @@ const POLL_INTERVAL_MS = 500;
  * @throws {ABORTED}
  */
 export async function startScript(start: ScriptStart): Promise<ScriptedQemu> {
-  const consoles = start.virtioConsoles.length;
-  const fds: StartSpec['fds'] = {
-    qmp: FIRST_FD,
-    serial: FIRST_FD + 1,
-    virtio: start.virtioConsoles.map((_, index) => FIRST_FD + 2 + index),
-    agent: FIRST_FD + 2 + consoles,
-  };
-  const ours = [...start.arguments, ...drivingArguments(start, { fds })];
+  const ours = [...start.arguments, ...drivingArguments(start, { fds: channelFds(start) })];
   const process = await QemuProcess.spawn({
     path: start.path,
     args: ours,
-    channels: 2 + consoles + (start.guestAgent ? 1 : 0),
+    channels: countChannels(start),
     directory: start.directory,
     env: start.env,
     cwd: start.cwd,
     onLine: start.onLine ?? (() => {}),
   });
-  const [qmpStream, serial, ...ports] = process.channels;
+  const channels = nameChannels(process.channels, start);
   let qmp: QmpClient | undefined;
   try {
-    if (!qmpStream || !serial) throw new QmpilotError('QEMU_START', 'the start script was run without its channels');
-    qmp = await greet(process, qmpStream, start, ours);
+    if (!channels) throw new QmpilotError('QEMU_START', 'the start script was run without its channels');
+    qmp = await greet(process, channels.qmp, start, ours);
     const { words, binary, cwd } = await readProcess(process.pid, start.path);
     assertForwardsArguments(start.path, words, ours);
     process.becameQemu(words);
     const theirs = parseArguments(words.slice(1, -ours.length));
     return {
+      ...channels,
       directory: start.directory,
       process,
       qmp,
-      serial,
-      virtio: ports.slice(0, consoles),
-      agent: ports[consoles],
       binary,
       theirs,
       cwd,

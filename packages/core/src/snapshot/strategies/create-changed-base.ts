@@ -2,6 +2,7 @@ import { chmod, link, mkdtemp, open, readFile, rm, statfs, writeFile, type FileH
 import { dirname, join } from 'node:path';
 import { isQmpilotError, QmpCommandError, QmpilotError } from '../../errors.js';
 import { requireRoom } from '../../qemu/host/directories.js';
+import { guestChannels } from '../../qemu/process/channels.js';
 import type { Machine } from '../../qemu/process/machine.js';
 import { deviceSections, headOf, sameDevices, writableBlocks } from '../../qemu/saved-state/migration-stream.js';
 import { countPages, findChangedPages, PAGE } from '../../qemu/saved-state/pagemap.js';
@@ -87,10 +88,10 @@ async function createInto(
   undo.add('the file of the pages', () => file.close());
   // Before the pause: allocating the memory of the file takes longer than writing to it.
   await reserve(file, source.pages * PAGE, options.signal);
-  for (const stream of [machine.serial, ...machine.virtio, machine.agent]) {
+  for (const stream of guestChannels(machine)) {
     // QEMU puts input into the RAM of a guest that is paused, too.
-    stream?.cork();
-    undo.add('the held input', () => stream?.uncork());
+    stream.cork();
+    undo.add('the held input', () => stream.uncork());
   }
 
   if (resume) undo.add('the pause', () => qmp.execute('cont'));
@@ -105,7 +106,7 @@ async function createInto(
   try {
     if (resume) await qmp.execute('cont');
   } finally {
-    for (const stream of [machine.serial, ...machine.virtio, machine.agent]) stream?.uncork();
+    for (const stream of guestChannels(machine)) stream.uncork();
     await file.close();
   }
   const pausedMs = monotonicMs() - begun;

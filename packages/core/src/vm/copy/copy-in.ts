@@ -1,164 +1,187 @@
 import { randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { lstat, readdir, readlink, stat } from 'node:fs/promises';
-import { join, posix, resolve } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import tar, { type Pack } from 'tar-stream';
-import { isQmpilotError, QmpilotError } from '../../errors.js';
+import { stat } from 'node:fs/promises';
+import { posix, resolve } from 'node:path';
+import { QmpilotError } from '../../errors.js';
+import type { ExecResult } from '../../shell/exec-result.js';
 import type { Shell } from '../../shell/shell.js';
 import { errnoOf } from '../../util/files/host-error.js';
 import { shQuote } from '../../util/text/sh-quote.js';
+import { packInPieces, type Packed, type Source } from './archive.js';
 import { guestPath } from './copy-out.js';
-import type { CopyOptions, CopyReport, SkippedEntry } from './copy.js';
+import { NO_PORT, OPEN_PORT, type PortUse, type WithPort } from './copy-port.js';
+import type { CopyOptions, CopyReport } from './copy.js';
 
-/** The archive goes into the guest in pieces of this size: they lie in its RAM for a moment. A multiple of tar's blocks. */
-const PIECE_BYTES = 8 << 20;
+/** Over a console, the archive goes into the guest in pieces of this size: they lie in its RAM for a moment. A multiple of tar's blocks. */
+const CONSOLE_PIECE_BYTES = 8 << 20;
+/** Through the port: the guest starts a program for each piece, and a snapshot waits for two. */
+const PORT_PIECE_BYTES = 4 << 20;
+
+/** Exit status of the scripts when the target exists. */
+const EXISTS = 17;
+
+/** The guest's side of a copy: quoted paths, and scripts. */
+interface Place {
+  readonly target: string;
+  /** Shell words. */
+  readonly quotedTarget: string;
+  readonly work: string;
+  /** Makes the working directory, and enters it. */
+  readonly enter: string;
+  /** Moves the copy from the working directory to its place. */
+  readonly move: string;
+}
 
 /** Copies a file or tree into the guest. */
-export async function copyIn(shell: Shell, from: string, to: string, options: CopyOptions): Promise<CopyReport> {
-  const source = resolve(from);
-  const found = await stat(source).catch((cause: unknown) => {
+export async function copyIn(
+  shell: Shell,
+  from: string,
+  to: string,
+  { port, ...options }: CopyOptions & WithPort,
+): Promise<CopyReport> {
+  const source = await findSource(from);
+  const place = placeOf(guestPath(to), source);
+  const use = shell.kind === 'console' ? await port?.reserve({ signal: options.signal }) : undefined;
+  try {
+    const packed = use && (await copyThroughPort(shell, use, source, place, options));
+    const { files, bytes, skipped } = packed ?? (await copyOverConsole(shell, source, place, options));
+    return { files, bytes, skipped };
+  } finally {
+    use?.release();
+  }
+}
+
+async function findSource(from: string): Promise<Source> {
+  const path = resolve(from);
+  const found = await stat(path).catch((cause: unknown) => {
     throw errnoOf(cause) === 'ENOENT'
-      ? new QmpilotError('NOT_FOUND', `copyIn: ${source} not found on this host`, { cause })
-      : new QmpilotError('IO', `copyIn: cannot read ${source}: ${errnoOf(cause) ?? String(cause)}`, { cause });
+      ? new QmpilotError('NOT_FOUND', `copyIn: ${path} not found on this host`, { cause })
+      : new QmpilotError('IO', `copyIn: cannot read ${path}: ${errnoOf(cause) ?? String(cause)}`, { cause });
   });
   if (!found.isFile() && !found.isDirectory())
-    throw new QmpilotError('USAGE', `copyIn: ${source} is neither a file nor a folder`);
-  const target = guestPath(to);
-  const work = `${target}.copying-${randomBytes(6).toString('hex')}`;
-  const wait = { signal: options.signal, timeout: options.timeout };
-  const quoted = { target: shQuote(target), work: shQuote(work), folder: shQuote(posix.dirname(target)) };
-  const tree = found.isDirectory();
+    throw new QmpilotError('USAGE', `copyIn: ${path} is neither a file nor a folder`);
+  return { path, isTree: found.isDirectory() };
+}
+
+function placeOf(target: string, { isTree }: Source): Place {
+  const quotedTarget = shQuote(target);
+  const work = shQuote(`${target}.copying-${randomBytes(6).toString('hex')}`);
   // A file replaces a file; nothing else is replaced.
-  const taken = tree
-    ? `[ -e ${quoted.target} ] || [ -L ${quoted.target} ]`
-    : `[ -e ${quoted.target} ] && [ ! -f ${quoted.target} ]`;
-  // tar may still be writing for a moment when its pipe has ended.
-  const remove = `cd ${quoted.work} 2>/dev/null && kill "$(cat holder)" 2>/dev/null; cd /; for i in $(seq 100); do rm -rf ${quoted.work} 2>/dev/null; [ -e ${quoted.work} ] || break; sleep 0.05; done`;
+  const taken = isTree
+    ? `[ -e ${quotedTarget} ] || [ -L ${quotedTarget} ]`
+    : `[ -e ${quotedTarget} ] && [ ! -f ${quotedTarget} ]`;
+  return {
+    target,
+    quotedTarget,
+    work,
+    enter: `if ${taken}; then exit ${EXISTS}; fi; mkdir -p ${shQuote(posix.dirname(target))} && mkdir -m 700 ${work} && cd ${work} && mkdir content`,
+    move: `mv -T ${isTree ? 'content' : 'content/file'} ${quotedTarget}`,
+  };
+}
+
+function assertEntered({ exitCode, stderr }: ExecResult, { target }: Place): void {
+  if (exitCode === EXISTS)
+    throw new QmpilotError('ALREADY_EXISTS', `copyIn: ${target} already exists in the guest`, {
+      hint: 'only a file can replace a file: choose another path, or remove it first',
+    });
+  if (exitCode !== 0)
+    throw new QmpilotError('COPY_FAILED', `copyIn: cannot write ${target} in the guest: ${stderr.trim()}`);
+}
+
+/** Exit status of the script when tar failed, or the copy cannot be moved to its place. */
+const UNPACK_FAILED = 19;
+
+/** One script reads the whole archive from the port. Returns undefined when the guest cannot open the port. */
+async function copyThroughPort(
+  shell: Shell,
+  use: PortUse,
+  source: Source,
+  place: Place,
+  options: CopyOptions,
+): Promise<Packed | undefined> {
+  const remove = `cd /; rm -rf ${place.work}`;
+  const script =
+    `${OPEN_PORT}; ${place.enter} || exit 1; said=$( { ${use.receiving}; } | { tar -xpBf - -C content 3<&- && ${place.move}; } 2>&1); status=$?; ` +
+    `${remove}; [ $status = 0 ] && exit 0; printf %s "\${said:\${#said} > 4000 ? \${#said} - 4000 : 0}" >&2; exit ${UNPACK_FAILED}`;
+  const stop = new AbortController();
+  const { signal, timeout } = options;
+  const running = shell.exec(script, {
+    timeout,
+    signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal,
+  });
+  const over = new AbortController();
+  const result = running.finally(() => over.abort());
+  result.catch(() => {});
   try {
-    const begun = await shell.exec(
-      `if ${taken}; then exit 17; fi; mkdir -p ${quoted.folder} && mkdir -m 700 ${quoted.work} && cd ${quoted.work} && mkfifo archive && mkdir content && ` +
-        // One that holds the pipe open, so that the archive does not end between two pieces.
-        `{ (sleep 2147483647 >archive & echo $! >holder; wait) </dev/null >/dev/null 2>&1 & (tar -xpBf archive -C content 2>said; echo $? >ended) </dev/null >/dev/null 2>&1 & } || exit 1; until [ -s holder ]; do sleep 0.05; done`,
-      wait,
+    let sent = 0;
+    let packed: Packed | undefined;
+    const packing = packInPieces(source, PORT_PIECE_BYTES, async (piece, { entries }) => {
+      await use.send(piece, over.signal);
+      sent += piece.length;
+      options.onProgress?.({ bytes: sent, entries });
+    }).then((all) => {
+      packed = all;
+      return use.finish(over.signal);
+    });
+    await packing.catch((error: unknown) => {
+      // When tar fails the script ends, and its error says more. Its end may also be known before its last answer.
+      if (!over.signal.aborted) throw error;
+    });
+    const ended = await result;
+    if (ended.exitCode === NO_PORT) return undefined;
+    if (ended.exitCode === UNPACK_FAILED)
+      throw new QmpilotError('COPY_FAILED', `the guest cannot unpack the archive: ${ended.stderr.trim()}`);
+    assertEntered(ended, place);
+    if (!packed) throw new QmpilotError('COPY_FAILED', 'the guest ended the copy before it had read all of it');
+    return packed;
+  } catch (error) {
+    stop.abort(error);
+    await result.catch(() => {});
+    await shell.exec(removal(place.work), { patience: 30_000 }).catch(() => {});
+    throw error;
+  }
+}
+
+/** What a killed tar has opened may be written for a moment. */
+function removal(work: string): string {
+  return `cd /; for i in $(seq 100); do rm -rf ${work} 2>/dev/null; [ -e ${work} ] || break; sleep 0.05; done`;
+}
+
+/** Commands take one piece of the archive each from their input, and write it to the pipe of a tar that runs beside them. */
+async function copyOverConsole(shell: Shell, source: Source, place: Place, options: CopyOptions): Promise<Packed> {
+  const wait = { signal: options.signal, timeout: options.timeout };
+  // The pipe and what tar says are not on the target's file system, which may be full.
+  const id = `qmpilot-copy-${randomBytes(6).toString('hex')}`;
+  const enterState = `{ cd /run/${id} || cd /tmp/${id}; } 2>/dev/null`;
+  const content = `${place.work}/content`;
+  try {
+    assertEntered(
+      await shell.exec(
+        `${place.enter} && { { mkdir -m 700 /run/${id} 2>/dev/null && cd /run/${id}; } || { mkdir -m 700 /tmp/${id} && cd /tmp/${id}; }; } && mkfifo archive && ` +
+          // One that holds the pipe open, so that the archive does not end between two pieces.
+          `{ (sleep 2147483647 >archive & echo $! >holder; wait) </dev/null >/dev/null 2>&1 & (tar -xpBf archive -C ${content} 2>said; echo $? >ended) </dev/null >/dev/null 2>&1 & } || exit 1; until [ -s holder ]; do sleep 0.05; done`,
+        wait,
+      ),
+      place,
     );
-    if (begun.exitCode === 17)
-      throw new QmpilotError('ALREADY_EXISTS', `copyIn: ${target} already exists in the guest`, {
-        hint: 'only a file can replace a file: choose another path, or remove it first',
-      });
-    if (begun.exitCode !== 0)
-      throw new QmpilotError('COPY_FAILED', `copyIn: cannot write ${target} in the guest: ${begun.stderr.trim()}`);
-    const report = await send(shell, source, tree, quoted.work, options);
-    const moved = tree ? 'content' : 'content/file';
+    let sent = 0;
+    const packed = await packInPieces(source, CONSOLE_PIECE_BYTES, async (piece, { entries }) => {
+      // Without tar the pipe has no reader: opening it must not block forever.
+      const put = `${enterState} || exit 1; exec 3<&0; cat <&3 >archive & p=$!; while kill -0 $p 2>/dev/null; do [ -s ended ] && { kill $p; cat said >&2; exit 1; }; sleep 0.02; done; wait $p || { cat said >&2; exit 1; }`;
+      const { exitCode, stderr } = await shell.exec(put, { ...wait, input: piece });
+      if (exitCode !== 0)
+        throw new QmpilotError('COPY_FAILED', `the guest cannot unpack the archive: ${stderr.trim()}`);
+      sent += piece.length;
+      options.onProgress?.({ bytes: sent, entries });
+    });
     const ended = await shell.exec(
-      `cd ${quoted.work} && kill "$(cat holder)"; until [ -s ended ]; do sleep 0.05; done; s=$(cat ended); ` +
-        `[ "$s" = 0 ] && mv -T ${moved} ${quoted.target} && exit 0; cat said >&2; exit 1`,
+      `${enterState} && kill "$(cat holder)"; until [ -s ended ]; do sleep 0.05; done; s=$(cat ended); ` +
+        `[ "$s" = 0 ] && cd ${place.work} && ${place.move} && exit 0; ${enterState}; cat said >&2; exit 1`,
       wait,
     );
     if (ended.exitCode !== 0) throw new QmpilotError('COPY_FAILED', `tar in the guest failed: ${ended.stderr.trim()}`);
-    return report;
+    return packed;
   } finally {
-    await shell.exec(remove, { patience: 30_000 }).catch(() => {});
+    const stop = `${enterState} && kill "$(cat holder)" 2>/dev/null; rm -rf /run/${id} /tmp/${id}`;
+    await shell.exec(`${stop}; ${removal(place.work)}`, { patience: 30_000 }).catch(() => {});
   }
-}
-
-async function send(
-  shell: Shell,
-  source: string,
-  tree: boolean,
-  work: string,
-  options: CopyOptions,
-): Promise<CopyReport> {
-  const pack = tar.pack();
-  const report = { files: 0, bytes: 0, skipped: [] as SkippedEntry[] };
-  let entries = 0;
-  const count = () => (entries += 1);
-  const packing = (async () => {
-    await (tree ? addTree(pack, source, '.', report, count) : addFile(pack, source, 'file', report, count));
-    pack.finalize();
-  })().catch((cause: unknown) => {
-    pack.destroy(cause instanceof Error ? cause : new Error(String(cause)));
-  });
-  let bytes = 0;
-  const flush = async (piece: Buffer) => {
-    // Without tar the pipe has no reader: opening it must not block forever.
-    const put = `cd ${work} || exit 1; cat >archive & p=$!; while kill -0 $p 2>/dev/null; do [ -s ended ] && { kill $p; cat said >&2; exit 1; }; sleep 0.02; done; wait $p`;
-    const result = await shell.exec(`exec 3<&0; ${put.replace('cat >archive', 'cat <&3 >archive')}`, {
-      input: piece,
-      signal: options.signal,
-      timeout: options.timeout,
-    });
-    if (result.exitCode !== 0)
-      throw new QmpilotError('COPY_FAILED', `the guest cannot unpack the archive: ${result.stderr.trim()}`);
-    bytes += piece.length;
-    options.onProgress?.({ bytes, entries });
-  };
-  try {
-    let pieces: Buffer[] = [];
-    let held = 0;
-    for await (const chunk of pack as AsyncIterable<Buffer>) {
-      pieces.push(chunk);
-      held += chunk.length;
-      if (held < PIECE_BYTES) continue;
-      let whole = Buffer.concat(pieces);
-      // tar takes a pipe that ends within a block for the end of the archive.
-      for (; whole.length >= PIECE_BYTES; whole = whole.subarray(PIECE_BYTES))
-        await flush(whole.subarray(0, PIECE_BYTES));
-      pieces = [whole];
-      held = whole.length;
-    }
-    if (held > 0) await flush(Buffer.concat(pieces));
-    await packing;
-    return report;
-  } catch (error) {
-    pack.destroy();
-    throw isQmpilotError(error)
-      ? error
-      : new QmpilotError(
-          'COPY_FAILED',
-          `copyIn: cannot read ${source}: ${error instanceof Error ? error.message : String(error)}`,
-          { cause: error },
-        );
-  }
-}
-
-interface Count {
-  files: number;
-  bytes: number;
-  skipped: SkippedEntry[];
-}
-
-async function addTree(pack: Pack, path: string, name: string, report: Count, count: () => void): Promise<void> {
-  const info = await lstat(path);
-  count();
-  await new Promise<void>((done, fail) =>
-    pack.entry({ name, type: 'directory', mode: info.mode & 0o7777, mtime: info.mtime }, (error) =>
-      error ? fail(error) : done(),
-    ),
-  );
-  for (const entry of (await readdir(path, { withFileTypes: true })).toSorted((one, other) =>
-    one.name < other.name ? -1 : 1,
-  )) {
-    const [from, as] = [join(path, entry.name), `${name}/${entry.name}`];
-    if (entry.isDirectory()) await addTree(pack, from, as, report, count);
-    else if (entry.isFile()) await addFile(pack, from, as, report, count);
-    else if (entry.isSymbolicLink()) {
-      count();
-      const linkname = await readlink(from);
-      await new Promise<void>((done, fail) =>
-        pack.entry({ name: as, type: 'symlink', linkname }, (error) => (error ? fail(error) : done())),
-      );
-    } else report.skipped.push({ name: as, reason: 'neither a file, a folder nor a link' });
-  }
-}
-
-async function addFile(pack: Pack, path: string, name: string, report: Count, count: () => void): Promise<void> {
-  const info = await stat(path);
-  count();
-  const entry = pack.entry({ name, size: info.size, mode: info.mode & 0o7777, mtime: info.mtime });
-  // As many bytes as the header says: a file that grows must not break the archive.
-  if (info.size > 0) await pipeline(createReadStream(path, { end: info.size - 1 }), entry);
-  else entry.end();
-  report.files += 1;
-  report.bytes += info.size;
 }

@@ -4,9 +4,11 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import tar from 'tar-stream';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
+import type { ExecStream } from '../../shell/exec-stream.js';
 import type { Shell } from '../../shell/shell.js';
 import { errnoOf } from '../../util/files/host-error.js';
 import { shQuote } from '../../util/text/sh-quote.js';
+import { NO_PORT, OPEN_PORT, type PortUse, type WithPort } from './copy-port.js';
 import type { CopyOutOptions, CopyReport } from './copy.js';
 import { Extraction } from './extract.js';
 
@@ -17,12 +19,21 @@ const LOOK =
 /** tar takes as many bytes as the size of a file says, which is wrong in /proc and /sys: such files are read to their end first. */
 const ONE_FILE = 'case $(readlink -f "$p") in /proc/*|/sys/*) cp -pL "$p" "$d/file" ;; *) ln -s "$p" "$d/file" ;; esac';
 
+/** Large records are fewer writes; tar fills up the last one. */
+const PORT_BLOCKS = 64;
+const CONSOLE_BLOCKS = 20;
+const SAID_CHARACTERS = 2000;
 const MAX_BYTES = 8 * 2 ** 30;
 /** Between two entries, or two pieces of content, come a header, a long name and what fills up a block of tar. */
 const MAX_BETWEEN_BYTES = 1 << 20;
 
 /** Copies a file or tree out of the guest. */
-export async function copyOut(shell: Shell, from: string, to: string, options: CopyOutOptions): Promise<CopyReport> {
+export async function copyOut(
+  shell: Shell,
+  from: string,
+  to: string,
+  options: CopyOutOptions & WithPort,
+): Promise<CopyReport> {
   const path = guestPath(from);
   const kind = (
     await shell.expectOk(`p=${shQuote(path)}; ${LOOK}`, { signal: options.signal, timeout: options.timeout })
@@ -44,7 +55,7 @@ export async function copyOut(shell: Shell, from: string, to: string, options: C
     const into = join(work, 'content');
     await mkdir(into, { mode: 0o700 });
     const extraction = new Extraction(into);
-    await receive(shell, kind, path, extraction, options);
+    await receive(shell, { kind, path }, extraction, options);
     const report = await extraction.end();
     const whole = kind === 'tree' ? into : join(into, 'file');
     if (kind === 'file' && !(await lstat(whole).catch(() => undefined))?.isFile())
@@ -62,41 +73,113 @@ export async function copyOut(shell: Shell, from: string, to: string, options: C
   }
 }
 
+/** A path of the guest, and what it is. */
+interface GuestSource {
+  readonly kind: 'file' | 'tree';
+  readonly path: string;
+}
+
+/** An archive that a command in the guest sends. */
+interface Incoming {
+  /** Ends, and fails, with the command. */
+  readonly bytes: AsyncIterable<Buffer>;
+  /** The command, without its standard output. */
+  readonly stream: ExecStream;
+  /** The end of its standard error so far. */
+  readonly said: () => string;
+}
+
+/** Shell commands that print the archive, in records of `blocks` times 512 bytes. */
+function archiving({ kind, path }: GuestSource, blocks: number): string {
+  // A file comes under a name of our choice; a link that leads to one is followed.
+  return kind === 'tree'
+    ? `exec tar -b ${blocks} -cf - -C ${shQuote(path)} .`
+    : `p=${shQuote(path)}; d=$(mktemp -d) || exit 1; trap 'rm -rf "$d"' EXIT; ${ONE_FILE} && tar -b ${blocks} -chf - -C "$d" file`;
+}
+
 async function receive(
   shell: Shell,
-  kind: string,
+  source: GuestSource,
+  extraction: Extraction,
+  { port, ...options }: CopyOutOptions & WithPort,
+): Promise<void> {
+  const use = shell.kind === 'console' ? await port?.reserve({ signal: options.signal }) : undefined;
+  try {
+    const incoming = use && (await throughPort(shell, use, source, options));
+    await unpack(incoming ?? overConsole(shell, source, options), source.path, extraction, options);
+  } finally {
+    use?.release();
+  }
+}
+
+function overConsole(shell: Shell, source: GuestSource, { signal, timeout }: CopyOutOptions): Incoming {
+  const stream = shell.stream(archiving(source, CONSOLE_BLOCKS), { signal, timeout });
+  let said = '';
+  const bytes = async function* () {
+    for await (const chunk of stream) {
+      if (chunk.from === 'stderr') said = (said + chunk.bytes.toString()).slice(-SAID_CHARACTERS);
+      else yield chunk.bytes;
+    }
+  };
+  return { bytes: bytes(), stream, said: () => said };
+}
+
+/** Returns undefined when the guest cannot open the port. */
+async function throughPort(
+  shell: Shell,
+  use: PortUse,
+  source: GuestSource,
+  { signal, timeout }: CopyOutOptions,
+): Promise<Incoming | undefined> {
+  const bytes = use.receive();
+  // An error before anything reads is reported by the command's result.
+  bytes.on('error', () => {});
+  const script = `${OPEN_PORT}; ${use.sending(archiving(source, PORT_BLOCKS))}`;
+  const stream = shell.stream(script, { signal, timeout });
+  const ended = new AbortController();
+  stream.result.then(
+    () => {
+      use.scriptEnded();
+      ended.abort();
+    },
+    (error: unknown) => {
+      use.fail(error);
+      ended.abort();
+    },
+  );
+  let said = '';
+  void (async () => {
+    for await (const chunk of stream) said = (said + chunk.bytes.toString()).slice(-SAID_CHARACTERS);
+  })().catch(() => {});
+  await use.awaitScript(ended.signal).catch(() => {});
+  if (ended.signal.aborted && (await stream.result).exitCode === NO_PORT) return undefined;
+  return { bytes, stream, said: () => said };
+}
+
+async function unpack(
+  { bytes: received, stream, said }: Incoming,
   path: string,
   extraction: Extraction,
   options: CopyOutOptions,
 ): Promise<void> {
-  // A file comes under a name of our choice; a link that leads to one is followed.
-  const source =
-    kind === 'tree'
-      ? `exec tar -cf - -C ${shQuote(path)} .`
-      : `p=${shQuote(path)}; d=$(mktemp -d) || exit 1; trap 'rm -rf "$d"' EXIT; ${ONE_FILE} && tar -chf - -C "$d" file`;
-  const stream = shell.stream(source, { signal: options.signal, timeout: options.timeout });
   const limit = options.maxBytes ?? MAX_BYTES;
-  let said = '';
   let bytes = 0;
   let progressAt = 0;
   const archive = async function* () {
-    for await (const chunk of stream) {
-      if (chunk.from === 'stderr') said = (said + chunk.bytes.toString()).slice(-2000);
-      else {
-        bytes += chunk.bytes.length;
-        if (bytes > limit)
-          throw new QmpilotError('OUTPUT_LIMIT', `${path} in the guest is more than ${limit} bytes of archive`, {
-            hint: 'raise maxBytes, or copy less',
-          });
-        // tar-stream keeps the long name of a header in memory, however long the header says it is.
-        if (bytes - progressAt > MAX_BETWEEN_BYTES + chunk.bytes.length)
-          throw new QmpilotError(
-            'COPY_FAILED',
-            `the guest sent more than ${MAX_BETWEEN_BYTES} bytes of archive without a file or its content`,
-          );
-        options.onProgress?.({ bytes, entries: extraction.entries });
-        yield chunk.bytes;
-      }
+    for await (const chunk of received) {
+      bytes += chunk.length;
+      if (bytes > limit)
+        throw new QmpilotError('OUTPUT_LIMIT', `${path} in the guest is more than ${limit} bytes of archive`, {
+          hint: 'raise maxBytes, or copy less',
+        });
+      // tar-stream keeps the long name of a header in memory, however long the header says it is.
+      if (bytes - progressAt > MAX_BETWEEN_BYTES + chunk.length)
+        throw new QmpilotError(
+          'COPY_FAILED',
+          `the guest sent more than ${MAX_BETWEEN_BYTES} bytes of archive without a file or its content`,
+        );
+      options.onProgress?.({ bytes, entries: extraction.entries });
+      yield chunk;
     }
   };
   const extract = tar.extract();
@@ -127,11 +210,10 @@ async function receive(
   const { exitCode } = await stream.result;
   // 1: a file changed while it was read; the archive is complete.
   if (exitCode > 1) {
-    throw new QmpilotError(
-      'COPY_FAILED',
-      `tar in the guest ended with ${exitCode}: ${said.trim().split('\n').at(-1) ?? ''}`,
-      { evidence: { stderr: said.trim().split('\n') } },
-    );
+    const lines = said().trim().split('\n');
+    throw new QmpilotError('COPY_FAILED', `tar in the guest ended with ${exitCode}: ${lines.at(-1) ?? ''}`, {
+      evidence: { stderr: lines },
+    });
   }
 }
 

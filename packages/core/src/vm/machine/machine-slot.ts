@@ -11,6 +11,7 @@ import { GuestAgent } from '../../qmp/guest-agent/guest-agent.js';
 import { ConsoleShell } from '../../shell/console-shell/console-shell.js';
 import type { WaitOptions } from '../../util/async/deadline.js';
 import { Listeners } from '../../util/async/listeners.js';
+import { CopyPort } from '../copy/copy-port.js';
 import type { NewVmEvent } from '../events.js';
 import { sizeByShell } from './console-size.js';
 import { MachineLife } from './machine-life.js';
@@ -26,6 +27,9 @@ export class MachineSlot {
   readonly sampling: ConsoleShell | undefined;
   /** Undefined when the machine has no port for it. */
   readonly agent: GuestAgent | undefined;
+  /** Undefined when the machine has no port for it. */
+  readonly copyPort: CopyPort | undefined;
+  readonly #copy: Channel | undefined;
   readonly #virtio: ReadonlyMap<string, Channel>;
   readonly #emit: (event: NewVmEvent) => void;
   #machine: Machine;
@@ -51,6 +55,8 @@ export class MachineSlot {
     this.shell = this.#shellOn(guest.shell);
     this.sampling = this.#shellOn(guest.samplingShell);
     this.agent = guest.guestAgent ? new GuestAgent(() => this.#agentStream()) : undefined;
+    this.#copy = machine.copy && new Channel('of copies');
+    this.copyPort = this.#copy && new CopyPort(this.#copy);
     this.#reattach();
     this.#follow(machine);
   }
@@ -87,6 +93,7 @@ export class MachineSlot {
     dispose: (old: Machine) => Promise<void>,
     start: () => Promise<T>,
   ): Promise<T> {
+    const continueCopy = await this.copyPort?.hold();
     const release = this.#channels().map((channel) => channel.holdInput());
     try {
       const started = await start();
@@ -95,6 +102,7 @@ export class MachineSlot {
       return started;
     } finally {
       for (const step of release) step();
+      continueCopy?.();
     }
   }
 
@@ -145,6 +153,7 @@ export class MachineSlot {
     this.console.close();
     this.console.channel.close();
     for (const channel of this.#virtio.values()) channel.close();
+    this.#copy?.close();
   }
 
   /** Replaces the machine and ends the present one, with its files, in the background. */
@@ -173,12 +182,12 @@ export class MachineSlot {
   }
 
   #channels(): Channel[] {
-    return [this.console.channel, ...this.#virtio.values()];
+    return [this.console.channel, ...this.#virtio.values(), ...(this.#copy ? [this.#copy] : [])];
   }
 
   #eachStream(connect: (channel: Channel, stream: Duplex) => void): void {
-    const { serial, virtio } = this.#machine;
-    const streams = [serial, ...virtio];
+    const { serial, virtio, copy } = this.#machine;
+    const streams = [serial, ...virtio, copy];
     for (const [index, channel] of this.#channels().entries()) {
       const stream = streams[index];
       if (stream) connect(channel, stream);

@@ -109,6 +109,7 @@ async function vmOn(
     serial: channels.serial,
     virtio: channels.virtio,
     agent: undefined,
+    copy: undefined,
   };
   const family = createFamily({
     guest,

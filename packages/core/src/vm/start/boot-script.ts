@@ -3,7 +3,7 @@ import { chmod, copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
-import type { PreparedGuest } from '../../guests/guest.js';
+import { hasCopyPort, type PreparedGuest } from '../../guests/guest.js';
 import { scriptCall, type Corrections, type ScriptSpec } from '../../guests/nixos/interface.js';
 import { chooseAccelerator, type AcceleratorChoice } from '../../qemu/accelerator.js';
 import { inspectMachine, readBackFrom, specOf } from '../../qemu/command-line/inspect.js';
@@ -138,6 +138,7 @@ async function startOnce(
     directory: own,
     virtioConsoles: guest.virtioConsoles,
     guestAgent: guest.guestAgent === true && !corrections.ownAgent,
+    copyPort: hasCopyPort(guest),
     console: corrections.ownSerial ? 'virtio' : 'serial',
     signal: options.signal,
     onLine: (line) => options.onProgress?.(`start script: ${line}`),
@@ -261,7 +262,11 @@ async function vmOf(guest: PreparedGuest, options: BootOptions, started: Started
   const { qemu, directories, directory, home, accelerator } = started;
   const inspection = await inspectMachine(qemu.qmp, { signal: options.signal });
   const { readBack, disks } = readBackFrom(qemu, inspection, (file) => file.startsWith(`${home}/`));
-  const consoles = { virtioConsoles: guest.virtioConsoles, guestAgent: qemu.agent !== undefined };
+  const consoles = {
+    virtioConsoles: guest.virtioConsoles,
+    guestAgent: qemu.agent !== undefined,
+    copyPort: qemu.copy !== undefined,
+  };
   options.onProgress?.(`QEMU ${qemu.binary.version.text}, ${accelerator.accelerator}: ${accelerator.reason}`);
   const family = createFamily({
     guest,

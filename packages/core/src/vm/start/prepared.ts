@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
-import type { GuestDescription, PreparedGuest } from '../../guests/guest.js';
+import { hasCopyPort, type GuestDescription, type PreparedGuest } from '../../guests/guest.js';
 import { completeCommandLine } from '../../guests/kernels/kernel-command-line.js';
 import { chooseAccelerator, defaultCpu, MACHINE } from '../../qemu/accelerator.js';
 import { findQemu } from '../../qemu/host/binary.js';
@@ -130,6 +130,7 @@ export async function nameOfSnapshot(
     display: boot.display ?? guest.display ?? 'none',
     consoles: guest.virtioConsoles,
     guestAgent: guest.guestAgent ?? false,
+    copyPort: hasCopyPort(guest),
     arguments: boot.qemuArguments ?? [],
     ...(reboots && { reboots }),
   };

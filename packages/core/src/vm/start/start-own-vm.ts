@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
-import type { PreparedGuest } from '../../guests/guest.js';
+import { hasCopyPort, type PreparedGuest } from '../../guests/guest.js';
 import { completeCommandLine } from '../../guests/kernels/kernel-command-line.js';
 import { chooseAccelerator, defaultCpu, MACHINE } from '../../qemu/accelerator.js';
 import type { MachineSpec } from '../../qemu/command-line/machine-spec.js';
@@ -58,6 +58,7 @@ async function startVm(
       ...(guest.shares && { shares: guest.shares }),
       virtioConsoles: guest.virtioConsoles,
       guestAgent: guest.guestAgent ?? false,
+      copyPort: hasCopyPort(guest),
       network: guest.network,
       display: options.display ?? guest.display ?? 'none',
       extra: options.qemuArguments ?? [],
