@@ -33,6 +33,7 @@ export class CopyPort {
   #use: PortUse | undefined;
   /** Bytes for a copy that ended early may still be on their way to the guest. */
   #isDirty = false;
+  #holds = 0;
 
   constructor(channel: Channel) {
     this.#channel = channel;
@@ -44,20 +45,29 @@ export class CopyPort {
    */
   async reserve(options: WaitOptions): Promise<PortUse | undefined> {
     for (let other = this.#use; other; other = this.#use) if (!(await other.awaitEnd(options))) return undefined;
-    const use: PortUse = new PortUse(this.#channel, this.#isDirty, (isDirty) => {
-      this.#isDirty = isDirty;
-      this.#use = undefined;
+    const use: PortUse = new PortUse(this.#channel, {
+      isDirty: this.#isDirty,
+      isHeld: () => this.#holds > 0,
+      release: (isDirty) => {
+        this.#isDirty = isDirty;
+        this.#use = undefined;
+      },
     });
     this.#use = use;
     return use;
   }
 
   /**
-   * Holds the present copy until the returned function is called; resolves when no bytes are between host and guest. A copy of which
-   * the guest takes nothing for 2 s fails.
+   * Makes copies wait until the returned function is called; resolves when nothing is on its way to the guest. A copy whose data the
+   * guest does not take within 2 s fails.
    */
   async hold(): Promise<() => void> {
-    return (await this.#use?.hold()) ?? (() => {});
+    this.#holds += 1;
+    await this.#use?.settle();
+    return () => {
+      this.#holds -= 1;
+      this.#use?.continue();
+    };
   }
 }
 
@@ -67,11 +77,16 @@ export interface WithPort {
   readonly port?: CopyPort | undefined;
 }
 
+interface Reservation {
+  readonly isDirty: boolean;
+  readonly isHeld: () => boolean;
+  readonly release: (isDirty: boolean) => void;
+}
+
 /** One copy's use of the port. */
 export class PortUse {
   readonly #channel: Channel;
-  readonly #isDirty: boolean;
-  readonly #release: (isDirty: boolean) => void;
+  readonly #reservation: Reservation;
   readonly #forget: () => void;
   readonly #moved = new Listeners<void>();
   /** The guest's script says this line first. */
@@ -84,21 +99,19 @@ export class PortUse {
   #rest = Buffer.alloc(0);
   #underWay = 0;
   #hasSent = false;
-  #holds = 0;
   #received: Readable | undefined;
   #resumeReading: (() => void) | undefined;
 
-  constructor(channel: Channel, isDirty: boolean, release: (isDirty: boolean) => void) {
+  constructor(channel: Channel, reservation: Reservation) {
     this.#channel = channel;
-    this.#isDirty = isDirty;
-    this.#release = release;
+    this.#reservation = reservation;
     this.#forget = channel.onData((chunk) => this.#take(chunk));
   }
 
   /** Script that writes to its standard output what `send` sends. `OPEN_PORT` comes before it. */
   get receiving(): string {
     // `read` takes single bytes, and so none behind the line; grep is faster, and nothing follows before the answer.
-    const skip = this.#isDirty
+    const skip = this.#reservation.isDirty
       ? `LC_ALL=C grep -aqxm1 ${this.#nonce} <&3`
       : `while IFS= read -r line <&3; do [ "$line" = ${this.#nonce} ] && break; done`;
     return (
@@ -119,7 +132,7 @@ export class PortUse {
    */
   async send(piece: Buffer, signal: AbortSignal): Promise<void> {
     await this.#begin(signal);
-    await this.#until(() => this.#holds === 0 && this.#underWay < WINDOW, signal);
+    await this.#until(() => !this.#reservation.isHeld() && this.#underWay < WINDOW, signal);
     this.#underWay += 1;
     await this.#channel.write(`${piece.length}\n`, { signal });
     await this.#channel.write(piece, { signal });
@@ -129,10 +142,10 @@ export class PortUse {
   /** Ends what `send` sends; resolves when the script has read all of it. Throws what `send` throws. */
   async finish(signal: AbortSignal): Promise<void> {
     await this.#begin(signal);
-    await this.#until(() => this.#holds === 0, signal);
+    await this.#until(() => !this.#reservation.isHeld(), signal);
     this.#underWay += 1;
     await this.#channel.write('0\n', { signal });
-    await this.#until(() => this.#underWay <= 0, signal);
+    await this.#until(() => this.#underWay === 0, signal);
     this.#state = 'complete';
   }
 
@@ -173,11 +186,11 @@ export class PortUse {
   /** Gives the port back. */
   release(): void {
     if (this.#state === 'released') return;
-    const isDirty = this.#state !== 'complete' && (this.#isDirty || this.#hasSent);
+    const isDirty = this.#state !== 'complete' && (this.#reservation.isDirty || this.#hasSent);
     this.#state = 'released';
     this.#forget();
     this.#resumeReading?.();
-    this.#release(isDirty);
+    this.#reservation.release(isDirty);
     this.#moved.emit();
   }
 
@@ -193,30 +206,30 @@ export class PortUse {
     });
   }
 
-  async hold(): Promise<() => void> {
-    this.#holds += 1;
-    const settled = this.#until(() => this.#underWay <= 0, undefined, SETTLE_MS);
-    await settled.catch(() =>
+  /** Resolves when nothing is on its way to the guest; what the guest does not take in time makes the copy fail. */
+  async settle(): Promise<void> {
+    await this.#until(() => this.#underWay === 0, undefined, SETTLE_MS).catch(() =>
       this.fail(
         new QmpilotError('COPY_FAILED', 'the guest did not take the data of a copy while a snapshot was taken', {
           hint: 'copy before or after the snapshot',
         }),
       ),
     );
-    return () => {
-      this.#holds -= 1;
-      this.#moved.emit();
-    };
+  }
+
+  /** Continues after a hold. */
+  continue(): void {
+    this.#moved.emit();
   }
 
   async #begin(signal: AbortSignal): Promise<void> {
     if (this.#hasSent) return;
     // Another program that has the port open must not get any of it.
-    await this.#until(() => this.#state === 'begun' && this.#holds === 0, signal);
+    await this.#until(() => this.#state === 'begun' && !this.#reservation.isHeld(), signal);
     this.#hasSent = true;
     this.#underWay += 1;
     await this.#channel.write(`\n${this.#nonce}\n`, { signal });
-    await this.#until(() => this.#underWay <= 0, signal);
+    await this.#until(() => this.#underWay === 0, signal);
   }
 
   #until(condition: () => boolean, signal: AbortSignal | undefined, patience?: number): Promise<void> {
@@ -244,7 +257,7 @@ export class PortUse {
       this.#state = 'begun';
     }
     if (this.#received) this.#give(this.#received, bytes);
-    else this.#underWay -= bytes.toString('latin1').split('.').length - 1;
+    else this.#underWay = Math.max(0, this.#underWay - bytes.toString('latin1').split('.').length + 1);
     this.#moved.emit();
   }
 

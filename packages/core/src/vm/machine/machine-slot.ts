@@ -55,7 +55,7 @@ export class MachineSlot {
     this.shell = this.#shellOn(guest.shell);
     this.sampling = this.#shellOn(guest.samplingShell);
     this.agent = guest.guestAgent ? new GuestAgent(() => this.#agentStream()) : undefined;
-    this.#copy = machine.copy && new Channel('of copies');
+    this.#copy = machine.copy && new Channel('copy-port');
     this.copyPort = this.#copy && new CopyPort(this.#copy);
     this.#reattach();
     this.#follow(machine);
@@ -93,7 +93,6 @@ export class MachineSlot {
     dispose: (old: Machine) => Promise<void>,
     start: () => Promise<T>,
   ): Promise<T> {
-    const continueCopy = await this.copyPort?.hold();
     const release = this.#channels().map((channel) => channel.holdInput());
     try {
       const started = await start();
@@ -102,7 +101,6 @@ export class MachineSlot {
       return started;
     } finally {
       for (const step of release) step();
-      continueCopy?.();
     }
   }
 

@@ -106,10 +106,11 @@ export class VmSnapshots {
     const nonce = options.changedOnly ? undefined : await this.#prepareGuest(options);
     const before = slot.machine;
     const occupied = this.#hooks.occupied();
-    const { saved, pausedMs, allRam } =
-      choice.strategy === 'internal'
-        ? await this.#saveInternal(options)
-        : await this.#saveFiles(choice.strategy, options);
+    // QEMU puts what is under way into the RAM of a guest that is paused, too.
+    const continueCopies = await slot.copyPort?.hold();
+    const { saved, pausedMs, allRam } = await (
+      choice.strategy === 'internal' ? this.#saveInternal(options) : this.#saveFiles(choice.strategy, options)
+    ).finally(continueCopies);
     if (slot.machine !== before) await this.#context.forwards.addAgain(forwards);
     const reason = allRam === undefined ? choice.reason : `${choice.reason}; all of the RAM was written: ${allRam}`;
     const info = { name, ...choice, reason, savedAt: wallTime(), pausedMs, ...(nonce !== undefined && { nonce }) };
