@@ -62,7 +62,7 @@ for (const row of rows) {
 }
 console.log(`information bound: ${Math.log2(commits).toFixed(0)} bits, one build a bit at best`);
 if (failures.length > 0) {
-  console.error(failures.join('\n'));
+  for (const failure of failures) console.error(`missed: ${failure}`);
   if (values.check) process.exitCode = 1;
 }
 

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { duplexPair } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { connect, QmpClient } from '../../packages/core/dist/qmp/index.js';
+import { reportBounds } from '../bounds.mjs';
 
 const ROUNDS = 5;
 const SEQUENTIAL = 2_000;
@@ -80,11 +81,7 @@ try {
     ['parsing against JSON.parse', parsing.client / parsing.parse, '<=', 1.2],
     ['events lost', burst.lost, '<=', 0],
   ];
-  console.log('\n| bound | measured | wanted |\n|---|---:|---:|');
-  for (const [name, value, sense, limit] of bounds)
-    console.log(`| ${name} | ${value.toFixed(2)} | ${sense} ${limit} |`);
-  const failed = bounds.filter(([, value, sense, limit]) => (sense === '<=' ? value > limit : value < limit));
-  if (process.argv.includes('--check') && failed.length > 0) process.exitCode = 1;
+  reportBounds(bounds);
 } finally {
   qemu.kill();
   rmSync(directory, { recursive: true });

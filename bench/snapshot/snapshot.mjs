@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { boot, debian } from '../../packages/core/dist/index.js';
+import { reportBounds } from '../bounds.mjs';
 
 const RUNS = 10;
 const BOOTS = Number(process.argv[process.argv.indexOf('--boots') + 1]) || 10;
@@ -237,8 +238,5 @@ function print() {
     ['descriptors after 200 attempts, growth', after.descriptors - before.descriptors, 4],
     ['processes after 200 attempts, growth', after.processes - before.processes, 2],
   ];
-  console.log('| bound | measured | wanted |\n|---|---:|---:|');
-  for (const [name, value, limit] of bounds)
-    console.log(`| ${name} | ${value > limit ? `**${value.toFixed(2)}**` : value.toFixed(2)} | <= ${limit} |`);
-  if (process.argv.includes('--check') && bounds.some(([, value, limit]) => value > limit)) process.exitCode = 1;
+  reportBounds(bounds.map(([name, value, limit]) => [name, value, '<=', limit]));
 }
