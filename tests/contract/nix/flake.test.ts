@@ -27,7 +27,7 @@ describe('the .nix files', () => {
     await host.nix.run('nix-instantiate', '--parse', ...nixFiles.map((file) => join(ROOT, file)));
   });
 
-  it('keep to the layout that nixfmt gives where it can be told without it', () => {
+  it('keep to the layout of nixfmt where that can be checked without it', () => {
     const wrong = nixFiles.flatMap((file) => {
       const lines = readFileSync(join(ROOT, file), 'utf8').split('\n');
       return lines.flatMap((line, index) =>

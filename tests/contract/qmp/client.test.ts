@@ -101,7 +101,7 @@ describe('a QMP session with a real QEMU', () => {
   });
 });
 
-describe('what is not QMP', () => {
+describe('a peer that does not speak QMP', () => {
   const peer = (text: string) => {
     const out = new PassThrough();
     const stream = Duplex.from({ readable: out, writable: new PassThrough().resume() });

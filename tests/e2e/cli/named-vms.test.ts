@@ -213,7 +213,7 @@ describe('a VM under a name, from one command to the next', () => {
     expect(await qmpilot(...args)).toMatchObject({ code: 2, stderr: expect.stringMatching(message) });
   });
 
-  it('has its unknown snapshots told', async () => {
+  it('reports a snapshot that is not found', async () => {
     expect(await qmpilot('restore', 'web', 'nope')).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(/snapshot "nope" not found[^]*ready/),

@@ -127,7 +127,7 @@ it('ends with 125 when prepare itself misuses the library: a mistake in the scen
   expect(status).toBe(125);
 });
 
-it('boots when told to, and when what the scenario is made of has changed', async () => {
+it('boots with --fresh, and when the scenario or one of its files has changed', async () => {
   expect(await repro('fresh', { args: ['--fresh'] })).toMatchObject({ from: 'boot' });
   expect(kept()).toHaveLength(1);
   writeFileSync(join(dir, 'beside.ts'), 'export const cache = true; // and more\n');

@@ -25,7 +25,7 @@ describe('calls that come while another is under way', () => {
   });
   afterAll(() => vm.close());
 
-  it('a command, the serial console and a watch continue through a snapshot as if there was none', async () => {
+  it('a command, the serial console and a watch continue through a snapshot', async () => {
     const count = (word: string) => `for i in $(seq 20); do echo "${word} $i"; sleep 0.05; done`;
     const lines = Array.from({ length: 20 }, (_, index) => index + 1);
     await using watch = vm.watch({ dState: { interval: '100ms' } });

@@ -172,7 +172,7 @@ describe('a saved snapshot', () => {
     });
   });
 
-  it('is found again for the same guest and preparation only, listed with what it takes, bounded and removed', async () => {
+  it('is used for the same guest and preparation only, listed with its size, limited and removed', async () => {
     const cacheDir = join(folder, 'cache');
     // The image stays where it is: only snapshots go to this cache.
     const guest = {
@@ -241,7 +241,7 @@ describe('the strategy file', () => {
 });
 
 describe('what prevents a snapshot', () => {
-  it('is said before one is tried, with the remedy, and the VM continues', async () => {
+  it('is reported before a snapshot is tried, with the remedy, and the VM continues', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'blockers-test-'));
     const files = await makeTinyGuest(folder);
     const guest = direct({

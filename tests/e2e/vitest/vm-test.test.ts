@@ -124,7 +124,7 @@ describe('a project that uses @qmpilot/core/vitest', () => {
     expect(tests('/no-boot.test.ts').map(({ status }) => status)).not.toContain('passed');
   });
 
-  it('is told what the screen showed instead', () => {
+  it('fails with what the screen showed instead', () => {
     expect(message('shows the wrong "text" / ../here')).toMatch(
       /expected the screen to show "what is not there": timed out after [^]*\n\|what is there +\|\n/,
     );
@@ -133,13 +133,13 @@ describe('a project that uses @qmpilot/core/vitest', () => {
     );
   });
 
-  it('is told the title of what the kernel reported, with its lines', () => {
+  it('fails with the title of the kernel report and its lines', () => {
     expect(message('the kernel is fine')).toMatch(
       /there is 1:\n +error: BUG: unable to handle kernel NULL pointer dereference\n.*address: 0000000000000010/,
     );
   });
 
-  it('is told what a poweroff waits for, before the test’s time is over', () => {
+  it('fails with what a poweroff waits for, before the limit of the test', () => {
     expect(message('powers off with a service that does not stop')).toMatch(
       /expected the VM to power off cleanly, and it did not: stalled\n[^]*waits for stop stubborn\.service [^]*the console, at the end:\n[^]*stubborn/,
     );

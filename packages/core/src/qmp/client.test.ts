@@ -184,7 +184,7 @@ describe('hostile bytes', () => {
 });
 
 describe('the greeting', () => {
-  it('that never comes is told after the timeout, with what came instead', async () => {
+  it('that never comes is reported after the timeout, with what came instead', async () => {
     const peer = new ScriptedPeer();
     peer.write('SSH-2.0');
     await expect(QmpClient.fromStream(peer.stream, { timeout: 30 })).rejects.toMatchObject({

@@ -135,7 +135,7 @@ describe('a real guest agent', () => {
 });
 
 describe('an agent that is not there', () => {
-  it('is told after the timeout, with what to look for', async () => {
+  it('is reported after the timeout, with what to check', async () => {
     const server = await silentServer('silent.sock');
     await expect(connectGuestAgent({ path: server.path }, { timeout: 100 })).rejects.toMatchObject({
       code: 'TIMEOUT',
@@ -144,7 +144,7 @@ describe('an agent that is not there', () => {
     await server.close();
   });
 
-  it('is told apart from a QMP socket', async () => {
+  it('is distinguished from a QMP socket', async () => {
     const path = join(dir, 'qmp.sock');
     await using qemu = startQemu(['-machine', 'none', '-qmp', `unix:${path},server=on,wait=off`]);
     expect(qemu.pid).toBeGreaterThan(0);

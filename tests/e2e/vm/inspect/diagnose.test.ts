@@ -53,7 +53,7 @@ describe('a guest of which nothing is heard', () => {
     });
   });
 
-  it('has panicked, as its console and pvpanic show, and a poweroff says so too', async () => {
+  it('is reported as panicked, from its console and pvpanic, also by a poweroff', async () => {
     const off = vm.poweroff({ via: 'none', timeout: '1m' });
     await vm.console.type('echo c > /proc/sysrq-trigger\n');
     const report = await off;
@@ -80,7 +80,7 @@ describe('a guest of which nothing is heard', () => {
     expect(await vm.diagnose()).toMatchObject({ state: 'qemu-gone', reason: 'QEMU was killed by SIGKILL' });
   });
 
-  it('prints by SysRq on its keyboard what it is asked for', async () => {
+  it('prints the output of SysRq on its keyboard', async () => {
     expect((await vm.sysrq('m', { via: 'keyboard' })).join('\n')).toContain('Mem-Info:');
   });
 

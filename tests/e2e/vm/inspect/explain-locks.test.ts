@@ -159,7 +159,7 @@ describe.each([
     });
   });
 
-  it('accuses nobody who waits for none of them', () => {
+  it('names no task that waits for none of the locks', () => {
     const accused = explanation.stuck
       .flatMap(({ waitsFor }) => waitsFor?.owners ?? [])
       .map((owner) => owner.task?.comm);

@@ -82,7 +82,7 @@ describe.each([
     });
   });
 
-  it('accuses nobody in a healthy guest that works', async () => {
+  it('names no holder in a healthy guest under load', async () => {
     await using fork = await snapshot.fork();
     await fork.expectOk('UV_USE_IO_URING=1 setsid node /root/overflow.js > /dev/null 2>&1 &');
     await fork.expectOk(

@@ -18,7 +18,7 @@ afterAll(() => vm?.close());
 const uptime = async () => Number((await vm.exec('cut -d" " -f1 /proc/uptime')).stdout);
 
 describe('a guest that reboots', () => {
-  it('rejects what ran in its shells, and is there again with its prompt and all shells', async () => {
+  it('rejects what ran in its shells, and has its prompt and all shells again', async () => {
     await vm.expectOk('touch /run/before');
     const running = vm.exec('sleep 1000').catch((error: unknown) => error);
     expect(await vm.reboot()).toMatchObject({ end: 'rebooted', outcome: expect.stringMatching(/^(?:clean|slow)$/) });
@@ -98,7 +98,7 @@ describe('a VM whose QEMU has ended', () => {
     expect(vm.state).toBe('running');
   });
 
-  it('is off after a poweroff that was asked for, and says since when', async () => {
+  it('is off after a requested poweroff, and reports since when', async () => {
     const waiting = vm.waitForPort(9, { timeout: '5m' }).catch((error: unknown) => error);
     expect(await vm.poweroff()).toMatchObject({ end: 'off' });
     const off = { code: 'CLOSED', message: expect.stringMatching(/^the guest of \S+ has been off since \d\d:\d\d$/) };

@@ -152,7 +152,7 @@ describe('the key', () => {
   });
 });
 
-describe('what cannot start from the boot cache', () => {
+describe('a guest that cannot start from the boot cache', () => {
   beforeAll(() => newCache());
 
   it.each([
@@ -176,7 +176,7 @@ describe('what cannot start from the boot cache', () => {
     expect(existsSync(join(cacheRoot(), 'snapshots')) ? saved() : []).toEqual([]);
   });
 
-  it('a disk that has no overlay: QEMU says so before the guest boots, and the guest boots', async () => {
+  it('a disk without an overlay: reported before the guest boots, and the guest boots', async () => {
     const disk = join(folder, 'extra.raw');
     writeFileSync(disk, Buffer.alloc(1 << 20));
     const drive = ['-drive', `file=${disk},format=raw,if=virtio`];
@@ -196,7 +196,7 @@ describe('what cannot start from the boot cache', () => {
   });
 });
 
-describe('processes beside each other', () => {
+describe('several processes', () => {
   beforeEach(() => newCache());
 
   it('two that need the same snapshot: one makes it, and both are up', async () => {
@@ -208,7 +208,7 @@ describe('processes beside each other', () => {
     expect(unfinished()).toEqual([]);
   });
 
-  it('one that is killed while it saves: nothing half is left, and the next one works', async () => {
+  it('one that is killed while it saves: nothing incomplete is left, and the next one works', async () => {
     await mkdir(join(cacheRoot(), 'snapshots'), { mode: 0o700 });
     const { child, ended } = bootInProcess();
     await expect
@@ -247,7 +247,7 @@ describe('the folder of the cache', () => {
     }
   });
 
-  it('a snapshot that cannot be used any more is removed, which is said, and made again', async () => {
+  it('a snapshot that can no longer be used is reported, removed and made again', async () => {
     await (await bootCached(guest)).vm.close();
     const [name = ''] = saved();
     rmSync(join(cacheRoot(), 'snapshots', name, 'state'));
@@ -257,7 +257,7 @@ describe('the folder of the cache', () => {
     expect(saved()).toEqual([name]);
   });
 
-  it('QMPILOT_BOOT_CACHE=1 turns it on for boots that say nothing of it', async () => {
+  it('QMPILOT_BOOT_CACHE=1 turns it on for boots without the option', async () => {
     process.env['QMPILOT_BOOT_CACHE'] = '1';
     try {
       await (await boot(guest)).close();

@@ -40,7 +40,7 @@ describe('a Debian guest', () => {
     expect((await vm.console.expect(/uid \d+ on \S+\n/)).text).toBe('uid 0 on /dev/ttyS0\n');
   });
 
-  it('is put back by restore: RAM, disk and what the serial console runs; shells and console continue working', async () => {
+  it('restores RAM, disk and the program on the serial console; shells and console continue', async () => {
     await vm.expectOk('echo ram > /run/nonce; echo disk > /root/nonce');
     await vm.console.type('VARIABLE=kept\n');
     await vm.snapshot('one');
@@ -128,7 +128,7 @@ describe('a Debian guest', () => {
     expect((await vm.exec('true')).exitCode).toBe(0);
   });
 
-  it('says that QEMU died, and is there again after a restore', async () => {
+  it('reports that QEMU died, and continues after a restore', async () => {
     process.kill(vm.pid, 'SIGKILL');
     expect(await vm.ended).toMatchObject({ code: 'QEMU_EXITED' });
     await expect(vm.exec('true')).rejects.toMatchObject({ code: 'QEMU_EXITED' });
@@ -152,8 +152,8 @@ describe('a Debian guest', () => {
   });
 });
 
-describe('what is left behind', () => {
-  it('is nothing, when a boot is aborted', async () => {
+describe('clean-up', () => {
+  it('leaves no process and no file when a boot is aborted', async () => {
     const before = leftovers();
     const booting = boot(debian({ defect: 'io-uring-unlocked-flush' }), { signal: AbortSignal.timeout(3000) });
     expect(isQmpilotError(await booting.catch((error: unknown) => error), 'ABORTED')).toBe(true);

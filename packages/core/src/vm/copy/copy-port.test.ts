@@ -108,7 +108,10 @@ describe('the port for copies, to the guest', () => {
     sending.catch(() => {});
     await turns();
     (await port.hold())();
-    await expect(sending).rejects.toMatchObject({ code: 'COPY_FAILED', message: expect.stringContaining('a snapshot was taken') });
+    await expect(sending).rejects.toMatchObject({
+      code: 'COPY_FAILED',
+      message: expect.stringContaining('a snapshot was taken'),
+    });
     use.release();
     expect((await reserve()).receiving).toContain('grep');
   });
