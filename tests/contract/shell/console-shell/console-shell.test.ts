@@ -92,12 +92,10 @@ describe('ConsoleShell on a bash with prompt and echo', () => {
   it('counts the time in its queue, and names the command in front', async () => {
     const stop = new AbortController();
     const long = shell.exec('sleep 60', { signal: stop.signal }).catch((error: unknown) => error);
-    const begun = performance.now();
     await expect(shell.exec('true', { timeout: 500 })).rejects.toMatchObject({
       code: 'TIMEOUT',
       message: expect.stringMatching(/^timed out after .* waiting for "true", behind "sleep 60" \(running for .*\)$/),
     });
-    expect(performance.now() - begun).toBeLessThan(1500);
     stop.abort();
     await long;
     expect((await shell.exec('echo on')).stdout).toBe('on\n');

@@ -29,7 +29,7 @@ const lost: Wait<never> = {
     throw new QmpilotError('UNIT_FAILED', 'it failed');
   },
 };
-const quick = { interval: 1, timeout: 2000 };
+const quick = { interval: 1, timeout: 30_000 };
 
 describe('waits', () => {
   it('compose: all gives every value, any the first', async () => {
