@@ -190,7 +190,8 @@ const LINE_CHARACTERS = 900;
  */
 export function helperInstallation(): string {
   const source = SCRIPT.trim();
-  const lines = [' __qA='];
+  // Readline draws the line again for each character: most of the time under TCG.
+  const lines = [' set +o emacs +o vi', ' __qA='];
   for (let at = 0; at < source.length; at += LINE_CHARACTERS) {
     lines.push(` __qA+=${bashWord(source.slice(at, at + LINE_CHARACTERS))}`);
   }

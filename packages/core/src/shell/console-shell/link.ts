@@ -5,7 +5,7 @@ import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
 import { Ring } from '../../util/ring.js';
 import { monotonicMs } from '../../util/time/clock.js';
 import { FrameReader, type Mark } from './frames.js';
-import { isLogin } from './terminal-taken.js';
+import { isLogin, isPrompt } from './terminal-taken.js';
 
 /** Limit for the helper to kill a command and report it, in ms; a Ctrl-C is sent each half second. */
 const ABANDON_MS = 5000;
@@ -40,6 +40,7 @@ export class ConsoleLink {
   isTaken = false;
   #everAnswered = false;
   readonly #seen = new Ring<string>(20);
+  #heardBytes = 0;
   /** What came since the last answer; empty while it answers. */
   #unanswered = '';
   #occupied = 0;
@@ -62,6 +63,16 @@ export class ConsoleLink {
       }),
       channel.onData((chunk) => this.#note(chunk)),
     ];
+  }
+
+  /** Bytes that came from the guest so far. */
+  get heardBytes(): number {
+    return this.#heardBytes;
+  }
+
+  /** Whether a bash without the helper waits for a command. */
+  get isAtPrompt(): boolean {
+    return isPrompt(this.#unanswered);
   }
 
   get everAnswered(): boolean {
@@ -88,6 +99,7 @@ export class ConsoleLink {
   #note(chunk: Buffer): void {
     const text = chunk.subarray(-500).toString('latin1');
     this.#seen.push(text);
+    this.#heardBytes += chunk.length;
     if (this.#occupied === 0) this.answers = false;
     if (!this.answers) this.#unanswered = (this.#unanswered + text).slice(-UNANSWERED);
   }
