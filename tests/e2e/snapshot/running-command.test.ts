@@ -62,6 +62,11 @@ it('commands of a fork use another kind of shell when commands ran on all consol
   });
   await expect(fork.bestShell({ via: 'console' })).rejects.toMatchObject({ code: 'SHELL_LOST' });
   expect(await fork.exec('echo here')).toMatchObject({ via: 'guest-agent', stdout: 'here\n' });
+  // In the guest that it is restored to, no command runs on a console.
+  await fork.restore('idle');
+  expect(await fork.exec('echo here')).toMatchObject({ via: 'console', stdout: 'here\n' });
+  const shells = await Promise.all([fork.openShell({ via: 'console' }), fork.openShell({ via: 'console' })]);
+  for (const shell of shells) expect((await shell.exec('echo here')).stdout).toBe('here\n');
 
   await vm.exec(`for name in ${names.join(' ')}; do echo > /run/$name; done`, { via: 'guest-agent' });
   await Promise.all(running);

@@ -75,6 +75,14 @@ export class ConsolePool {
     this.#leased.add(this.#main);
   }
 
+  /** Uses the main shell again: the command on its console is gone. */
+  releaseMain(): void {
+    if (!this.#isReserved) return;
+    this.#isReserved = false;
+    this.#leased.delete(this.#main);
+    this.#offer();
+  }
+
   /** Whether a command runs on the console of the main shell. */
   get isMainOccupied(): boolean {
     return !this.#isFree(this.#main);

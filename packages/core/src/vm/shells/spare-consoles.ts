@@ -21,6 +21,7 @@ export class SpareConsoles {
   readonly #slot: MachineSlot;
   readonly #run: (command: string, options: WaitOptions) => Promise<ExecResult>;
   readonly #users = new Map<{ close(): unknown }, string>();
+  readonly #reserved = new Set<string>();
 
   /** @param run runs a command in the guest, beside those on the consoles, and throws when it fails */
   constructor(
@@ -35,18 +36,26 @@ export class SpareConsoles {
 
   /** A console that nothing uses; undefined when there is none. */
   get free(): string | undefined {
-    const taken = new Set(this.#users.values());
+    const taken = new Set([...this.#users.values(), ...this.#reserved]);
     return this.#guest.spareConsoles?.find((name) => !taken.has(name));
   }
 
   /** The consoles in use, without those of idle shells. */
   occupied(isIdle: (shell: ConsoleShell) => boolean): readonly string[] {
-    return [...this.#users].flatMap(([user, name]) => (user instanceof ConsoleShell && isIdle(user) ? [] : [name]));
+    const used = [...this.#users].flatMap(([user, name]) =>
+      user instanceof ConsoleShell && isIdle(user) ? [] : [name],
+    );
+    return [...used, ...this.#reserved];
   }
 
   /** Leaves a console alone on which something runs that was started in another VM. */
   reserve(name: string): void {
-    this.#users.set({ close: () => {} }, name);
+    this.#reserved.add(name);
+  }
+
+  /** Uses the reserved consoles again: what ran on them is gone. */
+  releaseReserved(): void {
+    this.#reserved.clear();
   }
 
   /** Starts a bash on the console; processes that use it are killed. */

@@ -51,6 +51,12 @@ export class VmShells {
         },
         (shell) => void this.#spares.forget(shell),
       );
+    const release = () => {
+      this.#pool?.releaseMain();
+      this.#spares.releaseReserved();
+    };
+    slot.onRestored(release);
+    if (guest.shell !== undefined) slot.virtio(guest.shell)?.onReset(release);
   }
 
   /**
@@ -189,7 +195,7 @@ export class VmShells {
     return { shell: this.#pool?.isMainOccupied === true, spares: this.#spares.occupied(isIdle) };
   }
 
-  /** Leaves consoles alone on which commands run that were started in another VM: to ask a shell for an answer would end them. */
+  /** Leaves consoles alone on which commands run that were started in another VM: to ask a shell for an answer would end them. A restore or a reset ends these commands. */
   leaveAlone({ shell, spares }: OccupiedConsoles): void {
     if (shell) this.#pool?.reserveMain();
     for (const name of spares) this.#spares.reserve(name);
