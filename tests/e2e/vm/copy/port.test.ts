@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 
 const MEBIBYTE = 2 ** 20;
 /** Many pieces, and more than the channel holds. */
-const LARGE_BYTES = 40 * MEBIBYTE + 77;
+const LARGE_BYTES = 24 * MEBIBYTE + 77;
 const PORT = 'org.qmpilot.copy';
 
 let vm: Vm;
