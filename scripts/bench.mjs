@@ -38,6 +38,7 @@ for (const name of names) {
     console.error(`\n== ${title}`);
     const begun = performance.now();
     const { output, status, missed } = await runBenchmark(root, name);
+    if (stopped) break;
     console.log(`### ${title}\n\n${output.trim()}\n`);
     results.push({ title, status, missed, seconds: (performance.now() - begun) / 1000 });
   }
