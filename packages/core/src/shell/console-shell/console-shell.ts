@@ -18,7 +18,7 @@ import { watchTerminal } from './terminal-taken.js';
 const PONG_MS = 300;
 /** Limit for a guest that was reset to start its shell again. */
 const REBOOT_MS = 180_000;
-/** Tries for which a bash that prints may go on to read the helper, before it gets the helper again. */
+/** Tries for which a bash may go on reading the helper, before it gets the helper again. */
 const MAX_READING = 15;
 /** Where the helper is known to run: 8 guests that are restored at once on two cores take a second to answer. */
 const EXPECTED_PONG_MS = 3000;
@@ -210,7 +210,6 @@ export class ConsoleShell implements Shell {
         // Half a line may be left from before at the first try, and anything that a person typed at later ones.
         const install = tries === 0 || reading > 0 ? '' : (tries > 2 ? '\x03\n' : '\n') + helperInstallation();
         const patience = tries === 0 && !this.#link.everAnswered ? this.#firstPongMs : Math.min(500 * 2 ** tries, 4000);
-        const before = this.#link.heardBytes;
         try {
           await this.#link.ping({ signal, patience }, install);
           return;
@@ -218,7 +217,7 @@ export class ConsoleShell implements Shell {
           if (!isQmpilotError(error, 'SHELL_LOST') || this.#link.isTaken) throw error;
         }
         // A bash that still reads the helper, in a guest with little processor time, would only get more to read.
-        const isReading = tries > 0 && this.#link.heardBytes > before && !this.#link.isAtPrompt;
+        const isReading = tries > 0 && this.#link.wasReadingHelper(patience / 2);
         reading = isReading && reading < MAX_READING ? reading + 1 : 0;
         if (reading === 0) tries += 1;
       }

@@ -184,6 +184,11 @@ done
 
 const LINE_CHARACTERS = 900;
 
+/** Whether output has lines of `helperInstallation` in it: the terminal echoes what is sent to a bash. */
+export function hasInstallation(output: string): boolean {
+  return output.includes(' __qA+=');
+}
+
 /**
  * The lines that turn a bash which reads them from its terminal into the helper. Short ones: a terminal in canonical
  * mode takes at most 4095 bytes a line. A copy that was garbled on the way is not started.

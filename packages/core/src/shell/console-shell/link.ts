@@ -5,7 +5,8 @@ import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
 import { Ring } from '../../util/ring.js';
 import { monotonicMs } from '../../util/time/clock.js';
 import { FrameReader, type Mark } from './frames.js';
-import { isLogin, isPrompt } from './terminal-taken.js';
+import { hasInstallation } from './guest-helper.js';
+import { isLogin } from './terminal-taken.js';
 
 /** Limit for the helper to kill a command and report it, in ms; a Ctrl-C is sent each half second. */
 const ABANDON_MS = 5000;
@@ -40,7 +41,7 @@ export class ConsoleLink {
   isTaken = false;
   #everAnswered = false;
   readonly #seen = new Ring<string>(20);
-  #heardBytes = 0;
+  #heardAt = 0;
   /** What came since the last answer; empty while it answers. */
   #unanswered = '';
   #occupied = 0;
@@ -65,14 +66,9 @@ export class ConsoleLink {
     ];
   }
 
-  /** Bytes that came from the guest so far. */
-  get heardBytes(): number {
-    return this.#heardBytes;
-  }
-
-  /** Whether a bash without the helper waits for a command. */
-  get isAtPrompt(): boolean {
-    return isPrompt(this.#unanswered);
+  /** Whether a bash printed while it read the helper, in the last `ms`. */
+  wasReadingHelper(ms: number): boolean {
+    return monotonicMs() - this.#heardAt < ms && hasInstallation(this.#unanswered);
   }
 
   get everAnswered(): boolean {
@@ -99,7 +95,7 @@ export class ConsoleLink {
   #note(chunk: Buffer): void {
     const text = chunk.subarray(-500).toString('latin1');
     this.#seen.push(text);
-    this.#heardBytes += chunk.length;
+    this.#heardAt = monotonicMs();
     if (this.#occupied === 0) this.answers = false;
     if (!this.answers) this.#unanswered = (this.#unanswered + text).slice(-UNANSWERED);
   }

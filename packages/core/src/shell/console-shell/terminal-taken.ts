@@ -33,11 +33,6 @@ export function isLogin(said: string, helperRan: boolean): boolean {
   return echo !== null && REFUSED.test(said.slice(echo?.index ?? 0).slice(-300));
 }
 
-/** Whether what came ends in the prompt of a plain bash. */
-export function isPrompt(said: string): boolean {
-  return PROMPT.test(said);
-}
-
 /**
  * Ends a request when what comes before its answer is the prompt of another program: the helper prints nothing meanwhile.
  * @param doing what the shell does, such as 'ran "true"'

@@ -53,3 +53,22 @@ it('lets a bash that has little processor time read the helper to its end', asyn
   expect(shell.answers).toBe(true);
   shell.close();
 });
+
+it('interrupts a program that floods the console of a shell that answered before', async () => {
+  const [near, far] = duplexPair();
+  const channel = new Channel('hvc0');
+  channel.attach(near);
+  let floods = false;
+  far.on('data', (chunk: Buffer) => {
+    const text = chunk.toString('latin1');
+    if (text.includes('\x03')) floods = false;
+    for (const [, nonce] of text.matchAll(/^: qmpilot ping (\S+) \1$/gm)) if (!floods) far.write(`\x01P${nonce}0:`);
+  });
+  timer = setInterval(() => floods && far.write('y\r\n'.repeat(200)), TICK_MS);
+  const shell = new ConsoleShell(channel);
+  await shell.ready({ timeout: '10s' });
+  floods = true;
+  await expect.poll(() => shell.answers).toBe(false);
+  await shell.ready({ timeout: '10s' });
+  shell.close();
+});
