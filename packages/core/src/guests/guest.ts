@@ -60,7 +60,7 @@ export interface PreparedGuest {
   readonly display?: 'none' | 'std';
 }
 
-/** Whether the VMs of a guest have a port for copies: those with a shell that can run both ends of one. */
+/** Whether the VMs of a guest have a virtio port for copies: those with a console shell, which runs the guest's end of a copy. */
 export function hasCopyPort({ shell }: Pick<PreparedGuest, 'shell'>): boolean {
   return shell !== undefined;
 }

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { boot, debian, type Vm } from '@qmpilot/core';
@@ -19,6 +19,7 @@ beforeAll(async () => {
   writeFileSync(large, randomBytes(LARGE_BYTES));
   vm = await boot(debian(), { cache: true });
   await vm.copyIn(large, '/root/large');
+  await vm.snapshot('idle');
 });
 afterAll(async () => {
   await vm?.close();
@@ -138,6 +139,34 @@ it('is not waited for when its copy makes no progress', async () => {
   stop.abort();
   await expect(stuck).rejects.toMatchObject({ code: 'ABORTED' });
   expect(await leftovers()).toBe('');
+});
+
+it.each([
+  ['in', 'restored'],
+  ['out', 'restored'],
+  ['in', 'killed'],
+  ['out', 'killed'],
+] as const)('ends a copy (%s) when the VM is %s, and leaves nothing of it', async (way, how) => {
+  await using fork = await vm.fork('idle');
+  let copying: Promise<unknown> | undefined;
+  await new Promise<void>((begun) => {
+    const options = { onProgress: () => begun() };
+    copying =
+      way === 'in'
+        ? fork.copyIn(large, '/root/lost', options)
+        : fork.copyOut('/root/large', join(dir, 'lost'), options);
+    copying.catch(() => {});
+  });
+  if (how === 'killed') process.kill(fork.pid, 'SIGKILL');
+  else await fork.restore('idle');
+  await expect(copying).rejects.toMatchObject({
+    code: expect.stringMatching(/^(?:SHELL_LOST|CONSOLE_CLOSED|QEMU_EXITED)$/),
+  });
+  expect(readdirSync(dir).filter((name) => name.includes('lost'))).toEqual([]);
+  if (how === 'killed') return;
+  await fork.copyIn(large, '/root/found');
+  expect(await sumInGuest('/root/found', fork)).toBe(sum(large));
+  expect(await leftovers(fork)).toBe('');
 });
 
 it.each([

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { QmpilotError } from '../../errors.js';
 import type { QmpClient } from '../../qmp/client.js';
 import type { WaitOptions } from '../../util/async/deadline.js';
-import type { DiskSpec, MachineSpec, ReadBack } from './machine-spec.js';
+import type { DiskSpec, MachineSpec, ReadBack, Ports } from './machine-spec.js';
 import { obstaclesOf } from './obstacles.js';
 import { optionValue, type Argument } from './options.js';
 
@@ -151,7 +151,7 @@ export function specOf(
   inspection: Inspection,
   disks: readonly DiskSpec[],
   readBack: ReadBack,
-  consoles: Pick<MachineSpec, 'virtioConsoles' | 'guestAgent' | 'copyPort'>,
+  consoles: Ports,
 ): MachineSpec {
   const cpu =
     readBack.overrides.findLast((_, index, all) => all[index - 1] === '-cpu') ??

@@ -67,6 +67,9 @@ export interface MachineSpec {
   readonly readBack?: ReadBack;
 }
 
+/** The virtio consoles and ports of a machine. */
+export type Ports = Pick<MachineSpec, 'virtioConsoles' | 'guestAgent' | 'copyPort'>;
+
 /** Parameters of one start of a machine. */
 export interface StartSpec {
   readonly name: string;

@@ -1,5 +1,5 @@
 import { COPY_PORT } from './arguments.js';
-import type { DiskSpec, MachineSpec, ReadBack, StartSpec } from './machine-spec.js';
+import type { DiskSpec, MachineSpec, Ports, ReadBack, StartSpec } from './machine-spec.js';
 import { formatArguments, option, optionValue, parseOption, withValues, type Argument } from './options.js';
 
 /** Belongs to the first start, or to the program that started it: a fork has none of it. */
@@ -66,8 +66,7 @@ function ramArguments({ ram }: MachineSpec, { ram: { id, bytes } }: ReadBack, { 
   return ['-object', backend, '-machine', option('', { 'memory-backend': id })];
 }
 
-export interface Driven
-  extends Pick<MachineSpec, 'virtioConsoles' | 'guestAgent' | 'copyPort'>, Pick<ReadBack, 'console'> {}
+export interface Driven extends Ports, Pick<ReadBack, 'console'> {}
 
 /** The arguments that drive any machine: QMP, a serial line, virtio consoles, all on inherited descriptors; paused at first. */
 export function drivingArguments(spec: Driven, { fds }: Pick<StartSpec, 'fds'>): string[] {

@@ -1,8 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { MachineSpec, StartSpec } from '../command-line/machine-spec.js';
-
-/** The channels that a machine has beside QMP and ttyS0. */
-export type Ports = Pick<MachineSpec, 'virtioConsoles' | 'guestAgent' | 'copyPort'>;
+import type { Ports, StartSpec } from '../command-line/machine-spec.js';
 
 /** The host's ends of the channels of one QEMU. */
 export interface MachineChannels {

@@ -3,11 +3,11 @@ import { basename, isAbsolute } from 'node:path';
 import { isQmpilotError, QmpilotError } from '../../errors.js';
 import { QmpClient } from '../../qmp/client.js';
 import { awaitWithin, type WaitOptions } from '../../util/async/deadline.js';
-import type { ReadBack } from '../command-line/machine-spec.js';
+import type { Ports, ReadBack } from '../command-line/machine-spec.js';
 import { parseArguments, type Argument } from '../command-line/options.js';
 import { drivingArguments } from '../command-line/read-back.js';
 import { findQemu, type QemuBinary } from '../host/binary.js';
-import { channelFds, countChannels, nameChannels, type Ports } from './channels.js';
+import { channelFds, countChannels, nameChannels } from './channels.js';
 import type { Machine } from './machine.js';
 import { QemuProcess } from './process.js';
 

@@ -19,9 +19,6 @@ const LOOK =
 /** tar takes as many bytes as the size of a file says, which is wrong in /proc and /sys: such files are read to their end first. */
 const ONE_FILE = 'case $(readlink -f "$p") in /proc/*|/sys/*) cp -pL "$p" "$d/file" ;; *) ln -s "$p" "$d/file" ;; esac';
 
-/** Large records are fewer writes; tar fills up the last one. */
-const PORT_BLOCKS = 64;
-const CONSOLE_BLOCKS = 20;
 const SAID_CHARACTERS = 2000;
 const MAX_BYTES = 8 * 2 ** 30;
 /** Between two entries, or two pieces of content, come a header, a long name and what fills up a block of tar. */
@@ -89,12 +86,12 @@ interface Incoming {
   readonly said: () => string;
 }
 
-/** Shell commands that print the archive, in records of `blocks` times 512 bytes. */
-function archiving({ kind, path }: GuestSource, blocks: number): string {
+/** Shell commands that print the archive. */
+function archiving({ kind, path }: GuestSource): string {
   // A file comes under a name of our choice; a link that leads to one is followed.
   return kind === 'tree'
-    ? `exec tar -b ${blocks} -cf - -C ${shQuote(path)} .`
-    : `p=${shQuote(path)}; d=$(mktemp -d) || exit 1; trap 'rm -rf "$d"' EXIT; ${ONE_FILE} && tar -b ${blocks} -chf - -C "$d" file`;
+    ? `exec tar -cf - -C ${shQuote(path)} .`
+    : `p=${shQuote(path)}; d=$(mktemp -d) || exit 1; trap 'rm -rf "$d"' EXIT; ${ONE_FILE} && tar -chf - -C "$d" file`;
 }
 
 async function receive(
@@ -113,7 +110,7 @@ async function receive(
 }
 
 function overConsole(shell: Shell, source: GuestSource, { signal, timeout }: CopyOutOptions): Incoming {
-  const stream = shell.stream(archiving(source, CONSOLE_BLOCKS), { signal, timeout });
+  const stream = shell.stream(archiving(source), { signal, timeout });
   let said = '';
   const bytes = async function* () {
     for await (const chunk of stream) {
@@ -134,7 +131,7 @@ async function throughPort(
   const bytes = use.receive();
   // An error before anything reads is reported by the command's result.
   bytes.on('error', () => {});
-  const script = `${OPEN_PORT}; ${use.sending(archiving(source, PORT_BLOCKS))}`;
+  const script = `${OPEN_PORT}; ${use.sending(archiving(source))}`;
   const stream = shell.stream(script, { signal, timeout });
   const ended = new AbortController();
   stream.result.then(

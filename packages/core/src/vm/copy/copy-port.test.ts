@@ -113,7 +113,7 @@ describe('the port for copies, to the guest', () => {
       message: expect.stringContaining('a snapshot was taken'),
     });
     use.release();
-    expect((await reserve()).receiving).toContain('grep');
+    expect((await reserve()).receiving).toContain('sed');
   });
 });
 

@@ -110,9 +110,9 @@ export class PortUse {
 
   /** Script that writes to its standard output what `send` sends. `OPEN_PORT` comes before it. */
   get receiving(): string {
-    // `read` takes single bytes, and so none behind the line; grep is faster, and nothing follows before the answer.
+    // `read` takes single bytes, and so none behind the line; sed is faster, and nothing follows before the answer.
     const skip = this.#reservation.isDirty
-      ? `LC_ALL=C grep -aqxm1 ${this.#nonce} <&3`
+      ? `LC_ALL=C sed -n '/^${this.#nonce}$/q' <&3`
       : `while IFS= read -r line <&3; do [ "$line" = ${this.#nonce} ] && break; done`;
     return (
       `printf '%s\\n' ${this.#nonce} >&3; ${skip}; printf . >&3; ` +
