@@ -43,6 +43,44 @@ await runGroup({ program: 'sh', args: ['-c', ${JSON.stringify(script(name))}], .
   60_000,
 );
 
+it(
+  'never starts the program when the process is killed before its reaper has been started',
+  { timeout: 120_000 },
+  async () => {
+    const program = join(dir, 'program.mjs');
+    writeFileSync(
+      program,
+      `import childProcess from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { createJiti } from ${JSON.stringify(JITI)};
+const { spawn } = childProcess;
+let first;
+childProcess.spawn = (...args) => {
+  if (first) {
+    writeFileSync('first', String(first.pid));
+    process.kill(process.pid, 'SIGKILL');
+  }
+  return (first = spawn(...args));
+};
+syncBuiltinESMExports();
+const { runGroup } = await createJiti(import.meta.url).import(${JSON.stringify(RUN_GROUP)});
+const options = { env: {}, cwd: ${JSON.stringify(dir)}, what: 'the test', onLine: () => {} };
+await runGroup({ program: 'sh', args: ['-c', ${JSON.stringify(script('TERM'))}], ...options });
+`,
+    );
+    const child = spawn(process.execPath, [program], { stdio: 'inherit', cwd: dir });
+    expect((await once(child, 'exit'))[1]).toBe('SIGKILL');
+    const first = Number(readFileSync(join(dir, 'first'), 'utf8'));
+    try {
+      await expect.poll(() => existsSync(`/proc/${first}`), { timeout: 30_000 }).toBe(false);
+      expect(pids()).toEqual([]);
+    } finally {
+      for (const pid of alive()) process.kill(pid, 'SIGKILL');
+    }
+  },
+);
+
 it('ends a group that ignores SIGTERM when it is cancelled', { timeout: 60_000 }, async () => {
   const stop = new AbortController();
   const running = runGroup({
