@@ -134,7 +134,7 @@ it('finds at the end of a run that a race after a warm-up decides, and not the w
   expect(result, stderr).toMatchObject({ verdict: 'confirmed', rise: { from: 2, to: 3 } });
   const [start, begin, warm, raced] = result.points;
   expect([start, begin, warm, raced].map((point) => point?.mark)).toEqual([undefined, 'begin', 'warm', 'raced']);
-  // The second writer starts at any of 160 ms, and comes too early in the first 50 and what the commands take.
+  // The second writer starts at any of 240 ms, and comes too early in the first 50 and what the commands take.
   for (const point of [begin, warm]) {
     const [low, high] = point?.interval ?? [1, 0];
     expect(low).toBeLessThan(0.75);

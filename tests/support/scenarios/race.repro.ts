@@ -3,7 +3,7 @@ import queued from './queued.repro.js';
 
 /** How long a writer keeps what it has read, and the latest start of the second one, in microseconds. */
 const HELD = 50_000;
-const LATEST = 160_000;
+const LATEST = 240_000;
 const STEPS = ['begin', 'warm', 'raced', 'worked'];
 
 /** A warm-up, two writers of one file without a lock, and some work before the lost update is noticed; without the steps that are done. */

@@ -70,6 +70,16 @@ describe('RiseSearch', () => {
     expect(neither).toBeLessThanOrEqual(5);
   });
 
+  it('gives up a rise that further attempts show to be smaller than another one', () => {
+    const found = Array.from({ length: 200 }, (_, seed) => search([0.7, 0.7, 1, 1], { seed, forks: 2 }).result);
+    const right = found.filter((result) => result?.verdict === 'confirmed' && result.rise?.from === 1).length;
+    const wrong = found.filter((result) => result?.verdict === 'confirmed' && result.rise?.from !== 1).length;
+    const limited = found.filter((result) => result?.limited).length;
+    expect(right).toBeGreaterThan(190);
+    expect(wrong).toBeLessThan(6);
+    expect(limited).toBeLessThan(4);
+  });
+
   it('says when the rise comes after the last point, or before the first', () => {
     const late = search(step(8, 8, 0.1, 1), { seed: 3 });
     expect(late.result).toMatchObject({ verdict: 'confirmed', rise: { from: 7, to: 8 } });

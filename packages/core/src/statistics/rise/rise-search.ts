@@ -56,6 +56,8 @@ interface Confirmation {
   readonly rise: Rise;
   /** For each side, the ordinal of its first attempt after the rise was found. */
   readonly fresh: ReadonlyMap<number, number>;
+  /** Attempts of each side before the rise is compared with the others again. */
+  until: number;
 }
 
 /**
@@ -63,7 +65,8 @@ interface Confirmation {
  *
  * Measures the first and the last point, then goes on in the middle of those neighbours between which the probability rises most, until they
  * have no point between them. As it chose this pair for its big difference, that difference is likely too big; so a
- * sequential test decides by further attempts alone whether the later point fails more often.
+ * sequential test decides by further attempts alone whether the later point fails more often. When these show that another rise
+ * is bigger, the search goes on there; a rise that it returns to keeps the attempts of its confirmation.
  *
  * What it does next depends only on the outcomes by point and ordinal, not on the order in which parallel attempts end; so a
  * search can be repeated from a record of them.
@@ -72,9 +75,12 @@ export class RiseSearch {
   readonly #options: Required<RiseSearchOptions>;
   readonly #outcomes: Map<number, boolean | undefined>[];
   readonly #issued: number[];
-  /** Points that are measured now. */
+  /** Points that are measured now, and the attempts that each gets. */
   #wanted: readonly number[];
+  #batch: number;
   #confirmation: Confirmation | undefined;
+  /** All confirmations that were begun, by the beginning of their rise. */
+  readonly #confirmations = new Map<Place, Confirmation>();
   /** Rises that further attempts did not show, by their beginning. */
   readonly #tried = new Map<Place, Rise>();
   #result: RiseResult | undefined;
@@ -93,6 +99,7 @@ export class RiseSearch {
     this.#outcomes = times.map(() => new Map());
     this.#issued = times.map(() => 0);
     this.#wanted = [...new Set([0, times.length - 1])];
+    this.#batch = batch;
     // Checks the confidence.
     this.#newTest();
   }
@@ -137,10 +144,9 @@ export class RiseSearch {
   }
 
   #pointToMeasure(): number | undefined {
-    const { batch } = this.#options;
     return this.#wanted
       .map((point) => ({ point, planned: this.#planned(point) }))
-      .filter(({ planned }) => planned < batch)
+      .filter(({ planned }) => planned < this.#batch)
       .toSorted((one, other) => one.planned - other.planned)[0]?.point;
   }
 
@@ -150,14 +156,13 @@ export class RiseSearch {
     return (this.#issued[point] ?? 0) - without;
   }
 
-  #sideToConfirm({ rise, fresh }: Confirmation): number | undefined {
+  #sideToConfirm({ fresh, until }: Confirmation): number | undefined {
     const open = [...fresh].map(([point, first]) => ({ point, made: (this.#issued[point] ?? 0) - first }));
     const [least, other] = open.toSorted((one, two) => one.made - two.made || two.point - one.point);
     if (!least) return undefined;
     // One side alone has nothing to wait for but its number.
-    if (!other && this.#isFixed(rise) && this.#freshPlanned(least.point, fresh) >= this.#options.confirmations)
-      return undefined;
-    return least.point;
+    const enough = other ? least.made >= until : this.#freshPlanned(least.point, fresh) >= this.#options.confirmations;
+    return enough ? undefined : least.point;
   }
 
   #freshPlanned(point: number, fresh: Confirmation['fresh']): number {
@@ -168,12 +173,9 @@ export class RiseSearch {
     return (this.#issued[point] ?? 0) - first - without;
   }
 
-  #isFixed({ from, to }: Rise): boolean {
-    return from < 0 || to >= this.#outcomes.length;
-  }
-
   #decide(): void {
     const complete = this.#outcomes.every((outcomes, point) => outcomes.size === this.#issued[point]);
+    if (this.#confirmation && complete) this.#compare(this.#confirmation);
     if (this.#confirmation) this.#confirm(this.#confirmation);
     // All outcomes at once: the choice must not depend on the order in which attempts end.
     if (!this.#result && !this.#confirmation && complete && this.#pointToMeasure() === undefined) this.#goOn();
@@ -185,6 +187,13 @@ export class RiseSearch {
   #goOn(): void {
     const rise = this.#biggest();
     if (!rise || rise.by < LEAST_RISE) {
+      // One batch can miss a rise by chance.
+      const { batch, confirmations } = this.#options;
+      if (this.#tried.size === 0 && this.#batch === batch) {
+        this.#batch = batch + confirmations;
+        this.#wanted = [...new Set([0, this.#outcomes.length - 1])];
+        return;
+      }
       const last = this.counts.at(-1);
       const decided = last !== undefined && last.failures * 2 > last.attempts && this.#tried.size === 0;
       const [tried] = this.#tried.values();
@@ -197,7 +206,20 @@ export class RiseSearch {
       return;
     }
     const sides = [rise.from, rise.to].filter((point) => point >= 0 && point < this.#outcomes.length);
-    this.#confirmation = { rise, fresh: new Map(sides.map((point) => [point, this.#issued[point] ?? 0])) };
+    this.#confirmation = this.#confirmations.get(rise.from) ?? {
+      rise,
+      fresh: new Map(sides.map((point) => [point, this.#issued[point] ?? 0])),
+      until: this.#options.confirmations,
+    };
+    this.#confirmations.set(rise.from, this.#confirmation);
+  }
+
+  /** Leaves a confirmation whose attempts make another rise the biggest: equal sides would take all attempts there are. */
+  #compare(confirmation: Confirmation): void {
+    const { rise, fresh, until } = confirmation;
+    if (fresh.size === 1 || this.#sideToConfirm(confirmation) !== undefined) return;
+    confirmation.until = until + this.#options.confirmations;
+    if (this.#biggest()?.from !== rise.from) this.#confirmation = undefined;
   }
 
   #confirm({ rise, fresh }: Confirmation): void {
