@@ -1,10 +1,10 @@
-# mmdebstrap's last hook for a layer; $1 is the tree. Writes what changed in the tree to the file system, and keeps the
-# difference from the layers below as a qcow2 image.
+# mmdebstrap's last hook for a layer; $1 is the tree. Writes what changed in the tree to the file system, or below $2 alone, and
+# keeps the difference from the layers below as a qcow2 image.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
 layer=$1/qmpilot-layer
 chroot "$1" dpkg-query -W -f '${Package} ${Version}\n' > "$1/qmpilot-packages"
-perl "$layer/tree.pl" commands "$1" "$layer/before" > "$layer/commands"
+perl "$layer/tree.pl" commands "$1" "$layer/before" ${2:+"$2"} > "$layer/commands"
 echo "qmpilot: writing $(grep -c '^write ' "$layer/commands" || true) files"
 debugfs -w -f "$layer/commands" "$layer/disk.raw" > /dev/null 2> "$layer/errors"
 if grep -v '^debugfs ' "$layer/errors" > "$layer/errors.txt"; then

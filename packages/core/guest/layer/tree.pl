@@ -1,10 +1,11 @@
 # tree.pl list TREE: prints what identifies each file of a tree.
-# tree.pl commands TREE LIST: prints the commands of debugfs that make the file system of LIST into that of TREE.
+# tree.pl commands TREE LIST [FOLDER]: prints the commands of debugfs that make the file system of LIST into that of TREE,
+# or only what is below FOLDER.
 use strict;
 use warnings;
 use Time::HiRes qw(lstat);
 
-my ($mode, $tree, $list) = @ARGV;
+my ($mode, $tree, $list, $only) = @ARGV;
 
 # What mmdebstrap puts into the tree while it works, and what no image keeps.
 my $skipped = qr{^/(?:
@@ -33,12 +34,14 @@ while (<$file>) {
 my $type = sub { substr $_[0], 0, 1 };
 # Deepest first: debugfs removes only empty directories.
 for my $path (reverse sort keys %before) {
+  next if defined $only and index("$path/", "$only/") != 0;
   my ($old, $new) = ($before{$path}, $now{$path});
   next if defined $new and $new eq $old;
   next if defined $new and $type->($old) eq 'd' and $type->($new) eq 'd';
   print $type->($old) eq 'd' ? 'rmdir ' : 'rm ', quoted($path), "\n";
 }
 for my $path (sort keys %now) {
+  next if defined $only and index("$path/", "$only/") != 0;
   my ($old, $new) = ($before{$path}, $now{$path});
   next if defined $old and $old eq $new;
   add($path, $type->($new), defined $old && $type->($old) eq 'd');

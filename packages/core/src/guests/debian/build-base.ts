@@ -6,7 +6,7 @@ import { progressOf, runMmdebstrap } from '../build/mmdebstrap.js';
 import type { PrepareContext } from '../guest.js';
 import { IMAGE_FILES } from '../image-cache.js';
 import { BASE_DISK_SIZE, DEFAULT_SUITE, imageName, type DebianImageOptions } from './image-options.js';
-import { guestFolder, PACKAGES, TOOLCHAIN } from './recipe.js';
+import { guestFolder, PACKAGES } from './recipe.js';
 import { stageOverlay } from './stage.js';
 
 /** Leaves man pages, documentation and translations out of every image. */
@@ -27,7 +27,7 @@ export async function buildBase(
     tell,
     build: async ({ work, output }, say) => {
       say(`building the image ${imageName(options)}: fetching npm packages`);
-      const overlay = await stageOverlay(options, work, context.signal);
+      const overlay = await stageOverlay(work, context.signal);
       say('installing Debian');
       await runMmdebstrap({
         args: await mmdebstrapArguments(options, overlay, work),
@@ -51,13 +51,12 @@ export async function buildBase(
 }
 
 async function mmdebstrapArguments(options: DebianImageOptions, overlay: string, work: string): Promise<string[]> {
-  const include = [...PACKAGES, ...(options.defect === undefined ? [] : TOOLCHAIN)].join(',');
   const hook = (command: string) => `--customize-hook=${command}`;
   const download = (from: string, to: string) => hook(`download ${from} ${shQuote(join(work, to))}`);
   return [
     '--variant=minbase',
     '--skip=output/dev',
-    `--include=${include}`,
+    `--include=${PACKAGES.join(',')}`,
     ...DPKG_OPTIONS,
     hook(`tar-in ${shQuote(overlay)} /`),
     hook('chroot "$1" /bin/sh /qmpilot-build/inside.sh'),

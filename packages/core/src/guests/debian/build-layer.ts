@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
-import { copyFile, cp, mkdir, readFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { QmpilotError } from '../../errors.js';
+import { isQmpilotError, QmpilotError } from '../../errors.js';
 import { requireProgram } from '../../util/files/which.js';
 import { shQuote } from '../../util/text/sh-quote.js';
 import { makeImage, move } from '../build/make-image.js';
@@ -13,12 +13,12 @@ import { IMAGE_FILES, type GuestImage } from '../image-cache.js';
 import { DPKG_OPTIONS } from './build-base.js';
 import { DEFAULT_SUITE, imageName, type DebianImageOptions } from './image-options.js';
 import { describeLayer, type Layer } from './layers.js';
-import { guestFolder } from './recipe.js';
+import { guestFolder, moduleFolder, toolchain } from './recipe.js';
 
 const run = promisify(execFile);
 
 /**
- * Builds a layer of packages, or of files and a setup script, over the image `below`: mmdebstrap gets the file system of that image
+ * Builds a layer of packages, of the kernel module of a defect, or of files and a setup script, over the image `below`: mmdebstrap gets the file system of that image
  * as its tree, and what changed there is written to the file system, without mounting it. The caller holds the lock of the layer.
  */
 export async function buildLayer(
@@ -40,7 +40,7 @@ export async function buildLayer(
       await runMmdebstrap({
         args: mmdebstrapArguments(layer, {
           parent,
-          control: await stageControl(layer, work, signal),
+          control: await stageControl(layer, below, work, signal),
           overlay: await stageFiles(layer, work, signal),
           suite: options.suite ?? DEFAULT_SUITE,
           work,
@@ -50,6 +50,8 @@ export async function buildLayer(
         suite: options.suite ?? DEFAULT_SUITE,
         signal,
         onLine: progressOf(say),
+      }).catch((error: unknown) => {
+        throw layer.content.kind === 'defect' ? withoutHeaders(error, below) : error;
       });
       await setBackingFile(join(work, IMAGE_FILES.disk), below, signal);
       await move(join(work, IMAGE_FILES.disk), join(output, IMAGE_FILES.disk));
@@ -58,10 +60,27 @@ export async function buildLayer(
         parent: below.key,
         adds: describeLayer(layer, options),
         kernelRelease: below.manifest.kernelRelease,
-        packages: (await readFile(join(work, 'packages'), 'utf8')).trim().split('\n'),
+        packages:
+          layer.content.kind === 'defect'
+            ? below.manifest.packages
+            : (await readFile(join(work, 'packages'), 'utf8')).trim().split('\n'),
       };
     },
   });
+}
+
+/** Mirrors have the headers of their newest kernel alone. */
+function withoutHeaders(error: unknown, { key, manifest }: GuestImage): unknown {
+  if (!isQmpilotError(error) || !error.message.includes(`linux-headers-${manifest.kernelRelease}`)) return error;
+  return new QmpilotError(
+    error.code,
+    `the mirror no longer has the headers of Linux ${manifest.kernelRelease}, the kernel of the image of ${manifest.builtAt.slice(0, 10)}`,
+    {
+      cause: error,
+      evidence: error.evidence,
+      hint: `build that image again, with the mirror's kernel: qmpilot guest rm ${key}`,
+    },
+  );
 }
 
 /** Where programs that make file systems are, which a plain user's PATH may lack. */
@@ -82,7 +101,7 @@ function mmdebstrapArguments({ content }: Layer, { parent, control, overlay, sui
   const script = (name: string) => `sh "$1/qmpilot-layer/${name}" "$1"`;
   return [
     '--variant=custom',
-    content.kind === 'packages' ? '--skip=output/dev' : '--skip=output/dev,update',
+    content.kind === 'setup' ? '--skip=output/dev,update' : '--skip=output/dev',
     ...(content.kind === 'packages' ? [`--include=${content.packages.join(',')}`] : []),
     ...DPKG_OPTIONS,
     '--dpkgopt=force-unsafe-io',
@@ -91,7 +110,8 @@ function mmdebstrapArguments({ content }: Layer, { parent, control, overlay, sui
     setup(script('open.sh')),
     ...(overlay === undefined ? [] : [hook(`tar-in ${shQuote(overlay)} /`)]),
     ...(content.kind === 'setup' && content.setup !== undefined ? [hook(script('setup.sh'))] : []),
-    hook(script('close.sh')),
+    ...(content.kind === 'defect' ? [hook(script('defect.sh'))] : []),
+    hook(content.kind === 'defect' ? `${script('close.sh')} /usr/lib/qmpilot` : script('close.sh')),
     download('/qmpilot-packages', 'packages'),
     download('/qmpilot.qcow2', IMAGE_FILES.disk),
     suite,
@@ -100,11 +120,20 @@ function mmdebstrapArguments({ content }: Layer, { parent, control, overlay, sui
 }
 
 /** Our scripts, and the user's, as a tar archive: root of mmdebstrap's user namespace may not be able to read them where they are. */
-async function stageControl({ content }: Layer, work: string, signal: AbortSignal | undefined): Promise<string> {
+async function stageControl(
+  { content }: Layer,
+  below: GuestImage,
+  work: string,
+  signal: AbortSignal | undefined,
+): Promise<string> {
   const folder = join(work, 'control', 'qmpilot-layer');
   await mkdir(folder, { recursive: true });
   await cp(join(guestFolder(), 'layer'), folder, { recursive: true });
   if (content.kind === 'setup' && content.setup !== undefined) await copyFile(content.setup, join(folder, 'setup'));
+  if (content.kind === 'defect') {
+    await cp(moduleFolder(content.defect), join(folder, 'module'), { recursive: true });
+    await writeFile(join(folder, 'toolchain'), `${toolchain(below.manifest.kernelRelease).join('\n')}\n`);
+  }
   return archiveOf(join(work, 'control'), ['qmpilot-layer'], join(work, 'control.tar'), signal);
 }
 

@@ -24,6 +24,12 @@ describe('the layers of a Debian image', () => {
     expect(await debianImageKey({ suite: 'bookworm' })).toBe(await debianImageKey({}));
   });
 
+  it('are the module of a defect over the base of the image without it', async () => {
+    const defect = 'io-uring-unlocked-flush';
+    expect(await kinds({ defect, diskSize: '8G' })).toEqual(['base', 'defect', 'size']);
+    expect((await keys({ defect }))[0]).toBe(await debianImageKey({}));
+  });
+
   it('are size, packages and setup over the base, each over the one below', async () => {
     const options = { diskSize: '8G', packages: ['nginx'], setup, files: { '/etc/demo.conf': setup } };
     expect(await kinds(options)).toEqual(['base', 'size', 'packages', 'setup']);

@@ -11,13 +11,15 @@ import {
   DEFAULT_SUITE,
   IMAGE_ENTRIES,
   type DebianImageOptions,
+  type Defect,
 } from './image-options.js';
-import { baseKey, guestFolder } from './recipe.js';
+import { baseKey, guestFolder, moduleFolder } from './recipe.js';
 import type { SetupStep } from './setup-step.js';
 
 /** What a layer adds to the one below. */
 export type LayerContent =
   | { readonly kind: 'base' }
+  | { readonly kind: 'defect'; readonly defect: Defect }
   | { readonly kind: 'size'; readonly bytes: number }
   | { readonly kind: 'packages'; readonly packages: readonly string[] }
   | {
@@ -36,7 +38,7 @@ export interface Layer {
 }
 
 /**
- * The layers of an image from the bottom up: base, size of the disk, packages, files and setup script, or a setup that runs in a
+ * The layers of an image from the bottom up: base, module of a defect, size of the disk, packages, files and setup script, or a setup that runs in a
  * guest. Those above the base are there only where the options ask for them.
  * @throws {USAGE} for invalid options, and for a file that cannot be read
  */
@@ -52,6 +54,8 @@ export async function planLayers(options: DebianImageOptions, step?: SetupStep):
     below = createHash('sha256').update(text).digest('hex').slice(0, 32);
     layers.push({ key: below, content });
   };
+  const { defect } = options;
+  if (defect !== undefined) add({ kind: 'defect', defect }, [defect, await hashOfTree(moduleFolder(defect))]);
   const bytes = diskBytes(options.diskSize ?? BASE_DISK_SIZE);
   if (bytes !== diskBytes(BASE_DISK_SIZE)) add({ kind: 'size', bytes }, bytes);
   const packages = [...new Set(options.packages)].sort();
@@ -83,6 +87,7 @@ export async function debianImageKey(options: DebianImageOptions): Promise<strin
 /** For people: `Debian bookworm`, `2 packages`, `setup.sh`. */
 export function describeLayer({ content }: Layer, { suite = DEFAULT_SUITE }: DebianImageOptions): string {
   if (content.kind === 'base') return `Debian ${suite}`;
+  if (content.kind === 'defect') return `the defect ${content.defect}`;
   if (content.kind === 'size') return `a disk of ${content.bytes / 2 ** 20} MiB`;
   if (content.kind === 'packages') return shortList('the package', content.packages);
   if (content.kind === 'step') return `the setup ${content.step.name}`;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { packageFolder } from '../../util/files/package-folder.js';
-import { BASE_DISK_SIZE, DEFAULT_SUITE, imageName, type DebianImageOptions } from './image-options.js';
+import { BASE_DISK_SIZE, DEFAULT_SUITE, imageName, type DebianImageOptions, type Defect } from './image-options.js';
 
 export const PACKAGES: readonly string[] = [
   'linux-image-cloud-amd64',
@@ -24,8 +24,10 @@ export const PACKAGES: readonly string[] = [
   'tiny-initramfs',
 ];
 
-/** Packages that are needed to compile a module, and are removed afterwards. */
-export const TOOLCHAIN: readonly string[] = ['linux-headers-cloud-amd64', 'libc6-dev', 'make'];
+/** Packages that are needed to compile a module for a kernel, and are removed afterwards. */
+export function toolchain(kernelRelease: string): readonly string[] {
+  return [`linux-headers-${kernelRelease}`, 'libc6-dev', 'make'];
+}
 
 /** What the guest runs its workload on: the versions of the bug report. */
 export const NODE = {
@@ -42,18 +44,22 @@ export function guestFolder(): string {
   return join(packageFolder(), 'guest');
 }
 
+/** The folder with the source of a defect's kernel module. */
+export function moduleFolder(defect: Defect): string {
+  return join(guestFolder(), 'modules', defect);
+}
+
 /** The folders of `guest` that go into the base. */
-const BASE_FOLDERS = ['build', 'initrd', 'modules', 'npm-project', 'rootfs'] as const;
+const BASE_FOLDERS = ['build', 'initrd', 'npm-project', 'rootfs'] as const;
 
 /** Stands for everything of ours that goes into the base of an image. Debian's own point releases do not change it. */
-export async function baseKey(options: DebianImageOptions): Promise<string> {
+export async function baseKey({ suite = DEFAULT_SUITE }: DebianImageOptions): Promise<string> {
   const hash = createHash('sha256');
   const constants = {
-    name: imageName(options),
-    SUITE: options.suite ?? DEFAULT_SUITE,
+    name: imageName({ suite }),
+    SUITE: suite,
     DISK_SIZE: BASE_DISK_SIZE,
     PACKAGES,
-    TOOLCHAIN,
     NODE,
     NPM,
   };

@@ -2,18 +2,13 @@ import { execFile } from 'node:child_process';
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { DebianImageOptions } from './image-options.js';
 import { fetchPackages, lockedPackages, type PackedPackage } from './npm-packages.js';
-import { guestFolder, NODE, NPM, TOOLCHAIN } from './recipe.js';
+import { guestFolder, NODE, NPM } from './recipe.js';
 
 const run = promisify(execFile);
 
 /** Puts together everything of ours that goes into the image's tree; gives the tar archive of it. */
-export async function stageOverlay(
-  options: DebianImageOptions,
-  work: string,
-  signal: AbortSignal | undefined,
-): Promise<string> {
+export async function stageOverlay(work: string, signal: AbortSignal | undefined): Promise<string> {
   const guest = guestFolder();
   const tree = join(work, 'tree');
   const build = join(tree, 'qmpilot-build');
@@ -21,10 +16,6 @@ export async function stageOverlay(
   await cp(join(guest, 'rootfs'), tree, { recursive: true });
   for (const part of ['initrd', 'build'])
     await cp(join(guest, part), part === 'build' ? build : join(build, part), { recursive: true });
-  if (options.defect !== undefined) {
-    await cp(join(guest, 'modules', options.defect), join(build, 'modules', options.defect), { recursive: true });
-    await writeFile(join(build, 'toolchain'), `${TOOLCHAIN.join('\n')}\n`);
-  }
   const project = join(guest, 'npm-project');
   await cp(project, join(tree, 'root', 'project'), { recursive: true });
 
