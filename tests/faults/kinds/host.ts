@@ -54,6 +54,7 @@ export const HOST_FAULTS: readonly FaultKind[] = [
   { name: 'no room under the RAM directory', exits: [0, 1, 125], says: NO_ROOM, ...filled('ram', RAM_MIB) },
   { name: 'no room under TMPDIR', exits: [0, 1, 125], says: NO_ROOM, ...filled('tmp', 64) },
   inAttempt('no room for the overlay of a disk', 'fills-disk', [125], NO_ROOM, {
+    timeout: '2m',
     setUp: (run) => mountSmall(run.path('tmp'), 16),
     check: (_, { code, stderr }) =>
       code === 125 && /no space left for the guest's disk/.test(stderr)

@@ -187,9 +187,10 @@ export class RiseSearch {
   #goOn(): void {
     const rise = this.#biggest();
     if (!rise || rise.by < LEAST_RISE) {
-      // One batch can miss a rise by chance.
+      // One batch can miss a rise by chance, unless all of it failed.
       const { batch, confirmations } = this.#options;
-      if (this.#tried.size === 0 && this.#batch === batch) {
+      const doubtful = this.counts.some(({ failures, attempts }) => failures < attempts);
+      if (doubtful && this.#tried.size === 0 && this.#batch === batch) {
         this.#batch = batch + confirmations;
         this.#wanted = [...new Set([0, this.#outcomes.length - 1])];
         return;

@@ -10,7 +10,7 @@ import { monotonicMs } from '../../util/time/clock.js';
 /** Pieces that may be under way to the guest. */
 const WINDOW = 2;
 /** Others do not wait for a copy that has not moved for this long. */
-const STALLED_MS = 5000;
+const STALLED_MS = 15_000;
 /** Limit for the guest to take what is under way, before it continues in another QEMU. */
 const SETTLE_MS = 2000;
 /** Limit for what the guest sent before its script ended. */
