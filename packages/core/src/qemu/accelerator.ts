@@ -196,7 +196,7 @@ export const MACHINE = 'q35';
  * All that TCG can emulate, but for the bits that let the kernel and the C library copy and clear memory by `rep movsb` and `rep stosb`:
  * TCG runs these byte by byte, at half the speed of other loops.
  */
-export const EMULATED_CPU = 'max,-erms,-fsrm';
+const EMULATED_CPU = 'max,-erms,-fsrm';
 
 /** The CPU model that goes with an accelerator. */
 export function defaultCpu(accelerator: Accelerator): string {
