@@ -80,6 +80,16 @@ describe('RiseSearch', () => {
     expect(limited).toBeLessThan(4);
   });
 
+  it('comes to a result on any curve, within its attempts', () => {
+    for (let seed = 0; seed < 400; seed += 1) {
+      const random = generator(seed + 5000);
+      const curve = Array.from({ length: 1 + Math.floor(random() * 7) }, () => Math.round(random() * 8) / 8);
+      const found = search(curve, { seed, forks: 1 + (seed % 4), batch: 4 + (seed % 9), maxAttempts: 600 });
+      expect(found.result).toBeDefined();
+      expect(found.issued).toBeLessThanOrEqual(600);
+    }
+  });
+
   it('says when the rise comes after the last point, or before the first', () => {
     const late = search(step(8, 8, 0.1, 1), { seed: 3 });
     expect(late.result).toMatchObject({ verdict: 'confirmed', rise: { from: 7, to: 8 } });

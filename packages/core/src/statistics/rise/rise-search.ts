@@ -207,20 +207,20 @@ export class RiseSearch {
       return;
     }
     const sides = [rise.from, rise.to].filter((point) => point >= 0 && point < this.#outcomes.length);
-    this.#confirmation = this.#confirmations.get(rise.from) ?? {
-      rise,
-      fresh: new Map(sides.map((point) => [point, this.#issued[point] ?? 0])),
-      until: this.#options.confirmations,
-    };
+    const fresh =
+      this.#confirmations.get(rise.from)?.fresh ?? new Map(sides.map((point) => [point, this.#issued[point] ?? 0]));
+    // Both sides may have got attempts meanwhile, as sides of other rises.
+    const made = Math.min(...[...fresh].map(([point, first]) => (this.#issued[point] ?? 0) - first));
+    this.#confirmation = { rise, fresh, until: made + this.#options.confirmations };
     this.#confirmations.set(rise.from, this.#confirmation);
   }
 
   /** Leaves a confirmation whose attempts make another rise the biggest: equal sides would take all attempts there are. */
   #compare(confirmation: Confirmation): void {
-    const { rise, fresh, until } = confirmation;
+    const { rise, fresh } = confirmation;
     if (fresh.size === 1 || this.#sideToConfirm(confirmation) !== undefined) return;
-    confirmation.until = until + this.#options.confirmations;
-    if (this.#biggest()?.from !== rise.from) this.#confirmation = undefined;
+    if (this.#biggest()?.from === rise.from) confirmation.until += this.#options.confirmations;
+    else this.#confirmation = undefined;
   }
 
   #confirm({ rise, fresh }: Confirmation): void {
