@@ -65,6 +65,14 @@ describe('the sweep of what dead controllers left', () => {
     expect(await end).toBe('SIGKILL');
   });
 
+  it('removes the folder of a controller that was killed before it wrote whose it is, and none with files', async () => {
+    const [empty, full] = ['qmpilot-empty', 'qmpilot-files'].map((name) => join(parent, name));
+    for (const path of [empty, full]) mkdirSync(path ?? '', { mode: 0o700 });
+    writeFileSync(join(full ?? '', 'file'), '');
+    await sweep();
+    expect([existsSync(empty ?? ''), existsSync(full ?? '')]).toEqual([false, true]);
+  });
+
   it.each<[string, (pid: number) => string]>([
     ['a pid that another process has now', (pid) => `${pid} 1\n`],
     ['a pid that was cut off before its start time', (pid) => `${pid}`],

@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { lstat, mkdtemp, readdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { lstat, mkdtemp, readdir, readFile, rm, rmdir, statfs, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { QmpilotError } from '../../errors.js';
-import { hostError } from '../../util/files/host-error.js';
+import { errnoOf, hostError } from '../../util/files/host-error.js';
 import { isGone, ownerText, processText, startTime } from '../../util/files/process-owner.js';
 import { removeDirectory } from '../../util/files/remove-directory.js';
 
@@ -64,9 +65,7 @@ async function create(): Promise<HostDirectories> {
   const made: string[] = [];
   try {
     for (const parent of parents) {
-      const path = await mkdtemp(join(parent, PREFIX));
-      made.push(path);
-      await writeFile(join(path, OWNER_FILE), ownerText(), { mode: 0o600 });
+      made.push(makeOwned(parent));
     }
     const disk = made[0] ?? '';
     const memory = made[1] ?? disk;
@@ -77,6 +76,23 @@ async function create(): Promise<HostDirectories> {
     throw hostError(`cannot create a private folder in ${parents.join(' or ')}`, cause, {
       hint: 'make room there, or set TMPDIR and QMPILOT_RAM_DIR to folders of your own',
     });
+  }
+}
+
+/** In one go: a process that is killed in between leaves a folder that nobody can be asked about. */
+function makeOwned(parent: string): string {
+  const owner = ownerText();
+  for (let tries = 0; ; tries += 1) {
+    const path = mkdtempSync(join(parent, PREFIX));
+    try {
+      writeFileSync(join(path, OWNER_FILE), owner, { mode: 0o600 });
+      return path;
+    } catch (error) {
+      // Another controller may have swept it while it was empty.
+      if (tries < 10 && errnoOf(error) === 'ENOENT') continue;
+      rmSync(path, { recursive: true, force: true });
+      throw error;
+    }
   }
 }
 
@@ -101,13 +117,19 @@ async function sweep(parent: string): Promise<void> {
     try {
       const info = await lstat(path);
       if (!info.isDirectory() || info.uid !== process.getuid?.()) continue;
-      if (!isGone(await readFile(join(path, OWNER_FILE), 'utf8'))) continue;
+      const owner = await readFile(join(path, OWNER_FILE), 'utf8').catch(() => undefined);
+      // Its process was killed before it wrote the file, or is about to write it, and then makes another one.
+      if (owner === undefined) {
+        await rmdir(path);
+        continue;
+      }
+      if (!isGone(owner)) continue;
       for (const file of await readdir(path)) {
         if (file.endsWith('.pid')) killRecorded(await readFile(join(path, file), 'utf8'));
       }
       await removeDirectory(path);
     } catch {
-      // Another controller sweeps at the same time, or the folder has no owner file yet: leave it.
+      // Another controller sweeps at the same time, or the folder has no owner but files: leave it.
     }
   }
 }
