@@ -21,11 +21,22 @@ describe('the Debian image in the cache', () => {
     expect((await listImages()).map(({ key }) => key)).toContain(image.key);
   });
 
-  it('has a disk that qemu-img finds sound, without a backing file', async () => {
-    await run('qemu-img', ['check', '-q', image.disk]);
-    const info: unknown = JSON.parse((await run('qemu-img', ['info', '--output=json', image.disk])).stdout);
-    expect(info).toMatchObject({ 'format': 'qcow2', 'virtual-size': 2 * 1024 ** 3 });
-    expect(info).not.toHaveProperty('backing-filename');
+  it('has disks that qemu-img finds sound: that of Debian without a backing file, that of the defect over it and small', async () => {
+    const below = await buildDebianImage({}, { onProgress: (message) => expect.fail(`it is built: ${message}`) });
+    const [base, defect] = await Promise.all(
+      [below, image].map(async ({ disk }) => {
+        await run('qemu-img', ['check', '-q', disk]);
+        const info: Record<string, unknown> = JSON.parse(
+          (await run('qemu-img', ['info', '--output=json', disk])).stdout,
+        );
+        expect(info).toMatchObject({ 'format': 'qcow2', 'virtual-size': 2 * 1024 ** 3 });
+        return info;
+      }),
+    );
+    expect(base).not.toHaveProperty('backing-filename');
+    expect(defect).toMatchObject({ 'backing-filename': `../${below.key}/disk.qcow2` });
+    expect(defect?.['actual-size']).toBeLessThan(8 * 2 ** 20);
+    expect(image.manifest).toMatchObject({ parent: below.key, packages: below.manifest.packages });
   });
 
   it('has a kernel and an initrd of the formats that QEMU boots', async () => {
