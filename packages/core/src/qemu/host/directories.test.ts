@@ -66,11 +66,17 @@ describe('the sweep of what dead controllers left', () => {
   });
 
   it('removes the folder of a controller that was killed before it wrote whose it is, and none with files', async () => {
-    const [empty, full] = ['qmpilot-empty', 'qmpilot-files'].map((name) => join(parent, name));
-    for (const path of [empty, full]) mkdirSync(path ?? '', { mode: 0o700 });
-    writeFileSync(join(full ?? '', 'file'), '');
+    const make = (name: string, mode = 0o700) => {
+      const path = join(parent, name);
+      mkdirSync(path, { mode });
+      return path;
+    };
+    const empty = make('qmpilot-a1B2c3');
+    const others = [make('qmpilot-d4E5f6'), make('qmpilot-of-a-user'), make('qmpilot-builds', 0o755)];
+    writeFileSync(join(others[0] ?? '', 'file'), '');
     await sweep();
-    expect([existsSync(empty ?? ''), existsSync(full ?? '')]).toEqual([false, true]);
+    expect(existsSync(empty)).toBe(false);
+    expect(others.map((path) => existsSync(path))).toEqual([true, true, true]);
   });
 
   it.each<[string, (pid: number) => string]>([

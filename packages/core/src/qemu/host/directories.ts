@@ -23,6 +23,8 @@ export interface HostDirectories {
 }
 
 const PREFIX = 'qmpilot-';
+/** Names that mkdtemp makes: others with the prefix may be folders of a user. */
+const MADE = /^qmpilot-[A-Za-z0-9]{6}$/;
 const OWNER_FILE = 'owner';
 const SHM = '/dev/shm';
 /** statfs(2). */
@@ -120,7 +122,7 @@ async function sweep(parent: string): Promise<void> {
       const owner = await readFile(join(path, OWNER_FILE), 'utf8').catch(() => undefined);
       // Its process was killed before it wrote the file, or is about to write it, and then makes another one.
       if (owner === undefined) {
-        await rmdir(path);
+        if (MADE.test(name) && (info.mode & 0o777) === 0o700) await rmdir(path);
         continue;
       }
       if (!isGone(owner)) continue;
