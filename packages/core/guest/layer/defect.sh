@@ -9,6 +9,9 @@ for package in "$1"/var/cache/apt/archives/*.deb; do
   dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink -C "$1"
 done
 echo "qmpilot: compiling for $release"
-chroot "$1" /usr/bin/env LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin make -s -C /qmpilot-layer/module "KDIR=/lib/modules/$release/build" CC=gcc-12
-strip --strip-debug "$layer"/module/*.ko
-install -D -m 644 -t "$1/usr/lib/qmpilot/$release" "$layer"/module/*.ko
+chroot "$1" /usr/bin/env LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin "release=$release" /bin/sh -euc '
+  cd /qmpilot-layer/module
+  make -s "KDIR=/lib/modules/$release/build" CC=gcc-12
+  strip --strip-debug ./*.ko
+  install -D -m 644 -t "/usr/lib/qmpilot/$release" ./*.ko
+'

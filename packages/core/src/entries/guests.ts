@@ -13,7 +13,14 @@ export type { BuildKernelOptions, BuiltKernel } from '../guests/kernels/build/bu
 export type { KernelFilesOption, KernelOption } from '../guests/kernels/kernel-option.js';
 export { direct } from '../guests/direct.js';
 export type { DirectOptions } from '../guests/direct.js';
-export type { GuestDescription, GuestDisk, PrepareContext, PreparedGuest, SerialLogin } from '../guests/guest.js';
+export type {
+  GuestDescription,
+  GuestDisk,
+  GuestKernel,
+  PrepareContext,
+  PreparedGuest,
+  SerialLogin,
+} from '../guests/guest.js';
 export { findImage, listImages, removeImages, removeUnusedImages } from '../guests/image-cache.js';
 export type { GuestImage, ImageManifest } from '../guests/image-cache.js';
 export type { ScriptSpec } from '../guests/nixos/interface.js';

@@ -16,6 +16,12 @@ export interface GuestDisk {
   readonly readOnly?: boolean;
 }
 
+/** The kernel of a guest. */
+export interface GuestKernel extends KernelSpec {
+  /** Adds `norandmaps` to `append` where an emulator would translate a program again at each address. Default false. */
+  readonly fixedAddresses?: boolean;
+}
+
 /** How to get from the guest's serial console to a shell prompt. */
 export interface SerialLogin {
   /** Shows that a shell waits for input on ttyS0. */
@@ -36,7 +42,7 @@ export interface PreparedGuest {
   /** Stands for everything that went into it; a snapshot belongs to one key. */
   readonly key: string;
   readonly kernelRelease?: string;
-  readonly kernel?: KernelSpec;
+  readonly kernel?: GuestKernel;
   readonly disks: readonly GuestDisk[];
   readonly cpus: number;
   readonly memoryMiB: number;

@@ -40,11 +40,17 @@ describe('a Debian guest', () => {
   }) => {
     if (vm.facts.accelerator.accelerator !== 'tcg') skip('the guest is not emulated');
     const { stdout } = await vm.expectOk('cat /proc/sys/kernel/randomize_va_space; lsmod');
-    expect(stdout).toMatch(/^0\n/);
+    // QEMU 9 translates a program once, whatever its address.
+    const fixed = Number.parseInt(vm.facts.qemu.version, 10) < 9;
+    expect(stdout.split('\n')[0]).toBe(fixed ? '0' : '2');
     expect(stdout).toContain('virtio_blk');
     expect(stdout).not.toMatch(/^(?:kvm|aesni_intel|cryptd) /m);
     // By name they are loaded as ever.
     await vm.expectOk('modprobe crc32c_intel && lsmod | grep -q ^crc32c_intel');
+    // A file of the user's, which systemd reads in each boot, turns random addresses on.
+    await vm.expectOk('echo kernel.randomize_va_space=2 > /etc/sysctl.d/random.conf; systemctl restart systemd-sysctl');
+    expect((await vm.expectOk('cat /proc/sys/kernel/randomize_va_space')).stdout).toBe('2\n');
+    await vm.expectOk('rm /etc/sysctl.d/random.conf; sysctl -q -w kernel.randomize_va_space=0');
     const units = ['systemd-logind', 'systemd-udevd', 'systemd-journald', 'dbus', 'user@0'].join(' ');
     await vm.expectOk(`systemctl is-active ${units}`);
   });

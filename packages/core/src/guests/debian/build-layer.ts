@@ -18,8 +18,9 @@ import { guestFolder, moduleFolder, toolchain } from './recipe.js';
 const run = promisify(execFile);
 
 /**
- * Builds a layer of packages, of the kernel module of a defect, or of files and a setup script, over the image `below`: mmdebstrap gets the file system of that image
- * as its tree, and what changed there is written to the file system, without mounting it. The caller holds the lock of the layer.
+ * Builds a layer of the kernel module of a defect, of packages, or of files and a setup script, over the image `below`: mmdebstrap
+ * gets the file system of that image as its tree, and what changed there is written to the file system, without mounting it. The
+ * caller holds the lock of the layer.
  */
 export async function buildLayer(
   layer: Layer,
@@ -60,10 +61,7 @@ export async function buildLayer(
         parent: below.key,
         adds: describeLayer(layer, options),
         kernelRelease: below.manifest.kernelRelease,
-        packages:
-          layer.content.kind === 'defect'
-            ? below.manifest.packages
-            : (await readFile(join(work, 'packages'), 'utf8')).trim().split('\n'),
+        packages: (await readFile(join(work, 'packages'), 'utf8')).trim().split('\n'),
       };
     },
   });

@@ -143,6 +143,7 @@ export function debianGuest(options: DebianGuestOptions, step?: SetupStep): Gues
             initrd: kernel.initrd,
             // Disks are named in the order of the list below.
             append: kernel.modules === undefined ? APPEND : `${APPEND} qmpilot.modules=${diskName(drives.length + 1)}`,
+            fixedAddresses: true,
           },
         }),
         disks: [

@@ -10,7 +10,7 @@ export function imageGuest(image: GuestImage, name: string): PreparedGuest {
     name,
     key: image.key,
     kernelRelease: image.manifest.kernelRelease,
-    kernel: { kernel: image.kernel, initrd: image.initrd, append: APPEND },
+    kernel: { kernel: image.kernel, initrd: image.initrd, append: APPEND, fixedAddresses: true },
     disks: [{ id: 'root', file: image.disk, format: 'qcow2' }],
     cpus: 2,
     memoryMiB: 1024,

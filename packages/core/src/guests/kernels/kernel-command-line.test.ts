@@ -34,6 +34,17 @@ it.each([
   expect(completed).toEqual({ kernel: path, append });
 });
 
+it.each([
+  ['tcg', 7, 'quiet norandmaps'],
+  ['tcg', 8, 'quiet norandmaps'],
+  ['tcg', 9, 'quiet'],
+  ['kvm', 7, 'quiet'],
+] as const)('a guest with fixed addresses by %s of QEMU %i gets "%s"', async (accelerator, major, append) => {
+  const path = kernel('6.1.0');
+  const given = { kernel: path, append: 'quiet', fixedAddresses: true };
+  expect(await completeCommandLine(given, accelerator, version(major))).toEqual({ kernel: path, append });
+});
+
 it('leaves the command line of a kernel whose version it cannot read', async () => {
   const text = join(dir, 'vmlinux');
   writeFileSync(text, 'no kernel');

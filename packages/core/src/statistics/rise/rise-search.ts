@@ -193,7 +193,8 @@ export class RiseSearch {
       if (doubtful && this.#tried.size === 0 && this.#batch === batch) {
         this.#batch = batch + confirmations;
         this.#wanted = [...new Set([0, this.#outcomes.length - 1])];
-        return;
+        // They may have had as many, as sides of a rise.
+        if (this.#pointToMeasure() !== undefined) return;
       }
       const last = this.counts.at(-1);
       const decided = last !== undefined && last.failures * 2 > last.attempts && this.#tried.size === 0;
